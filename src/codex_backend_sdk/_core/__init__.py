@@ -1,0 +1,1 @@
+"""Pure functions and state machines: no I/O, no clock, no randomness, no await."""

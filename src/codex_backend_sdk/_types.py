@@ -1,0 +1,62 @@
+"""Frozen values that users receive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Login", "Secret"]
+
+
+class Secret:
+    """A token that does not show itself: `repr`, `str` and pickling give at most its last four characters.
+
+    `reveal()` returns the text; it is called only where the token is put on the wire or into a store.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the token itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        # A short secret would be half shown by its last four characters.
+        tail = self._text[-4:] if len(self._text) >= 16 else ""
+        return f"Secret('…{tail}')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A Secret cannot be pickled; store a login with a CredentialStore instead.")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What a request needs to be signed, read from a stored login.
+
+    `expires_at` is None when the access token's expiry cannot be read.
+    """
+
+    access_token: Secret
+    account_id: str | None
+    is_fedramp: bool = False
+    expires_at: datetime | None = None
+    email: str | None = None
+    plan: str | None = None
+    user_id: str | None = None
