@@ -1,0 +1,106 @@
+"""Compare the outcomes of a run with the checked-in list of expected failures.
+
+The rule: a test on the list fails, any other passes. Both ways of breaking it are findings.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+ANY_VERSION = SpecifierSet("")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tests that fail in one mode for one reason, on the openai versions that `openai` admits.
+
+    An entry of `tests` is a node id. Without its bracket it stands for all of that test's parameters, and
+    `*` stands for any text.
+    """
+
+    mode: str
+    reason: str
+    tests: tuple[str, ...]
+    openai: SpecifierSet = ANY_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The fewest tests that must pass in one mode, so that a run which collected nothing is no success."""
+
+    mode: str
+    passed: int
+    openai: SpecifierSet = ANY_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """The checked-in list. `newest` is the newest openai version it was made with."""
+
+    newest: str
+    groups: tuple[Group, ...]
+    floors: tuple[Floor, ...]
+
+    def failures(self, mode: str, version: str) -> tuple[str, ...]:
+        """The entries for one mode on one openai version."""
+        here = (group.tests for group in self.groups if group.mode == mode and version in group.openai)
+        return tuple(entry for tests in here for entry in tests)
+
+    def floor(self, mode: str, version: str) -> int:
+        """The fewest tests that must pass in one mode on one openai version."""
+        return max(floor.passed for floor in self.floors if floor.mode == mode and version in floor.openai)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run shows: the counts, every deviation from the list, and the entries that no test bears."""
+
+    passed: int
+    failed: int
+    skipped: int
+    unexpected_failures: tuple[str, ...]
+    unexpected_passes: tuple[str, ...]
+    unmatched_entries: tuple[str, ...]
+
+
+def read_expectations(path: Path) -> Expectations:
+    """Read the list; the file says at its top what its members mean."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    groups = (
+        Group(group["mode"], group["reason"], tuple(group["tests"]), SpecifierSet(group.get("openai", "")))
+        for group in document.get("group", ())
+    )
+    floors = (
+        Floor(floor["mode"], floor["passed"], SpecifierSet(floor.get("openai", ""))) for floor in document["floor"]
+    )
+    return Expectations(document["newest"], tuple(groups), tuple(floors))
+
+
+def judge(outcomes: Mapping[str, str], expected: Iterable[str]) -> Verdict:
+    """Compare outcomes by node id ("passed", "failed", "skipped") with the entries expected to fail."""
+    matches = {entry: _matching(entry, outcomes) for entry in expected}
+    listed = frozenset[str]().union(*matches.values())
+    passed, failed, skipped = (
+        frozenset(test for test, outcome in outcomes.items() if outcome == name)
+        for name in ("passed", "failed", "skipped")
+    )
+    return Verdict(
+        passed=len(passed),
+        failed=len(failed),
+        skipped=len(skipped),
+        unexpected_failures=tuple(sorted(failed - listed)),
+        unexpected_passes=tuple(sorted(passed & listed)),
+        unmatched_entries=tuple(sorted(entry for entry, tests in matches.items() if not tests)),
+    )
+
+
+def _matching(entry: str, tests: Iterable[str]) -> frozenset[str]:
+    text = ".*".join(map(re.escape, entry.split("*")))
+    any_parameters = "" if entry.endswith("]") else r"(\[.*)?"
+    return frozenset(filter(re.compile(text + any_parameters, re.DOTALL).fullmatch, tests))
