@@ -17,6 +17,8 @@ CLIENT_ID: Final = "app_EMoamEEZ73f0CkXaXp7hrann"  # public OAuth client, it has
 BACKEND_URL_ENV: Final = "CODEX_BASE_URL"
 ISSUER_URL_ENV: Final = "CODEX_ISSUER_URL"
 CODEX_HOME_ENV: Final = "CODEX_HOME"
+# A PEM file with more certificate authorities to trust, as for the Codex CLI.
+CA_CERTIFICATE_ENV: Final = "CODEX_CA_CERTIFICATE"
 
 # Browser login. Codex CLI: login/src/server.rs, login/src/pkce.rs.
 CALLBACK_HOST: Final = "127.0.0.1"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Login", "Secret"]
+__all__ = ["Login", "Secret", "Settings"]
 
 
 class Secret:
@@ -60,3 +60,13 @@ class Login:
     email: str | None = None
     plan: str | None = None
     user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client was told, beyond the official arguments; `with_options()` hands it on."""
+
+    model: str
+    instructions: str
+    originator: str
+    unsupported: Literal["raise", "drop"]

@@ -1,0 +1,388 @@
+"""The clients: openai's own, on the Codex backend.
+
+`_Codex` stands before the official class and overrides the hooks that the official Azure client overrides too. It
+decides; the two shells below it, sync first, do the I/O that differs. What happens to a call, in order:
+
+    request()           is there such a route? shape the body, once            (nothing is sent when it is refused)
+    _prepare_options()  sign it with the login, renewed first when it runs out  (for every attempt)
+    _build_request()    attach the plan by which the answer will be read
+    _send_request()     401: renew the login and send once more; collect the events of a call that wants no stream
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+
+import anyio.to_thread
+import httpx2
+import openai
+from openai.types.responses import CompactedResponse, Response
+
+from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
+from ._core.events import build_item, build_response
+from ._core.failures import describe, usage_limit
+from ._core.oauth import require_safe_url
+from ._core.routes import Route
+from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
+from ._seam import PlannedOptions
+from ._transport.collected import async_collected, collected, is_event_stream, not_a_stream, read_catalogue
+from ._transport.plan import plan_of
+from ._transport.planning import login_headers, planned, refuse_websocket, signed
+from ._transport.stream import AsyncCodexStream, CodexStream
+from ._types import Settings
+from .auth import Credentials, resolve_credentials
+from .resources.codex import AsyncCodex, Codex
+from .resources.models import AsyncModels, Models
+from .resources.responses import AsyncResponses, Responses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+    from ._seam import FinalRequestOptions
+    from ._transport.plan import Plan
+    from ._types import Login
+    from .auth import CredentialSource, CredentialStore
+
+__all__ = ["AsyncOpenAI", "OpenAI"]
+
+_T = TypeVar("_T")
+_Policy = Literal["raise", "drop"]
+
+# What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
+_NO_API_KEY: Final = "the-login-is-not-an-api-key"
+# Official ways to authenticate or to choose a host that the login takes the place of.
+_REPLACED: Final = ("provider", "workload_identity", "data_residency")
+
+
+class _Codex:
+    """What both clients are, apart from I/O."""
+
+    credentials: CredentialSource
+    _codex: Settings
+
+    def __init__(
+        self,
+        *,
+        credentials: CredentialSource | CredentialStore | None = None,
+        model: str | None = None,
+        instructions: str | None = None,
+        originator: str | None = None,
+        unsupported: _Policy = "raise",
+        issuer: str | None = None,
+        **official: Any,
+    ) -> None:
+        """Construct a client; nothing is read, opened or sent before the first call.
+
+        `model` and `instructions` are used by calls that give none. `originator` names your program to the backend.
+        `credentials` is where the login comes from (default: the Codex CLI's own file). `unsupported` says what
+        happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
+        sign-in server. Everything else is the official client's.
+        """
+        if unsupported not in ("raise", "drop"):
+            raise ValueError(f"`unsupported` must be 'raise' or 'drop', not {unsupported!r}.")
+        replaced = [name for name in _REPLACED if official.get(name) not in (None, openai.NOT_GIVEN)]
+        if replaced:
+            raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
+        self._codex = Settings(
+            model=model or DEFAULT_MODEL,
+            instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
+            originator=originator or DEFAULT_ORIGINATOR,
+            unsupported=unsupported,
+        )
+        self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
+        official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
+        official["api_key"] = official.get("api_key") or _NO_API_KEY
+        super().__init__(**official)
+        require_safe_url(str(self._official.base_url), what="base_url")
+        # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
+        self.__dict__["_platform"] = "Unknown"
+
+    @property
+    def _official(self) -> openai.OpenAI:
+        """This object, as type checkers may see it: the official class comes after this one."""
+        return cast("openai.OpenAI", self)
+
+    def copy(
+        self,
+        *,
+        model: str | None = None,
+        instructions: str | None = None,
+        originator: str | None = None,
+        unsupported: _Policy | None = None,
+        credentials: CredentialSource | CredentialStore | None = None,
+        _extra_kwargs: Mapping[str, Any] = {},
+        **official: Any,
+    ) -> Self:
+        """Return a client with some arguments changed, which shares the connections and the login of this one."""
+        settings = self._codex
+        ours = {
+            "credentials": credentials or self.credentials,
+            "model": model or settings.model,
+            "instructions": settings.instructions if instructions is None else instructions,
+            "originator": originator or settings.originator,
+            "unsupported": unsupported or settings.unsupported,
+        }
+        return super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc,no-any-return]
+
+    with_options = copy
+
+    # What the official client would say of itself and sign with is replaced by `_signed` and `user_agent`.
+
+    @property
+    def user_agent(self) -> str:
+        """The program's name, this package's name and version, and the system."""
+        name = self._codex.originator
+        system = f"{platform.system()} {platform.release()}; {platform.machine()}"
+        text = f"{name} codex-backend-sdk/{version('codex-backend-sdk')} ({system})"
+        return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
+
+    def platform_headers(self) -> dict[str, str]:
+        return {}
+
+    def _auth_headers(self, security: object) -> dict[str, str]:
+        return {}
+
+    def _validate_headers(self, headers: object, custom_headers: object) -> None:
+        return None
+
+    # Requests
+
+    def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
+        request: httpx2.Request = super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc]
+        return options.plan.attach(request, login=options.login) if isinstance(options, PlannedOptions) else request
+
+    def _prepare_url(self, url: str) -> httpx2.URL:
+        base: httpx2.URL = self._official.base_url
+        if not url.startswith("/wham/"):
+            return cast("httpx2.URL", super()._prepare_url(url))  # type: ignore[misc]
+        # The account's endpoints stand beside the Codex backend. Codex CLI: backend-client/src/client.rs.
+        path = base.path.rstrip("/").removesuffix("/codex")
+        beside = path + url if "/backend-api" in path else path + url.replace("/wham/", "/api/codex/", 1)
+        return base.copy_with(raw_path=beside.encode())
+
+    def _signed(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
+        require_safe_url(str(self._official.base_url), what="base_url")
+        return signed(options, login, self._codex) if isinstance(options, PlannedOptions) else options
+
+    def _resigned(self, request: httpx2.Request, login: Login) -> httpx2.Request:
+        for name, value in login_headers(login, self._codex).items():
+            if isinstance(value, str):
+                request.headers[name] = value
+        return request
+
+    # Answers
+
+    def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
+        if cast_to is Response and not self._official._strict_response_validation:
+            return build_response(data)
+        built = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
+        if cast_to is CompactedResponse and isinstance(data, dict):
+            built.output = [build_item(item) for item in data.get("output") or ()]
+        return built
+
+    def _should_retry(self, response: httpx2.Response) -> bool:
+        if response.is_closed and usage_limit(response.status_code, _json_or_text(response)) is not None:
+            return False
+        return bool(super()._should_retry(response))  # type: ignore[misc]
+
+    def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
+        limit = usage_limit(response.status_code, body)
+        if limit is not None:
+            return UsageLimitReached(
+                limit.message, response=response, body=body["error"], plan=limit.plan, resets_at=limit.resets_at
+            )
+        message = describe(response.status_code, body, response.headers)
+        official: openai.APIStatusError = super()._make_status_error(message, body=body, response=response)  # type: ignore[misc]
+        if official.code == "model_not_found" and isinstance(official, openai.NotFoundError):
+            return ModelNotFound(official.message, response=response, body=official.body)
+        return official
+
+
+class OpenAI(_Codex, openai.OpenAI):
+    """`openai.OpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
+
+    def authenticate(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client.
+
+        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
+        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
+        signs in afresh, `timeout` is in seconds. LoginRequired or LoginFailed when there is no login in the end.
+        """
+        _authenticate(self.credentials, how)
+        return self
+
+    @cached_property
+    def responses(self) -> Responses:
+        """Model responses."""
+        return Responses(self)
+
+    @cached_property
+    def models(self) -> Models:
+        """The models that this account may use."""
+        return Models(self)
+
+    @cached_property
+    def codex(self) -> Codex:
+        """The endpoints that only the Codex backend has."""
+        return Codex(self)
+
+    def request(
+        self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
+    ) -> Any:
+        """Send a request as the official method does, unless the Codex backend could only refuse it."""
+        options = planned(options, self._codex, streamed=stream)
+        try:
+            return super().request(
+                cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, CodexStream)
+            )
+        except openai.APIConnectionError as error:
+            raise _told_truly(error) from error.__cause__
+
+    def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        refuse_websocket(options.url)
+        options = super()._prepare_options(options)
+        return self._signed(options, self.credentials.ready() or self.credentials.current())
+
+    def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
+        plan = plan_of(request)
+        if plan is None:
+            return super()._send_request(request, stream=stream, **kwargs)
+        response = super()._send_request(request, stream=True, **kwargs)
+        if response.status_code == 401 and (rejected := plan.login) is not None:
+            response.read()
+            login = self.credentials.renew(rejected)
+            response = super()._send_request(self._resigned(request, login), stream=True, **kwargs)
+        if not _is_stream_to_read(response, plan):
+            response.read()
+            return _read_whole(response, plan)
+        if plan.streamed:
+            return response
+        response = collected(response, plan)
+        if not stream:
+            try:
+                response.read()
+            except StreamInterrupted as cut:
+                raise _retriable(cut) from cut
+        return response
+
+
+class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
+    """`openai.AsyncOpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
+
+    async def authenticate(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client; the event loop goes on meanwhile.
+
+        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
+        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
+        signs in afresh, `timeout` is in seconds. LoginRequired or LoginFailed when there is no login in the end.
+        """
+        await _in_thread(lambda: _authenticate(self.credentials, how))
+        return self
+
+    @cached_property
+    def responses(self) -> AsyncResponses:
+        """Model responses."""
+        return AsyncResponses(self)
+
+    @cached_property
+    def models(self) -> AsyncModels:
+        """The models that this account may use."""
+        return AsyncModels(self)
+
+    @cached_property
+    def codex(self) -> AsyncCodex:
+        """The endpoints that only the Codex backend has."""
+        return AsyncCodex(self)
+
+    async def request(
+        self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
+    ) -> Any:
+        """Send a request as the official method does, unless the Codex backend could only refuse it."""
+        options = planned(options, self._codex, streamed=stream)
+        try:
+            return await super().request(
+                cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, AsyncCodexStream)
+            )
+        except openai.APIConnectionError as error:
+            raise _told_truly(error) from error.__cause__
+
+    async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        refuse_websocket(options.url)
+        options = await super()._prepare_options(options)
+        login = self.credentials.ready()
+        return self._signed(options, login if login is not None else await _in_thread(self.credentials.current))
+
+    async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
+        plan = plan_of(request)
+        if plan is None:
+            return await super()._send_request(request, stream=stream, **kwargs)
+        response = await super()._send_request(request, stream=True, **kwargs)
+        if response.status_code == 401 and (rejected := plan.login) is not None:
+            await response.aread()
+            login = await _in_thread(lambda: self.credentials.renew(rejected))
+            response = await super()._send_request(self._resigned(request, login), stream=True, **kwargs)
+        if not _is_stream_to_read(response, plan):
+            await response.aread()
+            return _read_whole(response, plan)
+        if plan.streamed:
+            return response
+        response = async_collected(response, plan)
+        if not stream:
+            try:
+                await response.aread()
+            except StreamInterrupted as cut:
+                raise _retriable(cut) from cut
+        return response
+
+
+async def _in_thread(action: Callable[[], _T]) -> _T:
+    """Run what may block; a caller that is cancelled leaves it running, so that a renewed login is still stored."""
+    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True)
+
+
+def _authenticate(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
+    if not isinstance(credentials, Credentials):
+        credentials.current()  # a source of the caller's own knows its own way to sign in
+    else:
+        credentials.authenticate(**how)
+
+
+def _stream_class(options: PlannedOptions, given: Any, ours: Any) -> Any:
+    return ours[Any] if options.plan.streamed else given
+
+
+def _is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
+    return response.is_success and plan.route in (Route.RESPONSES, Route.COMPACT) and is_event_stream(response)
+
+
+def _read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return an answer that is no event stream as the official client expects it, or raise what it really is."""
+    if not response.is_success or plan.route is Route.ACCOUNT:
+        return response
+    if plan.route in (Route.RESPONSES, Route.COMPACT):
+        raise not_a_stream(response)
+    return read_catalogue(response, plan)
+
+
+def _retriable(cut: StreamInterrupted) -> httpx2.RemoteProtocolError:
+    """Return the error by which upstream's retry loop knows a connection that broke; nobody has seen the answer yet."""
+    return httpx2.RemoteProtocolError(str(cut), request=cut.request)
+
+
+def _told_truly(error: openai.APIConnectionError) -> openai.APIConnectionError:
+    """Return the cut that upstream reports as a lost connection after its last attempt."""
+    cause = error.__cause__
+    cut = cause.__cause__ if cause is not None else None
+    return cut if isinstance(cut, StreamInterrupted) else error
+
+
+def _json_or_text(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return response.text

@@ -1,0 +1,70 @@
+"""The only place that imports openai's private names, and the contract that they have to keep.
+
+`HOOKS` lists the methods that the clients override or call, with the parameters they had in every version from 3.15.0
+on; a test compares them with the installed version, so that a release which moves one is noticed as that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient, make_request_options
+from openai._httpx2 import request_exceptions, timeout_exceptions
+from openai._models import FinalRequestOptions
+from openai.lib._parsing._responses import parse_response
+from openai.lib.streaming.responses import (
+    AsyncResponseStream,
+    AsyncResponseStreamManager,
+    ResponseStream,
+    ResponseStreamManager,
+    ResponseStreamState,
+)
+
+__all__ = [
+    "HOOKS",
+    "AsyncResponseStream",
+    "AsyncResponseStreamManager",
+    "FinalRequestOptions",
+    "PlannedOptions",
+    "ResponseStream",
+    "ResponseStreamManager",
+    "ResponseStreamState",
+    "make_request_options",
+    "parse_response",
+    "request_exceptions",
+    "timeout_exceptions",
+]
+
+# (class, method) → the names of its parameters after `self`.
+HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
+    (SyncAPIClient, "request"): ("cast_to", "options", "stream", "stream_cls"),
+    (AsyncAPIClient, "request"): ("cast_to", "options", "stream", "stream_cls"),
+    (SyncAPIClient, "_prepare_options"): ("options",),
+    (AsyncAPIClient, "_prepare_options"): ("options",),
+    (SyncAPIClient, "_send_request"): ("request", "stream", "kwargs"),
+    (AsyncAPIClient, "_send_request"): ("request", "stream", "kwargs"),
+    (BaseClient, "_build_request"): ("options", "retries_taken"),
+    (BaseClient, "_prepare_url"): ("url",),
+    (BaseClient, "_should_retry"): ("response",),
+    (BaseClient, "_make_status_error"): ("err_msg", "body", "response"),
+    (BaseClient, "_process_response_data"): ("data", "cast_to", "response"),
+    (BaseClient, "_auth_headers"): ("security",),
+    (BaseClient, "_validate_headers"): ("headers", "custom_headers"),
+    (BaseClient, "platform_headers"): (),
+    (ResponseStreamState, "handle_event"): ("event",),
+}
+
+
+class PlannedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
+    """Request options that carry our plan for the request, and its login, through upstream's retry loop."""
+
+    plan: Any = None
+    login: Any = None
+
+    @classmethod
+    def of(cls, options: FinalRequestOptions, plan: object, **changes: Any) -> PlannedOptions:
+        """Return a copy of the options with some of them changed and the plan attached."""
+        planned = cls.model_construct(**{**vars(options), **changes})
+        planned.plan = plan
+        assert isinstance(planned, cls)
+        return planned

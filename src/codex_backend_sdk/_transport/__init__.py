@@ -1,0 +1,1 @@
+"""What upstream's HTTP lacks: a fast event stream, and answers collected from one."""

@@ -1,0 +1,155 @@
+"""One streamed answer, from bytes to events or to the final response, without I/O.
+
+The event streams and the collected answers, sync and async, are shells around `Answer`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import openai
+
+from .._core.collect import TERMINAL, Collector
+from .._core.events import build_event, build_response, decode, type_of, validate_event
+from .._core.failures import explain_failure
+from .._core.sse import EventDecoder
+from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer
+from .plan import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx2
+    from openai import BaseModel
+    from openai.types.responses import ResponseTextDeltaEvent
+
+__all__ = ["Answer"]
+
+_TEXT_DELTA: Final = "response.output_text.delta"
+
+
+class Answer:
+    """Read one answer chunk by chunk.
+
+    With `truthful=False` it does what the official client does: an empty output stays empty, a failed answer is
+    an event like any other, and the end of the stream is the end of the answer.
+    """
+
+    def __init__(self, response: httpx2.Response, *, truthful: bool = True) -> None:
+        plan = plan_of(response.request) if truthful else None
+        self._response = response
+        self._truthful = truthful
+        self._decoder = EventDecoder()
+        self._collector = Collector(dropped=plan.dropped if plan is not None else ())
+        self._events = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the terminal event has arrived."""
+        return self._collector.ended_by is not None
+
+    def events(self, chunk: bytes) -> Iterator[BaseModel]:
+        """Yield the events that this chunk completes."""
+        for frame in self._decoder.feed(chunk):
+            event = self._event(frame.data)
+            if event is not None:
+                yield event
+
+    def last_events(self) -> Iterator[BaseModel]:
+        """Yield what the end of the stream completes; StreamInterrupted when the answer is not complete."""
+        if not self._truthful:
+            return
+        frame = self._decoder.finish()
+        if frame is not None and not self.is_over:
+            try:
+                event = self._event(frame.data)
+            except UnexpectedAnswer as error:
+                raise self.interrupted() from error  # half an event: the stream was cut inside of it
+            if event is not None:
+                yield event
+        if not self.is_over:
+            raise self.interrupted()
+
+    def collect(self, chunk: bytes) -> None:
+        """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
+        for frame in self._decoder.feed(chunk):
+            self._note(frame.data)
+
+    def collected(self) -> dict[str, Any]:
+        """Return the final response; StreamInterrupted or ResponseFailed when there is none."""
+        frame = self._decoder.finish()
+        if frame is not None:
+            try:
+                self._note(frame.data)
+            except UnexpectedAnswer as error:
+                raise self.interrupted() from error
+        if not self.is_over:
+            raise self.interrupted()
+        return self._collector.response
+
+    def interrupted(self) -> StreamInterrupted:
+        """Return the error for a stream that ended here."""
+        partial = self._collector.partial
+        arrived = f"after {self._events} events" if self._events else "before any event"
+        return StreamInterrupted(
+            f"The answer was cut: its stream ended {arrived} and without `response.completed`. "
+            "What had arrived is in this error's `partial`; send the request again for a whole answer.",
+            request=self._response.request,
+            partial=build_response(partial),
+        )
+
+    def _event(self, data: bytes) -> BaseModel | None:
+        if not data or data.startswith(b"[DONE]") or (self.is_over and self._truthful):
+            return None
+        self._events += 1
+        kind = type_of(data)
+        if kind is not None and kind not in TERMINAL and (self._truthful or b'"error"' not in data):
+            event: ResponseTextDeltaEvent | None = validate_event(kind, data)
+            if event is not None:
+                if kind == _TEXT_DELTA:
+                    self._collector.take_text(event.output_index, event.content_index, event.delta)
+                return event
+        payload = self._decode(data)
+        if self._truthful:
+            self._take(payload)
+        else:
+            self._raise_as_upstream(payload)
+        return build_event(payload)
+
+    def _note(self, data: bytes) -> None:
+        if data and not data.startswith(b"[DONE]") and not self.is_over:
+            self._events += 1
+            self._take(self._decode(data))
+
+    def _take(self, payload: Any) -> None:
+        if not isinstance(payload, dict):
+            return
+        self._collector.take(payload)
+        failure = self._collector.failure
+        if failure is not None:
+            raise ResponseFailed(
+                explain_failure(failure),
+                request=self._response.request,
+                body=failure,
+                partial=build_response(self._collector.partial),
+            )
+
+    def _decode(self, data: bytes) -> Any:
+        try:
+            return decode(data)
+        except ValueError as error:
+            raise UnexpectedAnswer(
+                f"Event {self._events} of the answer is damaged, it is not JSON: {error}. "
+                "Send the request again; if it happens again, something between here and the backend changes the data.",
+                response=self._response,
+            ) from error
+
+    def _raise_as_upstream(self, payload: Any) -> None:
+        error = payload.get("error") if isinstance(payload, dict) else None
+        if error:
+            message = error.get("message") if isinstance(error, dict) else None
+            raise openai.APIError(
+                message if isinstance(message, str) and message else "An error occurred during streaming",
+                request=self._response.request,
+                body=error,
+            )

@@ -1,0 +1,186 @@
+"""Answers that the official client can read as it reads any JSON answer.
+
+The backend only streams. For a call that wants no stream, the events are collected while the body is read: inside of
+upstream's retry loop for an ordinary call, and only when asked for with `with_streaming_response`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+from pydantic_core import to_json
+
+from .._core.catalogue import as_official_list, find_model
+from .._core.events import decode
+from .._core.failures import summarize
+from .._core.routes import Route
+from .._errors import UnexpectedAnswer
+from .._seam import request_exceptions, timeout_exceptions
+from .answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from .plan import Plan
+
+__all__ = ["async_collected", "collected", "is_event_stream", "not_a_stream", "read_catalogue"]
+
+_OF_THE_STREAM: Final = ("content-type", "content-length", "content-encoding", "transfer-encoding")
+
+
+def is_event_stream(response: httpx2.Response) -> bool:
+    """Whether a successful answer is what `POST /responses` promises."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def not_a_stream(response: httpx2.Response) -> UnexpectedAnswer:
+    """Return the error for a successful answer that is no event stream; its body has to be read."""
+    found = summarize(response.headers.get("content-type", ""), response.text)
+    return UnexpectedAnswer(
+        f"The backend answered {response.status_code} with {found} instead of an event stream. "
+        "The usual cause is a proxy or a login page between here and the backend, or a wrong `base_url`.",
+        response=response,
+        body=response.text,
+    )
+
+
+def collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return a response whose JSON body is the final response of an event stream, collected when it is read."""
+    return _with_body(response, _CollectedBody(response, plan))
+
+
+def async_collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return what `collected` does, for a response of an async client."""
+    return _with_body(response, _AsyncCollectedBody(response, plan))
+
+
+def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
+    body.target = httpx2.Response(
+        response.status_code,
+        headers=_json_headers(response),
+        stream=body,
+        request=response.request,
+        extensions=response.extensions,
+    )
+    return body.target
+
+
+def _copy_elapsed(source: httpx2.Response, target: httpx2.Response) -> None:
+    with contextlib.suppress(RuntimeError):  # a response that was made whole was never timed
+        target.elapsed = source.elapsed
+
+
+def read_catalogue(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return the official list, or the official model, that a read catalogue holds."""
+    try:
+        catalogue = decode(response.content)
+        answer = as_official_list(catalogue)
+    except ValueError as error:
+        found = summarize(response.headers.get("content-type", ""), response.text)
+        raise UnexpectedAnswer(
+            f"The backend answered {response.status_code} with {found} instead of its model catalogue.",
+            response=response,
+            body=response.text,
+        ) from error
+    if plan.model_id is not None:
+        model = find_model(catalogue, plan.model_id)
+        if model is None:
+            return _no_such_model(response, plan.model_id, [each["id"] for each in answer["data"]])
+        answer = model
+    return _json_response(response, response.status_code, answer)
+
+
+def _no_such_model(response: httpx2.Response, wanted: str, known: list[str]) -> httpx2.Response:
+    message = f"The model {wanted!r} is not in this account's catalogue, which has: {', '.join(known) or 'none'}."
+    return _json_response(response, 404, {"error": {"code": "model_not_found", "message": message, "param": "model"}})
+
+
+def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.Response:
+    return httpx2.Response(
+        status,
+        headers=_json_headers(response),
+        content=to_json(body),
+        request=response.request,
+        extensions=response.extensions,
+    )
+
+
+def _json_headers(response: httpx2.Response) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_STREAM]
+    return [*kept, ("content-type", "application/json")]
+
+
+def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:
+    response = answer.collected()
+    return to_json(response if plan.route is not Route.COMPACT else _compacted(response, plan, source))
+
+
+def _compacted(response: dict[str, Any], plan: Plan, source: httpx2.Response) -> dict[str, Any]:
+    """Return the official compacted response: what was kept of the input, then the one compaction item."""
+    items = [item for item in response["output"] if isinstance(item, dict) and item.get("type") in _COMPACTIONS]
+    if len(items) != 1:
+        raise UnexpectedAnswer(
+            f"A compaction has to answer with one compaction item, this one had {len(items)}. The input is unchanged; "
+            "call `compact` again, or go on without.",
+            response=source,
+        )
+    return {
+        "id": response.get("id"),
+        "object": "response.compaction",
+        "created_at": int(response.get("created_at") or 0),
+        "output": [*plan.kept, items[0]],
+        "usage": response.get("usage"),
+    }
+
+
+_COMPACTIONS: Final = ("compaction", "compaction_summary")
+
+
+class _CollectedBody(httpx2.SyncByteStream):
+    target: httpx2.Response
+
+    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+        self._source = source
+        self._plan = plan
+
+    def __iter__(self) -> Iterator[bytes]:
+        answer = Answer(self._source)
+        try:
+            for chunk in self._source.iter_bytes():
+                answer.collect(chunk)
+        except timeout_exceptions():
+            raise
+        except request_exceptions() as error:
+            if not answer.is_over:
+                raise answer.interrupted() from error
+        yield _final_json(answer, self._plan, self._source)
+
+    def close(self) -> None:
+        self._source.close()
+        _copy_elapsed(self._source, self.target)
+
+
+class _AsyncCollectedBody(httpx2.AsyncByteStream):
+    target: httpx2.Response
+
+    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+        self._source = source
+        self._plan = plan
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        answer = Answer(self._source)
+        try:
+            async for chunk in self._source.aiter_bytes():
+                answer.collect(chunk)
+        except timeout_exceptions():
+            raise
+        except request_exceptions() as error:
+            if not answer.is_over:
+                raise answer.interrupted() from error
+        yield _final_json(answer, self._plan, self._source)
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+        _copy_elapsed(self._source, self.target)

@@ -1,0 +1,44 @@
+"""What is known of a request when it is shaped and needed when its answer is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from .._core.routes import Route
+    from .._types import Login
+
+__all__ = ["Plan", "plan_of"]
+
+_EXTENSION: Final = "codex_backend_sdk.plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one request's answer is to be read.
+
+    `streamed`: the caller wants events. `dropped`: parameters that were left out.
+    `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
+    `login`: what this attempt is signed with.
+    """
+
+    route: Route
+    streamed: bool = False
+    dropped: tuple[str, ...] = ()
+    model_id: str | None = None
+    kept: tuple[Any, ...] = ()
+    login: Login | None = None
+
+    def attach(self, request: httpx2.Request, *, login: Login) -> httpx2.Request:
+        """Let the request carry this plan to its response."""
+        request.extensions = {**request.extensions, _EXTENSION: replace(self, login=login)}
+        return request
+
+
+def plan_of(request: httpx2.Request) -> Plan | None:
+    """Return the plan that a request carries, or None for one that is not ours."""
+    plan: Plan | None = request.extensions.get(_EXTENSION)
+    return plan

@@ -1,0 +1,156 @@
+"""Official request options → the request that is sent, or a refusal before anything is.
+
+Everything that a client does between `client.responses.create(...)` and the wire is decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from openai import BaseModel, NotGiven, Omit
+
+from .._constants import CATALOGUE_CLIENT_VERSION
+from .._core.items import subscriptable
+from .._core.routes import Route, find_route, missing_resource, model_id
+from .._core.shaping import Refusal, compaction, shape, to_json
+from .._errors import CodexBackendUnsupportedParameterError, UnsupportedEndpoint
+from .._seam import PlannedOptions
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._seam import FinalRequestOptions
+    from .._types import Login, Settings
+
+__all__ = ["login_headers", "planned", "refuse_websocket", "signed"]
+
+_log = logging.getLogger("codex_backend_sdk")
+
+# Codex CLI: core/src/compact_remote_v2.rs.
+_COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
+
+
+def planned(options: FinalRequestOptions, settings: Settings, *, streamed: bool) -> PlannedOptions:
+    """Return the options that upstream shall send, with the plan for reading the answer.
+
+    UnsupportedEndpoint for a route that the backend does not have, CodexBackendUnsupportedParameterError for
+    parameters that it refuses.
+    """
+    route = find_route(options.method, options.url)
+    if route is None:
+        raise _unsupported_endpoint(*missing_resource(options.method, options.url))
+    if route in (Route.RESPONSES, Route.COMPACT):
+        return _planned_response(options, route, settings, streamed=streamed)
+    if route is Route.ACCOUNT:
+        return PlannedOptions.of(options, Plan(route=route))
+    return PlannedOptions.of(
+        options,
+        Plan(route=route, model_id=model_id(options.url) if route is Route.MODEL else None),
+        url="/models",
+        params={"client_version": CATALOGUE_CLIENT_VERSION, **options.params},
+    )
+
+
+def _planned_response(
+    options: FinalRequestOptions, route: Route, settings: Settings, *, streamed: bool
+) -> PlannedOptions:
+    given = {**_mapping(options.json_data), **_mapping(options.extra_json)}
+    shaped = shape(given, model=settings.model, instructions=settings.instructions)
+    dropped = _apply_policy(settings, shaped.droppable, shaped.meaningful)
+    body, kept, headers = shaped.body, (), {"Accept": "text/event-stream"}
+    if route is Route.COMPACT:
+        kept = tuple(item for item in body["input"] if item.get("role") == "user")
+        body = compaction(body)
+        headers |= _COMPACTION_HEADERS
+    cache_key = body.get("prompt_cache_key")
+    if isinstance(cache_key, str) and cache_key.isascii() and cache_key.isprintable():
+        headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
+    return PlannedOptions.of(
+        options,
+        Plan(route=route, streamed=streamed and route is Route.RESPONSES, dropped=dropped, kept=kept),
+        url="/responses",
+        headers={**headers, **_mapping(options.headers)},
+        json_data=None,
+        extra_json=None,
+        content=to_json(body),  # written once, for all attempts
+        post_parser=_keep_subscriptable(options.post_parser),
+    )
+
+
+def _apply_policy(settings: Settings, droppable: Sequence[Refusal], meaningful: Sequence[Refusal]) -> tuple[str, ...]:
+    refused = [*meaningful, *(droppable if settings.unsupported == "raise" else ())]
+    if refused:
+        raise _unsupported_parameters(refused, can_drop=not meaningful)
+    for refusal in droppable:
+        _log.warning("The Codex backend does not take `%s`; the call goes out without it.", refusal.name)
+    return tuple(refusal.name for refusal in droppable)
+
+
+def signed(options: PlannedOptions, login: Login, settings: Settings) -> PlannedOptions:
+    """Put the headers of the login on; they win over whatever the environment or the caller gave."""
+    ours = login_headers(login, settings)
+    taken = {name.lower() for name in ours}
+    options.headers = {**{k: v for k, v in _mapping(options.headers).items() if k.lower() not in taken}, **ours}
+    # A redirect would take the prompt and the account id along to another host.
+    options.follow_redirects = False
+    options.login = login
+    return options
+
+
+def login_headers(login: Login, settings: Settings) -> dict[str, str | Omit]:
+    """Return the headers that sign a request. Codex CLI: login/src/auth/default_client.rs."""
+    return {
+        "Authorization": f"Bearer {login.access_token.reveal()}",
+        "ChatGPT-Account-ID": login.account_id or Omit(),
+        "X-OpenAI-Fedramp": "true" if login.is_fedramp else Omit(),
+        "originator": settings.originator,
+        "OpenAI-Organization": Omit(),
+        "OpenAI-Project": Omit(),
+    }
+
+
+def refuse_websocket(url: str) -> None:
+    """UnsupportedEndpoint for a WebSocket handshake; those do not pass the other checks."""
+    if url.startswith(("ws://", "wss://")):
+        name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
+        raise _unsupported_endpoint(f"{name}.connect", "use `client.responses.create(..., stream=True)`")
+
+
+def _unsupported_endpoint(resource: str, instead: str) -> UnsupportedEndpoint:
+    hint = f" Instead: {instead}." if instead else ""
+    return UnsupportedEndpoint(
+        f"The Codex backend has no `{resource}`.{hint} Nothing was sent. "
+        "It has `responses`, `models` and the endpoints under `client.codex`.",
+        resource=resource,
+    )
+
+
+def _unsupported_parameters(refused: Sequence[Refusal], *, can_drop: bool) -> CodexBackendUnsupportedParameterError:
+    names = ", ".join(f"`{refusal.name}`" for refusal in refused)
+    remedies = "".join(f" For `{name}`: {remedy}." for name, remedy in refused if remedy)
+    drop = " Leave it out, or let `OpenAI(unsupported='drop')` leave out what can be." if can_drop else ""
+    return CodexBackendUnsupportedParameterError(
+        f"The Codex backend refuses {names}; nothing was sent.{remedies}{drop}",
+        parameters=[refusal.name for refusal in refused],
+    )
+
+
+def _keep_subscriptable(parser: Any) -> Any:
+    """Wrap the parser of `parse()`, which builds the response anew."""
+    if isinstance(parser, NotGiven):
+        return parser
+
+    def parse(raw: Any) -> Any:
+        parsed = parser(raw)
+        for part in (parsed, *(getattr(parsed, "output", None) or ())):
+            if isinstance(part, BaseModel):
+                subscriptable(part)
+        return parsed
+
+    return parse
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return {} if value is None or isinstance(value, (NotGiven, Omit)) else value

@@ -1,0 +1,83 @@
+"""The official event streams, reading with `Answer` instead of the official decoder and union.
+
+On an official client they behave as the official streams do; on ours they also tell the truth about the end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import openai
+
+from .._seam import request_exceptions, timeout_exceptions
+from .answer import Answer
+from .plan import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import httpx2
+
+__all__ = ["AsyncCodexStream", "CodexStream"]
+
+_T = TypeVar("_T")
+
+
+class CodexStream(openai.Stream[_T]):
+    """A stream of official events; `dropped_parameters` names the parameters that were left out of the request."""
+
+    dropped_parameters: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[_T]:
+        return self._iterator
+
+    def __stream__(self) -> Iterator[_T]:
+        response = self.response
+        truthful, self.dropped_parameters = _reading_of(response)
+        answer = Answer(response, truthful=truthful)
+        try:
+            for chunk in response.iter_bytes():
+                yield from cast("Iterator[_T]", answer.events(chunk))
+            yield from cast("Iterator[_T]", answer.last_events())
+        except (*timeout_exceptions(), *request_exceptions()) as error:
+            if not (truthful and answer.is_over):  # a connection that breaks after the answer breaks nothing
+                raise _transport_error(error, answer, truthful=truthful) from error
+        finally:
+            response.close()
+
+
+class AsyncCodexStream(openai.AsyncStream[_T]):
+    """A stream of official events; `dropped_parameters` names the parameters that were left out of the request."""
+
+    dropped_parameters: tuple[str, ...] = ()
+
+    def __aiter__(self) -> AsyncIterator[_T]:
+        return self._iterator
+
+    async def __stream__(self) -> AsyncIterator[_T]:
+        response = self.response
+        truthful, self.dropped_parameters = _reading_of(response)
+        answer = Answer(response, truthful=truthful)
+        try:
+            async for chunk in response.aiter_bytes():
+                for event in answer.events(chunk):
+                    yield cast("_T", event)
+            for event in answer.last_events():
+                yield cast("_T", event)
+        except (*timeout_exceptions(), *request_exceptions()) as error:
+            if not (truthful and answer.is_over):
+                raise _transport_error(error, answer, truthful=truthful) from error
+        finally:
+            await response.aclose()
+
+
+def _reading_of(response: httpx2.Response) -> tuple[bool, tuple[str, ...]]:
+    plan = plan_of(response.request)
+    return (False, ()) if plan is None else (True, plan.dropped)
+
+
+def _transport_error(error: Exception, answer: Answer, *, truthful: bool) -> openai.APIConnectionError:
+    cut = answer.interrupted()
+    if isinstance(error, timeout_exceptions()):
+        return openai.APITimeoutError(request=cut.request)
+    return cut if truthful else openai.APIConnectionError(request=cut.request)

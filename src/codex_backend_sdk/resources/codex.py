@@ -1,0 +1,42 @@
+"""`client.codex`: what only the Codex backend has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import openai
+
+__all__ = ["AsyncCodex", "Codex"]
+
+_USAGE = "/wham/usage"
+
+
+class Codex:
+    """The Codex-only endpoints."""
+
+    def __init__(self, client: openai.OpenAI) -> None:
+        self._client = client
+
+    def usage(self) -> dict[str, Any]:
+        """Return the plan's usage as the backend tells it.
+
+        Members: `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`: `used_percent`,
+        `limit_window_seconds`, `reset_at` in unix seconds), `additional_rate_limits`, `credits`, and others.
+        """
+        return cast("dict[str, Any]", self._client.get(_USAGE, cast_to=object))
+
+
+class AsyncCodex:
+    """The Codex-only endpoints."""
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+
+    async def usage(self) -> dict[str, Any]:
+        """Return the plan's usage as the backend tells it.
+
+        Members: `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`: `used_percent`,
+        `limit_window_seconds`, `reset_at` in unix seconds), `additional_rate_limits`, `credits`, and others.
+        """
+        return cast("dict[str, Any]", await self._client.get(_USAGE, cast_to=object))

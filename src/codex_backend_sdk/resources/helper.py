@@ -1,0 +1,89 @@
+"""`client.responses.stream(...)`: the official helper, for streams that also hold what is not in its books.
+
+The official state machine refuses an event before `response.created`, does not know Codex-only events, and counts an
+incomplete response as none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from openai import BaseModel
+
+from .._core.events import UnknownEvent
+from .._core.items import subscriptable
+from .._seam import (
+    AsyncResponseStream,
+    AsyncResponseStreamManager,
+    ResponseStream,
+    ResponseStreamManager,
+    ResponseStreamState,
+    parse_response,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["AsyncStreamManager", "StreamManager"]
+
+_FormatT = TypeVar("_FormatT")
+
+
+class StreamManager(ResponseStreamManager[_FormatT]):
+    """The official context manager; it opens the official `ResponseStream`."""
+
+    def __init__(self, official: ResponseStreamManager[_FormatT]) -> None:
+        self._official = official
+
+    def __enter__(self) -> ResponseStream[_FormatT]:
+        stream = self._official.__enter__()
+        stream._state = _State.instead_of(stream._state)
+        return stream
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._official.__exit__(exc_type, exc, exc_tb)
+
+
+class AsyncStreamManager(AsyncResponseStreamManager[_FormatT]):
+    """The official context manager; it opens the official `AsyncResponseStream`."""
+
+    def __init__(self, official: AsyncResponseStreamManager[_FormatT]) -> None:
+        self._official = official
+
+    async def __aenter__(self) -> AsyncResponseStream[_FormatT]:
+        stream = await self._official.__aenter__()
+        stream._state = _State.instead_of(stream._state)
+        return stream
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self._official.__aexit__(exc_type, exc, exc_tb)
+
+
+class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
+    @classmethod
+    def instead_of(cls, official: ResponseStreamState[_FormatT]) -> _State[_FormatT]:
+        return cls(input_tools=official._input_tools, text_format=official._text_format)
+
+    def handle_event(self, event: Any) -> Any:
+        if isinstance(event, UnknownEvent):
+            return [event]
+        events = super().handle_event(event)
+        if event.type == "response.incomplete":
+            self._completed_response = parse_response(
+                text_format=self._text_format, response=event.response, input_tools=self._input_tools
+            )
+        if self._completed_response is not None:
+            for part in (self._completed_response, *(self._completed_response.output or ())):
+                if isinstance(part, BaseModel):
+                    subscriptable(part)
+        return events

@@ -1,0 +1,91 @@
+"""`client.responses`: the official resource with a default model, any iterable as input, and true endings.
+
+The signatures are the official ones, overloads included: type checkers see the inherited methods, and at run time the
+few below pass everything on.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
+
+from openai import NotGiven, Omit
+from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
+from openai.resources.responses import Responses as OfficialResponses
+
+from .._core.shaping import plain
+from .helper import AsyncStreamManager, StreamManager
+
+if TYPE_CHECKING:
+    from .._types import Settings
+
+__all__ = ["AsyncResponses", "Responses"]
+
+# These two are handed over past upstream's parameter transform, which walks every member of every item against the
+# official types: 0.5 ms an item. For these types it changes nothing that `plain` does not do.
+_BULK: Final = ("input", "tools")
+
+
+class Responses(OfficialResponses):
+    """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
+
+    if not TYPE_CHECKING:
+
+        @wraps(OfficialResponses.create)
+        def create(self, **params: Any) -> Any:
+            return super().create(**_past_transform(params, _BULK))
+
+        @wraps(OfficialResponses.parse)
+        def parse(self, **params: Any) -> Any:
+            return super().parse(**_past_transform(params, ("input",)))
+
+        @wraps(OfficialResponses.compact)
+        def compact(self, **params: Any) -> Any:
+            return super().compact(**_past_transform(_with_model(self._client, params), _BULK))
+
+        @wraps(OfficialResponses.stream)
+        def stream(self, **params: Any) -> Any:
+            return StreamManager(super().stream(**_with_model(self._client, params)))
+
+
+class AsyncResponses(OfficialAsyncResponses):
+    """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
+
+    if not TYPE_CHECKING:
+
+        @wraps(OfficialAsyncResponses.create)
+        async def create(self, **params: Any) -> Any:
+            return await super().create(**_past_transform(params, _BULK))
+
+        @wraps(OfficialAsyncResponses.parse)
+        async def parse(self, **params: Any) -> Any:
+            return await super().parse(**_past_transform(params, ("input",)))
+
+        @wraps(OfficialAsyncResponses.compact)
+        async def compact(self, **params: Any) -> Any:
+            return await super().compact(**_past_transform(_with_model(self._client, params), _BULK))
+
+        @wraps(OfficialAsyncResponses.stream)
+        def stream(self, **params: Any) -> Any:
+            return AsyncStreamManager(super().stream(**_with_model(self._client, params)))
+
+
+def _past_transform(params: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    bulk = {name: plain(params[name]) for name in names if not _is_absent(params.get(name))}
+    if not bulk:
+        return params
+    rest = {name: value for name, value in params.items() if name not in bulk}
+    extra_body = rest.get("extra_body")
+    return {**rest, "extra_body": bulk if _is_absent(extra_body) else {**bulk, **extra_body}}
+
+
+def _with_model(client: object, params: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the default model where upstream insists on one before the request is shaped."""
+    settings: Settings | None = getattr(client, "_codex", None)
+    if settings is None or not _is_absent(params.get("model")) or not _is_absent(params.get("response_id")):
+        return params
+    return {**params, "model": settings.model}
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or isinstance(value, (Omit, NotGiven))
