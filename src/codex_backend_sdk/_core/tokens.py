@@ -1,0 +1,111 @@
+"""What the tokens say: claims, expiry, and whether the access token has to be renewed.
+
+No signature is checked: the claims serve for display and for timing, the backend judges the token itself.
+Claims used: Codex CLI login/src/token_data.rs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from codex_backend_sdk._constants import RENEW_BEFORE_EXPIRY, RENEW_OPAQUE_AFTER
+from codex_backend_sdk._core.authfile import tokens_of
+from codex_backend_sdk._types import Login
+
+if TYPE_CHECKING:
+    from codex_backend_sdk._core.authfile import StoredTokens
+    from codex_backend_sdk._types import Secret
+
+__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "must_renew"]
+
+# As the wire spells it; the issuer is told why it is asked.
+RefreshReason: TypeAlias = Literal["proactive_expiry", "scheduled", "unauthorized_recovery", "forced"]
+
+AUTH_CLAIMS: Final = "https://api.openai.com/auth"
+PROFILE_CLAIMS: Final = "https://api.openai.com/profile"
+
+
+def claims(token: Secret | None) -> dict[str, Any]:
+    """Return the claims of a JWT, an empty dict when the token is none or cannot be read."""
+    parts = token.reveal().split(".") if token else []
+    if len(parts) != 3:
+        return {}
+    payload = parts[1]
+    try:
+        found = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def expiry(access_token: Secret) -> datetime | None:
+    """Return the moment in the claim `exp` (unix seconds), None when it cannot be read."""
+    seconds = claims(access_token).get("exp")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):  # out of the range of the calendar, or of the platform's
+        return None
+
+
+def must_renew(*, now: datetime, expires_at: datetime | None, last_refresh: datetime | None) -> RefreshReason | None:
+    """Return the reason to renew now, None when the token is still good.
+
+    A readable expiry decides alone; else the age of the last refresh does. Codex CLI: login/src/auth/manager.rs.
+    """
+    if expires_at is not None:
+        return "proactive_expiry" if expires_at <= now + RENEW_BEFORE_EXPIRY else None
+    if last_refresh is None or last_refresh < now - RENEW_OPAQUE_AFTER:
+        return "scheduled"
+    return None
+
+
+def has_expired(login: Login, *, now: datetime) -> bool:
+    """Tell whether the access token is dead for certain; one whose expiry cannot be read is not."""
+    return login.expires_at is not None and login.expires_at <= now
+
+
+def account_of(id_token: Secret | None, access_token: Secret | None) -> str | None:
+    """Return the account id that the tokens name, the id token first; None when neither does."""
+    for token in (id_token, access_token):
+        account_id = _namespace(claims(token), AUTH_CLAIMS).get("chatgpt_account_id")
+        if isinstance(account_id, str) and account_id:
+            return account_id
+    return None
+
+
+def login_from(document: dict[str, Any]) -> Login | None:
+    """Build the login that an auth.json document holds, None when it has no access token.
+
+    ValueError when the document is damaged. The stored account id wins over the claims, as with the Codex CLI.
+    """
+    tokens = tokens_of(document)
+    return None if tokens is None else _login(tokens)
+
+
+def _login(tokens: StoredTokens) -> Login:
+    # The access token has most of the claims too; it steps in where the id token is missing or opaque.
+    identity = claims(tokens.id_token) or claims(tokens.access_token)
+    auth = _namespace(identity, AUTH_CLAIMS)
+    return Login(
+        access_token=tokens.access_token,
+        account_id=tokens.account_id or account_of(tokens.id_token, tokens.access_token),
+        is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
+        expires_at=expiry(tokens.access_token),
+        email=_first_text(identity.get("email"), _namespace(identity, PROFILE_CLAIMS).get("email")),
+        plan=_first_text(auth.get("chatgpt_plan_type")),
+        user_id=_first_text(auth.get("chatgpt_user_id"), auth.get("user_id")),
+    )
+
+
+def _namespace(found: dict[str, Any], name: str) -> dict[str, Any]:
+    inner = found.get(name)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _first_text(*values: object) -> str | None:
+    return next((value for value in values if isinstance(value, str) and value), None)
