@@ -1,0 +1,43 @@
+"""A Codex backend and its login issuer on this machine, for tests and for trying the package without a login.
+
+    with Simulator() as sim:
+        client = sim.client()
+        print(client.responses.create(input="Say hi.").output_text)
+
+Needs the extra `codex-backend-sdk[testing]`. The names are imported when they are first used, so that importing
+this package (as the pytest plugin does in every test run) costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .account import Account
+    from .foreground import serve
+    from .record import RecordedRequest
+    from .script import Turn
+    from .server import Simulator
+
+__all__ = ["Account", "RecordedRequest", "Simulator", "Turn", "serve"]
+
+_HOME = {
+    "Account": "account",
+    "RecordedRequest": "record",
+    "Simulator": "server",
+    "Turn": "script",
+    "serve": "foreground",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,175 @@
+"""The routes of the Codex backend."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from .asked import Asked
+from .catalogue import parse_version
+from .delivery import Answer, each
+from .refusal import Refusal, detail, invalid
+from .schema import NoInstance
+from .script import Turn
+from .stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from .account import Account
+    from .catalogue import Catalogue
+    from .issuer import Issuer
+    from .limits import Limits
+    from .rules import Rules
+    from .tokens import Ids
+
+__all__ = ["Backend"]
+
+
+class Backend:
+    """Answers what the Codex backend answers, for whoever the issuer has signed in."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        issuer: Issuer,
+        catalogue: Catalogue,
+        limits: Limits,
+        rules: Rules,
+        ids: Ids,
+        clock: Callable[[], datetime],
+        preamble: bool,
+    ) -> None:
+        self._account = account
+        self._issuer = issuer
+        self._catalogue = catalogue
+        self._limits = limits
+        self._rules = rules
+        self._ids = ids
+        self._clock = clock
+        self._preamble = preamble
+        self._lock = threading.Lock()
+        self._script: deque[Turn] = deque()
+
+    def script(self, turns: Iterable[Turn]) -> None:
+        """Add answers to the script."""
+        with self._lock:
+            self._script.extend(turns)
+
+    def clear_script(self) -> None:
+        """Drop the answers that were not played."""
+        with self._lock:
+            self._script.clear()
+
+    def routes(self) -> list[Route]:
+        """Return the routes; every other path is a 404."""
+        table: tuple[tuple[str, str, Callable[[Request], Answer | Awaitable[Answer]]], ...] = (
+            ("GET", "/backend-api/codex/models", self._models),
+            ("POST", "/backend-api/codex/responses", self._responses),
+            ("GET", "/backend-api/codex/responses", self._no_websocket),
+            ("GET", "/backend-api/wham/usage", self._usage),
+            ("GET", "/backend-api/wham/accounts/check", self._accounts),
+            ("GET", "/backend-api/wham/config/bundle", lambda request: Answer.json(200, {})),
+        )
+        return [Route(path, self._signed_in(handler), methods=[method]) for method, path, handler in table]
+
+    def _signed_in(
+        self, handler: Callable[[Request], Answer | Awaitable[Answer]]
+    ) -> Callable[[Request], Awaitable[Answer]]:
+        async def endpoint(request: Request) -> Answer:
+            refusal = self._refuse_caller(request)
+            if refusal is not None:
+                return Answer.json(refusal.status, refusal.body)
+            answer = handler(request)
+            return answer if isinstance(answer, Answer) else await answer
+
+        return endpoint
+
+    def _refuse_caller(self, request: Request) -> Refusal | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        body = self._issuer.refuse_access(token if scheme.lower() == "bearer" else None)
+        if body is not None:
+            return Refusal(401, body)
+        # Reported as refused; how the real refusal reads is not known, so these two sentences are our own.
+        account_id = request.headers.get("chatgpt-account-id")
+        if account_id is None:
+            return detail("The header ChatGPT-Account-ID is required")
+        if account_id != self._account.account_id:
+            return detail("The header ChatGPT-Account-ID names another account than the token", status=403)
+        return None
+
+    def _models(self, request: Request) -> Answer:
+        version = parse_version(request.query_params.get("client_version"))
+        if version is None:
+            return Answer.json(400, {"detail": "client_version has to be major.minor.patch"})
+        etag = self._catalogue.etag()
+        headers = (("etag", etag),)
+        if request.headers.get("if-none-match") == etag:
+            return Answer(status=304, headers=headers, chunks=each([]))
+        return Answer.json(200, self._catalogue.visible_to(version), headers)
+
+    async def _responses(self, request: Request) -> Answer:
+        body = _json_object(await request.body())
+        if body is None:
+            return Answer.json(400, {"detail": "The body has to be a JSON object"})
+        asked = Asked(body=body, headers=dict(request.headers), account=self._account, catalogue=self._catalogue)
+        refusal = self._rules.refuse(asked)
+        if refusal is not None:
+            return Answer.json(refusal.status, refusal.body)
+        return self._play(asked, request.state.request_id)
+
+    def _play(self, asked: Asked, request_id: str) -> Answer:
+        with self._lock:
+            turn = self._script.popleft() if self._script else Turn.by_itself()
+        stage = Stage(
+            asked=asked,
+            ids=self._ids,
+            limits=self._limits,
+            now=self._clock(),
+            request_id=request_id,
+            preamble=self._preamble,
+        )
+        try:
+            return turn.play(stage)
+        except NoInstance as problem:
+            text = f"The simulator cannot make a value for this schema: {problem}. Give a scripted Turn instead."
+            refusal = invalid(text, param=None, code="invalid_json_schema")
+            return Answer.json(refusal.status, refusal.body)
+
+    def _no_websocket(self, request: Request) -> Answer:
+        # 426 makes the Codex CLI use HTTP at once, for the rest of its session.
+        return Answer.json(426, {"detail": "Upgrade Required"})
+
+    def _usage(self, request: Request) -> Answer:
+        return Answer.json(200, self._limits.usage(self._account, self._clock()))
+
+    def _accounts(self, request: Request) -> Answer:
+        account_id = self._account.account_id
+        entry = {
+            "id": account_id,
+            "plan_type": self._account.plan,
+            # Anything else would send the Codex CLI away from this machine.
+            "workspace_backend_origin": "NO_CONSTRAINT",
+            "account_routing_override": "NO_CONSTRAINT",
+            "name": "Personal",
+            "profile_picture_url": None,
+            "structure": "personal",
+        }
+        answer = {"accounts": [entry], "account_ordering": [account_id], "default_account_id": account_id}
+        return Answer.json(200, answer)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

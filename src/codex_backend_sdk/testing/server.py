@@ -1,0 +1,226 @@
+"""The simulator: a Codex backend and its OAuth issuer on 127.0.0.1."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from .account import Account
+from .backend import Backend
+from .catalogue import Catalogue
+from .codex_home import auth_document, write_codex_home
+from .issuer import Issuer
+from .issuer_pages import Approval, IssuerPages
+from .limits import Limits
+from .record import RecordedRequest, Recorder, Records
+from .rules import Rules
+from .runner import Runner, listen
+from .script import Turn, as_turn
+from .tokens import Ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from codex_backend_sdk import AsyncOpenAI, OpenAI
+    from codex_backend_sdk.auth import Credentials
+
+__all__ = ["Simulator"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Simulator:
+    """A Codex backend and its OAuth issuer in one local server; use it as a context manager.
+
+    It answers by itself, without a model, until a `script` says otherwise. `port=0` takes a free port. `approve`
+    says what the authorize page does: `auto` signs in without a person, `ask` shows buttons, `deny` refuses.
+    `rules` switches refusals on and off by name (`testing.rules`). `clock` gives the present time, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        account: Account | None = None,
+        approve: Approval = "auto",
+        token_lifetime: timedelta = timedelta(days=10),
+        refresh_lifetime: timedelta | None = None,
+        rules: Mapping[str, bool] | None = None,
+        catalogue: Catalogue | None = None,
+        limits: Limits | None = None,
+        preamble: bool = True,
+        seed: int = 0,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.account = account or Account()
+        self._host, self._port = host, port
+        self._approve = approve
+        self._clock = clock
+        self._ids = Ids(seed)
+        self._records = Records()
+        self._runner: Runner | None = None
+        self._url: str | None = None
+        self._lifecycle = threading.Lock()
+        self._issuer = Issuer(
+            account=self.account,
+            ids=self._ids,
+            clock=clock,
+            url=lambda: self.url,
+            token_lifetime=token_lifetime,
+            refresh_lifetime=refresh_lifetime,
+        )
+        self._backend = Backend(
+            account=self.account,
+            issuer=self._issuer,
+            catalogue=catalogue or Catalogue.standard(),
+            limits=limits or Limits(),
+            rules=Rules(rules),
+            ids=self._ids,
+            clock=clock,
+            preamble=preamble,
+        )
+
+    # Life
+
+    def start(self) -> Self:
+        """Start serving; returns when the server accepts connections."""
+        with self._lifecycle:
+            if self._runner is not None:
+                raise RuntimeError("The simulator is running already")
+            listener = listen(self._host, self._port)
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            self._url = f"http://{host}:{listener.getsockname()[1]}"
+            runner = Runner(self._app(), listener)
+            runner.start()
+            self._runner = runner
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, within seconds; a simulator that is not running stays so."""
+        with self._lifecycle:
+            runner, self._runner = self._runner, None
+            if runner is not None:
+                runner.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _app(self) -> ASGIApp:
+        pages = IssuerPages(self._issuer, email=self.account.email, approve=self._approve)
+        app = Starlette(
+            routes=[*pages.routes(), *self._backend.routes()],
+            exception_handlers={HTTPException: _as_json},
+        )
+        return Recorder(app, records=self._records, ids=self._ids)
+
+    # Addresses
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a path."""
+        if self._url is None:
+            raise RuntimeError("The simulator has no address before it is started")
+        return self._url
+
+    @property
+    def issuer(self) -> str:
+        """The address of the OAuth issuer, for `CODEX_ISSUER_URL`."""
+        return self.url
+
+    @property
+    def chatgpt_url(self) -> str:
+        """The address of the ChatGPT backend."""
+        return f"{self.url}/backend-api"
+
+    @property
+    def base_url(self) -> str:
+        """The address of the Codex backend, for `base_url=` and `CODEX_BASE_URL`."""
+        return f"{self.chatgpt_url}/codex"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point this package, in any process, at the simulator."""
+        return {"CODEX_BASE_URL": self.base_url, "CODEX_ISSUER_URL": self.issuer}
+
+    # Being signed in
+
+    def login_document(self, *, expires_in: timedelta | None = None) -> dict[str, Any]:
+        """Return an `auth.json` document with tokens that this simulator accepts and can renew.
+
+        `expires_in` may be negative, for a login whose access token has expired.
+        """
+        tokens = self._issuer.issue(lifetime=expires_in)
+        return auth_document(tokens, account=self.account, issuer=self.issuer, now=self._clock())
+
+    def credentials(self) -> Credentials:
+        """Return credentials that are signed in, in memory."""
+        from codex_backend_sdk.auth import Credentials, MemoryStore
+
+        return Credentials(MemoryStore(self.login_document()), issuer=self.issuer)
+
+    def client(self, **options: Any) -> OpenAI:
+        """Return a client that is signed in to this simulator; `options` as for `OpenAI`."""
+        from codex_backend_sdk import OpenAI
+
+        return OpenAI(**self._client_options(options))
+
+    def async_client(self, **options: Any) -> AsyncOpenAI:
+        """Return an async client that is signed in to this simulator; `options` as for `AsyncOpenAI`."""
+        from codex_backend_sdk import AsyncOpenAI
+
+        return AsyncOpenAI(**self._client_options(options))
+
+    def _client_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        credentials = options.pop("credentials", None) or self.credentials()
+        return {"base_url": self.base_url, "issuer": self.issuer, "credentials": credentials, **options}
+
+    def write_codex_home(self, path: str | Path, *, model: str | None = None) -> Path:
+        """Write `auth.json` and `config.toml` with which the real Codex CLI runs on this simulator.
+
+        Start it with `CODEX_HOME` set to the path, which is returned. An existing file is replaced.
+        """
+        return write_codex_home(
+            path, auth=self.login_document(), chatgpt_url=self.chatgpt_url, base_url=self.base_url, model=model
+        )
+
+    # What it says and what it heard
+
+    def script(self, *turns: Turn | str | Sequence[Mapping[str, Any] | bytes]) -> None:
+        """Give the next answers of `POST /responses`, in order: turns, texts to say, or lists of events.
+
+        A request that the backend would refuse is refused, and takes nothing from the script. After the last turn
+        the simulator answers by itself again.
+        """
+        self._backend.script([as_turn(turn) for turn in turns])
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The requests so far, in the order in which they arrived; a copy."""
+        return self._records.all()
+
+    def clear(self) -> None:
+        """Forget the requests and the rest of the script."""
+        self._records.clear()
+        self._backend.clear_script()
+
+
+async def _as_json(request: Request, error: Exception) -> JSONResponse:
+    """Answer what has no route, as the backend does: `{"detail": "Not Found"}`."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code)

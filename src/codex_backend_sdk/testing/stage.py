@@ -1,0 +1,92 @@
+"""What a turn has at hand when its answer is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .delivery import Answer, each
+from .events import as_sse, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from .answers import Item
+    from .asked import Asked
+    from .delivery import Headers
+    from .events import Event
+    from .limits import Limits
+    from .tokens import Ids
+
+__all__ = ["Stage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One accepted request, and what is needed to answer it.
+
+    `preamble` says whether the stream begins with the backend's own two events, before `response.created`.
+    """
+
+    asked: Asked
+    ids: Ids
+    limits: Limits
+    now: datetime
+    request_id: str
+    preamble: bool
+
+    def events(
+        self,
+        items: Sequence[Item],
+        *,
+        ending: str = "completed",
+        final: Mapping[str, Any] | None = None,
+    ) -> list[Event]:
+        """Return the whole stream for these output items."""
+        stream = told(
+            self.asked,
+            items,
+            response_id=self.ids.new("resp"),
+            created_at=int(self.now.timestamp()),
+            ending=ending,
+            final=final,
+        )
+        return [*self._before(), *stream]
+
+    def send(self, events: Sequence[Event | bytes], *, cut_after: int | None = None) -> Answer:
+        """Return the answer that streams the events; bytes are sent as they are.
+
+        With `cut_after` only that many are sent, and then the connection is cut.
+        """
+        chunks = [event if isinstance(event, bytes) else as_sse(event) for event in events[:cut_after]]
+        return Answer(
+            status=200,
+            headers=self.headers(),
+            chunks=each(chunks),
+            ending="close" if cut_after is None else "cut",
+        )
+
+    def headers(self) -> Headers:
+        """Return the headers of a stream. Codex CLI: codex-api/src/sse/responses.rs."""
+        found = [
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("x-request-id", self.request_id),
+            ("x-models-etag", self.asked.catalogue.etag()),
+            ("openai-model", self.asked.model),
+            *self.limits.headers(self.now),
+        ]
+        if "x-codex-turn-state" not in self.asked.headers:
+            found.append(("x-codex-turn-state", self.ids.new("turn")))
+        return tuple(found)
+
+    def _before(self) -> list[Event]:
+        if not self.preamble:
+            return []
+        wanted = ("x-models-etag", "openai-model", "x-request-id")
+        headers = {name: value for name, value in self.headers() if name in wanted}
+        return [
+            self.limits.event(self.asked.account, self.now),
+            {"type": "codex.response.metadata", "request_id": self.request_id, "headers": headers},
+        ]
