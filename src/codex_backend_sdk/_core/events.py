@@ -81,11 +81,12 @@ def build_event(payload: Any) -> BaseModel:
         if member in payload and member in model.model_fields:
             return _with_nested(model, payload, member, build(payload[member]))
     validator = _event_validator(str(kind))
-    assert validator is not None
     try:
-        return _as_model(validator.validate_python(payload))
+        if validator is not None:
+            return _as_model(validator.validate_python(payload))
     except ValidationError:
-        return model.model_construct(**_text_keys(payload))
+        pass
+    return model.model_construct(**_text_keys(payload))
 
 
 def build_item(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Server-sent events: bytes in, frames out, incrementally and linear in the input.
 
 The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-A frame is everything up to a blank line. Two deviations, both so that no answer is lost: a frame with a name but no
+A frame is everything up to a blank line. Two deviations, both so that no answer is lost: a frame without
 data is reported, and `finish()` gives the last frame even if its blank line is missing.
 """
 
@@ -96,6 +96,7 @@ class EventDecoder:
         data: list[bytes] = []
         event: bytes | None = None
         retry: int | None = None
+        has_id = False
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")
             value = value.removeprefix(b" ")
@@ -104,9 +105,9 @@ class EventDecoder:
             elif name == b"event":
                 event = value or None
             elif name == b"id" and b"\0" not in value:
-                self._last_id = value
+                self._last_id, has_id = value, True
             elif name == b"retry" and value.isdigit():
                 retry = int(value)
-        if not data and event is None and retry is None and not self._last_id:
+        if not (data or event or has_id or retry is not None):
             return None
         return Frame(b"\n".join(data), event, self._last_id, retry)

@@ -33,19 +33,20 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
-            return super().create(**_past_transform(params, _BULK))
+            return super().create(**_past_transform(self._client, params, _BULK))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
-            return super().parse(**_past_transform(params, ("input",)))
+            return super().parse(**_past_transform(self._client, params, ("input",)))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
-            return super().compact(**_past_transform(_with_model(self._client, params), _BULK))
+            return super().compact(**_past_transform(self._client, _with_model(self._client, params), _BULK))
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
-            return StreamManager(super().stream(**_with_model(self._client, params)))
+            manager = super().stream(**_with_model(self._client, params))
+            return manager if _settings(self._client) is None else StreamManager(manager)
 
 
 class AsyncResponses(OfficialAsyncResponses):
@@ -55,36 +56,44 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
-            return await super().create(**_past_transform(params, _BULK))
+            return await super().create(**_past_transform(self._client, params, _BULK))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
-            return await super().parse(**_past_transform(params, ("input",)))
+            return await super().parse(**_past_transform(self._client, params, ("input",)))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
-            return await super().compact(**_past_transform(_with_model(self._client, params), _BULK))
+            return await super().compact(**_past_transform(self._client, _with_model(self._client, params), _BULK))
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
-            return AsyncStreamManager(super().stream(**_with_model(self._client, params)))
+            manager = super().stream(**_with_model(self._client, params))
+            return manager if _settings(self._client) is None else AsyncStreamManager(manager)
 
 
-def _past_transform(params: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    bulk = {name: plain(params[name]) for name in names if not _is_absent(params.get(name))}
+def _past_transform(client: object, params: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    bulk = {name: params[name] for name in names if not _is_absent(params.get(name))}
     if not bulk:
         return params
+    if _settings(client) is None:
+        bulk = plain(bulk)  # our own clients do that once, when they shape the request
     rest = {name: value for name, value in params.items() if name not in bulk}
-    extra_body = rest.get("extra_body")
-    return {**rest, "extra_body": bulk if _is_absent(extra_body) else {**bulk, **extra_body}}
+    return {**rest, "extra_body": {**bulk, **(rest.get("extra_body") or {})}}
 
 
 def _with_model(client: object, params: dict[str, Any]) -> dict[str, Any]:
     """Fill in the default model where upstream insists on one before the request is shaped."""
-    settings: Settings | None = getattr(client, "_codex", None)
+    settings = _settings(client)
     if settings is None or not _is_absent(params.get("model")) or not _is_absent(params.get("response_id")):
         return params
     return {**params, "model": settings.model}
+
+
+def _settings(client: object) -> Settings | None:
+    """Return what our client was told; None for an official client, which these classes serve as well."""
+    settings: Settings | None = getattr(client, "_codex", None)
+    return settings
 
 
 def _is_absent(value: Any) -> bool:

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._core.collect import Collector
+
+CREATED = {
+    "type": "response.created",
+    "response": {"id": "resp_1", "model": "m", "status": "in_progress", "output": []},
+}
+
+
+def message(text: str, **more: Any) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "id": f"msg_{text}", "role": "assistant", "content": content, **more}
+
+
+def done(index: int, item: Any) -> dict[str, Any]:
+    return {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def completed(**members: Any) -> dict[str, Any]:
+    return {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", **members}}
+
+
+def collected(*payloads: dict[str, Any], **arguments: Any) -> Collector:
+    collector = Collector(**arguments)
+    for payload in payloads:
+        collector.take(payload)
+    return collector
+
+
+@pytest.mark.parametrize("final", [{"output": []}, {"output": None}, {}])
+def test_the_output_is_rebuilt_in_the_order_of_its_indexes(final: dict[str, Any]) -> None:
+    collector = collected(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
+    assert collector.response["output"] == [message("a"), message("b")]
+    assert collector.ended_by == "response.completed"
+    assert collector.failure is None
+
+
+def test_an_output_that_the_backend_sends_is_kept() -> None:
+    collector = collected(done(0, message("a")), completed(output=[message("z")]))
+    assert collector.response["output"] == [message("z")]
+
+
+def test_members_that_only_the_first_event_has_are_kept() -> None:
+    assert collected(CREATED, completed()).response["model"] == "m"
+
+
+def test_a_response_without_a_status_gets_that_of_its_event() -> None:
+    collector = collected(CREATED, {"type": "response.incomplete", "response": {"id": "resp_1"}})
+    assert collector.response["status"] == "incomplete"
+
+
+def test_the_status_of_the_backend_is_kept() -> None:
+    assert collected(completed(status="cancelled")).response["status"] == "cancelled"
+
+
+def test_an_incomplete_response_keeps_reason_and_usage() -> None:
+    details = {"reason": "max_output_tokens"}
+    response = {"id": "resp_1", "status": "incomplete", "incomplete_details": details, "usage": {"total_tokens": 3}}
+    collector = collected(CREATED, done(0, message("a")), {"type": "response.incomplete", "response": response})
+    assert collector.response["incomplete_details"] == details
+    assert collector.response["usage"]["total_tokens"] == 3
+    assert collector.response["output"] == [message("a")]
+
+
+def test_usage_details_that_are_missing_are_zero() -> None:
+    usage = {"input_tokens": 2, "input_tokens_details": {"cached_tokens": 1}, "output_tokens_details": None}
+    found = collected(completed(usage=usage)).response["usage"]
+    assert found["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
+    assert found["output_tokens_details"] == {"reasoning_tokens": 0}
+
+
+def test_dropped_parameters_are_listed() -> None:
+    assert collected(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
+    assert "dropped_parameters" not in collected(completed()).response
+
+
+@pytest.mark.parametrize(
+    ("payload", "failure"),
+    [
+        (
+            {"type": "response.failed", "response": {"error": {"code": "a", "message": "b"}}},
+            {"code": "a", "message": "b"},
+        ),
+        ({"type": "response.failed"}, {"type": "response.failed"}),
+        ({"type": "response.failed", "response": {"id": "x"}}, {"type": "response.failed"}),
+        ({"type": "error", "error": {"code": "a"}}, {"code": "a"}),
+        ({"type": "error", "code": "a", "message": "b"}, {"type": "error", "code": "a", "message": "b"}),
+    ],
+)
+def test_failures(payload: dict[str, Any], failure: dict[str, Any]) -> None:
+    collector = collected(CREATED, payload)
+    assert collector.failure == failure
+    assert collector.partial is not None
+    assert collector.partial["status"] == "failed"
+
+
+def test_only_the_first_end_counts() -> None:
+    collector = collected(completed(id="first"), completed(id="second"), {"type": "error", "error": {"code": "late"}})
+    assert collector.response["id"] == "first"
+    assert collector.failure is None
+
+
+def test_a_cut_answer_has_what_arrived() -> None:
+    added = {**done(1, message("", content=[])), "type": "response.output_item.added"}
+    collector = collected(CREATED, done(0, message("a")), added)
+    for part in ("hel", "lo", 5):
+        collector.take({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": part})
+    assert collector.ended_by is None
+    assert collector.partial is not None
+    assert collector.partial["status"] == "in_progress"
+    assert [item["content"][0]["text"] for item in collector.partial["output"]] == ["a", "hello"]
+
+
+def test_an_unfinished_call_stays_as_it_was_announced() -> None:
+    call = {"type": "function_call", "name": "f", "arguments": ""}
+    collector = collected({**done(0, call), "type": "response.output_item.added"})
+    assert collector.partial == {"status": "in_progress", "output": [call]}
+
+
+def test_nothing_arrived() -> None:
+    assert collected().partial is None
+
+
+def test_items_without_an_index_come_in_their_order() -> None:
+    collector = collected(*({"type": "response.output_item.done", "item": message(name)} for name in "ab"), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+
+
+def test_other_events_change_nothing() -> None:
+    collector = collected({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
+    assert collector.partial is None

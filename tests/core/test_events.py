@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import openai.types.responses as official
+import pytest
+
+from codex_backend_sdk._core import events
+from codex_backend_sdk._core.items import UnknownItem
+
+DELTA = {
+    "type": "response.output_text.delta",
+    "item_id": "msg_1",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "hello",
+    "logprobs": [],
+    "sequence_number": 3,
+}
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "hello", "annotations": []}],
+}
+LEAN_RESPONSE = {"id": "resp_1", "object": "response", "created_at": 1, "status": "in_progress", "output": []}
+FULL_RESPONSE = {**LEAN_RESPONSE, "model": "m", "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+
+
+def encoded(payload: Any) -> bytes:
+    return json.dumps(payload, separators=(",", ":")).encode()
+
+
+def test_the_type_is_read_where_the_backend_writes_it() -> None:
+    assert events.type_of(encoded(DELTA)) == "response.output_text.delta"
+    assert events.type_of(b'{"delta":"x","type":"a"}') is None
+    assert events.type_of(b'{"type":"cut') is None
+
+
+def test_a_valid_event_is_the_official_class() -> None:
+    event = events.validate_event("response.output_text.delta", encoded(DELTA))
+    assert type(event) is official.ResponseTextDeltaEvent
+    assert event.delta == "hello"
+    assert event == events.build_event(DELTA)
+
+
+def test_validation_leaves_the_rest_to_construction() -> None:
+    assert events.validate_event("response.output_text.delta", encoded({**DELTA, "delta": 5})) is None
+    assert events.validate_event("response.created", b"{}") is None
+    assert events.validate_event("codex.rate_limits", b"{}") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "attribute", "expected"),
+    [
+        ({"sequence_number": None}, "sequence_number", None),
+        ({"delta": 5}, "delta", 5),
+        ({"extra": [1]}, "extra", [1]),
+        ({"_fields_set": 1}, "delta", "hello"),
+    ],
+)
+def test_missing_wrong_and_extra_fields_are_delivered(change: dict[str, Any], attribute: str, expected: Any) -> None:
+    event = events.build_event({**DELTA, **change})
+    assert type(event) is official.ResponseTextDeltaEvent
+    assert getattr(event, attribute) == expected
+
+
+def test_an_unknown_event_keeps_its_members() -> None:
+    event = events.build_event({"type": "codex.rate_limits", "plan_type": "plus", "_fields_set": 1})
+    assert isinstance(event, events.UnknownEvent)
+    assert (event.type, event.plan_type) == ("codex.rate_limits", "plus")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("payload", [[], "text", None, 7])
+def test_data_that_is_no_object_is_delivered(payload: Any) -> None:
+    event = events.build_event(payload)
+    assert isinstance(event, events.UnknownEvent)
+    assert event.data == payload  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("payload", [{"no": "type"}, {"type": 5}])
+def test_data_without_a_type_is_delivered(payload: dict[str, Any]) -> None:
+    assert isinstance(events.build_event(payload), events.UnknownEvent)
+
+
+def test_an_event_around_an_item() -> None:
+    event = events.build_event({"type": "response.output_item.done", "output_index": 0, "item": MESSAGE})
+    assert type(event) is official.ResponseOutputItemDoneEvent
+    assert isinstance(event.item, official.ResponseOutputMessage)
+    assert event.item["content"][0]["text"] == "hello"  # type: ignore[index]
+
+
+def test_an_event_without_the_item_it_is_about() -> None:
+    event = events.build_event({"type": "response.output_item.added", "output_index": 4})
+    assert type(event) is official.ResponseOutputItemAddedEvent
+    assert (event.item, event.output_index) == (None, 4)
+
+
+@pytest.mark.parametrize("response", [LEAN_RESPONSE, FULL_RESPONSE])
+def test_an_event_around_a_response(response: dict[str, Any]) -> None:
+    event = events.build_event({"type": "response.created", "response": response, "sequence_number": 0})
+    assert type(event) is official.ResponseCreatedEvent
+    assert isinstance(event.response, official.Response)
+    assert event.response.id == "resp_1"
+
+
+def test_a_response_with_items_and_tools_of_newer_types_keeps_the_others_typed() -> None:
+    function = {"type": "function", "name": "f", "parameters": {}, "strict": False}
+    response = events.build_response(
+        {**FULL_RESPONSE, "output": [{"type": "brand_new", "id": "x"}, MESSAGE], "tools": [{"type": "new"}, function]}
+    )
+    assert isinstance(response.output[0], UnknownItem)
+    assert response.output[0]["id"] == "x"  # type: ignore[index]
+    assert isinstance(response.output[1], official.ResponseOutputMessage)
+    assert response.output_text == "hello"
+    assert response.tools[0] == {"type": "new"}
+    assert isinstance(response.tools[1], official.FunctionTool)
+
+
+def test_a_response_whose_output_is_no_list_keeps_it() -> None:
+    assert events.build_response({"id": "resp_1", "output": None}).output is None
+
+
+def test_an_item_that_does_not_validate_is_its_own_class() -> None:
+    item = events.build_item({"type": "function_call", "name": "f", "arguments": {"not": "text"}})
+    assert isinstance(item, official.ResponseFunctionToolCall)
+    assert item.arguments == {"not": "text"}
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [1]])
+def test_what_is_no_mapping_is_left_alone(value: Any) -> None:
+    assert events.build_item(value) is value
+    assert events.build_response(value) is value
+
+
+def test_decoding_is_as_lenient_as_json() -> None:
+    assert events.decode(b'{"a":"\\ud800"}') == {"a": "\ud800"}
+    with pytest.raises(ValueError, match=r"Expecting|expected"):
+        events.decode(b'{"a":')
+
+
+def test_every_official_event_type_is_known() -> None:
+    """The map of classes comes from the union itself, so that a new event needs no change here."""
+    from typing import get_args
+
+    members = get_args(get_args(official.ResponseStreamEvent)[0])
+    assert {type(events.build_event({"type": name})) for name in events._event_classes()} == set(members)
+    assert len(members) > 40
