@@ -1,0 +1,55 @@
+"""The exceptions that a login raises, made at the moment of raising.
+
+Their module imports `openai`, which takes half a second; signing in and out must not wait for that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codex_backend_sdk._errors import (
+        CredentialStoreError,
+        LoginFailed,
+        LoginRequired,
+        TokenRefreshError,
+    )
+
+__all__ = ["is_login_required", "login_failed", "login_required", "refresh_failed", "store_failed"]
+
+REMEDY = "Sign in again with client.authenticate(force=True) or `codex-backend login`."
+
+
+def login_required(what: str, *, remedy: str = REMEDY) -> LoginRequired:
+    """Make the exception that says what is missing, and the call and the command that mend it."""
+    from codex_backend_sdk._errors import LoginRequired
+
+    return LoginRequired(f"{what} {remedy}")
+
+
+def is_login_required(error: BaseException) -> bool:
+    """Tell a LoginRequired from the other exceptions."""
+    from codex_backend_sdk._errors import LoginRequired
+
+    return isinstance(error, LoginRequired)
+
+
+def login_failed(message: str, *, code: str | None = None) -> LoginFailed:
+    """Make the exception for a sign-in that ended without a login."""
+    from codex_backend_sdk._errors import LoginFailed
+
+    return LoginFailed(message, code=code)
+
+
+def refresh_failed(message: str) -> TokenRefreshError:
+    """Make the exception for a renewal that may succeed later."""
+    from codex_backend_sdk._errors import TokenRefreshError
+
+    return TokenRefreshError(message)
+
+
+def store_failed(message: str) -> CredentialStoreError:
+    """Make the exception for a store that cannot be read or written."""
+    from codex_backend_sdk._errors import CredentialStoreError
+
+    return CredentialStoreError(message)

@@ -1,0 +1,79 @@
+"""A login as it is held in memory, and how it is read from a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from codex_backend_sdk._core import authfile, tokens
+from codex_backend_sdk.auth._failures import login_required, store_failed
+
+if TYPE_CHECKING:
+    from codex_backend_sdk._core.tokens import RefreshReason
+    from codex_backend_sdk._types import Login
+    from codex_backend_sdk.auth.store import CredentialStore
+
+__all__ = ["LONG_AGO", "Held", "hold", "read"]
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_REPLACE: Final = (
+    "This client needs a ChatGPT login: client.authenticate(force=True) or `codex-backend login` signs in "
+    "with ChatGPT and keeps what is stored."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A document and what it says. `is_saved` is False when the store refused it: nobody else has these tokens."""
+
+    document: dict[str, Any]
+    login: Login
+    tokens: authfile.StoredTokens
+    is_saved: bool = True
+
+    def reason_to_renew(self, now: datetime) -> RefreshReason | None:
+        """Return why this login must be renewed now, None when it is good."""
+        return tokens.must_renew(now=now, expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh)
+
+    def replaces(self, rejected: Login, *, now: datetime) -> bool:
+        """Tell whether this login can be used where `rejected` could not."""
+        return self.login.access_token != rejected.access_token and self.reason_to_renew(now) is None
+
+    def is_later_than(self, other: Held) -> bool:
+        """Tell which of two was refreshed last."""
+        return (self.tokens.last_refresh or LONG_AGO) > (other.tokens.last_refresh or LONG_AGO)
+
+    def is_foreign_to(self, other: Held) -> bool:
+        """Tell whether the two belong to different accounts; one whose account is not known does not."""
+        one, another = self.login.account_id, other.login.account_id
+        return one is not None and another is not None and one != another
+
+    def __repr__(self) -> str:  # the document would show its tokens
+        return f"Held({self.login!r})"
+
+
+def read(store: CredentialStore) -> Held | None:
+    """Read the login of a store, None when there is none.
+
+    LoginRequired when the store holds another kind of login, CredentialStoreError when it is damaged.
+    """
+    document = store.load()
+    if document is None:
+        return None
+    other = authfile.unusable(document)
+    if other is not None:
+        raise login_required(f"{store.location} holds {other}.", remedy=_REPLACE)
+    try:
+        return hold(document) if authfile.tokens_of(document) else None
+    except ValueError as error:  # FileStore has looked for this; another store need not
+        raise store_failed(f"{store.location} holds no usable login: {error}.") from None
+
+
+def hold(document: dict[str, Any]) -> Held:
+    """Take a document into memory; ValueError when it has no access token."""
+    stored, login = authfile.tokens_of(document), tokens.login_from(document)
+    if stored is None or login is None:
+        raise ValueError("it has no access token")
+    return Held(document=document, login=login, tokens=stored)

@@ -1,0 +1,382 @@
+"""One login for all who use it: loaded once, renewed once, for every thread and process.
+
+The rules, in the order in which they are applied:
+- who holds the thread lock looks at the memory first, then at the store, then asks the issuer;
+- the issuer is asked under the store's lock, after the store was read again under it;
+- what the issuer answers is stored before it is used, and used even if it cannot be stored;
+- a running source never changes its account: that takes `authenticate()`.
+Codex CLI: login/src/auth/manager.rs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checkable
+
+from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_TIMEOUT
+from codex_backend_sdk._core import authfile, tokens
+from codex_backend_sdk._core.oauth import TokenAnswer
+from codex_backend_sdk.auth import browser
+from codex_backend_sdk.auth._failures import (
+    is_login_required,
+    login_failed,
+    login_required,
+    refresh_failed,
+)
+from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
+from codex_backend_sdk.auth.issuer import Issuer, issuer_url
+from codex_backend_sdk.auth.store import CredentialStore, FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import httpx2
+
+    from codex_backend_sdk._core.oauth import RefreshFailure
+    from codex_backend_sdk._core.tokens import RefreshReason
+    from codex_backend_sdk._errors import LoginRequired
+    from codex_backend_sdk._types import Login
+
+__all__ = ["CredentialSource", "Credentials", "resolve_credentials"]
+
+log = logging.getLogger("codex_backend_sdk.auth")
+
+_SIGN_IN: Final = "Sign in with client.authenticate() or `codex-backend login`."
+# While the old token lives, a failing issuer is not asked again by every request.
+_PAUSE: Final = timedelta(seconds=10)
+
+
+@runtime_checkable
+class CredentialSource(Protocol):
+    """What signs requests. Supply your own to get the login from elsewhere. All methods are thread-safe."""
+
+    def ready(self) -> Login | None:
+        """Return the login that can be used at once, None when `current()` has to be asked. Never waits."""
+        ...
+
+    def current(self) -> Login:
+        """Return a usable login, loaded or renewed when needed; may wait. LoginRequired when there is none."""
+        ...
+
+    def renew(self, rejected: Login) -> Login:
+        """Return another login after the backend answered 401 to `rejected`; may wait.
+
+        LoginRequired when only a new sign-in helps, TokenRefreshError when a later try may succeed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """A permanent refusal, and the version of the store it was about; another version deserves a new try."""
+
+    version: object
+    message: str
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Credentials:
+    """The login in a store, renewed in time, with the browser login to make one.
+
+    `store` is auth.json by default; `issuer` a URL (else `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an
+    aware datetime; `http` is a client for the requests to the issuer, and stays open.
+    """
+
+    def __init__(
+        self,
+        store: CredentialStore | None = None,
+        *,
+        issuer: str | None = None,
+        originator: str = DEFAULT_ORIGINATOR,
+        clock: Callable[[], datetime] = _utc_now,
+        http: httpx2.Client | None = None,
+    ) -> None:
+        self.store: CredentialStore = FileStore() if store is None else store
+        self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
+        self._clock = clock
+        self._lock = threading.Lock()  # guards everything below
+        self._signing_in = threading.Lock()
+        self._held: Held | None = None
+        self._dead: _Dead | None = None
+        self._rests_until = LONG_AGO
+        self._failures = 0  # transient ones, ever; with the words of the last
+        self._failure = ""
+        self._sign_ins = 0
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.store!r}, issuer={self._issuer.url!r})"
+
+    # --- the login for a request -----------------------------------------------------------------------------
+
+    def ready(self) -> Login | None:
+        """Return the login in memory if it needs no renewal; no lock, no I/O."""
+        held = self._held
+        return held.login if held is not None and self._is_good(held) else None
+
+    def current(self) -> Login:
+        """Return a login that is good for a request, renewing one that expires within 5 minutes.
+
+        When renewing fails the old token serves as long as it lives; after that LoginRequired or TokenRefreshError.
+        """
+        ready = self.ready()
+        if ready is not None:
+            return ready
+        failures_before = self._failures
+        with self._lock:
+            return self._current(failures_before)
+
+    def renew(self, rejected: Login) -> Login:
+        """Return another login than `rejected`, which the backend answered with 401: from the store, else new."""
+        failures_before = self._failures
+        with self._lock:
+            held = self._held
+            if held is None or not held.replaces(rejected, now=self._clock()):
+                held = self._reload()
+            if held.replaces(rejected, now=self._clock()):
+                return held.login  # another thread or process was here first
+            self._share_failure(failures_before)
+            return self._refresh("unauthorized_recovery", rejected)
+
+    # --- signing in and out ----------------------------------------------------------------------------------
+
+    def authenticate(
+        self,
+        *,
+        interactive: bool = True,
+        force: bool = False,
+        open_browser: Callable[[str], object] | bool = True,
+        on_url: Callable[[str], None] | None = None,
+        timeout: float | None = LOGIN_TIMEOUT.total_seconds(),
+        ports: Sequence[int] = CALLBACK_PORTS,
+        workspace_id: str | None = None,
+    ) -> Login:
+        """Return the stored login, renewed when it has to be; without one, sign in with the browser.
+
+        `interactive=False` never opens anything; `force=True` always signs in afresh and replaces even a damaged
+        store. `open_browser` opens the URL (False: nothing does), `on_url` is told it; `timeout` is in seconds,
+        None waits for ever; `workspace_id` admits only the login of that ChatGPT workspace.
+
+        LoginRequired (not interactive, or the store holds another kind of login), LoginFailed (the sign-in),
+        CredentialStoreError, TokenRefreshError (the stored login cannot be renewed just now).
+        """
+        if force and not interactive:
+            raise ValueError("force=True needs a person: it cannot be combined with interactive=False")
+        sign_ins_before = self._sign_ins
+        with self._signing_in:
+            # A thread that waited here for another's sign-in takes that one, forced or not.
+            if not force or self._sign_ins != sign_ins_before:
+                login = self._stored(workspace_id=workspace_id, may_be_missing=interactive)
+                if login is not None:
+                    return login
+            return browser.sign_in(
+                lambda grant: self._complete(grant, force=force, workspace_id=workspace_id),
+                issuer=self._issuer.url,
+                originator=self._issuer.originator,
+                open_browser=open_browser,
+                on_url=on_url,
+                timeout=timeout,
+                ports=ports,
+                workspace_id=workspace_id,
+            )
+
+    def logout(self) -> bool:
+        """Delete the stored login, whatever it is; True if there was one. The issuer is not told: `revoke()`."""
+        with self._lock, self.store.lock():
+            self._adopt(None)
+            return self.store.clear()
+
+    def revoke(self) -> bool:
+        """Make the login worthless at the issuer, as well as that can be done just now, then log out."""
+        document = self.store.load()
+        stored = authfile.tokens_of(document) if document else None
+        if stored is not None:
+            self._issuer.revoke(refresh_token=stored.refresh_token, access_token=stored.access_token)
+        return self.logout()
+
+    def _stored(self, *, workspace_id: str | None, may_be_missing: bool) -> Login | None:
+        with self._lock:
+            try:
+                return self._usable(workspace_id)
+            except RuntimeError as error:
+                if may_be_missing and is_login_required(error) and not self._holds_other_kind():
+                    log.info("%s", error)
+                    return None
+                raise
+
+    def _usable(self, workspace_id: str | None) -> Login:
+        # Not `_reload()`: here, and only here, the account may be another one than before.
+        self._adopt(self._newest(read(self.store)))
+        login = self._current(self._failures)
+        if workspace_id is not None and login.account_id != workspace_id:
+            raise login_required(f"The login in {self.store.location} is not for workspace {workspace_id}.")
+        return login
+
+    def _holds_other_kind(self) -> bool:
+        # Signing in over an API key would change what the Codex CLI on this machine does: only when forced.
+        return authfile.unusable(self.store.load() or {}) is not None
+
+    def _complete(self, grant: browser.Grant, *, force: bool, workspace_id: str | None) -> Login:
+        """Turn what the browser brought into a stored login."""
+        answer = self._issuer.exchange(code=grant.code, redirect_uri=grant.redirect_uri, verifier=grant.verifier)
+        account_id = tokens.account_of(answer.id_token, answer.access_token)
+        if workspace_id is not None and account_id != workspace_id:
+            raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
+        with self._lock, self.store.lock():
+            document = authfile.signed_in(self._document(force=force), answer, account_id=account_id, now=self._clock())
+            self.store.save(document)
+            held = hold(document)
+            self._adopt(held)
+            self._dead = None
+            self._sign_ins += 1
+        log.info("Signed in; the login is in %s.", self.store.location)
+        return held.login
+
+    def _document(self, *, force: bool) -> dict[str, Any] | None:
+        try:
+            return self.store.load()
+        except RuntimeError:
+            if not force:
+                raise
+            self.store.clear()
+            return None
+
+    # --- everything below runs under self._lock --------------------------------------------------------------
+
+    def _current(self, failures_before: int) -> Login:
+        held = self._held
+        if held is None or not self._is_good(held):
+            held = self._reload()
+        now = self._clock()
+        reason = held.reason_to_renew(now)
+        if reason is None or now < self._rests_until:
+            return held.login
+        try:
+            self._share_failure(failures_before)
+            return self._refresh(reason, held.login)
+        except (RuntimeError, ConnectionError) as error:  # LoginRequired, CredentialStoreError, TokenRefreshError
+            if tokens.has_expired(held.login, now=now):
+                raise
+            self._rest(held)
+            log.warning("The login could not be renewed, its old token is still used: %s", error)
+            return held.login
+
+    def _reload(self) -> Held:
+        """Read the store again. The account has to be the same as before."""
+        held = self._newest(read(self.store))
+        before = self._held
+        if held is None:
+            self._adopt(None)
+            raise login_required(f"There is no login in {self.store.location}.", remedy=_SIGN_IN)
+        if before is not None and held.is_foreign_to(before):
+            raise login_required(
+                f"The login in {self.store.location} now belongs to another account.",
+                remedy="client.authenticate() changes over to it.",
+            )
+        self._adopt(held)
+        return held
+
+    def _newest(self, held: Held | None) -> Held | None:
+        """Return the login that the store refused, if there is one and the store has no later one."""
+        before = self._held
+        if before is None or before.is_saved:
+            return held
+        return held if held is not None and held.is_later_than(before) else before
+
+    def _adopt(self, held: Held | None) -> None:
+        if held is None or self._held is None or held.login != self._held.login:
+            self._rests_until = LONG_AGO
+        self._held = held
+
+    def _is_good(self, held: Held) -> bool:
+        return held.reason_to_renew(self._clock()) is None
+
+    def _share_failure(self, failures_before: int) -> None:
+        """Raise the failure that this thread has waited for, instead of failing once more by itself."""
+        if self._failures != failures_before:
+            raise refresh_failed(self._failure)
+
+    def _rest(self, held: Held) -> None:
+        """Leave the issuer alone for a moment, but not longer than the token lives."""
+        now = self._clock()
+        until = now + _PAUSE
+        expires_at = held.login.expires_at
+        self._rests_until = min(until, expires_at) if expires_at is not None and expires_at > now else until
+
+    def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
+        """Get another access token than the one of `rejected`, under the lock of the store."""
+        with self.store.lock():
+            version = self.store.version()  # before reading: a change in between makes a new try, not a missed one
+            held = self._reload()
+            if held.replaces(rejected, now=self._clock()):
+                return held.login  # another process was here first
+            if self._dead is not None and self._dead.version == version:
+                raise self._cannot_renew(self._dead.message)
+            if held.tokens.refresh_token is None:
+                raise self._cannot_renew("Its access token has expired or was refused, and it has no refresh token.")
+            answer = self._issuer.refresh(held.tokens.refresh_token, reason=reason)
+            if isinstance(answer, TokenAnswer):
+                return self._store_renewed(held, answer, version)
+            return self._recover(held, answer, version)
+
+    def _store_renewed(self, held: Held, answer: TokenAnswer, version: object) -> Login:
+        account_id = tokens.account_of(answer.id_token, answer.access_token)
+        if account_id is not None and held.login.account_id not in (None, account_id):
+            self._bury(version, "The issuer answered the refresh with the login of another account.")
+        document = authfile.renewed(held.document, answer, now=self._clock())
+        renewed = hold(document)
+        try:
+            self.store.save(document)
+        except BaseException as error:
+            # The old refresh token is used up: these tokens are all there is, even if nobody can store them.
+            self._adopt(replace(renewed, is_saved=False))
+            if not isinstance(error, Exception):
+                raise
+            self._warn_not_stored(error)
+        else:
+            self._adopt(renewed)
+        if not self._is_good(renewed):  # no new access token, a very short life, or a wrong clock
+            self._rest(renewed)
+        return renewed.login
+
+    def _warn_not_stored(self, error: Exception) -> None:
+        log.warning(
+            "The renewed login could not be stored: %s It stays in use in this process and is stored with the next "
+            "renewal; until then it is lost when the process ends. Make %s writable.",
+            error if isinstance(error, RuntimeError) else f"{type(error).__name__}.",
+            self.store.location,
+        )
+
+    def _recover(self, held: Held, failure: RefreshFailure, version: object) -> Login:
+        if not failure.is_permanent:
+            self._failures += 1
+            self._failure = failure.message
+            raise refresh_failed(failure.message)
+        # A peer that does not take our lock may have used the refresh token a moment ago, and stored what it got.
+        again = self._reload()
+        if not again.replaces(held.login, now=self._clock()):
+            self._bury(version, failure.message)
+        return again.login
+
+    def _bury(self, version: object, message: str) -> NoReturn:
+        self._dead = _Dead(version, message)
+        raise self._cannot_renew(message)
+
+    def _cannot_renew(self, why: str) -> LoginRequired:
+        return login_required(f"The login in {self.store.location} cannot be renewed. {why}")
+
+
+def resolve_credentials(
+    given: CredentialSource | CredentialStore | None, *, issuer: str | None, originator: str
+) -> CredentialSource:
+    """Return the source that `credentials=` stands for: itself, or a `Credentials` on the store (None: auth.json)."""
+    if isinstance(given, CredentialSource):
+        return given
+    if given is None or isinstance(given, CredentialStore):
+        return Credentials(given, issuer=issuer, originator=originator)
+    raise TypeError(f"credentials must be a CredentialSource or a CredentialStore, not {type(given).__name__}")

@@ -1,0 +1,269 @@
+"""Where a login is kept: the protocol, auth.json, and memory."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import logging
+import os
+import secrets
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+import filelock
+
+from codex_backend_sdk._constants import CODEX_HOME_ENV
+from codex_backend_sdk._core import authfile
+from codex_backend_sdk.auth._failures import store_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+__all__ = ["CredentialStore", "FileStore", "MemoryStore", "default_path"]
+
+log = logging.getLogger("codex_backend_sdk.auth")
+
+# The Codex CLI rewrites auth.json in place, so a reader can meet it half written: look again before judging.
+_READ_ATTEMPTS: Final = 4
+_READ_PAUSE_SECONDS: Final = 0.02
+# A holder needs at most one refresh request; after this time it hangs, and waiting longer would hang us too.
+LOCK_SECONDS: Final = 90.0
+_LOCK_POLL_SECONDS: Final = 0.02
+# Windows refuses to replace a file that somebody has open for the blink of a read.
+_REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
+# A place where no lock file can be made at all; one login for one process is still of use there.
+_UNLOCKABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@runtime_checkable
+class CredentialStore(Protocol):
+    """A place for one auth.json document. Supply your own to keep the login elsewhere."""
+
+    @property
+    def location(self) -> str:
+        """Name the place for people: a path, "memory"."""
+        ...
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the document with all its members, None when there is none.
+
+        CredentialStoreError when what is stored is no such document, or cannot be read.
+        """
+        ...
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the document as a whole. CredentialStoreError when it cannot be written."""
+        ...
+
+    def clear(self) -> bool:
+        """Delete the document, damaged or not; True if there was something."""
+        ...
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Exclude every other thread and process that uses this store. Not reentrant."""
+        ...
+
+    def version(self) -> object:
+        """Return a value that changes when the document does, without reading it."""
+        ...
+
+
+def default_path() -> Path:
+    """Return the path that the Codex CLI uses: `$CODEX_HOME/auth.json`, else `~/.codex/auth.json`."""
+    home = os.environ.get(CODEX_HOME_ENV)
+    return (Path(home).expanduser() if home else Path.home() / ".codex") / "auth.json"
+
+
+class FileStore:
+    """An auth.json file, by default the one that the Codex CLI uses.
+
+    Written atomically and readable by its owner only. A symlink is followed and kept. `lock_timeout` is in seconds.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_SECONDS) -> None:
+        self.path = default_path() if path is None else Path(path).expanduser()
+        self._lock_timeout = lock_timeout
+        self._threads = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"FileStore({self.location!r})"
+
+    def load(self) -> dict[str, Any] | None:
+        """Read the file; None when there is none, CredentialStoreError when it is damaged or cannot be read."""
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return authfile.parse(self.path.read_bytes())
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise store_failed(f"Cannot read {self.path}: {_reason(error)}.") from error
+            except ValueError as error:
+                if attempt == _READ_ATTEMPTS:
+                    raise store_failed(_damaged(self.path, error)) from None
+            time.sleep(_READ_PAUSE_SECONDS)
+        raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the file. A file that is not an auth.json is an error and stays as it is: `clear()` first."""
+        data = authfile.render(document)
+        self.load()
+        target = self._target()
+        try:
+            self._make_folder(target)
+            _write_atomically(target, data)
+        except OSError as error:
+            raise store_failed(f"Cannot write {self.path}: {_reason(error)}.") from error
+
+    def clear(self) -> bool:
+        """Delete the file, or the file that the symlink points to."""
+        try:
+            self._target().unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise store_failed(f"Cannot delete {self.path}: {_reason(error)}.") from error
+        return True
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock file beside the document; a lock whose owner was killed is free at once."""
+        with self._threads:
+            lock = self._lock_file()
+            try:
+                yield
+            finally:
+                if lock is not None:
+                    lock.release()
+
+    def version(self) -> object:
+        """Return the file's times, size and number, None when there is no file."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+    def _lock_file(self) -> filelock.BaseFileLock | None:
+        # Beside the target: two folders that link to one auth.json have to share the lock, too.
+        target = self._target()
+        lock = filelock.FileLock(
+            target.with_name(target.name + ".lock"),
+            timeout=self._lock_timeout,
+            mode=0o600,
+        )
+        try:
+            self._make_folder(target)
+            lock.acquire(poll_interval=_LOCK_POLL_SECONDS)
+        except filelock.Timeout:
+            raise store_failed(
+                f"Another process has held {lock.lock_file} for {self._lock_timeout:g} seconds; end that process."
+            ) from None
+        except OSError as error:
+            if error.errno not in _UNLOCKABLE:
+                raise store_failed(f"Cannot lock {self.path}: {_reason(error)}.") from error
+            log.warning("Cannot lock %s (%s): other processes are not kept apart.", self.path, _reason(error))
+            return None
+        return lock
+
+    def _target(self) -> Path:
+        return Path(os.path.realpath(self.path))
+
+    def _make_folder(self, target: Path) -> None:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+class MemoryStore:
+    """A login that lives as long as this object; for tests, and for applications that keep it elsewhere."""
+
+    location = "memory"
+
+    def __init__(self, document: dict[str, Any] | None = None) -> None:
+        self._document = copy.deepcopy(document)
+        self._version = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+    def load(self) -> dict[str, Any] | None:
+        """Return a copy of the document."""
+        return copy.deepcopy(self._document)
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Keep a copy of the document."""
+        self._document = copy.deepcopy(document)
+        self._version += 1
+
+    def clear(self) -> bool:
+        """Forget the document."""
+        was_there = self._document is not None
+        self._document = None
+        self._version += 1
+        return was_there
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Exclude the other threads."""
+        return self._lock
+
+    def version(self) -> object:
+        """Return a count of the changes."""
+        return self._version
+
+
+def _write_atomically(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    # O_EXCL and the mode in the same call: at no moment can anybody else read the file.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _replace(source: Path, target: Path) -> None:
+    for _ in range(_REPLACE_ATTEMPTS - 1):  # pragma: no cover  (Windows only)
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(_READ_PAUSE_SECONDS)
+        else:
+            return
+    os.replace(source, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where a folder can be opened at all (not on Windows)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _damaged(path: Path, error: ValueError) -> str:
+    return (
+        f"{path} is not a usable auth.json: {error}. It was left as it is. "
+        "Mend it or move it away, or replace it with client.authenticate(force=True) or `codex-backend login`."
+    )

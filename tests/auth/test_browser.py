@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from codex_backend_sdk._errors import CredentialStoreError, LoginFailed
+from codex_backend_sdk._types import Login, Secret
+from codex_backend_sdk.auth import browser, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOGIN = Login(access_token=Secret("secret-token"), account_id="acc-1")
+
+
+@dataclass
+class Page:
+    status: int
+    text: str
+    url: str
+    headers: dict[str, str]
+
+
+def fetch(url: str) -> Page:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return Page(answer.status, answer.read().decode(), answer.url, dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Page(error.code, error.read().decode(), url, dict(error.headers))
+
+
+@dataclass
+class Visit:
+    """A browser: `script` gets the redirect address and the state, in the place of the authorize page."""
+
+    script: Callable[[str, str], object]
+    result: Any = None
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, url: str) -> None:
+        given = dict(parse_qsl(urlsplit(url).query))
+        try:
+            self.result = self.script(given["redirect_uri"], given["state"])
+        except BaseException as error:
+            self.error = error
+        self.done.set()
+
+    def outcome(self) -> Any:
+        assert self.done.wait(10)
+        if self.error:
+            raise self.error
+        return self.result
+
+
+def sign_in(visit: Visit, *, complete: Callable[[browser.Grant], Login] = lambda grant: LOGIN, **more: Any) -> Login:
+    options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 10.0, **more}
+    return browser.sign_in(complete, open_browser=visit, **options)
+
+
+def callback(redirect_uri: str, **query: str) -> Page:
+    return fetch(f"{redirect_uri}?{urlencode(query)}")
+
+
+def test_a_sign_in_ends_on_the_success_page_after_the_tokens_are_stored() -> None:
+    stored: list[str] = []
+    grants: list[browser.Grant] = []
+
+    def script(back: str, state: str) -> tuple[int, Page]:
+        early = fetch(back.replace("/auth/callback", "/success?x=1"))
+        return early.status, callback(back, state=state, code="ac_1")
+
+    def complete(grant: browser.Grant) -> Login:
+        grants.append(grant)
+        time.sleep(0.1)
+        stored.append("now")
+        return LOGIN
+
+    visit = Visit(script)
+    assert sign_in(visit, complete=complete) == LOGIN
+    early, page = visit.outcome()
+    assert early == 404, "no success before there is one"
+    assert (page.status, urlsplit(page.url).path, stored) == (200, "/success", ["now"])
+    assert "You are signed in" in page.text
+    assert urlsplit(page.url).query == "", "the code does not stay in the address"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert grants[0].code == Secret("ac_1")
+    assert len(grants[0].verifier.reveal()) == 86
+    assert grants[0].redirect_uri.startswith("http://127.0.0.1:")
+    assert grants[0].redirect_uri.endswith("/auth/callback")
+
+
+def test_a_wrong_state_gets_400_and_the_login_goes_on() -> None:
+    def script(back: str, state: str) -> list[Page]:
+        wrong = [
+            callback(back, state="wrong", code="ac_evil"),
+            callback(back, code="ac_evil"),
+            callback(back, state=state + "x", error="access_denied"),
+        ]
+        return [*wrong, callback(back, state=state + ".onboarding_entrypoint=life_sciences", code="ac_1")]
+
+    codes: list[Secret] = []
+    visit = Visit(script)
+    sign_in(visit, complete=lambda grant: codes.append(grant.code) or LOGIN)  # type: ignore[func-returns-value]
+    assert [(page.status, page.text) for page in visit.outcome()[:3]] == [(400, "State mismatch")] * 3
+    assert visit.outcome()[3].status == 200
+    assert codes == [Secret("ac_1")]
+
+
+def test_other_paths_are_not_found_and_other_methods_refused() -> None:
+    def script(back: str, state: str) -> list[int]:
+        root = back.removesuffix("/auth/callback")
+        connection = http.client.HTTPConnection(urlsplit(root).netloc, timeout=10)
+        connection.request("POST", "/auth/callback", body=b"x")
+        post = connection.getresponse().status
+        connection.close()
+        found = [fetch(root + path).status for path in ("/", "/favicon.ico", "/auth/callback/x", "/auth")]
+        callback(back, state=state, code="ac_1")
+        return [post, *found]
+
+    visit = Visit(script)
+    sign_in(visit)
+    assert visit.outcome() == [501, 404, 404, 404, 404]
+
+
+HOSTILE = "<script>alert('1')</script>\"$title&"
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "shown"),
+    [
+        ({"error": "access_denied"}, "access_denied", "Sign-in failed: access_denied"),
+        (
+            {"error": "access_denied", "error_description": "missing_codex_entitlement"},
+            "access_denied",
+            "Codex is not enabled for your workspace.",
+        ),
+        (
+            {"error": HOSTILE, "error_description": HOSTILE},
+            HOSTILE,
+            "Sign-in failed: &lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&quot;$title&amp;",
+        ),
+        ({}, "missing_authorization_code", "Missing authorization code."),
+    ],
+)
+def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str, shown: str) -> None:
+    visit = Visit(lambda back, state: callback(back, state=state, **query))
+    with pytest.raises(LoginFailed) as caught:
+        sign_in(visit)
+    page = visit.outcome()
+    assert caught.value.code == code
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert shown in page.text
+    assert "<script" not in page.text
+    assert "signed in" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LoginFailed("Token exchange failed: <b>", code="token_exchange_failed"), "token_exchange_failed"),
+        (CredentialStoreError("Cannot write <b>"), "persist_failed"),
+        (ValueError("a surprise <b>"), "persist_failed"),
+    ],
+)
+def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Exception, code: str) -> None:
+    def complete(grant: browser.Grant) -> Login:
+        raise error
+
+    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
+    with pytest.raises(type(error)) as caught:
+        sign_in(visit, complete=complete)
+    assert caught.value is error
+    page = visit.outcome().text
+    assert code in page
+    assert "&lt;b&gt;" in page
+    assert "signed in" not in page
+
+
+def test_a_login_can_be_cancelled() -> None:
+    visit = Visit(lambda back, state: fetch(back.replace("/auth/callback", "/cancel")))
+    with pytest.raises(LoginFailed, match=r"^Login cancelled$") as caught:
+        sign_in(visit)
+    assert caught.value.code == "cancelled"
+    assert (visit.outcome().status, visit.outcome().text) == (200, "Login cancelled")
+
+
+def test_a_login_has_a_time_limit() -> None:
+    visit = Visit(lambda back, state: None)
+    began = time.monotonic()
+    with pytest.raises(LoginFailed, match=r"not finished within 0\.3 seconds") as caught:
+        sign_in(visit, timeout=0.3)
+    assert caught.value.code == "timeout"
+    assert time.monotonic() - began < 5
+
+
+def test_the_time_limit_does_not_cut_an_exchange_that_has_begun() -> None:
+    def complete(grant: browser.Grant) -> Login:
+        time.sleep(0.8)
+        return LOGIN
+
+    assert sign_in(Visit(lambda back, state: callback(back, state=state, code="c")), complete=complete, timeout=0.2)
+
+
+def test_a_browser_that_never_fetches_the_success_page_does_not_hold_the_login() -> None:
+    def script(back: str, state: str) -> int:
+        connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)
+        connection.request("GET", f"/auth/callback?state={state}&code=ac_1")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    visit = Visit(script)
+    began = time.monotonic()
+    assert sign_in(visit, timeout=None) == LOGIN
+    assert visit.outcome() == 302
+    assert time.monotonic() - began < 8
+
+
+def test_idle_and_broken_connections_block_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    def script(back: str, state: str) -> Page:
+        address = ("127.0.0.1", urlsplit(back).port or 0)
+        idle = [socket.create_connection(address) for _ in range(20)]
+        half = socket.create_connection(address)
+        half.sendall(b"GET /auth/callback?state=")
+        for connection in idle[:2]:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+        began = time.monotonic()
+        page = callback(back, state=state, code="ac_1")
+        assert time.monotonic() - began < 0.9, "a queue that is too short makes the browser wait a second"
+        for connection in [*idle[2:], half]:
+            connection.close()
+        return page
+
+    visit = Visit(script)
+    sign_in(visit)
+    assert visit.outcome().status == 200
+    assert capfd.readouterr() == ("", ""), "the library prints nothing"
+
+
+def test_a_callback_that_is_loaded_twice_exchanges_the_code_once() -> None:
+    exchanges: list[Secret] = []
+
+    def complete(grant: browser.Grant) -> Login:
+        exchanges.append(grant.code)
+        time.sleep(0.3)
+        return LOGIN
+
+    def script(back: str, state: str) -> list[str]:
+        locations: list[str] = []
+
+        def load() -> None:
+            connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)
+            connection.request("GET", f"/auth/callback?state={state}&code=ac_1")
+            locations.append(connection.getresponse().headers["Location"])
+            connection.close()
+
+        threads = [threading.Thread(target=load) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        fetch(back.replace("/auth/callback", "/cancel"))
+        return locations
+
+    visit = Visit(script)
+    assert sign_in(visit, complete=complete) == LOGIN, "a cancellation comes too late"
+    assert visit.outcome() == ["/success"] * 3
+    assert len(exchanges) == 1
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_an_older_login_is_asked_to_stop() -> None:
+    port = free_port()
+    errors: list[LoginFailed] = []
+    waiting = threading.Event()
+
+    def older() -> None:
+        try:
+            sign_in(Visit(lambda back, state: waiting.set()), ports=(port,))
+        except LoginFailed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=older)
+    thread.start()
+    assert waiting.wait(10)
+    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").status)
+    assert sign_in(visit, ports=(port,)) == LOGIN
+    thread.join()
+    assert [error.code for error in errors] == ["cancelled"]
+
+
+def test_a_port_that_is_not_given_up_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        def deaf() -> None:  # takes the request and hangs up
+            taken.accept()[0].close()
+
+        threading.Thread(target=deaf, daemon=True).start()
+        visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
+        assert sign_in(visit, ports=(port, 0)) == LOGIN
+        assert urlsplit(visit.outcome()).port != port
+
+
+def test_when_every_port_is_taken_the_error_names_them() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
+        with pytest.raises(LoginFailed, match=rf"a port on 127\.0\.0\.1 .* {port} cannot be used") as caught:
+            sign_in(Visit(lambda back, state: None), ports=(port,))
+    assert caught.value.code == "port_in_use"
+
+
+def test_only_this_machine_can_connect() -> None:
+    seen: list[str] = []
+
+    def script(back: str, state: str) -> None:
+        port = urlsplit(back).port
+        try:
+            socket.create_connection(("127.0.0.2", port or 0), timeout=2).close()
+            seen.append("connected")
+        except OSError:
+            seen.append("refused")
+        callback(back, state=state, code="ac_1")
+
+    sign_in(Visit(script))
+    assert seen == ["refused"]
+
+
+def test_the_url_is_told_before_the_browser_opens() -> None:
+    urls: list[str] = []
+    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
+    sign_in(visit, on_url=urls.append, workspace_id="w-1", issuer="https://auth.example.com")
+    given = dict(parse_qsl(urlsplit(urls[0]).query))
+    assert urls[0].startswith("https://auth.example.com/oauth/authorize?response_type=code&")
+    assert (given["originator"], given["allowed_workspace_id"], len(given["state"])) == ("app", "w-1", 43)
+
+
+def test_state_and_verifier_are_new_each_time() -> None:
+    seen: list[str] = []
+    for _ in range(2):
+        visit = Visit(lambda back, state: seen.append(state) or callback(back, state=state, code="c"))  # type: ignore[func-returns-value]
+        sign_in(visit, complete=lambda grant: seen.append(grant.verifier.reveal()) or LOGIN)  # type: ignore[func-returns-value]
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("opened", [False, "error"])
+def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.LogCaptureFixture) -> None:
+    def opener(url: str) -> object:
+        if opened == "error":
+            raise OSError("no browser here")
+        return opened
+
+    with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailed):
+        sign_in(opener, timeout=0.3)  # type: ignore[arg-type]
+    assert "No browser could be opened. Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+
+
+def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixture) -> None:
+    urls: list[str] = []
+    options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 0.1}
+    with pytest.raises(LoginFailed):
+        browser.sign_in(lambda grant: LOGIN, open_browser=False, on_url=urls.append, **options)
+    assert (len(urls), caplog.text) == (1, "")
+    with pytest.raises(LoginFailed):
+        browser.sign_in(lambda grant: LOGIN, open_browser=False, **options)
+    assert "Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+
+
+def test_no_log_line_holds_a_code_or_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        sign_in(Visit(lambda back, state: callback(back, state=state, code="ac_very_secret")))
+    assert "ac_very_secret" not in caplog.text
+    assert "secret-token" not in caplog.text
+
+
+@pytest.mark.parametrize("page", [pages.success_page(), pages.failure_page("m", code=None)])
+def test_a_page_stands_alone_in_light_and_dark(page: str) -> None:
+    assert page.startswith("<!doctype html>")
+    assert "prefers-color-scheme: dark" in page
+    for outside in ("http:", "https:", "<script", "<link", "<img", "url(", "@import", "$"):
+        assert outside not in page
