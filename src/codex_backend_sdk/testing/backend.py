@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .tokens import Ids
 
 __all__ = ["Backend"]
+
+_log = logging.getLogger(__name__)
 
 
 class Backend:
@@ -143,6 +146,9 @@ class Backend:
             text = f"The simulator cannot make a value for this schema: {problem}. Give a scripted Turn instead."
             refusal = invalid(text, param=None, code="invalid_json_schema")
             return Answer.json(refusal.status, refusal.body)
+        except Exception as error:  # a turn may be the user's own function
+            _log.exception("A scripted turn failed")
+            return Answer.json(500, {"detail": f"The simulator's scripted turn failed: {error!r}"})
 
     def _no_websocket(self, request: Request) -> Answer:
         # 426 makes the Codex CLI use HTTP at once, for the rest of its session.

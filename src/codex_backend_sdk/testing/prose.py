@@ -25,6 +25,7 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 _SMALL_TALK = re.compile(
     r"(?i)^\W*(hi|hello|hey|good (morning|evening)|thanks|thank you|bye|ok|okay)\b[\s\w]{0,12}\W*$"
 )
+_TOLD = re.compile(r"(?i)\bmy ([\w ]{1,30}?) is ([^.!?,;\n]{1,60}?)(?=\s+and\s+(?:my|i)\b|[.!?,;\n]|$)")
 _LEADING = re.compile(
     r"(?i)^(please\s+|can you\s+|could you\s+)*"
     r"(explain|describe|tell me (about|something about)|write( me)? (a|an)?|summari[sz]e|what (is|are|was|were)|"
@@ -53,7 +54,7 @@ def remembered(texts: Sequence[str]) -> dict[str, str]:
     """Return what the person said about themselves: `My name is Ada` gives `{"name": "Ada"}`."""
     found: dict[str, str] = {}
     for text in texts:
-        for thing, value in re.findall(r"(?i)\bmy ([\w ]{1,30}?) is ([^.!?,;\n]{1,60})", text):
+        for thing, value in _TOLD.findall(text):
             found[thing.lower().strip()] = value.strip()
         for value in re.findall(r"\b(?:I am|I['\u2019]m|[Cc]all me) ([A-Z]\w+)", text):
             found.setdefault("name", value)
@@ -108,7 +109,7 @@ def _greeted(found: re.Match[str], known: dict[str, str]) -> str:
 _TABLE: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], dict[str, str]], str | None]], ...] = (
     (re.compile(r"(?i)\bwhat(?:['\u2019]s| is| was) my ([\w ]{1,30}?)\s*(?:\?|$)"), _recall),
     (re.compile(r"(?i)\bmy name is ([\w-]+)"), _introduced),
-    (re.compile(r"(?i)\bmy ([\w ]{1,30}?) is ([^.!?,;\n]{1,60})"), _noted),
+    (_TOLD, _noted),
     (re.compile(r"(?i)^\s*(?:say|write|repeat) (.{1,60}?) (twice|\w+(?= times))(?: times)?\W*$"), _repeated),
     (
         re.compile(r"(?i)^\s*(?:say|repeat|reply with|answer with)(?: exactly| only| just)?:? (.{1,200}?)[.!]?\s*$"),

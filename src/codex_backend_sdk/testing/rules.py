@@ -172,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     Rule("prompt_cache_key", _cache_key),
     Rule("tool_type", tool_rules.tool_type),
     Rule("tool_name", tool_rules.tool_name),
+    Rule("tool_choice", tool_rules.tool_choice),
     Rule("array_items", tool_rules.array_items),
     Rule("strict_schema", tool_rules.strict_schema),
     Rule("unknown_member", item_rules.unknown_member),

@@ -87,12 +87,27 @@ def _easier(schema: Any) -> Any:
     if len(easier.get("allOf", ())) == 1:
         easier |= easier.pop("allOf")[0]
     if easier.get("type") == "array":
+        easier.setdefault("items", {})
         easier.setdefault("minItems", min(1, easier.get("maxItems", 1)))
         easier.setdefault("maxItems", easier["minItems"] + 1)
+    if easier.get("type") in ("integer", "number"):
+        _bound(easier)
     if easier.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(easier):
         easier.setdefault("minLength", min(5, easier.get("maxLength", 5)))
         easier.setdefault("maxLength", easier["minLength"] + 30)
     return easier
+
+
+def _bound(schema: dict[str, Any]) -> None:
+    """Give a number both bounds, since the library's own are 0 and 9999, and small steps where they are close."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None and high is not None:
+        schema["minimum"] = low = high - 100
+    elif high is None and low is not None:
+        schema["maximum"] = high = low + 100
+    if schema["type"] == "number" and low is not None and high is not None and high - low <= 10:
+        schema.setdefault("multipleOf", (high - low) / 4 or 1)
 
 
 def _inner(word: str, value: Any) -> Any:

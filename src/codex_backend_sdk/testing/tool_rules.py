@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .asked import Asked
 
-__all__ = ["array_items", "strict_schema", "tool_name", "tool_type"]
+__all__ = ["array_items", "strict_schema", "tool_choice", "tool_name", "tool_type"]
 
 _TOOL_TYPES = frozenset({"function", "custom", "namespace", "tool_search", "web_search", "image_generation"})
 _NAME = "^[a-zA-Z0-9_-]+$"
@@ -44,6 +44,18 @@ def tool_name(asked: Asked) -> Refusal | None:
                 code="invalid_value",
             )
     return None
+
+
+def tool_choice(asked: Asked) -> Refusal | None:
+    """Refuse the demand for a call of a tool that is not given."""
+    choice = asked.body.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") not in ("function", "custom"):
+        return None
+    if any(tool.kind == choice["type"] and tool.name == choice.get("name") for tool in asked.tools()):
+        return None
+    return invalid(
+        f"Tool choice '{choice.get('name')}' not found in 'tools' parameter.", param="tool_choice", code=None
+    )
 
 
 def array_items(asked: Asked) -> Refusal | None:

@@ -1,0 +1,83 @@
+"""A started simulator and a plain HTTP client for it: the simulator is tested without the package's own client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from codex_backend_sdk.testing import Simulator
+
+BASE = {"model": "gpt-6.1-sol", "store": False, "stream": True}
+
+
+class Wire:
+    """Sends signed requests and reads the events of the answer, with nothing but the standard library's JSON."""
+
+    def __init__(self, sim: Simulator, http: httpx2.Client) -> None:
+        self.sim = sim
+        self.http = http
+        self.tokens = sim.login_document()["tokens"]
+        self.headers = {
+            "authorization": f"Bearer {self.tokens['access_token']}",
+            "chatgpt-account-id": self.tokens["account_id"],
+        }
+
+    def get(self, path: str, **kwargs: Any) -> httpx2.Response:
+        return self.http.get(self.sim.chatgpt_url + path, headers=self.headers, **kwargs)
+
+    def post(self, body: dict[str, Any], **headers: str) -> httpx2.Response:
+        return self.http.post(f"{self.sim.base_url}/responses", json=body, headers={**self.headers, **headers})
+
+    def ask(self, *items: Any, **members: Any) -> httpx2.Response:
+        return self.post({**BASE, "input": [user(i) if isinstance(i, str) else i for i in items], **members})
+
+    def events(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
+        answer = self.ask(*items, **members)
+        assert answer.status_code == 200, answer.text
+        return events_in(answer.text)
+
+    def items(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
+        found = self.events(*items, **members)
+        return [event["item"] for event in found if event["type"] == "response.output_item.done"]
+
+    def text(self, *items: Any, **members: Any) -> str:
+        message = self.items(*items, **members)[-1]
+        assert message["type"] == "message", message
+        return "".join(part["text"] for part in message["content"])
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+def events_in(text: str) -> list[dict[str, Any]]:
+    blocks = [block.split("\n") for block in text.split("\n\n") if block]
+    found = [json.loads(block[-1].removeprefix("data: ")) for block in blocks]
+    assert [block[0] for block in blocks] == [f"event: {event['type']}" for event in found]
+    return found
+
+
+@pytest.fixture
+def start_wire() -> Iterator[Callable[..., Wire]]:
+    """Start a simulator with options of the test's own."""
+    started: list[tuple[Simulator, httpx2.Client]] = []
+
+    def start(**options: Any) -> Wire:
+        sim = Simulator(**options).start()
+        http = httpx2.Client(trust_env=False, verify=False, timeout=10)
+        started.append((sim, http))
+        return Wire(sim, http)
+
+    yield start
+    for sim, http in started:
+        http.close()
+        sim.stop()
+
+
+@pytest.fixture
+def wire(start_wire: Callable[..., Wire]) -> Wire:
+    return start_wire()

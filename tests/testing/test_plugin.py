@@ -1,0 +1,57 @@
+"""The pytest plugin, as a user's test run loads it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_fixtures_give_a_simulator_and_a_signed_in_client(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_one(codex_simulator, codex_client):
+            codex_simulator.script("scripted")
+            assert codex_client.responses.create(input="hi").output_text == "scripted"
+            assert codex_simulator.requests[-1].path == "/backend-api/codex/responses"
+
+        def test_two(codex_simulator):
+            assert codex_simulator.requests == []
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2)
+
+
+def test_the_plugin_is_found_by_itself_and_lists_its_fixtures(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--fixtures", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(["codex_simulator*", "codex_client*"])
+
+
+@pytest.mark.parametrize("module", ["codex_backend_sdk.testing", "codex_backend_sdk.testing.plugin"])
+def test_loading_it_imports_neither_the_server_nor_openai(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('openai', 'starlette', 'uvicorn', 'jsf') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_there() -> None:
+    import codex_backend_sdk.testing as testing
+
+    for name in testing.__all__:
+        assert getattr(testing, name).__doc__
+    assert sorted(testing.__all__) == dir(testing)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = testing.nothing
+
+
+def test_the_simulator_shares_no_decoder_with_the_client() -> None:
+    code = (
+        "import sys, codex_backend_sdk.testing as t; [getattr(t, n) for n in t.__all__];"
+        "print([m for m in sys.modules if m.startswith(('codex_backend_sdk._core', 'codex_backend_sdk._transport'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert run.stdout.strip() == "[]"

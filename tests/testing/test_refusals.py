@@ -1,0 +1,165 @@
+"""One row for each thing that the backend refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk.testing.rules import RULES, UNSUPPORTED_PARAMETERS
+
+HI = {"type": "message", "role": "user", "content": "hi"}
+GOOD: dict[str, Any] = {"model": "gpt-6.1-sol", "store": False, "stream": True, "input": [HI]}
+OPEN_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+OPTIONAL_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+NO_ITEMS = {"type": "object", "properties": {"a": {"type": "array"}}}
+
+
+def function(name: str = "f", **members: Any) -> dict[str, Any]:
+    return {"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}, **members}
+
+
+def form(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "name": "s", "schema": schema, **members}}
+
+
+def call(call_id: str = "call_1") -> dict[str, Any]:
+    return {"type": "function_call", "name": "f", "arguments": "{}", "call_id": call_id}
+
+
+def output(call_id: str = "call_1") -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": "ok"}
+
+
+# (rule, what is changed in a good request, what the refusal says). None takes a member away.
+ROWS: list[tuple[str, dict[str, Any], str]] = [
+    ("model_required", {"model": None}, "Missing required parameter: 'model'."),
+    ("store_false", {"store": True}, "Store must be set to false"),
+    ("store_false", {"store": None}, "Store must be set to false"),
+    ("stream_true", {"stream": False}, "Stream must be set to true"),
+    ("stream_true", {"stream": None}, "Stream must be set to true"),
+    *[
+        ("unsupported_parameter", {name: 1}, f"Unsupported parameter: {name}")
+        for name in UNSUPPORTED_PARAMETERS
+        if name != "stream_options"
+    ],
+    ("unsupported_parameter", {"stream_options": {"include_usage": True}}, "Unsupported parameter: stream_options"),
+    ("input_list", {"input": "hi"}, "Input must be a list"),
+    ("input_list", {"input": None}, "Input must be a list"),
+    ("no_system_message", {"input": [{"role": "system", "content": "x"}]}, "System messages are not allowed"),
+    ("service_tier", {"service_tier": "auto"}, "Unsupported service_tier: auto"),
+    (
+        "model_available",
+        {"model": "gpt-5.4"},
+        "The 'gpt-5.4' model is not supported when using Codex with a ChatGPT account.",
+    ),
+    (
+        "reasoning_effort",
+        {"reasoning": {"effort": "minimal"}},
+        "Unsupported value: 'minimal' is not supported with the 'gpt-6.1-sol' model. Supported values are: 'low', ",
+    ),
+    ("prompt_cache_key", {"prompt_cache_key": "k" * 65}, "string with length 65 instead."),
+    ("tool_type", {"tools": [{"type": "code_interpreter"}]}, "Unsupported tool type: code_interpreter"),
+    ("tool_type", {"tools": [{"type": "apply_patch"}]}, "Unsupported tool type: apply_patch"),
+    ("tool_name", {"tools": [function(), function("a b")]}, "Invalid 'tools[1].name'"),
+    ("array_items", {"tools": [function(parameters=NO_ITEMS)]}, "array schema missing items."),
+    ("array_items", {"text": form(NO_ITEMS)}, "Invalid schema for response_format 's'"),
+    ("strict_schema", {"tools": [function(strict=True, parameters=OPEN_SCHEMA)]}, "'additionalProperties' is required"),
+    ("strict_schema", {"text": form(OPTIONAL_SCHEMA, strict=True)}, "Missing 'a'."),
+    ("tool_choice", {"tool_choice": {"type": "function", "name": "g"}, "tools": [function()]}, "'g' not found"),
+    (
+        "unknown_member",
+        {"input": [{**HI, "reasoning_content": "x"}]},
+        "Unknown parameter: 'input[0].reasoning_content'.",
+    ),
+    (
+        "unknown_member",
+        {"input": [HI, {"type": "reasoning", "summary": [], "status": "completed"}]},
+        "Unknown parameter: 'input[1].status'.",
+    ),
+    ("call_id", {"input": [HI, call("c" * 65), output("c" * 65)]}, "string with length 65 instead."),
+    ("call_id", {"input": [HI, call("c|1"), output("c|1")]}, "Invalid 'input[1].call_id': 'c|1'."),
+    ("item_reference", {"input": [{"type": "item_reference", "id": "msg_1"}]}, "Item with id 'msg_1' not found."),
+    ("item_reference", {"input": [HI, {"type": "reasoning", "id": "rs_1", "summary": []}]}, "Item with id 'rs_1' not"),
+    (
+        "encrypted_content",
+        {"input": [HI, {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAABforeign"}]},
+        "could not be verified.",
+    ),
+    ("orphaned_output", {"input": [HI, output()]}, "No tool call found for function call output with call_id call_1."),
+    ("missing_output", {"input": [HI, call()]}, "No tool output found for function call call_1."),
+]
+
+
+def changed(change: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+
+
+def words(body: dict[str, Any]) -> str:
+    return str(body.get("detail") or body["error"]["message"])
+
+
+@pytest.mark.parametrize(("rule", "change", "text"), ROWS)
+def test_a_refusal_says_what_the_backend_says(wire: Any, rule: str, change: dict[str, Any], text: str) -> None:
+    assert wire.post(GOOD).status_code == 200
+    answer = wire.post(changed(change))
+    assert answer.status_code == (404 if rule == "item_reference" else 400)
+    assert text in words(answer.json())
+
+
+@pytest.mark.parametrize(("rule", "change"), [(rule, change) for rule, change, _ in ROWS if rule != "input_list"])
+def test_a_rule_can_be_switched_off(start_wire: Callable[..., Any], rule: str, change: dict[str, Any]) -> None:
+    wire = start_wire(rules={rule: False, **({"model_available": False} if rule == "model_required" else {})})
+    assert wire.post(changed(change)).status_code == 200
+
+
+def test_instructions_are_demanded_only_when_the_rule_is_switched_on(start_wire: Callable[..., Any]) -> None:
+    wire = start_wire(rules={"instructions_required": True})
+    assert wire.post(GOOD).json() == {"detail": "Instructions are required"}
+    assert wire.post({**GOOD, "instructions": "Be brief."}).status_code == 200
+
+
+def test_the_lite_header_demands_that_calls_are_not_parallel(wire: Any) -> None:
+    lite = {"x-openai-internal-codex-responses-lite": "true"}
+    assert "requires parallel_tool_calls to be false" in wire.post(GOOD, **lite).json()["detail"]
+    assert wire.post({**GOOD, "parallel_tool_calls": False}, **lite).status_code == 200
+
+
+def test_every_rule_has_a_row() -> None:
+    tested_apart = {"instructions_required", "lite_parallel_tool_calls"}
+    assert {rule.name for rule in RULES} == {rule for rule, _, _ in ROWS} | tested_apart
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"stream_options": {"reasoning_summary_delivery": "sequential_cutoff"}},
+        {"service_tier": "priority"},
+        {"reasoning": {"effort": "max", "summary": "auto"}, "include": ["reasoning.encrypted_content"]},
+        {"reasoning": {"effort": 80}},
+        {"tools": [{"type": "web_search"}, function(strict=False, parameters=OPEN_SCHEMA)], "tool_choice": "none"},
+        {"prompt_cache_key": "k" * 64, "parallel_tool_calls": True, "text": {"verbosity": "low"}},
+        {"client_metadata": {"session_id": "x"}, "instructions": ""},
+        {"input": [HI, call(), output()]},
+    ],
+)
+def test_what_the_backend_accepts_is_accepted(wire: Any, members: dict[str, Any]) -> None:
+    assert wire.post({**GOOD, **members}).status_code == 200
+
+
+def test_reasoning_is_bound_to_the_model_that_gave_it_and_compaction_is_not(wire: Any) -> None:
+    sealed = {"include": ["reasoning.encrypted_content"]}
+    reasoning = wire.items("Explain tides", **sealed)[0]
+    compaction = wire.items("Explain tides", {"type": "compaction_trigger"})[0]
+    assert wire.ask(reasoning, compaction, "go on").status_code == 200
+    other = wire.ask(reasoning, "go on", model="gpt-5.5")
+    assert other.json()["error"]["code"] == "invalid_encrypted_content"
+    assert wire.ask(compaction, "go on", model="gpt-5.5").status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_body_that_is_no_json_object_is_refused(wire: Any, content: bytes) -> None:
+    answer = wire.http.post(f"{wire.sim.base_url}/responses", content=content, headers=wire.headers)
+    assert answer.status_code == 400
+    assert "detail" in answer.json()
