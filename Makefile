@@ -1,0 +1,102 @@
+# Everything sets itself up: a virtual environment in .venv, with the versions (and hashes) of requirements/*.txt.
+#
+#   make demo          the main job, on a simulated backend on this machine
+#   make test          lint, types, layers and tests
+#   make lint          the first three of them
+#   make conformance   the official package's own tests, on every Python and openai version (minutes)
+#   make lock          write requirements/*.txt anew, after a change of pyproject.toml
+#   make clean         remove what the others made
+#
+# PYTHON=… chooses the interpreter, 3.11 or newer.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# Another environment that happens to be active must not be used for any of this.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+# A name on PATH may be a stub that starts nothing, so each is tried.
+RUNS_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+PYTHON ?= $(shell for each in python3.11 python3 python3.13 python3.12 python3.14 python; do \
+	$$each $(RUNS_ENOUGH) && echo $$each && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO_READY := $(VENV)/.demo-is-installed
+DEV_READY := $(VENV)/.dev-is-installed
+UV := .cache/lock/bin/uv
+UV_VERSION := 0.13.9
+
+.PHONY: help demo test lint conformance lock clean
+
+help:
+	@sed -n '3,11s/^# \{0,1\}//p' Makefile
+
+demo: $(DEMO_READY)
+	@$(BIN)/codex-backend demo
+
+test: lint .cache/upstream-is-fetched
+	$(BIN)/python -m pytest -n auto
+
+lint: $(DEV_READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+conformance: $(DEV_READY)
+	$(BIN)/python scripts/conformance.py
+
+# Without them the tests that need them say so and are skipped; the next run tries again.
+.cache/upstream-is-fetched: $(DEV_READY)
+	@mkdir -p .cache
+	@version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("openai"))') \
+	&& $(BIN)/python scripts/fetch_upstream_tests.py "$$version" >.cache/fetch.log 2>&1 \
+	&& touch $@ \
+	|| echo "Warning: the official tests were not fetched (.cache/fetch.log says why); they will be skipped." >&2
+
+# --- set-up ----------------------------------------------------------------------------------------------------
+
+# The demo's versions are a part of those for development, so the two can follow each other in one environment.
+$(DEMO_READY): requirements/demo.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) $(RUNS_ENOUGH) || { \
+		echo "This needs Python 3.11 or newer$(if $(PYTHON), and $(PYTHON) is not,: none was found). Name one: make PYTHON=/path/to/python3.11 …" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: install python3-venv)." >&2; \
+		rm -rf $(VENV); exit 1; }
+
+# --- the lock --------------------------------------------------------------------------------------------------
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-config --no-emit-index-url --no-emit-find-links
+
+# `make lock UPGRADE=--upgrade` takes the newest versions; without it those that still fit are kept.
+lock: $(UV)
+	$(COMPILE) $(UPGRADE) pyproject.toml scripts/conformance-requirements.txt --all-extras --group dev \
+		--output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra cli --extra testing --group build --constraint requirements/dev.txt \
+		--output-file requirements/demo.txt
+
+$(UV): Makefile
+	@$(PYTHON) -m venv --clear .cache/lock
+	@.cache/lock/bin/python -m pip --disable-pip-version-check --quiet install uv==$(UV_VERSION)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
