@@ -1,0 +1,52 @@
+"""`ask`: one prompt, one answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from codex_backend_sdk.cli import show
+
+if TYPE_CHECKING:
+    from openai.types.responses import Response
+
+    from codex_backend_sdk import OpenAI
+
+__all__ = ["ask"]
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--model", help="A model of `codex-backend models`.")
+@click.option("--stream/--no-stream", default=True, help="Print the answer as it comes (default), or in one piece.")
+def ask(prompt: str, model: str | None, stream: bool) -> None:
+    """Ask PROMPT and print the answer. With - the prompt is read from standard input."""
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise click.UsageError("the prompt is empty")
+    from codex_backend_sdk import OpenAI
+
+    with OpenAI(model=model) as client:
+        response = (_streamed if stream else _whole)(client, text)
+    click.echo()
+    if response is not None and response.status == "incomplete":
+        reason = response.incomplete_details.reason if response.incomplete_details else None
+        raise click.ClickException(f"the answer is incomplete: {reason or 'the backend gives no reason'}")
+
+
+def _whole(client: OpenAI, prompt: str) -> Response:
+    response: Response = client.responses.create(input=prompt)
+    click.echo(show.printable(response.output_text), nl=False)
+    return response
+
+
+def _streamed(client: OpenAI, prompt: str) -> Response | None:
+    response = None
+    for event in client.responses.create(input=prompt, stream=True):
+        if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
+            click.echo(show.printable(event.delta), nl=False)
+        elif event.type == "response.completed" or event.type == "response.incomplete":
+            response = event.response
+    return response

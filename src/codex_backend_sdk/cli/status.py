@@ -1,0 +1,61 @@
+"""`status`: who is signed in. Reads the stored login and asks nobody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from codex_backend_sdk.cli import moments, show
+
+if TYPE_CHECKING:
+    from codex_backend_sdk._types import Login
+
+__all__ = ["status"]
+
+
+@click.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Say who is signed in; exit code 1 when nobody is.
+
+    The stored login is read. Nothing is renewed or asked, so one that was revoked elsewhere still shows.
+    """
+    from codex_backend_sdk._core import authfile, tokens
+    from codex_backend_sdk.auth.store import FileStore
+
+    store = FileStore()
+    document = store.load() or {}
+    login, stored = tokens.login_from(document), authfile.tokens_of(document)
+    other = authfile.unusable(document)
+    now = datetime.now(UTC)
+    if other is not None:
+        _nobody(f"{store.location} holds {other}, no ChatGPT login.", remedy="replaces it by one")
+        context.exit(1)
+    if login is None or stored is None:
+        _nobody(f"There is no login in {store.location}.", remedy="makes one")
+        context.exit(1)
+    is_renewable = stored.refresh_token is not None
+    if tokens.has_expired(login, now=now) and not is_renewable:
+        _nobody(f"The login in {store.location} has expired and cannot be renewed.", remedy="makes a new one")
+        context.exit(1)
+    click.secho(f"Signed in as {login.email or 'an account without an e-mail address'}", bold=True)
+    show.facts(
+        ("plan", login.plan or "unknown"),
+        ("account", login.account_id or "unknown"),
+        ("expires", _expiry(login, now=now, is_renewable=is_renewable)),
+        ("stored in", store.location),
+    )
+
+
+def _nobody(why: str, *, remedy: str) -> None:
+    click.secho("Not signed in", bold=True)
+    click.echo(f"{why} `codex-backend login` {remedy}.")
+
+
+def _expiry(login: Login, *, now: datetime, is_renewable: bool) -> str:
+    renewal = "renewed when it is needed" if is_renewable else "cannot be renewed"
+    if login.expires_at is None:
+        return f"unknown; {renewal}"
+    return f"{moments.local(login.expires_at)} ({moments.from_now(login.expires_at, now=now)}); {renewal}"
