@@ -32,7 +32,7 @@ _NO_PROXY: Final = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 @click.command()
 def demo() -> None:
-    """Show what this package does, on a simulated backend: no account is needed."""
+    """Show what this package does, on a simulated backend."""
     began = time.monotonic()
     with needs_extra("testing"):
         from codex_backend_sdk.testing import Simulator

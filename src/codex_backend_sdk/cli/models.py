@@ -20,7 +20,7 @@ _HEADINGS = ("MODEL", "NAME", "CONTEXT", "REASONING EFFORTS")
 @click.option("--all", "wants_all", is_flag=True, help="Also those that the backend hides from pickers.")
 @click.option("--json", "wants_json", is_flag=True, help="Print the whole catalogue, with all that it says.")
 def models(wants_all: bool, wants_json: bool) -> None:
-    """List the models that this account may use, the best for most work first."""
+    """List the models that this account may use."""
     from codex_backend_sdk import OpenAI
 
     with OpenAI() as client:
