@@ -91,7 +91,7 @@ class _Codex:
         self._codex = Settings(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
-            originator=originator or DEFAULT_ORIGINATOR,
+            originator=_printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
         )
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
@@ -138,8 +138,7 @@ class _Codex:
         """The program's name, this package's name and version, and the system."""
         name = self._codex.originator
         system = f"{platform.system()} {platform.release()}; {platform.machine()}"
-        text = f"{name} codex-backend-sdk/{version('codex-backend-sdk')} ({system})"
-        return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
+        return _printable(f"{name} codex-backend-sdk/{version('codex-backend-sdk')} ({system})")
 
     def platform_headers(self) -> dict[str, str]:
         return {}
@@ -338,6 +337,11 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
             except StreamInterrupted as cut:
                 raise _retriable(cut) from cut
         return response
+
+
+def _printable(text: str) -> str:
+    """Return the text as a header can hold it. Codex CLI: login/src/auth/default_client.rs does the same."""
+    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
 async def _in_thread(action: Callable[[], _T]) -> _T:

@@ -100,8 +100,10 @@ def test_an_event_without_the_item_it_is_about() -> None:
 
 @pytest.mark.parametrize("response", [LEAN_RESPONSE, FULL_RESPONSE])
 def test_an_event_around_a_response(response: dict[str, Any]) -> None:
-    event = events.build_event({"type": "response.created", "response": response, "sequence_number": 0})
+    event = events.build_event({"type": "response.created", "response": response})
     assert type(event) is official.ResponseCreatedEvent
+    assert event.sequence_number is None
+    assert event.model_fields_set == {"type", "response"}
     assert isinstance(event.response, official.Response)
     assert event.response.id == "resp_1"
 

@@ -135,11 +135,14 @@ _NESTED: Final = {"response": build_response, "item": build_item}
 def _with_nested(model: type[BaseModel], payload: dict[str, Any], member: str, nested: Any) -> BaseModel:
     """Assemble an event around an object that is built already.
 
-    pydantic's own `model_construct`: openai's replacement would validate the nested object once more.
+    pydantic's own `model_construct`: openai's replacement would validate the nested object once more. As openai's
+    does, a declared member that is missing is None.
     """
     values = {**_text_keys(payload), member: nested}
     construct: Any = PydanticModel.model_construct.__func__  # type: ignore[attr-defined]
-    return _as_model(construct(model, **values))
+    event = _as_model(construct(model, **values))
+    event.__dict__.update({name: None for name in model.model_fields if name not in event.__dict__})
+    return event
 
 
 def _as_model(value: object) -> BaseModel:

@@ -64,8 +64,12 @@ def model_id(path: str) -> str:
 
 def missing_resource(method: str, path: str) -> tuple[str, str]:
     """Return the official name of a resource that the backend does not have, and what to use instead, or ""."""
-    parts = [part for part in path.split("?")[0].split("/") if part]
-    resource = _resource_name(method.lower(), parts)
+    if "://" in path:
+        return path.partition("?")[0], "it is an address of its own, and the login goes to the Codex backend only"
+    bare, _, query = path.partition("?")
+    resource = _resource_name(method.lower(), [part for part in bare.split("/") if part])
+    if "beta=true" in query:
+        resource = f"beta.{resource}"
     return resource, next((text for name, text in _INSTEAD.items() if resource.startswith(name)), "")
 
 

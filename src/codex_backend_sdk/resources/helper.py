@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from openai import BaseModel
+from openai.types.responses import ResponseContentPartAddedEvent, ResponseOutputMessage, ResponseOutputText
 
 from .._core.events import UnknownEvent
 from .._core.items import subscriptable
@@ -77,6 +78,8 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
     def handle_event(self, event: Any) -> Any:
         if isinstance(event, UnknownEvent):
             return [event]
+        if event.type == "response.output_text.delta":
+            self._announce_part(event)
         events = super().handle_event(event)
         if event.type == "response.incomplete":
             self._completed_response = parse_response(
@@ -87,3 +90,19 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
                 if isinstance(part, BaseModel):
                     subscriptable(part)
         return events
+
+    def _announce_part(self, delta: Any) -> None:
+        """Open the part that a delta belongs to if the backend did not; the official state has no place for it else."""
+        item = self._output_items.get(delta.output_index)
+        if isinstance(item, ResponseOutputMessage) and len(item.content) <= delta.content_index:
+            part = ResponseOutputText(type="output_text", text="", annotations=[])
+            super().handle_event(
+                ResponseContentPartAddedEvent(
+                    type="response.content_part.added",
+                    item_id=delta.item_id,
+                    output_index=delta.output_index,
+                    content_index=delta.content_index,
+                    part=part,
+                    sequence_number=delta.sequence_number or 0,
+                )
+            )

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+from openai.types import Model as OfficialModel
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing import Simulator
+
+
+def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
+    models = list(client.models.list())
+    assert all(isinstance(model, OfficialModel) for model in models)
+    priorities = [model.priority for model in models]
+    assert priorities == sorted(priorities)
+    assert len(priorities) > 3
+    assert (models[0].id, models[0].display_name) == ("gpt-6.1-sol", "GPT-6.1-Sol")
+    assert models[0].context_window == 272000
+    assert models[0].supported_reasoning_levels[0].effort == "low"
+    assert sim.requests[0].query == {"client_version": "0.169.0"}
+
+
+def test_a_page_is_the_official_one(sim: Simulator) -> None:
+    with sim.client() as client:
+        page = client.models.list()
+    assert isinstance(page, openai.pagination.SyncPage)
+    assert page.data[0].object == "model"
+    assert not page.has_next_page()
+
+
+def test_one_model(client: Any) -> None:
+    model = client.models.retrieve("gpt-5.5")
+    assert (model.id, model.object, model.visibility) == ("gpt-5.5", "model", "list")
+
+
+def test_a_model_that_is_not_there(client: Any) -> None:
+    with pytest.raises(
+        sdk.ModelNotFound, match=r"'gpt-0' is not in this account's catalogue, which has: gpt-6.1-sol"
+    ) as e:
+        client.models.retrieve("gpt-0")
+    assert isinstance(e.value, openai.NotFoundError)
+    assert isinstance(e.value, LookupError)
+    assert (e.value.status_code, e.value.code) == (404, "model_not_found")
+
+
+def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:
+    with pytest.raises(ValueError, match="non-empty value for `model`"):
+        client.models.retrieve("")
+    assert sim.requests == []
+
+
+def test_raw_models(client: Any) -> None:
+    raw = client.models.with_raw_response.retrieve("gpt-5.5")
+    assert raw.parse().display_name == "GPT-5.5"
+
+
+def test_usage_is_the_json_as_it_came(client: Any, sim: Simulator) -> None:
+    usage = client.codex.usage()
+    assert type(usage) is dict
+    assert usage["plan_type"] == "pro"
+    assert usage["rate_limit"]["primary_window"]["limit_window_seconds"] == 18000
+    assert sim.requests[0].path == "/backend-api/wham/usage"

@@ -1,0 +1,184 @@
+"""Who signs a request, with what, and what happens when the backend does not accept it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def store_of(sim: Simulator, *, expires_in: timedelta) -> MemoryStore:
+    return MemoryStore(sim.login_document(expires_in=expires_in))
+
+
+def paths(sim: Simulator) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+def test_no_login_no_request(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(credentials=MemoryStore())
+    for call in (
+        lambda: client.responses.create(input="hi"),
+        lambda: client.models.list(),
+        lambda: client.codex.usage(),
+        lambda: client.authenticate(interactive=False),
+    ):
+        with pytest.raises(sdk.LoginRequired, match="authenticate") as caught:
+            call()
+        assert isinstance(caught.value, openai.OpenAIError)
+        assert isinstance(caught.value, RuntimeError)
+    assert sim.requests == []
+
+
+def test_what_a_request_is_signed_with(new_client: Callable[..., Any], sim: Simulator) -> None:
+    new_client(originator="my_app").responses.create(input="hi")
+    headers = sim.requests[0].headers
+    assert headers["authorization"].startswith("Bearer ey")
+    assert headers["chatgpt-account-id"] == sim.account.account_id
+    assert headers["originator"] == "my_app"
+    assert headers["user-agent"].startswith("my_app codex-backend-sdk/")
+    assert not [name for name in headers if name.startswith(("openai-", "x-stainless-os", "x-stainless-lang"))]
+
+
+def test_nothing_of_the_environment_signs_a_request(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password wrong\n")
+    environment = {
+        "NETRC": str(netrc),
+        "OPENAI_API_KEY": "sk-wrong",
+        "OPENAI_ADMIN_KEY": "sk-admin",
+        "OPENAI_ORG_ID": "org-wrong",
+        "OPENAI_PROJECT_ID": "proj-wrong",
+        "OPENAI_BASE_URL": "https://wrong.invalid/v1",
+        "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer wrong",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with sim.client() as client:
+        assert client.responses.create(input="hi").status == "completed"
+        assert client.api_key == "the-login-is-not-an-api-key"
+    headers = sim.requests[0].headers
+    assert headers["authorization"].startswith("Bearer ey")
+    assert "openai-organization" not in headers
+    assert "openai-project" not in headers
+
+
+def test_the_caller_cannot_replace_the_login_by_accident(client: Any, sim: Simulator) -> None:
+    client.responses.create(input="hi", extra_headers={"AUTHORIZATION": "Bearer wrong", "x-mine": "1"})
+    assert sim.requests[0].headers["authorization"].startswith("Bearer ey")
+    assert sim.requests[0].headers["x-mine"] == "1"
+
+
+def test_a_login_that_runs_out_is_renewed_first(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = store_of(sim, expires_in=timedelta(minutes=4))
+    client = new_client(credentials=Credentials(store, issuer=sim.issuer))
+    client.responses.create(input="hi")
+    client.responses.create(input="hi")
+    assert paths(sim) == ["token", "responses", "responses"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_login_is_renewed_and_the_request_sent_once_more(
+    new_client: Callable[..., Any], sim: Simulator, stream: bool
+) -> None:
+    client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(days=1)), issuer=sim.issuer))
+    sim.script(Turn.error(401, {"detail": "Unauthorized"}), Turn.text("welcome"))
+    answer = client.responses.create(input="hi", stream=stream)
+    text = list(answer)[-1].response.output_text if stream else answer.output_text
+    assert text == "welcome"
+    assert paths(sim) == ["responses", "token", "responses"]
+    first, _, second = sim.requests
+    assert first.headers["authorization"] != second.headers["authorization"]
+    assert first.json() == second.json()
+
+
+def test_a_login_that_stays_refused_is_an_authentication_error(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
+    with pytest.raises(openai.AuthenticationError, match="Error code: 401 - Unauthorized"):
+        client.responses.create(input="hi")
+    assert paths(sim) == ["responses", "token", "responses"]
+
+
+def test_a_login_that_cannot_be_renewed_says_what_to_do(new_client: Callable[..., Any], sim: Simulator) -> None:
+    document = sim.login_document(expires_in=timedelta(seconds=-1))
+    document["tokens"]["refresh_token"] = "rt_unknown"
+    client = new_client(credentials=Credentials(MemoryStore(document), issuer=sim.issuer))
+    with pytest.raises(sdk.LoginRequired, match="codex-backend login"):
+        client.responses.create(input="hi")
+    assert paths(sim) == ["token"]
+
+
+def test_authenticate_returns_the_client(new_client: Callable[..., Any]) -> None:
+    client = new_client()
+    assert client.authenticate().responses.create(input="hi").status == "completed"
+
+
+def test_authenticate_signs_in_with_a_browser(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = MemoryStore()
+
+    def browser(url: str) -> None:
+        import threading
+
+        threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True), daemon=True).start()
+
+    client = new_client(credentials=store)
+    client.authenticate(open_browser=browser, ports=(0,), timeout=20)
+    assert client.responses.create(input="hi").status == "completed"
+    document = store.load()
+    assert document is not None
+    assert document["tokens"]["account_id"] == sim.account.account_id
+
+
+def test_a_source_of_the_callers_own(new_client: Callable[..., Any], sim: Simulator) -> None:
+    login = sim.credentials().current()
+
+    class Own:
+        def ready(self) -> sdk.Login | None:
+            return None
+
+        def current(self) -> sdk.Login:
+            return login
+
+        def renew(self, rejected: sdk.Login) -> sdk.Login:
+            raise sdk.LoginRequired("Ask the administrator.")
+
+    client = new_client(credentials=Own())
+    assert client.authenticate().responses.create(input="hi").status == "completed"
+    sim.script(Turn.error(401, {}))
+    with pytest.raises(sdk.LoginRequired, match="Ask the administrator"):
+        client.responses.create(input="hi")
+
+
+def test_no_redirect_is_followed(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.raw(307, {"location": f"{sim.url}/elsewhere"}))
+    with pytest.raises(openai.APIStatusError, match="307"):
+        client.responses.create(input="hi")
+    assert len(sim.requests) == 1
+
+
+def test_a_used_up_plan_is_not_asked_again(new_client: Callable[..., Any], sim: Simulator) -> None:
+    error = {"type": "usage_limit_reached", "message": "…", "plan_type": "plus", "resets_at": 1795360000}
+    sim.script(Turn.error(429, {"error": error}))
+    with pytest.raises(sdk.UsageLimitReached, match="resets at 2026-11-22 15:06 UTC") as caught:
+        new_client(max_retries=3).responses.create(input="hi")
+    assert isinstance(caught.value, openai.RateLimitError)
+    assert caught.value.plan == "plus"
+    assert len(sim.requests) == 1
+
+
+def test_the_backends_own_words_are_in_the_message(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.error(400, {"detail": "Unsupported parameter: user"}))
+    with pytest.raises(openai.BadRequestError, match="Error code: 400 - Unsupported parameter: user"):
+        client.responses.create(input="hi")
