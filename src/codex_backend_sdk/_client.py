@@ -15,7 +15,7 @@ import os
 import platform
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
 
 import anyio.to_thread
 import httpx2
@@ -26,13 +26,13 @@ from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFA
 from ._core.events import build_item, build_response
 from ._core.failures import describe, usage_limit
 from ._core.oauth import require_safe_url
-from ._core.routes import Route
 from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
-from ._seam import PlannedOptions
-from ._transport.collected import async_collected, collected, is_event_stream, not_a_stream, read_catalogue
+from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
+from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.plan import plan_of
 from ._transport.planning import login_headers, planned, refuse_websocket, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
+from ._transport.tls import tls_context
 from ._types import Settings
 from .auth import Credentials, resolve_credentials
 from .resources.codex import AsyncCodex, Codex
@@ -64,6 +64,7 @@ class _Codex:
 
     credentials: CredentialSource
     _codex: Settings
+    _http_client_class: ClassVar[type[httpx2.Client | httpx2.AsyncClient]]
 
     def __init__(
         self,
@@ -97,6 +98,8 @@ class _Codex:
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
+        if official.get("http_client") is None:
+            official["http_client"] = self._http_client_class(verify=tls_context())
         super().__init__(**official)
         require_safe_url(str(self._official.base_url), what="base_url")
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
@@ -205,6 +208,8 @@ class _Codex:
 class OpenAI(_Codex, openai.OpenAI):
     """`openai.OpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
+    _http_client_class = SyncHttpxClientWrapper
+
     def authenticate(self, **how: Any) -> Self:
         """Make sure that there is a login, and return this client.
 
@@ -256,9 +261,9 @@ class OpenAI(_Codex, openai.OpenAI):
             response.read()
             login = self.credentials.renew(rejected)
             response = super()._send_request(self._resigned(request, login), stream=True, **kwargs)
-        if not _is_stream_to_read(response, plan):
+        if not is_stream_to_read(response, plan):
             response.read()
-            return _read_whole(response, plan)
+            return read_whole(response, plan)
         if plan.streamed:
             return response
         response = collected(response, plan)
@@ -272,6 +277,8 @@ class OpenAI(_Codex, openai.OpenAI):
 
 class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
     """`openai.AsyncOpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
+
+    _http_client_class = AsyncHttpxClientWrapper
 
     async def authenticate(self, **how: Any) -> Self:
         """Make sure that there is a login, and return this client; the event loop goes on meanwhile.
@@ -325,9 +332,9 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
             await response.aread()
             login = await _in_thread(lambda: self.credentials.renew(rejected))
             response = await super()._send_request(self._resigned(request, login), stream=True, **kwargs)
-        if not _is_stream_to_read(response, plan):
+        if not is_stream_to_read(response, plan):
             await response.aread()
-            return _read_whole(response, plan)
+            return read_whole(response, plan)
         if plan.streamed:
             return response
         response = async_collected(response, plan)
@@ -358,19 +365,6 @@ def _authenticate(credentials: CredentialSource, how: Mapping[str, Any]) -> None
 
 def _stream_class(options: PlannedOptions, given: Any, ours: Any) -> Any:
     return ours[Any] if options.plan.streamed else given
-
-
-def _is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
-    return response.is_success and plan.route in (Route.RESPONSES, Route.COMPACT) and is_event_stream(response)
-
-
-def _read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
-    """Return an answer that is no event stream as the official client expects it, or raise what it really is."""
-    if not response.is_success or plan.route is Route.ACCOUNT:
-        return response
-    if plan.route in (Route.RESPONSES, Route.COMPACT):
-        raise not_a_stream(response)
-    return read_catalogue(response, plan)
 
 
 def _retriable(cut: StreamInterrupted) -> httpx2.RemoteProtocolError:

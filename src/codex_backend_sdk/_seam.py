@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient, make_request_options
+from openai._base_client import (
+    AsyncAPIClient,
+    AsyncHttpxClientWrapper,
+    BaseClient,
+    SyncAPIClient,
+    SyncHttpxClientWrapper,
+    make_request_options,
+)
 from openai._httpx2 import request_exceptions, timeout_exceptions
 from openai._models import FinalRequestOptions
 from openai.lib._parsing._responses import parse_response
@@ -22,6 +29,7 @@ from openai.lib.streaming.responses import (
 
 __all__ = [
     "HOOKS",
+    "AsyncHttpxClientWrapper",
     "AsyncResponseStream",
     "AsyncResponseStreamManager",
     "FinalRequestOptions",
@@ -29,6 +37,7 @@ __all__ = [
     "ResponseStream",
     "ResponseStreamManager",
     "ResponseStreamState",
+    "SyncHttpxClientWrapper",
     "make_request_options",
     "parse_response",
     "request_exceptions",

@@ -25,18 +25,28 @@ if TYPE_CHECKING:
 
     from .plan import Plan
 
-__all__ = ["async_collected", "collected", "is_event_stream", "not_a_stream", "read_catalogue"]
+__all__ = ["async_collected", "collected", "is_stream_to_read", "read_whole"]
 
+_STREAMED: Final = (Route.RESPONSES, Route.COMPACT)
 _OF_THE_STREAM: Final = ("content-type", "content-length", "content-encoding", "transfer-encoding")
 
 
-def is_event_stream(response: httpx2.Response) -> bool:
-    """Whether a successful answer is what `POST /responses` promises."""
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+def is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
+    """Whether this is the event stream that a request for a response promises, and not an error or something else."""
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return plan.route in _STREAMED and response.is_success and content_type == "text/event-stream"
 
 
-def not_a_stream(response: httpx2.Response) -> UnexpectedAnswer:
-    """Return the error for a successful answer that is no event stream; its body has to be read."""
+def read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return a read answer that is no event stream as the official client expects it, or raise what it really is."""
+    if not response.is_success or plan.route is Route.ACCOUNT:
+        return response
+    if plan.route in _STREAMED:
+        raise _not_a_stream(response)
+    return _official_models(response, plan)
+
+
+def _not_a_stream(response: httpx2.Response) -> UnexpectedAnswer:
     found = summarize(response.headers.get("content-type", ""), response.text)
     return UnexpectedAnswer(
         f"The backend answered {response.status_code} with {found} instead of an event stream. "
@@ -72,8 +82,7 @@ def _copy_elapsed(source: httpx2.Response, target: httpx2.Response) -> None:
         target.elapsed = source.elapsed
 
 
-def read_catalogue(response: httpx2.Response, plan: Plan) -> httpx2.Response:
-    """Return the official list, or the official model, that a read catalogue holds."""
+def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
     try:
         catalogue = decode(response.content)
         answer = as_official_list(catalogue)
