@@ -113,7 +113,7 @@ class Backend:
         version = parse_version(request.query_params.get("client_version"))
         if version is None:
             return Answer.json(400, {"detail": "client_version has to be major.minor.patch"})
-        etag = self._catalogue.etag()
+        etag = self._catalogue.etag
         headers = (("etag", etag),)
         if request.headers.get("if-none-match") == etag:
             return Answer(status=304, headers=headers, chunks=each([]))

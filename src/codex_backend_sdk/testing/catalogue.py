@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Catalogue", "parse_version"]
@@ -107,11 +106,16 @@ _ROWS: tuple[_Row, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The models of the account: entries as `GET /models` gives them, each with the oldest client it is shown to."""
+    """The models of the account: entries as `GET /models` gives them, each with the oldest client it is shown to.
 
-    entries: tuple[tuple[Version, dict[str, Any]], ...]
+    `etag` is a weak entity tag that differs for other entries.
+    """
+
+    def __init__(self, entries: tuple[tuple[Version, dict[str, Any]], ...]) -> None:
+        self.entries = entries
+        text = json.dumps([entry for _, entry in entries], sort_keys=True)
+        self.etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
     @classmethod
     def standard(cls) -> Catalogue:
@@ -131,11 +135,6 @@ class Catalogue:
     def find(self, slug: object) -> dict[str, Any] | None:
         """Return the entry of a model, or None."""
         return next((entry for _, entry in self.entries if entry["slug"] == slug), None)
-
-    def etag(self) -> str:
-        """Return a weak entity tag that changes with the entries."""
-        text = json.dumps([entry for _, entry in self.entries], sort_keys=True)
-        return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
 def parse_version(text: str | None) -> Version | None:

@@ -36,11 +36,12 @@ _MEMBERS: dict[str, set[str]] = {
         "status",
         "encrypted_function_args",
         "caller",
+        "async",
     },
     "function_call_output": {"call_id", "output", "name", "namespace", "status", "caller"},
-    "custom_tool_call": {"status", "call_id", "name", "namespace", "input", "caller"},
+    "custom_tool_call": {"status", "call_id", "name", "namespace", "input", "caller", "async"},
     "custom_tool_call_output": {"call_id", "name", "namespace", "output", "status", "caller"},
-    "compaction": {"encrypted_content"},
+    "compaction": {"encrypted_content", "created_by"},
     "compaction_trigger": set(),
 }
 _OUTPUT_OF = {

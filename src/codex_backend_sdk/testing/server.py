@@ -190,13 +190,20 @@ class Simulator:
         credentials = options.pop("credentials", None) or self.credentials()
         return {"base_url": self.base_url, "issuer": self.issuer, "credentials": credentials, **options}
 
-    def write_codex_home(self, path: str | Path, *, model: str | None = None) -> Path:
+    def write_codex_home(
+        self, path: str | Path, *, model: str | None = None, expires_in: timedelta | None = None
+    ) -> Path:
         """Write `auth.json` and `config.toml` with which the real Codex CLI runs on this simulator.
 
-        Start it with `CODEX_HOME` set to the path, which is returned. An existing file is replaced.
+        Start it with `CODEX_HOME` set to the path, which is returned. An existing file is replaced. `expires_in` is
+        as for `login_document`; the CLI renews at `CODEX_REFRESH_TOKEN_URL_OVERRIDE`.
         """
         return write_codex_home(
-            path, auth=self.login_document(), chatgpt_url=self.chatgpt_url, base_url=self.base_url, model=model
+            path,
+            auth=self.login_document(expires_in=expires_in),
+            chatgpt_url=self.chatgpt_url,
+            base_url=self.base_url,
+            model=model,
         )
 
     # What it says and what it heard

@@ -73,7 +73,7 @@ class Stage:
             ("content-type", "text/event-stream; charset=utf-8"),
             ("cache-control", "no-cache"),
             ("x-request-id", self.request_id),
-            ("x-models-etag", self.asked.catalogue.etag()),
+            ("x-models-etag", self.asked.catalogue.etag),
             ("openai-model", self.asked.model),
             *self.limits.headers(self.now),
         ]

@@ -1,0 +1,127 @@
+"""The real Codex CLI runs on the simulator: `npm install @openai/codex@0.169.0`, then name it in `CODEX_BINARY`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk.testing import Simulator, Turn
+
+SECONDS = 50
+BINARY = os.environ.get("CODEX_BINARY") or shutil.which("codex")
+
+pytestmark = [
+    pytest.mark.skipif(BINARY is None, reason="no Codex CLI: CODEX_BINARY is not set and no codex is on the PATH"),
+    pytest.mark.skipif(os.name == "nt", reason="the process group is ended in the POSIX manner"),
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    code: int
+    out: str
+    err: str
+
+
+class Cli:
+    """The CLI in a scratch home, kept from every address but this machine's own."""
+
+    def __init__(self, sim: Simulator, scratch: Path) -> None:
+        self.sim = sim
+        self.home = scratch / "codex"
+        self._scratch = scratch
+
+    def exec(self, prompt: str, *options: str, model: str | None, **environment: str) -> Run:
+        if not (self.home / "auth.json").exists():
+            self.sim.write_codex_home(self.home, model=model)
+        work = self._scratch / "work"
+        work.mkdir()
+        # Port 9 has no listener: a call to any other host fails at once.
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._scratch),
+            "CODEX_HOME": str(self.home),
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1,localhost",
+            **environment,
+        }
+        assert BINARY is not None
+        process = subprocess.Popen(
+            [BINARY, "exec", "--skip-git-repo-check", *options, prompt],
+            cwd=work,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+        finally:
+            _end_group(process)
+        return Run(process.returncode, out, err)
+
+    def posted(self) -> list[dict[str, Any]]:
+        return [r.json() for r in self.sim.requests if r.path == "/backend-api/codex/responses"]
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of it has ended
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    with Simulator() as sim:
+        yield Cli(sim, tmp_path)
+
+
+# gpt-5.5 is asked with top-level tools, the default model with an `additional_tools` item.
+MODELS = pytest.mark.parametrize("model", ["gpt-5.5", None])
+
+
+@MODELS
+def test_a_plain_turn_prints_the_simulators_text(cli: Cli, model: str | None) -> None:
+    run = cli.exec("hi", model=model)
+    assert run.code == 0, run.err
+    assert run.out == "Hello! I am the Codex backend simulator.\n"
+    (request,) = cli.posted()
+    assert request["model"] == (model or "gpt-6.1-sol")
+    assert ("tools" in request) is (model == "gpt-5.5")
+
+
+@MODELS
+def test_a_scripted_tool_call_is_carried_out_and_its_output_comes_back(cli: Cli, model: str | None) -> None:
+    cli.sim.script(Turn.call("exec_command", {"cmd": "echo simulated-$((40+2))"}), Turn.text("The command ran."))
+    # The command is our own; a container may not allow the sandbox that would be put around it.
+    run = cli.exec("run it", "--sandbox", "danger-full-access", model=model)
+    assert run.code == 0, run.err
+    assert run.out == "The command ran.\n"
+    assert "simulated-42" in run.err
+    first, second = cli.posted()
+    assert "simulated-42" not in str(first)
+    assert "simulated-42" in str([i for i in second["input"] if i["type"] == "function_call_output"])
+
+
+def test_an_expired_login_is_renewed_by_the_simulators_issuer(cli: Cli) -> None:
+    cli.sim.write_codex_home(cli.home, model="gpt-5.5", expires_in=timedelta(minutes=-1))
+    before = (cli.home / "auth.json").read_text()
+    run = cli.exec("hi", model="gpt-5.5", CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{cli.sim.issuer}/oauth/token")
+    assert run.code == 0, run.err
+    assert run.out == "Hello! I am the Codex backend simulator.\n"
+    assert (cli.home / "auth.json").read_text() != before
+    renewals = [r.json() for r in cli.sim.requests if r.path == "/oauth/token"]
+    assert [r["grant_type"] for r in renewals] == ["refresh_token"] * len(renewals) != []
