@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._seam import FinalRequestOptions
-    from ._transport.plan import Plan
     from ._types import Login
     from .auth import CredentialSource, CredentialStore
 
