@@ -1,0 +1,54 @@
+"""The examples of the README run, in order, and give what they promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+HEADINGS = {
+    "Basic usage",
+    "Streaming",
+    "Models",
+    "Multi-turn input",
+    "Function calling",
+    "Structured output",
+    "Codex-specific endpoints",
+}
+
+
+def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    document = Sybil([PythonCodeBlockParser()], path=str(README.parent)).parse(README)
+    with Simulator() as simulator:
+        simulator.write_codex_home(tmp_path)
+        for name, value in {**simulator.environment, "CODEX_HOME": str(tmp_path)}.items():
+            monkeypatch.setenv(name, value)
+        examples = list(document.examples())
+        for example in examples:
+            example.evaluate()
+    found = document.namespace
+    output = capsys.readouterr().out
+    assert len(examples) == 13
+    assert "You asked about quicksort" in output
+    assert "hi hi hi hi hi" in output
+    assert "gpt-6.1-sol GPT-6.1-Sol 272000" in output
+    assert found["info"].id == "gpt-5.5"
+    assert "Alice" in found["reply2"]
+    assert found["call"]["arguments"] == '{"city": "Paris"}'
+    assert "cloudy" in found["second"].output_text
+    assert "{'name': 'Bob', 'age': 42}" in output
+    assert found["quota"]["plan_type"] == "pro"
+    assert "['temperature']" in output
+
+
+def test_it_has_the_seven_examples_of_the_original() -> None:
+    titles = {line.removeprefix("### ") for line in README.read_text().splitlines() if line.startswith("### ")}
+    assert titles == HEADINGS
