@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.runs import Process, Run, Spawn, StoreLogin
+
+
+URL = re.compile(r"https?://\S+")
+# A browser for the variable BROWSER: fetches the page and follows its redirects.
+BROWSER = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1]).read()"
+
+
+def begun(spawn: Spawn, **options: Any) -> Process:
+    """Start a login that opens no browser."""
+    return spawn("login", "--no-browser", "--port", "0", "--timeout", "30", **options)
+
+
+def visit(process: Process) -> None:
+    """Open the address that a login prints."""
+    while (found := URL.search(process.stdout.readline())) is None:
+        assert process.poll() is None
+    httpx2.get(found[0], follow_redirects=True, timeout=10).raise_for_status()
+
+
+def no_secret_of(home: Path, *texts: str) -> bool:
+    tokens = json.loads((home / "auth.json").read_text())["tokens"]
+    return not any(tokens[name] in text for name in ("access_token", "refresh_token", "id_token") for text in texts)
+
+
+def test_login_through_a_browser_stores_the_login_and_imports_nothing_heavy(
+    run_alone: Run, home: Path, listing: str
+) -> None:
+    browser = f"{shlex.quote(sys.executable)} -c {shlex.quote(BROWSER)} %s"
+    ran = run_alone("login", "--port", "0", "--timeout", "30", code=listing, env={"BROWSER": browser})
+    assert ran.code == 0, ran.err
+    assert "Signed in as user@example.com (plan pro)." in ran.out
+    assert f"stored in {home / 'auth.json'}." in ran.out
+    assert ran.err == "imported: []\n"
+    assert no_secret_of(home, ran.out, ran.err)
+
+
+def test_login_without_a_browser_prints_the_address_and_waits(spawn: Spawn, home: Path) -> None:
+    with begun(spawn) as process:
+        visit(process)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "Signed in as user@example.com" in out
+    assert (home / "auth.json").is_file()
+
+
+def test_login_replaces_the_login_that_is_there(spawn: Spawn, home: Path, store_login: StoreLogin) -> None:
+    before = store_login({"OPENAI_API_KEY": "sk-old", "auth_mode": "apikey"})
+    with begun(spawn) as process:
+        visit(process)
+        process.communicate(timeout=30)
+    after = json.loads((home / "auth.json").read_text())
+    assert after["auth_mode"] == "chatgpt" != before["auth_mode"]
+
+
+def test_login_that_is_not_finished_in_time_is_one_line(run: Run, home: Path) -> None:
+    ran = run("login", "--no-browser", "--port", "0", "--timeout", "0.2")
+    assert ran.code == 1
+    assert ran.err == "Error: The sign-in was not finished within 0.2 seconds.\n"
+    assert not (home / "auth.json").exists()
+
+
+def test_login_that_is_denied_says_so(spawn: Spawn, home: Path) -> None:
+    with Simulator(approve="deny") as deny, begun(spawn, env=deny.environment) as process:
+        visit(process)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert not (home / "auth.json").exists()
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "soon"])
+def test_a_time_limit_that_is_none_is_a_usage_error(run: Run, timeout: str) -> None:
+    assert run("login", "--timeout", timeout).code == 2
+
+
+def test_logout_removes_the_login(run: Run, home: Path, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login()
+    ran = run("logout")
+    assert (ran.code, ran.err) == (0, "")
+    assert str(home / "auth.json") in ran.out
+    assert not (home / "auth.json").exists()
+    assert sim.requests == []
+
+
+def test_logout_can_revoke_at_the_sign_in_server(run: Run, home: Path, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login()
+    assert run("logout", "--revoke").code == 0
+    assert [request.path for request in sim.requests] == ["/oauth/revoke"]
+    assert not (home / "auth.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [("logout",), ("logout", "--revoke")])
+def test_logout_of_nobody_says_so(run: Run, arguments: tuple[str, ...], sim: Simulator) -> None:
+    ran = run(*arguments)
+    assert ran.code == 0
+    assert ran.out.startswith("There was no login in ")
+    assert sim.requests == []

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_backend_sdk import OpenAI
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.runs import Run, Spawn
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
+def test_simulate_serves_until_it_is_interrupted(spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with spawn("simulate", "--port", "0", "--codex-home", str(tmp_path / "made")) as process:
+        said: list[str] = []
+        while not said or "Ctrl-C" not in said[-1]:
+            said.append(process.stdout.readline())
+            assert process.poll() is None
+        for name, value in re.findall(r"export (\w+)=(.+)$", "".join(said), re.MULTILINE):
+            monkeypatch.setenv(name, value)
+        with OpenAI() as client:
+            assert client.responses.create(input="Say hello.").output_text == "hello"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert out == "Stopped.\n"
+
+
+def test_simulate_on_a_port_that_is_taken_says_so(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = run("simulate", "--port", str(taken.getsockname()[1]))
+    assert ran.code == 1
+    assert "Choose another port with --port." in ran.out
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x"])
+def test_simulate_on_a_port_that_is_none_is_a_usage_error(run: Run, port: str) -> None:
+    assert run("simulate", "--port", port).code == 2
