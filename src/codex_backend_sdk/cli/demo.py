@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.cli.steps import Step
 
-__all__ = ["demo"]
+__all__ = ["demo", "perform"]
 
 _INDENT: Final = "    "
 _MARK: Final = "  > "
@@ -88,15 +88,15 @@ def _show_all(console: Console, *, home: Path) -> int:
     """Run all steps; ClickException when one does not give what it should."""
     from codex_backend_sdk.cli.steps import SIGN_IN, STEPS
 
-    with _perform(console, 1, SIGN_IN) as client:
+    with perform(console, 1, SIGN_IN) as client:
         if not (home / "auth.json").is_file():
             raise click.ClickException("step 1 has stored no login")
         for number, step in enumerate(STEPS, 2):
-            _perform(console, number, step, client)
+            perform(console, number, step, client)
     return 1 + len(STEPS)
 
 
-def _perform(console: Console, number: int, step: Step, *arguments: Any) -> Any:
+def perform(console: Console, number: int, step: Step, *arguments: Any) -> Any:
     """Show the code of a step, run it, and check what it has printed."""
     from codex_backend_sdk.cli.said import Said
     from codex_backend_sdk.cli.snippet import body, heading, whole

@@ -15,7 +15,7 @@ __all__ = ["Said"]
 class Said(io.TextIOBase):
     """A stand-in for standard output: marks each line with `mark` and breaks long ones between words.
 
-    `text` is what was printed, and `writes` in how many pieces it came (line ends by themselves do not count).
+    `text` is what was printed, and `writes` in how many pieces it came.
     """
 
     def __init__(self, console: Console, *, mark: str, style: str) -> None:
@@ -32,8 +32,8 @@ class Said(io.TextIOBase):
 
     @property
     def writes(self) -> int:
-        """The number of pieces that were more than a line end."""
-        return sum(part != "\n" for part in self._parts)
+        """The number of pieces with something to read in them."""
+        return sum(bool(part.strip()) for part in self._parts)
 
     def writable(self) -> bool:
         """Say that this can be written to."""

@@ -84,7 +84,8 @@ def function_call(client: Any) -> None:
     call = turn.output[-1]
     output = weekday(**json.loads(call.arguments))
     print(f"{call.name}({call.arguments}) returned {output}")
-    history += [*turn.output, {"type": "function_call_output", "call_id": call.call_id, "output": output}]
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": output}
+    history += [*turn.output, result]
     print(client.responses.create(input=history, tools=tools).output_text)
 
 

@@ -12,7 +12,7 @@ from codex_backend_sdk.cli import moments, show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["usage", "window_name"]
+__all__ = ["report", "usage", "window_name"]
 
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
@@ -32,15 +32,21 @@ def usage(wants_json: bool) -> None:
     if wants_json:
         show.as_json(answer)
         return
-    click.secho(f"{answer.get('email') or 'Your account'}, plan {answer.get('plan_type') or 'unknown'}", bold=True)
-    rows = list(_rows(answer, now=datetime.now(UTC)))
+    for line in report(answer, now=datetime.now(UTC)):
+        click.echo(line)
+
+
+def report(answer: dict[str, Any], *, now: datetime) -> Iterator[str]:
+    """Yield the lines that tell a usage answer, of which only `plan_type` is certain to be there."""
+    account = f"{answer.get('email') or 'Your account'}, plan {answer.get('plan_type') or 'unknown'}"
+    yield click.style(account, bold=True)
+    rows = list(_rows(answer, now=now))
     width = max((len(name) for name, _, _ in rows), default=0)
     for name, used, reset in rows:
-        click.echo(f"  {name.ljust(width)}  {_bar(used)} {used:3.0f} % used{reset}")
+        yield f"  {name.ljust(width)}  {_bar(used)} {used:3.0f} % used{reset}"
     if not rows:
-        click.echo("The backend names no limits for this account.")
-    for line in _remarks(answer):
-        click.echo(line)
+        yield "The backend names no limits for this account."
+    yield from _remarks(answer)
 
 
 def window_name(seconds: float) -> str:
