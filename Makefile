@@ -23,7 +23,8 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.13 python3.12 python3.1
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Twice quiet: errors only.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 DEMO_READY := $(VENV)/.demo-is-installed
 DEV_READY := $(VENV)/.dev-is-installed
 UV := .cache/lock/bin/uv
