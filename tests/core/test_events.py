@@ -5,6 +5,7 @@ from typing import Any
 
 import openai.types.responses as official
 import pytest
+from pydantic import ValidationError
 
 from codex_backend_sdk._core import events
 from codex_backend_sdk._core.items import UnknownItem
@@ -33,23 +34,48 @@ def encoded(payload: Any) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def test_the_type_is_read_where_the_backend_writes_it() -> None:
-    assert events.type_of(encoded(DELTA)) == "response.output_text.delta"
-    assert events.type_of(b'{"delta":"x","type":"a"}') is None
-    assert events.type_of(b'{"type":"cut') is None
+def read(payload: Any, *, event: bytes | None = None) -> Any:
+    data = payload if isinstance(payload, bytes) else encoded(payload)
+    reader = events.reader_of(event, data)
+    assert reader.validate is not None
+    return reader.validate(data)
 
 
-def test_a_valid_event_is_the_official_class() -> None:
-    event = events.validate_event("response.output_text.delta", encoded(DELTA))
-    assert type(event) is official.ResponseTextDeltaEvent
-    assert event.delta == "hello"
-    assert event == events.build_event(DELTA)
+@pytest.mark.parametrize("event", [b"response.output_text.delta", None, b"response.output_text.done", b"made.up"])
+def test_a_valid_event_is_the_official_class_whatever_its_event_line_says(event: bytes | None) -> None:
+    found = read(DELTA, event=event)
+    assert type(found) is official.ResponseTextDeltaEvent
+    assert found.delta == "hello"
+    assert found == events.build_event(DELTA)
 
 
-def test_validation_leaves_the_rest_to_construction() -> None:
-    assert events.validate_event("response.output_text.delta", encoded({**DELTA, "delta": 5})) is None
-    assert events.validate_event("response.created", b"{}") is None
-    assert events.validate_event("codex.rate_limits", b"{}") is None
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded({"type": "codex.rate_limits"}),
+        encoded({"type": "response.created", "response": LEAN_RESPONSE}),
+        encoded({"type": "response.completed", "response": LEAN_RESPONSE}),
+        encoded({"type": "error", "message": "x"}),
+        b'{"delta":"x","type":"response.output_text.delta"}',
+        b'{"type":"cut',
+        b"<html>",
+    ],
+)
+def test_what_has_no_fast_way(data: bytes) -> None:
+    assert events.reader_of(None, data).validate is None
+    assert events.reader_of(b"made.up", data).validate is None
+
+
+def test_what_is_not_valid_is_left_to_construction() -> None:
+    with pytest.raises(ValidationError):
+        read({**DELTA, "delta": 5})
+
+
+def test_names_that_a_server_makes_up_are_not_kept() -> None:
+    known = len(events.READERS)
+    for number in range(100):
+        events.reader_of(f"made.up.{number}".encode(), b"{}")
+    assert len(events.READERS) == known
 
 
 @pytest.mark.parametrize(

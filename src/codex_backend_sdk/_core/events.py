@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
 from openai import BaseModel
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
@@ -17,19 +17,22 @@ from pydantic import BaseModel as PydanticModel
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from .collect import TERMINAL
 from .items import UnknownItem, subscriptable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic_core import SchemaValidator
 
 __all__ = [
+    "Reader",
     "UnknownEvent",
     "build_event",
     "build_item",
     "build_response",
     "decode",
-    "type_of",
-    "validate_event",
+    "reader_of",
 ]
 
 
@@ -39,15 +42,40 @@ class UnknownEvent(BaseModel):
     type: str = ""
 
 
+class Reader(NamedTuple):
+    """How the events of one type are read: what their data begins with, and the fast way, if there is one.
+
+    `validate` takes the bytes and returns the official event; ValidationError when they need the lenient way.
+    """
+
+    prefix: bytes
+    validate: Callable[[bytes], Any] | None
+
+
+class _Readers(dict[bytes | None, Reader]):
+    """Readers by event name, made when an event of that name first arrives."""
+
+    def __missing__(self, name: bytes | None) -> Reader:
+        kind = "" if name is None else name.decode("utf-8", "replace")
+        # The end of an answer takes the slow way, which looks at it closely.
+        validator = None if kind in TERMINAL else _event_validator(kind)
+        reader = Reader(_TYPE_FIRST + (name or b"") + b'"', None if validator is None else validator.validate_json)
+        if validator is not None:  # what a server makes up is not kept
+            self[name] = reader
+        return reader
+
+
 _TYPE_FIRST: Final = b'{"type":"'
+READERS: Final = _Readers()
 
 
-def type_of(data: bytes) -> str | None:
-    """Return the event type when the data begins with it, as the backend writes it, else None."""
-    if not data.startswith(_TYPE_FIRST):
-        return None
-    end = data.find(b'"', len(_TYPE_FIRST))
-    return data[len(_TYPE_FIRST) : end].decode("utf-8", "replace") if end != -1 else None
+def reader_of(event: bytes | None, data: bytes) -> Reader:
+    """Return the reader for the type that the data names; the name in the event line is optional and may be wrong."""
+    reader = READERS[event]
+    if data.startswith(reader.prefix):
+        return reader
+    end = data.find(b'"', len(_TYPE_FIRST)) if data.startswith(_TYPE_FIRST) else -1
+    return READERS[data[len(_TYPE_FIRST) : end] if end != -1 else None]
 
 
 def decode(data: bytes) -> Any:
@@ -56,17 +84,6 @@ def decode(data: bytes) -> Any:
         return from_json(data)
     except ValueError:
         return json.loads(data)  # more lenient: it accepts a lone surrogate
-
-
-def validate_event(kind: str, data: bytes) -> Any | None:
-    """Return the official event when the bytes are a valid one of this type, else None."""
-    validator = _event_validator(kind)
-    if validator is None:
-        return None
-    try:
-        return validator.validate_json(data)
-    except ValidationError:
-        return None
 
 
 def build_event(payload: Any) -> BaseModel:

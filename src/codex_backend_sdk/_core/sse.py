@@ -12,6 +12,7 @@ from typing import NamedTuple
 __all__ = ["EventDecoder", "Frame"]
 
 _BOM = b"\xef\xbb\xbf"
+_new = tuple.__new__  # half the time of calling the class
 
 
 class Frame(NamedTuple):
@@ -75,22 +76,18 @@ class EventDecoder:
             self._at_start = False
         frames = []
         for block in complete.split(b"\n\n"):
-            frame = self._usual_frame(block) or self._frame(block)
-            if frame is not None:
+            # The form that nearly every frame has: an event line, then one data line.
+            end = block.find(b"\n")
+            if (
+                block.startswith(b"event: ")
+                and block.startswith(b"data: ", end + 1)
+                and block.find(b"\n", end + 7) == -1
+                and end != -1
+            ):
+                frames.append(_new(Frame, (block[end + 7 :], block[7:end], self._last_id, None)))
+            elif (frame := self._frame(block)) is not None:
                 frames.append(frame)
         return frames
-
-    def _usual_frame(self, block: bytes) -> Frame | None:
-        """Read the form nearly every frame has: an event line, then one data line."""
-        end = block.find(b"\n")
-        if (
-            block.startswith(b"event: ")
-            and block.startswith(b"data: ", end + 1)
-            and block.find(b"\n", end + 7) == -1
-            and end != -1
-        ):
-            return Frame(block[end + 7 :], block[7:end], self._last_id)
-        return None
 
     def _frame(self, block: bytes) -> Frame | None:
         data: list[bytes] = []

@@ -5,12 +5,14 @@ The event streams and the collected answers, sync and async, are shells around `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import openai
+from openai.types.responses import ResponseTextDeltaEvent
+from pydantic import ValidationError
 
-from .._core.collect import TERMINAL, Collector
-from .._core.events import build_event, build_response, decode, type_of, validate_event
+from .._core.collect import Collector
+from .._core.events import build_event, build_response, decode, reader_of
 from .._core.failures import explain_failure
 from .._core.sse import EventDecoder
 from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer
@@ -21,11 +23,10 @@ if TYPE_CHECKING:
 
     import httpx2
     from openai import BaseModel
-    from openai.types.responses import ResponseTextDeltaEvent
+
+    from .._core.sse import Frame
 
 __all__ = ["Answer"]
-
-_TEXT_DELTA: Final = "response.output_text.delta"
 
 
 class Answer:
@@ -42,16 +43,17 @@ class Answer:
         self._decoder = EventDecoder()
         self._collector = Collector(dropped=plan.dropped if plan is not None else ())
         self._events = 0
+        self._is_over = False
 
     @property
     def is_over(self) -> bool:
         """Whether the terminal event has arrived."""
-        return self._collector.ended_by is not None
+        return self._is_over
 
     def events(self, chunk: bytes) -> Iterator[BaseModel]:
         """Yield the events that this chunk completes."""
         for frame in self._decoder.feed(chunk):
-            event = self._event(frame.data)
+            event = self._event(frame)
             if event is not None:
                 yield event
 
@@ -62,7 +64,7 @@ class Answer:
         frame = self._decoder.finish()
         if frame is not None and not self.is_over:
             try:
-                event = self._event(frame.data)
+                event = self._event(frame)
             except UnexpectedAnswer as error:
                 raise self.interrupted() from error  # half an event: the stream was cut inside of it
             if event is not None:
@@ -98,17 +100,23 @@ class Answer:
             partial=build_response(partial),
         )
 
-    def _event(self, data: bytes) -> BaseModel | None:
-        if not data or data.startswith(b"[DONE]") or (self.is_over and self._truthful):
+    def _event(self, frame: Frame) -> BaseModel | None:
+        data = frame.data
+        if not data or (self._is_over and self._truthful):
             return None
         self._events += 1
-        kind = type_of(data)
-        if kind is not None and kind not in TERMINAL and (self._truthful or b'"error"' not in data):
-            event: ResponseTextDeltaEvent | None = validate_event(kind, data)
-            if event is not None:
-                if kind == _TEXT_DELTA:
+        reader = reader_of(frame.event, data)
+        if reader.validate is not None and (self._truthful or b'"error"' not in data):
+            try:
+                event = reader.validate(data)
+            except ValidationError:
+                pass
+            else:
+                if type(event) is ResponseTextDeltaEvent:
                     self._collector.take_text(event.output_index, event.content_index, event.delta)
-                return event
+                return event  # type: ignore[no-any-return]
+        if data.startswith(b"[DONE]"):
+            return None
         payload = self._decode(data)
         if self._truthful:
             self._take(payload)
@@ -117,7 +125,7 @@ class Answer:
         return build_event(payload)
 
     def _note(self, data: bytes) -> None:
-        if data and not data.startswith(b"[DONE]") and not self.is_over:
+        if data and not data.startswith(b"[DONE]") and not self._is_over:
             self._events += 1
             self._take(self._decode(data))
 
@@ -125,6 +133,7 @@ class Answer:
         if not isinstance(payload, dict):
             return
         self._collector.take(payload)
+        self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure
         if failure is not None:
             raise ResponseFailed(
