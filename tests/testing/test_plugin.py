@@ -22,7 +22,8 @@ def test_the_fixtures_give_a_simulator_and_a_signed_in_client(pytester: pytest.P
             assert codex_simulator.requests == []
         """
     )
-    result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider")
+    # pytest-asyncio, which the official tests need, warns of its own settings.
+    result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(passed=2)
 
 
