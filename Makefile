@@ -45,7 +45,7 @@ lint: $(DEV_READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 conformance: $(DEV_READY)
 	$(BIN)/python scripts/conformance.py
