@@ -22,9 +22,11 @@ from openai.lib._parsing._responses import parse_response
 from openai.lib.streaming.responses import (
     AsyncResponseStream,
     AsyncResponseStreamManager,
+    ResponseFunctionCallArgumentsDeltaEvent,
     ResponseStream,
     ResponseStreamManager,
     ResponseStreamState,
+    ResponseTextDeltaEvent,
 )
 
 __all__ = [
@@ -34,9 +36,11 @@ __all__ = [
     "AsyncResponseStreamManager",
     "FinalRequestOptions",
     "PlannedOptions",
+    "ResponseFunctionCallArgumentsDeltaEvent",
     "ResponseStream",
     "ResponseStreamManager",
     "ResponseStreamState",
+    "ResponseTextDeltaEvent",
     "SyncHttpxClientWrapper",
     "make_request_options",
     "parse_response",

@@ -112,11 +112,29 @@ def compaction(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return JSON data for official objects, dataclasses, tuples, generators and mappings, at any depth."""
+    """Return JSON data for official objects, dataclasses, tuples, generators and mappings, at any depth.
+
+    What is JSON data already, as most of a long history, is looked at but not copied.
+    """
+    return value if _is_plain(value) else _plain(value)
+
+
+def _is_plain(value: Any) -> bool:
     kind = type(value)
-    if kind in _ATOMS:
+    if kind is dict:
+        value = value.values()
+    elif kind is not list:
+        return kind in _ATOMS
+    for member in value:  # noqa: SIM110 - this loop is the cost of a long history, and `all` doubles it
+        if type(member) not in _ATOMS and not _is_plain(member):
+            return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in _ATOMS:
         return value
-    if kind is dict or isinstance(value, Mapping):
+    if isinstance(value, Mapping):
         return {name: plain(member) for name, member in value.items() if not isinstance(member, (Omit, NotGiven))}
     if isinstance(value, BaseModel):
         exclude = getattr(value, "__api_exclude__", None)
@@ -164,9 +182,11 @@ def _input_item(item: Any) -> Any:
 
 
 def _message(item: dict[str, Any]) -> dict[str, Any]:
-    # 400 "System messages are not allowed"; `developer` is the role that means the same.
-    role = "developer" if item.get("role") == "system" else item.get("role")
-    content = item.get("content")
+    role, content = item.get("role"), item.get("content")
+    if role == "system":
+        role = "developer"  # 400 "System messages are not allowed"; this is the role that means the same
+    elif "type" in item and not isinstance(content, str):
+        return item
     if isinstance(content, str):
         content = [{"type": _TEXT_PART.get(str(role), "input_text"), "text": content}]
     return {"type": "message", **item, "role": role, "content": content}

@@ -6,19 +6,26 @@ incomplete response as none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from openai import BaseModel
-from openai.types.responses import ResponseContentPartAddedEvent, ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import (
+    ResponseContentPartAddedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
 
 from .._core.events import UnknownEvent
 from .._core.items import subscriptable
 from .._seam import (
     AsyncResponseStream,
     AsyncResponseStreamManager,
+    ResponseFunctionCallArgumentsDeltaEvent,
     ResponseStream,
     ResponseStreamManager,
     ResponseStreamState,
+    ResponseTextDeltaEvent,
     parse_response,
 )
 
@@ -76,6 +83,11 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
         return cls(input_tools=official._input_tools, text_format=official._text_format)
 
     def handle_event(self, event: Any) -> Any:
+        quickly = _QUICK.get(event.type)
+        if quickly is not None:
+            built = quickly(self._output_items.get(event.output_index), event)
+            if built is not None:
+                return [built]
         if isinstance(event, UnknownEvent):
             return [event]
         if event.type == "response.output_text.delta":
@@ -106,3 +118,58 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
                     sequence_number=delta.sequence_number or 0,
                 )
             )
+
+
+# Nearly all events of a stream are one of these two. The official state machine builds them through its generic
+# construction, ten times slower; these do to the snapshot what it does, and leave everything unusual to it.
+
+
+def _text_delta(item: Any, event: Any) -> BaseModel | None:
+    if not isinstance(item, ResponseOutputMessage) or len(item.content) <= event.content_index:
+        return None
+    part = item.content[event.content_index]
+    if not isinstance(part, ResponseOutputText) or type(event.delta) is not str:
+        return None
+    part.text += event.delta
+    return _built(
+        ResponseTextDeltaEvent,
+        content_index=event.content_index,
+        delta=event.delta,
+        item_id=event.item_id,
+        logprobs=event.logprobs,
+        output_index=event.output_index,
+        sequence_number=event.sequence_number,
+        type=event.type,
+        snapshot=part.text,
+    )
+
+
+def _arguments_delta(item: Any, event: Any) -> BaseModel | None:
+    if not isinstance(item, ResponseFunctionToolCall) or type(event.delta) is not str:
+        return None
+    item.arguments += event.delta
+    return _built(
+        ResponseFunctionCallArgumentsDeltaEvent,
+        delta=event.delta,
+        item_id=event.item_id,
+        output_index=event.output_index,
+        sequence_number=event.sequence_number,
+        type=event.type,
+        snapshot=item.arguments,
+    )
+
+
+_QUICK: Final = {
+    "response.output_text.delta": _text_delta,
+    "response.function_call_arguments.delta": _arguments_delta,
+}
+
+
+def _built(model: type[BaseModel], **values: Any) -> BaseModel:
+    """Construct a model from values that are right already, as `model_construct` leaves it."""
+    built = model.__new__(model)
+    object.__setattr__(built, "__dict__", values)
+    object.__setattr__(built, "__pydantic_fields_set__", set(values))
+    object.__setattr__(built, "__pydantic_extra__", {})
+    object.__setattr__(built, "__pydantic_private__", None)
+    return built
