@@ -74,11 +74,11 @@ $(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(BIN)/python:
-	@$(PYTHON) $(RUNS_ENOUGH) || { \
-		echo "This needs Python 3.11 or newer$(if $(PYTHON), and $(PYTHON) is not,: none was found). Name one: make PYTHON=/path/to/python3.11 …" >&2; \
-		exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) $(RUNS_ENOUGH) || { \
+		echo "This needs Python 3.11 or newer: $(if $(PYTHON),$(PYTHON) is not,none was found on PATH)." >&2; \
+		echo "Say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { \
-		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: install python3-venv)." >&2; \
+		echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu, install python3-venv." >&2; \
 		rm -rf $(VENV); exit 1; }
 
 # --- the lock --------------------------------------------------------------------------------------------------
@@ -93,8 +93,8 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra cli --extra testing --group build --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 
-$(UV): Makefile
-	@$(PYTHON) -m venv --clear .cache/lock
+$(UV): Makefile | $(BIN)/python
+	@$(BIN)/python -m venv --clear .cache/lock
 	@.cache/lock/bin/python -m pip --disable-pip-version-check --quiet install uv==$(UV_VERSION)
 	@touch $@
 
