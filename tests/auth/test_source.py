@@ -480,7 +480,11 @@ def test_processes_make_one_refresh(tmp_path: Path) -> None:
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
-        outputs = [worker.communicate("\n", timeout=40) for worker in workers]
+        for worker in workers:  # all at once: `communicate()` alone would let them run one after the other
+            assert worker.stdin is not None
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+        outputs = [worker.communicate(timeout=40) for worker in workers]
         assert [error for _, error in outputs] == [""] * 5
         tokens = [token for output, _ in outputs for token in output.split()]
         assert (len(tokens), len(set(tokens))) == (20, 1)

@@ -200,7 +200,7 @@ def test_a_file_that_is_being_rewritten_in_place_is_read_again(tmp_path: Path) -
     """The Codex CLI truncates the file and writes it anew."""
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text('{"auth_mode": "cha')
-    threading.Timer(0.02, lambda: store.path.write_text(json.dumps(DOCUMENT))).start()
+    threading.Timer(0.01, lambda: store.path.write_text(json.dumps(DOCUMENT))).start()
     assert store.load() == DOCUMENT
 
 

@@ -232,7 +232,6 @@ class Credentials:
             self.store.save(document)
             held = hold(document)
             self._adopt(held)
-            self._dead = None
             self._sign_ins += 1
         log.info("Signed in; the login is in %s.", self.store.location)
         return held.login

@@ -28,8 +28,8 @@ __all__ = ["CredentialStore", "FileStore", "MemoryStore", "default_path"]
 log = logging.getLogger("codex_backend_sdk.auth")
 
 # The Codex CLI rewrites auth.json in place, so a reader can meet it half written: look again before judging.
-_READ_ATTEMPTS: Final = 4
-_READ_PAUSE_SECONDS: Final = 0.02
+_READ_ATTEMPTS: Final = 10
+_READ_PAUSE_SECONDS: Final = 0.03
 # A holder needs at most one refresh request; after this time it hangs, and waiting longer would hang us too.
 LOCK_SECONDS: Final = 90.0
 _LOCK_POLL_SECONDS: Final = 0.02
