@@ -52,8 +52,9 @@ def test_usage_shows_both_windows(run: Run, store_login: StoreLogin) -> None:
     ran = run("usage")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("user@example.com, plan pro\n")
-    assert re.search(r"^  5 h +█+░+  12 % used, free again in .*\(\d{4}-", ran.out, re.MULTILINE)
-    assert re.search(r"^  weekly +█+░+  34 % used, free again in .*\(\d{4}-", ran.out, re.MULTILINE)
+    assert re.search(r"^  5 h +█+░+  12 % used, resets in .*\(\d{4}-", ran.out, re.MULTILINE)
+    assert re.search(r"^  weekly +█+░+  34 % used, resets in .*\(\d{4}-", ran.out, re.MULTILINE)
+    assert max(map(len, ran.out.splitlines())) <= 79
 
 
 def test_usage_goes_by_length_when_the_weekly_window_is_the_first(run: Run, store_login: StoreLogin) -> None:
@@ -91,8 +92,8 @@ def test_usage_of_further_limits_and_credits() -> None:
             "credits": {"has_credits": True, "unlimited": False, "balance": "12.50"},
         }
     )
-    assert "  5 h                  " + "█" * 20 + " 100 % used, free again in 1 h (" in text
-    assert "  GPT-X-Spark, weekly  " + "░" * 20 + "   0 % used\n" in text
+    assert "  5 h                  " + "█" * 16 + " 100 % used, resets in 1 h (" in text
+    assert "  GPT-X-Spark, weekly  " + "░" * 16 + "   0 % used\n" in text
     assert "The limit is reached" in text
     assert text.endswith("Credits: 12.50")
 

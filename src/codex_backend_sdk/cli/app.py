@@ -91,7 +91,8 @@ def _speaks_for_itself(error: Exception) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.removeprefix("Error code: ")  # how the official exceptions begin, after click's own "Error: "
 
 
 def _reader_has_gone() -> int:

@@ -61,9 +61,9 @@ def _console() -> Console:
 def _introduce(console: Console, environment: Mapping[str, str]) -> None:
     console.print("The official OpenAI client on the ChatGPT Codex backend", style="bold")
     console.print(
-        "\nThe backend is a simulator on 127.0.0.1: all answers below are made up by it, no model is asked.\n"
-        "Nothing leaves this machine, and your own login is not touched.\n"
-        "These variables, and a new CODEX_HOME, are all that differs from the real thing:\n",
+        "\nThe backend here is a simulator on 127.0.0.1. It makes up all answers below;\n"
+        "no model is asked, nothing leaves this machine, your own login is not touched.\n"
+        "All that differs from the real thing: an empty CODEX_HOME, and\n",
         soft_wrap=True,
     )
     for name, value in environment.items():

@@ -15,7 +15,7 @@ _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta
 
 def local(moment: datetime) -> str:
     """Return the moment in the time zone of this machine."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M %Z").rstrip()
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def from_now(moment: datetime, *, now: datetime) -> str:

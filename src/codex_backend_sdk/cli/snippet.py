@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["body", "heading", "whole"]
+
+_TO_THE_TYPE_CHECKER: Final = re.compile(r"  # type: ignore.*")
 
 
 def heading(function: Callable[..., Any]) -> str:
@@ -19,8 +22,8 @@ def heading(function: Callable[..., Any]) -> str:
 
 
 def whole(thing: Callable[..., Any]) -> str:
-    """Return a function or class as it stands."""
-    return textwrap.dedent(inspect.getsource(thing)).rstrip()
+    """Return a function or class as it stands, without comments to the type checker."""
+    return _TO_THE_TYPE_CHECKER.sub("", textwrap.dedent(inspect.getsource(thing))).rstrip()
 
 
 def body(function: Callable[..., Any]) -> str:

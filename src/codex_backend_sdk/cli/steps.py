@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk._constants import DEFAULT_MODEL
@@ -37,7 +37,7 @@ class Step:
 
 
 def visit(url: str) -> None:
-    """Do what your browser would do; the simulator's sign-in page approves by itself."""
+    """Do as your browser would; the simulator's page approves by itself."""
     httpx2.get(url, follow_redirects=True).raise_for_status()
 
 
@@ -51,13 +51,14 @@ def sign_in() -> OpenAI:
 
 def plain_call(client: Any) -> None:
     """A call"""
-    response = client.responses.create(input="Explain quicksort in one paragraph.")
+    response = client.responses.create(input="Explain quicksort briefly.")
     print(response.output_text)
 
 
 def streamed_call(client: Any) -> None:
     """A streamed call, printed as it comes"""
-    for event in client.responses.create(input="Say hi five times.", stream=True):
+    events = client.responses.create(input="Say hi five times.", stream=True)
+    for event in events:
         if event.type == "response.output_text.delta":
             print(event.delta, end="", flush=True)
 
@@ -77,15 +78,15 @@ def weekday(day: str) -> str:
 
 def function_call(client: Any) -> None:
     """A function call"""
-    day = {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}
-    tools = [{"type": "function", "name": "weekday", "parameters": day}]
+    schema = TypeAdapter(weekday).json_schema()  # type: ignore[arg-type]  # pydantic takes functions, too
+    tools = [{"type": "function", "name": "weekday", "parameters": schema}]
     history = [{"role": "user", "content": "Which weekday was 1969-07-20?"}]
     turn = client.responses.create(input=history, tools=tools)
     call = turn.output[-1]
     output = weekday(**json.loads(call.arguments))
     print(f"{call.name}({call.arguments}) returned {output}")
-    result = {"type": "function_call_output", "call_id": call.call_id, "output": output}
-    history += [*turn.output, result]
+    result = {"type": "function_call_output", "call_id": call.call_id}
+    history += [*turn.output, result | {"output": output}]
     print(client.responses.create(input=history, tools=tools).output_text)
 
 
@@ -107,14 +108,15 @@ def structured_output(client: Any) -> None:
 def models(client: Any) -> None:
     """The models of the account"""
     for model in client.models.list():
-        print(f"{model.id:26}{model.display_name:18}{model.context_window:,} tokens")
+        print(f"{model.id:26}{model.display_name:20}{model.context_window:7,}")
 
 
 def usage(client: Any) -> None:
     """The usage of the plan"""
     limit = client.codex.usage()["rate_limit"]
     for window in limit["primary_window"], limit["secondary_window"]:
-        print(f"{window['used_percent']} % used of {window['limit_window_seconds'] // 3600} hours")
+        used, seconds = window["used_percent"], window["limit_window_seconds"]
+        print(f"{used} % used of {seconds // 3600} hours")
 
 
 SIGN_IN: Final = Step(run=sign_in, expects="Signed in as .+@", definitions=(visit,))

@@ -16,7 +16,7 @@ __all__ = ["report", "usage", "window_name"]
 
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
-_BAR_CELLS: Final = 20
+_BAR_CELLS: Final = 16
 # From this share on a bar is shown in the colour; the last row that fits decides.
 _COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 
@@ -24,7 +24,7 @@ _COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 @click.command()
 @click.option("--json", "wants_json", is_flag=True, help="Print what the backend answered.")
 def usage(wants_json: bool) -> None:
-    """Show how much of the plan is used, and when it is free again."""
+    """Show how much of the plan is used, and when that resets."""
     from codex_backend_sdk import OpenAI
 
     with OpenAI() as client:
@@ -77,7 +77,7 @@ def _reset(seconds: int | None, *, now: datetime) -> str:
     if seconds is None:
         return ""
     moment = datetime.fromtimestamp(seconds, UTC)
-    return f", free again {moments.from_now(moment, now=now)} ({moments.local(moment)})"
+    return f", resets {moments.from_now(moment, now=now)} ({moments.local(moment)})"
 
 
 def _bar(percent: float) -> str:
