@@ -29,8 +29,9 @@ from ._core.oauth import require_safe_url
 from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
+from ._transport.compression import Compression
 from ._transport.plan import plan_of
-from ._transport.planning import login_headers, planned, refuse_websocket, signed
+from ._transport.planning import in_plain, planned, refuse_websocket, resigned, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._transport.tls import tls_context
 from ._types import Settings
@@ -74,6 +75,8 @@ class _Codex:
         originator: str | None = None,
         unsupported: _Policy = "raise",
         issuer: str | None = None,
+        compress_requests: bool = True,
+        _compression: Compression | None = None,
         **official: Any,
     ) -> None:
         """Construct a client; nothing is read, opened or sent before the first call.
@@ -81,7 +84,7 @@ class _Codex:
         `model` and `instructions` are used by calls that give none. `originator` names your program to the backend.
         `credentials` is where the login comes from (default: the Codex CLI's own file). `unsupported` says what
         happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
-        sign-in server. Everything else is the official client's.
+        sign-in server. `compress_requests=False` sends long bodies in plain. Everything else is the official client's.
         """
         if unsupported not in ("raise", "drop"):
             raise ValueError(f"`unsupported` must be 'raise' or 'drop', not {unsupported!r}.")
@@ -94,6 +97,7 @@ class _Codex:
             originator=_printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
         )
+        self._compression = _compression or Compression(enabled=compress_requests)
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
@@ -128,6 +132,7 @@ class _Codex:
             "instructions": settings.instructions if instructions is None else instructions,
             "originator": originator or settings.originator,
             "unsupported": unsupported or settings.unsupported,
+            "_compression": self._compression,
         }
         return super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc,no-any-return]
 
@@ -169,12 +174,6 @@ class _Codex:
     def _signed(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         require_safe_url(str(self._official.base_url), what="base_url")
         return signed(options, login, self._codex) if isinstance(options, PlannedOptions) else options
-
-    def _resigned(self, request: httpx2.Request, login: Login) -> httpx2.Request:
-        for name, value in login_headers(login, self._codex).items():
-            if isinstance(value, str):
-                request.headers[name] = value
-        return request
 
     # Answers
 
@@ -238,7 +237,7 @@ class OpenAI(_Codex, openai.OpenAI):
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
-        options = planned(options, self._codex, streamed=stream)
+        options = planned(options, self._codex, self._compression, streamed=stream)
         try:
             return super().request(
                 cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, CodexStream)
@@ -259,7 +258,11 @@ class OpenAI(_Codex, openai.OpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             response.read()
             login = self.credentials.renew(rejected)
-            response = super()._send_request(self._resigned(request, login), stream=True, **kwargs)
+            response = super()._send_request(resigned(request, login, self._codex), stream=True, **kwargs)
+        if self._compression.is_doubted(request, response):
+            response.read()
+            response = super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
+            self._compression.judge(response)
         if not is_stream_to_read(response, plan):
             response.read()
             return read_whole(response, plan)
@@ -308,7 +311,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
-        options = planned(options, self._codex, streamed=stream)
+        options = planned(options, self._codex, self._compression, streamed=stream)
         try:
             return await super().request(
                 cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, AsyncCodexStream)
@@ -330,7 +333,11 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             await response.aread()
             login = await _in_thread(lambda: self.credentials.renew(rejected))
-            response = await super()._send_request(self._resigned(request, login), stream=True, **kwargs)
+            response = await super()._send_request(resigned(request, login, self._codex), stream=True, **kwargs)
+        if self._compression.is_doubted(request, response):
+            await response.aread()
+            response = await super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
+            self._compression.judge(response)
         if not is_stream_to_read(response, plan):
             await response.aread()
             return read_whole(response, plan)

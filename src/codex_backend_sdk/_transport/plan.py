@@ -22,7 +22,7 @@ class Plan:
 
     `streamed`: the caller wants events. `dropped`: parameters that were left out.
     `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
-    `login`: what this attempt is signed with.
+    `login`: what this attempt is signed with. `plain`: the body, when what is sent is compressed.
     """
 
     route: Route
@@ -31,6 +31,7 @@ class Plan:
     model_id: str | None = None
     kept: tuple[Any, ...] = ()
     login: Login | None = None
+    plain: bytes | None = None
 
     def attach(self, request: httpx2.Request, *, login: Login) -> httpx2.Request:
         """Let the request carry this plan to its response."""

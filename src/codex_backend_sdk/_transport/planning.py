@@ -21,10 +21,13 @@ from .plan import Plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import httpx2
+
     from .._seam import FinalRequestOptions
     from .._types import Login, Settings
+    from .compression import Compression
 
-__all__ = ["login_headers", "planned", "refuse_websocket", "signed"]
+__all__ = ["in_plain", "planned", "refuse_websocket", "resigned", "signed"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -32,7 +35,9 @@ _log = logging.getLogger("codex_backend_sdk")
 _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 
 
-def planned(options: FinalRequestOptions, settings: Settings, *, streamed: bool) -> PlannedOptions:
+def planned(
+    options: FinalRequestOptions, settings: Settings, compression: Compression, *, streamed: bool
+) -> PlannedOptions:
     """Return the options that upstream shall send, with the plan for reading the answer.
 
     UnsupportedEndpoint for a route that the backend does not have, CodexBackendUnsupportedParameterError for
@@ -42,7 +47,7 @@ def planned(options: FinalRequestOptions, settings: Settings, *, streamed: bool)
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
-        return _planned_response(options, route, settings, streamed=streamed)
+        return _planned_response(options, route, settings, compression, streamed=streamed)
     if route is Route.ACCOUNT:
         return PlannedOptions.of(options, Plan(route=route))
     return PlannedOptions.of(
@@ -54,7 +59,7 @@ def planned(options: FinalRequestOptions, settings: Settings, *, streamed: bool)
 
 
 def _planned_response(
-    options: FinalRequestOptions, route: Route, settings: Settings, *, streamed: bool
+    options: FinalRequestOptions, route: Route, settings: Settings, compression: Compression, *, streamed: bool
 ) -> PlannedOptions:
     given = {**_mapping(options.json_data), **_mapping(options.extra_json)}
     shaped = shape(given, model=settings.model, instructions=settings.instructions)
@@ -67,14 +72,22 @@ def _planned_response(
     cache_key = body.get("prompt_cache_key")
     if isinstance(cache_key, str) and cache_key.isascii() and cache_key.isprintable():
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
+    plain = to_json(body)  # written once, for all attempts
+    content, encoding = compression.apply(plain)
     return PlannedOptions.of(
         options,
-        Plan(route=route, streamed=streamed and route is Route.RESPONSES, dropped=dropped, kept=kept),
+        Plan(
+            route=route,
+            streamed=streamed and route is Route.RESPONSES,
+            dropped=dropped,
+            kept=kept,
+            plain=plain if encoding else None,
+        ),
         url="/responses",
-        headers={**headers, **_mapping(options.headers)},
+        headers={**headers, **encoding, **_mapping(options.headers)},
         json_data=None,
         extra_json=None,
-        content=to_json(body),  # written once, for all attempts
+        content=content,
         post_parser=_keep_subscriptable(options.post_parser),
     )
 
@@ -90,7 +103,7 @@ def _apply_policy(settings: Settings, droppable: Sequence[Refusal], meaningful: 
 
 def signed(options: PlannedOptions, login: Login, settings: Settings) -> PlannedOptions:
     """Put the headers of the login on; they win over whatever the environment or the caller gave."""
-    ours = login_headers(login, settings)
+    ours = _login_headers(login, settings)
     taken = {name.lower() for name in ours}
     options.headers = {**{k: v for k, v in _mapping(options.headers).items() if k.lower() not in taken}, **ours}
     # A redirect would take the prompt and the account id along to another host.
@@ -99,8 +112,25 @@ def signed(options: PlannedOptions, login: Login, settings: Settings) -> Planned
     return options
 
 
-def login_headers(login: Login, settings: Settings) -> dict[str, str | Omit]:
-    """Return the headers that sign a request. Codex CLI: login/src/auth/default_client.rs."""
+def resigned(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.Request:
+    """Sign a request that was refused with another login."""
+    for name, value in _login_headers(login, settings).items():
+        if isinstance(value, str):
+            request.headers[name] = value
+    return request
+
+
+def in_plain(request: httpx2.Request, plan: Plan, http_client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
+    """Return the same request with its body as it was before it was compressed."""
+    encoded = ("content-encoding", "content-length")
+    headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() not in encoded]
+    return http_client.build_request(
+        request.method, str(request.url), headers=headers, content=plan.plain, extensions=request.extensions
+    )
+
+
+def _login_headers(login: Login, settings: Settings) -> dict[str, str | Omit]:
+    # Codex CLI: login/src/auth/default_client.rs.
     return {
         "Authorization": f"Bearer {login.access_token.reveal()}",
         "ChatGPT-Account-ID": login.account_id or Omit(),

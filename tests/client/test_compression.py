@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONG = "word " * 2000
+
+
+def encodings(sim: Simulator) -> list[str | None]:
+    return [request.headers.get("content-encoding") for request in sim.requests]
+
+
+def test_a_long_body_is_compressed_and_a_short_one_is_not(client: Any, sim: Simulator) -> None:
+    client.responses.create(input=LONG)
+    client.responses.create(input="hi")
+    assert encodings(sim) == ["zstd", None]
+    assert sim.requests[0].json()["input"][0]["content"][0]["text"] == LONG
+    assert int(sim.requests[0].headers["content-length"]) < len(LONG) / 4
+
+
+def test_it_can_be_switched_off(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(compress_requests=False)
+    client.responses.create(input=LONG)
+    client.with_options(timeout=9).responses.create(input=LONG)
+    assert encodings(sim) == [None, None]
+
+
+@pytest.mark.parametrize("status", [400, 403, 415])
+@pytest.mark.parametrize("stream", [False, True])
+def test_it_switches_itself_off_where_only_plain_bodies_pass(
+    client: Any, sim: Simulator, status: int, stream: bool
+) -> None:
+    sim.script(Turn.error(status, {"detail": "Cannot read this."}), Turn.text("taken"))
+    answer = client.responses.create(input=LONG, stream=stream, timeout=9)
+    text = list(answer)[-1].response.output_text if stream else answer.output_text
+    assert text == "taken"
+    client.with_options(max_retries=1).responses.create(input=LONG)
+    client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, None, None]
+    assert sim.requests[0].body == sim.requests[1].body
+    assert sim.requests[0].headers["authorization"] == sim.requests[1].headers["authorization"]
+
+
+def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(400, {"detail": "Bad."})] * 2)
+    with pytest.raises(openai.BadRequestError, match="Bad"):
+        client.responses.create(input=LONG)
+    client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, "zstd"]
+
+
+def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> None:
+    client.responses.create(input=LONG)
+    sim.script(Turn.error(400, {"detail": "Bad."}))
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", "zstd"]
+
+
+def test_the_login_is_renewed_first(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.error(401, {}), Turn.error(415, {}), Turn.text("taken"))
+    assert client.responses.create(input=LONG).output_text == "taken"
+    assert encodings(sim) == ["zstd", None, "zstd", None]
