@@ -6,7 +6,8 @@ Importing this package does not import `openai`.
 from __future__ import annotations
 
 from codex_backend_sdk._types import Login, Secret
-from codex_backend_sdk.auth.source import Credentials, CredentialSource, resolve_credentials
+from codex_backend_sdk.auth.credentials import Credentials, resolve_credentials
+from codex_backend_sdk.auth.source import CredentialSource
 from codex_backend_sdk.auth.store import CredentialStore, FileStore, MemoryStore
 
 __all__ = [
