@@ -75,8 +75,7 @@ class _Codex:
         originator: str | None = None,
         unsupported: _Policy = "raise",
         issuer: str | None = None,
-        compress_requests: bool = True,
-        _compression: Compression | None = None,
+        compress_requests: bool | Compression = True,
         **official: Any,
     ) -> None:
         """Construct a client; nothing is read, opened or sent before the first call.
@@ -97,7 +96,9 @@ class _Codex:
             originator=_printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
         )
-        self._compression = _compression or Compression(enabled=compress_requests)
+        # A copy is handed the object, so that it knows what this client has learned.
+        given = compress_requests
+        self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
@@ -121,6 +122,8 @@ class _Codex:
         originator: str | None = None,
         unsupported: _Policy | None = None,
         credentials: CredentialSource | CredentialStore | None = None,
+        issuer: str | None = None,
+        compress_requests: bool | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Any,
     ) -> Self:
@@ -132,7 +135,8 @@ class _Codex:
             "instructions": settings.instructions if instructions is None else instructions,
             "originator": originator or settings.originator,
             "unsupported": unsupported or settings.unsupported,
-            "_compression": self._compression,
+            "issuer": issuer,
+            "compress_requests": self._compression if compress_requests is None else compress_requests,
         }
         return super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc,no-any-return]
 

@@ -131,6 +131,12 @@ def test_items_without_an_index_come_in_their_order() -> None:
     assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
 
 
+@pytest.mark.parametrize("item", [None, "text", []])
+def test_an_event_without_its_item_adds_none(item: Any) -> None:
+    collector = collected(CREATED, done(0, item), done(1, message("a")), completed())
+    assert collector.response["output"] == [message("a")]
+
+
 def test_other_events_change_nothing() -> None:
     collector = collected({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
     assert collector.partial is None

@@ -35,21 +35,24 @@ class Collector:
         self.failure: dict[str, Any] | None = None
         self._dropped = dropped
         self._response: dict[str, Any] = {}
-        self._items: dict[int, Any] = {}
+        self._items: dict[int, dict[str, Any]] = {}
         self._texts: dict[tuple[int, int], list[str]] = {}
 
     def take(self, payload: dict[str, Any]) -> None:
         """Note one decoded event; a terminal one is repaired in place, so that it can be handed on as it should be."""
         kind = payload.get("type")
         if kind in ("response.output_item.added", "response.output_item.done"):
-            index = payload.get("output_index")
-            self._items[index if isinstance(index, int) else len(self._items)] = payload.get("item")
+            self._take_item(payload.get("output_index"), payload.get("item"))
         elif kind == "response.output_text.delta":
             self.take_text(payload.get("output_index"), payload.get("content_index"), payload.get("delta"))
         elif kind in _LIFECYCLE and isinstance(payload.get("response"), dict):
             self._response = payload["response"]
         elif kind in TERMINAL and self.ended_by is None:
             self._end(str(kind), payload)
+
+    def _take_item(self, index: Any, item: Any) -> None:
+        if isinstance(item, dict):  # an event may come without its item, which then is none
+            self._items[index if isinstance(index, int) else len(self._items)] = item
 
     def take_text(self, output_index: Any, content_index: Any, delta: Any) -> None:
         """Note a piece of text: it is needed only if the answer is cut before the item that holds it is done."""
@@ -103,7 +106,7 @@ class Collector:
 
     def _with_text(self, index: int) -> Any:
         item = self._items[index]
-        if not isinstance(item, dict) or item.get("type") != "message" or item.get("content"):
+        if item.get("type") != "message" or item.get("content"):
             return item
         parts = sorted((content, "".join(text)) for (output, content), text in self._texts.items() if output == index)
         content = [{"type": "output_text", "text": text, "annotations": []} for _, text in parts]
