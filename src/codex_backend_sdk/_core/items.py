@@ -23,7 +23,7 @@ _ModelT = TypeVar("_ModelT", bound=BaseModel)
 class UnknownItem(BaseModel):
     """An output item of a type that the installed `openai` does not know; its members are attributes."""
 
-    type: str
+    type: str = ""
 
 
 class _Subscriptable:
