@@ -1,10 +1,8 @@
-"""Where a login is kept: the protocol, auth.json, and memory."""
+"""Where a login is kept: the protocol, auth.json, and memory. Each other place has a module of its own."""
 
 from __future__ import annotations
 
 import copy
-import errno
-import logging
 import os
 import secrets
 import threading
@@ -13,30 +11,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-import filelock
-
 from codex_backend_sdk._constants import CODEX_HOME_ENV
 from codex_backend_sdk._core import authfile
 from codex_backend_sdk.auth._failures import store_failed
+from codex_backend_sdk.auth.lockfile import LOCK_SECONDS, locked, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["CredentialStore", "FileStore", "MemoryStore", "default_path"]
-
-log = logging.getLogger("codex_backend_sdk.auth")
+__all__ = ["CredentialStore", "FileStore", "MemoryStore", "default_home"]
 
 # The Codex CLI rewrites auth.json in place, so a reader can meet it half written: look again before judging.
 _READ_ATTEMPTS: Final = 10
 _READ_PAUSE_SECONDS: Final = 0.03
-# A holder needs at most one refresh request; after this time it hangs, and waiting longer would hang us too.
-LOCK_SECONDS: Final = 90.0
-_LOCK_POLL_SECONDS: Final = 0.02
 # Windows refuses to replace a file that somebody has open for the blink of a read.
 _REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
-# A place where no lock file can be made at all; one login for one process is still of use there.
-_UNLOCKABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @runtime_checkable
@@ -68,14 +58,17 @@ class CredentialStore(Protocol):
         ...
 
     def version(self) -> object:
-        """Return a value that changes when the document does, without reading it."""
+        """Return a value that changes when the document does, as cheaply as the place allows.
+
+        It is compared before a refresh, never for each request.
+        """
         ...
 
 
-def default_path() -> Path:
-    """Return the path that the Codex CLI uses: `$CODEX_HOME/auth.json`, else `~/.codex/auth.json`."""
+def default_home() -> Path:
+    """Return the folder of the Codex CLI: `$CODEX_HOME`, else `~/.codex`."""
     home = os.environ.get(CODEX_HOME_ENV)
-    return (Path(home).expanduser() if home else Path.home() / ".codex") / "auth.json"
+    return Path(home).expanduser() if home else Path.home() / ".codex"
 
 
 class FileStore:
@@ -85,7 +78,7 @@ class FileStore:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_SECONDS) -> None:
-        self.path = default_path() if path is None else Path(path).expanduser()
+        self.path = default_home() / "auth.json" if path is None else Path(path).expanduser()
         self._lock_timeout = lock_timeout
         self._threads = threading.Lock()
 
@@ -105,7 +98,7 @@ class FileStore:
             except FileNotFoundError:
                 return None
             except OSError as error:
-                raise store_failed(f"Cannot read {self.path}: {_reason(error)}.") from error
+                raise store_failed(f"Cannot read {self.path}: {reason(error)}.") from error
             except ValueError as error:
                 if attempt == _READ_ATTEMPTS:
                     raise store_failed(_damaged(self.path, error)) from None
@@ -121,7 +114,7 @@ class FileStore:
             self._make_folder(target)
             _write_atomically(target, data)
         except OSError as error:
-            raise store_failed(f"Cannot write {self.path}: {_reason(error)}.") from error
+            raise store_failed(f"Cannot write {self.path}: {reason(error)}.") from error
 
     def clear(self) -> bool:
         """Delete the file, or the file that the symlink points to."""
@@ -130,19 +123,17 @@ class FileStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise store_failed(f"Cannot delete {self.path}: {_reason(error)}.") from error
+            raise store_failed(f"Cannot delete {self.path}: {reason(error)}.") from error
         return True
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the lock file beside the document; a lock whose owner was killed is free at once."""
-        with self._threads:
-            lock = self._lock_file()
-            try:
-                yield
-            finally:
-                if lock is not None:
-                    lock.release()
+        # Beside the target: two folders that link to one auth.json have to share the lock, too.
+        target = self._target()
+        path = target.with_name(target.name + ".lock")
+        with self._threads, locked(path, location=self.location, timeout=self._lock_timeout):
+            yield
 
     def version(self) -> object:
         """Return the file's times, size and number, None when there is no file."""
@@ -151,28 +142,6 @@ class FileStore:
         except OSError:
             return None
         return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-    def _lock_file(self) -> filelock.BaseFileLock | None:
-        # Beside the target: two folders that link to one auth.json have to share the lock, too.
-        target = self._target()
-        lock = filelock.FileLock(
-            target.with_name(target.name + ".lock"),
-            timeout=self._lock_timeout,
-            mode=0o600,
-        )
-        try:
-            self._make_folder(target)
-            lock.acquire(poll_interval=_LOCK_POLL_SECONDS)
-        except filelock.Timeout:
-            raise store_failed(
-                f"Another process has held {lock.lock_file} for {self._lock_timeout:g} seconds; end that process."
-            ) from None
-        except OSError as error:
-            if error.errno not in _UNLOCKABLE:
-                raise store_failed(f"Cannot lock {self.path}: {_reason(error)}.") from error
-            log.warning("Cannot lock %s (%s): other processes are not kept apart.", self.path, _reason(error))
-            return None
-        return lock
 
     def _target(self) -> Path:
         return Path(os.path.realpath(self.path))
@@ -256,10 +225,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
 
 
 def _damaged(path: Path, error: ValueError) -> str:
