@@ -15,7 +15,14 @@ if TYPE_CHECKING:
         TokenRefreshError,
     )
 
-__all__ = ["is_login_required", "login_failed", "login_required", "refresh_failed", "store_failed"]
+__all__ = [
+    "is_login_required",
+    "is_store_failure",
+    "login_failed",
+    "login_required",
+    "refresh_failed",
+    "store_failed",
+]
 
 REMEDY = "Sign in again with client.authenticate(force=True) or `codex-backend login`."
 
@@ -32,6 +39,13 @@ def is_login_required(error: BaseException) -> bool:
     from codex_backend_sdk._errors import LoginRequired
 
     return isinstance(error, LoginRequired)
+
+
+def is_store_failure(error: BaseException) -> bool:
+    """Tell a CredentialStoreError from the other exceptions."""
+    from codex_backend_sdk._errors import CredentialStoreError
+
+    return isinstance(error, CredentialStoreError)
 
 
 def login_failed(message: str, *, code: str | None = None) -> LoginFailed:

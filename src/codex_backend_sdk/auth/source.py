@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
 
 from codex_backend_sdk._constants import DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk._core.oauth import TokenAnswer
-from codex_backend_sdk.auth._failures import login_required, refresh_failed
+from codex_backend_sdk.auth._failures import is_store_failure, login_required, refresh_failed
+from codex_backend_sdk.auth.default_store import default_store
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
-from codex_backend_sdk.auth.store import CredentialStore, FileStore
+from codex_backend_sdk.auth.store import default_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk._core.tokens import RefreshReason
     from codex_backend_sdk._errors import LoginRequired
     from codex_backend_sdk._types import Login
+    from codex_backend_sdk.auth.store import CredentialStore
 
 __all__ = ["CredentialSource", "StoredLogin", "utc_now"]
 
@@ -41,6 +45,10 @@ log = logging.getLogger("codex_backend_sdk.auth")
 _SIGN_IN: Final = "Sign in with client.authenticate() or `codex-backend login`."
 # While the old token lives, a failing issuer is not asked again by every request.
 _PAUSE: Final = timedelta(seconds=10)
+# A store that could not be written is tried again after this time: the disk may have room again.
+_PAUSE_OF_STORE: Final = timedelta(minutes=1)
+# When the store is read again after the issuer has refused the refresh token; seconds between the looks.
+_LOOKS_AFTER_REFUSAL: Final = (0.0, 0.1, 0.2)
 
 
 @runtime_checkable
@@ -79,8 +87,9 @@ def utc_now() -> datetime:
 class StoredLogin:
     """The login in a store, renewed in time. `Credentials` adds the ways to get one and to get rid of it.
 
-    `store` is auth.json by default; `issuer` a URL (else `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an
-    aware datetime; `http` is a client for the requests to the issuer, and stays open.
+    `store` is by default the one that the Codex CLI is told to use: auth.json, or the keyring. `issuer` is a URL (else
+    `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an aware datetime; `http` is a client for the requests to the
+    issuer, and stays open.
     """
 
     def __init__(
@@ -92,7 +101,8 @@ class StoredLogin:
         clock: Callable[[], datetime] = utc_now,
         http: httpx2.Client | None = None,
     ) -> None:
-        self.store: CredentialStore = FileStore() if store is None else store
+        self._given_store = store
+        self._home = default_home()
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._lock = threading.Lock()  # guards everything below
@@ -101,16 +111,25 @@ class StoredLogin:
         self._rests_until = LONG_AGO
         self._failures = 0  # transient ones, ever; with the words of the last
         self._failure = ""
+        self._saves_again_at = LONG_AGO
+        self._unsaved_since: object = None  # the version of the store that could not be replaced
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.store!r}, issuer={self._issuer.url!r})"
+        return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer.url!r})"
+
+    @cached_property
+    def store(self) -> CredentialStore:
+        """Where the login is kept. The default is looked up at the first use, which reads the CLI's config.toml."""
+        return default_store(self._home) if self._given_store is None else self._given_store
 
     # --- the login for a request -----------------------------------------------------------------------------
 
     def ready(self) -> Login | None:
         """Return the login in memory if it needs no renewal; no lock, no I/O."""
         held = self._held
-        return held.login if held is not None and self._is_good(held) else None
+        if held is None or not (held.is_saved or self._clock() < self._saves_again_at):
+            return None
+        return held.login if self._is_good(held) else None
 
     def current(self) -> Login:
         """Return a login that is good for a request, renewing one that expires within 5 minutes.
@@ -140,8 +159,10 @@ class StoredLogin:
 
     def _current(self, failures_before: int) -> Login:
         held = self._held
+        if held is not None and not held.is_saved:
+            held = self._save_again(held)
         if held is None or not self._is_good(held):
-            held = self._reload()
+            held = self._look_again(held)
         now = self._clock()
         reason = held.reason_to_renew(now)
         if reason is None or now < self._rests_until:
@@ -155,6 +176,17 @@ class StoredLogin:
             self._rest(held)
             log.warning("The login could not be renewed, its old token is still used: %s", error)
             return held.login
+
+    def _look_again(self, held: Held | None) -> Held:
+        """Read the store again. One that cannot be read just now does not end the life of a token."""
+        try:
+            return self._reload()
+        except RuntimeError as error:
+            if not is_store_failure(error) or held is None or tokens.has_expired(held.login, now=self._clock()):
+                raise
+            self._rest(held)
+            log.warning("The stored login could not be read, its old token is still used: %s", error)
+            return held
 
     def _reload(self) -> Held:
         """Read the store again. The account has to be the same as before."""
@@ -225,6 +257,8 @@ class StoredLogin:
         except BaseException as error:
             # The old refresh token is used up: these tokens are all there is, even if nobody can store them.
             self._adopt(replace(renewed, is_saved=False))
+            self._unsaved_since = version
+            self._saves_again_at = self._clock() + _PAUSE_OF_STORE
             if not isinstance(error, Exception):
                 raise
             self._warn_not_stored(error)
@@ -236,22 +270,39 @@ class StoredLogin:
 
     def _warn_not_stored(self, error: Exception) -> None:
         log.warning(
-            "The renewed login could not be stored: %s It stays in use in this process and is stored with the next "
-            "renewal; until then it is lost when the process ends. Make %s writable.",
+            "The renewed login could not be stored: %s It stays in use in this process, which tries again every "
+            "minute; until then it is lost when the process ends. Make %s writable.",
             error if isinstance(error, RuntimeError) else f"{type(error).__name__}.",
             self.store.location,
         )
+
+    def _save_again(self, held: Held) -> Held:
+        """Store the login that could not be stored, if nobody has changed what is stored since."""
+        self._saves_again_at = self._clock() + _PAUSE_OF_STORE
+        try:
+            with self.store.lock():
+                if self.store.version() != self._unsaved_since:
+                    return held  # a later login, or none after a logout: the next renewal reads it
+                self.store.save(held.document)
+        except Exception as error:  # a store of the caller's own may raise anything
+            log.debug("The renewed login could still not be stored: %s", type(error).__name__)
+            return held
+        log.info("The renewed login is stored now, in %s.", self.store.location)
+        self._held = replace(held, is_saved=True)
+        return self._held
 
     def _recover(self, held: Held, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:
             self._failures += 1
             self._failure = failure.message
             raise refresh_failed(failure.message)
-        # A peer that does not take our lock may have used the refresh token a moment ago, and stored what it got.
-        again = self._reload()
-        if not again.replaces(held.login, now=self._clock()):
-            self._bury(version, failure.message)
-        return again.login
+        # A peer that does not take our lock may have used the refresh token a moment ago, and stores what it got.
+        for pause in _LOOKS_AFTER_REFUSAL:
+            time.sleep(pause)
+            again = self._reload()
+            if again.replaces(held.login, now=self._clock()):
+                return again.login
+        return self._bury(version, failure.message)
 
     def _bury(self, version: object, message: str) -> NoReturn:
         self._dead = _Dead(version, message)

@@ -1,0 +1,132 @@
+"""Which store is the default: the one that the Codex CLI is told to use.
+
+Its setting is `cli_auth_credentials_store` in `$CODEX_HOME/config.toml`. Codex CLI: login/src/auth/storage.rs.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from codex_backend_sdk._core import authfile
+from codex_backend_sdk.auth._failures import store_failed
+from codex_backend_sdk.auth.held import LONG_AGO
+from codex_backend_sdk.auth.keyring_store import KeyringStore
+from codex_backend_sdk.auth.lockfile import reason
+from codex_backend_sdk.auth.store import FileStore, MemoryStore, default_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from codex_backend_sdk.auth.store import CredentialStore
+
+__all__ = ["AutoStore", "default_store"]
+
+log = logging.getLogger("codex_backend_sdk.auth")
+
+_SETTING: Final = "cli_auth_credentials_store"
+
+
+class AutoStore:
+    """The keyring, and auth.json where there is no keyring. Of two logins the one that was refreshed last is taken."""
+
+    def __init__(self, keyring: CredentialStore, file: CredentialStore) -> None:
+        self._keyring = keyring
+        self._file = file
+
+    @property
+    def location(self) -> str:
+        """Both places."""
+        return f"{self._keyring.location} or {self._file.location}"
+
+    def __repr__(self) -> str:
+        return f"AutoStore({self._keyring!r}, {self._file!r})"
+
+    def load(self) -> dict[str, Any] | None:
+        """Read both; a keyring that cannot be read is left out."""
+        try:
+            kept = self._keyring.load()
+        except RuntimeError as error:
+            log.info("The file is used instead of the keyring: %s", error)
+            return self._file.load()
+        if kept is None:
+            return self._file.load()
+        # A file beside it is what was saved when the keyring could not be written, or it is of no interest.
+        with suppress(RuntimeError):
+            filed = self._file.load()
+            if filed is not None and _refreshed(filed) > _refreshed(kept):
+                return filed
+        return kept
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Write to the keyring, else to the file."""
+        try:
+            self._keyring.save(document)
+        except RuntimeError as error:
+            log.warning("The login is stored in the file, not in the keyring: %s", error)
+            self._file.save(document)
+
+    def clear(self) -> bool:
+        """Delete both."""
+        was_filed = self._file.clear()
+        try:
+            return self._keyring.clear() or was_filed
+        except RuntimeError as error:
+            log.info("Nothing was deleted from the keyring: %s", error)
+            return was_filed
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Hold the lock file, which both share."""
+        return self._file.lock()
+
+    def version(self) -> object:
+        """Return both versions."""
+        version: object = None
+        with suppress(RuntimeError):
+            version = self._keyring.version()
+        return (version, self._file.version())
+
+
+def _refreshed(document: dict[str, Any]) -> datetime:
+    stored = authfile.tokens_of(document)
+    return (stored and stored.last_refresh) or LONG_AGO
+
+
+# A login that is kept in memory is the whole process's, as it is with the Codex CLI.
+_EPHEMERAL: Final[dict[str, MemoryStore]] = {}
+
+_STORES: Final[dict[str, Callable[[Path], CredentialStore]]] = {
+    "file": lambda home: FileStore(home / "auth.json"),
+    "keyring": KeyringStore,
+    "auto": lambda home: AutoStore(KeyringStore(home), FileStore(home / "auth.json")),
+    "ephemeral": lambda home: _EPHEMERAL.setdefault(str(home), MemoryStore()),
+}
+
+
+def default_store(home: Path | None = None) -> CredentialStore:
+    """Return the store of a CODEX_HOME (default: `$CODEX_HOME`, else `~/.codex`) that its config.toml names.
+
+    CredentialStoreError when that file cannot be read, or names no store that there is.
+    """
+    home = default_home() if home is None else home
+    file = home / "config.toml"
+    name = _setting(file)
+    if not isinstance(name, str) or name not in _STORES:
+        raise store_failed(f"{_SETTING} in {file} must be one of: {', '.join(_STORES)}.")
+    return _STORES[name](home)
+
+
+def _setting(file: Path) -> Any:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")).get(_SETTING, "file")
+    except (FileNotFoundError, NotADirectoryError):
+        return "file"
+    except OSError as error:
+        raise store_failed(f"Cannot read {file}: {reason(error)}.") from error
+    except ValueError:  # neither UTF-8 nor TOML; the cause would show what stands in the file
+        raise store_failed(f"{file} is not valid TOML, so the place of the login is not known.") from None
