@@ -4,8 +4,8 @@
 decides; the two shells below it, sync first, do the I/O that differs. What happens to a call, in order:
 
     request()           is there such a route? shape the body, once            (nothing is sent when it is refused)
-    _prepare_options()  sign it with the login, renewed first when it runs out  (for every attempt)
-    _build_request()    attach the plan by which the answer will be read
+    _prepare_options()  get the login, renewed first when it runs out          (for every attempt)
+    _build_request()    sign, and attach the plan by which the answer will be read
     _send_request()     401: renew the login and send once more; collect the events of a call that wants no stream
 """
 
@@ -31,7 +31,7 @@ from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapp
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.compression import Compression
 from ._transport.plan import plan_of
-from ._transport.planning import in_plain, planned, refuse_websocket, resigned, signed
+from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._transport.tls import tls_context
 from ._types import Settings
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._seam import FinalRequestOptions
+    from ._transport.plan import Plan
     from ._types import Login
     from .auth import CredentialSource, CredentialStore
 
@@ -142,7 +143,7 @@ class _Codex:
 
     with_options = copy
 
-    # What the official client would say of itself and sign with is replaced by `_signed` and `user_agent`.
+    # What the official client would say of itself and sign with is replaced by `_build_request` and `user_agent`.
 
     @property
     def user_agent(self) -> str:
@@ -164,7 +165,10 @@ class _Codex:
 
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         request: httpx2.Request = super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc]
-        return options.plan.attach(request, login=options.login) if isinstance(options, PlannedOptions) else request
+        if not isinstance(options, PlannedOptions):
+            return request
+        plan: Plan = options.plan
+        return plan.attach(signed(request, options.login, self._codex), login=options.login)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         base: httpx2.URL = self._official.base_url
@@ -175,9 +179,13 @@ class _Codex:
         beside = path + url if "/backend-api" in path else path + url.replace("/wham/", "/api/codex/", 1)
         return base.copy_with(raw_path=beside.encode())
 
-    def _signed(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
+    def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         require_safe_url(str(self._official.base_url), what="base_url")
-        return signed(options, login, self._codex) if isinstance(options, PlannedOptions) else options
+        if isinstance(options, PlannedOptions):
+            options.login = login
+        # A redirect would take the prompt and the account id along to another host.
+        options.follow_redirects = False
+        return options
 
     # Answers
 
@@ -252,7 +260,7 @@ class OpenAI(_Codex, openai.OpenAI):
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
         options = super()._prepare_options(options)
-        return self._signed(options, self.credentials.ready() or self.credentials.current())
+        return self._with_login(options, self.credentials.ready() or self.credentials.current())
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -262,7 +270,7 @@ class OpenAI(_Codex, openai.OpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             response.read()
             login = self.credentials.renew(rejected)
-            response = super()._send_request(resigned(request, login, self._codex), stream=True, **kwargs)
+            response = super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             response.read()
             response = super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
@@ -272,7 +280,7 @@ class OpenAI(_Codex, openai.OpenAI):
             return read_whole(response, plan)
         if plan.streamed:
             return response
-        response = collected(response, plan)
+        response = collected(response, plan, is_lazy=stream)
         if not stream:
             try:
                 response.read()
@@ -327,7 +335,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         refuse_websocket(options.url)
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
-        return self._signed(options, login if login is not None else await _in_thread(self.credentials.current))
+        return self._with_login(options, login if login is not None else await _in_thread(self.credentials.current))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -337,7 +345,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             await response.aread()
             login = await _in_thread(lambda: self.credentials.renew(rejected))
-            response = await super()._send_request(resigned(request, login, self._codex), stream=True, **kwargs)
+            response = await super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             await response.aread()
             response = await super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
@@ -347,7 +355,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
             return read_whole(response, plan)
         if plan.streamed:
             return response
-        response = async_collected(response, plan)
+        response = async_collected(response, plan, is_lazy=stream)
         if not stream:
             try:
                 await response.aread()

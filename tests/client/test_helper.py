@@ -78,7 +78,30 @@ def test_the_snapshots_are_kept_where_the_official_state_keeps_them() -> None:
     assert call.arguments == "{}"
 
 
-def test_a_delta_for_an_item_that_was_not_announced_is_the_official_error() -> None:
+COMPLETED = {"type": "response.completed", "response": {"id": "r", "object": "response", "output": [MESSAGE]}}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        text("x", output_index=7),
+        text(None),
+        text("x", content_index=None),
+        {"type": "response.output_text.done", "output_index": 0, "content_index": 5, "text": "x"},
+        {"type": "response.output_item.done", "output_index": 0, "item": None},
+        added(0, MESSAGE),
+    ],
+    ids=lambda odd: odd["type"],
+)
+def test_an_event_that_does_not_fit_is_delivered_and_the_answer_goes_on(odd: dict[str, Any]) -> None:
     state = _State(input_tools=Omit(), text_format=Omit())
-    with pytest.raises(RuntimeError, match="before receiving its output item"):
-        handled(state, [CREATED, text("x")])
+    events = handled(state, [*OPENING, odd, COMPLETED])
+    assert odd["type"] in {event.type for event in events[len(OPENING) :]}
+    assert state._completed_response is not None
+    assert state._completed_response.output[0]["id"] == "m"  # type: ignore[index]
+
+
+def test_an_answer_that_does_not_begin_with_its_beginning() -> None:
+    state = _State(input_tools=Omit(), text_format=Omit())
+    handled(state, [text("x"), COMPLETED])
+    assert state._completed_response is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai.types import Model as OfficialModel
@@ -62,3 +63,14 @@ def test_usage_is_the_json_as_it_came(client: Any, sim: Simulator) -> None:
     assert usage["plan_type"] == "pro"
     assert usage["rate_limit"]["primary_window"]["limit_window_seconds"] == 18000
     assert sim.requests[0].path == "/backend-api/wham/usage"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"), [("text/html", b"<html><title>Sign in</title>"), ("application/json", b"{"), ("", b"[]")]
+)
+def test_something_else_with_status_200(content_type: str, body: bytes) -> None:
+    answer = httpx2.MockTransport(lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body))
+    with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=answer), max_retries=0) as client:
+        for call in (client.codex.usage, client.models.list, lambda: client.models.retrieve("gpt-5.5")):
+            with pytest.raises(sdk.UnexpectedAnswer, match=r"instead of (a JSON object|its model catalogue)"):
+                call()

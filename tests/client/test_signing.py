@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -182,3 +183,18 @@ def test_the_backends_own_words_are_in_the_message(client: Any, sim: Simulator) 
     sim.script(Turn.error(400, {"detail": "Unsupported parameter: user"}))
     with pytest.raises(openai.BadRequestError, match="Error code: 400 - Unsupported parameter: user"):
         client.responses.create(input="hi")
+
+
+def test_a_traceback_that_shows_locals_shows_no_token(sim: Simulator) -> None:
+    source = sim.credentials()
+    token = source.current().access_token.reveal()
+    with sim.client(credentials=source, max_retries=0) as client:
+        sim.script(Turn.error(400, {"detail": "No."}), Turn.raw(200, {"content-type": "text/html"}, b"<html>"))
+        for _ in range(2):
+            with pytest.raises(openai.APIError) as caught:
+                client.responses.create(input="hi")
+            below_this_test = caught.value.__traceback__.tb_next  # type: ignore[union-attr]
+            error = caught.value.with_traceback(below_this_test)
+            shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+            assert "_send_request" in shown or "_make_status_error" in shown
+            assert token not in shown

@@ -140,3 +140,99 @@ def test_an_event_without_its_item_adds_none(item: Any) -> None:
 def test_other_events_change_nothing() -> None:
     collector = collected({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
     assert collector.partial is None
+
+
+def added(index: Any, item: Any) -> dict[str, Any]:
+    return {"type": "response.output_item.added", "output_index": index, "item": item}
+
+
+def delta(text: Any, *, index: Any = 0, content: Any = 0, kind: str = "output_text") -> dict[str, Any]:
+    where = {"output_index": index, "content_index": content}
+    return {"type": f"response.{kind}.delta", "delta": text, **where}
+
+
+@pytest.mark.parametrize("final", [{"response": None}, {}])
+def test_an_end_that_says_nothing_has_what_was_said_before(final: dict[str, Any]) -> None:
+    payload = {"type": "response.completed", **final}
+    collector = collected(CREATED, done(0, message("a")), payload)
+    assert collector.response["status"] == "completed"
+    assert collector.response["id"] == "resp_1"
+    assert collector.response["output"] == [message("a")]
+    assert payload["response"] is collector.response
+
+
+def test_an_incomplete_answer_never_counts_as_completed() -> None:
+    collector = collected({"type": "response.incomplete", "response": {"status": "completed"}})
+    assert collector.response["status"] == "incomplete"
+
+
+def test_a_late_announcement_does_not_undo_an_item() -> None:
+    collector = collected(done(0, message("a")), added(0, message("a", content=[])), completed())
+    assert collector.response["output"] == [message("a")]
+
+
+def test_two_items_in_one_place_are_both_kept() -> None:
+    collector = collected(done(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+
+
+def test_an_item_may_end_under_another_name() -> None:
+    collector = collected(added(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_b"]
+
+
+def test_an_item_is_known_by_its_id() -> None:
+    collector = collected(added(None, message("a", content=[])), done(None, message("a")), completed())
+    assert collector.response["output"] == [message("a")]
+
+
+def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
+    call = {"type": "function_call", "id": "fc", "name": "f", "arguments": ""}
+    custom = {"type": "custom_tool_call", "id": "ctc", "name": "g", "input": ""}
+    collector = collected(
+        added(0, message("", content=[])),
+        added(1, call),
+        added(2, custom),
+        delta("hel"),
+        delta("lo"),
+        delta("second", content=1),
+        delta('{"a":', index=1, kind="function_call_arguments"),
+        delta("1}", index=1, kind="function_call_arguments"),
+        delta("x", index=2, kind="custom_tool_call_input"),
+        completed(),
+    )
+    first, second, third = collector.response["output"]
+    assert [part["text"] for part in first["content"]] == ["hello", "second"]
+    assert second["arguments"] == '{"a":1}'
+    assert third["input"] == "x"
+
+
+def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
+    collector = collected(delta("hello", index=3), done(0, message("a")), completed())
+    assert collector.response["output"][1]["content"][0]["text"] == "hello"
+    assert collected(delta("hello")).partial is not None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": ["list"]},
+        {"type": {"a": 1}},
+        added([], message("x")),
+        delta(None),
+        delta("x", index=None, content=None),
+        delta("x", index={}, content=[]),
+    ],
+    ids=str,
+)
+def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
+    collector = collected(CREATED, odd)
+    assert collector.partial is not None
+    collector.take(completed())
+    assert collector.response["status"] == "completed"
+
+
+@pytest.mark.parametrize("details", ["text", [1], 5])
+def test_usage_that_is_no_usage_is_left_alone(details: Any) -> None:
+    assert collected(completed(usage={"input_tokens_details": details})).response["usage"] is not None
+    assert collected(completed(usage=details)).response["usage"] == details

@@ -26,6 +26,13 @@ def test_a_usage_limit_without_particulars() -> None:
     assert limit.message.startswith("The usage limit is reached.")
 
 
+@pytest.mark.parametrize("resets_at", [1795360000000, float("inf"), float("nan"), "soon", -1e20, None])
+def test_a_reset_time_that_is_no_time_is_none(resets_at: Any) -> None:
+    limit = usage_limit(429, {"error": {"type": "usage_limit_reached", "resets_at": resets_at}})
+    assert limit is not None
+    assert limit.resets_at is None
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(400, LIMIT), (429, {"error": {"type": "rate_limit"}}), (429, "text"), (429, {"error": "text"}), (429, None)],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import UserDict
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ import openai
 import pytest
 from openai.types.responses import ParsedResponseFunctionToolCall, ResponseFunctionToolCall
 
-from codex_backend_sdk._core.shaping import Shaped, compaction, plain, shape, to_json
+from codex_backend_sdk._core.shaping import Shaped, compaction, plain, shape
 
 HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
 
@@ -218,7 +217,3 @@ def test_plain_data() -> None:
     unknown = Unknown()
     given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": unknown, "e": b"x"}
     assert plain(given) == {"a": [1, {"c": [2]}], "d": unknown, "e": b"x"}
-
-
-def test_it_is_written_as_json() -> None:
-    assert json.loads(to_json(body(input="ä\u2028"))) == body(input="ä\u2028")

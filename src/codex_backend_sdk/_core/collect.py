@@ -14,6 +14,13 @@ __all__ = ["TERMINAL", "Collector"]
 # The events that end an answer. `error` ends it too, without a response.
 TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 _FAILURES: Final = frozenset({"response.failed", "error"})
+_ITEMS: Final = {"response.output_item.added": False, "response.output_item.done": True}
+# Deltas, and the member of the item that they make up; None: a part of its content.
+_DELTAS: Final = {
+    "response.output_text.delta": None,
+    "response.function_call_arguments.delta": "arguments",
+    "response.custom_tool_call_input.delta": "input",
+}
 _LIFECYCLE: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 
 # Members that the official types demand and the backend leaves out at times.
@@ -21,6 +28,17 @@ _USAGE_DETAILS: Final = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
 }
+
+
+class _Slot:
+    """One output item: as it was announced, or as it was finished."""
+
+    __slots__ = ("index", "is_done", "item")
+
+    def __init__(self, index: int, item: dict[str, Any], *, is_done: bool) -> None:
+        self.index = index
+        self.item = item
+        self.is_done = is_done
 
 
 class Collector:
@@ -35,29 +53,30 @@ class Collector:
         self.failure: dict[str, Any] | None = None
         self._dropped = dropped
         self._response: dict[str, Any] = {}
-        self._items: dict[int, dict[str, Any]] = {}
-        self._texts: dict[tuple[int, int], list[str]] = {}
+        self._slots: list[_Slot] = []
+        # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
+        self._deltas: dict[tuple[int, int | str], list[str]] = {}
 
     def take(self, payload: dict[str, Any]) -> None:
         """Note one decoded event; a terminal one is repaired in place, so that it can be handed on as it should be."""
         kind = payload.get("type")
-        if kind in ("response.output_item.added", "response.output_item.done"):
-            self._take_item(payload.get("output_index"), payload.get("item"))
-        elif kind == "response.output_text.delta":
-            self.take_text(payload.get("output_index"), payload.get("content_index"), payload.get("delta"))
+        if not isinstance(kind, str):
+            return
+        if kind in _ITEMS:
+            self._take_item(payload.get("output_index"), payload.get("item"), is_done=_ITEMS[kind])
+        elif kind in _DELTAS:
+            part = payload.get("content_index") if _DELTAS[kind] is None else _DELTAS[kind]
+            self.take_delta(payload.get("output_index"), part, payload.get("delta"))
         elif kind in _LIFECYCLE and isinstance(payload.get("response"), dict):
             self._response = payload["response"]
         elif kind in TERMINAL and self.ended_by is None:
-            self._end(str(kind), payload)
+            self._end(kind, payload)
 
-    def _take_item(self, index: Any, item: Any) -> None:
-        if isinstance(item, dict):  # an event may come without its item, which then is none
-            self._items[index if isinstance(index, int) else len(self._items)] = item
-
-    def take_text(self, output_index: Any, content_index: Any, delta: Any) -> None:
-        """Note a piece of text: it is needed only if the answer is cut before the item that holds it is done."""
+    def take_delta(self, output_index: Any, part: Any, delta: Any) -> None:
+        """Note a piece of an item: it is needed only if the finished item never comes."""
         if isinstance(delta, str):
-            self._texts.setdefault((output_index, content_index), []).append(delta)
+            key = output_index if isinstance(output_index, int) else 0, part if isinstance(part, (int, str)) else 0
+            self._deltas.setdefault(key, []).append(delta)
 
     @property
     def response(self) -> dict[str, Any]:
@@ -67,10 +86,34 @@ class Collector:
     @property
     def partial(self) -> dict[str, Any] | None:
         """What has arrived of an answer that did not end well, in the form of a response, or None if nothing has."""
-        if not self._response and not self._items:
+        if not self._response and not self._slots and not self._deltas:
             return None
         status = "failed" if self.failure is not None else "in_progress"
-        return {**self._response, "status": status, "output": self._output(unfinished=True)}
+        return {**self._response, "status": status, "output": self._output()}
+
+    def _take_item(self, index: Any, item: Any, *, is_done: bool) -> None:
+        if not isinstance(item, dict):  # an event may come without its item, which then is none
+            return
+        slot = self._slot_of(index, item, is_done=is_done)
+        if slot is None:
+            following = max((slot.index for slot in self._slots), default=-1) + 1
+            free = isinstance(index, int) and all(slot.index != index for slot in self._slots)
+            self._slots.append(_Slot(index if free else following, item, is_done=is_done))
+        elif is_done or not slot.is_done:
+            slot.item, slot.is_done = item, is_done
+
+    def _slot_of(self, index: Any, item: dict[str, Any], *, is_done: bool) -> _Slot | None:
+        """Return where the item stands already: by its id, or by its index if nothing says that it is another one."""
+        name = item.get("id")
+        if name is not None:
+            known = next((slot for slot in self._slots if slot.item.get("id") == name), None)
+            if known is not None:
+                return known
+        at_index = next((slot for slot in self._slots if slot.index == index), None)
+        if at_index is None or None in (name, at_index.item.get("id")):
+            return at_index
+        # Two ids: the end of an announced item may come under another one, but nothing else may.
+        return at_index if is_done and not at_index.is_done else None
 
     def _end(self, kind: str, payload: dict[str, Any]) -> None:
         self.ended_by = kind
@@ -79,35 +122,45 @@ class Collector:
             source = response if isinstance(response, dict) else payload
             error = source.get("error")
             self.failure = error if isinstance(error, dict) else {k: v for k, v in payload.items() if k != "response"}
-        if isinstance(response, dict):
-            self._repair(response, status=kind.removeprefix("response."))
-            self._response = response
+        if kind != "error":
+            payload["response"] = response if isinstance(response, dict) else {}
+            self._repair(payload["response"], status=kind.removeprefix("response."))
+            self._response = payload["response"]
 
     def _repair(self, response: dict[str, Any], *, status: str) -> None:
         """Fill in what the terminal event leaves out: the output, the status, and members known from the beginning."""
         for name, value in self._response.items():
             response.setdefault(name, value)
-        if response.get("status") in (None, "in_progress", "queued"):
+        if status != "completed" or response.get("status") in (None, "in_progress", "queued"):
             response["status"] = status
         if not response.get("output"):
-            response["output"] = self._output(unfinished=False)
+            response["output"] = self._output()
         usage = response.get("usage")
         if isinstance(usage, dict):
             for name, details in _USAGE_DETAILS.items():
-                usage[name] = {**details, **(usage.get(name) or {})}
+                given = usage.get(name)
+                if given is None or isinstance(given, dict):
+                    usage[name] = {**details, **(given or {})}
         if self._dropped:
             response["dropped_parameters"] = list(self._dropped)
 
-    def _output(self, *, unfinished: bool) -> list[Any]:
-        items = [self._items[index] for index in sorted(self._items)]
-        if not unfinished:
-            return items
-        return [self._with_text(index) for index in sorted(self._items)]
+    def _output(self) -> list[dict[str, Any]]:
+        """Return the items in their order, those that were never finished with what their deltas say."""
+        announced = {slot.index for slot in self._slots}
+        orphans = {index for index, _ in self._deltas if index not in announced}
+        slots = [*self._slots, *(_Slot(index, _unannounced(), is_done=False) for index in orphans)]
+        return [self._as_far_as_known(slot) for slot in sorted(slots, key=lambda slot: slot.index)]
 
-    def _with_text(self, index: int) -> Any:
-        item = self._items[index]
-        if item.get("type") != "message" or item.get("content"):
-            return item
-        parts = sorted((content, "".join(text)) for (output, content), text in self._texts.items() if output == index)
-        content = [{"type": "output_text", "text": text, "annotations": []} for _, text in parts]
-        return {**item, "content": content}
+    def _as_far_as_known(self, slot: _Slot) -> dict[str, Any]:
+        if slot.is_done:
+            return slot.item
+        parts = {part: "".join(text) for (index, part), text in self._deltas.items() if index == slot.index}
+        texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
+        item = {**slot.item, **{part: text for part, text in parts.items() if isinstance(part, str)}}
+        if texts and not item.get("content"):
+            item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+        return item
+
+
+def _unannounced() -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": []}

@@ -7,15 +7,13 @@ came, as the official client does, and an unknown one as `UnknownEvent` or `Unkn
 
 from __future__ import annotations
 
-import json
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
 from openai import BaseModel
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
 from pydantic import BaseModel as PydanticModel
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from .collect import TERMINAL
 from .items import UnknownItem, subscriptable
@@ -31,7 +29,6 @@ __all__ = [
     "build_event",
     "build_item",
     "build_response",
-    "decode",
     "reader_of",
 ]
 
@@ -78,14 +75,6 @@ def reader_of(event: bytes | None, data: bytes) -> Reader:
     return READERS[data[len(_TYPE_FIRST) : end] if end != -1 else None]
 
 
-def decode(data: bytes) -> Any:
-    """Parse JSON; ValueError when it is none."""
-    try:
-        return from_json(data)
-    except ValueError:
-        return json.loads(data)  # more lenient: it accepts a lone surrogate
-
-
 def build_event(payload: Any) -> BaseModel:
     """Return the event for decoded data, whatever it is."""
     if not isinstance(payload, dict):
@@ -93,7 +82,7 @@ def build_event(payload: Any) -> BaseModel:
     kind = payload.get("type")
     model = _event_classes().get(kind) if isinstance(kind, str) else None
     if model is None:
-        return UnknownEvent.model_construct(**_text_keys(payload))
+        return _as_model(_construct(UnknownEvent.model_construct, payload))
     for member, build in _NESTED.items():
         if member in payload and member in model.model_fields:
             return _with_nested(model, payload, member, build(payload[member]))
@@ -103,7 +92,7 @@ def build_event(payload: Any) -> BaseModel:
             return _as_model(validator.validate_python(payload))
     except ValidationError:
         pass
-    return model.model_construct(**_text_keys(payload))
+    return _as_model(_construct(model.model_construct, payload))
 
 
 def build_item(value: Any) -> Any:
@@ -114,7 +103,7 @@ def build_item(value: Any) -> Any:
         return subscriptable(_item_validator().validate_python(value))
     except ValidationError:
         model = _item_classes().get(str(value.get("type")), UnknownItem)
-        return subscriptable(model.model_construct(**_text_keys(value)))
+        return subscriptable(_as_model(_construct(model.model_construct, value)))
 
 
 def build_response(value: Any) -> Any:
@@ -126,7 +115,7 @@ def build_response(value: Any) -> Any:
     except ValidationError:
         # The backend leaves members out, and an item or an echoed tool may be of a newer type. Type what can be typed.
         rest = {key: member for key, member in value.items() if key not in _LISTS}
-        response = Response.model_construct(**_text_keys(rest))
+        response = _construct(Response.model_construct, rest)
         for member, build in _LISTS.items():
             if member in value:
                 given = value[member]
@@ -155,9 +144,8 @@ def _with_nested(model: type[BaseModel], payload: dict[str, Any], member: str, n
     pydantic's own `model_construct`: openai's replacement would validate the nested object once more. As openai's
     does, a declared member that is missing is None.
     """
-    values = {**_text_keys(payload), member: nested}
-    construct: Any = PydanticModel.model_construct.__func__  # type: ignore[attr-defined]
-    event = _as_model(construct(model, **values))
+    official: Any = PydanticModel.model_construct.__func__  # type: ignore[attr-defined]
+    event = _as_model(_construct(partial(official, model), {**payload, member: nested}))
     event.__dict__.update({name: None for name in model.model_fields if name not in event.__dict__})
     return event
 
@@ -167,9 +155,15 @@ def _as_model(value: object) -> BaseModel:
     return value
 
 
-def _text_keys(payload: dict[str, Any]) -> dict[str, Any]:
-    """Drop the one key that construction would take for its own argument."""
-    return {key: value for key, value in payload.items() if key != "_fields_set"}
+def _construct(build: Any, values: dict[str, Any]) -> Any:
+    """Call a `model_construct`; members whose names it would take for its own arguments are added afterwards."""
+    reserved = {name: values[name] for name in _RESERVED if name in values}
+    built = build(**{name: value for name, value in values.items() if name not in reserved})
+    built.__pydantic_extra__.update(reserved)
+    return built
+
+
+_RESERVED: Final = ("_fields_set", "cls", "_BaseModel__cls")
 
 
 @cache

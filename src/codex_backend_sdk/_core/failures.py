@@ -29,12 +29,18 @@ def usage_limit(status: int, body: Any) -> UsageLimit | None:
     if status != 429 or error.get("type") != "usage_limit_reached":
         return None
     plan = error.get("plan_type")
-    seconds = error.get("resets_at")
-    resets_at = datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, (int, float)) else None
+    resets_at = _time(error.get("resets_at"))
     when = f" It resets at {resets_at:%Y-%m-%d %H:%M} UTC." if resets_at else ""
     of_plan = f" of the {plan} plan" if isinstance(plan, str) else ""
     message = f"The usage limit{of_plan} is reached.{when} https://chatgpt.com/settings/usage shows and extends it."
     return UsageLimit(plan if isinstance(plan, str) else None, resets_at, message)
+
+
+def _time(seconds: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):  # not a number, or not a time that can be
+        return None
 
 
 def describe(status: int, body: Any, headers: Mapping[str, str]) -> str:

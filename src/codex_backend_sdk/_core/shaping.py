@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from openai import NotGiven, Omit
 from pydantic import BaseModel
-from pydantic_core import to_json
 
-__all__ = ["Refusal", "Shaped", "compaction", "plain", "shape", "to_json"]
+__all__ = ["Refusal", "Shaped", "compaction", "plain", "shape"]
 
 
 class Refusal(NamedTuple):

@@ -12,9 +12,10 @@ from openai.types.responses import ResponseTextDeltaEvent
 from pydantic import ValidationError
 
 from .._core.collect import Collector
-from .._core.events import build_event, build_response, decode, reader_of
+from .._core.events import build_event, build_response, reader_of
 from .._core.failures import explain_failure
 from .._core.sse import EventDecoder
+from .._core.wire import decode
 from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer
 from .plan import plan_of
 
@@ -113,7 +114,7 @@ class Answer:
                 pass
             else:
                 if type(event) is ResponseTextDeltaEvent:
-                    self._collector.take_text(event.output_index, event.content_index, event.delta)
+                    self._collector.take_delta(event.output_index, event.content_index, event.delta)
                 return event  # type: ignore[no-any-return]
         if data.startswith(b"[DONE]"):
             return None
@@ -146,7 +147,7 @@ class Answer:
     def _decode(self, data: bytes) -> Any:
         try:
             return decode(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnexpectedAnswer(
                 f"Event {self._events} of the answer is damaged, it is not JSON: {error}. "
                 "Send the request again; if it happens again, something between here and the backend changes the data.",

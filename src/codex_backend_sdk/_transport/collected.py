@@ -10,12 +10,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-from pydantic_core import to_json
+import openai
 
 from .._core.catalogue import as_official_list, find_model
-from .._core.events import decode
 from .._core.failures import summarize
 from .._core.routes import Route
+from .._core.wire import decode, encode
 from .._errors import UnexpectedAnswer
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
@@ -39,31 +39,47 @@ def is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
 
 def read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
     """Return a read answer that is no event stream as the official client expects it, or raise what it really is."""
-    if not response.is_success or plan.route is Route.ACCOUNT:
+    if not response.is_success:
         return response
     if plan.route in _STREAMED:
-        raise _not_a_stream(response)
+        raise _unexpected(response, "an event stream")
+    if plan.route is Route.ACCOUNT:
+        _json_object(response, "a JSON object")
+        return response
     return _official_models(response, plan)
 
 
-def _not_a_stream(response: httpx2.Response) -> UnexpectedAnswer:
+def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedAnswer:
     found = summarize(response.headers.get("content-type", ""), response.text)
     return UnexpectedAnswer(
-        f"The backend answered {response.status_code} with {found} instead of an event stream. "
+        f"The backend answered {response.status_code} with {found} instead of {expected}. "
         "The usual cause is a proxy or a login page between here and the backend, or a wrong `base_url`.",
         response=response,
         body=response.text,
     )
 
 
-def collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
-    """Return a response whose JSON body is the final response of an event stream, collected when it is read."""
-    return _with_body(response, _CollectedBody(response, plan))
+def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
+    try:
+        found = decode(response.content)
+    except (ValueError, RecursionError) as error:
+        raise _unexpected(response, expected) from error
+    if not isinstance(found, dict):
+        raise _unexpected(response, expected)
+    return found
 
 
-def async_collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+def collected(response: httpx2.Response, plan: Plan, *, is_lazy: bool) -> httpx2.Response:
+    """Return a response whose JSON body is the final response of an event stream, collected when it is read.
+
+    `is_lazy` is for a body that the caller reads, outside of the retry loop that knows httpx's exceptions.
+    """
+    return _with_body(response, _CollectedBody(response, plan, is_lazy=is_lazy))
+
+
+def async_collected(response: httpx2.Response, plan: Plan, *, is_lazy: bool) -> httpx2.Response:
     """Return what `collected` does, for a response of an async client."""
-    return _with_body(response, _AsyncCollectedBody(response, plan))
+    return _with_body(response, _AsyncCollectedBody(response, plan, is_lazy=is_lazy))
 
 
 def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
@@ -83,16 +99,11 @@ def _copy_elapsed(source: httpx2.Response, target: httpx2.Response) -> None:
 
 
 def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    catalogue = _json_object(response, "its model catalogue")
     try:
-        catalogue = decode(response.content)
         answer = as_official_list(catalogue)
     except ValueError as error:
-        found = summarize(response.headers.get("content-type", ""), response.text)
-        raise UnexpectedAnswer(
-            f"The backend answered {response.status_code} with {found} instead of its model catalogue.",
-            response=response,
-            body=response.text,
-        ) from error
+        raise _unexpected(response, "its model catalogue") from error
     if plan.model_id is not None:
         model = find_model(catalogue, plan.model_id)
         if model is None:
@@ -110,7 +121,7 @@ def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.
     return httpx2.Response(
         status,
         headers=_json_headers(response),
-        content=to_json(body),
+        content=encode(body),
         request=response.request,
         extensions=response.extensions,
     )
@@ -121,14 +132,26 @@ def _json_headers(response: httpx2.Response) -> list[tuple[str, str]]:
     return [*kept, ("content-type", "application/json")]
 
 
+def _raise_unless_over(error: Exception, answer: Answer, source: httpx2.Response, *, is_lazy: bool) -> None:
+    if answer.is_over:  # a connection that breaks or stalls after the answer breaks nothing
+        return
+    if not isinstance(error, timeout_exceptions()):
+        raise answer.interrupted() from error
+    if is_lazy:
+        raise openai.APITimeoutError(request=source.request) from error
+    raise error
+
+
 def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:
     response = answer.collected()
-    return to_json(response if plan.route is not Route.COMPACT else _compacted(response, plan, source))
+    return encode(response if plan.route is not Route.COMPACT else _compacted(response, plan, source))
 
 
 def _compacted(response: dict[str, Any], plan: Plan, source: httpx2.Response) -> dict[str, Any]:
     """Return the official compacted response: what was kept of the input, then the one compaction item."""
-    items = [item for item in response["output"] if isinstance(item, dict) and item.get("type") in _COMPACTIONS]
+    items = [
+        item for item in response.get("output") or () if isinstance(item, dict) and item.get("type") in _COMPACTIONS
+    ]
     if len(items) != 1:
         raise UnexpectedAnswer(
             f"A compaction has to answer with one compaction item, this one had {len(items)}. The input is unchanged; "
@@ -150,20 +173,18 @@ _COMPACTIONS: Final = ("compaction", "compaction_summary")
 class _CollectedBody(httpx2.SyncByteStream):
     target: httpx2.Response
 
-    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+    def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
         self._source = source
         self._plan = plan
+        self._is_lazy = is_lazy
 
     def __iter__(self) -> Iterator[bytes]:
         answer = Answer(self._source)
         try:
             for chunk in self._source.iter_bytes():
                 answer.collect(chunk)
-        except timeout_exceptions():
-            raise
-        except request_exceptions() as error:
-            if not answer.is_over:
-                raise answer.interrupted() from error
+        except (*timeout_exceptions(), *request_exceptions()) as error:
+            _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)
 
     def close(self) -> None:
@@ -174,20 +195,18 @@ class _CollectedBody(httpx2.SyncByteStream):
 class _AsyncCollectedBody(httpx2.AsyncByteStream):
     target: httpx2.Response
 
-    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+    def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
         self._source = source
         self._plan = plan
+        self._is_lazy = is_lazy
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = Answer(self._source)
         try:
             async for chunk in self._source.aiter_bytes():
                 answer.collect(chunk)
-        except timeout_exceptions():
-            raise
-        except request_exceptions() as error:
-            if not answer.is_over:
-                raise answer.interrupted() from error
+        except (*timeout_exceptions(), *request_exceptions()) as error:
+            _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)
 
     async def aclose(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Plan:
     streamed: bool = False
     dropped: tuple[str, ...] = ()
     model_id: str | None = None
-    kept: tuple[Any, ...] = ()
-    login: Login | None = None
-    plain: bytes | None = None
+    kept: tuple[Any, ...] = field(default=(), repr=False)
+    login: Login | None = field(default=None, repr=False)
+    plain: bytes | None = field(default=None, repr=False)
 
     def attach(self, request: httpx2.Request, *, login: Login) -> httpx2.Request:
         """Let the request carry this plan to its response."""

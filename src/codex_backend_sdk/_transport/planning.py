@@ -13,7 +13,8 @@ from openai import BaseModel, NotGiven, Omit
 from .._constants import CATALOGUE_CLIENT_VERSION
 from .._core.items import subscriptable
 from .._core.routes import Route, find_route, missing_resource, model_id
-from .._core.shaping import Refusal, compaction, shape, to_json
+from .._core.shaping import Refusal, compaction, shape
+from .._core.wire import encode
 from .._errors import CodexBackendUnsupportedParameterError, UnsupportedEndpoint
 from .._seam import PlannedOptions
 from .plan import Plan
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .._types import Login, Settings
     from .compression import Compression
 
-__all__ = ["in_plain", "planned", "refuse_websocket", "resigned", "signed"]
+__all__ = ["in_plain", "planned", "refuse_websocket", "signed"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -72,7 +73,7 @@ def _planned_response(
     cache_key = body.get("prompt_cache_key")
     if isinstance(cache_key, str) and cache_key.isascii() and cache_key.isprintable():
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
-    plain = to_json(body)  # written once, for all attempts
+    plain = encode(body)  # written once, for all attempts
     content, encoding = compression.apply(plain)
     return PlannedOptions.of(
         options,
@@ -101,21 +102,15 @@ def _apply_policy(settings: Settings, droppable: Sequence[Refusal], meaningful: 
     return tuple(refusal.name for refusal in droppable)
 
 
-def signed(options: PlannedOptions, login: Login, settings: Settings) -> PlannedOptions:
-    """Put the headers of the login on; they win over whatever the environment or the caller gave."""
-    ours = _login_headers(login, settings)
-    taken = {name.lower() for name in ours}
-    options.headers = {**{k: v for k, v in _mapping(options.headers).items() if k.lower() not in taken}, **ours}
-    # A redirect would take the prompt and the account id along to another host.
-    options.follow_redirects = False
-    options.login = login
-    return options
+def signed(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.Request:
+    """Put the headers of the login on; they win over whatever the environment or the caller gave.
 
-
-def resigned(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.Request:
-    """Sign a request that was refused with another login."""
+    They are put on the request itself: what stands in the options is shown by the traceback of whoever shows locals.
+    """
     for name, value in _login_headers(login, settings).items():
-        if isinstance(value, str):
+        if value is None:
+            request.headers.pop(name, None)
+        else:
             request.headers[name] = value
     return request
 
@@ -129,15 +124,15 @@ def in_plain(request: httpx2.Request, plan: Plan, http_client: httpx2.Client | h
     )
 
 
-def _login_headers(login: Login, settings: Settings) -> dict[str, str | Omit]:
+def _login_headers(login: Login, settings: Settings) -> dict[str, str | None]:
     # Codex CLI: login/src/auth/default_client.rs.
     return {
         "Authorization": f"Bearer {login.access_token.reveal()}",
-        "ChatGPT-Account-ID": login.account_id or Omit(),
-        "X-OpenAI-Fedramp": "true" if login.is_fedramp else Omit(),
+        "ChatGPT-Account-ID": login.account_id,
+        "X-OpenAI-Fedramp": "true" if login.is_fedramp else None,
         "originator": settings.originator,
-        "OpenAI-Organization": Omit(),
-        "OpenAI-Project": Omit(),
+        "OpenAI-Organization": None,
+        "OpenAI-Project": None,
     }
 
 

@@ -83,17 +83,20 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
         return cls(input_tools=official._input_tools, text_format=official._text_format)
 
     def handle_event(self, event: Any) -> Any:
-        quickly = _QUICK.get(event.type)
-        if quickly is not None:
-            built = quickly(self._output_items.get(event.output_index), event)
-            if built is not None:
-                return [built]
         if isinstance(event, UnknownEvent):
             return [event]
-        if event.type == "response.output_text.delta":
-            self._announce_part(event)
-        events = super().handle_event(event)
-        if event.type == "response.incomplete":
+        try:
+            quickly = _QUICK.get(event.type)
+            if quickly is not None:
+                built = quickly(self._output_items.get(event.output_index), event)
+                if built is not None:
+                    return [built]
+            if event.type == "response.output_text.delta":
+                self._announce_part(event)
+            events = super().handle_event(event)
+        except _NOT_IN_ITS_BOOKS:
+            events = [event]
+        if event.type in _ENDS and self._completed_response is None:
             self._completed_response = parse_response(
                 text_format=self._text_format, response=event.response, input_tools=self._input_tools
             )
@@ -119,6 +122,11 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
                 )
             )
 
+
+# What the official state machine raises on an event that does not fit what came before it. The event is delivered as
+# it is then, and the final response is that of the last event.
+_NOT_IN_ITS_BOOKS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError)
+_ENDS: Final = ("response.completed", "response.incomplete")
 
 # Nearly all events of a stream are one of these two. The official state machine builds them through its generic
 # construction, ten times slower; these do to the snapshot what it does, and leave everything unusual to it.

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._core.wire import decode, encode
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested(300)], ids=["text", "surrogate", "deep"]
+)
+def test_what_is_written_can_be_read(value: Any) -> None:
+    assert decode(encode(value)) == value
+
+
+def test_text_is_written_as_it_is() -> None:
+    assert encode({"a": "\u00e4"}) == '{"a":"\u00e4"}'.encode()
+
+
+def test_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match=r"Expecting|expected"):
+        decode(b'{"a":')
+    with pytest.raises(RecursionError):
+        decode(b"[" * 100_000)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        encode({"a": object()})
