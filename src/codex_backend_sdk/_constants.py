@@ -17,6 +17,8 @@ CLIENT_ID: Final = "app_EMoamEEZ73f0CkXaXp7hrann"  # public OAuth client, it has
 BACKEND_URL_ENV: Final = "CODEX_BASE_URL"
 ISSUER_URL_ENV: Final = "CODEX_ISSUER_URL"
 CODEX_HOME_ENV: Final = "CODEX_HOME"
+# An access token that takes the place of the stored login. Codex CLI: login/src/auth/manager.rs.
+ACCESS_TOKEN_ENV: Final = "CODEX_ACCESS_TOKEN"
 # A PEM file with more certificate authorities to trust, as for the Codex CLI.
 CA_CERTIFICATE_ENV: Final = "CODEX_CA_CERTIFICATE"
 

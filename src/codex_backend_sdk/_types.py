@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
-__all__ = ["Login", "Secret", "Settings"]
+__all__ = ["Account", "DeviceCode", "Login", "Secret", "Settings"]
 
 
 class Secret:
@@ -60,6 +60,33 @@ class Login:
     email: str | None = None
     plan: str | None = None
     user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who is signed in; for people, it holds no secret.
+
+    `expires_at` is when the access token runs out (None: not known); a login that can be renewed lives on after
+    that. `stored_in` names the place of the login, None when it is nowhere but in this program.
+    """
+
+    email: str | None
+    plan: str | None
+    account_id: str | None
+    user_id: str | None
+    expires_at: datetime | None
+    stored_in: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """What a person needs to sign in on another device: open `url` there and type `user_code`, within `expires_in`."""
+
+    user_code: str
+    url: str
+    expires_in: timedelta
+    interval: timedelta
+    device_auth_id: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
 import socket
 import threading
 import time
@@ -65,8 +66,10 @@ class Visit:
 
 
 def sign_in(visit: Visit, *, complete: Callable[[browser.Grant], Login] = lambda grant: LOGIN, **more: Any) -> Login:
+    given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
+    ways = browser.Ways(open_browser=visit, **given)
     options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 10.0, **more}
-    return browser.sign_in(complete, open_browser=visit, **options)
+    return browser.sign_in(complete, ways=ways, **options)
 
 
 def callback(redirect_uri: str, **query: str) -> Page:
@@ -325,7 +328,9 @@ def test_when_every_port_is_taken_the_error_names_them() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
-        with pytest.raises(LoginFailed, match=rf"a port on 127\.0\.0\.1 .* {port} cannot be used") as caught:
+        with pytest.raises(
+            LoginFailed, match=rf"a port on 127\.0\.0\.1 .* {port} \(held by \S+ \(process {os.getpid()}\)\) cannot"
+        ) as caught:
             sign_in(Visit(lambda back, state: None), ports=(port,))
     assert caught.value.code == "port_in_use"
 
@@ -379,10 +384,10 @@ def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixtur
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 0.1}
     with pytest.raises(LoginFailed):
-        browser.sign_in(lambda grant: LOGIN, open_browser=False, on_url=urls.append, **options)
+        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False, on_url=urls.append), **options)
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailed):
-        browser.sign_in(lambda grant: LOGIN, open_browser=False, **options)
+        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False), **options)
     assert "Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 

@@ -108,7 +108,7 @@ def test_a_document_without_an_access_token_has_no_tokens(document: dict[str, An
         (
             {"OPENAI_API_KEY": "sk-fake", "personal_access_token": "at-1"},
             "personalAccessToken",
-            "a personal access token",
+            None,
         ),
         ({"bedrock_api_key": {}, "OPENAI_API_KEY": "sk-fake"}, "bedrockApiKey", "an Amazon Bedrock key"),
         ({"auth_mode": "agentIdentity"}, "agentIdentity", "an agent identity"),

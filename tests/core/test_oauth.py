@@ -148,7 +148,9 @@ def test_every_row_of_the_callback_checks(
 
 
 def test_the_exchange_is_the_form_of_the_codex_cli() -> None:
-    form = oauth.exchange_form(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
+    form = oauth.exchange_form(
+        oauth.Grant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
+    )
     assert urlencode(form) == (
         "grant_type=authorization_code&client_id=app_EMoamEEZ73f0CkXaXp7hrann&code=ac_1"
         "&redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fx&code_verifier=v"

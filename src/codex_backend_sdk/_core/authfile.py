@@ -20,6 +20,7 @@ __all__ = [
     "StoredTokens",
     "mode_of",
     "parse",
+    "personal_token",
     "render",
     "renewed",
     "signed_in",
@@ -29,13 +30,13 @@ __all__ = [
 ]
 
 CHATGPT_MODE: Final = "chatgpt"
-# Both modes keep ChatGPT tokens under `tokens`; in the second an application supplies them from outside.
-TOKEN_MODES: Final = frozenset({CHATGPT_MODE, "chatgptAuthTokens"})
+PERSONAL_MODE: Final = "personalAccessToken"
+# The first two keep ChatGPT tokens under `tokens`; in the second an application supplies them from outside.
+USABLE_MODES: Final = frozenset({CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_MODE})
 
 # What else may be stored, and how a person would call it. Key: auth_mode.
 OTHER_MODES: Final = {
     "apikey": "an OpenAI API key",
-    "personalAccessToken": "a personal access token",
     "agentIdentity": "an agent identity",
     "headers": "request headers",
     "bedrockApiKey": "an Amazon Bedrock key",
@@ -43,7 +44,7 @@ OTHER_MODES: Final = {
 
 # Without `auth_mode` the first of these members that is set decides, else the mode is chatgpt.
 MODE_BY_MEMBER: Final = (
-    ("personal_access_token", "personalAccessToken"),
+    ("personal_access_token", PERSONAL_MODE),
     ("bedrock_api_key", "bedrockApiKey"),
     ("OPENAI_API_KEY", "apikey"),
 )
@@ -81,6 +82,7 @@ def parse(data: bytes) -> dict[str, Any]:
     if document and not KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
     tokens_of(document)
+    personal_token(document)
     return document
 
 
@@ -98,11 +100,19 @@ def mode_of(document: dict[str, Any]) -> str:
 
 
 def unusable(document: dict[str, Any]) -> str | None:
-    """Say what a document holds instead of ChatGPT tokens; None when it holds them or nothing at all."""
+    """Say what a document holds instead of a ChatGPT login; None when it holds one or nothing at all."""
     mode = mode_of(document)
-    if mode in TOKEN_MODES:
+    if mode in USABLE_MODES:
         return None
     return OTHER_MODES.get(mode, f"a login of the kind {mode[:40]!r}, which this version does not know")
+
+
+def personal_token(document: dict[str, Any]) -> Secret | None:
+    """Return the personal access token of a document whose kind of login that is, else None.
+
+    ValueError when it is not text.
+    """
+    return _secret(document, "personal_access_token") if mode_of(document) == PERSONAL_MODE else None
 
 
 def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
@@ -112,7 +122,7 @@ def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
     the expiry of the access token says all that is needed.
     """
     tokens = document.get("tokens")
-    if tokens is None:
+    if tokens is None or mode_of(document) == PERSONAL_MODE:
         return None
     if not isinstance(tokens, dict):
         raise ValueError("its member `tokens` is not an object")  # noqa: TRY004

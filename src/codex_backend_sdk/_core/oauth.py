@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from codex_backend_sdk._constants import CLIENT_ID, LOGIN_SCOPES
+from codex_backend_sdk._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
 from codex_backend_sdk._types import Secret
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallbackOutcome",
+    "Grant",
     "Pkce",
     "RefreshFailure",
     "TokenAnswer",
+    "api_key_form",
     "authorize_url",
     "base64url",
     "check_callback",
@@ -32,8 +34,11 @@ __all__ = [
     "error_code",
     "error_text",
     "exchange_form",
+    "json_object",
+    "pasted_target",
     "pkce",
     "read_answer",
+    "read_api_key",
     "refresh_body",
     "require_safe_url",
     "revoke_body",
@@ -124,6 +129,15 @@ def authorize_url(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a finished sign-in is worth: with these three the issuer hands out tokens."""
+
+    code: Secret
+    verifier: Secret
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackOutcome:
     """What a callback means: go on with `code`, end with `error_code` and `message`, or (`mismatch`) ignore it."""
 
@@ -161,6 +175,20 @@ def check_callback(query: str, *, expected_state: str) -> CallbackOutcome:
     return next(outcome for holds, outcome in rows if holds)
 
 
+def pasted_target(text: str) -> str | None:
+    """Return path and query of the address that a browser ended on, None when the text is no such address.
+
+    The query alone is enough. Whether it belongs to this sign-in is the callback's to judge.
+    """
+    address = "".join(text.split())  # a terminal breaks long lines
+    try:
+        query = urlsplit(address).query or ("" if "://" in address else address.lstrip("?"))
+    except ValueError:
+        return None
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    return f"{CALLBACK_PATH}?{query}" if given.keys() & {"code", "error"} else None
+
+
 def _is_state(given: str, expected: str) -> bool:
     return any(hmac.compare_digest(given.encode(), (expected + suffix).encode()) for suffix in STATE_SUFFIXES)
 
@@ -168,14 +196,25 @@ def _is_state(given: str, expected: str) -> bool:
 # --- requests to the token endpoint ----------------------------------------------------------------------------
 
 
-def exchange_form(*, code: Secret, redirect_uri: str, verifier: Secret) -> dict[str, str]:
+def exchange_form(grant: Grant) -> dict[str, str]:
     """Return the form fields that exchange an authorization code for tokens."""
     return {
         "grant_type": "authorization_code",
         "client_id": CLIENT_ID,
-        "code": code.reveal(),
-        "redirect_uri": redirect_uri,
-        "code_verifier": verifier.reveal(),
+        "code": grant.code.reveal(),
+        "redirect_uri": grant.redirect_uri,
+        "code_verifier": grant.verifier.reveal(),
+    }
+
+
+def api_key_form(id_token: Secret) -> dict[str, str]:
+    """Return the form fields that exchange an id token for an API key of the platform (RFC 8693)."""
+    return {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "client_id": CLIENT_ID,
+        "requested_token": "openai-api-key",
+        "subject_token": id_token.reveal(),
+        "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
     }
 
 
@@ -224,11 +263,16 @@ def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
     return TokenAnswer(**{name: Secret(token) for name, token in tokens.items()})
 
 
+def read_api_key(body: bytes) -> Secret:
+    """Read a 200 answer to `api_key_form`; ValueError when there is no key in it."""
+    key = read_answer(body, required=("access_token",)).access_token
+    assert key is not None  # it is required
+    return key
+
+
 def error_code(body: bytes) -> str | None:
     """Return the error code of an answer, lower-case: `error.code`, else `error`, else `code`."""
-    answer = _json(body)
-    if not isinstance(answer, dict):
-        return None
+    answer = json_object(body)
     error = answer.get("error")
     found = error.get("code") if isinstance(error, dict) else error
     code = found or answer.get("code")
@@ -237,8 +281,7 @@ def error_code(body: bytes) -> str | None:
 
 def error_text(body: bytes, *, hide: Secret | None = None) -> str:
     """Return what an error answer says, for people, in one short line; occurrences of `hide` are blacked out."""
-    answer = _json(body)
-    members = answer if isinstance(answer, dict) else {}
+    members = json_object(body)
     error = members.get("error")
     candidates = (
         members.get("error_description"),
@@ -283,6 +326,12 @@ def classify_refresh(status: int, body: bytes) -> RefreshFailure:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)
     return RefreshFailure("transient", f"The issuer answered the refresh with status {status}.")
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object; none when the body is anything else."""
+    answer = _json(body)
+    return answer if isinstance(answer, dict) else {}
 
 
 def _json(body: bytes) -> Any:

@@ -16,10 +16,9 @@ from codex_backend_sdk._core.authfile import tokens_of
 from codex_backend_sdk._types import Login
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._core.authfile import StoredTokens
     from codex_backend_sdk._types import Secret
 
-__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "must_renew"]
+__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "login_of", "must_renew"]
 
 # As the wire spells it; the issuer is told why it is asked.
 RefreshReason: TypeAlias = Literal["proactive_expiry", "scheduled", "unauthorized_recovery", "forced"]
@@ -84,18 +83,21 @@ def login_from(document: dict[str, Any]) -> Login | None:
     ValueError when the document is damaged. The stored account id wins over the claims, as with the Codex CLI.
     """
     tokens = tokens_of(document)
-    return None if tokens is None else _login(tokens)
+    if tokens is None:
+        return None
+    return login_of(access_token=tokens.access_token, id_token=tokens.id_token, account_id=tokens.account_id)
 
 
-def _login(tokens: StoredTokens) -> Login:
+def login_of(*, access_token: Secret, id_token: Secret | None, account_id: str | None) -> Login:
+    """Build a login from tokens; `account_id` wins over their claims."""
     # The access token has most of the claims too; it steps in where the id token is missing or opaque.
-    identity = claims(tokens.id_token) or claims(tokens.access_token)
+    identity = claims(id_token) or claims(access_token)
     auth = _namespace(identity, AUTH_CLAIMS)
     return Login(
-        access_token=tokens.access_token,
-        account_id=tokens.account_id or account_of(tokens.id_token, tokens.access_token),
+        access_token=access_token,
+        account_id=account_id or account_of(id_token, access_token),
         is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
-        expires_at=expiry(tokens.access_token),
+        expires_at=expiry(access_token),
         email=_first_text(identity.get("email"), _namespace(identity, PROFILE_CLAIMS).get("email")),
         plan=_first_text(auth.get("chatgpt_plan_type")),
         user_id=_first_text(auth.get("chatgpt_user_id"), auth.get("user_id")),

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CANCELLED",
+    "REMEDY",
     "is_login_required",
     "is_store_failure",
     "login_failed",
     "login_required",
+    "not_finished",
     "refresh_failed",
     "store_failed",
 ]
+
+CANCELLED = "Login cancelled"  # as the Codex CLI words it
 
 REMEDY = "Sign in again with client.authenticate(force=True) or `codex-backend login`."
 
@@ -53,6 +58,11 @@ def login_failed(message: str, *, code: str | None = None) -> LoginFailed:
     from codex_backend_sdk._errors import LoginFailed
 
     return LoginFailed(message, code=code)
+
+
+def not_finished(seconds: float | None) -> str:
+    """Word the end of a sign-in's time limit."""
+    return f"The sign-in was not finished within {seconds:g} seconds."
 
 
 def refresh_failed(message: str) -> TokenRefreshError:

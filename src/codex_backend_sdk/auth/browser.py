@@ -1,64 +1,41 @@
-"""The browser login: a callback server on loopback, and the conversation that the browser has with it.
-
-`Conversation` knows what to answer to which address and how the sign-in ends; it is not tied to the server, so that
-an address can as well be pasted. Paths, answers and their order: Codex CLI login/src/server.rs.
-"""
+"""The browser login: out to the issuer's page, and back by the server on loopback or by a pasted address."""
 
 from __future__ import annotations
 
-import errno
-import http.client
 import logging
-import os
 import secrets
-import socketserver
 import threading
-import time
 import webbrowser
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Final
 
-from codex_backend_sdk._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS
+from codex_backend_sdk._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS, LOGIN_SCOPES
 from codex_backend_sdk._core import oauth
-from codex_backend_sdk.auth import pages
-from codex_backend_sdk.auth._failures import login_failed
+from codex_backend_sdk._core.oauth import Grant
+from codex_backend_sdk.auth.callback import Conversation, bound, serving
+from codex_backend_sdk.auth.headless import why_no_browser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from codex_backend_sdk._types import Login, Secret
+    from codex_backend_sdk._types import Login
 
-__all__ = ["Conversation", "Grant", "sign_in"]
+__all__ = ["Conversation", "Grant", "Ways", "sign_in"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_BIND_ATTEMPTS: Final = 10
-_BIND_PAUSE_SECONDS: Final = 0.2
-_CONNECTION_SECONDS: Final = 30  # an idle connection is dropped after this time; it blocks nobody meanwhile
-_SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches it at once, or never
-_WAIT_SECONDS: Final = 0.2  # short enough for Ctrl-C on Windows, where a wait cannot be interrupted
+_PASTE: Final = "If the browser cannot come back here, paste the address that it ends on: "
+_PASTE_AGAIN: Final = "That is not the address that this sign-in ends on; it has code= and state= in it. Once more: "
+_BAD_REQUEST: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a finished callback is worth: with these three the issuer hands out tokens."""
+class Ways:
+    """How the person and the browser find each other; the arguments of `Credentials.authenticate`."""
 
-    code: Secret
-    verifier: Secret
-    redirect_uri: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer to the browser; after one that `is_last` the server is not needed any more."""
-
-    status: int
-    body: str = ""
-    content_type: str = "text/plain"
-    location: str | None = None
-    is_last: bool = False
+    open_browser: Callable[[str], object] | bool = True
+    on_url: Callable[[str], object] | None = None
+    paste: Callable[[str], str | None] | None = None
 
 
 def sign_in(
@@ -66,11 +43,12 @@ def sign_in(
     *,
     issuer: str,
     originator: str,
-    open_browser: Callable[[str], object] | bool = True,
-    on_url: Callable[[str], None] | None = None,
+    ways: Ways,
     timeout: float | None = None,
     ports: Sequence[int] = CALLBACK_PORTS,
     workspace_id: str | None = None,
+    scope: str = LOGIN_SCOPES,
+    cancel: threading.Event | None = None,
 ) -> Login:
     """Send the user to the issuer and wait for the way back; `complete` turns the grant into a stored login.
 
@@ -79,7 +57,7 @@ def sign_in(
     """
     state = oauth.base64url(secrets.token_bytes(32))
     pkce = oauth.pkce(secrets.token_bytes(64))
-    with _bound(ports) as server:
+    with bound(ports) as server:
         redirect_uri = f"http://{CALLBACK_HOST}:{server.server_address[1]}{CALLBACK_PATH}"
         conversation = Conversation(
             state,
@@ -91,218 +69,35 @@ def sign_in(
             challenge=pkce.challenge,
             state=state,
             originator=originator,
+            scope=scope,
             workspace_id=workspace_id,
         )
-        with _serving(server, conversation):
-            _show(url, open_browser=open_browser, on_url=on_url)
-            return conversation.wait(timeout)
+        with serving(server, conversation):
+            _show(url, ways)
+            if ways.paste is not None:
+                _start(_take_pasted, ways.paste, conversation)
+            return conversation.wait(timeout, cancel=cancel)
 
 
-class Conversation:
-    """One sign-in. `answer()` may be called by many threads at once; the first conclusion stays."""
-
-    def __init__(self, state: str, complete: Callable[[Secret], Login]) -> None:
-        self._state = state
-        self._complete = complete
-        self._deciding = threading.Lock()
-        self._over = threading.Event()
-        self._login: Login | None = None
-        self._error: Exception | None = None
-        self._signed_in_at: float | None = None  # monotonic
-        self._routes: dict[str, Callable[[str], Answer]] = {
-            CALLBACK_PATH: self._callback,
-            "/success": self._success,
-            "/cancel": self._cancel,
-        }
-
-    def answer(self, target: str) -> Answer:
-        """Answer a GET of `target` (path and query). It may take as long as exchanging the code takes."""
-        path, _, query = target.partition("?")
-        return self._routes.get(path, _not_found)(query)
-
-    def end(self) -> None:
-        """Tell `wait()` that the browser has seen the last page."""
-        self._over.set()
-
-    def wait(self, timeout: float | None) -> Login:
-        """Return the login, or raise why there is none; LoginFailed after `timeout` seconds."""
-        limit = None if timeout is None else time.monotonic() + timeout
-        while not self._over.wait(_WAIT_SECONDS):
-            now = time.monotonic()
-            if self._signed_in_at is not None and now > self._signed_in_at + _SUCCESS_PAGE_SECONDS:
-                break
-            if (
-                limit is not None
-                and now > limit
-                and self._conclude(f"The sign-in was not finished within {timeout:g} seconds.", code="timeout")
-            ):
-                break
-        with self._deciding:
-            if self._login is None:
-                raise self._error or AssertionError("a conversation ended without an outcome")
-            return self._login
-
-    def _callback(self, query: str) -> Answer:
-        outcome = oauth.check_callback(query, expected_state=self._state)
-        if outcome.kind == "mismatch":
-            return Answer(status=400, body=outcome.message or "")
-        with self._deciding:
-            # A page that is loaded again gets the same answer: the code is good for one exchange only.
-            if self._login is None and self._error is None:
-                self._decide(outcome)
-            return self._page()
-
-    def _decide(self, outcome: oauth.CallbackOutcome) -> None:
-        if outcome.code is None:
-            self._error = login_failed(outcome.message or "", code=outcome.error_code)
-            return
-        try:
-            self._login = self._complete(outcome.code)
-            self._signed_in_at = time.monotonic()
-        except Exception as error:  # `wait()` raises it
-            self._error = error
-
-    def _page(self) -> Answer:
-        if self._login is not None:
-            # A redirect, so that the address with the code in it does not stay in the browser's history.
-            return Answer(status=302, location="/success")
-        # A LoginFailed has a code; what else `complete` raises comes from the store.
-        code = getattr(self._error, "code", "persist_failed")
-        return _html(pages.failure_page(str(self._error), code=code))
-
-    def _success(self, query: str) -> Answer:
-        return _not_found(query) if self._login is None else _html(pages.success_page())
-
-    def _cancel(self, query: str) -> Answer:
-        self._conclude("Login cancelled", code="cancelled")
-        return Answer(status=200, body="Login cancelled", is_last=True)
-
-    def _conclude(self, message: str, *, code: str) -> bool:
-        """End without a login; False when the end is decided already."""
-        with self._deciding:
-            if self._login is not None or self._error is not None:
-                return False
-            self._error = login_failed(message, code=code)
-            return True
+def _show(url: str, ways: Ways) -> None:
+    if ways.on_url is not None:
+        ways.on_url(url)
+    opener, reason = _opener(ways.open_browser)
+    if opener is not None:
+        # In a thread: a browser for terminals does not return before it is closed.
+        _start(_open, opener, url)
+    elif ways.on_url is None:
+        log.warning("%sOpen this address to sign in: %s", reason, url)
 
 
-def _html(page: str) -> Answer:
-    return Answer(status=200, body=page, content_type="text/html", is_last=True)
-
-
-def _not_found(query: str) -> Answer:
-    return Answer(status=404, body="Not Found")
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    """One thread a connection: browsers open spare connections and leave them idle."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-    # On Windows this option would let two programs listen on the same port.
-    allow_reuse_address = os.name != "nt"
-    conversation: Conversation
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("A connection of the sign-in broke off.", exc_info=True)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = _CONNECTION_SECONDS
-    server: _Server
-
-    def do_GET(self) -> None:
-        answer = self.server.conversation.answer(self.path)
-        try:
-            self._write(answer)
-        finally:
-            if answer.is_last:
-                self.server.conversation.end()
-
-    def _write(self, answer: Answer) -> None:
-        body = answer.body.encode()
-        self.send_response(answer.status)
-        if answer.location is not None:
-            self.send_header("Location", answer.location)
-        self.send_header("Content-Type", f"{answer.content_type}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a request line holds the authorization code."""
-
-    def version_string(self) -> str:
-        return "codex-backend-sdk"
-
-
-@contextmanager
-def _bound(ports: Sequence[int]) -> Iterator[_Server]:
-    for port in ports:
-        server = _bind(port)
-        if server is not None:
-            with server:
-                yield server
-            return
-    taken = " and ".join(str(port) for port in ports)
-    raise login_failed(
-        f"The sign-in needs a port on {CALLBACK_HOST} to come back to, and {taken} cannot be used: another program "
-        "listens there. End that program, or the other sign-in, and try again.",
-        code="port_in_use",
-    )
-
-
-def _bind(port: int) -> _Server | None:
-    """Listen on a port. An older sign-in that still waits there is asked to stop, as the Codex CLI does."""
-    for attempt in range(_BIND_ATTEMPTS):
-        try:
-            return _Server((CALLBACK_HOST, port), _Handler)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                log.debug("Port %d cannot be used: %s", port, error)
-                return None
-        if attempt == 0:
-            _ask_to_stop(port)
-        time.sleep(_BIND_PAUSE_SECONDS)
-    return None
-
-
-def _ask_to_stop(port: int) -> None:
-    connection = http.client.HTTPConnection(CALLBACK_HOST, port, timeout=2)
-    with suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/cancel", headers={"Connection": "close"})
-        connection.getresponse().read()
-    connection.close()
-
-
-@contextmanager
-def _serving(server: _Server, conversation: Conversation) -> Iterator[None]:
-    server.conversation = conversation
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="codex-sign-in", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-def _show(url: str, *, open_browser: Callable[[str], object] | bool, on_url: Callable[[str], None] | None) -> None:
-    if on_url is not None:
-        on_url(url)
-    if open_browser is False:
-        if on_url is None:
-            log.warning("Open this address to sign in: %s", url)
-        return
-    opener = webbrowser.open if open_browser is True else open_browser
-    # In a thread: a browser for terminals does not return before it is closed.
-    threading.Thread(target=_open, args=(opener, url), name="codex-browser", daemon=True).start()
+def _opener(wanted: Callable[[str], object] | bool) -> tuple[Callable[[str], object] | None, str]:
+    """Return what opens the address, or why nothing does."""
+    if not isinstance(wanted, bool):
+        return wanted, ""
+    why_not = why_no_browser() if wanted else None
+    if why_not is not None:
+        return None, f"No browser is opened: {why_not}. "
+    return (webbrowser.open if wanted else None), ""
 
 
 def _open(opener: Callable[[str], object], url: str) -> None:
@@ -312,3 +107,24 @@ def _open(opener: Callable[[str], object], url: str) -> None:
     except Exception as error:  # whatever the opener of a caller raises: the address can still be opened by hand
         log.debug("The browser could not be opened.", exc_info=error)
     log.warning("No browser could be opened. Open this address to sign in: %s", url)
+
+
+def _take_pasted(paste: Callable[[str], str | None], conversation: Conversation) -> None:
+    """Ask for the address until one is good, nothing more comes, or the browser was quicker."""
+    prompt = _PASTE
+    while not conversation.is_over:
+        try:
+            text = paste(prompt)
+        except Exception as error:  # the end of the input, or whatever else: the browser may still come back
+            log.debug("No address was pasted.", exc_info=error)
+            return
+        if not text:
+            return
+        prompt = _PASTE_AGAIN
+        target = oauth.pasted_target(text)
+        if target is not None and conversation.answer(target).status != _BAD_REQUEST:
+            conversation.end()  # there is no page to wait for
+
+
+def _start(work: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=work, args=arguments, name="codex-sign-in-helper", daemon=True).start()

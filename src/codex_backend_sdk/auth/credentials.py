@@ -9,10 +9,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_TIMEOUT
+from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_SCOPES, LOGIN_TIMEOUT
 from codex_backend_sdk._core import authfile, tokens
-from codex_backend_sdk.auth import browser
+from codex_backend_sdk.auth import browser, device
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
+from codex_backend_sdk.auth.access_token import AccessToken
+from codex_backend_sdk.auth.account import account_from
 from codex_backend_sdk.auth.held import hold, read
 from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
 from codex_backend_sdk.auth.store import CredentialStore
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from codex_backend_sdk._types import Login
+    from codex_backend_sdk._core.oauth import Grant
+    from codex_backend_sdk._types import Account, DeviceCode, Login, Secret
 
-__all__ = ["Credentials", "resolve_credentials"]
+__all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -33,8 +36,9 @@ log = logging.getLogger("codex_backend_sdk.auth")
 class Credentials(StoredLogin):
     """The login in a store, renewed in time, with the ways to sign in and out.
 
-    `store` is auth.json by default; `issuer` a URL (else `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an
-    aware datetime; `http` is a client for the requests to the issuer, and stays open.
+    `store` is by default the one that the Codex CLI is told to use: auth.json, or the keyring. `issuer` is a URL (else
+    `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an aware datetime; `http` is a client for the requests to the
+    issuer, and stays open.
     """
 
     def __init__(
@@ -50,28 +54,87 @@ class Credentials(StoredLogin):
         self._signing_in = threading.Lock()
         self._sign_ins = 0
 
+    # --- signing in ------------------------------------------------------------------------------------------
+
     def authenticate(
         self,
         *,
         interactive: bool = True,
         force: bool = False,
         open_browser: Callable[[str], object] | bool = True,
-        on_url: Callable[[str], None] | None = None,
+        on_url: Callable[[str], object] | None = None,
+        paste: Callable[[str], str | None] | None = None,
         timeout: float | None = LOGIN_TIMEOUT.total_seconds(),
         ports: Sequence[int] = CALLBACK_PORTS,
         workspace_id: str | None = None,
+        scopes: Sequence[str] | None = None,
+        cancel: threading.Event | None = None,
     ) -> Login:
         """Return the stored login, renewed when it has to be; without one, sign in with the browser.
 
         `interactive=False` never opens anything; `force=True` always signs in afresh and replaces even a damaged
-        store. `open_browser` opens the URL (False: nothing does), `on_url` is told it; `timeout` is in seconds,
-        None waits for ever; `workspace_id` admits only the login of that ChatGPT workspace.
+        store. `open_browser` opens the URL (False: nothing does; True: the system's, where a person would see it),
+        `on_url` is told it (None: it is logged where nothing opens it). `paste` is asked with a prompt, as `input`
+        is, for the address that the browser ended on, for one that cannot come back to this machine. `timeout` is in
+        seconds, None waits for ever; setting `cancel` ends it. `workspace_id` admits only the login of that ChatGPT
+        workspace; `scopes` takes the place of those that the Codex CLI asks for.
 
         LoginRequired (not interactive, or the store holds another kind of login), LoginFailed (the sign-in),
         CredentialStoreError, TokenRefreshError (the stored login cannot be renewed just now).
         """
         if force and not interactive:
             raise ValueError("force=True needs a person: it cannot be combined with interactive=False")
+        if isinstance(scopes, str):
+            raise TypeError("scopes must be a sequence of names, not one text")
+        return self._stored_or(
+            lambda complete: browser.sign_in(
+                complete,
+                issuer=self._issuer.url,
+                originator=self._issuer.originator,
+                ways=browser.Ways(open_browser=open_browser, on_url=on_url, paste=paste),
+                timeout=timeout,
+                ports=ports,
+                workspace_id=workspace_id,
+                scope=LOGIN_SCOPES if scopes is None else " ".join(scopes),
+                cancel=cancel,
+            ),
+            interactive=interactive,
+            force=force,
+            workspace_id=workspace_id,
+        )
+
+    def authenticate_device_code(
+        self,
+        *,
+        on_code: Callable[[DeviceCode], object] | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        workspace_id: str | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Login:
+        """Return the stored login, renewed when it has to be; without one, sign in with a browser on another device.
+
+        `on_code` is told the code and where to type it in (None: both are logged). `timeout` is in seconds, at most
+        the 15 minutes that the code lives; setting `cancel` ends the waiting. `force` and `workspace_id` are those of
+        `authenticate`, and so are the errors; LoginFailed, too, where device codes are not enabled for the account.
+        """
+        return self._stored_or(
+            lambda complete: device.sign_in(
+                complete, issuer=self._issuer, on_code=on_code, timeout=timeout, cancel=cancel
+            ),
+            interactive=True,
+            force=force,
+            workspace_id=workspace_id,
+        )
+
+    def _stored_or(
+        self,
+        sign_in: Callable[[Callable[[Grant], Login]], Login],
+        *,
+        interactive: bool,
+        force: bool,
+        workspace_id: str | None,
+    ) -> Login:
         sign_ins_before = self._sign_ins
         with self._signing_in:
             # A thread that waited here for another's sign-in takes that one, forced or not.
@@ -79,16 +142,15 @@ class Credentials(StoredLogin):
                 login = self._stored(workspace_id=workspace_id, may_be_missing=interactive)
                 if login is not None:
                     return login
-            return browser.sign_in(
-                lambda grant: self._complete(grant, force=force, workspace_id=workspace_id),
-                issuer=self._issuer.url,
-                originator=self._issuer.originator,
-                open_browser=open_browser,
-                on_url=on_url,
-                timeout=timeout,
-                ports=ports,
-                workspace_id=workspace_id,
-            )
+            return sign_in(lambda grant: self._complete(grant, force=force, workspace_id=workspace_id))
+
+    # --- signed in -------------------------------------------------------------------------------------------
+
+    def account(self) -> Account:
+        """Say who is signed in. The store is read; nothing is renewed. LoginRequired when nobody is."""
+        with self._lock:
+            held = self._reload()
+        return account_from(held.login, stored_in=self.store.location if held.is_saved else None)
 
     def logout(self) -> bool:
         """Delete the stored login, whatever it is; True if there was one. The issuer is not told: `revoke()`."""
@@ -97,8 +159,13 @@ class Credentials(StoredLogin):
             return self.store.clear()
 
     def revoke(self) -> bool:
-        """Make the login worthless at the issuer, as well as that can be done just now, then log out."""
+        """Make the login worthless at the issuer, as well as that can be done just now, then log out.
+
+        True if there was a login. A personal access token is only forgotten: it is revoked where it was made.
+        """
         document = self.store.load()
+        if document and authfile.personal_token(document) is not None:
+            log.warning("A personal access token is revoked in the settings of ChatGPT; here it is only deleted.")
         stored = authfile.tokens_of(document) if document else None
         if stored is not None:
             self._issuer.revoke(refresh_token=stored.refresh_token, access_token=stored.access_token)
@@ -116,7 +183,7 @@ class Credentials(StoredLogin):
 
     def _usable(self, workspace_id: str | None) -> Login:
         # Not `_reload()`: here, and only here, the account may be another one than before.
-        self._adopt(self._newest(read(self.store)))
+        self._adopt(self._newest(read(self.store, self._whose)))
         login = self._current(self._failures)
         if workspace_id is not None and login.account_id != workspace_id:
             raise login_required(f"The login in {self.store.location} is not for workspace {workspace_id}.")
@@ -126,9 +193,9 @@ class Credentials(StoredLogin):
         # Signing in over an API key would change what the Codex CLI on this machine does: only when forced.
         return authfile.unusable(self.store.load() or {}) is not None
 
-    def _complete(self, grant: browser.Grant, *, force: bool, workspace_id: str | None) -> Login:
-        """Turn what the browser brought into a stored login."""
-        answer = self._issuer.exchange(code=grant.code, redirect_uri=grant.redirect_uri, verifier=grant.verifier)
+    def _complete(self, grant: Grant, *, force: bool, workspace_id: str | None) -> Login:
+        """Turn what a sign-in brought into a stored login."""
+        answer = self._issuer.exchange(grant)
         account_id = tokens.account_of(answer.id_token, answer.access_token)
         if workspace_id is not None and account_id != workspace_id:
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
@@ -154,9 +221,29 @@ class Credentials(StoredLogin):
 def resolve_credentials(
     given: CredentialSource | CredentialStore | None, *, issuer: str | None, originator: str
 ) -> CredentialSource:
-    """Return the source that `credentials=` stands for: itself, or a `Credentials` on the store (None: auth.json)."""
+    """Return the source that `credentials=` stands for: itself, or a `Credentials` on the store.
+
+    None: the token in `$CODEX_ACCESS_TOKEN`, else the stored login. Codex CLI: login/src/auth/manager.rs.
+    """
     if isinstance(given, CredentialSource):
         return given
-    if given is None or isinstance(given, CredentialStore):
+    if given is None:
+        token = AccessToken.from_environment(issuer=issuer, originator=originator)
+        return token if token is not None else Credentials(issuer=issuer, originator=originator)
+    if isinstance(given, CredentialStore):
         return Credentials(given, issuer=issuer, originator=originator)
     raise TypeError(f"credentials must be a CredentialSource or a CredentialStore, not {type(given).__name__}")
+
+
+def exchange_api_key(credentials: Credentials) -> Secret:
+    """Return an API key of the OpenAI platform for the account that is signed in; it is stored nowhere.
+
+    Nothing in this package asks for one: calls made with it are billed to the account's platform organization, not
+    covered by the ChatGPT plan. LoginRequired when nobody is signed in, LoginFailed when the issuer refuses: the
+    account may have no organization, and the id token is good for an hour after the sign-in or the last renewal.
+    """
+    with credentials._lock:
+        id_token = credentials._reload().tokens.id_token
+    if id_token is None:
+        raise login_failed("The login has no id token to exchange for an API key.", code="no_id_token")
+    return credentials._issuer.api_key(id_token)

@@ -10,8 +10,10 @@ from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk.auth._failures import login_required, store_failed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codex_backend_sdk._core.tokens import RefreshReason
-    from codex_backend_sdk._types import Login
+    from codex_backend_sdk._types import Login, Secret
     from codex_backend_sdk.auth.store import CredentialStore
 
 __all__ = ["LONG_AGO", "Held", "hold", "read"]
@@ -34,7 +36,9 @@ class Held:
     is_saved: bool = True
 
     def reason_to_renew(self, now: datetime) -> RefreshReason | None:
-        """Return why this login must be renewed now, None when it is good."""
+        """Return why this login must be renewed now, None when it is good, or as good as it gets."""
+        if self.tokens.refresh_token is None and self.login.expires_at is None:
+            return None
         return tokens.must_renew(now=now, expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh)
 
     def replaces(self, rejected: Login, *, now: datetime) -> bool:
@@ -54,8 +58,8 @@ class Held:
         return f"Held({self.login!r})"
 
 
-def read(store: CredentialStore) -> Held | None:
-    """Read the login of a store, None when there is none.
+def read(store: CredentialStore, whose: Callable[[Secret], Login]) -> Held | None:
+    """Read the login of a store, None when there is none. `whose` finds the login of a personal access token.
 
     LoginRequired when the store holds another kind of login, CredentialStoreError when it is damaged.
     """
@@ -66,9 +70,13 @@ def read(store: CredentialStore) -> Held | None:
     if other is not None:
         raise login_required(f"{store.location} holds {other}.", remedy=_REPLACE)
     try:
-        return hold(document) if authfile.tokens_of(document) else None
+        personal = authfile.personal_token(document)
+        stored = authfile.tokens_of(document)
     except ValueError as error:  # FileStore has looked for this; another store need not
         raise store_failed(f"{store.location} holds no usable login: {error}.") from None
+    if personal is not None:
+        return Held(document=document, login=whose(personal), tokens=authfile.StoredTokens(access_token=personal))
+    return hold(document) if stored else None
 
 
 def hold(document: dict[str, Any]) -> Held:

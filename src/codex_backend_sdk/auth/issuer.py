@@ -1,34 +1,31 @@
-"""The HTTP conversation with the OAuth issuer: code exchange, refresh, revocation."""
+"""The conversation with the OAuth issuer: code exchange, refresh, revocation, device code, whose token it is."""
 
 from __future__ import annotations
 
 import logging
 import os
-import platform
-import re
-from contextlib import contextmanager
-from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import httpx2
 
-from codex_backend_sdk._constants import CA_CERTIFICATE_ENV, ISSUER_URL, ISSUER_URL_ENV
-from codex_backend_sdk._core import oauth
+from codex_backend_sdk._constants import ISSUER_URL, ISSUER_URL_ENV
+from codex_backend_sdk._core import access_token, device, oauth
 from codex_backend_sdk.auth._failures import login_failed
+from codex_backend_sdk.auth.channel import Channel, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from codex_backend_sdk._core.tokens import RefreshReason
-    from codex_backend_sdk._types import Secret
+    from codex_backend_sdk._errors import LoginFailed
+    from codex_backend_sdk._types import DeviceCode, Login, Secret
 
 __all__ = ["Issuer", "issuer_url"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_TIMEOUT: Final = httpx2.Timeout(30, connect=10)
 _REVOKE_TIMEOUT: Final = httpx2.Timeout(10)  # Codex CLI: login/src/auth/revoke.rs
 _OK: Final = 200
+_TOKEN_PATH: Final = "/oauth/token"
+_REVOKE_PATH: Final = "/oauth/revoke"
 
 
 def issuer_url(given: str | None) -> str:
@@ -42,33 +39,79 @@ class Issuer:
     """Speaks to one issuer. `http` is the caller's own client, which stays open; else each request opens one."""
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
-        self.url = url
-        self._http = http
-        # The name of a calling application may hold what a header value may not. Codex CLI:
-        # login/src/auth/default_client.rs replaces such characters, too.
-        self.originator = re.sub(r"[^ -~]", "_", originator)
+        self._channel = Channel(url, originator=originator, http=http)
 
-    def exchange(self, *, code: Secret, redirect_uri: str, verifier: Secret) -> oauth.TokenAnswer:
+    @property
+    def url(self) -> str:
+        """The issuer's address."""
+        return self._channel.url
+
+    @property
+    def originator(self) -> str:
+        """The name under which the issuer is asked."""
+        return self._channel.originator
+
+    # --- signing in and out ----------------------------------------------------------------------------------
+
+    def exchange(self, grant: oauth.Grant) -> oauth.TokenAnswer:
         """Turn an authorization code into tokens; LoginFailed when the issuer refuses or cannot be reached."""
-        form = oauth.exchange_form(code=code, redirect_uri=redirect_uri, verifier=verifier)
-        try:
-            answer = self._post("/oauth/token", data=form)
-        except httpx2.HTTPError as error:
-            raise _exchange_failed(f"{self.url} could not be reached ({_cause(error)})") from error
-        if answer.status_code != _OK:
-            said = oauth.error_text(answer.content, hide=code)
-            raise _exchange_failed(f"the token endpoint returned status {answer.status_code}: {said}")
+        answer = self._granted(
+            self._channel.request("POST", _TOKEN_PATH, data=oauth.exchange_form(grant)), hide=grant.code
+        )
         try:
             return oauth.read_answer(answer.content, required=oauth.TOKEN_NAMES)
         except ValueError as error:
+            problem = str(error)
+        raise _exchange_failed(problem)
+
+    def api_key(self, id_token: Secret) -> Secret:
+        """Get an API key of the platform for an id token; LoginFailed when the issuer refuses."""
+        answer = self._granted(
+            self._channel.request("POST", _TOKEN_PATH, data=oauth.api_key_form(id_token)), hide=id_token
+        )
+        try:
+            return oauth.read_api_key(answer.content)
+        except ValueError:
+            problem = "the answer has no key in it"
+        raise _exchange_failed(problem)
+
+    def revoke(self, *, refresh_token: Secret | None, access_token: Secret) -> bool:
+        """Make the tokens worthless at the issuer; False when it did not confirm."""
+        request = self._channel.request(
+            "POST",
+            _REVOKE_PATH,
+            json=oauth.revoke_body(refresh_token=refresh_token, access_token=access_token),
+            timeout=_REVOKE_TIMEOUT,
+        )
+        try:
+            answer = self._channel.send(request)
+        except Unreachable as error:
+            log.warning("The login could not be revoked: %s.", error)
+            return False
+        if not answer.is_success:
+            log.warning("The login could not be revoked: %s answered with status %d.", self.url, answer.status_code)
+        return answer.is_success
+
+    def _granted(self, request: httpx2.Request, *, hide: Secret) -> httpx2.Response:
+        try:
+            answer = self._channel.send(request)
+        except Unreachable as error:
             raise _exchange_failed(str(error)) from None
+        if answer.status_code != _OK:
+            said = oauth.error_text(answer.content, hide=hide)
+            raise _exchange_failed(f"the token endpoint returned status {answer.status_code}: {said}")
+        return answer
+
+    # --- renewal ---------------------------------------------------------------------------------------------
 
     def refresh(self, refresh_token: Secret, *, reason: RefreshReason) -> oauth.TokenAnswer | oauth.RefreshFailure:
         """Ask for new tokens. A failure is a value: what to do about it depends on who asks."""
         try:
-            answer = self._post("/oauth/token", json=oauth.refresh_body(refresh_token, reason=reason))
-        except httpx2.HTTPError as error:
-            return oauth.RefreshFailure("transient", f"{self.url} could not be reached ({_cause(error)}).")
+            answer = self._channel.send(
+                self._channel.request("POST", _TOKEN_PATH, json=oauth.refresh_body(refresh_token, reason=reason))
+            )
+        except Unreachable as error:
+            return oauth.RefreshFailure("transient", f"{error}.")
         if answer.status_code != _OK:
             return oauth.classify_refresh(answer.status_code, answer.content)
         try:
@@ -76,59 +119,38 @@ class Issuer:
         except ValueError as error:
             return oauth.RefreshFailure("transient", f"{self.url} answered the refresh, but {error}.")
 
-    def revoke(self, *, refresh_token: Secret | None, access_token: Secret) -> bool:
-        """Make the tokens worthless at the issuer; False when it did not confirm."""
-        body = oauth.revoke_body(refresh_token=refresh_token, access_token=access_token)
+    # --- device code -----------------------------------------------------------------------------------------
+
+    def user_code(self) -> DeviceCode | device.Refusal:
+        """Ask for a device code; LoginFailed when the issuer cannot be reached."""
+        request = self._channel.request("POST", device.USER_CODE_PATH, json=device.user_code_body())
         try:
-            answer = self._post("/oauth/revoke", json=body, timeout=_REVOKE_TIMEOUT)
-        except httpx2.HTTPError as error:
-            log.warning("The login could not be revoked at %s (%s).", self.url, _cause(error))
-            return False
-        return answer.is_success
+            answer = self._channel.send(request)
+        except Unreachable as error:
+            raise login_failed(f"No device code was given: {error}.", code="device_code_failed") from None
+        return device.read_user_code(answer.status_code, answer.content, issuer=self.url)
 
-    def _post(self, path: str, *, timeout: httpx2.Timeout = _TIMEOUT, **body: Any) -> httpx2.Response:
-        with self._client() as http:
-            return http.post(
-                self.url + path,
-                headers={"originator": self.originator, "user-agent": _user_agent()},
-                timeout=timeout,
-                follow_redirects=False,  # the tokens are for this host alone
-                auth=httpx2.Auth(),  # signs nothing: neither a client's default nor ~/.netrc has a say here
-                **body,
-            )
+    def poll(self, code: DeviceCode) -> oauth.Grant | Literal["pending"] | device.Refusal:
+        """Ask whether the code was typed in. An issuer that cannot be reached just now counts as "not yet"."""
+        try:
+            answer = self._channel.send(self._channel.request("POST", device.POLL_PATH, json=device.poll_body(code)))
+        except Unreachable as error:
+            if not error.may_pass:
+                return device.Refusal("device_code_failed", f"Device sign-in failed: {error}.")
+            log.info("%s; asking again.", error)
+            return device.PENDING
+        return device.judge_poll(answer.status_code, answer.content, issuer=self.url)
 
-    @contextmanager
-    def _client(self) -> Iterator[httpx2.Client]:
-        if self._http is not None:
-            yield self._http
-            return
-        # Plain http is for loopback alone: a proxy from the environment would carry the tokens off this machine.
-        is_tls = self.url.startswith("https:")
-        with httpx2.Client(trust_env=is_tls, verify=_certificates() if is_tls else True) as http:
-            yield http
+    # --- access tokens ---------------------------------------------------------------------------------------
 
-
-def _certificates() -> Any:
-    """Return the default TLS settings, with the certificates of `$CODEX_CA_CERTIFICATE` added."""
-    file = os.environ.get(CA_CERTIFICATE_ENV)
-    if not file:
-        return True
-    context = httpx2.create_ssl_context()
-    try:
-        context.load_verify_locations(cafile=file)
-    except OSError as error:
-        raise ValueError(f"{CA_CERTIFICATE_ENV} names no readable PEM file: {file}") from error
-    return context
+    def whoami(self, token: Secret) -> Login | access_token.Unknown:
+        """Ask whose personal access token this is. A failure is a value."""
+        try:
+            answer = self._channel.send(self._channel.request("GET", access_token.WHOAMI_PATH, bearer=token))
+        except Unreachable as error:
+            return access_token.Unknown(f"{error}.", is_permanent=False)
+        return access_token.login_of_personal(token, answer.status_code, answer.content)
 
 
-def _cause(error: httpx2.HTTPError) -> str:
-    return str(error) or type(error).__name__
-
-
-def _user_agent() -> str:
-    version = metadata.version("codex-backend-sdk")
-    return f"codex_backend_sdk/{version} ({platform.system() or 'unknown'}; {platform.machine() or 'unknown'})"
-
-
-def _exchange_failed(detail: str) -> Exception:
+def _exchange_failed(detail: str) -> LoginFailed:
     return login_failed(f"Token exchange failed: {detail}.", code="token_exchange_failed")

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
 from codex_backend_sdk._constants import DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk._core.oauth import TokenAnswer
-from codex_backend_sdk.auth._failures import is_store_failure, login_required, refresh_failed
+from codex_backend_sdk.auth._failures import REMEDY, is_store_failure, login_required, refresh_failed
 from codex_backend_sdk.auth.default_store import default_store
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
+from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.store import default_home
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk._core.oauth import RefreshFailure
     from codex_backend_sdk._core.tokens import RefreshReason
     from codex_backend_sdk._errors import LoginRequired
-    from codex_backend_sdk._types import Login
+    from codex_backend_sdk._types import Login, Secret
     from codex_backend_sdk.auth.store import CredentialStore
 
 __all__ = ["CredentialSource", "StoredLogin", "utc_now"]
@@ -190,7 +191,7 @@ class StoredLogin:
 
     def _reload(self) -> Held:
         """Read the store again. The account has to be the same as before."""
-        held = self._newest(read(self.store))
+        held = self._newest(read(self.store, self._whose))
         before = self._held
         if held is None:
             self._adopt(None)
@@ -202,6 +203,13 @@ class StoredLogin:
             )
         self._adopt(held)
         return held
+
+    def _whose(self, token: Secret) -> Login:
+        """Find the login of a stored personal access token; the issuer is asked once."""
+        held = self._held
+        if held is not None and held.login.access_token == token:
+            return held.login
+        return whose(self._issuer, token, place=self.store.location, remedy=REMEDY)
 
     def _newest(self, held: Held | None) -> Held | None:
         """Return the login that the store refused, if there is one and the store has no later one."""

@@ -1,0 +1,132 @@
+"""A login that is one access token, given by the environment or by the caller: used as it is, never renewed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
+from codex_backend_sdk._core import access_token, tokens
+from codex_backend_sdk._types import Secret
+from codex_backend_sdk.auth._failures import login_failed, login_required
+from codex_backend_sdk.auth.account import account_from
+from codex_backend_sdk.auth.issuer import Issuer, issuer_url
+from codex_backend_sdk.auth.personal import whose
+from codex_backend_sdk.auth.source import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import httpx2
+
+    from codex_backend_sdk._errors import LoginRequired
+    from codex_backend_sdk._types import Account, Login
+
+__all__ = ["AccessToken"]
+
+_GIVEN: Final = "credentials=AccessToken(…)"
+
+
+class AccessToken:
+    """A login that consists of one access token; it cannot be renewed.
+
+    `token` is a personal access token (`at-…`, the issuer is asked once whose it is) or a JWT with the account in its
+    claims. ValueError when it is neither. `issuer`, `clock` and `http` are those of `Credentials`.
+    """
+
+    def __init__(
+        self,
+        token: str | Secret,
+        *,
+        issuer: str | None = None,
+        originator: str = DEFAULT_ORIGINATOR,
+        clock: Callable[[], datetime] = utc_now,
+        http: httpx2.Client | None = None,
+        name: str = _GIVEN,
+    ) -> None:
+        secret = token if isinstance(token, Secret) else Secret(token.strip())
+        mistake = access_token.mistaken(secret)
+        if mistake is not None:
+            raise ValueError(f"{name} is no access token: {mistake}.")
+        self._token: Secret | None = secret
+        self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
+        self._clock = clock
+        self._name = name
+        self._lock = threading.Lock()
+        self._login: Login | None = None
+
+    @classmethod
+    def from_environment(cls, *, issuer: str | None = None, originator: str = DEFAULT_ORIGINATOR) -> AccessToken | None:
+        """Return the token in `$CODEX_ACCESS_TOKEN`, None when there is none."""
+        given = os.environ.get(ACCESS_TOKEN_ENV, "").strip()
+        return cls(given, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if given else None
+
+    def __repr__(self) -> str:
+        return f"AccessToken({self._token!r})"
+
+    @property
+    def name(self) -> str:
+        """Where the token was given: the variable, or the argument."""
+        return self._name
+
+    def ready(self) -> Login | None:
+        """Return the login if it is known whose it is and the token has not run out; no I/O."""
+        login = self._login
+        return login if login is not None and not tokens.has_expired(login, now=self._clock()) else None
+
+    def current(self) -> Login:
+        """Return the login. LoginRequired when the token has run out or is refused, TokenRefreshError when it cannot
+        be found out just now whose it is.
+        """
+        with self._lock:
+            token = self._token
+            if token is None:
+                raise login_required(f"{self._name} was signed out.", remedy="Make a new client to sign in.")
+            if self._login is None:
+                self._login = self._find_out(token)
+            if tokens.has_expired(self._login, now=self._clock()):
+                raise self._no_good(f"expired at {self._login.expires_at:%Y-%m-%d %H:%M} UTC")
+            return self._login
+
+    def renew(self, rejected: Login) -> Login:
+        """Raise LoginRequired: the backend answered 401, and there is no way to renew this token."""
+        raise self._no_good("was refused by the backend (401)")
+
+    def account(self) -> Account:
+        """Say whose token it is."""
+        return account_from(self.current(), stored_in=self._name)
+
+    def logout(self) -> bool:
+        """Forget the token in this program; the variable keeps it. True if it was not forgotten before."""
+        with self._lock:
+            was_there = self._token is not None
+            self._token = self._login = None
+            return was_there
+
+    def revoke(self) -> bool:
+        """Make the token worthless at the issuer, then forget it. LoginFailed for a personal access token."""
+        token = self._token
+        if token is not None and access_token.is_personal(token):
+            raise login_failed(
+                "A personal access token is revoked where it was made, in the settings of ChatGPT.",
+                code="not_revocable",
+            )
+        if token is not None:
+            self._issuer.revoke(refresh_token=None, access_token=token)
+        return self.logout()
+
+    def _find_out(self, token: Secret) -> Login:
+        if access_token.is_personal(token):
+            return whose(self._issuer, token, place=self._name, remedy=self._remedy)
+        return access_token.login_of_jwt(token)
+
+    def _no_good(self, what: str) -> LoginRequired:
+        return login_required(f"The access token in {self._name} {what} and cannot be renewed.", remedy=self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        if self._name == ACCESS_TOKEN_ENV:
+            return f"Put a new one there, or unset {ACCESS_TOKEN_ENV} and sign in with `codex-backend login`."
+        return "Make a new one and pass that."
