@@ -7,13 +7,15 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
+import anyio
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from .delivery import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from starlette.requests import Request
 
@@ -54,8 +56,11 @@ No real account is involved.</p>
 class IssuerPages:
     """The issuer's pages and endpoints."""
 
-    def __init__(self, issuer: Issuer, *, email: str, approve: Approval) -> None:
+    def __init__(
+        self, issuer: Issuer, *, email: str, approve: Approval, refresh_delay: Callable[[], timedelta]
+    ) -> None:
         self._issuer = issuer
+        self._refresh_delay = refresh_delay
         self._email = email
         self._approve = approve
 
@@ -95,6 +100,10 @@ class IssuerPages:
         if encoding not in wanted:
             text = f"This grant has to be sent as {' or '.join(sorted(wanted))}."
             return Answer.json(400, {"error": "invalid_request", "error_description": text})
+        if given.get("grant_type") == "refresh_token":
+            delay = self._refresh_delay().total_seconds()
+            if delay > 0 and await _is_gone_within(delay, request):
+                return Answer.json(499, {})  # nobody reads it, and the refresh token is not used up
         status, body = self._issuer.grant(given)
         return Answer.json(status, body, (("cache-control", "no-store"),))
 
@@ -102,6 +111,15 @@ class IssuerPages:
         given, _ = await _members(request)
         self._issuer.revoke(str(given.get("token")))
         return Answer.json(200, {})
+
+
+async def _is_gone_within(seconds: float, request: Request) -> bool:
+    """Wait so long for the client to give up; True as soon as it does."""
+    with anyio.move_on_after(seconds):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        return True
+    return False
 
 
 async def _members(request: Request) -> tuple[dict[str, Any], str]:

@@ -46,7 +46,8 @@ class Simulator:
 
     It answers by itself, without a model, until a `script` says otherwise. `port=0` takes a free port. `approve`
     says what the authorize page does: `auto` signs in without a person, `ask` shows buttons, `deny` refuses.
-    `rules` switches refusals on and off by name (`testing.rules`). `clock` gives the present time, aware.
+    `rules` switches refusals on and off by name (`testing.rules`). `clock` gives the present time, aware. A renewal
+    of the login takes `refresh_delay`, which may be changed meanwhile; a client that is gone by then used up nothing.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Simulator:
         approve: Approval = "auto",
         token_lifetime: timedelta = timedelta(days=10),
         refresh_lifetime: timedelta | None = None,
+        refresh_delay: timedelta = timedelta(0),
         rules: Mapping[str, bool] | None = None,
         catalogue: Catalogue | None = None,
         limits: Limits | None = None,
@@ -66,6 +68,7 @@ class Simulator:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self.account = account or Account()
+        self.refresh_delay = refresh_delay
         self._host, self._port = host, port
         self._approve = approve
         self._clock = clock
@@ -122,7 +125,9 @@ class Simulator:
         self.stop()
 
     def _app(self) -> ASGIApp:
-        pages = IssuerPages(self._issuer, email=self.account.email, approve=self._approve)
+        pages = IssuerPages(
+            self._issuer, email=self.account.email, approve=self._approve, refresh_delay=lambda: self.refresh_delay
+        )
         app = Starlette(
             routes=[*pages.routes(), *self._backend.routes()],
             exception_handlers={HTTPException: _as_json},
