@@ -15,9 +15,8 @@ import os
 import platform
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
-import anyio.to_thread
 import httpx2
 import openai
 from openai.types.responses import CompactedResponse, Response
@@ -33,15 +32,16 @@ from ._transport.compression import Compression
 from ._transport.plan import plan_of
 from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
-from ._transport.tls import tls_context
 from ._types import Settings
-from .auth import Credentials, resolve_credentials
+from .auth import resolve_credentials
+from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
 from .resources.codex import AsyncCodex, Codex
 from .resources.models import AsyncModels, Models
 from .resources.responses import AsyncResponses, Responses
+from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
 
     from ._seam import FinalRequestOptions
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
-_T = TypeVar("_T")
 _Policy = Literal["raise", "drop"]
 
 # What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
@@ -104,7 +103,7 @@ class _Codex:
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
-            official["http_client"] = self._http_client_class(verify=tls_context())
+            official["http_client"] = self._http_client_class(verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP)
         super().__init__(**official)
         require_safe_url(str(self._official.base_url), what="base_url")
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
@@ -215,20 +214,10 @@ class _Codex:
         return official
 
 
-class OpenAI(_Codex, openai.OpenAI):
+class OpenAI(_Codex, SignsIn, openai.OpenAI):
     """`openai.OpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
     _http_client_class = SyncHttpxClientWrapper
-
-    def authenticate(self, **how: Any) -> Self:
-        """Make sure that there is a login, and return this client.
-
-        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
-        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
-        signs in afresh, `timeout` is in seconds. LoginRequired or LoginFailed when there is no login in the end.
-        """
-        _authenticate(self.credentials, how)
-        return self
 
     @cached_property
     def responses(self) -> Responses:
@@ -289,20 +278,10 @@ class OpenAI(_Codex, openai.OpenAI):
         return response
 
 
-class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
+class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     """`openai.AsyncOpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
     _http_client_class = AsyncHttpxClientWrapper
-
-    async def authenticate(self, **how: Any) -> Self:
-        """Make sure that there is a login, and return this client; the event loop goes on meanwhile.
-
-        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
-        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
-        signs in afresh, `timeout` is in seconds. LoginRequired or LoginFailed when there is no login in the end.
-        """
-        await _in_thread(lambda: _authenticate(self.credentials, how))
-        return self
 
     @cached_property
     def responses(self) -> AsyncResponses:
@@ -335,7 +314,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         refuse_websocket(options.url)
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
-        return self._with_login(options, login if login is not None else await _in_thread(self.credentials.current))
+        return self._with_login(options, login if login is not None else await in_thread(self.credentials.current))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -344,7 +323,7 @@ class AsyncOpenAI(_Codex, openai.AsyncOpenAI):
         response = await super()._send_request(request, stream=True, **kwargs)
         if response.status_code == 401 and (rejected := plan.login) is not None:
             await response.aread()
-            login = await _in_thread(lambda: self.credentials.renew(rejected))
+            login = await in_thread(lambda: self.credentials.renew(rejected))
             response = await super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             await response.aread()
@@ -369,18 +348,6 @@ def _printable(text: str) -> str:
     return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
-async def _in_thread(action: Callable[[], _T]) -> _T:
-    """Run what may block; a caller that is cancelled leaves it running, so that a renewed login is still stored."""
-    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True)
-
-
-def _authenticate(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
-    if not isinstance(credentials, Credentials):
-        credentials.current()  # a source of the caller's own knows its own way to sign in
-    else:
-        credentials.authenticate(**how)
-
-
 def _stream_class(options: PlannedOptions, given: Any, ours: Any) -> Any:
     return ours[Any] if options.plan.streamed else given
 
@@ -391,10 +358,19 @@ def _retriable(cut: StreamInterrupted) -> httpx2.RemoteProtocolError:
 
 
 def _told_truly(error: openai.APIConnectionError) -> openai.APIConnectionError:
-    """Return the cut that upstream reports as a lost connection after its last attempt."""
+    """Say which address could not be reached and why; a cut answer is what it was before upstream's last attempt."""
     cause = error.__cause__
     cut = cause.__cause__ if cause is not None else None
-    return cut if isinstance(cut, StreamInterrupted) else error
+    if isinstance(cut, StreamInterrupted):
+        return cut
+    if type(error) is not openai.APIConnectionError or cause is None:
+        return error
+    address = error.request.url.copy_with(query=None)
+    return openai.APIConnectionError(
+        message=f"Connection error: {address} could not be reached ({cause or type(cause).__name__}). "
+        "Is the network up, and the proxy or `base_url` right?",
+        request=error.request,
+    )
 
 
 def _json_or_text(response: httpx2.Response) -> Any:

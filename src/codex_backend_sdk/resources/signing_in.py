@@ -1,0 +1,187 @@
+"""Signing in and out on a client. The login itself is sync and exists once; an async caller waits for a thread."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from .._errors import LoginFailed
+from ..auth import Credentials
+from ..auth.account import account_from
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from typing import Self
+
+    from .._types import Account
+    from ..auth import CredentialSource
+
+__all__ = ["AsyncSignsIn", "SignsIn", "in_thread"]
+
+_T = TypeVar("_T")
+
+# Of the callbacks, these are called while the caller waits: an async caller may give async ones.
+_CALLBACKS = ("on_url", "on_code")
+
+
+class SignsIn:
+    """What a client can do about its login."""
+
+    credentials: CredentialSource
+
+    def authenticate(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client.
+
+        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
+        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
+        signs in afresh, `timeout` is in seconds. LoginRequired or LoginFailed when there is no login in the end.
+        """
+        _authenticate(self.credentials, how)
+        return self
+
+    def authenticate_device_code(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client; without one, sign in on another device.
+
+        `how` has the arguments of `codex_backend_sdk.auth.Credentials.authenticate_device_code`: `on_code` is told
+        the code and where to type it in. LoginRequired or LoginFailed when there is no login in the end.
+        """
+        _authenticate_device_code(self.credentials, how)
+        return self
+
+    @property
+    def account(self) -> Account:
+        """Who is signed in: email, plan, ids, expiry, and where the login is stored. LoginRequired when nobody is."""
+        return _account(self.credentials)
+
+    def logout(self) -> bool:
+        """Delete the stored login; True if there was one. It stays good at the issuer: see `revoke()`."""
+        return _own(self.credentials, "logout")
+
+    def revoke(self) -> bool:
+        """Make the login worthless at the issuer, then delete it; True if there was one."""
+        return _own(self.credentials, "revoke")
+
+
+class AsyncSignsIn:
+    """What an async client can do about its login; the event loop goes on meanwhile."""
+
+    credentials: CredentialSource
+
+    async def authenticate(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client.
+
+        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
+        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
+        signs in afresh, `timeout` is in seconds; `on_url` may be async. Cancelling the task ends the sign-in.
+        LoginRequired or LoginFailed when there is no login in the end.
+        """
+        await _stoppable(_authenticate, self.credentials, how)
+        return self
+
+    async def authenticate_device_code(self, **how: Any) -> Self:
+        """Make sure that there is a login, and return this client; without one, sign in on another device.
+
+        `how` has the arguments of `codex_backend_sdk.auth.Credentials.authenticate_device_code`: `on_code`, which may
+        be async, is told the code and where to type it in. Cancelling the task ends the sign-in. LoginRequired or
+        LoginFailed when there is no login in the end.
+        """
+        await _stoppable(_authenticate_device_code, self.credentials, how)
+        return self
+
+    @property
+    def account(self) -> Awaitable[Account]:
+        """Who is signed in (`await client.account`): email, plan, ids, expiry, and where the login is stored.
+
+        LoginRequired when nobody is.
+        """
+        return _Later(lambda: _account(self.credentials))
+
+    async def logout(self) -> bool:
+        """Delete the stored login; True if there was one. It stays good at the issuer: see `revoke()`."""
+        return await in_thread(lambda: _own(self.credentials, "logout"))
+
+    async def revoke(self) -> bool:
+        """Make the login worthless at the issuer, then delete it; True if there was one."""
+        return await in_thread(lambda: _own(self.credentials, "revoke"))
+
+
+async def in_thread(action: Callable[[], _T]) -> _T:
+    """Run what may block; a caller that is cancelled leaves it running, so that a renewed login is still stored."""
+    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True)
+
+
+class _Later(Generic[_T]):
+    """Something to await. Unlike a coroutine it may as well be left alone."""
+
+    def __init__(self, action: Callable[[], _T]) -> None:
+        self._action = action
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        return in_thread(self._action).__await__()
+
+
+async def _stoppable(
+    action: Callable[[CredentialSource, Mapping[str, Any]], None],
+    credentials: CredentialSource,
+    how: Mapping[str, Any],
+) -> None:
+    """Sign in, in a thread, which ends when the caller is cancelled."""
+    cancel: threading.Event = how.get("cancel") or threading.Event()
+    callbacks = {name: _either(how[name]) for name in _CALLBACKS if how.get(name) is not None}
+    try:
+        await in_thread(lambda: action(credentials, {**how, **callbacks, "cancel": cancel}))
+    except anyio.get_cancelled_exc_class():
+        cancel.set()
+        raise
+
+
+def _either(callback: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Make an async callback one that a thread can call; a sync one stays in the thread."""
+
+    async def awaited(result: Awaitable[object]) -> None:
+        await result
+
+    def call(value: Any) -> None:
+        result = callback(value)
+        if inspect.isawaitable(result):
+            anyio.from_thread.run(awaited, result)
+
+    return call
+
+
+def _authenticate(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
+    if isinstance(credentials, Credentials):
+        credentials.authenticate(**how)
+    elif how.get("force"):
+        raise _made_elsewhere(credentials)
+    else:
+        credentials.current()  # a source of the caller's own knows its own way to sign in
+
+
+def _authenticate_device_code(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
+    if isinstance(credentials, Credentials):
+        credentials.authenticate_device_code(**how)
+    else:
+        _authenticate(credentials, how)
+
+
+def _account(credentials: CredentialSource) -> Account:
+    own = getattr(credentials, "account", None)
+    return cast("Account", own()) if callable(own) else account_from(credentials.current(), stored_in=None)
+
+
+def _own(credentials: CredentialSource, name: str) -> bool:
+    own = getattr(credentials, name, None)
+    if not callable(own):
+        raise _made_elsewhere(credentials)
+    return bool(own())
+
+
+def _made_elsewhere(credentials: CredentialSource) -> LoginFailed:
+    name = getattr(credentials, "name", None) or type(credentials).__name__
+    return LoginFailed(f"This client's login comes from {name}; sign in and out there.", code="not_supported")
