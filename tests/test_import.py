@@ -36,3 +36,22 @@ def test_type_checkers_know_every_public_name() -> None:
 def test_other_names_are_not_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         codex_backend_sdk.Nothing  # noqa: B018
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    assert codex_backend_sdk.__version__ == version("codex-backend-sdk")
+
+
+def test_it_can_be_run_as_a_module() -> None:
+    assert (
+        "Usage:"
+        in subprocess.run(
+            [sys.executable, "-m", "codex_backend_sdk", "--help"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    )

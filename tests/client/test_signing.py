@@ -198,3 +198,11 @@ def test_a_traceback_that_shows_locals_shows_no_token(sim: Simulator) -> None:
             shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
             assert "_send_request" in shown or "_make_status_error" in shown
             assert token not in shown
+
+
+def test_an_address_that_cannot_be_reached_is_named(new_client: Callable[..., Any]) -> None:
+    client = new_client(base_url="http://127.0.0.1:9/backend-api/codex")
+    with pytest.raises(
+        openai.APIConnectionError, match=r"http://127\.0\.0\.1:9/backend-api/codex/responses could not be"
+    ):
+        client.responses.create(input="hi")

@@ -7,6 +7,7 @@ upstream's retry loop for an ordinary call, and only when asked for with `with_s
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -83,19 +84,21 @@ def async_collected(response: httpx2.Response, plan: Plan, *, is_lazy: bool) -> 
 
 
 def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
-    body.target = httpx2.Response(
+    target = httpx2.Response(
         response.status_code,
         headers=_json_headers(response),
         stream=body,
         request=response.request,
         extensions=response.extensions,
     )
-    return body.target
+    body.target = weakref.ref(target)
+    return target
 
 
-def _copy_elapsed(source: httpx2.Response, target: httpx2.Response) -> None:
-    with contextlib.suppress(RuntimeError):  # a response that was made whole was never timed
-        target.elapsed = source.elapsed
+def _copy_elapsed(source: httpx2.Response, target: httpx2.Response | None) -> None:
+    if target is not None:
+        with contextlib.suppress(RuntimeError):  # a response that was made whole was never timed
+            target.elapsed = source.elapsed
 
 
 def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
@@ -171,7 +174,7 @@ _COMPACTIONS: Final = ("compaction", "compaction_summary")
 
 
 class _CollectedBody(httpx2.SyncByteStream):
-    target: httpx2.Response
+    target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
     def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
         self._source = source
@@ -189,11 +192,11 @@ class _CollectedBody(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._source.close()
-        _copy_elapsed(self._source, self.target)
+        _copy_elapsed(self._source, self.target())
 
 
 class _AsyncCollectedBody(httpx2.AsyncByteStream):
-    target: httpx2.Response
+    target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
     def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
         self._source = source
@@ -211,4 +214,4 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._source.aclose()
-        _copy_elapsed(self._source, self.target)
+        _copy_elapsed(self._source, self.target())

@@ -1,0 +1,7 @@
+"""`python -m codex_backend_sdk` is `codex-backend`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+main()
