@@ -1,0 +1,84 @@
+"""Real places for a login: a Redis server, a keyring in a file, a Secret Service in a session of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server is installed")
+needs_secret_service = pytest.mark.skipif(
+    not (shutil.which("dbus-run-session") and shutil.which("gnome-keyring-daemon")),
+    reason="no dbus-run-session or no gnome-keyring-daemon is installed",
+)
+
+# The daemon reads the password of its new keyring from stdin, up to the end of the input.
+_SESSION = 'printf secret | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec "$@"'
+
+
+@contextmanager
+def redis_server(folder: Path, *, password: str = "") -> Iterator[str]:
+    """Run a server on a socket in the folder; the value is its URL."""
+    import redis
+
+    socket = folder / "redis.sock"
+    if len(str(socket)) > 100:  # the system's limit is 108
+        pytest.skip(f"{socket} is too long for the name of a socket")
+    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
+    command += ["--requirepass", password] if password else []
+    with (folder / "redis.log").open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out)
+    url = f"unix://:{password}@{socket}" if password else f"unix://{socket}"
+    try:
+        with redis.Redis.from_url(url) as client:
+            _until_it_answers(client)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _until_it_answers(client: object) -> None:
+    import redis
+
+    assert isinstance(client, redis.Redis)
+    for _ in range(200):
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("redis-server did not start within 10 seconds")
+
+
+def file_keyring(folder: Path) -> dict[str, str]:
+    """The environment in which the package `keyring` keeps everything in a file of this folder."""
+    return {
+        **os.environ,
+        "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+        "XDG_DATA_HOME": str(folder / "data"),
+    }
+
+
+def secret_service(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The words before a command that make a session with an unlocked keyring for it, and its environment."""
+    for name in ("data", "runtime", "cache"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    home = {
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_RUNTIME_DIR": str(folder / "runtime"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "PYTHON_KEYRING"))}
+    return ["dbus-run-session", "--", "sh", "-c", _SESSION, "sh"], {**kept, **home}

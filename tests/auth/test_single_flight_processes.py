@@ -1,0 +1,168 @@
+"""One refresh for all, with real processes, on each kind of store.
+
+`CODEX_TEST_CALLS=200` makes the long run: 200 calls by each of 64 threads instead of a few, and every test on every
+store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from servers import file_keyring, needs_redis, needs_secret_service, redis_server, secret_service
+
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CALLS = int(os.environ.get("CODEX_TEST_CALLS", "3"))
+PROCESSES, THREADS = 16, 4
+IS_LONG = CALLS > 50
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked"),
+    pytest.mark.timeout(1200 if IS_LONG else 60),
+]
+
+
+@dataclass
+class Shared:
+    """Where the login is, and how a program gets there."""
+
+    store: tuple[str, str]
+    prefix: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass
+class Clock:
+    """The simulator's; to move it on ends the lives of its tokens."""
+
+    moved: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.moved
+
+
+def in_a_file(folder: Path, stack: ExitStack) -> Shared:
+    return Shared(("file", str(folder)))
+
+
+def in_a_file_keyring(folder: Path, stack: ExitStack) -> Shared:
+    return Shared(("keyring", str(folder)), env=file_keyring(folder))
+
+
+def in_a_secret_service(folder: Path, stack: ExitStack) -> Shared:
+    prefix, env = secret_service(folder)
+    return Shared(("keyring", str(folder)), prefix, env)
+
+
+def in_redis(folder: Path, stack: ExitStack) -> Shared:
+    return Shared(("redis", stack.enter_context(redis_server(folder, password="secret-word"))))
+
+
+STORES = [
+    pytest.param(in_a_file, id="file"),
+    pytest.param(in_a_file_keyring, id="file-keyring"),
+    pytest.param(in_a_secret_service, id="secret-service", marks=needs_secret_service),
+    pytest.param(in_redis, id="redis", marks=needs_redis),
+]
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+class Crowd:
+    """Sixteen processes on one simulator, started with an expired login in the store."""
+
+    def __init__(self, shared: Shared, sim: Simulator, *, calls: int) -> None:
+        self.sim = sim
+        given = {
+            "store": shared.store,
+            "document": sim.login_document(expires_in=timedelta(hours=-1)),
+            "base_url": sim.base_url,
+            "issuer": sim.issuer,
+            "processes": PROCESSES,
+            "threads": THREADS,
+            "calls": calls,
+        }
+        command = [sys.executable, str(Path(__file__).with_name("crowd.py")), json.dumps(given)]
+        self.began = time.monotonic()
+        self._process = subprocess.Popen(
+            [*shared.prefix, *command],
+            env=shared.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def refreshes(self) -> list[Any]:
+        return [request for request in self.sim.requests if request.path == "/oauth/token"]
+
+    def wait_for(self, happened: Callable[[], object]) -> None:
+        while not happened():
+            assert self._process.poll() is None, self._process.communicate()
+            time.sleep(0.03)
+
+    def outcome(self) -> dict[str, Any]:
+        out, err = self._process.communicate()
+        assert out, err
+        outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
+        # The bus of a container complains about a limit that it may not raise.
+        outcome["said"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
+        print(f"{outcome} in {time.monotonic() - self.began:.1f} s; {len(self.sim.requests)} requests")
+        for request in self.refreshes():
+            print(f"  refresh by {request.headers['originator']}: {request.json()['refresh_reason']}")
+        return outcome
+
+
+@pytest.mark.parametrize("keep", STORES if IS_LONG else STORES[:1])
+def test_all_processes_make_one_refresh_for_each_expiry(
+    keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
+) -> None:
+    """The login has expired before the first call; the backend ends the next one while all of them are calling."""
+    clock = Clock()
+    sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(seconds=0.3)))
+    crowd = Crowd(keep(tmp_path, stack), sim, calls=CALLS)
+    crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
+    clock.moved = timedelta(days=11)
+    outcome = crowd.outcome()
+    assert outcome == {"calls": PROCESSES * THREADS * CALLS, "failed": [], "killed": 0, "said": []}
+    asked = [request.json() for request in crowd.refreshes()]
+    assert [body["refresh_reason"] for body in asked] == ["proactive_expiry", "unauthorized_recovery"]
+    assert asked[0]["refresh_token"] != asked[1]["refresh_token"]
+
+
+@pytest.mark.parametrize("keep", STORES)
+def test_a_holder_of_the_lock_that_is_killed_in_mid_refresh_stops_nobody(
+    keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
+) -> None:
+    """And the next expiry, while the others are calling, is like any other."""
+    clock = Clock()
+    sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(minutes=5)))
+    crowd = Crowd(keep(tmp_path, stack), sim, calls=CALLS)
+    crowd.wait_for(crowd.refreshes)
+    sim.refresh_delay = timedelta(seconds=0.3)
+    os.kill(int(crowd.refreshes()[0].headers["originator"].removeprefix("member-")), signal.SIGKILL)
+    crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
+    clock.moved = timedelta(days=11)
+    outcome = crowd.outcome()
+    assert outcome == {"calls": (PROCESSES - 1) * THREADS * CALLS, "failed": [], "killed": 1, "said": []}
+    cut, first, second = (request.json() for request in crowd.refreshes())
+    assert cut == first, "the one that was cut is asked again"
+    assert (first["refresh_reason"], second["refresh_reason"]) == ("proactive_expiry", "unauthorized_recovery")
+    assert first["refresh_token"] != second["refresh_token"]
