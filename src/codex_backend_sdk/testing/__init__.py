@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .account import Account
+    from .device import DeviceSettings
     from .foreground import serve
     from .record import RecordedRequest
     from .script import Turn
     from .server import Simulator
 
-__all__ = ["Account", "RecordedRequest", "Simulator", "Turn", "serve"]
+__all__ = ["Account", "DeviceSettings", "RecordedRequest", "Simulator", "Turn", "serve"]
 
 _HOME = {
     "Account": "account",
+    "DeviceSettings": "device",
     "RecordedRequest": "record",
     "Simulator": "server",
     "Turn": "script",

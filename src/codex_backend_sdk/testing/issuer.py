@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from .account import Account
 
-__all__ = ["Issuer", "Tokens"]
+__all__ = ["Issuer", "Reply", "Tokens"]
 
 # (status, JSON body)
 Reply = tuple[int, dict[str, Any]]
 
 _CODE_LIFETIME = timedelta(minutes=10)
+_ID_LIFETIME = timedelta(hours=1)
+_PERSONAL_LIFETIME = timedelta(days=365)
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -92,6 +94,7 @@ class _Memory:
     codes: dict[str, _Code] = field(default_factory=dict)
     refresh: dict[str, _Refresh] = field(default_factory=dict)
     access: dict[str, _Access] = field(default_factory=dict)
+    identity: dict[str, _Access] = field(default_factory=dict)  # id tokens
 
 
 class Issuer:
@@ -138,16 +141,23 @@ class Issuer:
         scope = query.get("scope", "")
         if not set(scope.split()) <= set(LOGIN_SCOPES.split()):
             return self._return(query, error="invalid_scope", error_description="The requested scope is invalid.")
-        code = self._ids.new("ac", 40)
-        with self._lock:
-            self._memory.codes[code] = _Code(
-                query["redirect_uri"], query["code_challenge"], scope, self._clock() + _CODE_LIFETIME
-            )
+        code = self._new_code(query["redirect_uri"], query["code_challenge"], scope)
         return self._return(query, code=code, scope=scope)
 
     def deny(self, query: Mapping[str, str]) -> str:
         """Return the address that brings the browser back with the person's refusal."""
         return self._return(query, error="access_denied", error_description="The user denied the request.")
+
+    def code_for(self, redirect_uri: str, *, verifier: str, scope: str) -> tuple[str, str]:
+        """Return a code that `verifier` exchanges, and its challenge, for a sign-in without an authorize page."""
+        challenge = _challenge(verifier)
+        return self._new_code(redirect_uri, challenge, scope), challenge
+
+    def _new_code(self, redirect_uri: str, challenge: str, scope: str) -> str:
+        code = self._ids.new("ac", 40)
+        with self._lock:
+            self._memory.codes[code] = _Code(redirect_uri, challenge, scope, self._clock() + _CODE_LIFETIME)
+        return code
 
     def _return(self, query: Mapping[str, str], **answer: str) -> str:
         if "state" in query:
@@ -197,6 +207,9 @@ class Issuer:
     def _grant_api_key(self, request: Mapping[str, Any]) -> Reply:
         if request.get("requested_token") != "openai-api-key" or not request.get("subject_token"):
             return _oauth_error("invalid_request", "requested_token and subject_token are required.")
+        token = self._memory.identity.get(str(request["subject_token"]))
+        if token is None or token.family.revoked or token.expires <= self._clock():
+            return _oauth_error("invalid_grant", "The subject token is unknown, revoked or expired.")
         return 200, {"access_token": self._ids.new("sk-simulated", 32), "token_type": "Bearer"}
 
     def issue(self, *, lifetime: timedelta | None = None) -> Tokens:
@@ -204,11 +217,18 @@ class Issuer:
         with self._lock:
             return self._mint(_Family(LOGIN_SCOPES), self._token_lifetime if lifetime is None else lifetime)
 
+    def personal_access_token(self) -> str:
+        """Return a new personal access token, as a person makes one in the settings of the account."""
+        token = self._ids.new("at", 48).replace("_", "-", 1)
+        with self._lock:
+            self._memory.access[token] = _Access(_Family(LOGIN_SCOPES), self._clock() + _PERSONAL_LIFETIME)
+        return token
+
     def _mint(self, family: _Family, lifetime: timedelta) -> Tokens:
         now = self._clock()
         account, issuer, expires = self._account, self._url(), now + lifetime
         tokens = Tokens(
-            id_token=jwt(id_claims(account, issuer=issuer, issued=now, expires=now + timedelta(hours=1))),
+            id_token=jwt(id_claims(account, issuer=issuer, issued=now, expires=now + _ID_LIFETIME)),
             access_token=jwt(
                 access_claims(
                     account,
@@ -225,6 +245,7 @@ class Issuer:
         )
         last = None if self._refresh_lifetime is None else now + self._refresh_lifetime
         self._memory.access[tokens.access_token] = _Access(family, expires)
+        self._memory.identity[tokens.id_token] = _Access(family, now + _ID_LIFETIME)
         self._memory.refresh[tokens.refresh_token] = _Refresh(family, last)
         return tokens
 

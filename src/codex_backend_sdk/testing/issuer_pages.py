@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .issuer import Issuer
 
-__all__ = ["Approval", "IssuerPages"]
+__all__ = ["Approval", "IssuerPages", "members", "page"]
 
 # auto: the authorize page approves without a person. ask: it shows two buttons. deny: it refuses.
 Approval = Literal["auto", "ask", "deny"]
@@ -77,9 +77,9 @@ class IssuerPages:
         query = dict(request.query_params)
         problem = self._issuer.refuse_authorization(query)
         if problem is not None:
-            return _page(f"<p>{html.escape(problem)}</p>", status=400)
+            return page(f"<p>{html.escape(problem)}</p>", status=400)
         if self._approve == "ask":
-            return _page(_question(query, self._email))
+            return page(_question(query, self._email))
         return self._redirect(query, approved=self._approve == "auto")
 
     async def _decide(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class IssuerPages:
         decision = query.pop("decision", None)
         problem = self._issuer.refuse_authorization(query)
         if problem is not None:
-            return _page(f"<p>{html.escape(problem)}</p>", status=400)
+            return page(f"<p>{html.escape(problem)}</p>", status=400)
         return self._redirect(query, approved=decision == "approve")
 
     def _redirect(self, query: Mapping[str, str], *, approved: bool) -> Response:
@@ -95,7 +95,7 @@ class IssuerPages:
         return RedirectResponse(target, status_code=302)
 
     async def _token(self, request: Request) -> Answer:
-        given, encoding = await _members(request)
+        given, encoding = await members(request)
         wanted = _ENCODINGS.get(str(given.get("grant_type")), {_FORM})
         if encoding not in wanted:
             text = f"This grant has to be sent as {' or '.join(sorted(wanted))}."
@@ -108,7 +108,7 @@ class IssuerPages:
         return Answer.json(status, body, (("cache-control", "no-store"),))
 
     async def _revoke(self, request: Request) -> Answer:
-        given, _ = await _members(request)
+        given, _ = await members(request)
         self._issuer.revoke(str(given.get("token")))
         return Answer.json(200, {})
 
@@ -122,7 +122,7 @@ async def _is_gone_within(seconds: float, request: Request) -> bool:
     return False
 
 
-async def _members(request: Request) -> tuple[dict[str, Any], str]:
+async def members(request: Request) -> tuple[dict[str, Any], str]:
     """Return the members of a form or of a JSON object, and the media type."""
     encoding = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     text = (await request.body()).decode("utf-8", "replace")
@@ -135,7 +135,8 @@ async def _members(request: Request) -> tuple[dict[str, Any], str]:
     return dict(parse_qsl(text, keep_blank_values=True)), encoding
 
 
-def _page(content: str, *, status: int = 200) -> HTMLResponse:
+def page(content: str, *, status: int = 200) -> HTMLResponse:
+    """Return a page of the issuer; `content` is HTML."""
     return HTMLResponse(_PAGE.format(content=content), status_code=status)
 
 

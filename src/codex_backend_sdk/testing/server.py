@@ -15,6 +15,8 @@ from .account import Account
 from .backend import Backend
 from .catalogue import Catalogue
 from .codex_home import auth_document, write_codex_home
+from .device import DeviceCodes, DeviceSettings
+from .device_pages import DevicePages
 from .issuer import Issuer
 from .issuer_pages import Approval, IssuerPages
 from .limits import Limits
@@ -45,9 +47,10 @@ class Simulator:
     """A Codex backend and its OAuth issuer in one local server; use it as a context manager.
 
     It answers by itself, without a model, until a `script` says otherwise. `port=0` takes a free port. `approve`
-    says what the authorize page does: `auto` signs in without a person, `ask` shows buttons, `deny` refuses.
-    `rules` switches refusals on and off by name (`testing.rules`). `clock` gives the present time, aware. A renewal
-    of the login takes `refresh_delay`, which may be changed meanwhile; a client that is gone by then used up nothing.
+    says what the pages for signing in do: `auto` approves without a person, `ask` shows buttons, `deny` refuses;
+    `device` how it goes with a device code. `rules` switches refusals on and off by name (`testing.rules`). `clock`
+    gives the present time, aware. A renewal of the login takes `refresh_delay`, which may be changed meanwhile; a
+    client that is gone by then used up nothing.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Simulator:
         token_lifetime: timedelta = timedelta(days=10),
         refresh_lifetime: timedelta | None = None,
         refresh_delay: timedelta = timedelta(0),
+        device: DeviceSettings | None = None,
         rules: Mapping[str, bool] | None = None,
         catalogue: Catalogue | None = None,
         limits: Limits | None = None,
@@ -84,6 +88,14 @@ class Simulator:
             url=lambda: self.url,
             token_lifetime=token_lifetime,
             refresh_lifetime=refresh_lifetime,
+        )
+        self._device_codes = DeviceCodes(
+            self._issuer,
+            settings=device or DeviceSettings(),
+            approve=approve,
+            ids=self._ids,
+            clock=clock,
+            url=lambda: self.url,
         )
         self._backend = Backend(
             account=self.account,
@@ -128,8 +140,9 @@ class Simulator:
         pages = IssuerPages(
             self._issuer, email=self.account.email, approve=self._approve, refresh_delay=lambda: self.refresh_delay
         )
+        device_pages = DevicePages(self._device_codes, issuer=self._issuer, account=self.account)
         app = Starlette(
-            routes=[*pages.routes(), *self._backend.routes()],
+            routes=[*pages.routes(), *device_pages.routes(), *self._backend.routes()],
             exception_handlers={HTTPException: _as_json},
         )
         return Recorder(app, records=self._records, ids=self._ids)
@@ -172,6 +185,10 @@ class Simulator:
         """
         tokens = self._issuer.issue(lifetime=expires_in)
         return auth_document(tokens, account=self.account, issuer=self.issuer, now=self._clock())
+
+    def personal_access_token(self) -> str:
+        """Return a new personal access token (`at-…`) of the account."""
+        return self._issuer.personal_access_token()
 
     def credentials(self) -> Credentials:
         """Return credentials that are signed in, in memory."""
