@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.testing import DeviceSettings, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,11 @@ URL = re.compile(r"https?://\S+")
 BROWSER = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1]).read()"
 
 
-def begun(spawn: Spawn, **options: Any) -> Process:
+def begun(
+    spawn: Spawn, *, browser: tuple[str, ...] = ("--no-browser",), extra: tuple[str, ...] = (), **options: Any
+) -> Process:
     """Start a login that opens no browser."""
-    return spawn("login", "--no-browser", "--port", "0", "--timeout", "30", **options)
+    return spawn("login", *browser, "--port", "0", "--timeout", "30", *extra, **options)
 
 
 def visit(process: Process) -> None:
@@ -113,3 +116,66 @@ def test_logout_of_nobody_says_so(run: Run, arguments: tuple[str, ...], sim: Sim
     assert ran.code == 0
     assert ran.out.startswith("There was no login in ")
     assert sim.requests == []
+
+
+def test_login_with_a_device_code_shows_where_to_type_it_in(spawn: Spawn, home: Path) -> None:
+    with (
+        Simulator(approve="ask", device=DeviceSettings(interval=1)) as ask,
+        spawn("login", "--device", env=ask.environment) as process,
+    ):
+        shown = ""
+        while (found := re.search(r"  ([A-Z]{4}-\d{5})\n", shown)) is None:
+            assert process.poll() is None
+            shown += process.stdout.readline()
+        assert f"  {ask.issuer}/codex/device\n" in shown
+        query = {"user_code": found[1], "decision": "approve"}
+        httpx2.get(f"{ask.issuer}/codex/device", params=query).raise_for_status()
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "Signed in as user@example.com (plan pro)." in out
+    assert no_secret_of(home, shown, out)
+
+
+def test_login_with_a_device_code_where_that_is_switched_off_is_one_line(run_alone: Run, home: Path) -> None:
+    with Simulator(device=DeviceSettings(enabled=False)) as off:
+        ran = run_alone("login", "--device", env=off.environment)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: Signing in with a device code is not enabled")
+    assert ran.err.count("\n") == 1
+
+
+def test_login_admits_only_the_workspace_that_was_named(spawn: Spawn, home: Path) -> None:
+    with begun(spawn, extra=("--workspace", "acc-other")) as process:
+        visit(process)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "restricted to workspace id(s) acc-other" in err
+    assert not (home / "auth.json").exists()
+
+
+def test_a_note_says_that_the_variable_goes_before_the_login(run_alone: Run) -> None:
+    ran = run_alone("logout", env={"CODEX_ACCESS_TOKEN": "at-mine"})
+    assert ran.code == 0
+    assert ran.err == "Note: CODEX_ACCESS_TOKEN is set, and is used instead of the stored login.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_login_without_a_browser_takes_the_pasted_address(spawn: Spawn, home: Path) -> None:
+    """As over SSH: the browser ends on an address of its own machine, which a person copies."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with begun(spawn, stdin=theirs, env={"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, browser=()) as process:
+        os.close(theirs)
+        while (found := URL.search(process.stdout.readline())) is None:
+            assert process.poll() is None
+        back = httpx2.get(found[0]).headers["location"]
+        os.write(ours, b"http://127.0.0.1/auth/callback?code=ac_1&state=wrong\n")
+        os.write(ours, back.encode() + b"\n")
+        out, err = process.communicate(timeout=30)
+    os.close(ours)
+    assert (process.returncode, err) == (0, "")
+    assert "paste the address" in out
+    assert "Once more" in out
+    assert "Signed in as user@example.com" in out
+    assert (home / "auth.json").is_file()

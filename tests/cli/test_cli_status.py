@@ -61,6 +61,40 @@ def test_status_of_a_login_whose_expiry_cannot_be_read(run: Run, store_login: St
     assert "opaque" not in ran.out
 
 
+def test_status_of_a_token_in_the_environment(
+    run: Run, store_login: StoreLogin, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = store_login()
+    jwt, personal = document["tokens"]["access_token"], sim.personal_access_token()
+    for token, asked in ((jwt, []), (personal, ["/api/accounts/v1/user-auth-credential/whoami"])):
+        monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
+        ran = run("status")
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.startswith("Signed in as user@example.com\n")
+        assert "stored in  the variable CODEX_ACCESS_TOKEN" in ran.out
+        assert "cannot be renewed" in ran.out
+        assert token not in ran.out
+        assert [request.path for request in sim.requests] == asked
+
+
+def test_status_of_a_token_that_is_refused_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for token, words in (("at-unknown", "does not accept it"), ("sk-mine", "API key of the OpenAI platform")):
+        monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
+        ran = run("status")
+        assert (ran.code, ran.out) == (1, "")
+        assert words in ran.err
+        assert token not in ran.err
+        assert ran.err.count("\n") == 1
+
+
+def test_status_of_a_stored_personal_access_token(run: Run, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
+    ran = run("status")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Signed in as user@example.com" in ran.out
+    assert "unknown; cannot be renewed" in ran.out
+
+
 def test_status_of_nobody_says_what_to_do(run: Run, home: Path) -> None:
     ran = run("status")
     assert (ran.code, ran.err) == (1, "")

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
-from codex_backend_sdk._constants import CALLBACK_PORTS
+from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
+
+if TYPE_CHECKING:
+    from codex_backend_sdk._types import DeviceCode
 
 __all__ = ["login", "logout"]
 
 
 @click.command()
+@click.option("--device", is_flag=True, help="Sign in with a browser on another device, by typing a code in there.")
 @click.option("--no-browser", is_flag=True, help="Only print the address, open nothing.")
+@click.option("--workspace", metavar="ID", help="Accept the login of this ChatGPT workspace only.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=300,
-    show_default=True,
+    show_default="300, with --device 900",
     metavar="SECONDS",
     help="How long to wait for you.",
 )
@@ -29,24 +38,43 @@ __all__ = ["login", "logout"]
     help="Where to come back to on this machine, the first that is free. OpenAI's sign-in server knows the defaults "
     "only; 0 is any.",
 )
-def login(no_browser: bool, timeout: float, ports: tuple[int, ...]) -> None:
+@click.pass_context
+def login(
+    context: click.Context,
+    device: bool,
+    no_browser: bool,
+    workspace: str | None,
+    timeout: float,
+    ports: tuple[int, ...],
+) -> None:
     """Sign in with your browser, and keep the login.
 
-    A login that is there already is replaced. The Codex CLI uses the same file.
+    A login that is there already is replaced. The Codex CLI uses the same one. Where no browser can be seen (over
+    SSH, in a container) the address is printed, and the one that your browser ends on can be pasted.
     """
     from codex_backend_sdk.auth import Credentials
 
     credentials = Credentials()
-    found = credentials.authenticate(
-        force=True,
-        open_browser=not no_browser,
-        on_url=lambda url: _tell(url, opens=not no_browser),
-        timeout=timeout,
-        ports=ports,
-    )
+    if device:
+        is_given = context.get_parameter_source("timeout") is not click.core.ParameterSource.DEFAULT
+        found = credentials.authenticate_device_code(
+            force=True, on_code=_tell_code, timeout=timeout if is_given else None, workspace_id=workspace
+        )
+    else:
+        why_not = _why_no_browser(no_browser)
+        found = credentials.authenticate(
+            force=True,
+            open_browser=why_not is None,
+            on_url=lambda url: _tell_url(url, why_not=why_not),
+            paste=_paste if why_not is not None and sys.stdin.isatty() else None,
+            timeout=timeout,
+            ports=ports,
+            workspace_id=workspace,
+        )
     plan = f" (plan {found.plan})" if found.plan else ""
     click.secho(f"Signed in as {found.email or found.account_id or 'an account without a name'}{plan}.", fg="green")
     click.echo(f"The login is stored in {credentials.store.location}.")
+    _note_the_variable()
 
 
 @click.command()
@@ -54,7 +82,7 @@ def login(no_browser: bool, timeout: float, ports: tuple[int, ...]) -> None:
 def logout(revoke: bool) -> None:
     """Remove the stored login.
 
-    The Codex CLI uses the same file and is signed out, too.
+    The Codex CLI uses the same one and is signed out, too.
     """
     from codex_backend_sdk.auth import Credentials
 
@@ -62,9 +90,46 @@ def logout(revoke: bool) -> None:
     was_there = credentials.revoke() if revoke else credentials.logout()
     place = credentials.store.location
     click.echo(f"Signed out: the login in {place} was removed." if was_there else f"There was no login in {place}.")
+    _note_the_variable()
 
 
-def _tell(url: str, *, opens: bool) -> None:
-    click.echo("Your browser opens the sign-in page. If it does not, open this address:" if opens else "Open:")
+def _why_no_browser(no_browser: bool) -> str | None:
+    """Say why no browser is opened, `there is no display`; None when one is."""
+    from codex_backend_sdk.auth.headless import why_no_browser
+
+    return "you asked for none" if no_browser else why_no_browser()
+
+
+def _tell_url(url: str, *, why_not: str | None) -> None:
+    if why_not is None:
+        click.echo("Your browser opens the sign-in page. If it does not, open this address:")
+    else:
+        click.echo(f"No browser is opened here: {why_not}. Open this address in one:")
     click.echo(f"\n  {url}\n")
     click.echo("Waiting for the sign-in to be finished; Ctrl-C cancels.")
+    if why_not is not None:
+        click.echo(
+            "If the browser is on another machine, it ends on a page that cannot be loaded. That is as it should"
+        )
+        click.echo("be: copy the address of that page. Or start again with `codex-backend login --device`.")
+
+
+def _paste(prompt: str) -> str | None:
+    """Read a line as it is typed; not with `input`, whose buffer would be locked when the program ends before."""
+    click.echo(f"\n{prompt}", nl=False)
+    line = os.read(sys.stdin.fileno(), 65536)
+    return line.decode("utf-8", "replace").strip() or None
+
+
+def _tell_code(code: DeviceCode) -> None:
+    minutes = int(code.expires_in.total_seconds() // 60)
+    click.echo("Open this address on any device, and sign in there:")
+    click.echo(f"\n  {code.url}\n")
+    click.echo(f"Then type in this code, within {minutes} minutes:\n")
+    click.secho(f"  {code.user_code}\n", bold=True)
+    click.echo("Never type in a code that somebody else gave you. Waiting; Ctrl-C cancels.")
+
+
+def _note_the_variable() -> None:
+    if os.environ.get(ACCESS_TOKEN_ENV):
+        click.echo(f"Note: {ACCESS_TOKEN_ENV} is set, and is used instead of the stored login.", err=True)

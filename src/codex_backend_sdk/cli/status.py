@@ -1,4 +1,4 @@
-"""`status`: who is signed in. Reads the stored login and asks nobody."""
+"""`status`: who is signed in. Reads the stored login and asks nobody, as far as that goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from codex_backend_sdk.cli import moments, show
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._types import Login
+    from codex_backend_sdk._types import Account, Login
 
 __all__ = ["status"]
 
@@ -20,19 +20,28 @@ __all__ = ["status"]
 def status(context: click.Context) -> None:
     """Say who is signed in; exit code 1 when nobody is.
 
-    The stored login is read. Nothing is renewed or asked, so one that was revoked elsewhere still shows.
+    The stored login is read. Nothing is renewed or asked, so one that was revoked elsewhere still shows. Only whose a
+    personal access token is has to be asked at the sign-in server.
     """
     from codex_backend_sdk._core import authfile, tokens
-    from codex_backend_sdk.auth.store import FileStore
+    from codex_backend_sdk.auth import AccessToken, Credentials
 
-    store = FileStore()
-    document = store.load() or {}
-    login, stored = tokens.login_from(document), authfile.tokens_of(document)
-    other = authfile.unusable(document)
     now = datetime.now(UTC)
+    given = AccessToken.from_environment()
+    if given is not None:
+        _show(given.account(), stored_in=f"the variable {given.name}", now=now, is_renewable=False)
+        return
+    credentials = Credentials()
+    store = credentials.store
+    document = store.load() or {}
+    other = authfile.unusable(document)
     if other is not None:
         _nobody(f"{store.location} holds {other}, no ChatGPT login.", remedy="replaces it by one")
         context.exit(1)
+    if authfile.personal_token(document) is not None:
+        _show(credentials.account(), stored_in=store.location, now=now, is_renewable=False)
+        return
+    login, stored = tokens.login_from(document), authfile.tokens_of(document)
     if login is None or stored is None:
         _nobody(f"There is no login in {store.location}.", remedy="makes one")
         context.exit(1)
@@ -40,12 +49,16 @@ def status(context: click.Context) -> None:
     if tokens.has_expired(login, now=now) and not is_renewable:
         _nobody(f"The login in {store.location} has expired and cannot be renewed.", remedy="makes a new one")
         context.exit(1)
+    _show(login, stored_in=store.location, now=now, is_renewable=is_renewable)
+
+
+def _show(login: Login | Account, *, stored_in: str, now: datetime, is_renewable: bool) -> None:
     click.secho(f"Signed in as {login.email or 'an account without an e-mail address'}", bold=True)
     show.facts(
         ("plan", login.plan or "unknown"),
         ("account", login.account_id or "unknown"),
-        ("expires", _expiry(login, now=now, is_renewable=is_renewable)),
-        ("stored in", store.location),
+        ("expires", _expiry(login.expires_at, now=now, is_renewable=is_renewable)),
+        ("stored in", stored_in),
     )
 
 
@@ -54,8 +67,8 @@ def _nobody(why: str, *, remedy: str) -> None:
     click.echo(f"{why} `codex-backend login` {remedy}.")
 
 
-def _expiry(login: Login, *, now: datetime, is_renewable: bool) -> str:
+def _expiry(expires_at: datetime | None, *, now: datetime, is_renewable: bool) -> str:
     renewal = "renewed when it is needed" if is_renewable else "cannot be renewed"
-    if login.expires_at is None:
+    if expires_at is None:
         return f"unknown; {renewal}"
-    return f"{moments.local(login.expires_at)} ({moments.from_now(login.expires_at, now=now)}); {renewal}"
+    return f"{moments.local(expires_at)} ({moments.from_now(expires_at, now=now)}); {renewal}"
