@@ -34,7 +34,11 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         examples = list(document.examples())
         for example in examples:
             example.evaluate()
-    found = document.namespace
+        found = document.namespace
+        with simulator.client() as client:
+            found["test_my_function"](client)
+        found["client"].close()
+        found["test_my_program"](simulator, monkeypatch, tmp_path)
     output = capsys.readouterr().out
     assert len(examples) == 13
     assert "You asked about quicksort" in output
