@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from importlib.metadata import version
 from threading import Thread
@@ -49,6 +50,13 @@ def test_every_command_explains_itself(run: Run, command: str) -> None:
 
 def test_the_version_is_the_packages(run: Run) -> None:
     assert run("--version").out == f"codex-backend, version {version('codex-backend-sdk')}\n"
+
+
+def test_python_dash_m_is_the_command_with_its_exit_code(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "codex_backend_sdk", "status"]
+    ran = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=40, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.startswith("Not signed in\n")
 
 
 def test_without_click_the_extra_is_named(run_alone: Run) -> None:
