@@ -1,0 +1,176 @@
+"""Signing in with a real browser at the simulator's page. `CHROMIUM_BINARY` names one that is not on the PATH.
+
+With `CODEX_SCREENSHOTS=FOLDER` the pictures of the result pages are kept there.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from codex_backend_sdk._errors import LoginFailed
+from codex_backend_sdk.auth import Credentials, FileStore
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chromium import Chromium, Tab
+
+chromium = pytest.importorskip("chromium", reason="the package websockets is not installed")
+BINARY = chromium.found()
+
+pytestmark = [
+    pytest.mark.skipif(BINARY is None, reason="no Chromium: CHROMIUM_BINARY is not set and none is on the PATH"),
+    pytest.mark.skipif(os.name == "nt", reason="the process group is ended in the POSIX manner"),
+]
+
+# Two sizes, in both colour schemes.
+LOOKS = [(900, 640, False), (900, 640, True), (360, 640, False), (360, 640, True)]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with chromium.running(BINARY, tmp_path_factory.mktemp("chromium") / "profile") as started:
+        yield started
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator(approve="ask") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = Path(os.environ.get("CODEX_SCREENSHOTS") or tmp_path / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Visit:
+    """Opens a tab for the address of the sign-in and does `script` in it; keeps what went wrong."""
+
+    def __init__(self, browser: Chromium, script: Callable[[Tab, str], object]) -> None:
+        self._browser = browser
+        self._script = script
+        self._error: BaseException | None = None
+        self._is_done = threading.Event()
+
+    def __call__(self, url: str) -> None:
+        tab = self._browser.open(url)
+        try:
+            self._script(tab, url)
+        except BaseException as error:
+            self._error = error
+        finally:
+            tab.close()
+            self._is_done.set()
+
+    def end(self) -> None:
+        """Wait for the end of the script, which looks at the last page after the sign-in is over; raise its error."""
+        assert self._is_done.wait(30)
+        if self._error is not None:
+            raise self._error
+
+
+def sign_in(store: FileStore, sim: Simulator, visit: Visit, *, timeout: float = 40) -> Any:
+    try:
+        return Credentials(store, issuer=sim.issuer).authenticate(open_browser=visit, ports=(0,), timeout=timeout)
+    finally:
+        visit.end()
+
+
+def check_looks(tab: Tab, name: str, folder: Path) -> None:
+    """Take pictures; the card stands in the middle of the window and nothing reaches out of it."""
+    for width, height, dark in LOOKS:
+        tab.look(width=width, height=height, dark=dark)
+        card = tab.run(
+            "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('main').getBoundingClientRect())"
+        )
+        assert abs(card[0] + card[2] / 2 - width / 2) < 2
+        assert abs(card[1] + card[3] / 2 - height / 2) < 2
+        assert tab.run("document.documentElement.scrollWidth") <= width
+        assert tab.run("document.documentElement.scrollHeight") <= height
+        ground, text = (tab.run(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color"))
+        assert (_light(ground) < _light(text)) is dark
+        picture = folder / f"{name}-{width}-{'dark' if dark else 'light'}.png"
+        tab.screenshot(picture)
+        assert struct.unpack(">II", picture.read_bytes()[16:24]) == (width, height)
+
+
+def _light(colour: str) -> int:
+    return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+
+
+def test_an_approved_sign_in_is_stored_before_the_page_says_so(
+    browser: Chromium, sim: Simulator, tmp_path: Path, pictures: Path
+) -> None:
+    store = FileStore(tmp_path / "auth.json")
+    seen: dict[str, Any] = {}
+
+    def approve(tab: Tab, url: str) -> None:
+        tab.click("button[value=approve]")
+        tab.wait("document.title === 'You are signed in'")
+        seen.update(stored=store.load(), address=tab.run("location.href"), text=tab.text)
+        seen["history"] = tab.call("Page.getNavigationHistory")["entries"]
+        check_looks(tab, "success", pictures)
+
+    login = sign_in(store, sim, Visit(browser, approve))
+    assert login.email == "user@example.com"
+    assert seen["stored"]["tokens"]["access_token"] == login.access_token.reveal()
+    assert urlsplit(seen["address"]).path == "/success"
+    assert "Your login is stored." in seen["text"]
+    assert not [entry for entry in seen["history"] if "code=" in entry["url"].replace("code_challenge", "")]
+
+
+def test_a_denied_sign_in_says_so(browser: Chromium, sim: Simulator, tmp_path: Path, pictures: Path) -> None:
+    store = FileStore(tmp_path / "auth.json")
+    texts: list[str] = []
+
+    def deny(tab: Tab, url: str) -> None:
+        tab.click("button[value=deny]")
+        tab.wait("document.title === 'Sign-in did not work'")
+        texts.append(tab.text)
+        check_looks(tab, "failure", pictures)
+
+    with pytest.raises(LoginFailed, match="The user denied the request") as caught:
+        sign_in(store, sim, Visit(browser, deny))
+    assert caught.value.code == "access_denied"
+    assert "The user denied the request." in texts[0]
+    assert store.load() is None
+
+
+def test_a_callback_of_somebody_else_is_refused_and_the_sign_in_goes_on(
+    browser: Chromium, sim: Simulator, tmp_path: Path
+) -> None:
+    texts: list[str] = []
+
+    def attacked(tab: Tab, url: str) -> None:
+        back = parse_qs(urlsplit(url).query)["redirect_uri"][0]
+        tab.go(f"{back}?code=ac_of_the_attacker&state=guessed")
+        tab.wait("document.body.innerText === 'State mismatch'")
+        texts.append(tab.text)
+        tab.go(url)
+        tab.click("button[value=approve]")
+        tab.wait("document.title === 'You are signed in'")
+
+    login = sign_in(FileStore(tmp_path / "auth.json"), sim, Visit(browser, attacked))
+    assert texts == ["State mismatch"]
+    assert login.account_id == sim.account.account_id
+    exchanged = [request.body for request in sim.requests if request.path == "/oauth/token"]
+    assert len(exchanged) == 1
+    assert b"attacker" not in exchanged[0]
+
+
+def test_a_tab_that_is_closed_ends_at_the_time_limit(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
+    visit = Visit(browser, lambda tab, url: tab.wait("document.querySelector('button') !== null"))
+    with pytest.raises(LoginFailed, match="not finished within 3 seconds") as caught:
+        sign_in(FileStore(tmp_path / "auth.json"), sim, visit, timeout=3)
+    assert caught.value.code == "timeout"
