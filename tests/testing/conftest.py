@@ -32,8 +32,11 @@ class Wire:
     def post(self, body: dict[str, Any], **headers: str) -> httpx2.Response:
         return self.http.post(f"{self.sim.base_url}/responses", json=body, headers={**self.headers, **headers})
 
+    def body(self, *items: Any, **members: Any) -> dict[str, Any]:
+        return {**BASE, "input": [user(i) if isinstance(i, str) else i for i in items], **members}
+
     def ask(self, *items: Any, **members: Any) -> httpx2.Response:
-        return self.post({**BASE, "input": [user(i) if isinstance(i, str) else i for i in items], **members})
+        return self.post(self.body(*items, **members))
 
     def events(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
         answer = self.ask(*items, **members)

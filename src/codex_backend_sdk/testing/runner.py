@@ -6,14 +6,19 @@ import asyncio
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from .delivery import Connection
+from .connection import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp
+
+    from .connection import Handshake
 
 __all__ = ["Runner", "listen"]
 
@@ -86,11 +91,13 @@ class _Server(uvicorn.Server):
 class Runner:
     """An application that is being served; `start` returns when it is reachable, `stop` when it is gone."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, handshake: Callable[[], Handshake] = lambda: "plain"
+    ) -> None:
         # Logging and signals belong to the program that uses the simulator.
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=cast(Any, partial(Connection, handshake=handshake)),
             ws="none",
             loop="asyncio",
             lifespan="off",
