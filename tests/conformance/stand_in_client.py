@@ -12,6 +12,7 @@ So that the official tests reach what they are about, the stand-ins differ from 
 from __future__ import annotations
 
 import json
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -94,6 +95,7 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
     _auth_headers = Official._auth_headers
     _validate_headers = Official._validate_headers
 
+    @wraps(codex_backend_sdk.OpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**(arguments | {"credentials": KeyAsLogin(self)}))
 
@@ -116,6 +118,7 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
     _auth_headers = AsyncOfficial._auth_headers
     _validate_headers = AsyncOfficial._validate_headers
 
+    @wraps(codex_backend_sdk.AsyncOpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**(arguments | {"credentials": KeyAsLogin(self)}))
 

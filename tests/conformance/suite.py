@@ -77,7 +77,7 @@ def command(mode: str, upstream: Path) -> list[str]:
     files = [str(path.relative_to(upstream)) for glob in FILES_BY_MODE[mode] for path in sorted(upstream.glob(glob))]
     return [
         *(sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "plugin", "-p", "no:cacheprovider"),
-        *("-p", "no:codex_backend_sdk", "-n", "2", "--timeout", str(TEST_LIMIT_SECONDS), "-q", "--tb=short"),
+        *("-p", "no:codex_backend_sdk", "-n", "2", "--timeout", str(TEST_LIMIT_SECONDS), "-q", "--tb=line"),
         *files,
     ]
 
@@ -89,5 +89,6 @@ def environment(mode: str, report: Path) -> dict[str, str]:
         "CONFORM_MODE": mode,
         "CONFORM_REPORT": str(report),
         "CODEX_HOME": str(report.parent / "no-login"),
+        "CODEX_BASE_URL": "https://127.0.0.1:9/backend-api/codex",  # whatever a test does, it stays on this machine
         "PYTHONPATH": str(HERE),
     }
