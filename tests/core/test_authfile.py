@@ -163,3 +163,28 @@ def test_a_first_login_makes_the_document_of_the_codex_cli() -> None:
 def test_a_timestamp_is_utc_and_ends_in_z() -> None:
     east = NOW.astimezone(timezone(timedelta(hours=9)))
     assert authfile.timestamp(east) == "2026-11-22T12:00:00.000250Z"
+
+
+@pytest.mark.parametrize(
+    ("document", "token"),
+    [
+        ({"OPENAI_API_KEY": None, "personal_access_token": "at-1"}, "at-1"),
+        (
+            {"auth_mode": "personalAccessToken", "personal_access_token": "at-1", "tokens": {"access_token": "x"}},
+            "at-1",
+        ),
+        ({"auth_mode": "personalAccessToken"}, None),
+        ({"auth_mode": "chatgpt", "personal_access_token": "at-1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_personal_access_token_is_found_where_it_is_the_login(document: dict[str, Any], token: str | None) -> None:
+    found = authfile.personal_token(document)
+    assert (found and found.reveal()) == token
+    if token:
+        assert authfile.tokens_of(document) is None, "the tokens of the login before it are of no use"
+
+
+def test_a_personal_access_token_has_to_be_text() -> None:
+    with pytest.raises(ValueError, match="`personal_access_token` is not text"):
+        authfile.parse(b'{"personal_access_token": 5}')

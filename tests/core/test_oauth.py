@@ -280,3 +280,37 @@ def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str
     assert failure.is_permanent is (reason != "transient")
     assert "rt_secret" not in failure.message
     assert (str(status) in failure.message) is (reason == "transient")
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("http://127.0.0.1:1455/auth/callback?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("  http://localhost:1455/auth/callback?code=a\n&state=b \n", "/auth/callback?code=a&state=b"),
+        ("127.0.0.1:1455/auth/callback?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("code=a&state=b", "/auth/callback?code=a&state=b"),
+        (
+            "http://127.0.0.1:1455/auth/callback?error=access_denied&state=b",
+            "/auth/callback?error=access_denied&state=b",
+        ),
+        ("http://127.0.0.1:1455/auth/callback", None),
+        ("https://auth.openai.com/oauth/authorize?state=b", None),
+        ("ac_1234", None),
+        ("", None),
+        ("http://[", None),
+    ],
+)
+def test_a_pasted_address_is_taken_in_any_of_its_forms(text: str, target: str | None) -> None:
+    assert oauth.pasted_target(text) == target
+
+
+def test_the_api_key_exchange_is_the_form_of_the_codex_cli() -> None:
+    assert urlencode(oauth.api_key_form(Secret("id"))) == (
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
+        "&client_id=app_EMoamEEZ73f0CkXaXp7hrann&requested_token=openai-api-key&subject_token=id"
+        "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"
+    )
+    assert oauth.read_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
+    with pytest.raises(ValueError, match="lacks a usable access_token"):
+        oauth.read_api_key(b"{}")
