@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,8 @@ def crowd(given: dict[str, Any]) -> dict[str, Any]:
         members.append((process, reader))
     outcomes: list[str] = []
     for process, reader in members:
-        try:
+        with suppress(EOFError):  # killed
             outcomes += reader.recv()
-        except EOFError:  # killed
-            pass
         process.join()
     return {
         "calls": len(outcomes),
@@ -96,7 +95,7 @@ def main() -> None:
         open_store(*given["store"]).save(given["document"])
     # What is loaded and built once for all clients is there before the processes are.
     OpenAI(credentials=MemoryStore(), base_url=given["base_url"]).close()
-    print(json.dumps(crowd(given)))
+    sys.stdout.write(json.dumps(crowd(given)))
 
 
 if __name__ == "__main__":

@@ -124,9 +124,11 @@ class Crowd:
         outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
         # The bus of a container complains about a limit that it may not raise.
         outcome["said"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
-        print(f"{outcome} in {time.monotonic() - self.began:.1f} s; {len(self.sim.requests)} requests")
+        seconds = time.monotonic() - self.began
+        lines = [f"{outcome} in {seconds:.1f} s; {len(self.sim.requests)} requests"]
         for request in self.refreshes():
-            print(f"  refresh by {request.headers['originator']}: {request.json()['refresh_reason']}")
+            lines.append(f"  refresh by {request.headers['originator']}: {request.json()['refresh_reason']}")
+        sys.stdout.write("\n".join([*lines, ""]))  # for the long run: pytest -rP
         return outcome
 
 

@@ -1,0 +1,129 @@
+"""What every store does, on every store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from servers import needs_redis, redis_server
+
+from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk.auth import CredentialStore, FileStore, KeyringStore, MemoryStore, RedisStore
+from codex_backend_sdk.auth.default_store import AutoStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "of_the_future": {"n": 1}}
+
+
+def keyring_in(folder: Path) -> Any:
+    from keyrings.alt.file import PlaintextKeyring
+
+    backend = PlaintextKeyring()
+    backend.file_path = str(folder / "keyring.cfg")
+    return backend
+
+
+def auto(folder: Path) -> AutoStore:
+    return AutoStore(KeyringStore(folder, backend=keyring_in(folder)), FileStore(folder / "auth.json"))
+
+
+STORES: dict[str, Callable[[Path], CredentialStore]] = {
+    "file": lambda folder: FileStore(folder / "auth.json"),
+    "memory": lambda folder: MemoryStore(),
+    "keyring": lambda folder: KeyringStore(folder, backend=keyring_in(folder)),
+    "keyring in parts": lambda folder: KeyringStore(folder, backend=keyring_in(folder), entry_bytes=128),
+    "auto": auto,
+}
+
+
+@pytest.fixture(params=[*STORES, pytest.param("redis", marks=needs_redis)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CredentialStore]:
+    if request.param != "redis":
+        yield STORES[request.param](tmp_path)
+        return
+    with redis_server(tmp_path) as url:
+        yield RedisStore(url)
+
+
+def test_what_is_saved_is_loaded_until_it_is_cleared(store: CredentialStore) -> None:
+    assert store.load() is None
+    assert store.clear() is False
+    store.save(DOCUMENT)
+    assert store.load() == DOCUMENT
+    longer = {**DOCUMENT, "of_the_future": "ä" * 100}
+    store.save(longer)
+    assert store.load() == longer
+    assert store.clear() is True
+    assert store.load() is None
+    assert isinstance(store, CredentialStore)
+
+
+def test_the_version_changes_with_the_document_only(store: CredentialStore) -> None:
+    empty = store.version()
+    store.save(DOCUMENT)
+    first = store.version()
+    assert first == store.version()
+    store.save({**DOCUMENT, "of_the_future": 2})
+    second = store.version()
+    store.clear()
+    assert len({empty, first, second}) == 3
+    assert store.version() not in (first, second)
+
+
+def test_the_lock_excludes_other_threads(store: CredentialStore) -> None:
+    inside, worst = 0, 0
+
+    def work() -> None:
+        nonlocal inside, worst
+        for _ in range(3):
+            with store.lock():
+                inside += 1
+                worst = max(worst, inside)
+                time.sleep(0.001)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worst == 1
+
+
+def test_a_document_is_read_and_written_under_the_lock(store: CredentialStore) -> None:
+    with store.lock():
+        store.save(DOCUMENT)
+        assert store.load() == DOCUMENT
+        assert store.version() is not None
+        assert store.clear() is True
+
+
+def test_no_store_shows_a_token(store: CredentialStore) -> None:
+    store.save(DOCUMENT)
+    assert "secret-token" not in repr(store) + store.location
+
+
+def test_no_store_takes_what_is_no_document(store: CredentialStore) -> None:
+    """Saved by somebody else, it is an error that names the place, and is left as it is."""
+    if isinstance(store, MemoryStore):
+        pytest.skip("nobody else can reach it")
+    with pytest.raises(CredentialStoreError):
+        spoilt(store).load()
+    assert store.clear() is True
+
+
+def spoilt(store: Any) -> CredentialStore:
+    """The store, with something else in the place of the document."""
+    if isinstance(store, RedisStore):
+        store._client.set(store.key, "{")
+    elif isinstance(store, KeyringStore):
+        store._set(store._account, "{")
+    else:
+        getattr(store, "_file", store).path.write_text("{")
+    assert isinstance(store, CredentialStore)
+    return store
