@@ -153,4 +153,4 @@ class Issuer:
 
 
 def _exchange_failed(detail: str) -> LoginFailed:
-    return login_failed(f"Token exchange failed: {detail}.", code="token_exchange_failed")
+    return login_failed(f"Token exchange failed: {detail.rstrip('.')}.", code="token_exchange_failed")

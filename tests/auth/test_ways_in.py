@@ -1,0 +1,422 @@
+"""Every way to sign in that is not the browser of this machine, against the simulator; and what is known afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from codex_backend_sdk._errors import LoginFailed, LoginRequired, TokenRefreshError
+from codex_backend_sdk.auth import (
+    AccessToken,
+    Account,
+    Credentials,
+    DeviceCode,
+    MemoryStore,
+    Secret,
+    exchange_api_key,
+    resolve_credentials,
+)
+from codex_backend_sdk.auth.headless import why_no_browser
+from codex_backend_sdk.auth.ports import listener
+from codex_backend_sdk.testing import DeviceSettings, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+POLL = "/api/accounts/deviceauth/token"
+WHOAMI = "/api/accounts/v1/user-auth-credential/whoami"
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+def asked(sim: Simulator, path: str) -> int:
+    return sum(request.path == path for request in sim.requests)
+
+
+class Pauses(threading.Event):
+    """A cancellation that nobody asks for until `after` pauses were made; a pause takes no time."""
+
+    def __init__(self, after: int | None = None) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._after = after
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        if len(self.seconds) == self._after:
+            self.set()
+        return self.is_set()
+
+
+# --- device codes ------------------------------------------------------------------------------------------------
+
+
+def test_a_device_code_is_shown_and_asked_about_until_it_was_typed_in() -> None:
+    with Simulator(device=DeviceSettings(pending=3, interval=7)) as sim:
+        store, codes, pauses = MemoryStore(), [], Pauses()
+        credentials = Credentials(store, issuer=sim.issuer)
+        login = credentials.authenticate_device_code(on_code=codes.append, cancel=pauses)
+        (code,) = codes
+        assert isinstance(code, DeviceCode)
+        assert code.url == f"{sim.issuer}/codex/device"
+        assert pauses.seconds == [7.0] * 3, "the first question is asked at once"
+        assert asked(sim, POLL) == 4
+        assert login.email == "user@example.com"
+        stored = store.load()
+        assert stored is not None
+        assert stored["tokens"]["account_id"] == sim.account.account_id
+        assert stored["OPENAI_API_KEY"] is None
+        assert credentials.authenticate_device_code() == login, "a stored login needs no code"
+        assert asked(sim, "/api/accounts/deviceauth/usercode") == 1
+
+
+def test_without_a_callback_the_code_is_logged(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        Credentials(MemoryStore(), issuer=sim.issuer).authenticate_device_code()
+    assert f"Open {sim.issuer}/codex/device on any device and enter the code " in caplog.text
+    assert "deviceauth_" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "approve", "options", "code", "words"),
+    [
+        (DeviceSettings(enabled=False), "auto", {}, "device_code_not_enabled", "is not enabled for this account"),
+        (DeviceSettings(), "deny", {}, "access_denied", "failed with status 400"),
+        (DeviceSettings(), "ask", {"cancel": Pauses(after=2)}, "cancelled", "Login cancelled"),
+        (DeviceSettings(interval=1), "ask", {"timeout": 0.2}, "timeout", "not finished within 0.2 seconds"),
+        (DeviceSettings(), "auto", {"workspace_id": "acc-other"}, "workspace_restriction", "workspace id.s. acc-other"),
+    ],
+)
+def test_a_device_sign_in_that_does_not_end_well(
+    settings: DeviceSettings, approve: Any, options: dict[str, Any], code: str, words: str
+) -> None:
+    store = MemoryStore()
+    with Simulator(approve=approve, device=settings) as sim, pytest.raises(LoginFailed, match=words) as caught:
+        Credentials(store, issuer=sim.issuer).authenticate_device_code(on_code=lambda code: None, **options)
+    assert caught.value.code == code
+    assert store.load() is None
+
+
+def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for() -> None:
+    from codex_backend_sdk.auth import device
+    from codex_backend_sdk.auth.issuer import Issuer
+
+    now = [0.0]
+
+    class Hours(Pauses):
+        def wait(self, timeout: float | None = None) -> bool:
+            now[0] += timeout or 0.0
+            return super().wait(timeout)
+
+    pauses = Hours()
+    with Simulator(approve="ask", device=DeviceSettings(interval=60)) as sim:
+        issuer = Issuer(sim.issuer, originator="tests")
+        with pytest.raises(LoginFailed, match="not finished within 900 seconds"):
+            device.sign_in(
+                lambda grant: pytest.fail("there is no grant"),
+                issuer=issuer,
+                on_code=None,
+                timeout=86400,
+                cancel=pauses,
+                clock=lambda: now[0],
+            )
+        assert asked(sim, POLL) == 16
+    assert pauses.seconds == [60.0] * 15
+
+
+def test_an_issuer_that_is_gone_for_a_moment_is_asked_again() -> None:
+    with Simulator(device=DeviceSettings(pending=1)) as sim:
+        broken = iter([True])
+
+        class Flaky(httpx2.HTTPTransport):
+            def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+                if request.url.path == POLL and next(broken, False):
+                    raise httpx2.ConnectError("gone for a moment")
+                return super().handle_request(request)
+
+        with httpx2.Client(transport=Flaky()) as http:
+            credentials = Credentials(MemoryStore(), issuer=sim.issuer, http=http)
+            assert credentials.authenticate_device_code(cancel=Pauses()).email == "user@example.com"
+
+
+def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(LoginFailed, match=r"No device code was given: .* could not be reached"):
+        Credentials(MemoryStore(), issuer=f"http://127.0.0.1:{port}").authenticate_device_code()
+
+
+# --- access tokens -----------------------------------------------------------------------------------------------
+
+
+def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
+    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
+    assert token.ready() is None
+    login = token.current()
+    assert (login.account_id, login.email, login.plan) == (sim.account.account_id, "user@example.com", "pro")
+    assert token.current() is token.ready() is login
+    assert asked(sim, WHOAMI) == 1
+    with pytest.raises(LoginRequired, match=r"was refused by the backend \(401\) and cannot be renewed"):
+        token.renew(login)
+
+
+def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
+    now = [datetime.now(UTC)]
+    given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
+    token = AccessToken(given, issuer=sim.issuer, clock=lambda: now[0])
+    login = token.current()
+    assert login.account_id == sim.account.account_id
+    assert token.ready() is login, "there is nothing to renew it with, so it is used to its end"
+    now[0] += timedelta(minutes=3)
+    assert token.ready() is None
+    with pytest.raises(LoginRequired, match=r"expired at .* UTC and cannot be renewed"):
+        token.current()
+    assert sim.requests == []
+
+
+def test_an_access_token_in_the_environment_goes_before_the_stored_login(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"issuer": sim.issuer, "originator": "tests"}
+    store = MemoryStore(sim.login_document())
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", "  ")
+    assert isinstance(resolve_credentials(None, **options), Credentials)
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", f" {sim.personal_access_token()}\n")
+    token = resolve_credentials(None, **options)
+    assert isinstance(token, AccessToken)
+    assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
+    with pytest.raises(LoginRequired, match="Put a new one there, or unset CODEX_ACCESS_TOKEN"):
+        token.renew(token.current())
+    explicit = resolve_credentials(store, **options)
+    assert isinstance(explicit, Credentials), "what the program says goes before the environment"
+    assert explicit.store is store
+
+
+@pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
+def test_what_is_no_access_token_is_refused_without_being_shown(given: str) -> None:
+    with pytest.raises(ValueError, match=r"AccessToken\(…\) is no access token: it ") as caught:
+        AccessToken(given)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_token_that_the_issuer_refuses_is_an_error_of_ours(sim: Simulator) -> None:
+    with pytest.raises(LoginRequired, match=r"does not accept it \(status 401\)\. Make a new one"):
+        AccessToken("at-unknown", issuer=sim.issuer).current()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(TokenRefreshError, match="could not be reached"):
+        AccessToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
+
+
+def test_signing_a_token_out_forgets_it(sim: Simulator) -> None:
+    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
+    with pytest.raises(LoginFailed, match="in the settings of ChatGPT"):
+        token.revoke()
+    assert [token.logout(), token.logout()] == [True, False]
+    with pytest.raises(LoginRequired, match="was signed out"):
+        token.current()
+    given = Secret(sim.login_document()["tokens"]["access_token"])
+    assert AccessToken(given, issuer=sim.issuer).revoke()
+    assert sim.requests[-1].json() == {"token": given.reveal(), "token_type_hint": "access_token"}
+    assert given.reveal() not in repr(AccessToken(given, issuer=sim.issuer))
+
+
+def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
+    credentials = Credentials(store, issuer=sim.issuer)
+    login = credentials.authenticate(interactive=False)
+    assert credentials.current() is credentials.ready() is login
+    assert asked(sim, WHOAMI) == 1
+    with pytest.raises(LoginRequired, match="cannot be renewed"):
+        credentials.renew(login)
+    assert asked(sim, "/oauth/token") == 0
+    assert credentials.account().email == "user@example.com"
+    assert credentials.revoke()
+    assert "revoked in the settings of ChatGPT" in caplog.text
+    assert asked(sim, "/oauth/revoke") == 0
+    assert store.load() is None
+
+
+# --- afterwards --------------------------------------------------------------------------------------------------
+
+
+def test_the_account_tells_who_is_signed_in_and_no_secret(sim: Simulator) -> None:
+    document = sim.login_document(expires_in=timedelta(hours=1))
+    credentials = Credentials(MemoryStore(document), issuer=sim.issuer)
+    account = credentials.account()
+    assert account == Account(
+        email="user@example.com",
+        plan="pro",
+        account_id=sim.account.account_id,
+        user_id="user-simulated",
+        expires_at=credentials.current().expires_at,
+        stored_in="memory",
+    )
+    secrets = [document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")]
+    assert not [secret for secret in secrets if secret in repr(account)]
+    assert sim.requests == []
+    credentials.logout()
+    with pytest.raises(LoginRequired, match="There is no login in memory"):
+        credentials.account()
+
+
+def test_an_api_key_is_exchanged_only_when_that_is_asked_for(sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    credentials = Credentials(store, issuer=sim.issuer)
+    key = exchange_api_key(credentials)
+    assert key.reveal().startswith("sk-")
+    document = store.load()
+    assert document is not None
+    assert document["OPENAI_API_KEY"] is None, "it is stored nowhere"
+    document["tokens"]["id_token"] = None
+    store.save(document)
+    with pytest.raises(LoginFailed, match="no id token"):
+        exchange_api_key(credentials)
+    document["tokens"]["id_token"] = "not.one.of-it"
+    store.save(document)
+    with pytest.raises(LoginFailed, match="returned status 400: The subject token is unknown"):
+        exchange_api_key(credentials)
+
+
+# --- where a browser is of no use --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "marks", "reason"),
+    [
+        ("linux", {"DISPLAY": ":0"}, (), None),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, (), None),
+        ("darwin", {}, (), None),
+        ("win32", {}, (), None),
+        ("linux", {"DISPLAY": ":0", "SSH_CONNECTION": "a"}, (), "this is an SSH session"),
+        ("darwin", {"SSH_TTY": "/dev/ttys1"}, (), "this is an SSH session"),
+        ("linux", {"SSH_TTY": "", "DISPLAY": ":0"}, (), None),
+        ("linux", {"DISPLAY": ""}, (), "there is no display"),
+        ("linux", {}, ("/.dockerenv",), "this is a container"),
+        ("linux", {}, ("/run/.containerenv",), "this is a container"),
+        ("linux", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), "this is a container"),
+        ("linux", {"container": "podman", "DISPLAY": ":0"}, (), None),
+        ("linux", {"SSH_CONNECTION": "a", "BROWSER": "code --open"}, ("/.dockerenv",), None),
+    ],
+)
+def test_a_machine_where_nobody_would_see_the_browser_is_noticed(
+    platform: str, environment: dict[str, str], marks: tuple[str, ...], reason: str | None
+) -> None:
+    assert (
+        why_no_browser(
+            environment=environment, platform=platform, exists=lambda path: path in marks, has_browser=lambda: True
+        )
+        == reason
+    )
+
+
+def test_a_machine_without_a_browser_is_noticed() -> None:
+    given: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
+    assert why_no_browser(**given) == "no browser is installed"
+
+
+def test_on_such_a_machine_the_address_is_logged_with_the_reason(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BROWSER", raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
+    with pytest.raises(LoginFailed, match="not finished"):
+        Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=0.1)
+    assert "No browser is opened: this is an SSH session. Open this address to sign in: http://127.0.0.1" in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) -> None:
+    urls: list[str] = []
+    prompts: list[str] = []
+
+    def person(prompt: str) -> str:
+        prompts.append(prompt)
+        if len(prompts) == 1:
+            return "https://example.com/"
+        if len(prompts) == 2:
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=of-another"
+        return str(httpx2.get(urls[0]).headers["location"])
+
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    began = time.monotonic()
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=person, ports=(0,), timeout=20)
+    assert login.email == "user@example.com"
+    assert time.monotonic() - began < 3, "no page is waited for"
+    assert len(prompts) == 3
+    assert "Once more" in prompts[1]
+
+
+@pytest.mark.parametrize("given", [None, "", EOFError()])
+def test_somebody_who_pastes_nothing_is_waited_for_at_the_callback(sim: Simulator, given: object) -> None:
+    urls: list[str] = []
+
+    def paste(prompt: str) -> Any:
+        threading.Timer(0.2, lambda: httpx2.get(urls[0], follow_redirects=True)).start()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste, ports=(0,), timeout=20)
+    assert login.email == "user@example.com"
+
+
+def test_scopes_and_cancelling(sim: Simulator) -> None:
+    urls: list[str] = []
+    cancel = threading.Event()
+    cancel.set()
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    with pytest.raises(LoginFailed, match="Login cancelled"):
+        credentials.authenticate(
+            open_browser=False, on_url=urls.append, scopes=["openid", "email"], ports=(0,), cancel=cancel
+        )
+    assert "&scope=openid+email&" in urls[0]
+    with pytest.raises(TypeError, match="sequence of names"):
+        credentials.authenticate(scopes="openid email")
+
+
+# --- who holds a port --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/net"), reason="the system shows its sockets in another way")
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_process_that_holds_a_port_is_named(family: socket.AddressFamily, host: str) -> None:
+    with socket.create_server((host, 0), family=family) as taken:
+        port = taken.getsockname()[1]
+        named = listener(port)
+    assert named is not None
+    assert named.endswith(f"(process {os.getpid()})")
+    assert listener(port) is None
+
+
+def test_where_nothing_can_be_seen_nobody_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    assert listener(1455, proc=tmp_path) is None
+    head = "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"
+    row = "0: 0100007F:05AF 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4242 1\n"
+    (tmp_path / "net" / "tcp").write_text(head + row)
+    (tmp_path / "77" / "fd").mkdir(parents=True)
+    (tmp_path / "77" / "fd" / "1").symlink_to("/dev/null")
+    (tmp_path / "77" / "fd" / "2").write_text("not a link")
+    (tmp_path / "78").mkdir()
+    assert listener(1455, proc=tmp_path) is None, "the socket of another user"
+    (tmp_path / "77" / "fd" / "3").symlink_to("socket:[4242]")
+    (tmp_path / "77" / "comm").write_text("codex\n")
+    assert listener(1455, proc=tmp_path) == "codex (process 77)"
+    assert listener(1457, proc=tmp_path) is None
