@@ -49,6 +49,26 @@ def test_the_public_names_are_there() -> None:
         _ = testing.nothing
 
 
+@pytest.mark.parametrize("name", ["Simulator", "serve"])
+@pytest.mark.parametrize("package", ["starlette", "uvicorn", "zstandard"])
+def test_without_the_extra_the_way_to_install_it_is_named(name: str, package: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from codex_backend_sdk.testing import {name}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    last = run.stderr.strip().splitlines()[-1]
+    assert last == (
+        f"ModuleNotFoundError: {name} needs {package}, which is not installed: "
+        "pip install 'codex-backend-sdk[testing]'"
+    )
+
+
+def test_so_it_is_by_the_fixtures(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import sys; sys.modules['starlette'] = None")
+    pytester.makepyfile("def test_one(codex_client): pass")
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*Simulator needs starlette*pip install 'codex-backend-sdk?testing?'*"])
+
+
 def test_the_simulator_shares_no_decoder_with_the_client() -> None:
     code = (
         "import sys, codex_backend_sdk.testing as t; [getattr(t, n) for n in t.__all__];"

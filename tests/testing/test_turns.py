@@ -125,3 +125,9 @@ def test_a_cut_answer_ends_without_the_final_chunk(wire: Any) -> None:
 def test_the_preamble_can_be_switched_off(start_wire: Any) -> None:
     wire = start_wire(preamble=False)
     assert types(wire.events("hi"))[0] == "response.created"
+
+
+@pytest.mark.parametrize("given", [42, None, b"bytes", {"type": "keepalive"}, ["text"]])
+def test_what_is_no_turn_is_refused_with_what_it_takes(start_wire: Any, given: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes Turns, texts to say and lists of events .*, not "):
+        start_wire().sim.script("fine", given)

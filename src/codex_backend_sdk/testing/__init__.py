@@ -36,7 +36,14 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "codex_backend_sdk":
+            raise
+        way_out = f"{name} needs {package}, which is not installed: pip install 'codex-backend-sdk[testing]'"
+        raise ModuleNotFoundError(way_out, name=error.name) from error
     globals()[name] = value
     return value
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk import OpenAI
 
-    from .server import Simulator
+    from . import Simulator
 
 __all__ = ["codex_client", "codex_simulator"]
 
@@ -22,7 +22,7 @@ __all__ = ["codex_client", "codex_simulator"]
 @pytest.fixture
 def codex_simulator() -> Iterator[Simulator]:
     """A started `Simulator`, stopped after the test; needs the extra `codex-backend-sdk[testing]`."""
-    from .server import Simulator
+    from . import Simulator
 
     with Simulator() as simulator:
         yield simulator

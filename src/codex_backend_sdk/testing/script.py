@@ -130,4 +130,8 @@ def as_turn(given: Turn | str | Sequence[Mapping[str, Any] | bytes]) -> Turn:
     """Read what `Simulator.script` accepts: a turn, a text to say, or a list of events to send."""
     if isinstance(given, Turn):
         return given
-    return Turn.text(given) if isinstance(given, str) else Turn.events(given)
+    if isinstance(given, str):
+        return Turn.text(given)
+    if not isinstance(given, Sequence) or not all(isinstance(event, (Mapping, bytes)) for event in given):
+        raise TypeError(f"script() takes Turns, texts to say and lists of events (dictionaries), not {given!r:.80}")
+    return Turn.events(given)
