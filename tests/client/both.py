@@ -33,7 +33,8 @@ class Blocking:
         self._portal = portal
 
     def __getattr__(self, name: str) -> Any:
-        return self._wrap(getattr(self._target, name))
+        value = getattr(self._target, name)
+        return self._portal.call(_awaited, value) if inspect.isawaitable(value) else self._wrap(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         async def call() -> Any:
@@ -75,3 +76,7 @@ class Blocking:
         if isinstance(value, (str, type)) or plain or not (asynchronous or named):
             return value
         return Blocking(value, self._portal)
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
