@@ -155,12 +155,11 @@ class KeyringStore:
     def _remove(self, names: list[str]) -> bool:
         found = [name for name in names if self._get(name) is not None]
         for name in found:
-            self._keyring().delete_password(self._service, name)
+            _delete(self._keyring(), self._service, name)
         return bool(found)
 
     def _get(self, name: str) -> str | None:
-        value: str | None = self._keyring().get_password(self._service, name)
-        return value or None
+        return _read(self._keyring(), self._service, name) or None
 
     def _set(self, name: str, value: str) -> None:
         keyring = self._keyring()
@@ -195,18 +194,38 @@ def _is_secret_service(keyring: Any) -> bool:
     return hasattr(keyring, "get_preferred_collection")
 
 
-def _overwritten(keyring: Any, service: str, name: str, value: str) -> bool:
-    """Give the items of a Secret Service that are there a new value, whoever made them; False when there is none."""
-    if not _is_secret_service(keyring):
-        return False
+@contextmanager
+def _items(keyring: Any, service: str, name: str) -> Iterator[list[Any]]:
+    """Find the items of a Secret Service, whoever made them."""
     collection = keyring.get_preferred_collection()
     with closing(collection.connection):
-        items = [
-            item
-            for item in collection.search_items({"service": service, "username": name})
-            # keyring-rs: one that names another target is another entry
-            if item.get_attributes().get("target", "default") == "default"
-        ]
+        found = collection.search_items({"service": service, "username": name})
+        # keyring-rs: one that names another target is another entry
+        yield [item for item in found if item.get_attributes().get("target", "default") == "default"]
+
+
+def _read(keyring: Any, service: str, name: str) -> str | None:
+    if not _is_secret_service(keyring):
+        value: str | None = keyring.get_password(service, name)
+        return value
+    with _items(keyring, service, name) as items:
+        return items[0].get_secret().decode() if items else None
+
+
+def _overwritten(keyring: Any, service: str, name: str, value: str) -> bool:
+    """Give the items of a Secret Service that are there a new value; False when there is none, or no such service."""
+    if not _is_secret_service(keyring):
+        return False
+    with _items(keyring, service, name) as items:
         for item in items:
             item.set_secret(value.encode(), "text/plain")
-    return bool(items)
+        return bool(items)
+
+
+def _delete(keyring: Any, service: str, name: str) -> None:
+    if not _is_secret_service(keyring):
+        keyring.delete_password(service, name)
+        return
+    with _items(keyring, service, name) as items:
+        for item in items:
+            item.delete()

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from servers import needs_secret_service, secret_service
+
+from codex_backend_sdk._core import entries
+from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk.auth import KeyringStore
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_token": "secret-token"}}
+
+
+class Keyring:
+    """A keyring of the package's kind, in memory, as strict as Windows' is about lengths."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+        self.broken: Exception | None = None
+        self.before_set: Callable[[str], object] = lambda name: None
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.broken:
+            raise self.broken
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.before_set(username)
+        if self.broken:
+            raise self.broken
+        assert len(password.encode("utf-16-le")) <= entries.WINDOWS_BYTES
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring()
+
+
+@pytest.fixture
+def store(keyring: Keyring, tmp_path: Path) -> KeyringStore:
+    return KeyringStore(tmp_path, backend=keyring, entry_bytes=entries.WINDOWS_BYTES)
+
+
+def long_document(letter: str) -> dict[str, Any]:
+    return {**DOCUMENT, "tokens": {"access_token": letter * 4000}}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
+def test_the_entry_is_the_one_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
+    store.save(DOCUMENT)
+    account = entries.account(str(tmp_path.resolve()))
+    compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
+    assert keyring.entries == {("Codex Auth", account): compact}
+    assert account in store.location
+
+
+def test_a_link_to_the_folder_leads_to_the_same_entry(keyring: Keyring, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    KeyringStore(tmp_path / "link", backend=keyring).save(DOCUMENT)
+    assert KeyringStore(tmp_path / "real", backend=keyring).load() == DOCUMENT
+
+
+def test_the_file_gives_way_to_the_entry(store: KeyringStore, tmp_path: Path) -> None:
+    file = tmp_path / "auth.json"
+    file.write_text("{}")
+    store.save(DOCUMENT)
+    assert not file.exists()
+    file.write_text("{}")
+    assert store.clear() is True
+    assert not file.exists()
+
+
+def test_a_file_that_cannot_be_removed_is_a_warning(
+    store: KeyringStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "auth.json").mkdir()
+    store.save(DOCUMENT)
+    assert store.load() == DOCUMENT
+    assert "the old file is still there: Cannot delete" in caplog.text
+
+
+def test_a_long_value_is_split_and_the_old_parts_go(store: KeyringStore, keyring: Keyring) -> None:
+    store.save(long_document("a"))
+    assert store.load() == long_document("a")
+    assert len(keyring.entries) == 5
+    store.save(long_document("a"))
+    assert store.load() == long_document("a"), "the same value again does not remove its own parts"
+    store.save(long_document("b"))
+    assert store.load() == long_document("b")
+    assert len(keyring.entries) == 5
+    store.save(DOCUMENT)
+    assert len(keyring.entries) == 1
+    store.save(long_document("c"))
+    assert store.clear() is True
+    assert keyring.entries == {}
+
+
+def test_a_writer_that_dies_half_way_leaves_the_old_value(store: KeyringStore, keyring: Keyring) -> None:
+    store.save(long_document("a"))
+    for survivor in range(4):
+        written: list[str] = []
+
+        def die(name: str, written: list[str] = written, survivor: int = survivor) -> None:
+            if len(written) == survivor:
+                raise OSError("the power is gone")
+            written.append(name)
+
+        keyring.before_set = die
+        with pytest.raises(CredentialStoreError, match="Cannot write the keyring"):
+            store.save(long_document("b"))
+        assert store.load() == long_document("a")
+    keyring.before_set = lambda name: None
+    store.save(long_document("b"))
+    assert store.load() == long_document("b")
+
+
+def test_a_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> None:
+    store.save(long_document("a"))
+    part = next(key for key in keyring.entries if key[1].endswith("|1"))
+    del keyring.entries[part]
+    with pytest.raises(CredentialStoreError, match="a part of it is missing or damaged"):
+        store.load()
+    store.save(DOCUMENT)
+    assert store.load() == DOCUMENT
+
+
+def test_a_keyring_that_fails_is_named_without_what_it_holds(store: KeyringStore, keyring: Keyring) -> None:
+    from keyring.errors import KeyringLocked
+
+    store.save(DOCUMENT)
+    for error, said in (
+        (KeyringLocked("Failed to unlock the collection!"), "Failed to unlock the collection!"),
+        (ValueError("secret-token"), "ValueError"),
+        (PermissionError(13, "Permission denied", "secret-token"), "Permission denied"),
+    ):
+        keyring.broken = error
+        for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT)):
+            with pytest.raises(CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {said}$"):
+                call()
+
+
+def test_reading_makes_no_folder(keyring: Keyring, tmp_path: Path) -> None:
+    store = KeyringStore(tmp_path / "home", backend=keyring)
+    assert store.load() is None
+    assert not store.home.exists()
+
+
+def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as if it were not installed
+    with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[keyring\]'"):
+        KeyringStore(tmp_path).load()
+
+
+def test_without_a_keyring_the_error_says_so(tmp_path: Path) -> None:
+    """What a container has: the package finds no backend."""
+    program = f"""
+from codex_backend_sdk.auth import KeyringStore
+try:
+    KeyringStore({str(tmp_path)!r}).load()
+except RuntimeError as error:
+    print(type(error).__name__, error)
+"""
+    env = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert "CredentialStoreError Cannot read the keyring" in done.stdout
+    assert "No recommended backend" in done.stdout
+
+
+# --- a real Secret Service ---------------------------------------------------------------------------------------
+
+# One item may be there already, made by the Codex CLI's library with attributes of its own.
+BESIDE_ANOTHER = """
+import json, secretstorage, sys
+from codex_backend_sdk._core import entries
+from codex_backend_sdk.auth import KeyringStore
+store = KeyringStore(sys.argv[1])
+account = entries.account(sys.argv[1])
+connection = secretstorage.dbus_init()
+collection = secretstorage.get_default_collection(connection)
+theirs = {"service": "Codex Auth", "username": account, "target": "default", "application": "rust-keyring"}
+other = {**theirs, "target": "elsewhere"}
+collection.create_item("theirs", theirs, b'{"auth_mode":"chatgpt","n":1}')
+collection.create_item("other", other, b"untouched")
+found = store.load()
+store.save({"auth_mode": "chatgpt", "n": 2})
+items = {item.get_label(): item.get_secret().decode() for item in collection.get_all_items()}
+print(json.dumps([found, items, store.load()]))
+connection.close()
+"""
+
+
+def in_session(folder: Path, *command: str, **env: str) -> str:
+    prefix, own = secret_service(folder)
+    done = subprocess.run(
+        [*prefix, *command], env={**own, **env}, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+@needs_secret_service
+def test_an_item_of_the_codex_cli_is_updated_and_gets_no_double(tmp_path: Path) -> None:
+    """Two items would be ambiguous to the Codex CLI, which then finds no login at all."""
+    out = in_session(tmp_path, sys.executable, "-c", BESIDE_ANOTHER, str(tmp_path))
+    assert json.loads(out.splitlines()[-1]) == [
+        {"auth_mode": "chatgpt", "n": 1},
+        {"theirs": '{"auth_mode":"chatgpt","n":2}', "other": "untouched"},
+        {"auth_mode": "chatgpt", "n": 2},
+    ]
+
+
+CODEX = os.environ.get("CODEX_BINARY") or shutil.which("codex")
+WITH_THE_CLI = """
+import json, subprocess, sys
+from codex_backend_sdk.auth.default_store import default_store
+binary, document = sys.argv[1:]
+store = default_store()
+def codex(*words, given=None):
+    done = subprocess.run([binary, *words], input=given, capture_output=True, text=True, timeout=30)
+    return (done.stdout + done.stderr).strip().splitlines()[-1]
+said = []
+store.save(json.loads(document))  # an item of ours
+said += [codex("login", "status"), codex("logout"), store.load()]
+said += [codex("login", "--with-api-key", given="sk-fake-0123456789"), store.load()]  # an item of theirs
+store.save(json.loads(document))
+said += [codex("login", "status"), store.clear(), codex("login", "status")]
+print(json.dumps(said))
+"""
+
+
+@needs_secret_service
+@pytest.mark.skipif(CODEX is None, reason="no Codex CLI: CODEX_BINARY is not set and no codex is on the PATH")
+def test_the_codex_cli_and_we_share_one_entry(tmp_path: Path) -> None:
+    home = tmp_path / "codex"
+    with Simulator() as sim:
+        sim.write_codex_home(home)
+        document = json.dumps(sim.login_document())
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace('"file"', '"keyring"'))
+    out = in_session(tmp_path, sys.executable, "-c", WITH_THE_CLI, str(CODEX), document, CODEX_HOME=str(home))
+    assert json.loads(out.splitlines()[-1]) == [
+        "Logged in using ChatGPT",
+        "Successfully logged out",
+        None,
+        "API key saved. Authentication is checked when you send a request.",
+        {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake-0123456789"},
+        "Logged in using ChatGPT",
+        True,
+        "Not logged in",
+    ]
+    assert not (home / "auth.json").exists()
