@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import platform
-from functools import cached_property
-from importlib.metadata import version
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 import httpx2
@@ -26,13 +25,14 @@ from ._core.events import build_item, build_response
 from ._core.failures import describe, usage_limit
 from ._core.oauth import require_safe_url
 from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
-from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
+from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper, close_when_forgotten
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.compression import Compression
 from ._transport.plan import plan_of
 from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._types import Settings
+from ._version import __version__
 from .auth import resolve_credentials
 from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
 from .resources.codex import AsyncCodex, Codex
@@ -104,6 +104,7 @@ class _Codex:
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
             official["http_client"] = self._http_client_class(verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP)
+            close_when_forgotten(official["http_client"])
         super().__init__(**official)
         require_safe_url(str(self._official.base_url), what="base_url")
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
@@ -147,9 +148,7 @@ class _Codex:
     @property
     def user_agent(self) -> str:
         """The program's name, this package's name and version, and the system."""
-        name = self._codex.originator
-        system = f"{platform.system()} {platform.release()}; {platform.machine()}"
-        return _printable(f"{name} codex-backend-sdk/{version('codex-backend-sdk')} ({system})")
+        return _printable(f"{self._codex.originator} codex-backend-sdk/{__version__} ({_system()})")
 
     def platform_headers(self) -> dict[str, str]:
         return {}
@@ -341,6 +340,11 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             except StreamInterrupted as cut:
                 raise _retriable(cut) from cut
         return response
+
+
+@cache
+def _system() -> str:
+    return f"{platform.system()} {platform.release()}; {platform.machine()}"
 
 
 def _printable(text: str) -> str:

@@ -6,8 +6,10 @@ on; a test compares them with the installed version, so that a release which mov
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final
 
+import httpx2
 from openai._base_client import (
     AsyncAPIClient,
     AsyncHttpxClientWrapper,
@@ -42,6 +44,7 @@ __all__ = [
     "ResponseStreamState",
     "ResponseTextDeltaEvent",
     "SyncHttpxClientWrapper",
+    "close_when_forgotten",
     "make_request_options",
     "parse_response",
     "request_exceptions",
@@ -81,3 +84,19 @@ class PlannedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for ty
         planned.plan = plan
         assert isinstance(planned, cls)
         return planned
+
+
+def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> None:
+    """Close the connections of a client that nobody closed, before the garbage collector warns of its sockets.
+
+    Upstream's `__del__` does that too, but may come after the sockets' own; a weak reference's callback never does.
+    """
+    if isinstance(http_client, httpx2.Client):
+        transports = [http_client._transport, *http_client._mounts.values()]
+        weakref.finalize(http_client, _close_all, transports).atexit = False
+
+
+def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
+    for transport in transports:
+        if transport is not None:
+            transport.close()
