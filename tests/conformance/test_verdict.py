@@ -95,5 +95,10 @@ def test_the_checked_in_list_has_a_floor_for(mode: str, version: str) -> None:
     assert EXPECTED.floor(mode, version) > 0
 
 
+@pytest.mark.parametrize("mode", FILES_BY_MODE)
+def test_a_floor_of_the_newest_version_does_not_hold_on_the_oldest(mode: str) -> None:
+    assert EXPECTED.floor(mode, "3.15.0") < EXPECTED.floor(mode, EXPECTED.newest)
+
+
 def test_only_the_whole_client_has_expected_failures() -> None:
     assert {group.mode for group in EXPECTED.groups} <= {"client"}
