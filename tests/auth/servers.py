@@ -1,4 +1,7 @@
-"""Real places for a login: a Redis server, a keyring in a file, a Secret Service in a session of its own."""
+"""Real places for a login: a Redis server, a keyring in a file, a Secret Service in a session of its own.
+
+And one that is not real: a keyring in memory, which can be made to fail.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_backend_sdk._core import entries
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server is installed")
@@ -23,6 +28,30 @@ needs_secret_service = pytest.mark.skipif(
 
 # The daemon reads the password of its new keyring from stdin, up to the end of the input.
 _SESSION = 'printf secret | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec "$@"'
+
+
+class Keyring:
+    """A keyring of the package's kind, in memory, as strict as Windows' is about lengths."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+        self.broken: Exception | None = None
+        self.before_set: Callable[[str], object] = lambda name: None
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.broken:
+            raise self.broken
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.before_set(username)
+        if self.broken:
+            raise self.broken
+        assert len(password.encode("utf-16-le")) <= entries.WINDOWS_BYTES
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
 
 
 @contextmanager

@@ -6,44 +6,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from servers import needs_secret_service, secret_service
+from servers import Keyring, needs_secret_service, secret_service
 
 from codex_backend_sdk._core import entries
 from codex_backend_sdk._errors import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
 from codex_backend_sdk.testing import Simulator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_token": "secret-token"}}
-
-
-class Keyring:
-    """A keyring of the package's kind, in memory, as strict as Windows' is about lengths."""
-
-    def __init__(self) -> None:
-        self.entries: dict[tuple[str, str], str] = {}
-        self.broken: Exception | None = None
-        self.before_set: Callable[[str], object] = lambda name: None
-
-    def get_password(self, service: str, username: str) -> str | None:
-        if self.broken:
-            raise self.broken
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.before_set(username)
-        if self.broken:
-            raise self.broken
-        assert len(password.encode("utf-16-le")) <= entries.WINDOWS_BYTES
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        del self.entries[service, username]
 
 
 @pytest.fixture

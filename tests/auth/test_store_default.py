@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Keyring
+
+from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
+from codex_backend_sdk.auth.default_store import AutoStore, default_store
+
+OLD, NEW = "2026-11-22T05:51:37.5Z", "2026-11-22T05:51:37.545431475Z"
+
+
+def document(last_refresh: str) -> dict[str, Any]:
+    return {"auth_mode": "chatgpt", "tokens": {"access_token": "a"}, "last_refresh": last_refresh}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (None, FileStore),
+        ("", FileStore),
+        ('model = "gpt-5.5"\n[tui]\ncli_auth_credentials_store = "keyring"', FileStore),
+        ('cli_auth_credentials_store = "file"', FileStore),
+        ('cli_auth_credentials_store = "keyring"', KeyringStore),
+        ('cli_auth_credentials_store = "auto"', AutoStore),
+        ('cli_auth_credentials_store = "ephemeral"', MemoryStore),
+    ],
+)
+def test_the_default_is_what_the_codex_cli_is_told(home: Path, config: str | None, kind: type) -> None:
+    if config is not None:
+        (home / "config.toml").write_text(config)
+    assert type(default_store()) is kind
+    assert type(Credentials().store) is kind
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('cli_auth_credentials_store = "safe"', r"config\.toml must be one of: file, keyring, auto, ephemeral\.$"),
+        ("cli_auth_credentials_store = 5", r"must be one of"),
+        ("secret-word = = 5", r"config\.toml is not valid TOML"),
+        (b"\xff", r"config\.toml is not valid TOML"),
+    ],
+)
+def test_a_setting_that_cannot_be_understood_is_named(home: Path, config: str | bytes, said: str) -> None:
+    (home / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
+    source = Credentials()  # nothing is read before it is needed
+    with pytest.raises(CredentialStoreError, match=said) as caught:
+        source.current()
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_config_that_cannot_be_read_is_named(home: Path) -> None:
+    (home / "config.toml").mkdir()
+    with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: Is a directory"):
+        default_store()
+
+
+def test_a_login_in_memory_is_shared_by_the_whole_process(home: Path) -> None:
+    (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
+    Credentials().store.save(document(OLD))
+    assert Credentials().store.load() == document(OLD)
+    default_store().clear()
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring()
+
+
+@pytest.fixture
+def auto(tmp_path: Path, keyring: Keyring) -> AutoStore:
+    return AutoStore(KeyringStore(tmp_path, backend=keyring), FileStore(tmp_path / "auth.json"))
+
+
+def test_the_keyring_comes_first(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
+    FileStore(tmp_path / "auth.json").save(document(OLD))
+    assert auto.load() == document(OLD), "what a file holds is used until it is saved the next time"
+    auto.save(document(NEW))
+    assert len(keyring.entries) == 1
+    assert not (tmp_path / "auth.json").exists()
+    assert auto.load() == document(NEW)
+
+
+def test_without_a_keyring_the_file_is_used(
+    auto: AutoStore, keyring: Keyring, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keyring.broken = OSError("no bus")
+    before = auto.version()
+    auto.save(document(OLD))
+    assert auto.version() != before
+    assert auto.load() == FileStore(tmp_path / "auth.json").load() == document(OLD)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert auto.clear() is True
+    assert auto.load() is None
+
+
+def test_a_keyring_that_comes_back_does_not_bring_back_the_older_login(auto: AutoStore, keyring: Keyring) -> None:
+    """Its refresh token has been used up since."""
+    auto.save(document(OLD))
+    keyring.broken = OSError("locked")
+    auto.save(document(NEW))
+    keyring.broken = None
+    assert auto.load() == document(NEW)
+
+
+def test_a_damaged_file_beside_a_good_entry_is_of_no_interest(auto: AutoStore, tmp_path: Path) -> None:
+    auto.save(document(OLD))
+    (tmp_path / "auth.json").write_text("{")
+    assert auto.load() == document(OLD)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from servers import needs_redis, redis_server
+
+from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk.auth import RedisStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis"), password="secret-word") as url:
+        yield url
+
+
+@needs_redis
+def test_the_value_is_the_text_of_an_auth_json_in_one_key(url: str) -> None:
+    import redis
+
+    store = RedisStore(url, "my:key")
+    store.save(DOCUMENT)
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        assert json.loads(client.get("my:key")) == DOCUMENT
+        own = RedisStore(client, "my:key")
+        assert own.load() == DOCUMENT, "a client that decodes is as good"
+        with own.lock():
+            assert set(client.keys("my:*")) == {"my:key", "my:key:lock"}
+        assert own.clear() is True
+        assert client.keys("my:*") == []
+
+
+@needs_redis
+def test_a_lock_lives_as_long_as_its_holder_works(url: str) -> None:
+    """Far longer than it was made for: the limits of a refresh are for each read, not for the whole."""
+    store, other = RedisStore(url, lock_lives=0.4), RedisStore(url, lock_lives=0.4, lock_timeout=1.2)
+    with (
+        store.lock(),
+        pytest.raises(CredentialStoreError, match=r"held the lock of Redis at .* for 1\.2 seconds"),
+        other.lock(),
+    ):
+        pass
+    with other.lock():
+        pass
+
+
+HOLDER = """
+import sys
+from codex_backend_sdk.auth import RedisStore
+with RedisStore(sys.argv[1], lock_lives=1).lock():
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@needs_redis
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_the_lock_of_a_killed_holder_ends_by_itself(url: str) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    began = time.monotonic()
+    with RedisStore(url, lock_timeout=10).lock():
+        assert time.monotonic() - began < 5
+
+
+@needs_redis
+def test_a_lock_that_was_lost_is_a_warning_and_is_not_taken_from_its_new_holder(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a machine meets that was suspended in mid-refresh."""
+    import redis
+
+    store = RedisStore(url, lock_lives=0.4)
+    with redis.Redis.from_url(url) as client:
+        with store.lock():
+            client.set(f"{store.key}:lock", "another")
+            time.sleep(0.3)
+        assert "The lock on the login in Redis was lost" in caplog.text
+        assert client.get(f"{store.key}:lock") == b"another"
+        client.delete(f"{store.key}:lock")
+
+
+def closed_port_url() -> str:
+    return "redis://user:secret-word@127.0.0.1:1/3"
+
+
+def test_a_server_that_is_away_is_an_error_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("redis")
+    caplog.set_level(logging.DEBUG)
+    store = RedisStore(closed_port_url())
+    said = [repr(store), store.location]
+    for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT), lambda: enter(store)):
+        with pytest.raises(CredentialStoreError, match=r"Cannot \w+ Redis at 127\.0\.0\.1:1 \(database 3") as caught:
+            call()
+        said.append(str(caught.value))
+    assert "secret-word" not in "".join([*said, caplog.text])
+
+
+def enter(store: RedisStore) -> None:
+    with store.lock():
+        raise AssertionError("it cannot be held")
+
+
+@needs_redis
+def test_a_wrong_password_is_not_repeated(tmp_path: Path) -> None:
+    with redis_server(tmp_path, password="right") as url:
+        store = RedisStore(url.replace("right", "secret-word"))
+        with pytest.raises(CredentialStoreError, match="Cannot read Redis at") as caught:
+            store.load()
+        assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://user:secret-word@x", "rediss://:a/secret-word@host:1/0", "secret-word"])
+def test_a_damaged_url_is_an_error_that_does_not_repeat_it(url: str) -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(ValueError, match="The URL must have the form rediss://") as caught:
+        RedisStore(url)
+    assert "secret-word" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_server_on_the_net_is_spoken_to_with_tls_and_time_limits() -> None:
+    redis = pytest.importorskip("redis")
+    store = RedisStore("rediss://user:secret-word@redis.example:6380/2?socket_timeout=3")
+    pool = store._client.connection_pool
+    assert pool.connection_class is redis.SSLConnection
+    assert (pool.connection_kwargs["socket_timeout"], pool.connection_kwargs["socket_connect_timeout"]) == (3, 10)
+    assert store.location == "Redis at redis.example:6380 (database 2, key codex-backend-sdk:login)"
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)  # as if it were not installed
+    with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[redis\]'"):
+        RedisStore("redis://localhost")
+
+
+@needs_redis
+def test_the_thread_that_keeps_a_lock_alive_ends_with_it(url: str) -> None:
+    with RedisStore(url).lock():
+        assert any(thread.name == "codex-login-lock" for thread in threading.enumerate())
+    assert not any(thread.name == "codex-login-lock" for thread in threading.enumerate())
+
+
+def test_the_stores_are_imported_without_their_packages() -> None:
+    program = "import sys, codex_backend_sdk.auth; print({'redis', 'keyring'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
