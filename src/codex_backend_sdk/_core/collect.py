@@ -30,6 +30,9 @@ _USAGE_DETAILS: Final = {
 }
 
 
+_NOTHING: Final = object()
+
+
 class _Slot:
     """One output item: as it was announced, or as it was finished."""
 
@@ -56,6 +59,9 @@ class Collector:
         self._slots: list[_Slot] = []
         # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
         self._deltas: dict[tuple[int, int | str], list[str]] = {}
+        self._last_index: Any = _NOTHING  # deltas come in long runs of one part; where the last one went
+        self._last_part: Any = _NOTHING
+        self._last_deltas: list[str] = []
 
     def take(self, payload: dict[str, Any]) -> None:
         """Note one decoded event; a terminal one is repaired in place, so that it can be handed on as it should be."""
@@ -74,9 +80,13 @@ class Collector:
 
     def take_delta(self, output_index: Any, part: Any, delta: Any) -> None:
         """Note a piece of an item: it is needed only if the finished item never comes."""
-        if isinstance(delta, str):
+        if type(delta) is not str:
+            return
+        if output_index != self._last_index or part != self._last_part:
+            self._last_index, self._last_part = output_index, part
             key = output_index if isinstance(output_index, int) else 0, part if isinstance(part, (int, str)) else 0
-            self._deltas.setdefault(key, []).append(delta)
+            self._last_deltas = self._deltas.setdefault(key, [])
+        self._last_deltas.append(delta)
 
     @property
     def response(self) -> dict[str, Any]:
