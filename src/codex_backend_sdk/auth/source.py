@@ -27,6 +27,7 @@ from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.store import default_home
+from codex_backend_sdk.auth.to_its_end import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,12 +142,18 @@ class StoredLogin:
         if ready is not None:
             return ready
         failures_before = self._failures
-        with self._lock:
-            return self._current(failures_before)
+        return to_its_end(lambda: self._current_in_turn(failures_before))
 
     def renew(self, rejected: Login) -> Login:
         """Return another login than `rejected`, which the backend answered with 401: from the store, else new."""
         failures_before = self._failures
+        return to_its_end(lambda: self._renew_in_turn(rejected, failures_before))
+
+    def _current_in_turn(self, failures_before: int) -> Login:
+        with self._lock:
+            return self._current(failures_before)
+
+    def _renew_in_turn(self, rejected: Login, failures_before: int) -> Login:
         with self._lock:
             held = self._held
             if held is None or not held.replaces(rejected, now=self._clock()):

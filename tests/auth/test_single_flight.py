@@ -1,0 +1,335 @@
+"""The login survives: slow and lost answers, stores that fail, callers that leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from issuer_stub import IssuerStub
+
+from codex_backend_sdk import AsyncOpenAI
+from codex_backend_sdk._errors import CredentialStoreError, LoginRequired, TokenRefreshError
+from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits as POSIX has them")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Faulty(MemoryStore):
+    """Fails as told, with the name of a method as the key."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document)
+        self.faults: dict[str, Exception] = {}
+
+    def _try(self, name: str) -> None:
+        if name in self.faults:
+            raise self.faults[name]
+
+    def load(self) -> dict[str, Any] | None:
+        self._try("load")
+        return super().load()
+
+    def save(self, document: dict[str, Any]) -> None:
+        self._try("save")
+        super().save(document)
+
+
+def refreshes(of: Simulator | IssuerStub) -> list[Any]:
+    return [request for request in of.requests if request.path == "/oauth/token"]
+
+
+def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
+    return AsyncOpenAI(credentials=source, base_url=sim.base_url, issuer=sim.issuer, max_retries=0)
+
+
+# --- async callers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expires_in", [-HOUR, 2 * MINUTE, 2 * HOUR])
+def test_the_event_loop_never_waits_for_a_refresh(expires_in: timedelta) -> None:
+    """Whether the token has expired, is about to, or is refused with 401: twenty tasks wait, the loop does not."""
+    pauses: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.01)
+            pauses.append(time.perf_counter() - before - 0.01)
+
+    async def main(sim: Simulator, source: Credentials) -> None:
+        watcher = asyncio.create_task(watch())
+        async with client_of(sim, source) as client:
+            answers = await asyncio.gather(*(client.codex.usage() for _ in range(20)))
+        watcher.cancel()
+        assert len(answers) == 20
+
+    clock = Clock()
+    with Simulator(refresh_delay=SECOND, clock=clock) as sim:
+        source = Credentials(MemoryStore(sim.login_document(expires_in=expires_in)), issuer=sim.issuer)
+        if expires_in > HOUR:
+            clock.now += 3 * HOUR  # the backend's alone: it refuses what is good by the client's clock
+        began = time.monotonic()
+        asyncio.run(main(sim, source))
+        assert time.monotonic() - began > 1
+        assert len(refreshes(sim)) == 1
+    assert len(pauses) > 20
+    assert max(pauses) < 0.5, sorted(pauses)[-5:]
+
+
+def test_a_refresh_goes_on_when_its_caller_is_cancelled() -> None:
+    async def main(sim: Simulator, source: Credentials) -> None:
+        async with client_of(sim, source) as client:
+            with anyio.move_on_after(0.5) as scope:
+                await client.codex.usage()
+            assert scope.cancelled_caught
+            await client.codex.usage()
+
+    with Simulator(refresh_delay=SECOND) as sim:
+        source = Credentials(MemoryStore(sim.login_document(expires_in=-HOUR)), issuer=sim.issuer)
+        anyio.run(main, sim, source)
+        assert len(refreshes(sim)) == 1
+
+
+LEAVE = """
+import asyncio, sys
+from codex_backend_sdk import AsyncOpenAI
+async def main():
+    client = AsyncOpenAI(max_retries=0)
+    try:
+        await asyncio.wait_for(client.codex.usage(), 0.5)
+    except TimeoutError:
+        print("gone", flush=True)
+    await client.close()
+asyncio.run(main())
+"""
+INTERRUPTED = """
+from codex_backend_sdk import OpenAI
+print("asking", flush=True)
+OpenAI(max_retries=0).codex.usage()
+"""
+
+
+@posix
+@pytest.mark.parametrize(("program", "said"), [(LEAVE, "gone"), (INTERRUPTED, "asking")], ids=["timeout", "Ctrl-C"])
+def test_a_program_that_ends_in_mid_refresh_still_stores_what_it_gets(tmp_path: Path, program: str, said: str) -> None:
+    """Its refresh token is used up; without what came for it the login would be lost."""
+    with Simulator(refresh_delay=2 * SECOND) as sim:
+        store = FileStore(tmp_path / "auth.json")
+        store.save(sim.login_document(expires_in=-HOUR))
+        env = {**os.environ, **sim.environment, "CODEX_HOME": str(tmp_path)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        while not refreshes(sim):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        if said == "asking":
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+        assert out.decode().strip() == said, err
+        assert (b"KeyboardInterrupt" in err) is (said == "asking")
+        Credentials(store, issuer=sim.issuer).current()
+        assert len(refreshes(sim)) == 1
+
+
+# --- answers that are lost ---------------------------------------------------------------------------------------
+
+
+def cut() -> None:
+    raise ConnectionAbortedError("the stub cuts the connection instead of answering")
+
+
+def test_after_a_lost_answer_the_old_token_serves_as_long_as_it_lives() -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock, before_answer=cut) as issuer:
+        source = Credentials(MemoryStore(issuer.document(expires_in=4 * MINUTE)), issuer=issuer.url, clock=clock)
+        login = source.current()
+        clock.now += 11 * SECOND
+        issuer.before_answer = lambda: None
+        assert source.current() == login, "the refresh token is refused as used, and that is not the end"
+        assert len(refreshes(issuer)) == 2
+        clock.now += 11 * SECOND
+        assert source.current() == login
+        assert len(refreshes(issuer)) == 2, "the refusal is remembered"
+        clock.now += 4 * MINUTE
+        with pytest.raises(LoginRequired, match="was already used"):
+            source.current()
+
+
+def test_after_a_lost_answer_another_login_in_the_store_is_taken() -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock, before_answer=cut) as issuer:
+        store = MemoryStore(issuer.document(expires_in=-HOUR))
+        source = Credentials(store, issuer=issuer.url, clock=clock)
+        with pytest.raises(TokenRefreshError):
+            source.current()
+        newer = issuer.document(expires_in=2 * HOUR)
+        issuer.before_answer = lambda: store.save(newer)  # a peer without our lock, between our question and its answer
+        assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
+
+
+def test_a_peer_that_stores_a_moment_after_our_refusal_is_waited_for() -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        issuer.live_refresh_token = "used by a peer"
+        store = MemoryStore(issuer.document(expires_in=-HOUR))
+        newer = issuer.document(expires_in=2 * HOUR)
+        issuer.before_answer = lambda: threading.Timer(0.1, store.save, [newer]).start()
+        source = Credentials(store, issuer=issuer.url, clock=clock)
+        assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
+
+
+# --- stores that fail --------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_read_does_not_end_the_life_of_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        store = Faulty(issuer.document())
+        source = Credentials(store, issuer=issuer.url, clock=clock)
+        login = source.current()
+        clock.now += HOUR - MINUTE
+        store.faults["load"] = CredentialStoreError("Cannot read Redis: it is away")
+        assert source.current() is login
+        assert "could not be read, its old token is still used: Cannot read Redis" in caplog.text
+        clock.now += MINUTE
+        with pytest.raises(CredentialStoreError, match="it is away"):
+            source.current()
+        assert refreshes(issuer) == []
+        store.faults.clear()
+        assert source.current() != login
+
+
+def unsaved(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, Faulty]:
+    store = Faulty(issuer.document(expires_in=-HOUR))
+    store.faults["save"] = CredentialStoreError("the disk is full")
+    source = Credentials(store, issuer=issuer.url, clock=clock)
+    source.current()
+    return source, store
+
+
+def test_a_login_that_could_not_be_stored_is_stored_when_there_is_room_again(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        source, store = unsaved(issuer, clock)
+        login = source.ready()
+        assert login is not None
+        clock.now += MINUTE
+        assert source.ready() is None, "once a minute there is something to do"
+        assert source.current() == login
+        assert source.ready() is login, "it failed again; nobody else tries within a minute"
+        clock.now += MINUTE
+        store.faults.clear()
+        assert source.current() == source.ready() == login
+        assert Credentials(store, issuer=issuer.url, clock=clock).current() == login
+        assert len(refreshes(issuer)) == 1
+        clock.now += MINUTE
+        assert source.ready() is login
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("change", [MemoryStore.clear, lambda store: store.save({"auth_mode": "apikey"})])
+def test_what_somebody_else_did_to_the_store_meanwhile_is_not_undone(change: Callable[[MemoryStore], object]) -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        source, store = unsaved(issuer, clock)
+        store.faults.clear()
+        change(store)
+        after = store.load()
+        clock.now += MINUTE
+        assert source.current() is source.ready()
+        assert store.load() == after
+
+
+FULL = """
+import json, logging, os, resource, signal, sys
+from codex_backend_sdk import OpenAI
+from codex_backend_sdk.auth import MemoryStore
+logging.basicConfig(format="%(levelname)s %(message)s")
+limit, other = sys.argv[1:]
+# All that a renewal imports is there before this process may no longer read its own packages.
+OpenAI(credentials=MemoryStore(json.loads(other)), max_retries=0).codex.usage()
+client = OpenAI(max_retries=0)
+client.credentials.store.load()
+if limit == "full":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+elif os.getuid() == 0:
+    os.setuid(65534)  # no folder is read-only to root
+for _ in range(3):
+    assert client.codex.usage()
+"""
+
+
+@posix
+@pytest.mark.parametrize(("limit", "said"), [("full", "File too large"), ("read-only", "Permission denied")])
+def test_a_client_works_on_when_the_disk_is_full_or_read_only(limit: str, said: str) -> None:
+    with Simulator() as sim, tempfile.TemporaryDirectory() as folder:
+        store = FileStore(Path(folder) / "auth.json")
+        before = sim.login_document(expires_in=-HOUR)
+        store.save(before)
+        if limit == "read-only":
+            if os.getuid() == 0:
+                os.chown(store.path, 65534, 65534)
+            os.chmod(folder, 0o555)
+        env = {**os.environ, **sim.environment, "CODEX_HOME": folder}
+        done = subprocess.run(
+            [sys.executable, "-c", FULL, limit, json.dumps(sim.login_document(expires_in=-HOUR))],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        os.chmod(folder, 0o755)
+        assert done.returncode == 0, done.stderr
+        warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
+        assert warnings[-1].startswith(
+            f"WARNING The renewed login could not be stored: Cannot write {store.path}: {said}"
+        )
+        assert f"Make {store.path} writable." in warnings[-1]
+        assert len(warnings) == (1 if limit == "full" else 2), "read-only, the lock is missing, too"
+        assert len(refreshes(sim)) == 2, "one of them for the other login"
+        assert store.load() == before
+        assert os.listdir(folder) in (["auth.json"], ["auth.json", "auth.json.lock"], ["auth.json.lock", "auth.json"])
+
+
+# --- a long life -------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_lives_for_weeks_renews_ten_times_and_no_oftener() -> None:
+    clock = Clock()
+    with Simulator(clock=clock) as sim:
+        store = MemoryStore(sim.login_document())
+        source = Credentials(store, issuer=sim.issuer, clock=clock)
+        with sim.client(credentials=source, max_retries=0) as client:
+            for _ in range(100 * 4):
+                client.codex.usage()
+                clock.now += 6 * HOUR
+        reasons = [json.loads(request.body)["refresh_reason"] for request in refreshes(sim)]
+    assert reasons == ["proactive_expiry"] * 9, "100 days, 10 days a token, the first one from the sign-in"
