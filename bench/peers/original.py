@@ -1,0 +1,77 @@
+"""The original codex-backend-sdk. It has one address, a constant, and no official types."""
+
+from __future__ import annotations
+
+import io
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bench.credentials import access_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Original020", "Original059"]
+
+_NOWHERE = "http://127.0.0.1:9"
+
+
+class _Original:
+    untyped = False
+    _home: str
+
+    def __init__(self) -> None:
+        self._module: Any = import_module(self._home)
+        for constant in ("BASE_URL", "WHAM_BASE_URL"):
+            setattr(self._module, constant, _NOWHERE)
+        store = import_module("codex_backend_sdk.storage").TokenStore
+        token = access_token()
+        self._store = store.from_exchange(access_token=token, refresh_token="none", id_token=token)
+
+    def client(self, base_url: str) -> Any:
+        client = self._module.CodexClient(store=self._store)
+        client.bench_url = base_url
+        return client
+
+    def canned_client(self, compress: bool = True) -> Any:
+        client = self.client(_NOWHERE)
+        client._session.mount("http://", _canned_adapter())
+        return client
+
+    def events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
+        self._module.BASE_URL = client.bench_url
+        return iter(client.responses.create(stream=True, **params))
+
+    def collected_text(self, client: Any, params: dict[str, Any]) -> str:
+        self._module.BASE_URL = client.bench_url
+        text: str = client.responses.create(**params).output_text
+        return text
+
+
+class Original020(_Original):
+    """Version 0.2.0."""
+
+    _home = "codex_backend_sdk.codex_client"
+
+
+class Original059(_Original):
+    """Version 0.5.9."""
+
+    _home = "codex_backend_sdk._client"
+
+
+def _canned_adapter() -> Any:
+    """Return what answers a request of `requests` as soon as it is ready to be written."""
+    requests = import_module("requests")
+
+    class Adapter(requests.adapters.BaseAdapter):  # type: ignore[misc,name-defined]
+        def send(self, request: Any, **_options: Any) -> Any:
+            response = requests.Response()
+            response.status_code, response.request, response.url = 200, request, request.url
+            response.raw = io.BytesIO()
+            return response
+
+        def close(self) -> None:
+            return
+
+    return Adapter()

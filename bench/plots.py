@@ -1,0 +1,206 @@
+"""Results → SVG plots, by hand: four of them do not need a library, and these adapt to a dark page.
+
+A plot brings its own background, since a page may be dark where the system is light.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, log10
+from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["draw"]
+
+_WIDTH = 760
+_LEFT, _RIGHT, _TOP, _BOTTOM = 190, 110, 64, 56
+_BAR, _GAP = 22, 10
+_CHART_HEIGHT = 300
+_STYLE = """
+svg { color-scheme: light dark }
+text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
+.page { fill: #ffffff } .title { font-size: 16px; font-weight: 600 } .quiet { fill: #59636e }
+.grid { stroke: #d1d9e0; stroke-width: 1 } .floor { fill: #9a6700; stroke: #9a6700 }
+.ours { fill: #0969da; stroke: #0969da } .openai { fill: #cf222e; stroke: #cf222e }
+.other { fill: #818b98; stroke: #818b98 } .light { fill: #54aeff; stroke: #54aeff }
+polyline { fill: none !important; stroke-width: 2.5 } rect, circle, text { stroke: none !important }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc } .page { fill: #0d1117 } .quiet { fill: #9198a1 } .grid { stroke: #3d444d }
+  .ours { fill: #4493f8; stroke: #4493f8 } .openai { fill: #f85149; stroke: #f85149 }
+  .other { fill: #8b949e; stroke: #8b949e } .floor { fill: #d29922; stroke: #d29922 }
+  .light { fill: #1f6feb; stroke: #1f6feb }
+}
+"""
+_NAMES = {
+    "ours": "this package",
+    "ours, lazily": "import codex_backend_sdk",
+    "ours, compressed": "this package, zstd",
+    "original-0.2.0": "original 0.2.0",
+    "original-0.5.9": "original 0.5.9",
+    "floor": "floor (no types)",
+}
+_CLASSES = {"ours": "ours", "openai": "openai", "floor": "floor"}
+
+
+class Bar(NamedTuple):
+    """One bar: who, how much, and how it is written."""
+
+    name: str
+    value: float
+    text: str
+
+
+def draw(rows: dict[str, Any]) -> dict[str, str]:
+    """Return the plots by name, those for which the rows are there."""
+    plots: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
+        "cpu-per-event": (_cpu_per_event, ("text",)),
+        "history": (_history, ("scale", "history")),
+        "concurrency": (_concurrency, ("concurrent",)),
+        "start-up": (_start_up, ("import", "cold")),
+    }
+    return {
+        name: plot(*(rows[row] for row in needed)) for name, (plot, needed) in plots.items() if rows.keys() >= {*needed}
+    }
+
+
+def _cpu_per_event(row: dict[str, Any]) -> str:
+    bars = [Bar(name, value, f"{value:.1f} µs") for name, value in _values(row, "cpu_us_per_event")]
+    return _bars("CPU time of each streamed text delta", [("microseconds, shorter is better", bars)])
+
+
+def _start_up(imports: dict[str, Any], cold: dict[str, Any]) -> str:
+    def shown(row: dict[str, Any], metric: str) -> list[Bar]:
+        return [Bar(name, value, f"{value:,.0f} ms") for name, value in _values(row, metric)]
+
+    groups = [
+        ("importing the client", shown(imports, "wall_ms")),
+        ("first text of a new process, after its imports; the server takes 300 ms", shown(cold, "text_ms")),
+    ]
+    return _bars("Start-up", groups)
+
+
+def _history(scale: dict[str, Any], history: dict[str, Any]) -> str:
+    curves = _curves(scale, "cpu_ms")
+    longest = {name: value for name, value in _values(history, "cpu_ms") if name == "openai"}
+    curves["openai"].append((10_000, longest["openai"]))
+    return _lines("CPU time to prepare a request, by the length of its history", "items", "ms", curves)
+
+
+def _concurrency(row: dict[str, Any]) -> str:
+    curves = _curves(row, "events_per_s")
+    for name, value in _values(row, "events_per_s"):
+        curves[name].append((200, value))
+    return _lines("Events per second, by concurrent streams", "streams", "events/s", curves)
+
+
+def _values(row: dict[str, Any], metric: str) -> list[tuple[str, float]]:
+    return [(job["name"], job["medians"][metric]) for job in row["jobs"] if job["at"] is None]
+
+
+def _curves(row: dict[str, Any], metric: str) -> dict[str, list[tuple[float, float]]]:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for job in row["jobs"]:
+        if job["at"] is not None:
+            curves.setdefault(job["name"], []).append((job["at"], job["medians"][metric]))
+    return curves
+
+
+# Drawing
+
+
+def _bars(title: str, groups: list[tuple[str, list[Bar]]]) -> str:
+    largest = max(bar.value for _, bars in groups for bar in bars)
+    parts: list[str] = []
+    top = 52
+    for subtitle, bars in groups:
+        parts.append(_text(_LEFT, top, subtitle, "quiet"))
+        top += 14
+        for bar in bars:
+            width = max(2.0, bar.value / largest * (_WIDTH - _LEFT - _RIGHT))
+            middle = top + _BAR * 0.7
+            parts += [
+                _text(_LEFT - 12, middle, _named(bar.name), "", "end"),
+                f'<rect class="{_class(bar.name)}" x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
+                _text(_LEFT + width + 8, middle, bar.text, ""),
+            ]
+            top += _BAR + _GAP
+        top += 22
+    return _svg(title, top - 16, parts)
+
+
+def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float, float]]]) -> str:
+    """Draw curves on two logarithmic axes; a curve's name stands at its end."""
+    points = [point for curve in curves.values() for point in curve]
+    low_x, high_x = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
+    low_y, high_y = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
+    left, right = 80, _WIDTH - 170
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        along = (log10(x) - low_x) / (high_x - low_x)
+        return left + along * (right - left), _TOP + (high_y - log10(y)) / (high_y - low_y) * _CHART_HEIGHT
+
+    parts = []
+    for power in range(low_y, high_y + 1):
+        _, y = place(10**low_x, 10.0**power)
+        parts += [_line(left, y, right, y), _text(left - 8, y + 4, _number(10.0**power), "quiet", "end")]
+    for value in sorted({x for x, _ in points}):
+        x, _ = place(value, 10.0**low_y)
+        parts += [
+            _line(x, _TOP, x, _TOP + _CHART_HEIGHT),
+            _text(x, _TOP + _CHART_HEIGHT + 20, _number(value), "quiet", "middle"),
+        ]
+    parts.append(_text((left + right) / 2, _TOP + _CHART_HEIGHT + 42, across, "quiet", "middle"))
+    parts.append(_text(left - 8, _TOP - 12, up, "quiet", "end"))
+    ends = []
+    for name, curve in curves.items():
+        places = [place(*point) for point in sorted(curve)]
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline class="{_class(name)}" points="{drawn}"/>')
+        parts += [f'<circle class="{_class(name)}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places]
+        ends.append((places[-1], name))
+    parts += _apart([end for end in ends if end[0][0] > right - 1])
+    # A curve that ends early would have others run through its name: it is written above.
+    parts += [_text(x - 8, y - 10, _named(name), _class(name), "end") for (x, y), name in ends if x <= right - 1]
+    return _svg(title, _TOP + _CHART_HEIGHT + _BOTTOM, parts)
+
+
+def _apart(ends: list[tuple[tuple[float, float], str]]) -> list[str]:
+    """Write the names of curves beside their ends, none over another."""
+    written: list[float] = []
+    parts = []
+    for (x, y), name in sorted(ends):
+        at = y + 4
+        while any(abs(at - other) < 16 for other in written):
+            at += 4
+        written.append(at)
+        parts.append(_text(x + 12, at, _named(name), _class(name)))
+    return parts
+
+
+def _named(name: str) -> str:
+    return _NAMES.get(name, name)
+
+
+def _class(name: str) -> str:
+    return _CLASSES.get(name, "light" if name.startswith("ours") else "other")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
+def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _svg(title: str, height: float, parts: list[str]) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img">'
+    page = f'<rect class="page" width="{_WIDTH}" height="{height:.0f}" rx="6"/>'
+    shown = [f"<title>{escape(title)}</title>", f"<style>{_STYLE}</style>", page, _text(24, 30, title, "title"), *parts]
+    return "\n".join([head, *shown, "</svg>"]) + "\n"
