@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Connections = set[socket.socket]
 
@@ -70,8 +70,11 @@ def tls(certificate: Any, port: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def proxy(heads: list[str]) -> Iterator[str]:
-    """Tunnel what is asked for with CONNECT, refuse everything else; `heads` gets each first line."""
+def proxy(heads: list[str], *, only: Mapping[str, int] | None = None) -> Iterator[str]:
+    """Tunnel what is asked for with CONNECT, refuse everything else; `heads` gets each first line.
+
+    With `only` these hosts alone are reached, each at a port of this machine that stands for it.
+    """
 
     def handle(connection: socket.socket) -> None:
         head = b""
@@ -80,11 +83,12 @@ def proxy(heads: list[str]) -> Iterator[str]:
         line = head.decode("latin-1").partition("\r\n")[0]
         heads.append(line)
         method, target, _ = line.split(" ")
-        if method != "CONNECT":
+        host, _, port = target.rpartition(":")
+        if method != "CONNECT" or (only is not None and host not in only):
             connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
-        host, _, port = target.rpartition(":")
-        with socket.create_connection((host, int(port))) as upstream:
+        address = (host, int(port)) if only is None else ("127.0.0.1", only[host])
+        with socket.create_connection(address) as upstream:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             _join(connection, upstream)
 
