@@ -36,6 +36,7 @@ from ._version import __version__
 from .auth import resolve_credentials
 from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
 from .resources.codex import AsyncCodex, Codex
+from .resources.missing import AsyncBeta, Beta
 from .resources.models import AsyncModels, Models
 from .resources.responses import AsyncResponses, Responses
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
@@ -219,6 +220,11 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
     _http_client_class = SyncHttpxClientWrapper
 
     @cached_property
+    def beta(self) -> Beta:
+        """Not there, apart from its names."""
+        return Beta(self)
+
+    @cached_property
     def responses(self) -> Responses:
         """Model responses."""
         return Responses(self)
@@ -281,6 +287,11 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     """`openai.AsyncOpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
     _http_client_class = AsyncHttpxClientWrapper
+
+    @cached_property
+    def beta(self) -> AsyncBeta:
+        """Not there, apart from its names."""
+        return AsyncBeta(self)
 
     @cached_property
     def responses(self) -> AsyncResponses:
@@ -380,5 +391,5 @@ def _told_truly(error: openai.APIConnectionError) -> openai.APIConnectionError:
 def _json_or_text(response: httpx2.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.text

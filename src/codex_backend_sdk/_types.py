@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class Login:
     """
 
     access_token: Secret
-    account_id: str | None
+    account_id: str | None = field(repr=False)
     is_fedramp: bool = False
     expires_at: datetime | None = None
-    email: str | None = None
+    email: str | None = field(default=None, repr=False)
     plan: str | None = None
-    user_id: str | None = None
+    user_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,14 @@ def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simu
     assert encodings(sim) == ["zstd", None, "zstd"]
 
 
+def test_refusals_are_not_doubted_for_ever(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(400, {"detail": "Bad."})] * 5)
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError, match="Bad"):
+            client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, "zstd", None, "zstd"]
+
+
 def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> None:
     client.responses.create(input=LONG)
     sim.script(Turn.error(400, {"detail": "Bad."}))

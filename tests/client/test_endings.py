@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -149,6 +152,7 @@ def test_a_failed_answer(sim: Simulator, client: Any, call: Any) -> None:
     [
         {"type": "error", "error": {"code": "slow_down", "message": "Too fast."}},
         {"type": "error", "code": "slow_down", "message": "Too fast.", "param": None},
+        {"type": "error", "response": {}, "error": {"code": "slow_down", "message": "Too fast."}},
     ],
 )
 @pytest.mark.parametrize("call", CALLS)
@@ -157,6 +161,49 @@ def test_an_error_event(sim: Simulator, client: Any, call: Any, event: dict[str,
     with pytest.raises(sdk.ResponseFailed, match="Too fast") as caught:
         call(client)
     assert caught.value.code == "slow_down"
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_error_that_is_only_text(sim: Simulator, client: Any, call: Any) -> None:
+    sim.script(Turn.events([CREATED, {"type": "error", "error": "boom"}]))
+    with pytest.raises(sdk.ResponseFailed, match="The backend ended the answer: boom"):
+        call(client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_usage_limit_within_the_stream(sim: Simulator, client: Any, call: Any) -> None:
+    sim.script(Turn.failed("usage_limit_reached", "…", error={"plan_type": "plus", "resets_at": 1795360000}))
+    with pytest.raises(sdk.UsageLimitReached, match="2026-11-22 15:06 UTC") as caught:
+        call(client)
+    assert caught.value.plan == "plus"
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_end_of_nothing(sim: Simulator, client: Any, call: Any) -> None:
+    sim.script(Turn.events([{"type": "response.completed"}]))
+    with pytest.raises(sdk.UnexpectedAnswer, match="names no response"):
+        call(client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_nobody_waits_for_the_end_of_a_stream_whose_answer_is_over(call: Any) -> None:
+    """The server keeps the connection open with comments; the read timeout would never end that."""
+
+    def body() -> Iterator[bytes]:
+        yield sse(CREATED, ADDED, DONE, COMPLETED)
+        while True:
+            time.sleep(0.1)
+            yield b": ping\n\n"
+
+    class Endless(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            return body()
+
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=EVENT_STREAM, stream=Endless()))
+    with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=transport)) as client:
+        started = time.monotonic()
+        assert_is_hello(call(client))
+        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("call", [collected, helped, lazily])

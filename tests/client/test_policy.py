@@ -46,8 +46,10 @@ def test_dropping_is_never_silent(
     with caplog.at_level(logging.WARNING, "codex_backend_sdk"):
         response = client.responses.create(input="hi", temperature=0.5, user="me")
     assert response.dropped_parameters == ["temperature", "user"]
+    assert client.responses.create(input="hi").dropped_parameters == []
+    assert client.responses.compact(input="hi", extra_body={"temperature": 0}).dropped_parameters == ["temperature"]
     assert {"temperature", "user"}.isdisjoint(bodies()[0])
-    assert [record.args for record in caplog.records] == [("temperature",), ("user",)]
+    assert [record.args for record in caplog.records] == [("temperature",), ("user",), ("temperature",)]
 
 
 def test_a_stream_lists_what_was_dropped(sim: Simulator) -> None:
@@ -97,6 +99,7 @@ MISSING: dict[str, Callable[[Any], Any]] = {
     "responses.input_items": lambda c: c.responses.input_items.list("resp_1"),
     "responses.input_tokens": lambda c: c.responses.input_tokens.count(model="m", input="x"),
     "responses.connect": lambda c: c.responses.connect().__enter__(),
+    "beta.realtime": lambda c: c.beta.realtime.connect(model="m").__enter__(),
     "realtime.connect": lambda c: c.realtime.connect(model="m").__enter__(),
     "foo": lambda c: c.post("/foo", cast_to=object),
     "other.example/responses": lambda c: c.post("https://other.example/responses", cast_to=object),

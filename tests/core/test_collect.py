@@ -76,6 +76,7 @@ def test_usage_details_that_are_missing_are_zero() -> None:
 
 def test_dropped_parameters_are_listed() -> None:
     assert collected(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
+    assert collected(completed(), dropped=()).response["dropped_parameters"] == []
     assert "dropped_parameters" not in collected(completed()).response
 
 
@@ -236,3 +237,20 @@ def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
 def test_usage_that_is_no_usage_is_left_alone(details: Any) -> None:
     assert collected(completed(usage={"input_tokens_details": details})).response["usage"] is not None
     assert collected(completed(usage=details)).response["usage"] == details
+
+
+def test_a_finished_message_without_its_text_has_what_was_said_before() -> None:
+    collector = collected(delta("hel"), delta("lo"), done(0, message("", content=[])), completed())
+    assert collector.response["output"][0]["content"][0]["text"] == "hello"
+
+
+def test_a_text_that_comes_in_one_piece() -> None:
+    whole = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "hello"}
+    collector = collected(added(0, message("", content=[])), delta("hel"), whole, delta("!"), completed())
+    assert collector.response["output"][0]["content"][0]["text"] == "hello!"
+    assert collected(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
+
+
+def test_items_of_the_last_event_that_are_none_are_left_out() -> None:
+    assert collected(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
+    assert collected(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]

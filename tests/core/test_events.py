@@ -97,6 +97,7 @@ def test_an_unknown_event_keeps_its_members() -> None:
     event = events.build_event({"type": "codex.rate_limits", "plan_type": "plus", "_fields_set": 1})
     assert isinstance(event, events.UnknownEvent)
     assert (event.type, event.plan_type) == ("codex.rate_limits", "plus")  # type: ignore[attr-defined]
+    assert event.sequence_number is None
 
 
 @pytest.mark.parametrize("payload", [[], "text", None, 7])

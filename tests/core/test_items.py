@@ -50,6 +50,13 @@ def test_a_model_inside_can_be_read_the_same_way() -> None:
     assert subscriptable(item)["inner"]["name"] == "f"  # type: ignore[index]
 
 
+def test_a_member_that_is_called_like_a_method() -> None:
+    item = subscriptable(UnknownItem.model_construct(type="keypress", keys=["CTRL"]))
+    assert item["keys"] == ["CTRL"]  # type: ignore[index]
+    assert "keys" in item
+    assert item.get("nothing") is None  # type: ignore[attr-defined]
+
+
 def test_it_stays_an_official_object() -> None:
     item = subscriptable(call())
     assert isinstance(item, ResponseFunctionToolCall)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from codex_backend_sdk._core import events
 from codex_backend_sdk._core.items import UnknownItem
+from codex_backend_sdk._core.wire import decode
 
 CLASSES = get_args(get_args(ResponseStreamEvent)[0])
 SAMPLES = 2
@@ -46,7 +47,7 @@ def ours(data: bytes) -> Any:
             return reader.validate(data)
     except ValidationError:
         pass
-    return events.build_event(events.decode(data))
+    return events.build_event(decode(data))
 
 
 def difference(ours: Any, official: Any, where: str = "") -> str | None:

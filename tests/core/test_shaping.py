@@ -173,6 +173,11 @@ def test_no_input(wrong: Any) -> None:
         body(input=wrong)
 
 
+def test_a_whole_response_is_no_input() -> None:
+    with pytest.raises(TypeError, match=r"pass its items: `input=\[\*response\.output"):
+        body(input={"object": "response", "id": "resp_1", "output": []})
+
+
 @pytest.mark.parametrize("wrong", [[5], [None], [["x"]]])
 def test_an_item_that_is_none(wrong: Any) -> None:
     with pytest.raises(TypeError, match="must be a mapping or an official object"):

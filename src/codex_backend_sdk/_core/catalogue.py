@@ -15,7 +15,9 @@ def as_official_list(catalogue: Any) -> dict[str, Any]:
     entries = catalogue.get("models") if isinstance(catalogue, dict) else None
     if not isinstance(entries, list):
         raise ValueError("the answer is not a model catalogue")  # noqa: TRY004 - the data is wrong, not a type in the code
-    models = [_as_official_model(entry) for entry in entries if isinstance(entry, dict) and entry.get("slug")]
+    models = [
+        _as_official_model(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("slug"), str)
+    ]
     return {"object": "list", "data": sorted(models, key=_priority)}
 
 

@@ -51,7 +51,7 @@ class Collector:
     `failure` is the error object of a failed answer: `{"code": …, "message": …}` as far as the backend gave it.
     """
 
-    def __init__(self, *, dropped: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, dropped: tuple[str, ...] | None = None) -> None:
         self.ended_by: str | None = None
         self.failure: dict[str, Any] | None = None
         self._dropped = dropped
@@ -73,6 +73,8 @@ class Collector:
         elif kind in _DELTAS:
             part = payload.get("content_index") if _DELTAS[kind] is None else _DELTAS[kind]
             self.take_delta(payload.get("output_index"), part, payload.get("delta"))
+        elif kind == "response.output_text.done":
+            self._take_text(payload.get("output_index"), payload.get("content_index"), payload.get("text"))
         elif kind in _LIFECYCLE and isinstance(payload.get("response"), dict):
             self._response = payload["response"]
         elif kind in TERMINAL and self.ended_by is None:
@@ -87,6 +89,12 @@ class Collector:
             key = output_index if isinstance(output_index, int) else 0, part if isinstance(part, (int, str)) else 0
             self._last_deltas = self._deltas.setdefault(key, [])
         self._last_deltas.append(delta)
+
+    def _take_text(self, output_index: Any, content_index: Any, text: Any) -> None:
+        """Note a whole text, of which there may have been no deltas."""
+        if isinstance(output_index, int) and isinstance(content_index, int) and isinstance(text, str):
+            self._deltas[output_index, content_index] = [text]
+            self._last_index = _NOTHING
 
     @property
     def response(self) -> dict[str, Any]:
@@ -129,9 +137,7 @@ class Collector:
         self.ended_by = kind
         response = payload.get("response")
         if kind in _FAILURES:
-            source = response if isinstance(response, dict) else payload
-            error = source.get("error")
-            self.failure = error if isinstance(error, dict) else {k: v for k, v in payload.items() if k != "response"}
+            self.failure = _failure(payload)
         if kind != "error":
             payload["response"] = response if isinstance(response, dict) else {}
             self._repair(payload["response"], status=kind.removeprefix("response."))
@@ -143,15 +149,16 @@ class Collector:
             response.setdefault(name, value)
         if status != "completed" or response.get("status") in (None, "in_progress", "queued"):
             response["status"] = status
-        if not response.get("output"):
-            response["output"] = self._output()
+        given = response.get("output")
+        items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
+        response["output"] = items or self._output()
         usage = response.get("usage")
         if isinstance(usage, dict):
             for name, details in _USAGE_DETAILS.items():
                 given = usage.get(name)
                 if given is None or isinstance(given, dict):
                     usage[name] = {**details, **(given or {})}
-        if self._dropped:
+        if self._dropped is not None:
             response["dropped_parameters"] = list(self._dropped)
 
     def _output(self) -> list[dict[str, Any]]:
@@ -162,7 +169,7 @@ class Collector:
         return [self._as_far_as_known(slot) for slot in sorted(slots, key=lambda slot: slot.index)]
 
     def _as_far_as_known(self, slot: _Slot) -> dict[str, Any]:
-        if slot.is_done:
+        if slot.is_done and (slot.item.get("type") != "message" or slot.item.get("content")):
             return slot.item
         parts = {part: "".join(text) for (index, part), text in self._deltas.items() if index == slot.index}
         texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
@@ -170,6 +177,16 @@ class Collector:
         if texts and not item.get("content"):
             item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
         return item
+
+
+def _failure(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the error object of a failed answer, wherever and however the backend put it."""
+    response = payload.get("response")
+    within = response.get("error") if isinstance(response, dict) else None
+    error = within or payload.get("error")
+    if isinstance(error, str):
+        return {"message": error}
+    return error if isinstance(error, dict) else {name: value for name, value in payload.items() if name != "response"}
 
 
 def _unannounced() -> dict[str, Any]:

@@ -37,6 +37,7 @@ class UnknownEvent(BaseModel):
     """An event of a type that the installed `openai` does not know; its members are attributes."""
 
     type: str = ""
+    sequence_number: int | None = None  # declared, because programs read it of every event
 
 
 class Reader(NamedTuple):

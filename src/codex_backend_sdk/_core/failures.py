@@ -68,7 +68,7 @@ def summarize(content_type: str, text: str) -> str:
         return f"an HTML page titled “{title}”" if title else "an HTML page"
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"{content_type or 'untyped data'}, {len(text)} characters"
     said = _words(body) if isinstance(body, dict) else None
     return f"JSON that says “{said}”" if said else f"JSON, {len(text)} characters"

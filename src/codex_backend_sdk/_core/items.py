@@ -40,7 +40,7 @@ class _Subscriptable:
             raise KeyError(key) from None
 
     def __contains__(self, key: object) -> bool:
-        return key in self.keys()
+        return key in _sent(_as_model(self))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the member of that name, or `default` when the backend did not send it."""
@@ -48,10 +48,7 @@ class _Subscriptable:
 
     def keys(self) -> KeysView[str]:
         """Return the names of the members that the backend sent."""
-        model = _as_model(self)
-        wire = {name: key for key, name in _names(type(model)).items()}
-        sent = [wire.get(name, name) for name in model.model_fields_set]
-        return dict.fromkeys([*sent, *(model.__pydantic_extra__ or {})]).keys()
+        return _sent(_as_model(self))
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares only objects of one class. Python asks the subclass first, on either side.
@@ -86,6 +83,12 @@ def _subclass(official: type[BaseModel]) -> type[BaseModel]:
 def _names(model: type[BaseModel]) -> dict[str, str]:
     """Map wire names to attribute names, which differ where Python reserves the word (`async`, `from`)."""
     return {field.alias or name: name for name, field in model.model_fields.items()}
+
+
+def _sent(model: BaseModel) -> KeysView[str]:
+    wire = {name: key for key, name in _names(type(model)).items()}
+    sent = [wire.get(name, name) for name in model.model_fields_set]
+    return dict.fromkeys([*sent, *(model.__pydantic_extra__ or {})]).keys()
 
 
 def _as_model(value: object) -> BaseModel:

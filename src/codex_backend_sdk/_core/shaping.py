@@ -159,6 +159,8 @@ def _has_no_effect(name: str, value: Any) -> bool:
 def _input_items(given: Any) -> list[Any]:
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
+    elif isinstance(given, dict) and "output" in given and given.get("object") == "response":
+        raise TypeError("`input` is a whole response; pass its items: `input=[*response.output, …]`.")
     elif isinstance(given, Mapping):
         given = [given]
     if not isinstance(given, list):

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from .._core.collect import Collector
 from .._core.events import build_event, build_response, reader_of
-from .._core.failures import explain_failure
+from .._core.failures import explain_failure, usage_limit
 from .._core.sse import EventDecoder
 from .._core.wire import decode
-from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer
+from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer, UsageLimitReached
 from .plan import plan_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Answer:
         self._response = response
         self._truthful = truthful
         self._decoder = EventDecoder()
-        self._collector = Collector(dropped=plan.dropped if plan is not None else ())
+        self._collector = Collector(dropped=plan.dropped if plan is not None else None)
         self._events = 0
         self._is_over = False
 
@@ -137,11 +137,24 @@ class Answer:
         self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure
         if failure is not None:
+            limit = usage_limit(429, {"error": {"type": failure.get("code"), **failure}})
+            if limit is not None:
+                raise UsageLimitReached(
+                    limit.message, response=self._response, body=failure, plan=limit.plan, resets_at=limit.resets_at
+                )
             raise ResponseFailed(
                 explain_failure(failure),
                 request=self._response.request,
                 body=failure,
                 partial=build_response(self._collector.partial),
+            )
+
+        if self._is_over and not (self._collector.response.get("id") or self._collector.response.get("output")):
+            raise UnexpectedAnswer(
+                "The answer ended with an event that names no response, and nothing had come before it. "
+                "Send the request again.",
+                response=self._response,
+                body=payload,
             )
 
     def _decode(self, data: bytes) -> Any:

@@ -20,6 +20,7 @@ from .._core.wire import decode, encode
 from .._errors import UnexpectedAnswer
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
+from .drain import async_drain, drain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -167,6 +168,7 @@ def _compacted(response: dict[str, Any], plan: Plan, source: httpx2.Response) ->
         "created_at": int(response.get("created_at") or 0),
         "output": [*plan.kept, items[0]],
         "usage": response.get("usage"),
+        **{name: response[name] for name in ("dropped_parameters",) if name in response},
     }
 
 
@@ -184,8 +186,12 @@ class _CollectedBody(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         answer = Answer(self._source)
         try:
-            for chunk in self._source.iter_bytes():
+            chunks = self._source.iter_bytes()
+            for chunk in chunks:
                 answer.collect(chunk)
+                if answer.is_over:
+                    drain(chunks)
+                    break
         except (*timeout_exceptions(), *request_exceptions()) as error:
             _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)
@@ -206,8 +212,12 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = Answer(self._source)
         try:
-            async for chunk in self._source.aiter_bytes():
+            chunks = self._source.aiter_bytes()
+            async for chunk in chunks:
                 answer.collect(chunk)
+                if answer.is_over:
+                    await async_drain(chunks)
+                    break
         except (*timeout_exceptions(), *request_exceptions()) as error:
             _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)

@@ -24,6 +24,7 @@ _log = logging.getLogger("codex_backend_sdk")
 _LEVEL: Final = 1
 _THRESHOLD_BYTES: Final = 4096
 # The answers that may be about the encoding of a body and not about what it says.
+_MOST_DOUBTS: Final = 2  # refused twice in either form: it is not about the form
 _DOUBTFUL: Final = frozenset({400, 403, 406, 411, 413, 415, 422, 501})
 
 
@@ -33,6 +34,7 @@ class Compression:
     def __init__(self, *, enabled: bool = True) -> None:
         self.enabled = enabled
         self._is_proved = False
+        self._doubts = 0
 
     def apply(self, content: bytes) -> tuple[bytes, dict[str, str]]:
         """Return the body to send and the headers that say how it is encoded."""
@@ -46,10 +48,11 @@ class Compression:
             return False
         if response.is_success:
             self._is_proved = True
-        return not self._is_proved and response.status_code in _DOUBTFUL
+        return not self._is_proved and self._doubts < _MOST_DOUBTS and response.status_code in _DOUBTFUL
 
     def judge(self, plain_response: httpx2.Response) -> None:
         """Learn from the answer to the plain body."""
+        self._doubts += 1
         if plain_response.is_success:
             self.enabled = False
             _log.info("Something on the way to the backend refuses zstd; this client sends plain bodies from now on.")

@@ -20,14 +20,15 @@ _EXTENSION: Final = "codex_backend_sdk.plan"
 class Plan:
     """How one request's answer is to be read.
 
-    `streamed`: the caller wants events. `dropped`: parameters that were left out.
+    `streamed`: the caller wants events. `dropped`: parameters that were left out, None
+    when none may be.
     `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
     `login`: what this attempt is signed with. `plain`: the body, when what is sent is compressed.
     """
 
     route: Route
     streamed: bool = False
-    dropped: tuple[str, ...] = ()
+    dropped: tuple[str, ...] | None = None
     model_id: str | None = None
     kept: tuple[Any, ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)

@@ -6,7 +6,7 @@ Everything that a client does between `client.responses.create(...)` and the wir
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import BaseModel, NotGiven, Omit
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .._types import Login, Settings
     from .compression import Compression
 
-__all__ = ["in_plain", "planned", "refuse_websocket", "signed"]
+__all__ = ["in_plain", "planned", "refuse", "refuse_websocket", "signed"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -71,7 +71,12 @@ def _planned_response(
         body = compaction(body)
         headers |= _COMPACTION_HEADERS
     cache_key = body.get("prompt_cache_key")
-    if isinstance(cache_key, str) and cache_key.isascii() and cache_key.isprintable():
+    if (
+        isinstance(cache_key, str)
+        and cache_key.isascii()
+        and cache_key.isprintable()
+        and cache_key == cache_key.strip()
+    ):
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
     plain = encode(body)  # written once, for all attempts
     content, encoding = compression.apply(plain)
@@ -93,10 +98,14 @@ def _planned_response(
     )
 
 
-def _apply_policy(settings: Settings, droppable: Sequence[Refusal], meaningful: Sequence[Refusal]) -> tuple[str, ...]:
+def _apply_policy(
+    settings: Settings, droppable: Sequence[Refusal], meaningful: Sequence[Refusal]
+) -> tuple[str, ...] | None:
     refused = [*meaningful, *(droppable if settings.unsupported == "raise" else ())]
     if refused:
         raise _unsupported_parameters(refused, can_drop=not meaningful)
+    if settings.unsupported == "raise":
+        return None
     for refusal in droppable:
         _log.warning("The Codex backend does not take `%s`; the call goes out without it.", refusal.name)
     return tuple(refusal.name for refusal in droppable)
@@ -141,6 +150,11 @@ def refuse_websocket(url: str) -> None:
     if url.startswith(("ws://", "wss://")):
         name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
         raise _unsupported_endpoint(f"{name}.connect", "use `client.responses.create(..., stream=True)`")
+
+
+def refuse(resource: str) -> NoReturn:
+    """UnsupportedEndpoint for a resource by its name."""
+    raise _unsupported_endpoint(resource, "")
 
 
 def _unsupported_endpoint(resource: str, instead: str) -> UnsupportedEndpoint:

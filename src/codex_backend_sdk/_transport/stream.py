@@ -11,12 +11,12 @@ import openai
 
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
+from .drain import async_drain, drain
 from .plan import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    import httpx2
 
 __all__ = ["AsyncCodexStream", "CodexStream"]
 
@@ -33,11 +33,17 @@ class CodexStream(openai.Stream[_T]):
 
     def __stream__(self) -> Iterator[_T]:
         response = self.response
-        truthful, self.dropped_parameters = _reading_of(response)
+        plan = plan_of(response.request)
+        truthful = plan is not None
+        self.dropped_parameters = (plan.dropped if plan is not None else None) or ()
         answer = Answer(response, truthful=truthful)
         try:
-            for chunk in response.iter_bytes():
+            chunks = response.iter_bytes()
+            for chunk in chunks:
                 yield from cast("Iterator[_T]", answer.events(chunk))
+                if answer.is_over:
+                    drain(chunks)
+                    break
             yield from cast("Iterator[_T]", answer.last_events())
         except (*timeout_exceptions(), *request_exceptions()) as error:
             if not (truthful and answer.is_over):  # a connection that breaks after the answer breaks nothing
@@ -56,12 +62,18 @@ class AsyncCodexStream(openai.AsyncStream[_T]):
 
     async def __stream__(self) -> AsyncIterator[_T]:
         response = self.response
-        truthful, self.dropped_parameters = _reading_of(response)
+        plan = plan_of(response.request)
+        truthful = plan is not None
+        self.dropped_parameters = (plan.dropped if plan is not None else None) or ()
         answer = Answer(response, truthful=truthful)
         try:
-            async for chunk in response.aiter_bytes():
+            chunks = response.aiter_bytes()
+            async for chunk in chunks:
                 for event in answer.events(chunk):
                     yield cast("_T", event)
+                if answer.is_over:
+                    await async_drain(chunks)
+                    break
             for event in answer.last_events():
                 yield cast("_T", event)
         except (*timeout_exceptions(), *request_exceptions()) as error:
@@ -69,11 +81,6 @@ class AsyncCodexStream(openai.AsyncStream[_T]):
                 raise _transport_error(error, answer, truthful=truthful) from error
         finally:
             await response.aclose()
-
-
-def _reading_of(response: httpx2.Response) -> tuple[bool, tuple[str, ...]]:
-    plan = plan_of(response.request)
-    return (False, ()) if plan is None else (True, plan.dropped)
 
 
 def _transport_error(error: Exception, answer: Answer, *, truthful: bool) -> openai.APIConnectionError:

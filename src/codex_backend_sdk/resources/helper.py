@@ -112,7 +112,7 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
         if isinstance(item, ResponseOutputMessage) and len(item.content) <= delta.content_index:
             part = ResponseOutputText(type="output_text", text="", annotations=[])
             super().handle_event(
-                ResponseContentPartAddedEvent(
+                ResponseContentPartAddedEvent.model_construct(
                     type="response.content_part.added",
                     item_id=delta.item_id,
                     output_index=delta.output_index,

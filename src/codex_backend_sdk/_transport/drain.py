@@ -1,0 +1,34 @@
+"""What is done with a stream whose answer is over but which has not ended.
+
+Read to its end, a connection can serve the next call without another handshake. But nobody shall wait for the end of a
+stream that only says that it is still there. Codex CLI: codex-api/src/sse/responses.rs stops at once.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+__all__ = ["async_drain", "drain"]
+
+_LONGEST_SECONDS: Final = 1.0
+
+
+def drain(chunks: Iterator[bytes]) -> None:
+    """Read to the end, but not for long; silence is ended by the read timeout."""
+    until = time.monotonic() + _LONGEST_SECONDS
+    for _ in chunks:
+        if time.monotonic() > until:
+            break
+
+
+async def async_drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read to the end, but not for long."""
+    with anyio.move_on_after(_LONGEST_SECONDS):
+        async for _ in chunks:
+            pass
