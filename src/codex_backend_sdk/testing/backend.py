@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
@@ -13,13 +11,14 @@ from starlette.routing import Route
 from .asked import Asked
 from .catalogue import parse_version
 from .delivery import Answer, each
+from .faults import PLACES
 from .refusal import Refusal, detail, invalid
 from .schema import NoInstance
 from .script import Turn
 from .stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from starlette.requests import Request
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from .issuer import Issuer
     from .limits import Limits
     from .rules import Rules
+    from .schedule import Schedule
+    from .stage import Captured
     from .tokens import Ids
 
 __all__ = ["Backend"]
@@ -50,6 +51,7 @@ class Backend:
         ids: Ids,
         clock: Callable[[], datetime],
         preamble: bool,
+        schedule: Schedule[Turn],
     ) -> None:
         self._account = account
         self._issuer = issuer
@@ -59,27 +61,37 @@ class Backend:
         self._ids = ids
         self._clock = clock
         self._preamble = preamble
-        self._lock = threading.Lock()
-        self._script: deque[Turn] = deque()
+        self._schedule = schedule
 
-    def script(self, turns: Iterable[Turn]) -> None:
-        """Add answers to the script."""
-        with self._lock:
-            self._script.extend(turns)
-
-    def clear_script(self) -> None:
-        """Drop the answers that were not played."""
-        with self._lock:
-            self._script.clear()
+    def stage(
+        self,
+        *,
+        scope: Mapping[str, Any],
+        headers: Mapping[str, str],
+        body: dict[str, Any],
+        captured: Captured | None = None,
+    ) -> Stage:
+        """Return what a turn has at hand when it answers this request."""
+        return Stage(
+            asked=Asked(body=body, headers=headers, account=self._account, catalogue=self._catalogue),
+            ids=self._ids,
+            limits=self._limits,
+            now=self._clock(),
+            request_id=scope["state"]["request_id"],
+            preamble=self._preamble,
+            path=scope["path"],
+            port=scope["server"][1],
+            captured=captured,
+        )
 
     def routes(self) -> list[Route]:
         """Return the routes; every other path is a 404."""
         table: tuple[tuple[str, str, Callable[[Request], Answer | Awaitable[Answer]]], ...] = (
-            ("GET", "/backend-api/codex/models", self._models),
-            ("POST", "/backend-api/codex/responses", self._responses),
-            ("GET", "/backend-api/codex/responses", self._no_websocket),
-            ("GET", "/backend-api/wham/usage", self._usage),
-            ("GET", "/backend-api/wham/accounts/check", self._accounts),
+            ("GET", PLACES["models"], self._models),
+            ("POST", PLACES["responses"], self._responses),
+            ("GET", PLACES["responses"], self._no_websocket),
+            ("GET", PLACES["usage"], self._usage),
+            ("GET", PLACES["accounts"], self._accounts),
             ("GET", "/backend-api/wham/config/bundle", lambda request: Answer.json(200, {})),
         )
         return [Route(path, self._signed_in(handler), methods=[method]) for method, path, handler in table]
@@ -123,23 +135,14 @@ class Backend:
         body = _json_object(await request.body())
         if body is None:
             return Answer.json(400, {"detail": "The body has to be a JSON object"})
-        asked = Asked(body=body, headers=dict(request.headers), account=self._account, catalogue=self._catalogue)
-        refusal = self._rules.refuse(asked)
+        stage = self.stage(scope=request.scope, headers=dict(request.headers), body=body)
+        refusal = self._rules.refuse(stage.asked)
         if refusal is not None:
             return Answer.json(refusal.status, refusal.body)
-        return self._play(asked, request.state.request_id)
+        return self._play(stage, request.state.turn)
 
-    def _play(self, asked: Asked, request_id: str) -> Answer:
-        with self._lock:
-            turn = self._script.popleft() if self._script else Turn.by_itself()
-        stage = Stage(
-            asked=asked,
-            ids=self._ids,
-            limits=self._limits,
-            now=self._clock(),
-            request_id=request_id,
-            preamble=self._preamble,
-        )
+    def _play(self, stage: Stage, demanded: Turn | None) -> Answer:
+        turn = demanded or self._schedule.take(PLACES["responses"]) or Turn.by_itself()
         try:
             return turn.play(stage)
         except NoInstance as problem:

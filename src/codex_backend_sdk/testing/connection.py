@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import anyio
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-__all__ = ["EXTENSION", "Connection", "Handshake"]
+__all__ = ["EXTENSION", "HANDSHAKES", "Connection", "Handshake"]
 
 # Where an application finds the connection of its request, in the scope's extensions.
 EXTENSION = "codex_simulator.connection"
 
 # How a TLS handshake ends: with an answer in plain HTTP, a TLS alert, the end of the connection, its reset, or never.
 Handshake = Literal["plain", "alert", "closed", "reset", "silent"]
+HANDSHAKES: tuple[Handshake, ...] = get_args(Handshake)
 
 _FIRST_BYTE_OF_TLS = 0x16  # a record of type "handshake" (RFC 8446, 5.1)
 _SAYS: dict[Handshake, bytes] = {

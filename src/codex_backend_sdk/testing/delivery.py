@@ -43,8 +43,8 @@ Chunk = bytes | Pause
 class Answer:
     """What is sent for one request. An ASGI application, so that a route can return it.
 
-    `before` and `after` are bytes of the connection: sent before the head, and behind the end of the answer. With
-    `bare` there is no head either: the chunks are all that is sent.
+    The head is sent with the first bytes of the body, be they none. `before` and `after` are bytes of the connection:
+    sent before the head, and behind the end of the answer. With `bare` the chunks are all that is sent.
     """
 
     status: int
@@ -78,7 +78,7 @@ class Answer:
         connection.write(self.before)
         head_is_due = not self.bare
         async for chunk in self.chunks:
-            if head_is_due and chunk:
+            if head_is_due and isinstance(chunk, bytes):
                 await self._send_head(send)
                 head_is_due = False
             if isinstance(chunk, Pause):
@@ -91,11 +91,10 @@ class Answer:
             # Writing to a client that is gone raises nothing: asyncio logs a line for each attempt instead.
             if connection.is_gone():
                 return False
-        if self.ending == "reset":
-            await _flushed(connection)
-            return False
         if head_is_due:
             await self._send_head(send)
+        if self.ending == "reset":
+            await _flushed(connection)
         return self.ending == "close" and not self.bare
 
     async def _send_head(self, send: Send) -> None:

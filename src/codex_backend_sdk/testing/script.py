@@ -5,32 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
-from .answers import answer, custom_call, function_call, message
-from .delivery import Answer, each
+from .answers import custom_call, function_call, message
+from .refused import Refused
+from .sentences import sentence
 
 if TYPE_CHECKING:
     from .answers import Item
-    from .delivery import Ending
+    from .delivery import Answer
     from .events import Event
     from .stage import Stage
 
-__all__ = ["Turn", "as_turn"]
+__all__ = ["Given", "Turn", "as_turn"]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The answer to one `POST /responses`; make one with the class methods.
+class Turn(Refused):
+    """The answer to one `POST /responses`: what is said, and how it is delivered.
 
-    `cut_after=n` sends the first n events of the stream and then cuts the connection. The stream begins with two
-    events of the backend's own (`codex.rate_limits`, `codex.response.metadata`) unless they are switched off.
+        Turn.text("one two three").dripped(1, 0.01).cut_after_bytes(500)
+
+    The class methods make a turn; the methods of a turn give another one, which is delivered differently: first what
+    was asked for first. The stream begins with two events of the backend's own (`codex.rate_limits`,
+    `codex.response.metadata`) unless they are switched off. `cut_after=n` is short for `.cut_after_events(n)`.
     """
 
-    play: Callable[[Stage], Answer]
-
     @classmethod
-    def text(cls, text: str, *, cut_after: int | None = None, usage: Mapping[str, Any] | None = None) -> Turn:
+    def text(cls, text: str, *, cut_after: int | None = None, usage: Mapping[str, Any] | None = None) -> Self:
         """Say this text."""
         return cls._of(lambda stage: [message(text, stage.ids)], cut_after=cut_after, usage=usage)
 
@@ -43,7 +45,7 @@ class Turn:
         call_id: str | None = None,
         namespace: str | None = None,
         cut_after: int | None = None,
-    ) -> Turn:
+    ) -> Self:
         """Call a function; arguments that are text are sent as they are, valid JSON or not."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return cls._of(
@@ -52,59 +54,60 @@ class Turn:
         )
 
     @classmethod
-    def custom_call(cls, name: str, text: str, *, call_id: str | None = None, namespace: str | None = None) -> Turn:
+    def custom_call(cls, name: str, text: str, *, call_id: str | None = None, namespace: str | None = None) -> Self:
         """Call a custom tool with this input."""
         return cls._of(lambda stage: [custom_call(name, text, stage.ids, call_id=call_id, namespace=namespace)])
 
     @classmethod
     def items(
         cls, *items: Mapping[str, Any], cut_after: int | None = None, usage: Mapping[str, Any] | None = None
-    ) -> Turn:
+    ) -> Self:
         """Give these output items, of any type."""
         return cls._of(lambda stage: [dict(item) for item in items], cut_after=cut_after, usage=usage)
 
     @classmethod
-    def events(cls, events: Sequence[Mapping[str, Any] | bytes], *, cut_after: int | None = None) -> Turn:
+    def events(cls, events: Sequence[Mapping[str, Any] | bytes], *, cut_after: int | None = None) -> Self:
         """Send these events and nothing else; bytes are sent as they are, for what is no event at all."""
         sent: list[Event | bytes] = [e if isinstance(e, bytes) else dict(e) for e in events]
-        return cls(lambda stage: stage.send(sent, cut_after=cut_after))
+        return cls(lambda stage: stage.send(sent))._cut(cut_after)
 
     @classmethod
-    def failed(cls, code: str, message: str, *, text: str = "", error: Mapping[str, Any] | None = None) -> Turn:
-        """End with `response.failed`, after `text` if there is any; `error` has further members of the error."""
-        final = {"error": {"code": code, "message": message, **(error or {})}, "usage": None}
-        return cls._ended(text, "failed", final)
+    def failed(
+        cls,
+        code: str | None,
+        message: str | None = None,
+        *,
+        text: str = "",
+        error: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """End with `response.failed`, after `text` if there is any; `error` has further members of the error.
+
+        A code that is known has a sentence of its own. Without a code there is no error either.
+        """
+        said = None if code is None else {"code": code, "message": message or sentence(code), **(error or {})}
+        return cls._ended(text, "failed", {"error": said, "usage": None})
 
     @classmethod
-    def incomplete(cls, reason: str, *, text: str = "") -> Turn:
+    def incomplete(cls, reason: str, *, text: str = "") -> Self:
         """End with `response.incomplete`, after `text` if there is any."""
         return cls._ended(text, "incomplete", {"incomplete_details": {"reason": reason}})
 
     @classmethod
-    def error(cls, status: int, body: object, headers: Mapping[str, str] | None = None) -> Turn:
-        """Answer with a status and a JSON body."""
-        return cls(lambda stage: Answer.json(status, body, tuple((headers or {}).items())))
+    def error_event(cls, code: str, message: str | None = None, *, text: str = "") -> Self:
+        """End with an `error` event, inside an answer of status 200."""
+
+        def play(stage: Stage) -> Answer:
+            *events, last = stage.events(_said(text, stage))
+            error = {"type": code, "code": code, "message": message or sentence(code), "param": None}
+            end: Event = {"type": "error", "sequence_number": last["sequence_number"], "error": error}
+            return stage.send([*events, end])
+
+        return cls(play)
 
     @classmethod
-    def raw(
-        cls,
-        status: int,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        then: Ending = "close",
-    ) -> Turn:
-        """Answer with these bytes; `then="cut"` closes the connection without ending the answer."""
-        return cls(
-            lambda stage: Answer(
-                status=status, headers=tuple((headers or {}).items()), chunks=each([body]), ending=then
-            )
-        )
-
-    @classmethod
-    def by_itself(cls, *, cut_after: int | None = None) -> Turn:
+    def by_itself(cls, *, cut_after: int | None = None) -> Self:
         """Answer as without a script, for instance to cut such an answer or to keep a place in a script."""
-        return cls._of(lambda stage: answer(stage.asked, stage.ids), cut_after=cut_after)
+        return cls(lambda stage: stage.own(), is_own=True)._cut(cut_after)
 
     @classmethod
     def _of(
@@ -113,25 +116,36 @@ class Turn:
         *,
         cut_after: int | None = None,
         usage: Mapping[str, Any] | None = None,
-    ) -> Turn:
+    ) -> Self:
         final = None if usage is None else {"usage": dict(usage)}
-        return cls(lambda stage: stage.send(stage.events(make(stage), final=final), cut_after=cut_after))
+        return cls(lambda stage: stage.send(stage.events(make(stage), final=final)))._cut(cut_after)
 
     @classmethod
-    def _ended(cls, text: str, ending: str, final: Mapping[str, Any]) -> Turn:
-        def play(stage: Stage) -> Answer:
-            items = [message(text, stage.ids)] if text else []
-            return stage.send(stage.events(items, ending=ending, final=final))
+    def _ended(cls, text: str, ending: str, final: Mapping[str, Any]) -> Self:
+        return cls(lambda stage: stage.send(stage.events(_said(text, stage), ending=ending, final=final)))
 
-        return cls(play)
+    def _cut(self, after: int | None) -> Self:
+        return self if after is None else self.cut_after_events(after)
 
 
-def as_turn(given: Turn | str | Sequence[Mapping[str, Any] | bytes]) -> Turn:
+def _said(text: str, stage: Stage) -> list[Item]:
+    return [message(text, stage.ids)] if text else []
+
+
+# What a script is made of.
+Given = Turn | str | Sequence[Mapping[str, Any] | bytes]
+
+
+def as_turn(given: Given) -> Turn:
     """Read what `Simulator.script` accepts: a turn, a text to say, or a list of events to send."""
     if isinstance(given, Turn):
         return given
     if isinstance(given, str):
         return Turn.text(given)
-    if not isinstance(given, Sequence) or not all(isinstance(event, (Mapping, bytes)) for event in given):
-        raise TypeError(f"script() takes Turns, texts to say and lists of events (dictionaries), not {given!r:.80}")
-    return Turn.events(given)
+    if _are_events(given):
+        return Turn.events(given)
+    raise TypeError(f"script() takes Turns, texts to say and lists of events (dictionaries), not {given!r:.80}")
+
+
+def _are_events(given: object) -> TypeGuard[Sequence[Mapping[str, Any] | bytes]]:
+    return isinstance(given, Sequence) and all(isinstance(event, (Mapping, bytes)) for event in given)

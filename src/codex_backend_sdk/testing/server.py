@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,13 +17,14 @@ from .catalogue import Catalogue
 from .codex_home import auth_document, write_codex_home
 from .device import DeviceCodes, DeviceSettings
 from .device_pages import DevicePages
+from .intervention import Intervention
 from .issuer import Issuer
 from .issuer_pages import Approval, IssuerPages
 from .limits import Limits
+from .program import Program
 from .record import RecordedRequest, Recorder, Records
 from .rules import Rules
 from .runner import Runner, listen
-from .script import Turn, as_turn
 from .tokens import Ids
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk import AsyncOpenAI, OpenAI
     from codex_backend_sdk.auth import Credentials
+
+    from .script import Given, Turn
 
 __all__ = ["Simulator"]
 
@@ -78,6 +81,7 @@ class Simulator:
         self._clock = clock
         self._ids = Ids(seed)
         self._records = Records()
+        self._program = Program(seed)
         self._runner: Runner | None = None
         self._url: str | None = None
         self._lifecycle = threading.Lock()
@@ -106,6 +110,7 @@ class Simulator:
             ids=self._ids,
             clock=clock,
             preamble=preamble,
+            schedule=self._program.turns,
         )
 
     # Life
@@ -118,7 +123,7 @@ class Simulator:
             listener = listen(self._host, self._port)
             host = f"[{self._host}]" if ":" in self._host else self._host
             self._url = f"http://{host}:{listener.getsockname()[1]}"
-            runner = Runner(self._app(), listener)
+            runner = Runner(self._app(), listener, handshake=self._program.handshake)
             runner.start()
             self._runner = runner
         return self
@@ -145,7 +150,8 @@ class Simulator:
             routes=[*pages.routes(), *device_pages.routes(), *self._backend.routes()],
             exception_handlers={HTTPException: _as_json},
         )
-        return Recorder(app, records=self._records, ids=self._ids)
+        disturbed = Intervention(app, schedule=self._program.turns, stage=self._backend.stage)
+        return Recorder(disturbed, records=self._records, ids=self._ids)
 
     # Addresses
 
@@ -230,13 +236,26 @@ class Simulator:
 
     # What it says and what it heard
 
-    def script(self, *turns: Turn | str | Sequence[Mapping[str, Any] | bytes]) -> None:
+    def script(self, *turns: Given) -> None:
         """Give the next answers of `POST /responses`, in order: turns, texts to say, or lists of events.
 
         A request that the backend would refuse is refused, and takes nothing from the script. After the last turn
         the simulator answers by itself again.
         """
-        self._backend.script([as_turn(turn) for turn in turns])
+        self._program.script(turns)
+
+    def fail(
+        self, *faults: str | Turn, times: int | None = 1, at: str | None = None, share: float | None = None
+    ) -> None:
+        """Let the next requests fail, one with each fault: a name of `testing.faults`, or a turn.
+
+            sim.fail("overloaded", "usage_limit:plus,60", "reset@token", Turn.text("Hello").byte_by_byte())
+
+        Model answers fail in the order of the script; other places (`at`, or `@` in a name) have queues of their own.
+        `times=None` lasts until `clear()`, and so does `share`: that part of the requests, drawn by the seed.
+        ValueError says which name or argument is wrong.
+        """
+        self._program.fail(faults, times=times, at=at, share=share)
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -244,9 +263,9 @@ class Simulator:
         return self._records.all()
 
     def clear(self) -> None:
-        """Forget the requests and the rest of the script."""
+        """Forget the requests, the rest of the script, and the faults."""
         self._records.clear()
-        self._backend.clear_script()
+        self._program.clear()
 
 
 async def _as_json(request: Request, error: Exception) -> JSONResponse:

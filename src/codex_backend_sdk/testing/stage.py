@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .answers import answer
 from .delivery import Answer, each
 from .events import as_sse, told
 
@@ -19,14 +21,32 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .tokens import Ids
 
-__all__ = ["Stage"]
+__all__ = ["Captured", "Stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What the simulator would have answered by itself to a request other than one for a model answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def answer(self) -> Answer:
+        """Return it as an answer."""
+        return Answer(status=self.status, headers=self.headers, chunks=each([self.body]))
+
+    def json(self) -> Any:
+        """Return the body, read as JSON."""
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One accepted request, and what is needed to answer it.
 
-    `preamble` says whether the stream begins with the backend's own two events, before `response.created`.
+    `preamble` says whether the stream begins with the backend's own two events, before `response.created`. `captured`
+    is there for a request of another kind, if the turn that answers it wants to change the simulator's own answer.
     """
 
     asked: Asked
@@ -35,6 +55,15 @@ class Stage:
     now: datetime
     request_id: str
     preamble: bool
+    path: str
+    port: int
+    captured: Captured | None = None
+
+    def own(self) -> Answer:
+        """Return what the simulator answers by itself; `schema.NoInstance` is raised as by `answers.answer`."""
+        if self.captured is not None:
+            return self.captured.answer()
+        return self.send(self.events(answer(self.asked, self.ids)))
 
     def events(
         self,
@@ -54,18 +83,10 @@ class Stage:
         )
         return [*self._before(), *stream]
 
-    def send(self, events: Sequence[Event | bytes], *, cut_after: int | None = None) -> Answer:
-        """Return the answer that streams the events; bytes are sent as they are.
-
-        With `cut_after` only that many are sent, and then the connection is cut.
-        """
-        chunks = [event if isinstance(event, bytes) else as_sse(event) for event in events[:cut_after]]
-        return Answer(
-            status=200,
-            headers=self.headers(),
-            chunks=each(chunks),
-            ending="close" if cut_after is None else "cut",
-        )
+    def send(self, events: Sequence[Event | bytes]) -> Answer:
+        """Return the answer that streams the events; bytes are sent as they are."""
+        chunks = [event if isinstance(event, bytes) else as_sse(event) for event in events]
+        return Answer(status=200, headers=self.headers(), chunks=each(chunks))
 
     def headers(self) -> Headers:
         """Return the headers of a stream. Codex CLI: codex-api/src/sse/responses.rs."""
