@@ -12,8 +12,7 @@ decides; the two shells below it, sync first, do the I/O that differs. What happ
 from __future__ import annotations
 
 import os
-import platform
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 import httpx2
@@ -28,17 +27,14 @@ from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper, close_when_forgotten
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.compression import Compression
+from ._transport.identity import printable, user_agent
+from ._transport.interruption import retriable, told_truly
 from ._transport.plan import plan_of
 from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._types import Settings
-from ._version import __version__
 from .auth import resolve_credentials
 from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
-from .resources.codex import AsyncCodex, Codex
-from .resources.missing import AsyncBeta, Beta
-from .resources.models import AsyncModels, Models
-from .resources.responses import AsyncResponses, Responses
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
@@ -49,6 +45,10 @@ if TYPE_CHECKING:
     from ._transport.plan import Plan
     from ._types import Login
     from .auth import CredentialSource, CredentialStore
+    from .resources.codex import AsyncCodex, Codex
+    from .resources.missing import AsyncBeta, Beta
+    from .resources.models import AsyncModels, Models
+    from .resources.responses import AsyncResponses, Responses
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
@@ -94,7 +94,7 @@ class _Codex:
         self._codex = Settings(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
-            originator=_printable(originator or DEFAULT_ORIGINATOR),
+            originator=printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
         )
         # A copy is handed the object, so that it knows what this client has learned.
@@ -149,7 +149,7 @@ class _Codex:
     @property
     def user_agent(self) -> str:
         """The program's name, this package's name and version, and the system."""
-        return _printable(f"{self._codex.originator} codex-backend-sdk/{__version__} ({_system()})")
+        return user_agent(self._codex.originator)
 
     def platform_headers(self) -> dict[str, str]:
         return {}
@@ -219,24 +219,34 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
 
     _http_client_class = SyncHttpxClientWrapper
 
+    # The resources are loaded on first use, as the official ones are: all of them take half a second.
+
     @cached_property
     def beta(self) -> Beta:
         """Not there, apart from its names."""
+        from .resources.missing import Beta
+
         return Beta(self)
 
     @cached_property
     def responses(self) -> Responses:
         """Model responses."""
+        from .resources.responses import Responses
+
         return Responses(self)
 
     @cached_property
     def models(self) -> Models:
         """The models that this account may use."""
+        from .resources.models import Models
+
         return Models(self)
 
     @cached_property
     def codex(self) -> Codex:
         """The endpoints that only the Codex backend has."""
+        from .resources.codex import Codex
+
         return Codex(self)
 
     def request(
@@ -249,7 +259,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
                 cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, CodexStream)
             )
         except openai.APIConnectionError as error:
-            raise _told_truly(error) from error.__cause__
+            raise told_truly(error) from error.__cause__
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -279,7 +289,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             try:
                 response.read()
             except StreamInterrupted as cut:
-                raise _retriable(cut) from cut
+                raise retriable(cut) from cut
         return response
 
 
@@ -288,24 +298,34 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
 
     _http_client_class = AsyncHttpxClientWrapper
 
+    # As above, loaded on first use.
+
     @cached_property
     def beta(self) -> AsyncBeta:
         """Not there, apart from its names."""
+        from .resources.missing import AsyncBeta
+
         return AsyncBeta(self)
 
     @cached_property
     def responses(self) -> AsyncResponses:
         """Model responses."""
+        from .resources.responses import AsyncResponses
+
         return AsyncResponses(self)
 
     @cached_property
     def models(self) -> AsyncModels:
         """The models that this account may use."""
+        from .resources.models import AsyncModels
+
         return AsyncModels(self)
 
     @cached_property
     def codex(self) -> AsyncCodex:
         """The endpoints that only the Codex backend has."""
+        from .resources.codex import AsyncCodex
+
         return AsyncCodex(self)
 
     async def request(
@@ -318,7 +338,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
                 cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, AsyncCodexStream)
             )
         except openai.APIConnectionError as error:
-            raise _told_truly(error) from error.__cause__
+            raise told_truly(error) from error.__cause__
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -349,43 +369,12 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             try:
                 await response.aread()
             except StreamInterrupted as cut:
-                raise _retriable(cut) from cut
+                raise retriable(cut) from cut
         return response
-
-
-@cache
-def _system() -> str:
-    return f"{platform.system()} {platform.release()}; {platform.machine()}"
-
-
-def _printable(text: str) -> str:
-    """Return the text as a header can hold it. Codex CLI: login/src/auth/default_client.rs does the same."""
-    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
 def _stream_class(options: PlannedOptions, given: Any, ours: Any) -> Any:
     return ours[Any] if options.plan.streamed else given
-
-
-def _retriable(cut: StreamInterrupted) -> httpx2.RemoteProtocolError:
-    """Return the error by which upstream's retry loop knows a connection that broke; nobody has seen the answer yet."""
-    return httpx2.RemoteProtocolError(str(cut), request=cut.request)
-
-
-def _told_truly(error: openai.APIConnectionError) -> openai.APIConnectionError:
-    """Say which address could not be reached and why; a cut answer is what it was before upstream's last attempt."""
-    cause = error.__cause__
-    cut = cause.__cause__ if cause is not None else None
-    if isinstance(cut, StreamInterrupted):
-        return cut
-    if type(error) is not openai.APIConnectionError or cause is None:
-        return error
-    address = error.request.url.copy_with(query=None)
-    return openai.APIConnectionError(
-        message=f"Connection error: {address} could not be reached ({cause or type(cause).__name__}). "
-        "Is the network up, and the proxy or `base_url` right?",
-        request=error.request,
-    )
 
 
 def _json_or_text(response: httpx2.Response) -> Any:

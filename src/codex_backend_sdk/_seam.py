@@ -1,4 +1,4 @@
-"""The only place that imports openai's private names, and the contract that they have to keep.
+"""The only place that imports openai's private names, with `_seam_streaming`, and the contract they have to keep.
 
 `HOOKS` lists the methods that the clients override or call, with the parameters they had in every version from 3.15.0
 on; a test compares them with the installed version, so that a release which moves one is noticed as that.
@@ -20,33 +20,15 @@ from openai._base_client import (
 )
 from openai._httpx2 import request_exceptions, timeout_exceptions
 from openai._models import FinalRequestOptions
-from openai.lib._parsing._responses import parse_response
-from openai.lib.streaming.responses import (
-    AsyncResponseStream,
-    AsyncResponseStreamManager,
-    ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseStream,
-    ResponseStreamManager,
-    ResponseStreamState,
-    ResponseTextDeltaEvent,
-)
 
 __all__ = [
     "HOOKS",
     "AsyncHttpxClientWrapper",
-    "AsyncResponseStream",
-    "AsyncResponseStreamManager",
     "FinalRequestOptions",
     "PlannedOptions",
-    "ResponseFunctionCallArgumentsDeltaEvent",
-    "ResponseStream",
-    "ResponseStreamManager",
-    "ResponseStreamState",
-    "ResponseTextDeltaEvent",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
     "make_request_options",
-    "parse_response",
     "request_exceptions",
     "timeout_exceptions",
 ]
@@ -67,7 +49,6 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (BaseClient, "_auth_headers"): ("security",),
     (BaseClient, "_validate_headers"): ("headers", "custom_headers"),
     (BaseClient, "platform_headers"): (),
-    (ResponseStreamState, "handle_event"): ("event",),
 }
 
 

@@ -9,7 +9,7 @@ from openai import Omit
 from openai.types.responses import ParsedResponseFunctionToolCall, ParsedResponseOutputMessage
 
 from codex_backend_sdk._core.events import build_event
-from codex_backend_sdk._seam import ResponseStreamState
+from codex_backend_sdk._seam_streaming import ResponseStreamState
 from codex_backend_sdk.resources.helper import _State
 
 CREATED = {

@@ -18,7 +18,7 @@ from openai.types.responses import (
 
 from .._core.events import UnknownEvent
 from .._core.items import subscriptable
-from .._seam import (
+from .._seam_streaming import (
     AsyncResponseStream,
     AsyncResponseStreamManager,
     ResponseFunctionCallArgumentsDeltaEvent,
