@@ -6,6 +6,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import openai
 import pytest
 
 from codex_backend_sdk import OpenAI
@@ -43,3 +44,36 @@ def test_simulate_on_a_port_that_is_taken_says_so(run: Run) -> None:
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
 def test_simulate_on_a_port_that_is_none_is_a_usage_error(run: Run, port: str) -> None:
     assert run("simulate", "--port", port).code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
+def test_requests_fail_as_the_options_say(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    with spawn("simulate", "--fail", "overloaded*1", "--fail", "failed:context_length_exceeded") as process:
+        said: list[str] = []
+        while not said or "Ctrl-C" not in said[-1]:
+            said.append(process.stdout.readline())
+            assert process.poll() is None
+        for name, value in re.findall(r"export (\w+)=(.+)$", "".join(said), re.MULTILINE):
+            monkeypatch.setenv(name, value)
+        with OpenAI(max_retries=0) as client:
+            with pytest.raises(openai.InternalServerError):
+                client.responses.create(input="hi")
+            for _ in range(2):
+                with pytest.raises(openai.APIError, match="context window"):
+                    client.responses.create(input="hi")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_fault_that_does_not_exist_is_a_usage_error(run: Run) -> None:
+    ran = run("simulate", "--fail", "usage_limt")
+    assert ran.code == 2
+    assert "Did you mean usage_limit" in ran.err
+
+
+def test_the_faults_are_listed(run: Run) -> None:
+    ran = run("simulate", "--list-faults")
+    assert ran.code == 0
+    assert re.search(r"^usage_limit\[:plan,seconds\] +429: the plan is used up$", ran.out, re.MULTILINE)
+    assert "(@token)" in ran.out

@@ -27,6 +27,38 @@ def test_the_fixtures_give_a_simulator_and_a_signed_in_client(pytester: pytest.P
     result.assert_outcomes(passed=2)
 
 
+def test_the_marker_lets_requests_fail(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import openai, pytest
+
+        @pytest.mark.codex_faults("status:500", times=2)
+        class TestBoth:
+            @pytest.mark.codex_faults("usage_limit:plus,60", "failed:server_error")
+            def test_one(self, codex_simulator, codex_client):
+                codex_client = codex_client.with_options(max_retries=0)
+                for _ in range(2):
+                    with pytest.raises(openai.InternalServerError):
+                        codex_client.responses.create(input="hi")
+                with pytest.raises(openai.RateLimitError):
+                    codex_client.responses.create(input="hi")
+                with pytest.raises(openai.APIError, match="processing your request"):
+                    codex_client.responses.create(input="hi")
+                assert codex_client.responses.create(input="Say hello").output_text == "hello"
+
+        def test_two(codex_client):
+            assert codex_client.responses.create(input="Say hello").output_text == "hello"
+
+        @pytest.mark.codex_faults("wrong")
+        def test_three(codex_simulator):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*No such fault: 'wrong'*"])
+
+
 def test_the_plugin_is_found_by_itself_and_lists_its_fixtures(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--fixtures", "-p", "no:cacheprovider")
     result.stdout.fnmatch_lines(["codex_simulator*", "codex_client*"])
@@ -56,8 +88,7 @@ def test_without_the_extra_the_way_to_install_it_is_named(name: str, package: st
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     last = run.stderr.strip().splitlines()[-1]
     assert last == (
-        f"ModuleNotFoundError: {name} needs {package}, which is not installed: "
-        "pip install 'codex-backend-sdk[testing]'"
+        f"ModuleNotFoundError: {name} needs {package}, which is not installed: pip install 'codex-backend-sdk[testing]'"
     )
 
 

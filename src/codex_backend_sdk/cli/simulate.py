@@ -14,6 +14,33 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 
+_LISTS = "List the faults and end."
+
+
+def _list_faults(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    with needs_extra("testing"):
+        from codex_backend_sdk.testing.faults import FAULTS
+    width = max(len(fault.usage) for fault in FAULTS.values())
+    for fault in FAULTS.values():
+        place = "" if fault.place == "responses" else f" (@{fault.place})"
+        click.echo(f"{fault.usage:{width}}  {fault.says}{place}")
+    context.exit()
+
+
+def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
+    if faults:
+        with needs_extra("testing"):
+            from codex_backend_sdk.testing.fault_names import planned
+        for fault in faults:
+            try:
+                planned(fault)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from error
+    return faults
+
+
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
 @click.option(
@@ -29,12 +56,30 @@ __all__ = ["simulate"]
     metavar="FOLDER",
     help="Make this folder a CODEX_HOME with which the real Codex CLI runs on the simulator.",
 )
+@click.option(
+    "--fail",
+    "faults",
+    multiple=True,
+    callback=_checked,
+    metavar="FAULT",
+    help="Let requests fail: overloaded, usage_limit:plus,60, reset@token*2 (twice), …; may be repeated.",
+)
+@click.option("--fail-share", type=click.FloatRange(0, 1), metavar="SHARE", help="Only that part of them, drawn.")
+@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults, help=_LISTS)
 @click.pass_context
-def simulate(context: click.Context, port: int, approve: Approval, codex_home: str | None) -> None:
+def simulate(
+    context: click.Context,
+    port: int,
+    approve: Approval,
+    codex_home: str | None,
+    faults: tuple[str, ...],
+    fail_share: float | None,
+) -> None:
     """Serve a simulated backend and sign-in server until Ctrl-C.
 
     It answers without a model; nothing leaves this machine.
     """
     with needs_extra("testing"):
         from codex_backend_sdk.testing import serve
-    context.exit(serve(port, echo=click.echo, approve=approve, codex_home=codex_home))
+    code = serve(port, echo=click.echo, approve=approve, codex_home=codex_home, faults=faults, share=fail_share)
+    context.exit(code)

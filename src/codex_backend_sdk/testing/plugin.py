@@ -16,15 +16,29 @@ if TYPE_CHECKING:
 
     from . import Simulator
 
-__all__ = ["codex_client", "codex_simulator"]
+__all__ = ["codex_client", "codex_simulator", "pytest_configure"]
+
+_MARKER = "codex_faults"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    text = "let requests to codex_simulator fail, as Simulator.fail does"
+    config.addinivalue_line("markers", f"{_MARKER}(*faults, times=1, at=None, share=None): {text}")
 
 
 @pytest.fixture
-def codex_simulator() -> Iterator[Simulator]:
-    """A started `Simulator`, stopped after the test; needs the extra `codex-backend-sdk[testing]`."""
+def codex_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+    """A started `Simulator`, stopped after the test; needs the extra `codex-backend-sdk[testing]`.
+
+    `@pytest.mark.codex_faults("overloaded", "usage_limit:plus")` lets requests fail, as `Simulator.fail` does.
+    """
     from . import Simulator
 
     with Simulator() as simulator:
+        # From the outside in: a class's faults come before those of its method.
+        for marker in reversed(list(request.node.iter_markers(_MARKER))):
+            simulator.fail(*marker.args, **marker.kwargs)
         yield simulator
 
 
