@@ -172,7 +172,8 @@ def test_login_without_a_browser_takes_the_pasted_address(spawn: Spawn, home: Pa
         back = httpx2.get(found[0]).headers["location"]
         os.write(ours, b"http://127.0.0.1/auth/callback?code=ac_1&state=wrong\n")
         os.write(ours, back.encode() + b"\n")
-        out, err = process.communicate(timeout=30)
+        out = process.stdout.read()  # not `communicate()`, which forgets what was read ahead of the lines
+        err = process.communicate(timeout=30)[1]
     os.close(ours)
     assert (process.returncode, err) == (0, "")
     assert "paste the address" in out
