@@ -7,6 +7,7 @@ came, as the official client does, and an unknown one as `UnknownEvent` or `Unkn
 
 from __future__ import annotations
 
+import threading
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
@@ -29,6 +30,7 @@ __all__ = [
     "build_event",
     "build_item",
     "build_response",
+    "build_usual_validators",
     "reader_of",
 ]
 
@@ -209,7 +211,31 @@ def _response_validator() -> SchemaValidator:
     return _validator(Response)
 
 
+def build_usual_validators() -> None:
+    """Build what nearly every answer needs: 60 ms, better spent while the backend thinks than when it has answered."""
+    _response_validator()
+    _item_validator()
+    for kind in _USUAL:
+        _event_validator(kind)
+
+
+_USUAL: Final = (
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.reasoning_summary_text.delta",
+    "response.function_call_arguments.delta",
+)
+_building: Final = threading.RLock()  # pydantic may not build a model in two threads at once
+
+
 def _validator(annotation: Any) -> SchemaValidator:
+    with _building:
+        return _build_validator(annotation)
+
+
+def _build_validator(annotation: Any) -> SchemaValidator:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         annotation.model_rebuild()  # openai's models are declared without their schema
         validator: Any = annotation.__pydantic_validator__

@@ -5,7 +5,7 @@ The event streams and the collected answers, sync and async, are shells around `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import openai
 from openai.types.responses import ResponseTextDeltaEvent
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .._core.sse import Frame
 
 __all__ = ["Answer"]
+
+
+_TEXT_DELTA: Final = b'{"type":"response.output_text.delta",'
 
 
 class Answer:
@@ -75,8 +78,14 @@ class Answer:
 
     def collect(self, chunk: bytes) -> None:
         """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
-        for frame in self._decoder.feed(chunk):
-            self._note(frame.data)
+        take_delta = self._collector.take_delta
+        for data, _, _, _ in self._decoder.feed(chunk):
+            if data.startswith(_TEXT_DELTA) and not self._is_over:  # nearly all of a long answer
+                self._events += 1
+                delta = self._decode(data)
+                take_delta(delta.get("output_index"), delta.get("content_index"), delta.get("delta"))
+            else:
+                self._note(data)
 
     def collected(self) -> dict[str, Any]:
         """Return the final response; StreamInterrupted or ResponseFailed when there is none."""

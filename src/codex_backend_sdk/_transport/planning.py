@@ -18,6 +18,7 @@ from .._core.wire import encode
 from .._errors import CodexBackendUnsupportedParameterError, UnsupportedEndpoint
 from .._seam import PlannedOptions
 from .plan import Plan
+from .preparation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,6 +79,7 @@ def _planned_response(
         and cache_key == cache_key.strip()
     ):
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
+    prepare()
     plain = encode(body)  # written once, for all attempts
     content, encoding = compression.apply(plain)
     return PlannedOptions.of(
