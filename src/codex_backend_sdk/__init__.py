@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from ._errors import UnexpectedAnswer as UnexpectedAnswer
     from ._errors import UnsupportedEndpoint as UnsupportedEndpoint
     from ._errors import UsageLimitReached as UsageLimitReached
+    from ._types import Account as Account
+    from ._types import DeviceCode as DeviceCode
     from ._types import Login as Login
     from ._types import Secret as Secret
+    from .auth.access_token import AccessToken as AccessToken
     from .resources.models import Model as Model
 
 # Where each public name lives. Imported on first use: `import codex_backend_sdk` alone must not cost openai's import.
@@ -55,7 +58,8 @@ _HOMES = {
         "UnsupportedEndpoint",
         "UsageLimitReached",
     ),
-    "_types": ("Login", "Secret"),
+    "_types": ("Account", "DeviceCode", "Login", "Secret"),
+    "auth.access_token": ("AccessToken",),
     "resources.models": ("Model",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
