@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -58,6 +59,7 @@ NO_CODE: Final = "Missing authorization code. Sign-in could not be completed."
 # --- where -----------------------------------------------------------------------------------------------------
 
 
+@cache
 def require_safe_url(url: str, *, what: str) -> str:
     """Return `url` without its trailing slash; ValueError unless it is https, or http on loopback.
 

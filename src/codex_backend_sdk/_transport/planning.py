@@ -118,11 +118,11 @@ def signed(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.
 
     They are put on the request itself: what stands in the options is shown by the traceback of whoever shows locals.
     """
-    for name, value in _login_headers(login, settings).items():
-        if value is None:
-            request.headers.pop(name, None)
-        else:
-            request.headers[name] = value
+    ours = _login_headers(login, settings)
+    names = {name.lower().encode() for name in ours}
+    kept = [pair for pair in request.headers.raw if pair[0].lower() not in names]
+    given = [(name.encode(), value.encode()) for name, value in ours.items() if value is not None]
+    request.headers = type(request.headers)([*kept, *given])  # one pass; each assignment would make one of its own
     return request
 
 
