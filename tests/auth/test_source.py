@@ -560,6 +560,18 @@ def test_a_dead_login_is_replaced_by_the_browser(issuer: IssuerStub) -> None:
     assert "login_owner_id" not in stored["tokens"], "it described the login before"
 
 
+def test_a_login_that_was_refused_for_good_is_replaced_by_the_browser(issuer: IssuerStub) -> None:
+    """Its token looks alive, but the backend has answered 401 and the issuer does not renew it."""
+    source, _ = make(issuer, issuer.document(expires_in=HOUR))
+    refused = source.current()
+    issuer.live_refresh_token = "another"
+    with pytest.raises(LoginRequired):
+        source.renew(refused)
+    with pytest.raises(LoginRequired, match="refused and cannot be renewed"):
+        source.authenticate(**login_options(interactive=False, open_browser=never))
+    assert source.authenticate(**login_options()).access_token != refused.access_token
+
+
 def test_being_offline_opens_no_browser(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
     issuer.refusal = 503, b"", {}

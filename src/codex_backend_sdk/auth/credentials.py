@@ -187,6 +187,8 @@ class Credentials(StoredLogin):
         login = self._current(self._failures)
         if workspace_id is not None and login.account_id != workspace_id:
             raise login_required(f"The login in {self.store.location} is not for workspace {workspace_id}.")
+        if login.access_token == self._given_up:
+            raise login_required(f"The login in {self.store.location} is refused and cannot be renewed.")
         return login
 
     def _holds_other_kind(self) -> bool:

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
 from codex_backend_sdk._constants import DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk._core.oauth import TokenAnswer
-from codex_backend_sdk.auth._failures import REMEDY, is_store_failure, login_required, refresh_failed
+from codex_backend_sdk.auth._failures import (
+    REMEDY,
+    is_login_required,
+    is_store_failure,
+    login_required,
+    refresh_failed,
+)
 from codex_backend_sdk.auth.default_store import default_store
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
@@ -110,6 +116,7 @@ class StoredLogin:
         self._lock = threading.Lock()  # guards everything below
         self._held: Held | None = None
         self._dead: _Dead | None = None
+        self._given_up: Secret | None = None  # the token that the backend refuses and the issuer does not renew
         self._rests_until = LONG_AGO
         self._failures = 0  # transient ones, ever; with the words of the last
         self._failure = ""
@@ -161,7 +168,12 @@ class StoredLogin:
             if held.replaces(rejected, now=self._clock()):
                 return held.login  # another thread or process was here first
             self._share_failure(failures_before)
-            return self._refresh("unauthorized_recovery", rejected)
+            try:
+                return self._refresh("unauthorized_recovery", rejected)
+            except RuntimeError as error:
+                if is_login_required(error):
+                    self._given_up = rejected.access_token
+                raise
 
     # --- everything below runs under self._lock --------------------------------------------------------------
 
