@@ -34,19 +34,21 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
-            return super().create(**_past_transform(self._client, _present(params), _BULK))
+            return super().create(**_past_transform(self._client, _present(self._client, params), _BULK))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
-            return super().parse(**_past_transform(self._client, _present(params), ("input",)))
+            return super().parse(**_past_transform(self._client, _present(self._client, params), ("input",)))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
-            return super().compact(**_past_transform(self._client, _with_model(self._client, _present(params)), _BULK))
+            return super().compact(
+                **_past_transform(self._client, _with_model(self._client, _present(self._client, params)), _BULK)
+            )
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
-            manager = super().stream(**_with_model(self._client, _present(params)))
+            manager = super().stream(**_with_model(self._client, _present(self._client, params)))
             return manager if _settings(self._client) is None else StreamManager(manager)
 
 
@@ -57,26 +59,28 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
-            return await super().create(**_past_transform(self._client, _present(params), _BULK))
+            return await super().create(**_past_transform(self._client, _present(self._client, params), _BULK))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
-            return await super().parse(**_past_transform(self._client, _present(params), ("input",)))
+            return await super().parse(**_past_transform(self._client, _present(self._client, params), ("input",)))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
             return await super().compact(
-                **_past_transform(self._client, _with_model(self._client, _present(params)), _BULK)
+                **_past_transform(self._client, _with_model(self._client, _present(self._client, params)), _BULK)
             )
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
-            manager = super().stream(**_with_model(self._client, _present(params)))
+            manager = super().stream(**_with_model(self._client, _present(self._client, params)))
             return manager if _settings(self._client) is None else AsyncStreamManager(manager)
 
 
-def _present(params: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is absent, where upstream would take None for a value; and let a generator be read twice."""
+def _present(client: object, params: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is absent: upstream takes a None for a value. And let a generator of tools be read twice."""
+    if _settings(client) is None:
+        return params
     present = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
     if not _is_absent(present.get("tools")):
         present["tools"] = list(present["tools"])
