@@ -34,22 +34,20 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
-            return super().create(**_past_transform(self._client, _present(self._client, params), _BULK))
+            return super().create(**_given(self._client, params, lift=_BULK))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
-            return super().parse(**_past_transform(self._client, _present(self._client, params), ("input",)))
+            return super().parse(**_given(self._client, params, lift=("input",)))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
-            return super().compact(
-                **_past_transform(self._client, _with_model(self._client, _present(self._client, params)), _BULK)
-            )
+            return super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
-            manager = super().stream(**_with_model(self._client, _present(self._client, params)))
-            return manager if _settings(self._client) is None else StreamManager(manager)
+            manager = super().stream(**_given(self._client, params, needs_model=True))
+            return StreamManager(manager) if _is_ours(self._client) else manager
 
 
 class AsyncResponses(OfficialAsyncResponses):
@@ -59,56 +57,48 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
-            return await super().create(**_past_transform(self._client, _present(self._client, params), _BULK))
+            return await super().create(**_given(self._client, params, lift=_BULK))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
-            return await super().parse(**_past_transform(self._client, _present(self._client, params), ("input",)))
+            return await super().parse(**_given(self._client, params, lift=("input",)))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
-            return await super().compact(
-                **_past_transform(self._client, _with_model(self._client, _present(self._client, params)), _BULK)
-            )
+            return await super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
-            manager = super().stream(**_with_model(self._client, _present(self._client, params)))
-            return manager if _settings(self._client) is None else AsyncStreamManager(manager)
+            manager = super().stream(**_given(self._client, params, needs_model=True))
+            return AsyncStreamManager(manager) if _is_ours(self._client) else manager
 
 
-def _present(client: object, params: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is absent: upstream takes a None for a value. And let a generator of tools be read twice."""
-    if _settings(client) is None:
-        return params
-    present = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
-    if not _is_absent(present.get("tools")):
-        present["tools"] = list(present["tools"])
-    return present
+def _given(
+    client: object, params: dict[str, Any], *, lift: tuple[str, ...] = (), needs_model: bool = False
+) -> dict[str, Any]:
+    """Return the parameters to call the official method with.
 
-
-def _past_transform(client: object, params: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    bulk = {name: params[name] for name in names if not _is_absent(params.get(name))}
-    if not bulk:
-        return params
-    if _settings(client) is None:
-        bulk = plain(bulk)  # our own clients do that once, when they shape the request
-    rest = {name: value for name, value in params.items() if name not in bulk}
-    return {**rest, "extra_body": {**bulk, **(rest.get("extra_body") or {})}}
-
-
-def _with_model(client: object, params: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the default model where upstream insists on one before the request is shaped."""
-    settings = _settings(client)
-    if settings is None or not _is_absent(params.get("model")) or not _is_absent(params.get("response_id")):
-        return params
-    return {**params, "model": settings.model}
-
-
-def _settings(client: object) -> Settings | None:
-    """Return what our client was told; None for an official client, which these classes serve as well."""
+    On a client of ours what is absent is left out (upstream takes a None for a value), a generator of tools can be
+    read twice, and the default model stands in where upstream insists on one. `lift` names what goes past upstream's
+    transform, in `extra_body`.
+    """
     settings: Settings | None = getattr(client, "_codex", None)
-    return settings
+    if settings is not None:
+        params = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
+        if not _is_absent(params.get("tools")):
+            params["tools"] = list(params["tools"])
+        if needs_model and _is_absent(params.get("model")) and _is_absent(params.get("response_id")):
+            params["model"] = settings.model
+    bulk = {name: params.pop(name) for name in lift if not _is_absent(params.get(name))}
+    if bulk:
+        bulk = bulk if settings is not None else plain(bulk)  # our clients do that once, when they shape the request
+        params["extra_body"] = {**bulk, **(params.get("extra_body") or {})}
+    return params
+
+
+def _is_ours(client: object) -> bool:
+    """Whether it is one of our clients; these classes serve an official one as well, with the official behaviour."""
+    return hasattr(client, "_codex")
 
 
 def _is_absent(value: Any) -> bool:
