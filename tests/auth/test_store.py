@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._errors import CredentialStoreError
-from codex_backend_sdk.auth import FileStore, MemoryStore
+from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
 
 DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "of_the_future": {"n": 1}}
 posix = pytest.mark.skipif(os.name == "nt", reason="modes and symlinks as POSIX has them")
@@ -41,6 +41,22 @@ def test_the_default_file_is_the_one_of_the_codex_cli(monkeypatch: pytest.Monkey
     monkeypatch.delenv("CODEX_HOME")
     assert FileStore().path == Path.home() / ".codex" / "auth.json"
     assert FileStore("~/x/auth.json").path == Path.home() / "x" / "auth.json"
+
+
+def test_a_relative_codex_home_stays_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CODEX_HOME", "home")
+    monkeypatch.chdir(tmp_path)
+    store, credentials = FileStore(), Credentials()
+    monkeypatch.chdir("/")
+    assert store.path == tmp_path / "home" / "auth.json"
+    assert credentials.store.location == str(store.path)
+
+
+@posix
+def test_a_codex_home_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_HOME", "~no-such-user/x")
+    with pytest.raises(CredentialStoreError, match=r"no home folder for ~no-such-user/x\. Set CODEX_HOME to"):
+        Credentials()
 
 
 @posix

@@ -66,9 +66,16 @@ class CredentialStore(Protocol):
 
 
 def default_home() -> Path:
-    """Return the folder of the Codex CLI: `$CODEX_HOME`, else `~/.codex`."""
-    home = os.environ.get(CODEX_HOME_ENV)
-    return Path(home).expanduser() if home else Path.home() / ".codex"
+    """Return the folder of the Codex CLI: `$CODEX_HOME`, else `~/.codex`; absolute, so that it outlives a chdir.
+
+    CredentialStoreError when there is no such home folder.
+    """
+    home = os.environ.get(CODEX_HOME_ENV) or "~/.codex"
+    try:
+        return Path(home).expanduser().absolute()
+    except RuntimeError:  # "~somebody" of an unknown user, or a user without a home
+        pass
+    raise store_failed(f"There is no home folder for {home}. Set {CODEX_HOME_ENV} to an absolute path.")
 
 
 class FileStore:
