@@ -56,6 +56,9 @@ _Policy = Literal["raise", "drop"]
 
 # What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
+# Upstream closes a connection that was idle for 5 s, and all idle ones but 100: many a tool call takes longer, and many
+# an agent has more streams. Codex CLI: reqwest's default, which keeps each for 90 s.
+_CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=90)
 # Official ways to authenticate or to choose a host that the login takes the place of.
 _REPLACED: Final = ("provider", "workload_identity", "data_residency")
 
@@ -104,7 +107,9 @@ class _Codex:
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
-            official["http_client"] = self._http_client_class(verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP)
+            official["http_client"] = self._http_client_class(
+                verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP, limits=_CONNECTIONS
+            )
             close_when_forgotten(official["http_client"])
         super().__init__(**official)
         require_safe_url(str(self._official.base_url), what="base_url")

@@ -48,6 +48,8 @@ class Answer:
         self._collector = Collector(dropped=plan.dropped if plan is not None else None)
         self._events = 0
         self._is_over = False
+        self._last: BaseModel | None = None
+        self._failure: openai.APIError | None = None
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +64,7 @@ class Answer:
                 yield event
 
     def last_events(self) -> Iterator[BaseModel]:
-        """Yield what the end of the stream completes; StreamInterrupted when the answer is not complete."""
+        """Yield the terminal event, or raise what it says; StreamInterrupted when there was none."""
         if not self._truthful:
             return
         frame = self._decoder.finish()
@@ -75,6 +77,10 @@ class Answer:
                 yield event
         if not self.is_over:
             raise self.interrupted()
+        if self._failure is not None:
+            raise self._failure
+        if self._last is not None:
+            yield self._last
 
     def collect(self, chunk: bytes) -> None:
         """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
@@ -97,6 +103,8 @@ class Answer:
                 raise self.interrupted() from error
         if not self.is_over:
             raise self.interrupted()
+        if self._failure is not None:
+            raise self._failure
         return self._collector.response
 
     def interrupted(self) -> StreamInterrupted:
@@ -128,10 +136,14 @@ class Answer:
         if data.startswith(b"[DONE]"):
             return None
         payload = self._decode(data)
-        if self._truthful:
-            self._take(payload)
-        else:
+        if not self._truthful:
             self._raise_as_upstream(payload)
+            return build_event(payload)
+        self._take(payload)
+        if self._is_over:
+            # Held back until the stream was read to its end: a caller may stop at this event.
+            self._last = None if self._failure is not None else build_event(payload)
+            return None
         return build_event(payload)
 
     def _note(self, data: bytes) -> None:
@@ -146,25 +158,27 @@ class Answer:
         self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure
         if failure is not None:
-            limit = usage_limit(429, {"error": {"type": failure.get("code"), **failure}})
-            if limit is not None:
-                raise UsageLimitReached(
-                    limit.message, response=self._response, body=failure, plan=limit.plan, resets_at=limit.resets_at
-                )
-            raise ResponseFailed(
-                explain_failure(failure),
-                request=self._response.request,
-                body=failure,
-                partial=build_response(self._collector.partial),
-            )
-
-        if self._is_over and not (self._collector.response.get("id") or self._collector.response.get("output")):
-            raise UnexpectedAnswer(
+            self._failure = self._failed(failure)
+        elif self._is_over and not (self._collector.response.get("id") or self._collector.response.get("output")):
+            self._failure = UnexpectedAnswer(
                 "The answer ended with an event that names no response, and nothing had come before it. "
                 "Send the request again.",
                 response=self._response,
                 body=payload,
             )
+
+    def _failed(self, failure: dict[str, Any]) -> openai.APIError:
+        limit = usage_limit(429, {"error": {"type": failure.get("code"), **failure}})
+        if limit is not None:
+            return UsageLimitReached(
+                limit.message, response=self._response, body=failure, plan=limit.plan, resets_at=limit.resets_at
+            )
+        return ResponseFailed(
+            explain_failure(failure),
+            request=self._response.request,
+            body=failure,
+            partial=build_response(self._collector.partial),
+        )
 
     def _decode(self, data: bytes) -> Any:
         try:

@@ -190,7 +190,7 @@ class _CollectedBody(httpx2.SyncByteStream):
             for chunk in chunks:
                 answer.collect(chunk)
                 if answer.is_over:
-                    drain(chunks)
+                    drain(chunks, self._source)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
             _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)

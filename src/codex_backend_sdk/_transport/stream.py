@@ -42,14 +42,14 @@ class CodexStream(openai.Stream[_T]):
             for chunk in chunks:
                 yield from cast("Iterator[_T]", answer.events(chunk))
                 if answer.is_over:
-                    drain(chunks)
+                    drain(chunks, response)
                     break
-            yield from cast("Iterator[_T]", answer.last_events())
         except (*timeout_exceptions(), *request_exceptions()) as error:
             if not (truthful and answer.is_over):  # a connection that breaks after the answer breaks nothing
                 raise _transport_error(error, answer, truthful=truthful) from error
         finally:
             response.close()
+        yield from cast("Iterator[_T]", answer.last_events())
 
 
 class AsyncCodexStream(openai.AsyncStream[_T]):
@@ -74,13 +74,13 @@ class AsyncCodexStream(openai.AsyncStream[_T]):
                 if answer.is_over:
                     await async_drain(chunks)
                     break
-            for event in answer.last_events():
-                yield cast("_T", event)
         except (*timeout_exceptions(), *request_exceptions()) as error:
             if not (truthful and answer.is_over):
                 raise _transport_error(error, answer, truthful=truthful) from error
         finally:
             await response.aclose()
+        for event in answer.last_events():
+            yield cast("_T", event)
 
 
 def _transport_error(error: Exception, answer: Answer, *, truthful: bool) -> openai.APIConnectionError:
