@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from queue import Queue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -99,13 +100,13 @@ def test_what_a_callback_leads_to(row: Any, issuer: IssuerStub) -> None:
     query, issuer.refusal, options, code, words = row
     store = options.get("store", MemoryStore())
     workspace = {name: value for name, value in options.items() if name != "store"}
-    pages: list[httpx2.Response] = []
+    pages: Queue[httpx2.Response] = Queue()  # a browser may still be reading when the login has ended
 
     def visit(url: str) -> None:
         given = dict(parse_qsl(urlsplit(url).query))
         issuer.challenge = given["code_challenge"]
         back = {"state": given["state"], **query}
-        pages.append(httpx2.get(f"{given['redirect_uri']}?{urlencode(back)}", timeout=20))
+        pages.put(httpx2.get(f"{given['redirect_uri']}?{urlencode(back)}", timeout=20))
 
     with pytest.raises((LoginFailed, CredentialStoreError)) as caught:
         Credentials(store, issuer=issuer.url, clock=issuer.clock).authenticate(
@@ -113,7 +114,7 @@ def test_what_a_callback_leads_to(row: Any, issuer: IssuerStub) -> None:
         )
     assert getattr(caught.value, "code", "persist_failed") == code
     assert words in str(caught.value)
-    (page,) = pages
+    page = pages.get(timeout=20)
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert code in page.text
     assert "You are signed in" not in page.text
