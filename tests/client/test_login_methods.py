@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -223,3 +224,53 @@ def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str)
         assert len(sim.requests) <= polls + 1, "nobody asks any more"
         assert waiting() == [], "the callback server is gone, too"
     assert max(pauses) < 0.5
+
+
+def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
+    """As many wait as the application has threads; the one that shows its address needs one for that."""
+    told: list[str] = []
+    ends: list[str | None] = []
+
+    async def on_url(url: str) -> None:
+        await anyio.to_thread.run_sync(told.append, url)
+
+    async def run(sim: Simulator) -> None:
+        async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
+
+            async def sign_in() -> None:
+                try:
+                    await client.authenticate(open_browser=False, on_url=on_url, ports=(0,), timeout=1.5)
+                except sdk.LoginFailed as error:
+                    ends.append(error.code)
+
+            for _ in range(45):
+                tasks.start_soon(sign_in)
+
+    with Simulator(approve="ask") as sim:
+        anyio.run(run, sim)
+    assert ends == ["timeout"] * 45
+    assert len(told) == 1
+
+
+def test_a_slow_renewal_leaves_the_threads_to_the_application() -> None:
+    free_after: list[float] = []
+
+    async def run(sim: Simulator) -> None:
+        old = sim.login_document(expires_in=-timedelta(minutes=1))
+        credentials = Credentials(MemoryStore(old), issuer=sim.issuer)
+        async with sim.async_client(credentials=credentials) as client, anyio.create_task_group() as tasks:
+
+            async def ask() -> None:
+                assert (await client.responses.create(input="hi")).status == "completed"
+
+            for _ in range(60):
+                tasks.start_soon(ask)
+            await anyio.sleep(0.5)
+            before = time.perf_counter()
+            await anyio.to_thread.run_sync(lambda: None)
+            free_after.append(time.perf_counter() - before)
+
+    with Simulator(refresh_delay=timedelta(seconds=3)) as sim:
+        anyio.run(run, sim)
+        assert paths(sim).count("token") == 1
+    assert free_after[0] < 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 
 from .._errors import LoginFailed
@@ -27,6 +29,12 @@ _T = TypeVar("_T")
 
 # Of the callbacks, these are called while the caller waits: an async caller may give async ones.
 _CALLBACKS = ("on_url", "on_code")
+
+# Threads of our own, so that the application's stay free, however many of its tasks wait for a login. What waits for
+# the issuer ends by itself, and so it may wait for its turn, too. A sign-in waits for a person, and for callbacks that
+# may wait for anything: a limit could lock it up.
+_THREADS: Final = 100
+_waiting: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("codex_backend_sdk_waiting")
 
 
 class SignsIn:
@@ -112,7 +120,17 @@ class AsyncSignsIn:
 
 async def in_thread(action: Callable[[], _T]) -> _T:
     """Run what may block; a caller that is cancelled leaves it running, so that a renewed login is still stored."""
-    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True, limiter=_limiter())
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    """Return the one of this event loop."""
+    try:
+        return _waiting.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(_THREADS)
+        _waiting.set(limiter)
+        return limiter
 
 
 class _Later(Generic[_T]):
@@ -134,7 +152,11 @@ async def _stoppable(
     cancel: threading.Event = how.get("cancel") or threading.Event()
     callbacks = {name: _either(how[name]) for name in _CALLBACKS if how.get(name) is not None}
     try:
-        await in_thread(lambda: action(credentials, {**how, **callbacks, "cancel": cancel}))
+        await anyio.to_thread.run_sync(
+            lambda: action(credentials, {**how, **callbacks, "cancel": cancel}),
+            abandon_on_cancel=True,
+            limiter=anyio.CapacityLimiter(math.inf),
+        )
     except anyio.get_cancelled_exc_class():
         cancel.set()
         raise
