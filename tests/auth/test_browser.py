@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -17,9 +18,10 @@ import pytest
 from codex_backend_sdk._errors import CredentialStoreError, LoginFailed
 from codex_backend_sdk._types import Login, Secret
 from codex_backend_sdk.auth import browser, pages
+from codex_backend_sdk.auth.limit import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LOGIN = Login(access_token=Secret("secret-token"), account_id="acc-1")
 
@@ -68,7 +70,8 @@ class Visit:
 def sign_in(visit: Visit, *, complete: Callable[[browser.Grant], Login] = lambda grant: LOGIN, **more: Any) -> Login:
     given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
     ways = browser.Ways(open_browser=visit, **given)
-    options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 10.0, **more}
+    options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **more}
+    options["limit"] = Limit(options.pop("timeout", 10.0), options.pop("cancel", None))
     return browser.sign_in(complete, ways=ways, **options)
 
 
@@ -324,6 +327,48 @@ def test_a_port_that_is_not_given_up_is_passed_over() -> None:
         assert urlsplit(visit.outcome()).port != port
 
 
+@contextmanager
+def talking_port() -> Iterator[int]:
+    """A port whose server answers every request with a stream that does not end."""
+    over = threading.Event()
+
+    def talk(peer: socket.socket) -> None:
+        with peer, suppress(OSError):
+            peer.recv(1000)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            while not over.wait(0.1):
+                peer.sendall(b": keepalive\n\n")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(server.getsockname()[1])
+        over.set()
+
+
+def test_a_port_that_streams_without_end_is_passed_over() -> None:
+    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
+    with talking_port() as port:
+        assert sign_in(visit, ports=(port, 0), timeout=20) == LOGIN
+
+
+@pytest.mark.parametrize("code", ["timeout", "cancelled"])
+def test_the_end_comes_while_a_port_is_waited_for_too(code: str) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.5, cancel.set).start()
+    visit = Visit(lambda back, state: None)
+    before = time.monotonic()
+    with talking_port() as port, pytest.raises(LoginFailed) as caught:
+        sign_in(visit, ports=(port, 0), **({"timeout": 0.5} if code == "timeout" else {"cancel": cancel}))
+    assert caught.value.code == code
+    assert time.monotonic() - before < 1.9
+    assert not visit.done.is_set(), "nothing is opened for nobody"
+
+
 def test_when_every_port_is_taken_the_error_names_them() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -382,12 +427,13 @@ def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.
 
 def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
-    options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), "timeout": 0.1}
+    options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
+    ways = browser.Ways(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailed):
-        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False, on_url=urls.append), **options)
+        browser.sign_in(lambda grant: LOGIN, ways=ways, limit=Limit(0.1), **options)
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailed):
-        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False), **options)
+        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False), limit=Limit(0.1), **options)
     assert "Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 

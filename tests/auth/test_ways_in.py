@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -29,7 +30,7 @@ from codex_backend_sdk.auth.ports import listener
 from codex_backend_sdk.testing import DeviceSettings, Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 POLL = "/api/accounts/deviceauth/token"
@@ -110,9 +111,52 @@ def test_a_device_sign_in_that_does_not_end_well(
     assert store.load() is None
 
 
+def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFailed, list[object]]:
+    """How a sign-in ends that waited for the one of another thread, and what it showed."""
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    shows, cancel = threading.Event(), threading.Event()
+    shown: list[object] = []
+
+    def first() -> None:
+        with pytest.raises(LoginFailed, match="Login cancelled"):
+            credentials.authenticate(open_browser=False, on_url=lambda url: shows.set(), ports=(0,), cancel=cancel)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert shows.wait(10)
+    ways: dict[str, Callable[..., object]] = {
+        "browser": partial(credentials.authenticate, open_browser=False, on_url=shown.append, ports=(0,)),
+        "device code": partial(credentials.authenticate_device_code, on_code=shown.append),
+    }
+    try:
+        with pytest.raises(LoginFailed) as caught:
+            ways[way](**limits)
+        with pytest.raises(LoginRequired):
+            credentials.authenticate(interactive=False)
+        assert thread.is_alive(), "neither of them has waited for the person"
+    finally:
+        cancel.set()
+        thread.join(10)
+    return caught.value, shown
+
+
+@pytest.mark.parametrize("way", ["browser", "device code"])
+def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: str) -> None:
+    with Simulator(approve="ask", device=DeviceSettings()) as sim:
+        error, shown = waits_for_another(sim, way, timeout=0.3)
+        assert (error.code, shown) == ("timeout", [])
+        assert "within 0.3 seconds" in str(error)
+        cancel = threading.Event()
+        threading.Timer(0.3, cancel.set).start()
+        error, shown = waits_for_another(sim, way, cancel=cancel)
+        assert (error.code, shown) == ("cancelled", [])
+        assert asked(sim, "/api/accounts/deviceauth/usercode") == 0
+
+
 def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for() -> None:
     from codex_backend_sdk.auth import device
     from codex_backend_sdk.auth.issuer import Issuer
+    from codex_backend_sdk.auth.limit import Limit
 
     now = [0.0]
 
@@ -129,9 +173,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
                 lambda grant: pytest.fail("there is no grant"),
                 issuer=issuer,
                 on_code=None,
-                timeout=86400,
-                cancel=pauses,
-                clock=lambda: now[0],
+                limit=Limit(86400, pauses, clock=lambda: now[0]),
             )
         assert asked(sim, POLL) == 16
     assert pauses.seconds == [60.0] * 15
@@ -380,12 +422,14 @@ def test_somebody_who_pastes_nothing_is_waited_for_at_the_callback(sim: Simulato
 def test_scopes_and_cancelling(sim: Simulator) -> None:
     urls: list[str] = []
     cancel = threading.Event()
-    cancel.set()
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+
+    def told(url: str) -> None:
+        urls.append(url)
+        cancel.set()
+
     with pytest.raises(LoginFailed, match="Login cancelled"):
-        credentials.authenticate(
-            open_browser=False, on_url=urls.append, scopes=["openid", "email"], ports=(0,), cancel=cancel
-        )
+        credentials.authenticate(open_browser=False, on_url=told, scopes=["openid", "email"], ports=(0,), cancel=cancel)
     assert "&scope=openid+email&" in urls[0]
     with pytest.raises(TypeError, match="sequence of names"):
         credentials.authenticate(scopes="openid email")

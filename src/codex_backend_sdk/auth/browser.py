@@ -14,6 +14,7 @@ from codex_backend_sdk._core import oauth
 from codex_backend_sdk._core.oauth import Grant
 from codex_backend_sdk.auth.callback import Conversation, bound, serving
 from codex_backend_sdk.auth.headless import why_no_browser
+from codex_backend_sdk.auth.limit import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,20 +45,20 @@ def sign_in(
     issuer: str,
     originator: str,
     ways: Ways,
-    timeout: float | None = None,
+    limit: Limit | None = None,
     ports: Sequence[int] = CALLBACK_PORTS,
     workspace_id: str | None = None,
     scope: str = LOGIN_SCOPES,
-    cancel: threading.Event | None = None,
 ) -> Login:
     """Send the user to the issuer and wait for the way back; `complete` turns the grant into a stored login.
 
-    LoginFailed when the sign-in is denied, cancelled or not finished within `timeout` seconds, or when no port is
-    free; and whatever `complete` raises.
+    LoginFailed when the sign-in is denied, not finished within its `limit`, or when no port is free; and whatever
+    `complete` raises.
     """
+    limit = limit or Limit()
     state = oauth.base64url(secrets.token_bytes(32))
     pkce = oauth.pkce(secrets.token_bytes(64))
-    with bound(ports) as server:
+    with bound(ports, limit) as server:
         redirect_uri = f"http://{CALLBACK_HOST}:{server.server_address[1]}{CALLBACK_PATH}"
         conversation = Conversation(
             state,
@@ -73,10 +74,11 @@ def sign_in(
             workspace_id=workspace_id,
         )
         with serving(server, conversation):
+            limit.check()  # binding may have taken a while
             _show(url, ways)
             if ways.paste is not None:
                 _start(_take_pasted, ways.paste, conversation)
-            return conversation.wait(timeout, cancel=cancel)
+            return conversation.wait(limit)
 
 
 def _show(url: str, ways: Ways) -> None:

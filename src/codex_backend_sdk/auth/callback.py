@@ -7,9 +7,9 @@ an address can as well be pasted. Paths, answers and their order: Codex CLI logi
 from __future__ import annotations
 
 import errno
-import http.client
 import logging
 import os
+import socket
 import socketserver
 import threading
 import time
@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Final
 from codex_backend_sdk._constants import CALLBACK_HOST, CALLBACK_PATH
 from codex_backend_sdk._core import oauth
 from codex_backend_sdk.auth import pages
-from codex_backend_sdk.auth._failures import CANCELLED, login_failed, not_finished
+from codex_backend_sdk.auth._failures import CANCELLED, login_failed
 from codex_backend_sdk.auth.ports import listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from codex_backend_sdk._types import Login, Secret
+    from codex_backend_sdk.auth.limit import Limit
 
 __all__ = ["Answer", "Conversation", "bound", "serving"]
 
@@ -37,6 +38,8 @@ _BIND_ATTEMPTS: Final = 10
 _BIND_PAUSE_SECONDS: Final = 0.2
 _CONNECTION_SECONDS: Final = 30  # an idle connection is dropped after this time; it blocks nobody meanwhile
 _SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches it at once, or never
+_STOP_SECONDS: Final = 2.0
+_STOP_BYTES: Final = 4096
 _WAIT_SECONDS: Final = 0.2  # short enough for Ctrl-C on Windows, where a wait cannot be interrupted
 
 
@@ -82,16 +85,13 @@ class Conversation:
         """Tell `wait()` that the browser has seen the last page."""
         self._over.set()
 
-    def wait(self, timeout: float | None, *, cancel: threading.Event | None = None) -> Login:
-        """Return the login, or raise why there is none; LoginFailed after `timeout` seconds or once `cancel` is set."""
-        limit = None if timeout is None else time.monotonic() + timeout
+    def wait(self, limit: Limit) -> Login:
+        """Return the login, or raise why there is none; LoginFailed once the limit is reached."""
         while not self._over.wait(_WAIT_SECONDS):
-            now = time.monotonic()
-            if self._signed_in_at is not None and now > self._signed_in_at + _SUCCESS_PAGE_SECONDS:
+            if self._signed_in_at is not None and time.monotonic() > self._signed_in_at + _SUCCESS_PAGE_SECONDS:
                 break
-            if cancel is not None and cancel.is_set() and self._conclude(CANCELLED, code="cancelled"):
-                break
-            if limit is not None and now > limit and self._conclude(not_finished(timeout), code="timeout"):
+            reached = limit.reached
+            if reached is not None and self._conclude(reached[0], code=reached[1]):
                 break
         with self._deciding:
             if self._login is None:
@@ -199,10 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def bound(ports: Sequence[int]) -> Iterator[_Server]:
-    """Listen on the first port that is free, or becomes free when asked for; LoginFailed when none is."""
+def bound(ports: Sequence[int], limit: Limit) -> Iterator[_Server]:
+    """Listen on the first port that is free, or becomes free when asked for; LoginFailed when none is in time."""
     for port in ports:
-        server = _bind(port)
+        server = _bind(port, limit)
         if server is not None:
             with server:
                 yield server
@@ -220,9 +220,10 @@ def _with_holder(port: int) -> str:
     return f"{port} (held by {holder})" if holder else str(port)
 
 
-def _bind(port: int) -> _Server | None:
+def _bind(port: int, limit: Limit) -> _Server | None:
     """Listen on a port. An older sign-in that still waits there is asked to stop, as the Codex CLI does."""
     for attempt in range(_BIND_ATTEMPTS):
+        limit.check()
         try:
             return _Server((CALLBACK_HOST, port), _Handler)
         except OSError as error:
@@ -230,17 +231,22 @@ def _bind(port: int) -> _Server | None:
                 log.debug("Port %d cannot be used: %s", port, error)
                 return None
         if attempt == 0:
-            _ask_to_stop(port)
-        time.sleep(_BIND_PAUSE_SECONDS)
+            _ask_to_stop(port, limit)
+        limit.pause(_BIND_PAUSE_SECONDS)
     return None
 
 
-def _ask_to_stop(port: int) -> None:
-    connection = http.client.HTTPConnection(CALLBACK_HOST, port, timeout=2)
-    with suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/cancel", headers={"Connection": "close"})
-        connection.getresponse().read()
-    connection.close()
+def _ask_to_stop(port: int, limit: Limit) -> None:
+    """Ask for /cancel. Whatever listens there is unknown: it gets little time, however much it has to say."""
+    limit = limit.shorter(_STOP_SECONDS)
+    request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
+    with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_STOP_SECONDS) as other:
+        other.sendall(request.encode())
+        other.settimeout(_WAIT_SECONDS)
+        while limit.reached is None:
+            with suppress(TimeoutError):
+                if not other.recv(_STOP_BYTES):
+                    break
 
 
 @contextmanager

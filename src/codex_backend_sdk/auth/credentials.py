@@ -16,6 +16,7 @@ from codex_backend_sdk.auth._failures import is_login_required, login_failed, lo
 from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
 from codex_backend_sdk.auth.held import hold, read
+from codex_backend_sdk.auth.limit import Limit
 from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
 from codex_backend_sdk.auth.store import CredentialStore
 
@@ -87,17 +88,17 @@ class Credentials(StoredLogin):
         if isinstance(scopes, str):
             raise TypeError("scopes must be a sequence of names, not one text")
         return self._stored_or(
-            lambda complete: browser.sign_in(
+            lambda complete, limit: browser.sign_in(
                 complete,
                 issuer=self._issuer.url,
                 originator=self._issuer.originator,
                 ways=browser.Ways(open_browser=open_browser, on_url=on_url, paste=paste),
-                timeout=timeout,
+                limit=limit,
                 ports=ports,
                 workspace_id=workspace_id,
                 scope=LOGIN_SCOPES if scopes is None else " ".join(scopes),
-                cancel=cancel,
             ),
+            Limit(timeout, cancel),
             interactive=interactive,
             force=force,
             workspace_id=workspace_id,
@@ -119,9 +120,8 @@ class Credentials(StoredLogin):
         `authenticate`, and so are the errors; LoginFailed, too, where device codes are not enabled for the account.
         """
         return self._stored_or(
-            lambda complete: device.sign_in(
-                complete, issuer=self._issuer, on_code=on_code, timeout=timeout, cancel=cancel
-            ),
+            lambda complete, limit: device.sign_in(complete, issuer=self._issuer, on_code=on_code, limit=limit),
+            Limit(timeout, cancel),
             interactive=True,
             force=force,
             workspace_id=workspace_id,
@@ -129,20 +129,27 @@ class Credentials(StoredLogin):
 
     def _stored_or(
         self,
-        sign_in: Callable[[Callable[[Grant], Login]], Login],
+        sign_in: Callable[[Callable[[Grant], Login], Limit], Login],
+        limit: Limit,
         *,
         interactive: bool,
         force: bool,
         workspace_id: str | None,
     ) -> Login:
+        if not interactive:  # the person of another thread's sign-in may take minutes
+            return self._at_hand(workspace_id)
         sign_ins_before = self._sign_ins
-        with self._signing_in:
+        limit.acquire(self._signing_in)
+        try:
             # A thread that waited here for another's sign-in takes that one, forced or not.
             if not force or self._sign_ins != sign_ins_before:
-                login = self._stored(workspace_id=workspace_id, may_be_missing=interactive)
+                login = self._stored(workspace_id=workspace_id)
                 if login is not None:
                     return login
-            return sign_in(lambda grant: self._complete(grant, force=force, workspace_id=workspace_id))
+            limit.check()  # nothing is shown to a person for whom nobody waits any more
+            return sign_in(lambda grant: self._complete(grant, force=force, workspace_id=workspace_id), limit)
+        finally:
+            self._signing_in.release()
 
     # --- signed in -------------------------------------------------------------------------------------------
 
@@ -171,12 +178,16 @@ class Credentials(StoredLogin):
             self._issuer.revoke(refresh_token=stored.refresh_token, access_token=stored.access_token)
         return self.logout()
 
-    def _stored(self, *, workspace_id: str | None, may_be_missing: bool) -> Login | None:
+    def _at_hand(self, workspace_id: str | None) -> Login:
+        with self._lock:
+            return self._usable(workspace_id)
+
+    def _stored(self, *, workspace_id: str | None) -> Login | None:
         with self._lock:
             try:
                 return self._usable(workspace_id)
             except RuntimeError as error:
-                if may_be_missing and is_login_required(error) and not self._holds_other_kind():
+                if is_login_required(error) and not self._holds_other_kind():
                     log.info("%s", error)
                     return None
                 raise

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from codex_backend_sdk._core.device import Refusal
 from codex_backend_sdk._core.oauth import Grant
-from codex_backend_sdk.auth._failures import CANCELLED, login_failed, not_finished
+from codex_backend_sdk.auth._failures import login_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codex_backend_sdk._types import DeviceCode, Login
     from codex_backend_sdk.auth.issuer import Issuer
+    from codex_backend_sdk.auth.limit import Limit
 
 __all__ = ["sign_in"]
 
@@ -27,34 +26,28 @@ def sign_in(
     *,
     issuer: Issuer,
     on_code: Callable[[DeviceCode], object] | None,
-    timeout: float | None,
-    cancel: threading.Event | None,
-    clock: Callable[[], float] = time.monotonic,
+    limit: Limit,
 ) -> Login:
-    """Show a code and wait for the login; `timeout` is in seconds, and no longer than the code lives.
+    """Show a code and wait for the login, within `limit` and no longer than the code lives.
 
     LoginFailed when it is denied, cancelled, switched off for the account, or out of time; and whatever `complete`
     raises.
     """
-    cancelled = cancel or threading.Event()
+    limit.check()
     code = issuer.user_code()
     if isinstance(code, Refusal):
         raise login_failed(code.message, code=code.code)
-    limit = min(code.expires_in.total_seconds(), float("inf") if timeout is None else timeout)
-    deadline = clock() + limit
+    limit.check()  # the request may have taken a while
+    limit = limit.shorter(code.expires_in.total_seconds())
     _show(code, on_code)
     while True:
-        if cancelled.is_set():
-            raise login_failed(CANCELLED, code="cancelled")
         outcome = issuer.poll(code)
         if isinstance(outcome, Grant):
             return complete(outcome)
         if isinstance(outcome, Refusal):
             raise login_failed(outcome.message, code=outcome.code)
-        left = deadline - clock()
-        if left <= 0:
-            raise login_failed(not_finished(limit), code="timeout")
-        cancelled.wait(min(code.interval.total_seconds(), left))
+        limit.check()
+        limit.pause(code.interval.total_seconds())
 
 
 def _show(code: DeviceCode, on_code: Callable[[DeviceCode], object] | None) -> None:
