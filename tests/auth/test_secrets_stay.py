@@ -1,7 +1,8 @@
-"""No token, code or prompt is seen in a traceback with its variables, in a debug log or in a pickle."""
+"""No token, code or prompt is seen in a message, in a traceback with its variables, in a debug log or in a pickle."""
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import socket
@@ -9,15 +10,32 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+import openai
 import pytest
 from issuer_stub import IssuerStub
+from servers import needs_redis, redis_server
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.auth import AccessToken, Credentials, MemoryStore, Secret, exchange_api_key
+from codex_backend_sdk.auth import (
+    AccessToken,
+    Credentials,
+    FileStore,
+    KeyringStore,
+    MemoryStore,
+    RedisStore,
+    Secret,
+    exchange_api_key,
+)
+from codex_backend_sdk.auth.channel import Channel, Unreachable
+from codex_backend_sdk.auth.held import read
 from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from codex_backend_sdk.auth import CredentialStore
 
 
 @pytest.fixture
@@ -146,6 +164,189 @@ def test_a_call_shows_no_token_whatever_becomes_of_it(
         if secret:
             assert secret not in story
             assert secret not in caplog.text
+
+
+# --- a store that fails ------------------------------------------------------------------------------------------
+
+
+class Mistaken(MemoryStore):
+    """A store of the caller's own, with a mistake in it."""
+
+    def save(self, document: dict[str, Any]) -> None:
+        self.write(json.dumps(document))
+
+    def write(self, text: str) -> None:
+        raise KeyError(len(text))
+
+
+class Telling:
+    """A keyring that takes nothing, and says what it was to take."""
+
+    def get_password(self, service: str, username: str) -> None:
+        return None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise ValueError(password)
+
+
+STORES: dict[str, Callable[[Path], CredentialStore]] = {
+    # The temporary file beside it would have a name that is too long.
+    "file": lambda folder: FileStore(folder / ("a" * 240)),
+    "keyring": lambda folder: KeyringStore(folder, backend=Telling()),
+    "keyring in parts": lambda folder: KeyringStore(folder, backend=Telling(), entry_bytes=100),
+    "own": lambda folder: Mistaken(),
+}
+
+
+def visit(url: str) -> None:
+    httpx2.get(url, follow_redirects=True)
+
+
+def sign_in_unstored(store: CredentialStore, issuer: IssuerStub) -> BaseException:
+    with pytest.raises((sdk.CredentialStoreError, KeyError)) as caught:
+        Credentials(store, issuer=issuer.url).authenticate(open_browser=visit, ports=(0,), timeout=10)
+    assert len(issuer.asked("/oauth/token")) == 1
+    return caught.value
+
+
+# Every JWT of the stub begins with this, whatever part of the document is shown.
+JWT = "eyJhbGciOiJub25lIn0"
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_new_login_that_cannot_be_stored_is_in_no_frame(kind: str, issuer: IssuerStub, tmp_path: Path) -> None:
+    error = sign_in_unstored(STORES[kind](tmp_path), issuer)
+    assert JWT not in whole_story(error)
+    lines = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert "save" in lines, "where it failed is told, only the variables are not"
+
+
+@needs_redis
+def test_a_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
+    import redis
+
+    with redis_server(tmp_path) as url:
+        with redis.Redis.from_url(url) as client:
+            client.execute_command("ACL", "SETUSER", "default", "resetkeys", "%R~login", "~login:lock")
+        error = sign_in_unstored(RedisStore(url, "login"), issuer)
+    assert isinstance(error.__cause__, redis.RedisError)
+    assert JWT not in whole_story(error)
+
+
+@pytest.mark.parametrize("what", ["current", "authenticate"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"auth_mode": "apikey", "OPENAI_API_KEY": "sk-SECRET"}',
+        '{"auth_mode": "chatgpt", "tokens": {"access_token": "SECRET"',
+        '{"tokens": {"access_token": ["SECRET"]}}',
+        '{"tokens": {"access_token": "at-SECRET\\n"}}',
+        '{"tokens": {"access_token": "a", "refresh_token": "SECRET é"}}',
+        '{"personal_access_token": "at-SECRET\\r"}',
+    ],
+)
+def test_what_a_store_holds_instead_of_a_login_is_not_told(text: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text(text, encoding="utf-8")
+    credentials = Credentials(FileStore(tmp_path / "auth.json"), issuer="http://127.0.0.1:1")
+    asked: dict[str, Callable[[], object]] = {
+        "current": credentials.current,
+        "authenticate": lambda: credentials.authenticate(interactive=False),
+    }
+    with pytest.raises((sdk.CredentialStoreError, sdk.LoginRequired)) as caught:
+        asked[what]()
+    assert str(tmp_path / "auth.json") in str(caught.value)
+    assert "SECRET" not in whole_story(caught.value)
+
+
+def test_an_error_that_was_being_handled_keeps_its_variables(tmp_path: Path) -> None:
+    def fail() -> None:
+        number = 41
+        raise LookupError(number)
+
+    def handle() -> None:
+        try:
+            fail()
+        except LookupError:
+            read(FileStore(tmp_path), lambda token: pytest.fail("there is no token"))
+
+    with pytest.raises(sdk.CredentialStoreError) as caught:
+        handle()
+    linked: BaseException | None = caught.value
+    while not isinstance(linked, LookupError):
+        assert linked is not None
+        linked = linked.__cause__ or linked.__context__
+    assert linked.__traceback__ is not None
+    frames = list(traceback.walk_tb(linked.__traceback__))
+    assert frames[-1][0].f_locals == {"number": 41}
+
+
+# --- what no header takes ----------------------------------------------------------------------------------------
+
+UNSENDABLE = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f", "at-SECRETé"]
+
+
+@pytest.mark.parametrize("token", UNSENDABLE)
+@pytest.mark.parametrize("member", ["personal_access_token", "tokens"])
+def test_a_stored_token_that_no_header_takes_is_refused_by_the_name_of_its_place(
+    token: str, member: str, issuer: IssuerStub
+) -> None:
+    document = {member: token} if member != "tokens" else {"tokens": {"access_token": token}}
+    name = member if member != "tokens" else "access_token"
+    with pytest.raises(sdk.CredentialStoreError, match=f"memory holds no usable login: its member `{name}`") as caught:
+        Credentials(MemoryStore(document), issuer=issuer.url).current()
+    assert "SEC" not in whole_story(caught.value)
+    assert issuer.requests == []
+
+
+def test_an_issuer_that_gives_a_token_that_no_header_takes_gives_none(issuer: IssuerStub) -> None:
+    body = json.dumps({"access_token": "SECRET\n"}).encode()
+    issuer.refusal = (200, body, {})
+    credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
+    with pytest.raises(sdk.TokenRefreshError, match="lacks a usable access_token") as caught:
+        credentials.renew(credentials.current())
+    assert "SECRET" not in whole_story(caught.value)
+
+
+def test_the_text_of_a_header_that_cannot_be_sent_is_in_no_message(issuer: IssuerStub) -> None:
+    channel = Channel(issuer.url, originator="tests")
+    with pytest.raises(Unreachable, match="could not be sent: it breaks the rules of HTTP") as refused:
+        channel.send(channel.request("GET", "/", bearer=Secret("SECRET\n")))
+    assert not refused.value.may_pass
+    assert "SECRET" not in whole_story(refused.value)
+
+
+class Own:
+    """A source of the caller's own, with a token as somebody typed it."""
+
+    def ready(self) -> sdk.Login:
+        return sdk.Login(access_token=Secret("SECRET\n"), account_id="acc-1")
+
+    def current(self) -> sdk.Login:
+        return self.ready()
+
+    def renew(self, rejected: sdk.Login) -> sdk.Login:
+        return rejected
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: bool, issuer: IssuerStub) -> None:
+    import anyio
+
+    options: dict[str, Any] = {"credentials": Own(), "base_url": issuer.url, "max_retries": 0}
+
+    def call() -> None:
+        with sdk.OpenAI(**options) as client:
+            client.responses.create(input="hi")
+
+    async def call_async() -> None:
+        async with sdk.AsyncOpenAI(**options) as client:
+            await client.responses.create(input="hi")
+
+    with pytest.raises(openai.APIConnectionError, match="could not be sent: it breaks the rules of HTTP") as caught:
+        anyio.run(call_async) if asynchronous else call()
+    assert "could not be reached" not in str(caught.value)
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+    assert "SECRET" not in whole_story(caught.value)
 
 
 def test_a_secret_is_shown_by_its_end_at_most_and_is_never_pickled() -> None:

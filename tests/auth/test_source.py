@@ -709,6 +709,41 @@ def test_an_issuer_that_cannot_be_reached_does_not_stop_the_logout(
     source = Credentials(MemoryStore(issuer.document()), issuer="http://127.0.0.1:1")
     assert source.revoke() is True
     assert "could not be revoked" in caplog.text
+    assert source.store.load() is None
+    source.store.save(issuer.document())
+    with pytest.raises(LoginFailed, match="memory was removed, but not revoked") as caught:
+        source.revoke(must_confirm=True)
+    assert caught.value.code == "not_revoked"
+    assert source.store.load() is None
+    assert source.revoke(must_confirm=True) is False, "where there is nothing, nothing has to be confirmed"
+
+
+def revoked(issuer: IssuerStub) -> list[str]:
+    return [request.json["token"] for request in issuer.asked("/oauth/revoke")]
+
+
+def test_a_renewed_login_that_could_not_be_stored_is_the_one_to_revoke(issuer: IssuerStub) -> None:
+    source, store = make(issuer, issuer.document(expires_in=-HOUR))
+    store.broken = OSError("no room")
+    source.current()
+    assert source.revoke() is True
+    assert revoked(issuer) == ["rt_1"], "rt_0 is used up"
+    assert (store.load(), source.ready()) == (None, None)
+
+
+@pytest.mark.parametrize("is_another", [True, False])
+def test_what_was_stored_since_by_somebody_else_is_revoked_as_well(issuer: IssuerStub, is_another: bool) -> None:
+    source, store = make(issuer, issuer.document(expires_in=-HOUR))
+    store.broken = OSError("no room")
+    source.current()
+    store.broken = None
+    other = issuer.document()
+    other["tokens"]["refresh_token"] = "rt_other"
+    store.clear()
+    if is_another:
+        store.save(other)
+    assert source.revoke() is True
+    assert revoked(issuer) == (["rt_other", "rt_1"] if is_another else ["rt_1"])
 
 
 # --- where, and who ----------------------------------------------------------------------------------------------

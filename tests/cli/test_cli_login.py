@@ -110,6 +110,15 @@ def test_logout_can_revoke_at_the_sign_in_server(run: Run, home: Path, store_log
     assert not (home / "auth.json").exists()
 
 
+def test_a_logout_that_does_not_revoke_says_so(run: Run, home: Path, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login()
+    sim.fail("status:500@revoke")
+    ran = run("logout", "--revoke")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"Error: The login in {home / 'auth.json'} was removed, but not revoked" in ran.err
+    assert not (home / "auth.json").exists()
+
+
 @pytest.mark.parametrize("arguments", [("logout",), ("logout", "--revoke")])
 def test_logout_of_nobody_says_so(run: Run, arguments: tuple[str, ...], sim: Simulator) -> None:
     ran = run(*arguments)

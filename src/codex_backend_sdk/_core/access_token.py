@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codex_backend_sdk._core import tokens
+from codex_backend_sdk._core.authfile import is_token
 from codex_backend_sdk._core.oauth import json_object
 from codex_backend_sdk._types import Login, Secret
 
@@ -43,7 +44,7 @@ def mistaken(token: Secret) -> str | None:
     text = token.reveal()
     if not text:
         return "it is empty"
-    if not text.isascii() or not text.isprintable() or " " in text:
+    if not is_token(text):
         return "it has characters that no token has"
     if is_personal(token):
         return None

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from codex_backend_sdk._core.oauth import TokenAnswer
 
 __all__ = [
+    "PERSONAL_MODE",
     "StoredTokens",
+    "is_token",
     "mode_of",
     "parse",
     "personal_token",
@@ -66,6 +68,11 @@ class StoredTokens:
     last_refresh: datetime | None = None
 
 
+def is_token(text: str) -> bool:
+    """Tell whether a text can be a token; one that cannot would be shown by the error of the header it does not fit."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
 def parse(data: bytes) -> dict[str, Any]:
     """Read the bytes of an auth.json; ValueError when they are not one. The error's text holds none of them."""
     try:
@@ -110,7 +117,7 @@ def unusable(document: dict[str, Any]) -> str | None:
 def personal_token(document: dict[str, Any]) -> Secret | None:
     """Return the personal access token of a document whose kind of login that is, else None.
 
-    ValueError when it is not text.
+    ValueError when it is not text, or no token.
     """
     return _secret(document, "personal_access_token") if mode_of(document) == PERSONAL_MODE else None
 
@@ -118,19 +125,19 @@ def personal_token(document: dict[str, Any]) -> Secret | None:
 def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
     """Return the ChatGPT tokens of a document, None when it has none.
 
-    ValueError when a member that must be text is something else. A document without `last_refresh` is taken:
-    the expiry of the access token says all that is needed.
+    ValueError when a member that must be text is something else, or a token has characters that no token has. A
+    document without `last_refresh` is taken: the expiry of the access token says all that is needed.
     """
     tokens = document.get("tokens")
     if tokens is None or mode_of(document) == PERSONAL_MODE:
         return None
     if not isinstance(tokens, dict):
         raise ValueError("its member `tokens` is not an object")  # noqa: TRY004
-    access_token = _text(tokens, "access_token")
+    access_token = _secret(tokens, "access_token")
     if access_token is None:
         return None
     return StoredTokens(
-        access_token=Secret(access_token),
+        access_token=access_token,
         refresh_token=_secret(tokens, "refresh_token"),
         id_token=_secret(tokens, "id_token"),
         account_id=_text(tokens, "account_id"),
@@ -189,7 +196,11 @@ def _text(members: dict[str, Any], name: str) -> str | None:
 
 def _secret(members: dict[str, Any], name: str) -> Secret | None:
     text = _text(members, name)
-    return None if text is None else Secret(text)
+    if text is None:
+        return None
+    if not is_token(text):
+        raise ValueError(f"its member `{name}` has a space, a line break or another character that no token has")
+    return Secret(text)
 
 
 def _moment(members: dict[str, Any], name: str) -> datetime | None:

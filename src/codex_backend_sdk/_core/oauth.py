@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from codex_backend_sdk._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
+from codex_backend_sdk._core.authfile import is_token
 from codex_backend_sdk._types import Secret
 
 if TYPE_CHECKING:
@@ -253,13 +254,13 @@ TOKEN_NAMES: Final = ("id_token", "access_token", "refresh_token")
 
 
 def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
-    """Read a 200 answer; ValueError when it is not JSON, or a token is missing from `required` or is not text."""
+    """Read a 200 answer; ValueError when it is not JSON, or a token is missing (of `required`) or is none."""
     answer = _json(body)
     if not isinstance(answer, dict):
         raise ValueError("the answer is not a JSON object")  # noqa: TRY004  (the issuer's fault, not the caller's)
     tokens = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
     missing = [name for name in required if name not in tokens]
-    damaged = [name for name, token in tokens.items() if not (isinstance(token, str) and token)]
+    damaged = [name for name, token in tokens.items() if not (isinstance(token, str) and is_token(token))]
     if missing or damaged:
         raise ValueError(f"the answer lacks a usable {' and '.join(missing + damaged)}")
     return TokenAnswer(**{name: Secret(token) for name, token in tokens.items()})

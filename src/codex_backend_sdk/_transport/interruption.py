@@ -24,6 +24,14 @@ def told_truly(error: openai.APIConnectionError) -> openai.APIConnectionError:
     if type(error) is not openai.APIConnectionError or cause is None:
         return error
     address = error.request.url.copy_with(query=None)
+    if isinstance(cause, httpx2.LocalProtocolError):
+        # Its text and its frames have the header that cannot be sent, which may be the token's.
+        error.__cause__ = error.__context__ = None
+        return openai.APIConnectionError(
+            message=f"The request to {address} could not be sent: it breaks the rules of HTTP. Is there a line break "
+            "or another control character in a header (`default_headers`, `extra_headers`, your own credentials)?",
+            request=error.request,
+        )
     return openai.APIConnectionError(
         message=f"Connection error: {address} could not be reached ({cause or type(cause).__name__}). "
         "Is the network up, and the proxy or `base_url` right?",

@@ -71,14 +71,17 @@ class Channel:
                 # The tokens are for this host: no redirect. They are all that signs: neither a client's default
                 # nor ~/.netrc has a say here.
                 answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False)
+        except httpx2.LocalProtocolError:  # its text has the header that cannot be sent, which may be the token's
+            problem, may_pass = f"the request to {self.url} could not be sent: it breaks the rules of HTTP", False
         except httpx2.HTTPError as error:
+            may_pass = True
             problem = f"{self.url} could not be reached ({str(error) or type(error).__name__})"
         else:
             if answer.has_redirect_location:
                 raise Unreachable(f"{self.url} redirects elsewhere, which is not followed", may_pass=False)
             return answer
         # Not in the handler: there the error of httpx would go along as the context.
-        raise Unreachable(problem, may_pass=True)
+        raise Unreachable(problem, may_pass=may_pass)
 
     @contextmanager
     def _client(self) -> Iterator[httpx2.Client]:

@@ -10,12 +10,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_SCOPES, LOGIN_TIMEOUT
-from codex_backend_sdk._core import authfile, tokens
+from codex_backend_sdk._core import access_token, authfile, tokens
 from codex_backend_sdk.auth import browser, device
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
 from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
-from codex_backend_sdk.auth.held import hold, read
+from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
 from codex_backend_sdk.auth.limit import Limit
 from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
 from codex_backend_sdk.auth.store import CredentialStore
@@ -165,18 +165,38 @@ class Credentials(StoredLogin):
             self._adopt(None)
             return self.store.clear()
 
-    def revoke(self) -> bool:
+    def revoke(self, *, must_confirm: bool = False) -> bool:
         """Make the login worthless at the issuer, as well as that can be done just now, then log out.
 
-        True if there was a login. A personal access token is only forgotten: it is revoked where it was made.
+        True if there was a login. A personal access token is only forgotten: it is revoked where it was made. What
+        was not revoked is a warning; with `must_confirm` it is LoginFailed as well, after the logout.
         """
-        document = self.store.load()
-        if document and authfile.personal_token(document) is not None:
+        logins = self._to_revoke()
+        is_revoked = sum(self._revoked(login) for login in logins) == len(logins)
+        was_there = self.logout() or bool(logins)
+        if must_confirm and not is_revoked:
+            raise login_failed(
+                f"The login in {self.store.location} was removed, but not revoked: a copy of it can still be used.",
+                code="not_revoked",
+            )
+        return was_there
+
+    def _to_revoke(self) -> list[authfile.StoredTokens]:
+        """Return the tokens that are good: those in the store, and renewed ones that could not be stored."""
+        with self._lock:
+            held, unsaved_since = self._held, self._unsaved_since
+        stored = read_tokens(self.store)
+        if held is None or held.is_saved:
+            return [] if stored is None else [stored]
+        # What is in the store since before the renewal is used up.
+        is_used_up = self.store.version() == unsaved_since
+        return [held.tokens] if stored is None or is_used_up else [stored, held.tokens]
+
+    def _revoked(self, login: authfile.StoredTokens) -> bool:
+        if access_token.is_personal(login.access_token):
             log.warning("A personal access token is revoked in the settings of ChatGPT; here it is only deleted.")
-        stored = authfile.tokens_of(document) if document else None
-        if stored is not None:
-            self._issuer.revoke(refresh_token=stored.refresh_token, access_token=stored.access_token)
-        return self.logout()
+            return False
+        return self._issuer.revoke(refresh_token=login.refresh_token, access_token=login.access_token)
 
     def _at_hand(self, workspace_id: str | None) -> Login:
         with self._lock:
@@ -204,7 +224,7 @@ class Credentials(StoredLogin):
 
     def _holds_other_kind(self) -> bool:
         # Signing in over an API key would change what the Codex CLI on this machine does: only when forced.
-        return authfile.unusable(self.store.load() or {}) is not None
+        return authfile.unusable(load(self.store) or {}) is not None
 
     def _complete(self, grant: Grant, *, force: bool, workspace_id: str | None) -> Login:
         """Turn what a sign-in brought into a stored login."""
@@ -213,9 +233,10 @@ class Credentials(StoredLogin):
         if workspace_id is not None and account_id != workspace_id:
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
         with self._lock, self.store.lock():
-            document = authfile.signed_in(self._document(force=force), answer, account_id=account_id, now=self._clock())
-            self.store.save(document)
-            held = hold(document)
+            held = hold(
+                authfile.signed_in(self._document(force=force), answer, account_id=account_id, now=self._clock())
+            )
+            keep(self.store, held)
             self._adopt(held)
             self._sign_ins += 1
         log.info("Signed in; the login is in %s.", self.store.location)
@@ -223,7 +244,7 @@ class Credentials(StoredLogin):
 
     def _document(self, *, force: bool) -> dict[str, Any] | None:
         try:
-            return self.store.load()
+            return load(self.store)
         except RuntimeError:
             if not force:
                 raise

@@ -1,4 +1,4 @@
-"""A login as it is held in memory, and how it is read from a store."""
+"""A login as it is held in memory, and how it gets there from a store and back: nobody else calls `load` and `save`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk.auth._failures import login_required, store_failed
+from codex_backend_sdk.auth.untold import untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk._types import Login, Secret
     from codex_backend_sdk.auth.store import CredentialStore
 
-__all__ = ["LONG_AGO", "Held", "hold", "read"]
+__all__ = ["LONG_AGO", "Held", "hold", "keep", "load", "read", "read_tokens"]
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,6 +59,7 @@ class Held:
         return f"Held({self.login!r})"
 
 
+@untold
 def read(store: CredentialStore, whose: Callable[[Secret], Login]) -> Held | None:
     """Read the login of a store, None when there is none. `whose` finds the login of a personal access token.
 
@@ -69,14 +71,39 @@ def read(store: CredentialStore, whose: Callable[[Secret], Login]) -> Held | Non
     other = authfile.unusable(document)
     if other is not None:
         raise login_required(f"{store.location} holds {other}.", remedy=_REPLACE)
+    stored = _tokens(document, store.location)
+    if stored is None:
+        return None
+    if authfile.mode_of(document) == authfile.PERSONAL_MODE:
+        return Held(document=document, login=whose(stored.access_token), tokens=stored)
+    return hold(document)
+
+
+@untold
+def read_tokens(store: CredentialStore) -> authfile.StoredTokens | None:
+    """Read the tokens of a store, whosever they are; a personal access token is one, too. Errors as of `read`."""
+    document = store.load()
+    return _tokens(document, store.location) if document else None
+
+
+@untold
+def load(store: CredentialStore) -> dict[str, Any] | None:
+    """Return the document of a store, None when there is none. Where something may raise it is no variable."""
+    return store.load()
+
+
+@untold
+def keep(store: CredentialStore, held: Held) -> None:
+    """Put a login into a store."""
+    store.save(held.document)
+
+
+def _tokens(document: dict[str, Any], place: str) -> authfile.StoredTokens | None:
     try:
         personal = authfile.personal_token(document)
-        stored = authfile.tokens_of(document)
+        return authfile.tokens_of(document) if personal is None else authfile.StoredTokens(access_token=personal)
     except ValueError as error:  # FileStore has looked for this; another store need not
-        raise store_failed(f"{store.location} holds no usable login: {error}.") from None
-    if personal is not None:
-        return Held(document=document, login=whose(personal), tokens=authfile.StoredTokens(access_token=personal))
-    return hold(document) if stored else None
+        raise store_failed(f"{place} holds no usable login: {error}.") from None
 
 
 def hold(document: dict[str, Any]) -> Held:

@@ -126,11 +126,12 @@ class KeyringStore:
             except Exception as error:  # each keyring has exceptions of its own
                 if is_store_failure(error):
                     raise
-                raise self._failed(doing, error) from error
+                # Whatever else is in an error of a keyring unknown to us: it may be the value.
+                raise self._failed(doing, error) from (error if _is_telling(error) else None)
 
     def _failed(self, doing: str, error: Exception) -> Exception:
-        is_telling = type(error).__module__.partition(".")[0] in _TELLING
-        return store_failed(f"Cannot {doing} {self.location}: {(is_telling and str(error)) or reason(error)}")
+        said = (_is_telling(error) and str(error)) or reason(error)
+        return store_failed(f"Cannot {doing} {self.location}: {said}")
 
     def _value(self) -> str | None:
         entry = self._get(self._account)
@@ -188,6 +189,10 @@ def _chosen() -> Any:
     backend = keyring.get_keyring()
     chained = list(getattr(backend, "backends", None) or [backend])
     return next(filter(_is_secret_service, chained), chained[0])
+
+
+def _is_telling(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] in _TELLING
 
 
 def _is_secret_service(keyring: Any) -> bool:

@@ -29,7 +29,7 @@ from codex_backend_sdk.auth._failures import (
     refresh_failed,
 )
 from codex_backend_sdk.auth.default_store import default_store
-from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, read
+from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, keep, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.store import default_home
@@ -277,10 +277,9 @@ class StoredLogin:
         account_id = tokens.account_of(answer.id_token, answer.access_token)
         if account_id is not None and held.login.account_id not in (None, account_id):
             self._bury(version, "The issuer answered the refresh with the login of another account.")
-        document = authfile.renewed(held.document, answer, now=self._clock())
-        renewed = hold(document)
+        renewed = hold(authfile.renewed(held.document, answer, now=self._clock()))
         try:
-            self.store.save(document)
+            keep(self.store, renewed)
         except BaseException as error:
             # The old refresh token is used up: these tokens are all there is, even if nobody can store them.
             self._adopt(replace(renewed, is_saved=False))
@@ -310,7 +309,7 @@ class StoredLogin:
             with self.store.lock():
                 if self.store.version() != self._unsaved_since:
                     return held  # a later login, or none after a logout: the next renewal reads it
-                self.store.save(held.document)
+                keep(self.store, held)
         except Exception as error:  # a store of the caller's own may raise anything
             log.debug("The renewed login could still not be stored: %s", type(error).__name__)
             return held

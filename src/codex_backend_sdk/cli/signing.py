@@ -87,7 +87,7 @@ def logout(revoke: bool) -> None:
     from codex_backend_sdk.auth import Credentials
 
     credentials = Credentials()
-    was_there = credentials.revoke() if revoke else credentials.logout()
+    was_there = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
     place = credentials.store.location
     click.echo(f"Signed out: the login in {place} was removed." if was_there else f"There was no login in {place}.")
     _note_the_variable()
