@@ -231,10 +231,13 @@ def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
     told: list[str] = []
     ends: list[str | None] = []
 
-    async def on_url(url: str) -> None:
-        await anyio.to_thread.run_sync(told.append, url)
-
     async def run(sim: Simulator) -> None:
+        shown = anyio.Event()
+
+        async def on_url(url: str) -> None:
+            await anyio.to_thread.run_sync(told.append, url)
+            shown.set()
+
         async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
 
             async def sign_in(timeout: float) -> None:  # noqa: ASYNC109 - it is what is tested
@@ -244,8 +247,7 @@ def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
                     ends.append(error.code)
 
             tasks.start_soon(sign_in, 6.0)
-            while not told:
-                await anyio.sleep(0.01)
+            await shown.wait()
             for _ in range(44):
                 tasks.start_soon(sign_in, 1.0)
 
