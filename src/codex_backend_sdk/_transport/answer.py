@@ -110,9 +110,9 @@ class Answer:
     def interrupted(self) -> StreamInterrupted:
         """Return the error for a stream that ended here."""
         partial = self._collector.partial
-        arrived = f"after {self._events} events" if self._events else "before any event"
+        count = {0: "before any event", 1: "after one event"}.get(self._events, f"after {self._events} events")
         return StreamInterrupted(
-            f"The answer was cut: its stream ended {arrived} and without `response.completed`. "
+            f"The answer was cut: its stream ended {count} and without `response.completed`. "
             "What had arrived is in this error's `partial`; send the request again for a whole answer.",
             request=self._response.request,
             partial=build_response(partial),
