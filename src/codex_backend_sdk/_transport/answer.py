@@ -17,6 +17,7 @@ from .._core.failures import explain_failure, usage_limit
 from .._core.sse import EventDecoder
 from .._core.wire import decode
 from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer, UsageLimitReached
+from .._seam import timeout_exceptions
 from .plan import plan_of
 
 if TYPE_CHECKING:
@@ -36,16 +37,18 @@ _TEXT_DELTA: Final = b'{"type":"response.output_text.delta",'
 class Answer:
     """Read one answer chunk by chunk.
 
-    With `truthful=False` it does what the official client does: an empty output stays empty, a failed answer is
-    an event like any other, and the end of the stream is the end of the answer.
+    For a request without a plan, one of an official client, it does what the official client does: an empty output
+    stays empty, a failed answer is an event like any other, and the end of the stream is the end of the answer.
+    `dropped` names the parameters that were left out of the request, None when none may be.
     """
 
-    def __init__(self, response: httpx2.Response, *, truthful: bool = True) -> None:
-        plan = plan_of(response.request) if truthful else None
+    def __init__(self, response: httpx2.Response) -> None:
+        plan = plan_of(response.request)
+        self.dropped = plan.dropped if plan is not None else None
         self._response = response
-        self._truthful = truthful
+        self._truthful = plan is not None
         self._decoder = EventDecoder()
-        self._collector = Collector(dropped=plan.dropped if plan is not None else None)
+        self._collector = Collector(dropped=self.dropped)
         self._events = 0
         self._is_over = False
         self._last: BaseModel | None = None
@@ -106,6 +109,15 @@ class Answer:
         if self._failure is not None:
             raise self._failure
         return self._collector.response
+
+    def broken_by(self, error: Exception) -> openai.APIConnectionError | None:
+        """Return what an exception of the transport means here; None after the answer, when it breaks nothing."""
+        request = self._response.request
+        if self._is_over:
+            return None
+        if isinstance(error, timeout_exceptions()):
+            return openai.APITimeoutError(request=request)
+        return self.interrupted() if self._truthful else openai.APIConnectionError(request=request)
 
     def interrupted(self) -> StreamInterrupted:
         """Return the error for a stream that ended here."""

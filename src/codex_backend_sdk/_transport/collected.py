@@ -136,14 +136,13 @@ def _json_headers(response: httpx2.Response) -> list[tuple[str, str]]:
     return [*kept, ("content-type", "application/json")]
 
 
-def _raise_unless_over(error: Exception, answer: Answer, source: httpx2.Response, *, is_lazy: bool) -> None:
-    if answer.is_over:  # a connection that breaks or stalls after the answer breaks nothing
+def _raise_unless_over(error: Exception, answer: Answer, *, is_lazy: bool) -> None:
+    broken = answer.broken_by(error)
+    if broken is None:
         return
-    if not isinstance(error, timeout_exceptions()):
-        raise answer.interrupted() from error
-    if is_lazy:
-        raise openai.APITimeoutError(request=source.request) from error
-    raise error
+    if isinstance(broken, openai.APITimeoutError) and not is_lazy:
+        raise error  # the retry loop knows it by itself
+    raise broken from error
 
 
 def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:
@@ -193,7 +192,7 @@ class _CollectedBody(httpx2.SyncByteStream):
                     drain(chunks, self._source)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
+            _raise_unless_over(error, answer, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)
 
     def close(self) -> None:
@@ -219,7 +218,7 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
                     await async_drain(chunks)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            _raise_unless_over(error, answer, self._source, is_lazy=self._is_lazy)
+            _raise_unless_over(error, answer, is_lazy=self._is_lazy)
         yield _final_json(answer, self._plan, self._source)
 
     async def aclose(self) -> None:

@@ -12,7 +12,6 @@ import openai
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
 from .drain import async_drain, drain
-from .plan import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,10 +32,8 @@ class CodexStream(openai.Stream[_T]):
 
     def __stream__(self) -> Iterator[_T]:
         response = self.response
-        plan = plan_of(response.request)
-        truthful = plan is not None
-        self.dropped_parameters = (plan.dropped if plan is not None else None) or ()
-        answer = Answer(response, truthful=truthful)
+        answer = Answer(response)
+        self.dropped_parameters = answer.dropped or ()
         try:
             chunks = response.iter_bytes()
             for chunk in chunks:
@@ -45,8 +42,9 @@ class CodexStream(openai.Stream[_T]):
                     drain(chunks, response)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            if not (truthful and answer.is_over):  # a connection that breaks after the answer breaks nothing
-                raise _transport_error(error, answer, truthful=truthful) from error
+            broken = answer.broken_by(error)
+            if broken is not None:
+                raise broken from error
         finally:
             response.close()
         yield from cast("Iterator[_T]", answer.last_events())
@@ -62,10 +60,8 @@ class AsyncCodexStream(openai.AsyncStream[_T]):
 
     async def __stream__(self) -> AsyncIterator[_T]:
         response = self.response
-        plan = plan_of(response.request)
-        truthful = plan is not None
-        self.dropped_parameters = (plan.dropped if plan is not None else None) or ()
-        answer = Answer(response, truthful=truthful)
+        answer = Answer(response)
+        self.dropped_parameters = answer.dropped or ()
         try:
             chunks = response.aiter_bytes()
             async for chunk in chunks:
@@ -75,16 +71,10 @@ class AsyncCodexStream(openai.AsyncStream[_T]):
                     await async_drain(chunks)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            if not (truthful and answer.is_over):
-                raise _transport_error(error, answer, truthful=truthful) from error
+            broken = answer.broken_by(error)
+            if broken is not None:
+                raise broken from error
         finally:
             await response.aclose()
         for event in answer.last_events():
             yield cast("_T", event)
-
-
-def _transport_error(error: Exception, answer: Answer, *, truthful: bool) -> openai.APIConnectionError:
-    cut = answer.interrupted()
-    if isinstance(error, timeout_exceptions()):
-        return openai.APITimeoutError(request=cut.request)
-    return cut if truthful else openai.APIConnectionError(request=cut.request)
