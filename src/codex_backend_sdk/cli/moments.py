@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from codex_backend_sdk._moments import duration, local
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = ["duration", "from_now", "local"]
-
-_UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
-
-
-def local(moment: datetime) -> str:
-    """Return the moment in the time zone of this machine."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def from_now(moment: datetime, *, now: datetime) -> str:
@@ -23,16 +18,3 @@ def from_now(moment: datetime, *, now: datetime) -> str:
     if abs(moment - now) < timedelta(minutes=1):
         return "now"
     return f"in {duration(moment - now)}" if moment > now else f"{duration(now - moment)} ago"
-
-
-def duration(span: timedelta) -> str:
-    """Return the two largest units of a span, `9 d 23 h`; what is left is cut off."""
-    for number, (unit, name) in enumerate(_UNITS):
-        if span >= unit:
-            rest = span % unit
-            parts = [f"{span // unit} {name}"]
-            if number + 1 < len(_UNITS) and rest >= _UNITS[number + 1][0]:
-                smaller, smaller_name = _UNITS[number + 1]
-                parts.append(f"{rest // smaller} {smaller_name}")
-            return " ".join(parts)
-    return "0 min"

@@ -1,0 +1,31 @@
+"""Spans and points in time as people read them, the points in their own time zone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["duration", "local"]
+
+_UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
+
+
+def local(moment: datetime) -> str:
+    """Return the moment in the time zone of this machine."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def duration(span: timedelta) -> str:
+    """Return the two largest units of a span, `9 d 23 h`; what is left is cut off."""
+    for number, (unit, name) in enumerate(_UNITS):
+        if span >= unit:
+            rest = span % unit
+            parts = [f"{span // unit} {name}"]
+            if number + 1 < len(_UNITS) and rest >= _UNITS[number + 1][0]:
+                smaller, smaller_name = _UNITS[number + 1]
+                parts.append(f"{rest // smaller} {smaller_name}")
+            return " ".join(parts)
+    return "0 min"
