@@ -40,7 +40,7 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         found["client"].close()
         found["test_my_program"](simulator, monkeypatch, tmp_path)
     output = capsys.readouterr().out
-    assert len(examples) == 13
+    assert len(examples) == 14
     assert "You asked about quicksort" in output
     assert "hi hi hi hi hi" in output
     assert "gpt-6.1-sol GPT-6.1-Sol 272000" in output
@@ -51,6 +51,7 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "{'name': 'Bob', 'age': 42}" in output
     assert found["quota"]["plan_type"] == "pro"
     assert "['temperature']" in output
+    assert "The model 'gpt-4o' is not in the catalogue of this account." in output
 
 
 def test_it_has_the_seven_examples_of_the_original() -> None:

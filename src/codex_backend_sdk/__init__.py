@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ._client import AsyncOpenAI as AsyncOpenAI
     from ._client import OpenAI as OpenAI
     from ._core.events import UnknownEvent as UnknownEvent
+    from ._core.explanation import Explanation as Explanation
+    from ._core.explanation import Finding as Finding
+    from ._core.explanation import TokenEstimate as TokenEstimate
+    from ._core.explanation import WouldBeSent as WouldBeSent
     from ._core.items import UnknownItem as UnknownItem
     from ._errors import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
     from ._errors import CodexError as CodexError
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_client": ("AsyncOpenAI", "OpenAI"),
     "_core.events": ("UnknownEvent",),
+    "_core.explanation": ("Explanation", "Finding", "TokenEstimate", "WouldBeSent"),
     "_core.items": ("UnknownItem",),
     "_errors": (
         "CodexBackendUnsupportedParameterError",

@@ -22,6 +22,7 @@ from ._construction import Constructed
 from ._core.events import build_item, build_response
 from ._core.failures import describe, usage_limit
 from ._core.oauth import require_safe_url
+from ._core.routes import Route
 from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
@@ -92,6 +93,9 @@ class _Codex(Constructed):
     # Answers
 
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
+        plan = plan_of(response.request)
+        if plan is not None and plan.route is Route.MODELS:
+            self._catalogue.keep(data["data"], account_id=plan.login.account_id if plan.login else None)
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         built = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from ._core.oauth import require_safe_url
 from ._seam import close_when_forgotten
 from ._transport.compression import Compression
 from ._transport.identity import printable
+from ._transport.known_catalogue import KnownCatalogue
 from ._types import Settings
 from .auth import resolve_credentials
 from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
@@ -76,6 +77,7 @@ class Constructed:
         # A copy is handed the object, so that it knows what this client has learned.
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
+        self._catalogue = KnownCatalogue()
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
@@ -118,6 +120,8 @@ class Constructed:
             "issuer": issuer,
             "compress_requests": self._compression if compress_requests is None else compress_requests,
         }
-        return super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc,no-any-return]
+        copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
+        copied._catalogue = self._catalogue
+        return copied
 
     with_options = copy

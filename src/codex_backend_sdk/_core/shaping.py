@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from openai import NotGiven, Omit
 from pydantic import BaseModel
 
-__all__ = ["Refusal", "Shaped", "compaction", "plain", "shape"]
+__all__ = ["Refusal", "Shaped", "compaction", "is_absent", "plain", "shape", "shape_item"]
 
 
 class Refusal(NamedTuple):
@@ -90,7 +90,7 @@ def shape(given: Mapping[str, Any], *, model: str, instructions: str) -> Shaped:
 
     TypeError when there is no input, or one that cannot be sent.
     """
-    present = {name: plain(value) for name, value in given.items() if not _is_absent(value)}
+    present = {name: plain(value) for name, value in given.items() if not is_absent(value)}
     asked = {name: value for name, value in present.items() if not _has_no_effect(name, value)}
     droppable = tuple(Refusal(name, _REFUSED[name]) for name in asked if name in _REFUSED)
     meaningful = tuple(Refusal(name, _MEANINGFUL[name]) for name in asked if name in _MEANINGFUL)
@@ -148,7 +148,8 @@ def _plain(value: Any) -> Any:
 _ATOMS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def _is_absent(value: Any) -> bool:
+def is_absent(value: Any) -> bool:
+    """Whether a value stands for a parameter that is not given."""
     return value is None or isinstance(value, (Omit, NotGiven))
 
 
@@ -168,10 +169,10 @@ def _input_items(given: Any) -> list[Any]:
             "`input` is required: a string, or a list of messages and items such as {'role': 'user', 'content': '…'}; "
             f"got {type(given).__name__}."
         )
-    return [item for item in map(_input_item, given) if item is not None]
+    return [item for item in map(shape_item, given) if item is not None]
 
 
-def _input_item(item: Any) -> Any:
+def shape_item(item: Any) -> Any:
     """Return the item as the backend takes it, or None for one that could only be refused."""
     if isinstance(item, str):
         item = {"role": "user", "content": item}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import openai
 
+    from .._core.explanation import Explanation
+
 __all__ = ["AsyncCodex", "Codex"]
 
 _USAGE = "/wham/usage"
@@ -26,6 +28,16 @@ class Codex:
         """
         return cast("dict[str, Any]", self._client.get(_USAGE, cast_to=object))
 
+    def explain(self, **params: Any) -> Explanation:
+        """Say what `client.responses.create()` would do with these parameters, without a request. Print it to read it.
+
+        What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
+        `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
+        """
+        from .explaining import explain
+
+        return explain(cast("Any", self._client), params)
+
 
 class AsyncCodex:
     """The Codex-only endpoints."""
@@ -40,3 +52,13 @@ class AsyncCodex:
         `limit_window_seconds`, `reset_at` in unix seconds), `additional_rate_limits`, `credits`, and others.
         """
         return cast("dict[str, Any]", await self._client.get(_USAGE, cast_to=object))
+
+    async def explain(self, **params: Any) -> Explanation:
+        """Say what `client.responses.create()` would do with these parameters, without a request. Print it to read it.
+
+        What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
+        `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
+        """
+        from .explaining import explain
+
+        return explain(cast("Any", self._client), params)

@@ -1,0 +1,153 @@
+"""What `client.responses.create()` would do, found out on the way that a call takes, up to where it would be sent."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import httpx2
+from openai.resources.responses import Responses as OfficialResponses
+
+from .._core.explaining import examine
+from .._core.explanation import Explanation, Finding, WouldBeSent
+from .._core.known_refusals import known_refusals
+from .._core.model_fit import context_window, fit
+from .._core.token_estimate import estimate
+from .._core.wire import decode
+from .._seam import FinalRequestOptions
+from .._transport.planning import planned
+from .._types import Login, Secret
+from .responses import Responses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._seam import PlannedOptions
+    from .._transport.compression import Compression
+    from .._transport.known_catalogue import KnownCatalogue
+    from .._types import Settings
+    from ..auth import CredentialSource
+
+__all__ = ["explain"]
+
+_HIDDEN: Final = "…"
+_NO_TOKEN: Final = Secret("hidden")
+# Header names whose value is no secret, whoever gave it. All others are named only.
+_SHOWN: Final = (
+    "accept",
+    "connection",
+    "content-",
+    "host",
+    "chatgpt-account-id",
+    "openai-",
+    "originator",
+    "session-id",
+    "user-agent",
+    "x-",
+)
+
+
+class _Client(Protocol):
+    """The parts of our clients that a call passes before it is sent."""
+
+    credentials: CredentialSource
+    _codex: Settings
+    _compression: Compression
+    _catalogue: KnownCatalogue
+
+    def _build_request(self, options: PlannedOptions) -> httpx2.Request: ...
+
+
+def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
+    """Explain a call with these parameters. Nothing is read, waited for or sent."""
+    unknown = [name for name in params if name not in _parameters()]
+    options = _official_options(client, {name: value for name, value in params.items() if name not in unknown})
+    settings = client._codex
+    examined = examine(
+        {**_mapping(options.json_data), **_mapping(options.extra_json)},
+        unknown=unknown,
+        model=settings.model,
+        instructions=settings.instructions,
+        drops=settings.unsupported == "drop",
+    )
+    if examined.accepted is None:
+        return Explanation(model=settings.model, would_be_sent=None, findings=examined.findings)
+    login = client.credentials.ready()
+    sent = _request(client, options, examined.accepted, login or Login(access_token=_NO_TOKEN, account_id=None))
+    body = dict(sent.body)
+    catalogue = client._catalogue.of(login.account_id if login else None)
+    tokens = estimate(body)
+    return Explanation(
+        model=str(body["model"]),
+        would_be_sent=None if examined.is_refused else sent,
+        findings=(
+            *examined.findings,
+            *known_refusals(body, {name.lower(): value for name, value in sent.headers.items()}),
+            *fit(body, catalogue, tokens=tokens),
+            *([] if login else [_NO_LOGIN]),
+        ),
+        tokens=tokens,
+        context_window=context_window(body["model"], catalogue),
+    )
+
+
+_NO_LOGIN: Final = Finding(
+    level="note",
+    what="The account is not among the headers: no login is loaded yet.",
+    remedy="Call `client.authenticate()` first.",
+)
+
+
+class _Unsent(Responses):
+    """The official resource, which hands out its request instead of sending it."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self.options = FinalRequestOptions.construct(method="post", url="/responses")
+        self._post = self._keep  # type: ignore[assignment]  # what the official methods send with
+
+    def _keep(self, path: str, *, body: Any, options: Mapping[str, Any], **how: Any) -> None:
+        self.options = FinalRequestOptions.construct(method="post", url=path, json_data=body, **options)
+
+
+def _official_options(client: _Client, params: dict[str, Any]) -> FinalRequestOptions:
+    unsent = _Unsent(client)
+    unsent.create(**params)
+    return unsent.options
+
+
+@cache
+def _parameters() -> frozenset[str]:
+    return frozenset(inspect.signature(OfficialResponses.create).parameters) - {"self"}
+
+
+def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, Any], login: Login) -> WouldBeSent:
+    options.json_data, options.extra_json = accepted, None
+    ready = planned(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
+    ready.login = replace(login, access_token=_NO_TOKEN)
+    request = client._build_request(ready)
+    plain = ready.plan.plain or request.content
+    return WouldBeSent(
+        method=request.method,
+        url=_shown_url(request.url),
+        headers={name: value if _is_shown(name) else _HIDDEN for name, value in request.headers.items()},
+        body=decode(plain),
+        plain_bytes=len(plain),
+        sent_bytes=len(request.content),
+        encoding=request.headers.get("content-encoding"),
+    )
+
+
+def _is_shown(name: str) -> bool:
+    return name.lower().startswith(_SHOWN) and not any(word in name.lower() for word in ("key", "token", "secret"))
+
+
+def _shown_url(url: httpx2.URL) -> str:
+    """Leave out what may be a secret: a password, the values of a query."""
+    return f"{url.scheme}://{url.netloc.decode()}{url.path}" + (f"?{_HIDDEN}" if url.query else "")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
