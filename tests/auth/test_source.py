@@ -152,6 +152,22 @@ def test_a_refresh_answer_may_leave_tokens_out(issuer: IssuerStub) -> None:
     assert after["tokens"]["id_token"] == before["tokens"]["id_token"]
 
 
+@pytest.mark.parametrize("junk", ["", 5, None, {}, "two words"])
+@pytest.mark.parametrize("name", ["id_token", "access_token", "refresh_token"])
+def test_junk_in_one_member_of_a_refresh_answer_does_not_cost_the_others(
+    issuer: IssuerStub, name: str, junk: object
+) -> None:
+    """The old refresh token is used up: what is good in the answer is all there is."""
+    before = issuer.document(expires_in=4 * MINUTE)
+    source, store = make(issuer, before)
+    good = issuer._tokens(7, HOUR)
+    issuer.refusal = 200, json.dumps({**good, name: junk}).encode(), {}
+    source.current()
+    after = store.load()
+    assert after is not None
+    assert {key: after["tokens"][key] for key in good} == {**good, name: before["tokens"][name]}
+
+
 def test_a_renewed_login_that_is_old_at_once_does_not_ask_at_every_request(issuer: IssuerStub, clock: Clock) -> None:
     """A clock that is hours ahead, or a life under five minutes, must not make one refresh a request."""
     issuer.lifetime = -HOUR

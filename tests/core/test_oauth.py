@@ -192,6 +192,18 @@ def test_a_complete_answer_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize("junk", ['""', "5", "null", "{}", '"a b"', '"\\n"'])
+def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
+    for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
+        members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
+        body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
+        answer = oauth.read_answer(body.encode())
+        came = [answer.id_token, answer.access_token, answer.refresh_token]
+        assert [token.reveal() for token in came if token] == list(others)
+        with pytest.raises(ValueError, match=f"lacks a usable {name}$"):
+            oauth.read_answer(body.encode(), required=oauth.TOKEN_NAMES)
+
+
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [

@@ -254,15 +254,19 @@ TOKEN_NAMES: Final = ("id_token", "access_token", "refresh_token")
 
 
 def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
-    """Read a 200 answer; ValueError when it is not JSON, or a token is missing (of `required`) or is none."""
+    """Read a 200 answer, without what is no token in it.
+
+    ValueError when it is not JSON, or a token of `required` is missing or none, or there is none among what came: a
+    refresh has used up the old refresh token, so one bad member must not cost the others.
+    """
     answer = _json(body)
     if not isinstance(answer, dict):
         raise ValueError("the answer is not a JSON object")  # noqa: TRY004  (the issuer's fault, not the caller's)
-    tokens = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
-    missing = [name for name in required if name not in tokens]
-    damaged = [name for name, token in tokens.items() if not (isinstance(token, str) and is_token(token))]
-    if missing or damaged:
-        raise ValueError(f"the answer lacks a usable {' and '.join(missing + damaged)}")
+    came = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
+    tokens = {name: token for name, token in came.items() if isinstance(token, str) and is_token(token)}
+    lacking = [name for name in required if name not in tokens] or ([] if tokens else list(came))
+    if lacking:
+        raise ValueError(f"the answer lacks a usable {' and '.join(lacking)}")
     return TokenAnswer(**{name: Secret(token) for name, token in tokens.items()})
 
 
