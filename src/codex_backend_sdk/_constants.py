@@ -31,6 +31,8 @@ LOGIN_TIMEOUT: Final = timedelta(minutes=5)
 
 # Renewal. Codex CLI: login/src/auth/manager.rs.
 RENEW_BEFORE_EXPIRY: Final = timedelta(minutes=5)
+# Of a life that is so short that five minutes are most of it, or more than all of it; our own rule (docs/decisions.md).
+RENEW_AT_THE_LAST: Final = 0.25
 RENEW_OPAQUE_AFTER: Final = timedelta(days=8)  # a token whose expiry cannot be read
 
 # Identity: our own name, never another client's.

@@ -191,6 +191,40 @@ def test_a_short_life_is_used_to_its_end_and_not_beyond(issuer: IssuerStub, cloc
     assert len(refreshes(issuer)) == 2
 
 
+@pytest.mark.parametrize("seconds", [10, 60, 240])
+def test_a_short_life_is_renewed_in_its_last_quarter(issuer: IssuerStub, clock: Clock, seconds: int) -> None:
+    """Five minutes before its end would be before its beginning: one refresh a request."""
+    issuer.lifetime = timedelta(seconds=seconds)
+    source, _ = make(issuer, issuer.document(expires_in=-HOUR))
+    for _ in range(4 * 8):
+        source.current()
+        clock.now += issuer.lifetime / 8
+    assert len(refreshes(issuer)) == 4 * 8 / 6 // 1 + 1, "the first, and one after each six eighths"
+
+
+def test_a_short_life_that_a_peer_renewed_is_known_as_well(issuer: IssuerStub, clock: Clock) -> None:
+    issuer.lifetime = 4 * MINUTE
+    one, store = make(issuer, issuer.document(expires_in=-HOUR))
+    other = Credentials(store, issuer=issuer.url, clock=clock)
+    other._reload()  # both have the expired one in memory
+    login = one.current()
+    assert other.current() == other.ready() == login
+    assert len(refreshes(issuer)) == 1
+
+
+@pytest.mark.parametrize("lifetime", [4 * MINUTE, 20 * timedelta(seconds=1), -HOUR])
+def test_threads_with_one_rejected_login_renew_it_once_however_short_its_life(
+    issuer: IssuerStub, lifetime: timedelta
+) -> None:
+    issuer.lifetime = lifetime
+    source, _ = make(issuer, issuer.document(expires_in=-HOUR))
+    rejected = source.current()
+    logins = in_threads(20, lambda: source.renew(rejected))
+    assert len(set(logins)) == 1
+    assert rejected not in logins
+    assert refreshes(issuer) == ["proactive_expiry", "unauthorized_recovery"]
+
+
 # --- no login ----------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._core.tokens import account_of, claims, expiry, has_expired, login_from, must_renew
+from codex_backend_sdk._core.tokens import account_of, claims, expiry, has_expired, login_from, renewal
 from codex_backend_sdk._types import Login, Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -78,9 +78,10 @@ def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None)
         (timedelta(minutes=5), timedelta(0), "proactive_expiry"),
         (timedelta(minutes=4), timedelta(0), "proactive_expiry"),
         (timedelta(hours=-1), None, "proactive_expiry"),
+        (datetime.min.replace(tzinfo=UTC) - NOW, None, "proactive_expiry"),
         # Else the age of the last refresh does.
         (None, timedelta(days=7), None),
-        (None, timedelta(days=8), None),
+        (None, timedelta(days=8) - timedelta(microseconds=1), None),
         (None, timedelta(days=8, seconds=1), "scheduled"),
         (None, None, "scheduled"),
     ],
@@ -88,7 +89,22 @@ def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None)
 def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
     expires_at = None if left is None else NOW + left
     last_refresh = None if age is None else NOW - age
-    assert must_renew(now=NOW, expires_at=expires_at, last_refresh=last_refresh) == reason
+    moment, why = renewal(expires_at=expires_at, last_refresh=last_refresh)
+    assert (why if moment <= NOW else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("life", "left"),
+    [
+        (timedelta(days=10), timedelta(minutes=5)),
+        (timedelta(minutes=20), timedelta(minutes=5)),
+        (timedelta(minutes=4), timedelta(minutes=1)),
+        (timedelta(seconds=60), timedelta(seconds=15)),
+        (timedelta(0), timedelta(0)),
+    ],
+)
+def test_a_short_life_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
+    assert renewal(expires_at=NOW, last_refresh=None, life=life) == (NOW - left, "proactive_expiry")
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from codex_backend_sdk._constants import RENEW_BEFORE_EXPIRY, RENEW_OPAQUE_AFTER
+from codex_backend_sdk._constants import RENEW_AT_THE_LAST, RENEW_BEFORE_EXPIRY, RENEW_OPAQUE_AFTER
 from codex_backend_sdk._core.authfile import tokens_of
 from codex_backend_sdk._types import Login
 
 if TYPE_CHECKING:
     from codex_backend_sdk._types import Secret
 
-__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "login_of", "must_renew"]
+__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "login_of", "renewal"]
 
 # As the wire spells it; the issuer is told why it is asked.
 RefreshReason: TypeAlias = Literal["proactive_expiry", "scheduled", "unauthorized_recovery", "forced"]
 
 AUTH_CLAIMS: Final = "https://api.openai.com/auth"
 PROFILE_CLAIMS: Final = "https://api.openai.com/profile"
+
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def claims(token: Secret | None) -> dict[str, Any]:
@@ -51,16 +53,25 @@ def expiry(access_token: Secret) -> datetime | None:
         return None
 
 
-def must_renew(*, now: datetime, expires_at: datetime | None, last_refresh: datetime | None) -> RefreshReason | None:
-    """Return the reason to renew now, None when the token is still good.
+def renewal(
+    *, expires_at: datetime | None, last_refresh: datetime | None, life: timedelta | None = None
+) -> tuple[datetime, RefreshReason]:
+    """Return the moment from which on a token is to be renewed, and the reason.
 
     A readable expiry decides alone; else the age of the last refresh does. Codex CLI: login/src/auth/manager.rs.
+    `life` is how long the issuer's tokens live, where that is known: a short life is used for its greater part.
     """
     if expires_at is not None:
-        return "proactive_expiry" if expires_at <= now + RENEW_BEFORE_EXPIRY else None
-    if last_refresh is None or last_refresh < now - RENEW_OPAQUE_AFTER:
-        return "scheduled"
-    return None
+        window = RENEW_BEFORE_EXPIRY if life is None else min(RENEW_BEFORE_EXPIRY, life * RENEW_AT_THE_LAST)
+        return _moved(expires_at, -window), "proactive_expiry"
+    return _moved(last_refresh or _BEFORE_ALL, RENEW_OPAQUE_AFTER), "scheduled"
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return moment + by
+    except OverflowError:  # the end of the calendar
+        return moment
 
 
 def has_expired(login: Login, *, now: datetime) -> bool:

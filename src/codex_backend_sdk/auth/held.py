@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codex_backend_sdk._core import authfile, tokens
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LONG_AGO", "Held", "hold", "keep", "load", "read", "read_tokens"]
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _REPLACE: Final = (
     "This client needs a ChatGPT login: client.authenticate(force=True) or `codex-backend login` signs in "
@@ -36,15 +37,17 @@ class Held:
     tokens: authfile.StoredTokens
     is_saved: bool = True
 
-    def reason_to_renew(self, now: datetime) -> RefreshReason | None:
-        """Return why this login must be renewed now, None when it is good, or as good as it gets."""
-        if self.tokens.refresh_token is None and self.login.expires_at is None:
-            return None
-        return tokens.must_renew(now=now, expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh)
+    @property
+    def life(self) -> timedelta | None:
+        """How long its access token lives, from the last refresh on; None when that cannot be told."""
+        born, dies = self.tokens.last_refresh, self.login.expires_at
+        return None if born is None or dies is None else max(dies - born, timedelta(0))
 
-    def replaces(self, rejected: Login, *, now: datetime) -> bool:
-        """Tell whether this login can be used where `rejected` could not."""
-        return self.login.access_token != rejected.access_token and self.reason_to_renew(now) is None
+    def renewal(self, life: timedelta | None) -> tuple[datetime, RefreshReason]:
+        """Return from when on it is to be renewed, and why; never for what is as good as it gets."""
+        if self.tokens.refresh_token is None and self.login.expires_at is None:
+            return NEVER, "scheduled"
+        return tokens.renewal(expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh, life=life)
 
     def is_later_than(self, other: Held) -> bool:
         """Tell which of two was refreshed last."""

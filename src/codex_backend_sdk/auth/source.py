@@ -117,6 +117,8 @@ class StoredLogin:
         self._held: Held | None = None
         self._dead: _Dead | None = None
         self._given_up: Secret | None = None  # the token that the backend refuses and the issuer does not renew
+        self._ready: tuple[Login, datetime] | None = None  # what requests are signed with, and until when
+        self._life: timedelta | None = None  # of an access token, once a renewal was seen
         self._rests_until = LONG_AGO
         self._failures = 0  # transient ones, ever; with the words of the last
         self._failure = ""
@@ -134,11 +136,9 @@ class StoredLogin:
     # --- the login for a request -----------------------------------------------------------------------------
 
     def ready(self) -> Login | None:
-        """Return the login in memory if it needs no renewal; no lock, no I/O."""
-        held = self._held
-        if held is None or not (held.is_saved or self._clock() < self._saves_again_at):
-            return None
-        return held.login if self._is_good(held) else None
+        """Return the login in memory if nothing is to be done about it; no lock, no I/O."""
+        ready = self._ready
+        return ready[0] if ready is not None and self._clock() < ready[1] else None
 
     def current(self) -> Login:
         """Return a login that is good for a request, renewing one that expires within 5 minutes.
@@ -163,9 +163,9 @@ class StoredLogin:
     def _renew_in_turn(self, rejected: Login, failures_before: int) -> Login:
         with self._lock:
             held = self._held
-            if held is None or not held.replaces(rejected, now=self._clock()):
+            if held is None or not self._replaces(held, rejected):
                 held = self._reload()
-            if held.replaces(rejected, now=self._clock()):
+            if self._replaces(held, rejected):
                 return held.login  # another thread or process was here first
             self._share_failure(failures_before)
             try:
@@ -183,15 +183,13 @@ class StoredLogin:
             held = self._save_again(held)
         if held is None or not self._is_good(held):
             held = self._look_again(held)
-        now = self._clock()
-        reason = held.reason_to_renew(now)
-        if reason is None or now < self._rests_until:
+        if self._is_good(held):
             return held.login
         try:
             self._share_failure(failures_before)
-            return self._refresh(reason, held.login)
+            return self._refresh(held.renewal(self._life)[1], held.login)
         except (RuntimeError, ConnectionError) as error:  # LoginRequired, CredentialStoreError, TokenRefreshError
-            if tokens.has_expired(held.login, now=now):
+            if tokens.has_expired(held.login, now=self._clock()):
                 raise
             self._rest(held)
             log.warning("The login could not be renewed, its old token is still used: %s", error)
@@ -238,12 +236,31 @@ class StoredLogin:
         return held if held is not None and held.is_later_than(before) else before
 
     def _adopt(self, held: Held | None) -> None:
-        if held is None or self._held is None or held.login != self._held.login:
+        before, self._held = self._held, held
+        if held is None or before is None or held.login != before.login:
             self._rests_until = LONG_AGO
-        self._held = held
+        if held is not None and before is not None and held.login.access_token != before.login.access_token:
+            self._life = held.life
+        self._settle()
+
+    def _settle(self) -> None:
+        """Say with what requests are signed, and how long that is nobody's business; after every change."""
+        held = self._held
+        if held is None:
+            self._ready = None
+            return
+        until = self._good_until(held)
+        self._ready = held.login, until if held.is_saved else min(until, self._saves_again_at)
+
+    def _good_until(self, held: Held) -> datetime:
+        return max(held.renewal(self._life)[0], self._rests_until)
 
     def _is_good(self, held: Held) -> bool:
-        return held.reason_to_renew(self._clock()) is None
+        return self._clock() < self._good_until(held)
+
+    def _replaces(self, held: Held, rejected: Login) -> bool:
+        """Tell whether this login can be used where `rejected` could not."""
+        return held.login.access_token != rejected.access_token and self._is_good(held)
 
     def _share_failure(self, failures_before: int) -> None:
         """Raise the failure that this thread has waited for, instead of failing once more by itself."""
@@ -256,13 +273,14 @@ class StoredLogin:
         until = now + _PAUSE
         expires_at = held.login.expires_at
         self._rests_until = min(until, expires_at) if expires_at is not None and expires_at > now else until
+        self._settle()
 
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
         """Get another access token than the one of `rejected`, under the lock of the store."""
         with self.store.lock():
             version = self.store.version()  # before reading: a change in between makes a new try, not a missed one
             held = self._reload()
-            if held.replaces(rejected, now=self._clock()):
+            if self._replaces(held, rejected):
                 return held.login  # another process was here first
             if self._dead is not None and self._dead.version == version:
                 raise self._cannot_renew(self._dead.message)
@@ -282,9 +300,9 @@ class StoredLogin:
             keep(self.store, renewed)
         except BaseException as error:
             # The old refresh token is used up: these tokens are all there is, even if nobody can store them.
-            self._adopt(replace(renewed, is_saved=False))
             self._unsaved_since = version
             self._saves_again_at = self._clock() + _PAUSE_OF_STORE
+            self._adopt(replace(renewed, is_saved=False))
             if not isinstance(error, Exception):
                 raise
             self._warn_not_stored(error)
@@ -305,6 +323,7 @@ class StoredLogin:
     def _save_again(self, held: Held) -> Held:
         """Store the login that could not be stored, if nobody has changed what is stored since."""
         self._saves_again_at = self._clock() + _PAUSE_OF_STORE
+        self._settle()
         try:
             with self.store.lock():
                 if self.store.version() != self._unsaved_since:
@@ -314,8 +333,9 @@ class StoredLogin:
             log.debug("The renewed login could still not be stored: %s", type(error).__name__)
             return held
         log.info("The renewed login is stored now, in %s.", self.store.location)
-        self._held = replace(held, is_saved=True)
-        return self._held
+        saved = replace(held, is_saved=True)
+        self._adopt(saved)
+        return saved
 
     def _recover(self, held: Held, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:
@@ -326,7 +346,7 @@ class StoredLogin:
         for pause in _LOOKS_AFTER_REFUSAL:
             time.sleep(pause)
             again = self._reload()
-            if again.replaces(held.login, now=self._clock()):
+            if self._replaces(again, held.login):
                 return again.login
         return self._bury(version, failure.message)
 
