@@ -308,6 +308,30 @@ def test_a_running_source_does_not_change_its_account(issuer: IssuerStub) -> Non
     assert source.authenticate(interactive=False).account_id == "acc-2"
 
 
+def test_nor_when_there_was_no_login_for_a_while(issuer: IssuerStub) -> None:
+    """Somebody signs out elsewhere, and somebody else signs in there."""
+    source, store = make(issuer, issuer.document())
+    rejected = source.current()
+    store.clear()
+    for _ in range(2):
+        with pytest.raises(LoginRequired, match="There is no login"):
+            source.renew(rejected)
+        with pytest.raises(LoginRequired, match="There is no login"):
+            source.authenticate(interactive=False)
+    issuer.account = "acc-2"
+    store.save(issuer.document())
+    for call in (source.current, lambda: source.renew(rejected), source.account):
+        with pytest.raises(LoginRequired, match=r"now belongs to another account\. client\.authenticate\(\) changes"):
+            call()
+    assert source.authenticate(interactive=False).account_id == "acc-2"
+    assert source.current().account_id == "acc-2"
+    source.logout()
+    issuer.account = "acc-3"
+    store.save(issuer.document())
+    assert source.current().account_id == "acc-3", "a logout of one's own forgets the account"
+    assert issuer.requests == []
+
+
 def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()

@@ -163,6 +163,7 @@ class Credentials(StoredLogin):
         """Delete the stored login, whatever it is; True if there was one. The issuer is not told: `revoke()`."""
         with self._lock, self.store.lock():
             self._adopt(None)
+            self._account_id = None
             return self.store.clear()
 
     def revoke(self, *, must_confirm: bool = False) -> bool:
@@ -213,8 +214,8 @@ class Credentials(StoredLogin):
                 raise
 
     def _usable(self, workspace_id: str | None) -> Login:
-        # Not `_reload()`: here, and only here, the account may be another one than before.
-        self._adopt(self._newest(read(self.store, self._whose)))
+        # Not `_reload()`: here, and after a sign-in, the account may be another one than before.
+        self._change_over(self._newest(read(self.store, self._whose)))
         login = self._current(self._failures)
         if workspace_id is not None and login.account_id != workspace_id:
             raise login_required(f"The login in {self.store.location} is not for workspace {workspace_id}.")
@@ -237,7 +238,7 @@ class Credentials(StoredLogin):
                 authfile.signed_in(self._document(force=force), answer, account_id=account_id, now=self._clock())
             )
             keep(self.store, held)
-            self._adopt(held)
+            self._change_over(held)
             self._sign_ins += 1
         log.info("Signed in; the login is in %s.", self.store.location)
         return held.login

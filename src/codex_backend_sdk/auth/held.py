@@ -53,11 +53,6 @@ class Held:
         """Tell which of two was refreshed last."""
         return (self.tokens.last_refresh or LONG_AGO) > (other.tokens.last_refresh or LONG_AGO)
 
-    def is_foreign_to(self, other: Held) -> bool:
-        """Tell whether the two belong to different accounts; one whose account is not known does not."""
-        one, another = self.login.account_id, other.login.account_id
-        return one is not None and another is not None and one != another
-
     def __repr__(self) -> str:  # the document would show its tokens
         return f"Held({self.login!r})"
 

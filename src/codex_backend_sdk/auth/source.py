@@ -115,6 +115,7 @@ class StoredLogin:
         self._clock = clock
         self._lock = threading.Lock()  # guards everything below
         self._held: Held | None = None
+        self._account_id: str | None = None  # whose requests these are; it outlives the login
         self._dead: _Dead | None = None
         self._given_up: Secret | None = None  # the token that the backend refuses and the issuer does not renew
         self._ready: tuple[Login, datetime] | None = None  # what requests are signed with, and until when
@@ -209,11 +210,10 @@ class StoredLogin:
     def _reload(self) -> Held:
         """Read the store again. The account has to be the same as before."""
         held = self._newest(read(self.store, self._whose))
-        before = self._held
         if held is None:
             self._adopt(None)
             raise login_required(f"There is no login in {self.store.location}.", remedy=_SIGN_IN)
-        if before is not None and held.is_foreign_to(before):
+        if self._account_id is not None and held.login.account_id not in (None, self._account_id):
             raise login_required(
                 f"The login in {self.store.location} now belongs to another account.",
                 remedy="client.authenticate() changes over to it.",
@@ -241,7 +241,15 @@ class StoredLogin:
             self._rests_until = LONG_AGO
         if held is not None and before is not None and held.login.access_token != before.login.access_token:
             self._life = held.life
+        if held is not None:
+            self._account_id = held.login.account_id or self._account_id
         self._settle()
+
+    def _change_over(self, held: Held | None) -> None:
+        """Adopt a login whosever it is; where there is none, the account stays the one that it was."""
+        if held is not None:
+            self._account_id = None
+        self._adopt(held)
 
     def _settle(self) -> None:
         """Say with what requests are signed, and how long that is nobody's business; after every change."""
