@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from issuer_stub import IssuerStub
+from servers import Keyring
 
 from codex_backend_sdk._errors import CredentialStoreError, LoginFailed, LoginRequired, TokenRefreshError
 from codex_backend_sdk._types import Login, Secret
-from codex_backend_sdk.auth import Credentials, CredentialSource, FileStore, MemoryStore, resolve_credentials
+from codex_backend_sdk.auth import (
+    Credentials,
+    CredentialSource,
+    FileStore,
+    KeyringStore,
+    MemoryStore,
+    resolve_credentials,
+)
+from codex_backend_sdk.auth.default_store import AutoStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -672,6 +681,21 @@ def test_a_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: 
     assert store.path.read_text() == "{"
     source.authenticate(**login_options(force=True))
     assert store.load() is not None
+
+
+@pytest.mark.parametrize("kind", ["file", "auto"])
+def test_a_damaged_file_stays_when_the_login_that_should_replace_it_cannot_be_written(
+    issuer: IssuerStub, tmp_path: Path, kind: str
+) -> None:
+    file = FileStore(tmp_path / ("x" * 245))  # no room for the longer name of a temporary file
+    keyring = Keyring()
+    keyring.broken = OSError("locked")
+    store = file if kind == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
+    file.path.write_text('{"tokens": {"refresh_token": "worth mending", ')
+    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    with pytest.raises(CredentialStoreError, match=r"Cannot write .*: File name too long"):
+        source.authenticate(**login_options(force=True))
+    assert "worth mending" in file.path.read_text()
 
 
 def test_a_file_damaged_during_the_sign_in_is_left_alone(issuer: IssuerStub, tmp_path: Path) -> None:

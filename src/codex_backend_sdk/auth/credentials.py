@@ -234,23 +234,22 @@ class Credentials(StoredLogin):
         if workspace_id is not None and account_id != workspace_id:
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
         with self._lock, self.store.lock():
-            held = hold(
-                authfile.signed_in(self._document(force=force), answer, account_id=account_id, now=self._clock())
-            )
-            keep(self.store, held)
+            before, is_damaged = self._to_replace(force=force)
+            held = hold(authfile.signed_in(before, answer, account_id=account_id, now=self._clock()))
+            keep(self.store, held, over_damage=is_damaged)
             self._change_over(held)
             self._sign_ins += 1
         log.info("Signed in; the login is in %s.", self.store.location)
         return held.login
 
-    def _document(self, *, force: bool) -> dict[str, Any] | None:
+    def _to_replace(self, *, force: bool) -> tuple[dict[str, Any] | None, bool]:
+        """Return the document in the store, and whether it is damaged, which only `force` puts up with."""
         try:
-            return load(self.store)
+            return load(self.store), False
         except RuntimeError:
             if not force:
                 raise
-            self.store.clear()
-            return None
+            return None, True
 
 
 def resolve_credentials(

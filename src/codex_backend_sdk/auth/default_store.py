@@ -35,7 +35,7 @@ _SETTING: Final = "cli_auth_credentials_store"
 class AutoStore:
     """The keyring, and auth.json where there is no keyring. Of two logins the one that was refreshed last is taken."""
 
-    def __init__(self, keyring: CredentialStore, file: CredentialStore) -> None:
+    def __init__(self, keyring: CredentialStore, file: FileStore) -> None:
         self._keyring = keyring
         self._file = file
 
@@ -65,11 +65,18 @@ class AutoStore:
 
     def save(self, document: dict[str, Any]) -> None:
         """Write to the keyring, else to the file."""
+        self._save(document, self._file.save)
+
+    def replace(self, document: dict[str, Any]) -> None:
+        """Write to the keyring, else to the file, damaged or not."""
+        self._save(document, self._file.replace)
+
+    def _save(self, document: dict[str, Any], to_file: Callable[[dict[str, Any]], None]) -> None:
         try:
-            self._keyring.save(document)
+            self._keyring.save(document)  # which minds no damage
         except RuntimeError as error:
             log.warning("The login is stored in the file, not in the keyring: %s", error)
-            self._file.save(document)
+            to_file(document)
 
     def clear(self) -> bool:
         """Delete both."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk.auth._failures import login_required, store_failed
+from codex_backend_sdk.auth.store import Replacing
 from codex_backend_sdk.auth.untold import untold
 
 if TYPE_CHECKING:
@@ -91,9 +92,12 @@ def load(store: CredentialStore) -> dict[str, Any] | None:
 
 
 @untold
-def keep(store: CredentialStore, held: Held) -> None:
-    """Put a login into a store."""
-    store.save(held.document)
+def keep(store: CredentialStore, held: Held, *, over_damage: bool = False) -> None:
+    """Put a login into a store; over something damaged only where that is said."""
+    if over_damage and isinstance(store, Replacing):
+        store.replace(held.document)
+    else:
+        store.save(held.document)
 
 
 def _tokens(document: dict[str, Any], place: str) -> authfile.StoredTokens | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["CredentialStore", "FileStore", "MemoryStore", "default_home"]
+__all__ = ["CredentialStore", "FileStore", "MemoryStore", "Replacing", "default_home"]
 
 # The Codex CLI rewrites auth.json in place, so a reader can meet it half written: look again before judging.
 _READ_ATTEMPTS: Final = 10
@@ -46,7 +46,10 @@ class CredentialStore(Protocol):
         ...
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the document as a whole. CredentialStoreError when it cannot be written."""
+        """Replace the document as a whole. CredentialStoreError when it cannot be written.
+
+        It may refuse to replace what is damaged; then have `replace()`, too, for `authenticate(force=True)`.
+        """
         ...
 
     def clear(self) -> bool:
@@ -62,6 +65,15 @@ class CredentialStore(Protocol):
 
         It is compared before a refresh, never for each request.
         """
+        ...
+
+
+@runtime_checkable
+class Replacing(Protocol):
+    """A store whose `save()` refuses to replace what is damaged, and that has a way to do so."""
+
+    def replace(self, document: dict[str, Any]) -> None:
+        """Put the document in the place of whatever is there, in one step. CredentialStoreError as of `save()`."""
         ...
 
 
@@ -113,9 +125,13 @@ class FileStore:
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the file. A file that is not an auth.json is an error and stays as it is: `clear()` first."""
-        data = authfile.render(document)
+        """Replace the file. A file that is not an auth.json is an error and stays as it is: see `replace()`."""
         self.load()
+        self.replace(document)
+
+    def replace(self, document: dict[str, Any]) -> None:
+        """Put the document in the place of whatever is there, damaged or not; that stays when writing fails."""
+        data = authfile.render(document)
         target = self._target()
         try:
             self._make_folder(target)
