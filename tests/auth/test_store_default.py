@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import importlib
+import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from issuer_stub import IssuerStub
 from servers import Keyring
 
 from codex_backend_sdk._errors import CredentialStoreError
@@ -91,10 +95,18 @@ def test_the_keyring_comes_first(auto: AutoStore, keyring: Keyring, tmp_path: Pa
     assert auto.load() == document(NEW)
 
 
+@pytest.mark.parametrize("backend", ["fail", "null", None])
 def test_without_a_keyring_the_file_is_used(
-    auto: AutoStore, keyring: Keyring, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    backend: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keyring.broken = OSError("no bus")
+    if backend is None:
+        monkeypatch.setitem(sys.modules, "keyring", None)  # as if it were not installed
+    else:
+        package = pytest.importorskip("keyring")
+        own = importlib.import_module(f"keyring.backends.{backend}").Keyring()
+        monkeypatch.setattr(package.core, "_keyring_backend", own)
+    auto = AutoStore(KeyringStore(tmp_path), FileStore(tmp_path / "auth.json"))
+    assert auto.load() is None
     before = auto.version()
     auto.save(document(OLD))
     assert auto.version() != before
@@ -102,6 +114,32 @@ def test_without_a_keyring_the_file_is_used(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert auto.clear() is True
     assert auto.load() is None
+
+
+def test_a_keyring_that_fails_for_a_moment_is_no_logout(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
+    with IssuerStub() as issuer:
+        auto.save(issuer.document(expires_in=timedelta(minutes=4)))
+        live = Credentials(auto, issuer=issuer.url)
+        login = live._reload().login
+        keyring.broken = OSError("no bus")
+        assert live.current() == login, "the old token lives"
+        assert issuer.requests == []
+        with pytest.raises(CredentialStoreError, match=r"OSError; and there is no login in .*auth\.json\. Unlock"):
+            Credentials(auto, issuer=issuer.url).current()
+        with pytest.raises(CredentialStoreError, match="Cannot delete the keyring"):
+            live.logout()
+        keyring.broken = None
+        assert auto.load() is not None
+
+
+def test_a_logout_beside_a_broken_keyring_says_that_something_is_left(auto: AutoStore, keyring: Keyring) -> None:
+    auto.save(document(OLD))
+    keyring.broken = OSError("locked")
+    auto.save(document(NEW))
+    with pytest.raises(CredentialStoreError, match="Cannot delete the keyring"):
+        auto.clear()
+    keyring.broken = None
+    assert auto.load() == document(OLD)
 
 
 def test_a_keyring_that_comes_back_does_not_bring_back_the_older_login(auto: AutoStore, keyring: Keyring) -> None:

@@ -35,7 +35,7 @@ _SETTING: Final = "cli_auth_credentials_store"
 class AutoStore:
     """The keyring, and auth.json where there is no keyring. Of two logins the one that was refreshed last is taken."""
 
-    def __init__(self, keyring: CredentialStore, file: FileStore) -> None:
+    def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
         self._keyring = keyring
         self._file = file
 
@@ -48,12 +48,18 @@ class AutoStore:
         return f"AutoStore({self._keyring!r}, {self._file!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read both; a keyring that cannot be read is left out."""
+        """Read both. A keyring that cannot be read just now is left out where the file has a login."""
         try:
             kept = self._keyring.load()
         except RuntimeError as error:
             log.info("The file is used instead of the keyring: %s", error)
-            return self._file.load()
+            filed = self._file.load()
+            if filed is None and self._keyring.exists():  # else a moment's failure would look like a logout
+                raise store_failed(
+                    f"{str(error).rstrip('.')}; and there is no login in {self._file.location}. Unlock the keyring, or "
+                    "sign in anew with client.authenticate(force=True) or `codex-backend login`."
+                ) from error
+            return filed
         if kept is None:
             return self._file.load()
         # A file beside it is what was saved when the keyring could not be written, or it is of no interest.
@@ -79,12 +85,13 @@ class AutoStore:
             to_file(document)
 
     def clear(self) -> bool:
-        """Delete both."""
+        """Delete both. CredentialStoreError when what is in the keyring stays."""
         was_filed = self._file.clear()
         try:
             return self._keyring.clear() or was_filed
-        except RuntimeError as error:
-            log.info("Nothing was deleted from the keyring: %s", error)
+        except RuntimeError:
+            if self._keyring.exists():
+                raise
             return was_filed
 
     def lock(self) -> AbstractContextManager[object]:

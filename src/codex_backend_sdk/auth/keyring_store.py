@@ -108,6 +108,13 @@ class KeyringStore:
         with self._access("read"):
             return entries.digest(self._get(self._account))
 
+    def exists(self) -> bool:
+        """Tell whether there is a keyring here at all, be it locked or out of reach just now; a container has none."""
+        try:
+            return type(self._keyring()).__module__ != "keyring.backends.fail"
+        except RuntimeError:  # the package is not installed, or told to use none
+            return False
+
     # --- the entries -----------------------------------------------------------------------------------------
 
     @property
@@ -187,6 +194,8 @@ def _chosen() -> Any:
             raise
         raise store_failed(_MISSING) from None
     backend = keyring.get_keyring()
+    if type(backend).__module__ == "keyring.backends.null":  # it takes everything, and keeps nothing
+        raise store_failed("The package `keyring` is told to use no keyring.")
     chained = list(getattr(backend, "backends", None) or [backend])
     return next(filter(_is_secret_service, chained), chained[0])
 
