@@ -16,7 +16,7 @@ from ._transport.identity import printable
 from ._transport.known_catalogue import KnownCatalogue
 from ._types import Settings
 from .auth import resolve_credentials
-from .auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
+from .auth.network import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +82,7 @@ class Constructed:
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
-            official["http_client"] = self._http_client_class(
-                verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP, limits=_CONNECTIONS
-            )
+            official["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
             close_when_forgotten(official["http_client"])
         super().__init__(**official)
         require_safe_url(str(self._official.base_url), what="base_url")

@@ -27,7 +27,8 @@ from codex_backend_sdk.auth import (
     Secret,
     exchange_api_key,
 )
-from codex_backend_sdk.auth.channel import Channel, Unreachable
+from codex_backend_sdk.auth._failures import Unreachable
+from codex_backend_sdk.auth.channel import Channel
 from codex_backend_sdk.auth.held import read
 from codex_backend_sdk.testing import Simulator, Turn
 

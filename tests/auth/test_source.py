@@ -884,15 +884,6 @@ def test_a_given_http_client_is_used_without_its_own_credentials_and_left_open(i
     assert "authorization" not in issuer.requests[0].headers
 
 
-def test_a_certificate_file_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CODEX_CA_CERTIFICATE", str(tmp_path / "missing.pem"))
-    with IssuerStub() as issuer:
-        document = issuer.document(expires_in=-HOUR)
-    source = Credentials(MemoryStore(document), issuer="https://127.0.0.1:1")
-    with pytest.raises(ValueError, match=r"CODEX_CA_CERTIFICATE names no readable PEM file: .*missing\.pem"):
-        source.current()
-
-
 def test_what_credentials_may_be(tmp_path: Path) -> None:
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:1", "originator": "app"}
     store = FileStore(tmp_path / "auth.json")

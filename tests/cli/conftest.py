@@ -33,7 +33,7 @@ FOREIGN = (
     "ALL_PROXY",
 )
 
-HEAVY = ("openai", "pydantic", "rich", "starlette", "uvicorn")
+HEAVY = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")
 
 
 @pytest.fixture(scope="module")

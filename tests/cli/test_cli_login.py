@@ -42,7 +42,7 @@ def no_secret_of(home: Path, *texts: str) -> bool:
     return not any(tokens[name] in text for name in ("access_token", "refresh_token", "id_token") for text in texts)
 
 
-def test_login_through_a_browser_stores_the_login_and_imports_nothing_heavy(
+def test_login_through_a_browser_stores_the_login_and_imports_what_asks_the_issuer_alone(
     run_alone: Run, home: Path, listing: str
 ) -> None:
     browser = f"{shlex.quote(sys.executable)} -c {shlex.quote(BROWSER)} %s"
@@ -50,7 +50,7 @@ def test_login_through_a_browser_stores_the_login_and_imports_nothing_heavy(
     assert ran.code == 0, ran.err
     assert "Signed in as user@example.com (plan pro)." in ran.out
     assert f"stored in {home / 'auth.json'}." in ran.out
-    assert ran.err == "imported: []\n"
+    assert ran.err == "imported: ['httpx2']\n"
     assert no_secret_of(home, ran.out, ran.err)
 
 
@@ -151,6 +151,18 @@ def test_login_with_a_device_code_where_that_is_switched_off_is_one_line(run_alo
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: Signing in with a device code is not enabled")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE", "ALL_PROXY"])
+@pytest.mark.parametrize("command", ["login", "usage"])
+def test_a_setting_of_the_network_that_cannot_be_used_is_one_line(
+    run_alone: Run, store_login: StoreLogin, variable: str, command: str
+) -> None:
+    store_login()
+    value = "socks5://127.0.0.1:9" if variable == "ALL_PROXY" else "/no/such.pem"
+    ran = run_alone(command, code="import sys; sys.modules['socksio'] = None", env={variable: value})
+    assert (ran.code, ran.out) == (1, "")
+    assert re.fullmatch(rf"Error: .*{variable} names .*, or unset \w+\.?\n", ran.err)
 
 
 def test_login_admits_only_the_workspace_that_was_named(spawn: Spawn, home: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -88,12 +91,56 @@ def test_the_variables_for_certificates_count_for_both(
     assert paths(sim) == ["token", "responses"]
 
 
-def test_a_certificate_file_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# What the environment says, and what an error must say of it.
+SOCKS = r"{} names a SOCKS proxy, which takes one more package: pip install 'httpx2\[socks\]', or unset {}"
+NO_PROXY_AT_ALL = "{} names no proxy that can be used: it must be like http://host:port; correct it, or unset {}"
+UNUSABLE = [
+    ("SSL_CERT_FILE", "missing.pem", "{} names no readable PEM file: .*missing.pem. Correct the variable, or unset it"),
+    ("SSL_CERT_FILE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
+    ("CODEX_CA_CERTIFICATE", "missing.pem", "{} names no readable PEM file: .*missing.pem. "),
+    ("CODEX_CA_CERTIFICATE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
+    ("ALL_PROXY", "socks5://127.0.0.1:9", SOCKS),
+    ("https_proxy", "SOCKS5h://me:secret@127.0.0.1:9", SOCKS),
+    ("HTTPS_PROXY", "ftp://me:secret@proxy.example", NO_PROXY_AT_ALL),
+    ("ALL_PROXY", "http://me:secret@proxy.example:port", NO_PROXY_AT_ALL),
+]
+
+
+@pytest.fixture(params=UNUSABLE, ids=[f"{name}={value}" for name, value, _ in UNUSABLE])
+def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Set a variable to what cannot be used; the value is the words about it."""
+    name, value, words = request.param
+    if "SOCKS" in words:
+        monkeypatch.setitem(sys.modules, "socksio", None)
     (tmp_path / "wrong.pem").write_text("not a certificate")
-    for file in (tmp_path / "wrong.pem", tmp_path / "missing.pem"):
-        monkeypatch.setenv("CODEX_CA_CERTIFICATE", str(file))
-        with pytest.raises(ValueError, match=f"CODEX_CA_CERTIFICATE names no readable PEM file: {file}"):
-            sdk.OpenAI(credentials=MemoryStore())
+    monkeypatch.setenv(name, str(tmp_path / value) if value.endswith(".pem") else value)
+    return str(words.format(name, name))
+
+
+def test_a_setting_of_the_network_that_cannot_be_used_is_named(new_client: Callable[..., Any], unusable: str) -> None:
+    with pytest.raises(ValueError, match=unusable) as caught:
+        new_client()
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nobody_signs_in_for_nothing(sim: Simulator, unusable: str) -> None:
+    shown: list[object] = []
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    with pytest.raises(sdk.LoginFailed, match=f"{sim.issuer} cannot be asked: {unusable}"):
+        credentials.authenticate(open_browser=shown.append, on_url=shown.append, ports=(0,), timeout=20)
+    with pytest.raises(sdk.LoginFailed, match=unusable):
+        credentials.authenticate_device_code(on_code=shown.append)
+    assert shown == []
+
+
+def test_nor_is_a_login_lost_for_it(sim: Simulator, unusable: str, caplog: pytest.LogCaptureFixture) -> None:
+    alive = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
+    assert Credentials(alive, issuer=sim.issuer).current().email == "user@example.com"
+    assert re.search(f"could not be renewed, its old token is still used: .*{unusable}", caplog.text)
+    with pytest.raises(sdk.TokenRefreshError, match=unusable):
+        expired(sim, sim.issuer).current()
+    with pytest.raises(sdk.TokenRefreshError, match=unusable):
+        sdk.AccessToken(sim.personal_access_token(), issuer=sim.issuer).current()
 
 
 @pytest.mark.parametrize("no_proxy", ["", "example.com", "localhost"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CANCELLED",
     "REMEDY",
+    "Unreachable",
     "is_login_required",
     "is_store_failure",
     "login_failed",
@@ -30,6 +31,17 @@ __all__ = [
 CANCELLED = "Login cancelled"  # as the Codex CLI words it
 
 REMEDY = "Sign in again with client.authenticate(force=True) or `codex-backend login`."
+
+
+class Unreachable(Exception):
+    """No answer of the issuer that could be used; the text says why, as a sentence without its full stop.
+
+    `may_pass` tells whether another try may succeed. Whoever asked makes one of the exceptions below of it.
+    """
+
+    def __init__(self, text: str, *, may_pass: bool) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
 
 
 def login_required(what: str, *, remedy: str = REMEDY) -> LoginRequired:

@@ -2,67 +2,56 @@
 
 A request is finished before it is sent, so that no frame of a traceback has a token among its variables, and the
 errors of httpx, whose frames have all of it, end here.
+
+Of what signs in and renews, this module and `network` alone import httpx2, and they are imported for the first request:
+who only reads a stored login does not wait for that.
 """
 
 from __future__ import annotations
 
 import platform
-import re
 from contextlib import contextmanager
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
-from codex_backend_sdk.auth.certificates import NO_PROXY_FOR_PLAIN_HTTP, tls_context
+from codex_backend_sdk._version import __version__
+from codex_backend_sdk.auth._failures import Unreachable
+from codex_backend_sdk.auth.network import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codex_backend_sdk._types import Secret
 
-__all__ = ["Channel", "Unreachable"]
+__all__ = ["Channel"]
 
-_TIMEOUT: Final = httpx2.Timeout(30, connect=10)
-
-
-class Unreachable(Exception):
-    """No answer that could be used; the text says why, as a sentence without its full stop.
-
-    `may_pass` tells whether another try may succeed.
-    """
-
-    def __init__(self, text: str, *, may_pass: bool) -> None:
-        super().__init__(text)
-        self.may_pass = may_pass
+_READ_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 10.0
 
 
 class Channel:
     """Sends requests to one issuer. `http` is the caller's own client and stays open; else each request opens one."""
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
-        self.url = url
-        # The name of a calling application may hold what a header value may not. Codex CLI:
-        # login/src/auth/default_client.rs replaces such characters, too.
-        self.originator = re.sub(r"[^ -~]", "_", originator)
+        self._url = url
+        self._originator = originator
         self._http = http
 
+    def check(self) -> None:
+        """Raise Unreachable when the environment allows no connection."""
+        with self._client():
+            pass
+
     def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        bearer: Secret | None = None,
-        timeout: httpx2.Timeout = _TIMEOUT,
-        **body: Any,
+        self, method: str, path: str, *, bearer: Secret | None = None, seconds: float = _READ_SECONDS, **body: Any
     ) -> httpx2.Request:
-        """Build a request; `body` is `json=` or `data=`."""
-        headers = {"originator": self.originator, "user-agent": _user_agent()}
+        """Build a request; `body` is `json=` or `data=`, `seconds` how long a silence of the issuer may last."""
+        headers = {"originator": self._originator, "user-agent": _user_agent()}
         if bearer is not None:
             headers["authorization"] = f"Bearer {bearer.reveal()}"
-        return httpx2.Request(
-            method, self.url + path, headers=headers, extensions={"timeout": timeout.as_dict()}, **body
-        )
+        timeout = httpx2.Timeout(seconds, connect=_CONNECT_SECONDS).as_dict()
+        return httpx2.Request(method, self._url + path, headers=headers, extensions={"timeout": timeout}, **body)
 
     def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the answer; Unreachable when there is none, or a redirect."""
@@ -72,13 +61,13 @@ class Channel:
                 # nor ~/.netrc has a say here.
                 answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False)
         except httpx2.LocalProtocolError:  # its text has the header that cannot be sent, which may be the token's
-            problem, may_pass = f"the request to {self.url} could not be sent: it breaks the rules of HTTP", False
+            problem, may_pass = f"the request to {self._url} could not be sent: it breaks the rules of HTTP", False
         except httpx2.HTTPError as error:
             may_pass = True
-            problem = f"{self.url} could not be reached ({str(error) or type(error).__name__})"
+            problem = f"{self._url} could not be reached ({str(error) or type(error).__name__})"
         else:
             if answer.has_redirect_location:
-                raise Unreachable(f"{self.url} redirects elsewhere, which is not followed", may_pass=False)
+                raise Unreachable(f"{self._url} redirects elsewhere, which is not followed", may_pass=False)
             return answer
         # Not in the handler: there the error of httpx would go along as the context.
         raise Unreachable(problem, may_pass=may_pass)
@@ -88,10 +77,13 @@ class Channel:
         if self._http is not None:
             yield self._http
             return
-        with httpx2.Client(verify=tls_context(), mounts=NO_PROXY_FOR_PLAIN_HTTP) as http:
+        try:
+            http = opened(httpx2.Client)
+        except ValueError as error:
+            raise Unreachable(f"{self._url} cannot be asked: {str(error).rstrip('.')}", may_pass=False) from None
+        with http:
             yield http
 
 
 def _user_agent() -> str:
-    version = metadata.version("codex-backend-sdk")
-    return f"codex_backend_sdk/{version} ({platform.system() or 'unknown'}; {platform.machine() or 'unknown'})"
+    return f"codex_backend_sdk/{__version__} ({platform.system() or 'unknown'}; {platform.machine() or 'unknown'})"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_SCOPES, LOGIN_TIMEOUT
 from codex_backend_sdk._core import access_token, authfile, tokens
-from codex_backend_sdk.auth import browser, device
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
 from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
@@ -87,6 +86,8 @@ class Credentials(StoredLogin):
             raise ValueError("force=True needs a person: it cannot be combined with interactive=False")
         if isinstance(scopes, str):
             raise TypeError("scopes must be a sequence of names, not one text")
+        from codex_backend_sdk.auth import browser  # the server in it takes 40 ms to import
+
         return self._stored_or(
             lambda complete, limit: browser.sign_in(
                 complete,
@@ -119,6 +120,8 @@ class Credentials(StoredLogin):
         the 15 minutes that the code lives; setting `cancel` ends the waiting. `force` and `workspace_id` are those of
         `authenticate`, and so are the errors; LoginFailed, too, where device codes are not enabled for the account.
         """
+        from codex_backend_sdk.auth import device
+
         return self._stored_or(
             lambda complete, limit: device.sign_in(complete, issuer=self._issuer, on_code=on_code, limit=limit),
             Limit(timeout, cancel),
@@ -146,6 +149,7 @@ class Credentials(StoredLogin):
                 login = self._stored(workspace_id=workspace_id)
                 if login is not None:
                     return login
+            self._issuer.check()
             limit.check()  # nothing is shown to a person for whom nobody waits any more
             return sign_in(lambda grant: self._complete(grant, force=force, workspace_id=workspace_id), limit)
         finally:

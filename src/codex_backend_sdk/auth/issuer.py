@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
-
-import httpx2
 
 from codex_backend_sdk._constants import ISSUER_URL, ISSUER_URL_ENV
 from codex_backend_sdk._core import access_token, device, oauth
-from codex_backend_sdk.auth._failures import login_failed
-from codex_backend_sdk.auth.channel import Channel, Unreachable
+from codex_backend_sdk.auth._failures import Unreachable, login_failed
 
 if TYPE_CHECKING:
+    import httpx2
+
     from codex_backend_sdk._core.tokens import RefreshReason
     from codex_backend_sdk._errors import LoginFailed
     from codex_backend_sdk._types import DeviceCode, Login, Secret
+    from codex_backend_sdk.auth.channel import Channel
 
 __all__ = ["Issuer", "issuer_url"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_REVOKE_TIMEOUT: Final = httpx2.Timeout(10)  # Codex CLI: login/src/auth/revoke.rs
+_REVOKE_SECONDS: Final = 10.0  # Codex CLI: login/src/auth/revoke.rs
 _OK: Final = 200
 _TOKEN_PATH: Final = "/oauth/token"
 _REVOKE_PATH: Final = "/oauth/revoke"
@@ -39,17 +41,24 @@ class Issuer:
     """Speaks to one issuer. `http` is the caller's own client, which stays open; else each request opens one."""
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
-        self._channel = Channel(url, originator=originator, http=http)
+        self.url = url
+        # The name of a calling application may hold what a header value may not. Codex CLI:
+        # login/src/auth/default_client.rs replaces such characters, too.
+        self.originator = re.sub(r"[^ -~]", "_", originator)
+        self._http = http
 
-    @property
-    def url(self) -> str:
-        """The issuer's address."""
-        return self._channel.url
+    @cached_property
+    def _channel(self) -> Channel:
+        from codex_backend_sdk.auth.channel import Channel
 
-    @property
-    def originator(self) -> str:
-        """The name under which the issuer is asked."""
-        return self._channel.originator
+        return Channel(self.url, originator=self.originator, http=self._http)
+
+    def check(self) -> None:
+        """Raise LoginFailed when the environment allows no connection: nobody shall sign in for nothing."""
+        try:
+            self._channel.check()
+        except Unreachable as error:
+            raise login_failed(f"{error}.", code="no_connection") from None
 
     # --- signing in and out ----------------------------------------------------------------------------------
 
@@ -81,7 +90,7 @@ class Issuer:
             "POST",
             _REVOKE_PATH,
             json=oauth.revoke_body(refresh_token=refresh_token, access_token=access_token),
-            timeout=_REVOKE_TIMEOUT,
+            seconds=_REVOKE_SECONDS,
         )
         try:
             answer = self._channel.send(request)

@@ -7,13 +7,13 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import filelock
-
 from codex_backend_sdk.auth._failures import store_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import filelock
 
 __all__ = ["LOCK_SECONDS", "locked", "reason"]
 
@@ -53,6 +53,8 @@ def locked(path: Path, *, location: str, timeout: float = LOCK_SECONDS) -> Itera
 
 
 def _acquire(path: Path, *, location: str, timeout: float) -> filelock.BaseFileLock | None:
+    import filelock  # not for those who only read
+
     lock = filelock.FileLock(path, timeout=timeout, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
