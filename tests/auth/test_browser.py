@@ -212,14 +212,6 @@ def test_a_login_has_a_time_limit() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_the_time_limit_does_not_cut_an_exchange_that_has_begun() -> None:
-    def complete(grant: browser.Grant) -> Login:
-        time.sleep(0.8)
-        return LOGIN
-
-    assert sign_in(Visit(lambda back, state: callback(back, state=state, code="c")), complete=complete, timeout=0.2)
-
-
 def test_a_browser_that_never_fetches_the_success_page_does_not_hold_the_login() -> None:
     def script(back: str, state: str) -> int:
         connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)

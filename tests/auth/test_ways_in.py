@@ -175,7 +175,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
                 on_code=None,
                 limit=Limit(86400, pauses, clock=lambda: now[0]),
             )
-        assert asked(sim, POLL) == 16
+        assert asked(sim, POLL) == 15
     assert pauses.seconds == [60.0] * 15
 
 

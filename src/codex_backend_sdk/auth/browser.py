@@ -53,7 +53,7 @@ def sign_in(
     """Send the user to the issuer and wait for the way back; `complete` turns the grant into a stored login.
 
     LoginFailed when the sign-in is denied, not finished within its `limit`, or when no port is free; and whatever
-    `complete` raises.
+    `complete` raises, which has to look at the limit before it stores anything.
     """
     limit = limit or Limit()
     state = oauth.base64url(secrets.token_bytes(32))
@@ -63,6 +63,7 @@ def sign_in(
         conversation = Conversation(
             state,
             lambda code: complete(Grant(code=code, verifier=pkce.verifier, redirect_uri=redirect_uri)),
+            limit,
         )
         url = oauth.authorize_url(
             issuer,
@@ -78,7 +79,7 @@ def sign_in(
             _show(url, ways)
             if ways.paste is not None:
                 _start(_take_pasted, ways.paste, conversation)
-            return conversation.wait(limit)
+            return conversation.wait()
 
 
 def _show(url: str, ways: Ways) -> None:

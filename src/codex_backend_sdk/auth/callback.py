@@ -38,6 +38,7 @@ _BIND_ATTEMPTS: Final = 10
 _BIND_PAUSE_SECONDS: Final = 0.2
 _CONNECTION_SECONDS: Final = 30  # an idle connection is dropped after this time; it blocks nobody meanwhile
 _SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches it at once, or never
+_FAILURE_PAGE_SECONDS: Final = 0.3  # it waits for it already
 _STOP_SECONDS: Final = 2.0
 _STOP_BYTES: Final = 4096
 _WAIT_SECONDS: Final = 0.2  # short enough for Ctrl-C on Windows, where a wait cannot be interrupted
@@ -57,14 +58,17 @@ class Answer:
 class Conversation:
     """One sign-in. `answer()` may be called by many threads at once; the first conclusion stays."""
 
-    def __init__(self, state: str, complete: Callable[[Secret], Login]) -> None:
+    def __init__(self, state: str, complete: Callable[[Secret], Login], limit: Limit) -> None:
         self._state = state
         self._complete = complete
-        self._deciding = threading.Lock()
-        self._over = threading.Event()
+        self._limit = limit
+        self._guard = threading.Lock()  # for what follows; never held while something is waited for
+        self._has_come_back = False
         self._login: Login | None = None
         self._error: Exception | None = None
         self._signed_in_at: float | None = None  # monotonic
+        self._decided = threading.Event()
+        self._over = threading.Event()
         self._routes: dict[str, Callable[[str], Answer]] = {
             CALLBACK_PATH: self._callback,
             "/success": self._success,
@@ -79,44 +83,74 @@ class Conversation:
     @property
     def is_over(self) -> bool:
         """Tell whether it is decided how the sign-in ends."""
-        return self._login is not None or self._error is not None
+        return self._decided.is_set()
 
     def end(self) -> None:
         """Tell `wait()` that the browser has seen the last page."""
         self._over.set()
 
-    def wait(self, limit: Limit) -> Login:
+    def wait(self) -> Login:
         """Return the login, or raise why there is none; LoginFailed once the limit is reached."""
-        while not self._over.wait(_WAIT_SECONDS):
-            if self._signed_in_at is not None and time.monotonic() > self._signed_in_at + _SUCCESS_PAGE_SECONDS:
-                break
-            reached = limit.reached
-            if reached is not None and self._conclude(reached[0], code=reached[1]):
-                break
-        with self._deciding:
-            if self._login is None:
-                raise self._error or AssertionError("a conversation ended without an outcome")
-            return self._login
+        try:
+            while not self._over.wait(_WAIT_SECONDS) and not self._is_enough():
+                pass
+        finally:  # an interrupt ends the sign-in, too
+            self._give_up(CANCELLED, code="cancelled")
+        if self._login is None:
+            raise self._error or AssertionError("a conversation ended without an outcome")
+        if self._limit.is_cancelled:  # whoever cancelled is not told of a login, but a stored one stays
+            self._limit.check()
+        return self._login
+
+    def _is_enough(self) -> bool:
+        """Tell whether the last page need not be waited for."""
+        if self._signed_in_at is not None:
+            is_late = time.monotonic() > self._signed_in_at + _SUCCESS_PAGE_SECONDS
+            return is_late or self._limit.is_cancelled
+        reached = self._limit.reached
+        if reached is None:
+            return False
+        self._give_up(reached[0], code=reached[1])
+        if self._has_come_back:  # a browser waits for the page that says so
+            self._over.wait(_FAILURE_PAGE_SECONDS)
+        return True
 
     def _callback(self, query: str) -> Answer:
         outcome = oauth.check_callback(query, expected_state=self._state)
         if outcome.kind == "mismatch":
             return Answer(status=400, body=outcome.message or "")
-        with self._deciding:
-            # A page that is loaded again gets the same answer: the code is good for one exchange only.
-            if self._login is None and self._error is None:
-                self._decide(outcome)
-            return self._page()
+        with self._guard:
+            is_first, self._has_come_back = not self._has_come_back, True
+        # A page that is loaded again gets the same answer: the code is good for one exchange only.
+        if is_first:
+            threading.Thread(target=self._decide, args=(outcome,), name="codex-sign-in-exchange", daemon=True).start()
+        self._decided.wait()
+        return self._page()
 
     def _decide(self, outcome: oauth.CallbackOutcome) -> None:
         if outcome.code is None:
-            self._error = login_failed(outcome.message or "", code=outcome.error_code)
+            self._settle(error=login_failed(outcome.message or "", code=outcome.error_code))
             return
         try:
-            self._login = self._complete(outcome.code)
-            self._signed_in_at = time.monotonic()
+            self._settle(self._complete(outcome.code))
         except Exception as error:  # `wait()` raises it
-            self._error = error
+            self._settle(error=error)
+
+    def _give_up(self, message: str, *, code: str) -> None:
+        if not self.is_over:
+            self._settle(error=login_failed(message, code=code))
+
+    def _settle(self, login: Login | None = None, *, error: Exception | None = None) -> None:
+        """Decide how the sign-in ends, once."""
+        with self._guard:
+            if self.is_over:
+                return
+            self._login, self._error = login, error
+            if login is None:
+                self._limit.stop()  # an exchange that still goes on is for nothing
+            else:
+                self._signed_in_at = time.monotonic()
+            self._decided.set()
 
     def _page(self) -> Answer:
         if self._login is not None:
@@ -130,16 +164,8 @@ class Conversation:
         return _not_found(query) if self._login is None else _html(pages.success_page())
 
     def _cancel(self, query: str) -> Answer:
-        self._conclude(CANCELLED, code="cancelled")
+        self._give_up(CANCELLED, code="cancelled")
         return Answer(status=200, body=CANCELLED, is_last=True)
-
-    def _conclude(self, message: str, *, code: str) -> bool:
-        """End without a login; False when the end is decided already."""
-        with self._deciding:
-            if self._login is not None or self._error is not None:
-                return False
-            self._error = login_failed(message, code=code)
-            return True
 
 
 def _html(page: str) -> Answer:

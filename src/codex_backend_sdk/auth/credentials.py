@@ -18,6 +18,7 @@ from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
 from codex_backend_sdk.auth.limit import Limit
 from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
 from codex_backend_sdk.auth.store import CredentialStore
+from codex_backend_sdk.auth.to_its_end import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ class Credentials(StoredLogin):
         store. `open_browser` opens the URL (False: nothing does; True: the system's, where a person would see it),
         `on_url` is told it (None: it is logged where nothing opens it). `paste` is asked with a prompt, as `input`
         is, for the address that the browser ended on, for one that cannot come back to this machine. `timeout` is in
-        seconds, None waits for ever; setting `cancel` ends it. `workspace_id` admits only the login of that ChatGPT
+        seconds, for all of it, and None waits for ever; setting `cancel` ends it within a second, and no login is
+        returned then, though one that was stored before stays. `workspace_id` admits only the login of that ChatGPT
         workspace; `scopes` takes the place of those that the Codex CLI asks for.
 
         LoginRequired (not interactive, or the store holds another kind of login), LoginFailed (the sign-in),
@@ -140,19 +142,20 @@ class Credentials(StoredLogin):
         workspace_id: str | None,
     ) -> Login:
         if not interactive:  # the person of another thread's sign-in may take minutes
-            return self._at_hand(workspace_id)
+            return to_its_end(lambda: self._at_hand(workspace_id))
         sign_ins_before = self._sign_ins
         limit.acquire(self._signing_in)
         try:
             # A thread that waited here for another's sign-in takes that one, forced or not.
             if not force or self._sign_ins != sign_ins_before:
-                login = self._stored(workspace_id=workspace_id)
+                login = limit.run(lambda: self._stored(workspace_id=workspace_id), to_its_end=True)
                 if login is not None:
                     return login
             self._issuer.check()
             limit.check()  # nothing is shown to a person for whom nobody waits any more
-            return sign_in(lambda grant: self._complete(grant, force=force, workspace_id=workspace_id), limit)
+            return sign_in(lambda grant: self._complete(grant, limit, force=force, workspace_id=workspace_id), limit)
         finally:
+            limit.stop()
             self._signing_in.release()
 
     # --- signed in -------------------------------------------------------------------------------------------
@@ -231,13 +234,14 @@ class Credentials(StoredLogin):
         # Signing in over an API key would change what the Codex CLI on this machine does: only when forced.
         return authfile.unusable(load(self.store) or {}) is not None
 
-    def _complete(self, grant: Grant, *, force: bool, workspace_id: str | None) -> Login:
-        """Turn what a sign-in brought into a stored login."""
+    def _complete(self, grant: Grant, limit: Limit, *, force: bool, workspace_id: str | None) -> Login:
+        """Turn what a sign-in brought into a stored login; nothing is stored once its limit is reached."""
         answer = self._issuer.exchange(grant)
         account_id = tokens.account_of(answer.id_token, answer.access_token)
         if workspace_id is not None and account_id != workspace_id:
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
         with self._lock, self.store.lock():
+            limit.check()
             before, is_damaged = self._to_replace(force=force)
             held = hold(authfile.signed_in(before, answer, account_id=account_id, now=self._clock()))
             keep(self.store, held, over_damage=is_damaged)

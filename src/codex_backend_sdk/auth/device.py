@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codex_backend_sdk._core.device import Refusal
@@ -31,22 +32,19 @@ def sign_in(
     """Show a code and wait for the login, within `limit` and no longer than the code lives.
 
     LoginFailed when it is denied, cancelled, switched off for the account, or out of time; and whatever `complete`
-    raises.
+    raises, which has to look at the limit before it stores anything.
     """
-    limit.check()
-    code = issuer.user_code()
+    code = limit.run(issuer.user_code)
     if isinstance(code, Refusal):
         raise login_failed(code.message, code=code.code)
-    limit.check()  # the request may have taken a while
     limit = limit.shorter(code.expires_in.total_seconds())
     _show(code, on_code)
     while True:
-        outcome = issuer.poll(code)
+        outcome = limit.run(partial(issuer.poll, code))
         if isinstance(outcome, Grant):
-            return complete(outcome)
+            return limit.run(partial(complete, outcome))
         if isinstance(outcome, Refusal):
             raise login_failed(outcome.message, code=outcome.code)
-        limit.check()
         limit.pause(code.interval.total_seconds())
 
 
