@@ -184,7 +184,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             response = super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             response.read()
-            response = super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
+            response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         if not is_stream_to_read(response, plan):
             response.read()
@@ -264,7 +264,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             response = await super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             await response.aread()
-            response = await super()._send_request(in_plain(request, plan, self._client), stream=True, **kwargs)
+            response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         if not is_stream_to_read(response, plan):
             await response.aread()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 
+from codex_backend_sdk._core.wire import encode_in_pieces
+from codex_backend_sdk._transport.compression import Compression
 from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
@@ -23,6 +26,25 @@ def test_a_long_body_is_compressed_and_a_short_one_is_not(client: Any, sim: Simu
     assert encodings(sim) == ["zstd", None]
     assert sim.requests[0].json()["input"][0]["content"][0]["text"] == LONG
     assert int(sim.requests[0].headers["content-length"]) < len(LONG) / 4
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_long_history_arrives_whole(new_client: Callable[..., Any], sim: Simulator, compress: bool) -> None:
+    history = [{"role": "user", "content": [{"type": "input_text", "text": f"{n} {LONG}"}]} for n in range(600)]
+    new_client(compress_requests=compress).responses.create(input=history)
+    assert encodings(sim) == ["zstd" if compress else None]
+    assert [item["content"] for item in sim.requests[0].json()["input"]] == [item["content"] for item in history]
+
+
+def test_what_is_compressed_is_never_held_in_plain() -> None:
+    body = {"input": [{"role": "user", "content": LONG}] * 2000}
+    Compression().apply(encode_in_pieces(body))
+    tracemalloc.start()
+    content, _ = Compression().apply(encode_in_pieces(body))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) < 2**20
+    assert peak < 2000 * len(LONG) / 2
 
 
 def test_it_can_be_switched_off(new_client: Callable[..., Any], sim: Simulator) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._core.wire import decode, encode
+from codex_backend_sdk._core.wire import decode, encode, encode_in_pieces
 
 
 def nested(depth: int) -> Any:
@@ -32,3 +32,16 @@ def test_what_is_no_json() -> None:
         decode(b"[" * 100_000)
     with pytest.raises(TypeError, match="not JSON serializable"):
         encode({"a": object()})
+
+
+@pytest.mark.parametrize("items", [0, 1, 256, 257, 512, 600])
+def test_the_pieces_of_a_body_are_the_body(items: int) -> None:
+    body = {"model": "m", "input": [{"role": "user", "content": f"{n} \ud800"} for n in range(items)], "store": False}
+    pieces = list(encode_in_pieces(body))
+    assert decode(b"".join(pieces)) == body
+    assert max(map(len, pieces)) < 20_000
+
+
+def test_a_piece_that_is_no_json() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        list(encode_in_pieces({"input": [{}] * 300 + [{"a": object()}]}))

@@ -199,7 +199,7 @@ def _reasoning(item: dict[str, Any]) -> dict[str, Any] | None:
     # and it refuses a `status` on one.
     if item.get("id") and not item.get("encrypted_content"):
         return None
-    return {name: value for name, value in item.items() if name != "status"}
+    return {name: value for name, value in item.items() if name != "status"} if "status" in item else item
 
 
 _ITEM_SHAPERS: Final = {"message": _message, "reasoning": _reasoning}

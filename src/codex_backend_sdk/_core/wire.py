@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-__all__ = ["decode", "encode"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["decode", "encode", "encode_in_pieces"]
+
+# Some hundred kilobytes: more would be fetched from the system anew for each, less is slower.
+_ITEMS_IN_A_PIECE: Final = 256
 
 
 def encode(value: Any) -> bytes:
@@ -16,6 +22,20 @@ def encode(value: Any) -> bytes:
         return to_json(value)
     except (PydanticSerializationError, ValueError):
         return json.dumps(value).encode()  # takes a lone surrogate, and deeper nesting
+
+
+def encode_in_pieces(body: Mapping[str, Any]) -> Iterator[bytes]:
+    """Write a request body piece by piece, so that nobody has to hold a long `input` twice; TypeError as `encode`."""
+    items = body["input"]
+    if len(items) <= _ITEMS_IN_A_PIECE:
+        yield encode(body)
+        return
+    rest = {name: value for name, value in body.items() if name != "input"}
+    before = encode(rest)[:-1] + b',"input":['
+    for start in range(0, len(items), _ITEMS_IN_A_PIECE):
+        yield before + encode(items[start : start + _ITEMS_IN_A_PIECE])[1:-1]
+        before = b","
+    yield b"]}"
 
 
 def decode(data: bytes) -> Any:

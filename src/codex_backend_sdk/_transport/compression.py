@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
+    from types import ModuleType
 
     import httpx2
 
-__all__ = ["Compression"]
+__all__ = ["Compression", "plain_body"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
 _LEVEL: Final = 1
 _THRESHOLD_BYTES: Final = 4096
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1; no JSON begins with it
 # The answers that may be about the encoding of a body and not about what it says.
 _MOST_DOUBTS: Final = 2  # refused twice in either form: it is not about the form
 _DOUBTFUL: Final = frozenset({400, 403, 406, 411, 413, 415, 422, 501})
@@ -36,11 +39,19 @@ class Compression:
         self._is_proved = False
         self._doubts = 0
 
-    def apply(self, content: bytes) -> tuple[bytes, dict[str, str]]:
+    def apply(self, pieces: Iterator[bytes]) -> tuple[bytes, dict[str, str]]:
         """Return the body to send and the headers that say how it is encoded."""
-        if not self.enabled or len(content) < _THRESHOLD_BYTES:
-            return content, {}
-        return _compressor()(content, level=_LEVEL), {"Content-Encoding": "zstd"}
+        content = BytesIO()  # hands out what it holds without a copy
+        piece = next(pieces)
+        if not self.enabled or len(piece) < _THRESHOLD_BYTES:
+            content.write(piece)
+            content.writelines(pieces)
+            return content.getvalue(), {}
+        compressor = _zstd().ZstdCompressor(level=_LEVEL)
+        content.write(compressor.compress(piece))
+        content.writelines(map(compressor.compress, pieces))
+        content.write(compressor.flush())
+        return content.getvalue(), {"Content-Encoding": "zstd"}
 
     def is_doubted(self, request: httpx2.Request, response: httpx2.Response) -> bool:
         """Whether this answer asks for another try with a plain body; an answer that does not settles the matter."""
@@ -58,10 +69,16 @@ class Compression:
             _log.info("Something on the way to the backend refuses zstd; this client sends plain bodies from now on.")
 
 
-def _compressor() -> Callable[..., bytes]:
+def plain_body(request: httpx2.Request) -> bytes:
+    """Return the body of a request as it was before it was compressed, if it was."""
+    content: bytes = request.content
+    return bytes(_zstd().decompress(content)) if content.startswith(_ZSTD_MAGIC) else content
+
+
+def _zstd() -> ModuleType:
     # Loaded when the first long body is sent: it takes longer than all of an ordinary short request.
     if sys.version_info >= (3, 14):
-        from compression.zstd import compress
+        from compression import zstd
     else:
-        from backports.zstd import compress
-    return compress
+        from backports import zstd
+    return zstd

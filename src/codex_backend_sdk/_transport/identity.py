@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from functools import cache
+from functools import cache, lru_cache
 
 from .._version import __version__
 
 __all__ = ["printable", "user_agent"]
 
 
+@lru_cache
 def user_agent(originator: str) -> str:
     """Return the program's name, this package's name and version, and the system."""
     return printable(f"{originator} codex-backend-sdk/{__version__} ({_system()})")

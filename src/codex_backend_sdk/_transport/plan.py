@@ -23,7 +23,7 @@ class Plan:
     `streamed`: the caller wants events. `dropped`: parameters that were left out, None
     when none may be.
     `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
-    `login`: what this attempt is signed with. `plain`: the body, when what is sent is compressed.
+    `login`: what this attempt is signed with.
     """
 
     route: Route
@@ -32,7 +32,6 @@ class Plan:
     model_id: str | None = None
     kept: tuple[Any, ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)
-    plain: bytes | None = field(default=None, repr=False)
 
     def attach(self, request: httpx2.Request, *, login: Login) -> httpx2.Request:
         """Let the request carry this plan to its response."""

@@ -14,9 +14,10 @@ from .._constants import CATALOGUE_CLIENT_VERSION
 from .._core.items import subscriptable
 from .._core.routes import Route, find_route, missing_resource, model_id
 from .._core.shaping import Refusal, compaction, shape
-from .._core.wire import encode
+from .._core.wire import encode_in_pieces
 from .._errors import CodexBackendUnsupportedParameterError, UnsupportedEndpoint
 from .._seam import PlannedOptions
+from .compression import plain_body
 from .plan import Plan
 from .preparation import prepare
 
@@ -80,8 +81,7 @@ def _planned_response(
     ):
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
     prepare()
-    plain = encode(body)  # written once, for all attempts
-    content, encoding = compression.apply(plain)
+    content, encoding = compression.apply(encode_in_pieces(body))  # once, for all attempts
     return PlannedOptions.of(
         options,
         Plan(
@@ -89,7 +89,6 @@ def _planned_response(
             streamed=streamed and route is Route.RESPONSES,
             dropped=dropped,
             kept=kept,
-            plain=plain if encoding else None,
         ),
         url="/responses",
         headers={**headers, **encoding, **_mapping(options.headers)},
@@ -126,12 +125,12 @@ def signed(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.
     return request
 
 
-def in_plain(request: httpx2.Request, plan: Plan, http_client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
+def in_plain(request: httpx2.Request, http_client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
     """Return the same request with its body as it was before it was compressed."""
     encoded = ("content-encoding", "content-length")
     headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() not in encoded]
     return http_client.build_request(
-        request.method, str(request.url), headers=headers, content=plan.plain, extensions=request.extensions
+        request.method, str(request.url), headers=headers, content=plain_body(request), extensions=request.extensions
     )
 
 

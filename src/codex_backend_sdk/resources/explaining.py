@@ -17,6 +17,7 @@ from .._core.model_fit import context_window, fit
 from .._core.token_estimate import estimate
 from .._core.wire import decode
 from .._seam import FinalRequestOptions
+from .._transport.compression import plain_body
 from .._transport.planning import planned
 from .._types import Login, Secret
 from .responses import Responses
@@ -128,7 +129,7 @@ def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, 
     ready = planned(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
     ready.login = replace(login, access_token=_NO_TOKEN)
     request = client._build_request(ready)
-    plain = ready.plan.plain or request.content
+    plain = plain_body(request)
     return WouldBeSent(
         method=request.method,
         url=_shown_url(request.url),
