@@ -24,18 +24,29 @@ if TYPE_CHECKING:
     from ._core.explanation import TokenEstimate as TokenEstimate
     from ._core.explanation import WouldBeSent as WouldBeSent
     from ._core.items import UnknownItem as UnknownItem
+    from ._errors import CloudflareBlocked as CloudflareBlocked
     from ._errors import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
     from ._errors import CodexError as CodexError
+    from ._errors import ContextLengthExceeded as ContextLengthExceeded
     from ._errors import CredentialStoreError as CredentialStoreError
+    from ._errors import IdleTimeout as IdleTimeout
+    from ._errors import InvalidEncryptedContent as InvalidEncryptedContent
     from ._errors import LoginFailed as LoginFailed
     from ._errors import LoginRequired as LoginRequired
-    from ._errors import ModelNotFound as ModelNotFound
+    from ._errors import ModelNotAvailable as ModelNotAvailable
+    from ._errors import PolicyViolation as PolicyViolation
+    from ._errors import QuotaExceeded as QuotaExceeded
+    from ._errors import RateLimited as RateLimited
+    from ._errors import RegionNotSupported as RegionNotSupported
     from ._errors import ResponseFailed as ResponseFailed
+    from ._errors import ServerOverloaded as ServerOverloaded
     from ._errors import StreamInterrupted as StreamInterrupted
     from ._errors import TokenRefreshError as TokenRefreshError
     from ._errors import UnexpectedAnswer as UnexpectedAnswer
     from ._errors import UnsupportedEndpoint as UnsupportedEndpoint
+    from ._errors import UnsupportedParameter as UnsupportedParameter
     from ._errors import UsageLimitReached as UsageLimitReached
+    from ._errors import UsageNotIncluded as UsageNotIncluded
     from ._types import Account as Account
     from ._types import DeviceCode as DeviceCode
     from ._types import Login as Login
@@ -50,18 +61,29 @@ _HOMES = {
     "_core.explanation": ("Explanation", "Finding", "TokenEstimate", "WouldBeSent"),
     "_core.items": ("UnknownItem",),
     "_errors": (
+        "CloudflareBlocked",
         "CodexBackendUnsupportedParameterError",
         "CodexError",
+        "ContextLengthExceeded",
         "CredentialStoreError",
+        "IdleTimeout",
+        "InvalidEncryptedContent",
         "LoginFailed",
         "LoginRequired",
-        "ModelNotFound",
+        "ModelNotAvailable",
+        "PolicyViolation",
+        "QuotaExceeded",
+        "RateLimited",
+        "RegionNotSupported",
         "ResponseFailed",
+        "ServerOverloaded",
         "StreamInterrupted",
         "TokenRefreshError",
         "UnexpectedAnswer",
         "UnsupportedEndpoint",
+        "UnsupportedParameter",
         "UsageLimitReached",
+        "UsageNotIncluded",
     ),
     "_types": ("Account", "DeviceCode", "Login", "Secret"),
     "auth.access_token": ("AccessToken",),

@@ -7,12 +7,14 @@ decides; the two shells below it, sync first, do the I/O that differs. What happ
     _prepare_options()  get the login, renewed first when it runs out          (for every attempt)
     _build_request()    sign, and attach the plan by which the answer will be read
     _send_request()     401: renew the login and send once more; collect the events of a call that wants no stream
+    request()           what failed: wait and try again, or raise what it means
 """
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx2
 import openai
@@ -20,17 +22,18 @@ from openai.types.responses import CompactedResponse, Response
 
 from ._construction import Constructed
 from ._core.events import build_item, build_response
-from ._core.failures import describe, usage_limit
+from ._core.failures import classify
 from ._core.oauth import require_safe_url
 from ._core.routes import Route
-from ._errors import ModelNotFound, StreamInterrupted, UsageLimitReached
+from ._errors import ModelNotAvailable
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.identity import user_agent
-from ._transport.interruption import retriable, told_truly
 from ._transport.plan import plan_of
 from ._transport.planning import in_plain, planned, refuse_websocket, signed
+from ._transport.retrying import Retrying
 from ._transport.stream import AsyncCodexStream, CodexStream
+from ._transport.telling import name_available, status_error, told_truly
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
@@ -43,6 +46,10 @@ if TYPE_CHECKING:
     from .resources.responses import AsyncResponses, Responses
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
+
+
+# For the catalogue that an error about a model shows.
+_CATALOGUE_SECONDS: Final = 10.0
 
 
 class _Codex(Constructed):
@@ -67,9 +74,9 @@ class _Codex(Constructed):
     # Requests
 
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
-        request: httpx2.Request = super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc]
         if not isinstance(options, PlannedOptions):
-            return request
+            return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
+        request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         plan: Plan = options.plan
         return plan.attach(signed(request, options.login, self._codex), login=options.login)
 
@@ -103,22 +110,25 @@ class _Codex(Constructed):
             built.output = [build_item(item) for item in data.get("output") or ()]
         return built
 
-    def _should_retry(self, response: httpx2.Response) -> bool:
-        if response.is_closed and usage_limit(response.status_code, _json_or_text(response)) is not None:
-            return False
-        return bool(super()._should_retry(response))  # type: ignore[misc]
+    def _process_response(self, *, options: FinalRequestOptions, retries_taken: int = 0, **answer: Any) -> Any:
+        if isinstance(options, PlannedOptions):
+            retries_taken = options.retries_taken
+        return super()._process_response(options=options, retries_taken=retries_taken, **answer)  # type: ignore[misc]
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
-        limit = usage_limit(response.status_code, body)
-        if limit is not None:
-            return UsageLimitReached(
-                limit.message, response=response, body=body["error"], plan=limit.plan, resets_at=limit.resets_at
-            )
-        message = describe(response.status_code, body, response.headers)
-        official: openai.APIStatusError = super()._make_status_error(message, body=body, response=response)  # type: ignore[misc]
-        if official.code == "model_not_found" and isinstance(official, openai.NotFoundError):
-            return ModelNotFound(official.message, response=response, body=official.body)
-        return official
+        failure = classify(response.status_code, body, response.headers, now=self._clock.now())
+        official = super()._make_status_error  # type: ignore[misc]
+        return status_error(failure, response, official=lambda: official(failure.message, body=body, response=response))
+
+    def _retrying(self, options: PlannedOptions) -> Retrying:
+        """Take the retries over from upstream, which repeats what nobody should and forgets what it was told."""
+        max_retries = options.get_max_retries(self._official.max_retries)
+        if isinstance(max_retries, int) and max_retries >= 0:  # anything else is upstream's to refuse
+            options.max_retries = 0
+        if options.idempotency_key is None and options.method.lower() != "get":
+            options.idempotency_key = self._official._idempotency_key()
+        what = f"{options.method.upper()} {options.url}"
+        return Retrying(what, self._codex.retries, self._clock, max_retries=max_retries)
 
 
 class OpenAI(_Codex, SignsIn, openai.OpenAI):
@@ -161,17 +171,31 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
         options = planned(options, self._codex, self._compression, streamed=stream)
-        try:
-            return super().request(
-                cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, CodexStream)
-            )
-        except openai.APIConnectionError as error:
-            raise told_truly(error) from error.__cause__
+        stream_cls = CodexStream[Any] if options.plan.streamed else stream_cls
+        retrying = self._retrying(options)
+        while True:
+            try:
+                return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+            except openai.APIError as error:
+                told = told_truly(error)
+                wait = retrying.wait_after(told)
+                if wait is None:
+                    if isinstance(told, ModelNotAvailable):
+                        self._tell_available(told, options.plan)
+                    raise told from told.__cause__
+            self._clock.sleep(wait)
+            options.retries_taken = retrying.taken
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
         options = super()._prepare_options(options)
         return self._with_login(options, self.credentials.ready() or self.credentials.current())
+
+    def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
+        if plan.route is Route.RESPONSES and error.available is None:
+            with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
+                models = self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
+                name_available(error, [model.id for model in models.data])
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -191,12 +215,9 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             return read_whole(response, plan)
         if plan.streamed:
             return response
-        response = collected(response, plan, is_lazy=stream)
+        response = collected(response, plan)
         if not stream:
-            try:
-                response.read()
-            except StreamInterrupted as cut:
-                raise retriable(cut) from cut
+            response.read()
         return response
 
 
@@ -240,18 +261,32 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
         options = planned(options, self._codex, self._compression, streamed=stream)
-        try:
-            return await super().request(
-                cast_to, options, stream=stream, stream_cls=_stream_class(options, stream_cls, AsyncCodexStream)
-            )
-        except openai.APIConnectionError as error:
-            raise told_truly(error) from error.__cause__
+        stream_cls = AsyncCodexStream[Any] if options.plan.streamed else stream_cls
+        retrying = self._retrying(options)
+        while True:
+            try:
+                return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+            except openai.APIError as error:
+                told = told_truly(error)
+                wait = retrying.wait_after(told)
+                if wait is None:
+                    if isinstance(told, ModelNotAvailable):
+                        await self._tell_available(told, options.plan)
+                    raise told from told.__cause__
+            await self._clock.sleep_async(wait)
+            options.retries_taken = retrying.taken
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
         return self._with_login(options, login if login is not None else await in_thread(self.credentials.current))
+
+    async def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
+        if plan.route is Route.RESPONSES and error.available is None:
+            with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
+                models = await self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
+                name_available(error, [model.id for model in models.data])
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -271,21 +306,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             return read_whole(response, plan)
         if plan.streamed:
             return response
-        response = async_collected(response, plan, is_lazy=stream)
+        response = async_collected(response, plan)
         if not stream:
-            try:
-                await response.aread()
-            except StreamInterrupted as cut:
-                raise retriable(cut) from cut
+            await response.aread()
         return response
-
-
-def _stream_class(options: PlannedOptions, given: Any, ours: Any) -> Any:
-    return ours[Any] if options.plan.streamed else given
-
-
-def _json_or_text(response: httpx2.Response) -> Any:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return response.text

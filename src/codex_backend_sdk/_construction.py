@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 
 import httpx2
 import openai
@@ -14,7 +15,8 @@ from ._seam import close_when_forgotten
 from ._transport.compression import Compression
 from ._transport.identity import printable
 from ._transport.known_catalogue import KnownCatalogue
-from ._types import Settings
+from ._transport.retrying import SystemClock
+from ._types import Retries, Settings
 from .auth import resolve_credentials
 from .auth.network import opened
 
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from ._types import Clock
     from .auth import CredentialSource, CredentialStore
 
 __all__ = ["Constructed"]
 
 _Policy = Literal["raise", "drop"]
+_OnInterrupt = Literal["raise", "restart"]
 
 # What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
@@ -54,6 +58,11 @@ class Constructed:
         unsupported: _Policy = "raise",
         issuer: str | None = None,
         compress_requests: bool | Compression = True,
+        on_interrupt: _OnInterrupt = "raise",
+        retry_deadline: float | None = None,
+        max_retry_after: float = 60.0,
+        wait_for_limit: timedelta = timedelta(0),
+        clock: Clock | None = None,
         **official: Any,
     ) -> None:
         """Construct a client; nothing is read, opened or sent before the first call.
@@ -61,10 +70,17 @@ class Constructed:
         `model` and `instructions` are used by calls that give none. `originator` names your program to the backend.
         `credentials` is where the login comes from (default: the Codex CLI's own file). `unsupported` says what
         happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
-        sign-in server. `compress_requests=False` sends long bodies in plain. Everything else is the official client's.
+        sign-in server. `compress_requests=False` sends long bodies in plain.
+
+        A failed call is sent again up to `max_retries` times, as long as `retry_deadline` (seconds since the call
+        began) allows, and unless the backend asks for a wait of more than `max_retry_after` seconds. An answer that
+        breaks after events of it were handed out is raised, or asked for anew with `on_interrupt="restart"`.
+        `wait_for_limit` is how long a call may wait for a used-up plan to be filled up again. `clock` is for tests.
+
+        Everything else is the official client's.
         """
-        if unsupported not in ("raise", "drop"):
-            raise ValueError(f"`unsupported` must be 'raise' or 'drop', not {unsupported!r}.")
+        _check("unsupported", unsupported, get_args(_Policy))
+        _check("on_interrupt", on_interrupt, get_args(_OnInterrupt))
         replaced = [name for name in _REPLACED if official.get(name) not in (None, openai.NOT_GIVEN)]
         if replaced:
             raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
@@ -73,7 +89,14 @@ class Constructed:
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
             originator=printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
+            retries=Retries(
+                deadline=retry_deadline,
+                max_retry_after=max_retry_after,
+                wait_for_limit=wait_for_limit,
+                on_interrupt=on_interrupt,
+            ),
         )
+        self._clock = clock or SystemClock()
         # A copy is handed the object, so that it knows what this client has learned.
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
@@ -104,22 +127,41 @@ class Constructed:
         credentials: CredentialSource | CredentialStore | None = None,
         issuer: str | None = None,
         compress_requests: bool | None = None,
+        on_interrupt: _OnInterrupt | None = None,
+        retry_deadline: float | None = None,
+        max_retry_after: float | None = None,
+        wait_for_limit: timedelta | None = None,
+        clock: Clock | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Any,
     ) -> Self:
         """Return a client with some arguments changed, which shares the connections and the login of this one."""
-        settings = self._codex
+        told, retries = self._codex, self._codex.retries
         ours = {
-            "credentials": credentials or self.credentials,
-            "model": model or settings.model,
-            "instructions": settings.instructions if instructions is None else instructions,
-            "originator": originator or settings.originator,
-            "unsupported": unsupported or settings.unsupported,
+            "credentials": _or(credentials, self.credentials),
+            "model": model or told.model,
+            "instructions": _or(instructions, told.instructions),
+            "originator": originator or told.originator,
+            "unsupported": _or(unsupported, told.unsupported),
             "issuer": issuer,
-            "compress_requests": self._compression if compress_requests is None else compress_requests,
+            "compress_requests": _or(compress_requests, self._compression),
+            "on_interrupt": _or(on_interrupt, retries.on_interrupt),
+            "retry_deadline": _or(retry_deadline, retries.deadline),
+            "max_retry_after": _or(max_retry_after, retries.max_retry_after),
+            "wait_for_limit": _or(wait_for_limit, retries.wait_for_limit),
+            "clock": _or(clock, self._clock),
         }
         copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalogue = self._catalogue
         return copied
 
     with_options = copy
+
+
+def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be {' or '.join(map(repr, allowed))}, not {value!r}.")
+
+
+def _or(given: Any, kept: Any) -> Any:
+    return kept if given is None else given

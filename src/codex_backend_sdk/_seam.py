@@ -41,9 +41,11 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (AsyncAPIClient, "_prepare_options"): ("options",),
     (SyncAPIClient, "_send_request"): ("request", "stream", "kwargs"),
     (AsyncAPIClient, "_send_request"): ("request", "stream", "kwargs"),
+    (SyncAPIClient, "_process_response"): ("cast_to", "options", "response", "stream", "stream_cls", "retries_taken"),
+    (AsyncAPIClient, "_process_response"): ("cast_to", "options", "response", "stream", "stream_cls", "retries_taken"),
+    (BaseClient, "_idempotency_key"): (),
     (BaseClient, "_build_request"): ("options", "retries_taken"),
     (BaseClient, "_prepare_url"): ("url",),
-    (BaseClient, "_should_retry"): ("response",),
     (BaseClient, "_make_status_error"): ("err_msg", "body", "response"),
     (BaseClient, "_process_response_data"): ("data", "cast_to", "response"),
     (BaseClient, "_auth_headers"): ("security",),
@@ -53,10 +55,11 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
 
 
 class PlannedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
-    """Request options that carry our plan for the request, and its login, through upstream's retry loop."""
+    """Request options that carry our plan for the request, its login, and the number of its attempt."""
 
     plan: Any = None
     login: Any = None
+    retries_taken: int = 0
 
     @classmethod
     def of(cls, options: FinalRequestOptions, plan: object, **changes: Any) -> PlannedOptions:

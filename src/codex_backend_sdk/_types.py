@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-__all__ = ["Account", "DeviceCode", "Login", "Secret", "Settings"]
+__all__ = ["Account", "Clock", "DeviceCode", "Login", "Retries", "Secret", "Settings"]
 
 
 class Secret:
@@ -89,6 +90,39 @@ class DeviceCode:
     device_auth_id: Secret
 
 
+class Clock(Protocol):
+    """The time, as retries see it; tests give a clock of their own."""
+
+    def now(self) -> datetime:
+        """Return the time of day, aware."""
+
+    def monotonic(self) -> float:
+        """Return seconds from an unknown beginning."""
+
+    def jitter(self) -> float:
+        """Return a number between 0 and 1 that nobody can foresee."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait, and let others run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """When a failed call is sent again, beside the official `max_retries`; times in seconds.
+
+    `deadline` is for all attempts and the waits between them, `max_retry_after` the longest wait that the backend may
+    ask for, `wait_for_limit` the longest time to wait for a used-up plan to be filled up again.
+    """
+
+    deadline: float | None = None
+    max_retry_after: float = 60.0
+    wait_for_limit: timedelta = timedelta(0)
+    on_interrupt: Literal["raise", "restart"] = "raise"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a client was told, beyond the official arguments; `with_options()` hands it on."""
@@ -97,3 +131,4 @@ class Settings:
     instructions: str
     originator: str
     unsupported: Literal["raise", "drop"]
+    retries: Retries

@@ -72,7 +72,7 @@ def test_a_failed_answer_is_one_line(run: Run, sim: Simulator, how: str) -> None
 def test_a_model_that_does_not_exist_is_one_line(run: Run) -> None:
     ran = run("ask", "hi", "--model", "gpt-0")
     assert ran.code == 1
-    assert ran.err.startswith("Error: 400 - ")
+    assert ran.err.startswith("Error: This account cannot use the model.")
     assert "gpt-0" in ran.err
 
 

@@ -158,9 +158,9 @@ def test_a_failed_answer(sim: Simulator, client: Any, call: Any) -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_an_error_event(sim: Simulator, client: Any, call: Any, event: dict[str, Any]) -> None:
     sim.script(Turn.events([CREATED, event]))
-    with pytest.raises(sdk.ResponseFailed, match="Too fast") as caught:
+    with pytest.raises(sdk.ServerOverloaded, match="Too fast") as caught:
         call(client)
-    assert caught.value.code == "slow_down"
+    assert (caught.value.code, caught.value.status_code) == ("slow_down", 503)
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -38,12 +38,13 @@ def test_one_model(client: Any) -> None:
 
 def test_a_model_that_is_not_there(client: Any) -> None:
     with pytest.raises(
-        sdk.ModelNotFound, match=r"'gpt-0' is not in this account's catalogue, which has: gpt-6.1-sol"
+        sdk.ModelNotAvailable, match=r"'gpt-0' is not in this account's catalogue, which has: gpt-6.1-sol"
     ) as e:
         client.models.retrieve("gpt-0")
     assert isinstance(e.value, openai.NotFoundError)
     assert isinstance(e.value, LookupError)
     assert (e.value.status_code, e.value.code) == (404, "model_not_found")
+    assert "gpt-5.5" in e.value.available
 
 
 def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:

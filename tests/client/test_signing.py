@@ -180,8 +180,8 @@ def test_a_used_up_plan_is_not_asked_again(new_client: Callable[..., Any], sim: 
 
 
 def test_the_backends_own_words_are_in_the_message(client: Any, sim: Simulator) -> None:
-    sim.script(Turn.error(400, {"detail": "Unsupported parameter: user"}))
-    with pytest.raises(openai.BadRequestError, match="Error code: 400 - Unsupported parameter: user"):
+    sim.script(Turn.error(400, {"detail": "Store must be set to false"}))
+    with pytest.raises(openai.BadRequestError, match="Error code: 400 - Store must be set to false"):
         client.responses.create(input="hi")
 
 

@@ -7,6 +7,7 @@ So that the official tests reach what they are about, the stand-ins differ from 
 - The tests answer a call of `responses.create` with one JSON document, the backend answers it with events only. The
   document arrives as the last event of a stream, and so passes through all that reads one.
 - A `base_url` may be plain http: nothing leaves the tests.
+- Nobody waits between two attempts.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import openai
 
 import codex_backend_sdk
 import codex_backend_sdk._client
+import codex_backend_sdk._construction
 from codex_backend_sdk._core.routes import Route
 from codex_backend_sdk._errors import UnsupportedEndpoint
 from codex_backend_sdk._transport.plan import plan_of
+from codex_backend_sdk._transport.retrying import SystemClock
 from codex_backend_sdk._types import Login, Secret
 
 Official, AsyncOfficial = openai.OpenAI, openai.AsyncOpenAI
@@ -46,6 +49,16 @@ class KeyAsLogin:
     def renew(self, rejected: Login) -> Login:
         """The login; a key does not change."""
         return rejected
+
+
+class Impatient(SystemClock):
+    """A clock by which every wait is over at once."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for nothing."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait for nothing."""
 
 
 def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
@@ -97,7 +110,7 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
 
     @wraps(codex_backend_sdk.OpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**(arguments | {"credentials": KeyAsLogin(self)}))
+        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": Impatient()}))
 
     def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
@@ -120,7 +133,7 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
     @wraps(codex_backend_sdk.AsyncOpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**(arguments | {"credentials": KeyAsLogin(self)}))
+        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": Impatient()}))
 
     async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
@@ -137,6 +150,7 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
 def install() -> None:
     """Rebind the names by which the tests import the clients."""
-    vars(codex_backend_sdk._client).update(require_safe_url=lambda url, *, what: None)
+    for place in (codex_backend_sdk._client, codex_backend_sdk._construction):
+        vars(place).update(require_safe_url=lambda url, *, what: None)
     for place in (openai, import_module("openai._client")):
         vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)

@@ -1,106 +1,268 @@
-"""Error answers → what went wrong, in one place for every status and body."""
+"""What an error of the backend means: one table, however the error came.
+
+An error comes as the status of an answer, as an event inside of an answer with status 200 (`error`, or the `error` of
+`response.failed`), or as a frame of a WebSocket, which has a status and headers of its own. Its code decides what it
+is; the status decides only where no code is known. Codex CLI: codex-api/src/api_bridge.rs, codex-api/src/sse.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .excerpts import error_of, is_html, words_of
+from .usage_limit import UsageLimit, usage_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-__all__ = ["UsageLimit", "describe", "explain_failure", "summarize", "usage_limit"]
-
-_LONGEST_EXCERPT: Final = 300
+__all__ = ["AVAILABLE", "NO_ANSWER", "Failure", "Kind", "classify"]
 
 
-class UsageLimit(NamedTuple):
-    """A used-up plan: its name and when it is filled up again, as far as the backend told."""
+class Kind(Enum):
+    """What went wrong: the status that it has over HTTP, and whether the same call may succeed a little later."""
 
-    plan: str | None
-    resets_at: datetime | None
+    USAGE_LIMIT = "usage limit", 429, False
+    USAGE_NOT_INCLUDED = "usage not included", 429, False
+    QUOTA = "quota", 429, False
+    FLEX_UNAVAILABLE = "flex unavailable", 429, False
+    RATE_LIMITED = "rate limited", 429, True
+    OVERLOADED = "overloaded", 503, True
+    CONTEXT_LENGTH = "context length", 400, False
+    MODEL = "model", 404, False
+    PARAMETER = "parameter", 400, False
+    ENCRYPTED_CONTENT = "encrypted content", 400, False
+    POLICY = "policy", 400, False
+    CLOUDFLARE = "cloudflare", 403, False
+    REGION = "region", 403, False
+    UNAUTHORIZED = "unauthorized", 401, False
+    REFUSED = "refused", 400, False  # any other status below 500
+    FAULT = "fault", 500, True  # the backend's own trouble, and whatever it does not name
+    NO_ANSWER = "no answer", 0, True  # not reached, cut, or out of time
+
+    def __init__(self, words: str, status: int, may_repeat: bool) -> None:
+        self.words = words
+        self.status = status
+        self.may_repeat = may_repeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What one error means.
+
+    `status` is what it came with, or the one that it has over HTTP. `retry_after` is in seconds, as the backend told
+    it. `error` is the error object, or the whole body where there is none. `available` are the models that there are.
+    """
+
+    kind: Kind
+    status: int
     message: str
+    may_repeat: bool
+    retry_after: float | None = None
+    code: str | None = None
+    param: str | None = None
+    error: Any = field(default=None, repr=False)
+    limit: UsageLimit | None = None
+    available: tuple[str, ...] | None = None
 
 
-def usage_limit(status: int, body: Any) -> UsageLimit | None:
-    """Return the usage limit that an answer tells of, or None. Codex CLI: codex-api/src/api_bridge.rs."""
-    error = _error(body)
-    if status != 429 or error.get("type") != "usage_limit_reached":
-        return None
-    plan = error.get("plan_type")
-    resets_at = _time(error.get("resets_at"))
-    when = f" It resets at {resets_at:%Y-%m-%d %H:%M} UTC." if resets_at else ""
-    of_plan = f" of the {plan} plan" if isinstance(plan, str) else ""
-    message = f"The usage limit{of_plan} is reached.{when} https://chatgpt.com/settings/usage shows and extends it."
-    return UsageLimit(plan if isinstance(plan, str) else None, resets_at, message)
+# The member of an error object by which our own answer about a model that is not there names those that are.
+AVAILABLE: Final = "codex_backend_sdk.available"
+NO_ANSWER: Final = Failure(kind=Kind.NO_ANSWER, status=0, message="", may_repeat=True)
 
 
-def _time(seconds: Any) -> datetime | None:
+class _Rule(NamedTuple):
+    """An error is of a kind by its code or type, by the parameter it names, or by its words."""
+
+    kind: Kind
+    codes: frozenset[str] = frozenset()
+    params: frozenset[str] = frozenset()
+    words: re.Pattern[str] | None = None
+
+
+def _rule(kind: Kind, codes: str = "", *, params: str = "", words: str | None = None) -> _Rule:
+    pattern = None if words is None else re.compile(words, re.IGNORECASE)
+    return _Rule(kind, frozenset(codes.split()), frozenset(params.split()), pattern)
+
+
+_RULES: Final = (
+    _rule(Kind.USAGE_LIMIT, "usage_limit_reached"),
+    _rule(Kind.USAGE_NOT_INCLUDED, "usage_not_included"),
+    _rule(
+        Kind.QUOTA,
+        "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded project_spend_limit_exceeded "
+        "organization_usage_limit_exceeded",
+    ),
+    _rule(Kind.FLEX_UNAVAILABLE, "flex_unavailable"),
+    _rule(Kind.RATE_LIMITED, "rate_limit_exceeded"),
+    _rule(Kind.OVERLOADED, "server_is_overloaded slow_down"),
+    _rule(Kind.CONTEXT_LENGTH, "context_length_exceeded"),
+    _rule(Kind.ENCRYPTED_CONTENT, "invalid_encrypted_content"),
+    _rule(Kind.POLICY, "cyber_policy bio_policy misalignment_policy_violation invalid_prompt"),
+    _rule(Kind.REGION, "unsupported_country_region_territory"),
+    _rule(
+        Kind.MODEL,
+        "model_not_found model_not_supported unsupported_model",
+        params="model",
+        words=r"\bmodel is not supported\b",
+    ),
+    _rule(
+        Kind.PARAMETER,
+        "unsupported_parameter unknown_parameter unsupported_value service_tier_not_supported unsupported_service_tier "
+        "reasoning_effort_not_supported unsupported_reasoning_effort",
+        params="service_tier reasoning.effort",
+        words=r"^(unsupported|unknown) (parameter|service_tier|tool type)\b",
+    ),
+)
+
+# What each kind means and what can be done; the backend's own words follow. The other kinds have those alone.
+_SAYS: Final = {
+    Kind.USAGE_NOT_INCLUDED: "This plan does not include Codex; https://chatgpt.com/explore/plus shows one that does.",
+    Kind.QUOTA: "The credit of this account or its workspace is spent. Its plan and billing settings show and mend it.",
+    Kind.FLEX_UNAVAILABLE: "There is no flex capacity just now. Leave `service_tier` out, or try again later.",
+    Kind.RATE_LIMITED: "Too many requests in a short time.",
+    Kind.OVERLOADED: "The model is at capacity. Try again in a moment, or another model.",
+    Kind.CONTEXT_LENGTH: "The input does not fit the model's context window. Leave older items of `input` out, or let "
+    "`client.responses.compact(...)` shorten them.",
+    Kind.ENCRYPTED_CONTENT: "The encrypted reasoning in `input` cannot be read: it is bound to the account and the "
+    "model that it came from. Leave the `reasoning` items out and send the rest again.",
+    Kind.POLICY: "The backend does not answer this request, by its usage policy.",
+    Kind.REGION: "The backend is not available in the country that this request came from. A VPN or a proxy may be "
+    "why it seems to come from there.",
+    Kind.MODEL: "This account cannot use the model.",
+    Kind.PARAMETER: "The backend refuses {param}, or its value; leave it out or change it.",
+}
+_CLOUDFLARE: Final = (
+    "Cloudflare stopped the request before it reached the backend{ray}. It does that to networks of data centres, VPNs "
+    "and some regions, and to programs that send too much: wait some minutes, try another network, and give your "
+    "program a name with `OpenAI(originator=...)`."
+)
+
+
+def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: datetime) -> Failure:
+    """Say what an error means.
+
+    `status` is None for an error inside of an answer. `body` is decoded JSON, or text. The names of `headers` are in
+    lower case, or do not heed it. `now` is what a Retry-After that is a date is counted from.
+    """
+    error = error_of(body)
+    kind = _kind(status, error, words_of(body), body, headers)
+    limit = usage_limit(error, headers) if kind is Kind.USAGE_LIMIT else None
+    retry_after = _retry_after(headers, error, now)
+    return Failure(
+        kind=kind,
+        status=kind.status if status is None else status,
+        message=limit.message if limit else _message(kind, status, body, headers, retry_after),
+        available=tuple(error[AVAILABLE]) if AVAILABLE in error else None,
+        may_repeat=_may_repeat(kind, headers),
+        retry_after=retry_after,
+        code=_code(error),
+        param=_param(error, words_of(body)),
+        error=error or body,
+        limit=limit,
+    )
+
+
+def _code(error: Mapping[str, Any]) -> str | None:
+    """Return the code; some errors have it in `type`, where others have a class of errors."""
+    code, kind = error.get("code"), error.get("type")
+    if code is None and isinstance(kind, str) and any(kind in rule.codes for rule in _RULES):
+        code = kind
+    return code if isinstance(code, str) else None
+
+
+def _kind(
+    status: int | None, error: Mapping[str, Any], words: str | None, body: Any, headers: Mapping[str, str]
+) -> Kind:
+    if status == 401:
+        return Kind.UNAUTHORIZED
+    param = error.get("param") if isinstance(error.get("param"), str) else None
+    names = {name for name in (error.get("code"), error.get("type")) if isinstance(name, str)}
+    for rule in _RULES:
+        if (
+            not rule.codes.isdisjoint(names)
+            or param in rule.params
+            or (rule.words is not None and words is not None and rule.words.search(words))
+        ):
+            return rule.kind
+    return _kind_by_status(status, body, headers)
+
+
+def _kind_by_status(status: int | None, body: Any, headers: Mapping[str, str]) -> Kind:
+    if status == 403 and _is_of_cloudflare(body, headers):
+        return Kind.CLOUDFLARE
+    if status == 429:
+        return Kind.RATE_LIMITED
+    if status is None or status >= 500 or status in (408, 409):
+        return Kind.FAULT
+    return Kind.REFUSED
+
+
+def _is_of_cloudflare(body: Any, headers: Mapping[str, str]) -> bool:
+    return "cf-mitigated" in headers or (isinstance(body, str) and is_html(body) and "cloudflare" in body.lower())
+
+
+def _may_repeat(kind: Kind, headers: Mapping[str, str]) -> bool:
+    """The official client's header for it counts where only the status told what happened."""
+    told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+    return told if told is not None and kind in (Kind.RATE_LIMITED, Kind.REFUSED, Kind.FAULT) else kind.may_repeat
+
+
+_SECONDS_IN_WORDS: Final = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s\b|seconds?)", re.IGNORECASE)
+
+
+def _retry_after(headers: Mapping[str, str], error: Mapping[str, Any], now: datetime) -> float | None:
+    """Return the seconds to wait as the header tells them (a number or a date), an error's own header, or its words."""
+    own = error.get("headers")
+    given: dict[str, Any] = {name.lower(): own[name] for name in own} if isinstance(own, dict) else {}
+    for value in (headers.get("retry-after"), given.get("retry-after")):
+        seconds = _seconds(value, now)
+        if seconds is not None:
+            return seconds
+    milliseconds = _seconds(headers.get("retry-after-ms"), now)
+    if milliseconds is not None:
+        return milliseconds / 1000
+    found = _SECONDS_IN_WORDS.search(str(error.get("message") or ""))
+    return float(found[1]) / (1000 if found[2] == "ms" else 1) if found else None
+
+
+def _seconds(value: Any, now: datetime) -> float | None:
     try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):  # not a number, or not a time that can be
-        return None
+        seconds = float(value)
+    except (TypeError, ValueError):
+        try:
+            seconds = (parsedate_to_datetime(str(value)) - now).total_seconds()
+        except (TypeError, ValueError):  # no date, or one without a time zone
+            return None
+    return max(seconds, 0.0) if seconds == seconds else None  # not a NaN
 
 
-def describe(status: int, body: Any, headers: Mapping[str, str]) -> str:
-    """Say in one line what an error answer holds: the backend's own words, or what kind of page it is."""
-    said = _words(body)
+def _param(error: Mapping[str, Any], words: str | None) -> str | None:
+    if isinstance(error.get("param"), str):
+        return str(error["param"])
+    found = re.match(r"un(?:supported|known) (?:parameter: )?'?([\w.\[\]]+)", words or "", re.IGNORECASE)
+    return {"tool": "tools"}.get(found[1], found[1]) if found else None
+
+
+def _message(kind: Kind, status: int | None, body: Any, headers: Mapping[str, str], retry_after: float | None) -> str:
     ray = headers.get("cf-ray")
+    if kind is Kind.CLOUDFLARE:
+        return _CLOUDFLARE.format(ray=f" (cf-ray {ray})" if ray else "")
+    said = words_of(body)
+    if kind in _SAYS and AVAILABLE not in error_of(body):
+        wait = f" It asks to wait for {retry_after:g} s." if retry_after is not None else ""
+        param = _param(error_of(body), said)
+        says = _SAYS[kind].format(param=f"`{param}`" if param else "a parameter")
+        return says + wait + (f" The backend says: {said}" if said else "")
+    if status is None:
+        code = error_of(body).get("code")
+        return f"The backend ended the answer: {said or 'no reason given'}" + (f" (code: {code})" if code else "")
+    if AVAILABLE in error_of(body):
+        return str(said)
     if said is None and ray is not None:
         said = f"an HTML page of Cloudflare (cf-ray {ray}), not an answer of the backend"
     return f"Error code: {status}" + (f" - {said}" if said else "")
-
-
-def explain_failure(failure: dict[str, Any]) -> str:
-    """Say in one line why the backend gave an answer up."""
-    code, message = failure.get("code"), failure.get("message")
-    reason = message if isinstance(message, str) and message else "no reason given"
-    return f"The backend ended the answer: {reason}" + (f" (code: {code})" if code else "")
-
-
-def summarize(content_type: str, text: str) -> str:
-    """Say in a few words what a body is that should have been something else; nothing of a request is echoed."""
-    if not text.strip():
-        return "an empty body"
-    if _is_html(text):
-        title = _title(text)
-        return f"an HTML page titled “{title}”" if title else "an HTML page"
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return f"{content_type or 'untyped data'}, {len(text)} characters"
-    said = _words(body) if isinstance(body, dict) else None
-    return f"JSON that says “{said}”" if said else f"JSON, {len(text)} characters"
-
-
-def _is_html(text: str) -> bool:
-    return re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE) is not None
-
-
-def _title(html: str) -> str | None:
-    found = re.search(r"<title[^>]*>(.*?)</title>", html, re.IGNORECASE | re.DOTALL)
-    return _excerpt(found[1]) if found else None
-
-
-def _error(body: Any) -> dict[str, Any]:
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {}
-
-
-def _words(body: Any) -> str | None:
-    """The backend says it as `error.message`, as `detail` (text, or a list as web frameworks make it), or as text."""
-    if isinstance(body, dict):
-        said = _error(body).get("message") or body.get("detail") or body.get("message")
-        return None if said is None else _excerpt(said if isinstance(said, str) else repr(said))
-    if not isinstance(body, str) or not body.strip():
-        return None
-    if _is_html(body):
-        title = _title(body)
-        return f"an HTML page titled “{title}”, not an answer of the backend" if title else None
-    return _excerpt(body)
-
-
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_EXCERPT else line[:_LONGEST_EXCERPT] + "…"

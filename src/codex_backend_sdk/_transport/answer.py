@@ -5,6 +5,7 @@ The event streams and the collected answers, sync and async, are shells around `
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -13,12 +14,13 @@ from pydantic import ValidationError
 
 from .._core.collect import Collector
 from .._core.events import build_event, build_response, reader_of
-from .._core.failures import explain_failure, usage_limit
+from .._core.failures import classify
 from .._core.sse import EventDecoder
 from .._core.wire import decode
-from .._errors import ResponseFailed, StreamInterrupted, UnexpectedAnswer, UsageLimitReached
+from .._errors import IdleTimeout, StreamInterrupted, UnexpectedAnswer
 from .._seam import timeout_exceptions
 from .plan import plan_of
+from .telling import marked, stream_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Answer"]
 
 
+_CUTS: Final = {
+    StreamInterrupted: "The answer was cut: its stream ended {} and without `response.completed`.",
+    IdleTimeout: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
+}
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta",'
 
 
@@ -112,23 +118,26 @@ class Answer:
 
     def broken_by(self, error: Exception) -> openai.APIConnectionError | None:
         """Return what an exception of the transport means here; None after the answer, when it breaks nothing."""
-        request = self._response.request
         if self._is_over:
             return None
-        if isinstance(error, timeout_exceptions()):
-            return openai.APITimeoutError(request=request)
-        return self.interrupted() if self._truthful else openai.APIConnectionError(request=request)
+        is_timeout = isinstance(error, timeout_exceptions())
+        if self._truthful:
+            return self.interrupted(IdleTimeout if is_timeout else StreamInterrupted)
+        broken = openai.APITimeoutError if is_timeout else openai.APIConnectionError
+        return broken(request=self._response.request)
 
-    def interrupted(self) -> StreamInterrupted:
+    def interrupted(self, kind: type[StreamInterrupted] = StreamInterrupted) -> StreamInterrupted:
         """Return the error for a stream that ended here."""
-        partial = self._collector.partial
         count = {0: "before any event", 1: "after one event"}.get(self._events, f"after {self._events} events")
-        return StreamInterrupted(
-            f"The answer was cut: its stream ended {count} and without `response.completed`. "
+        error = kind(
+            f"{_CUTS[kind].format(count)} "
             "What had arrived is in this error's `partial`; send the request again for a whole answer.",
             request=self._response.request,
-            partial=build_response(partial),
+            partial=build_response(self._collector.partial),
+            events_seen=self._events,
         )
+        error.status_code = self._response.status_code
+        return marked(error, self._response)  # type: ignore[no-any-return]
 
     def _event(self, frame: Frame) -> BaseModel | None:
         data = frame.data
@@ -180,15 +189,9 @@ class Answer:
             )
 
     def _failed(self, failure: dict[str, Any]) -> openai.APIError:
-        limit = usage_limit(429, {"error": {"type": failure.get("code"), **failure}})
-        if limit is not None:
-            return UsageLimitReached(
-                limit.message, response=self._response, body=failure, plan=limit.plan, resets_at=limit.resets_at
-            )
-        return ResponseFailed(
-            explain_failure(failure),
-            request=self._response.request,
-            body=failure,
+        return stream_error(
+            classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC)),
+            self._response,
             partial=build_response(self._collector.partial),
         )
 

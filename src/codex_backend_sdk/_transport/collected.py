@@ -1,7 +1,7 @@
 """Answers that the official client can read as it reads any JSON answer.
 
-The backend only streams. For a call that wants no stream, the events are collected while the body is read: inside of
-upstream's retry loop for an ordinary call, and only when asked for with `with_streaming_response`.
+The backend only streams. For a call that wants no stream, the events are collected while the body is read: at once for
+an ordinary call, so that it can be tried again, and only when asked for with `with_streaming_response`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-import openai
 
 from .._core.catalogue import as_official_list, find_model
-from .._core.failures import summarize
+from .._core.excerpts import summarize
+from .._core.failures import AVAILABLE
 from .._core.routes import Route
 from .._core.wire import decode, encode
 from .._errors import UnexpectedAnswer
@@ -71,17 +71,14 @@ def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
     return found
 
 
-def collected(response: httpx2.Response, plan: Plan, *, is_lazy: bool) -> httpx2.Response:
-    """Return a response whose JSON body is the final response of an event stream, collected when it is read.
-
-    `is_lazy` is for a body that the caller reads, outside of the retry loop that knows httpx's exceptions.
-    """
-    return _with_body(response, _CollectedBody(response, plan, is_lazy=is_lazy))
+def collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+    """Return a response whose JSON body is the final response of an event stream, collected when it is read."""
+    return _with_body(response, _CollectedBody(response, plan))
 
 
-def async_collected(response: httpx2.Response, plan: Plan, *, is_lazy: bool) -> httpx2.Response:
+def async_collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
     """Return what `collected` does, for a response of an async client."""
-    return _with_body(response, _AsyncCollectedBody(response, plan, is_lazy=is_lazy))
+    return _with_body(response, _AsyncCollectedBody(response, plan))
 
 
 def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
@@ -118,7 +115,8 @@ def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
 
 def _no_such_model(response: httpx2.Response, wanted: str, known: list[str]) -> httpx2.Response:
     message = f"The model {wanted!r} is not in this account's catalogue, which has: {', '.join(known) or 'none'}."
-    return _json_response(response, 404, {"error": {"code": "model_not_found", "message": message, "param": "model"}})
+    error = {"code": "model_not_found", "message": message, "param": "model", AVAILABLE: known}
+    return _json_response(response, 404, {"error": error})
 
 
 def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.Response:
@@ -134,15 +132,6 @@ def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.
 def _json_headers(response: httpx2.Response) -> list[tuple[str, str]]:
     kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_STREAM]
     return [*kept, ("content-type", "application/json")]
-
-
-def _raise_unless_over(error: Exception, answer: Answer, *, is_lazy: bool) -> None:
-    broken = answer.broken_by(error)
-    if broken is None:
-        return
-    if isinstance(broken, openai.APITimeoutError) and not is_lazy:
-        raise error  # the retry loop knows it by itself
-    raise broken from error
 
 
 def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:
@@ -177,10 +166,9 @@ _COMPACTIONS: Final = ("compaction", "compaction_summary")
 class _CollectedBody(httpx2.SyncByteStream):
     target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
-    def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
+    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
         self._source = source
         self._plan = plan
-        self._is_lazy = is_lazy
 
     def __iter__(self) -> Iterator[bytes]:
         answer = Answer(self._source)
@@ -192,7 +180,9 @@ class _CollectedBody(httpx2.SyncByteStream):
                     drain(chunks, self._source)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            _raise_unless_over(error, answer, is_lazy=self._is_lazy)
+            broken = answer.broken_by(error)
+            if broken is not None:
+                raise broken from error
         yield _final_json(answer, self._plan, self._source)
 
     def close(self) -> None:
@@ -203,10 +193,9 @@ class _CollectedBody(httpx2.SyncByteStream):
 class _AsyncCollectedBody(httpx2.AsyncByteStream):
     target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
-    def __init__(self, source: httpx2.Response, plan: Plan, *, is_lazy: bool) -> None:
+    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
         self._source = source
         self._plan = plan
-        self._is_lazy = is_lazy
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = Answer(self._source)
@@ -218,7 +207,9 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
                     await async_drain(chunks)
                     break
         except (*timeout_exceptions(), *request_exceptions()) as error:
-            _raise_unless_over(error, answer, is_lazy=self._is_lazy)
+            broken = answer.broken_by(error)
+            if broken is not None:
+                raise broken from error
         yield _final_json(answer, self._plan, self._source)
 
     async def aclose(self) -> None:

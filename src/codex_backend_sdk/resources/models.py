@@ -74,8 +74,8 @@ class Models(OfficialModels):
     ) -> Model:
         """Return one model.
 
-        ModelNotFound (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it, ValueError
-        when the id is empty.
+        ModelNotAvailable (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
+        ValueError when the id is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
@@ -111,8 +111,8 @@ class AsyncModels(OfficialAsyncModels):
     ) -> Model:
         """Return one model.
 
-        ModelNotFound (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it, ValueError
-        when the id is empty.
+        ModelNotAvailable (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
+        ValueError when the id is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout

@@ -1,0 +1,139 @@
+"""What went wrong → the exception that tells it, and back: what an exception means to the retry policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import openai
+
+from .._core.failures import NO_ANSWER, Failure, Kind
+from .._errors import (
+    CloudflareBlocked,
+    ContextLengthExceeded,
+    InvalidEncryptedContent,
+    ModelNotAvailable,
+    PolicyViolation,
+    QuotaExceeded,
+    RateLimited,
+    RegionNotSupported,
+    ResponseFailed,
+    ServerOverloaded,
+    UnsupportedParameter,
+    UsageLimitReached,
+    UsageNotIncluded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from openai.types.responses import Response
+
+__all__ = ["failure_of", "marked", "name_available", "status_error", "stream_error", "told_truly"]
+
+# The kinds that have a class of their own. The others have the official one of their status, or `ResponseFailed`.
+_CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
+    Kind.USAGE_LIMIT: UsageLimitReached,
+    Kind.USAGE_NOT_INCLUDED: UsageNotIncluded,
+    Kind.QUOTA: QuotaExceeded,
+    Kind.FLEX_UNAVAILABLE: RateLimited,
+    Kind.RATE_LIMITED: RateLimited,
+    Kind.OVERLOADED: ServerOverloaded,
+    Kind.CONTEXT_LENGTH: ContextLengthExceeded,
+    Kind.MODEL: ModelNotAvailable,
+    Kind.PARAMETER: UnsupportedParameter,
+    Kind.ENCRYPTED_CONTENT: InvalidEncryptedContent,
+    Kind.POLICY: PolicyViolation,
+    Kind.CLOUDFLARE: CloudflareBlocked,
+    Kind.REGION: RegionNotSupported,
+}
+_OF_A_LIMIT: Final = ("plan", "resets_at", "window", "limit_name", "reached")
+
+
+def status_error(
+    failure: Failure, response: httpx2.Response, *, official: Callable[[], openai.APIStatusError]
+) -> openai.APIStatusError:
+    """Return the exception for an error that came as the status of an answer."""
+    made = _made(failure, response) if failure.kind in _CLASSES else official()
+    return marked(made, response, failure)  # type: ignore[no-any-return]
+
+
+def stream_error(failure: Failure, response: httpx2.Response, *, partial: Response | None) -> openai.APIError:
+    """Return the exception for an error that came inside of an answer."""
+    error: Any
+    if failure.kind in _CLASSES:
+        error = _made(failure, response)
+        error.status_code = failure.status
+    else:
+        error = ResponseFailed(failure.message, request=response.request, body=failure.error)
+        error.status_code = response.status_code
+    error.partial = partial
+    return marked(error, response, failure)  # type: ignore[no-any-return]
+
+
+def _made(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
+    error: Any = _CLASSES[failure.kind](failure.message, response=response, body=failure.error)
+    error.code = error.code if error.code is not None else failure.code
+    error.param = error.param if error.param is not None else failure.param
+    if isinstance(error, UnsupportedParameter) and failure.param is not None:
+        error.parameters = (failure.param,)
+    if isinstance(error, ModelNotAvailable):
+        error.available = failure.available
+    if failure.limit is not None:
+        for name in _OF_A_LIMIT:
+            setattr(error, name, getattr(failure.limit, name))
+    return error  # type: ignore[no-any-return]
+
+
+def marked(error: Any, response: httpx2.Response, failure: Failure = NO_ANSWER) -> Any:
+    """Let an exception name the answer that it came from, and what it means to the retry policy."""
+    headers = response.headers
+    error.request_id = headers.get("x-request-id") or headers.get("x-oai-request-id")
+    error.cf_ray = headers.get("cf-ray")
+    error.retry_after = failure.retry_after
+    error._codex_failure = failure
+    return error
+
+
+def failure_of(error: openai.APIError) -> Failure | None:
+    """Return what an exception means, None for one that no other attempt can mend."""
+    failure: Failure | None = getattr(error, "_codex_failure", None)
+    if failure is None and isinstance(error, openai.APIConnectionError):
+        return NO_ANSWER
+    return failure
+
+
+def told_truly(error: openai.APIError) -> openai.APIError:
+    """Say which address could not be reached and why, where upstream only says that there was a connection error."""
+    cause = error.__cause__
+    if type(error) is not openai.APIConnectionError or cause is None:
+        return error
+    address = error.request.url.copy_with(query=None)
+    if isinstance(cause, httpx2.LocalProtocolError):
+        # Its text and its frames have the header that cannot be sent, which may be the token's.
+        error.__cause__ = error.__context__ = None
+        return _unsendable(
+            f"The request to {address} could not be sent: it breaks the rules of HTTP. Is there a line break "
+            "or another control character in a header (`default_headers`, `extra_headers`, your own credentials)?",
+            request=error.request,
+        )
+    told = openai.APIConnectionError(
+        message=f"Connection error: {address} could not be reached ({cause or type(cause).__name__}). "
+        "Is the network up, and the proxy or `base_url` right?",
+        request=error.request,
+    )
+    told.__cause__ = cause
+    return told
+
+
+def name_available(error: ModelNotAvailable, models: Iterable[str]) -> None:
+    """Let the error say which models this account has."""
+    error.available = tuple(models)
+    error.message += f" This account has: {', '.join(error.available) or 'none'}."
+    error.args = (error.message,)
+
+
+def _unsendable(message: str, *, request: httpx2.Request) -> openai.APIConnectionError:
+    error: Any = openai.APIConnectionError(message=message, request=request)
+    error._codex_failure = Failure(kind=Kind.REFUSED, status=0, message=message, may_repeat=False)
+    return error  # type: ignore[no-any-return]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._core.usage_limit import usage_limit
+
+RESETS_AT = 1795360000
+
+
+def test_everything_that_is_told() -> None:
+    limit = usage_limit({"plan_type": "plus", "resets_at": RESETS_AT, "limit_window_minutes": 300}, {})
+    assert (limit.plan, limit.window) == ("plus", timedelta(hours=5))
+    assert limit.resets_at == datetime.fromtimestamp(RESETS_AT, UTC)
+    assert limit.message == (
+        "The 5-hour usage limit of the plus plan is reached. It resets at 2026-11-22 15:06 UTC. What helps before "
+        "that: the Pro plan (https://chatgpt.com/explore/pro) or more credits (https://chatgpt.com/settings/usage)."
+    )
+
+
+def test_nothing_is_told() -> None:
+    limit = usage_limit({}, {})
+    assert (limit.plan, limit.resets_at, limit.window, limit.limit_name, limit.reached) == (None,) * 5
+    assert limit.message == "The usage limit is reached."
+
+
+@pytest.mark.parametrize("resets_at", [1795360000000, float("inf"), float("nan"), "soon", -1e20, None, []])
+def test_a_reset_time_that_is_no_time_is_none(resets_at: Any) -> None:
+    assert usage_limit({"resets_at": resets_at}, {}).resets_at is None
+
+
+@pytest.mark.parametrize("minutes", ["300", None, 0, -5, float("nan"), float("inf"), 10**30, []])
+def test_a_window_that_is_none(minutes: Any) -> None:
+    assert usage_limit({"limit_window_minutes": minutes}, {}).window is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "named"),
+    [(300, "5-hour "), (1440, "daily "), (10080, "weekly "), (90, "1.5-hour "), (43200, "720-hour ")],
+)
+def test_windows_are_named_by_their_length(minutes: int, named: str) -> None:
+    assert usage_limit({"limit_window_minutes": minutes}, {}).message == f"The {named}usage limit is reached."
+
+
+@pytest.mark.parametrize(
+    ("plan", "helps"),
+    [
+        ("free", "the Plus plan"),
+        ("go", "the Plus plan"),
+        ("plus", "the Pro plan"),
+        ("pro", "more credits"),
+        ("prolite", "more credits"),
+        ("promax", "more credits"),
+        ("team", "workspace's admin"),
+        ("business", "workspace's admin"),
+        ("self_serve_business_usage_based", "workspace's admin"),
+        ("enterprise_cbp_usage_based", "workspace's admin"),
+        ("ent26", "workspace's admin"),
+        ("enterprise", None),
+        ("edu", None),
+        ("unknown", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_what_helps_on_each_plan(plan: Any, helps: str | None) -> None:
+    message = usage_limit({"plan_type": plan}, {}).message
+    assert (helps in message) if helps else ("What helps" not in message)
+
+
+@pytest.mark.parametrize(
+    ("reached", "says"),
+    [
+        ("workspace_owner_credits_depleted", "no credits left. What helps before that: adding credits"),
+        ("workspace_member_credits_depleted", "asking the workspace's owner to add credits"),
+        ("workspace_owner_usage_limit_reached", "you set for your workspace is reached"),
+        ("workspace_member_usage_limit_reached", "owner set for you is reached"),
+        ("rate_limit_reached", "The usage limit of the team plan is reached."),
+    ],
+)
+def test_a_workspace_has_reasons_of_its_own(reached: str, says: str) -> None:
+    limit = usage_limit({"plan_type": "team"}, {"x-codex-rate-limit-reached-type": reached})
+    assert limit.reached == reached
+    assert says in limit.message
+
+
+def test_the_limit_of_one_model() -> None:
+    limit = usage_limit({}, {"x-codex-active-limit": "codex_spark", "x-codex-spark-limit-name": "GPT-X-Spark"})
+    assert limit.limit_name == "GPT-X-Spark"
+    assert limit.message == "The usage limit of GPT-X-Spark is reached. What helps before that: another model."
+
+
+def test_an_offer_takes_the_place_of_the_advice() -> None:
+    limit = usage_limit({"plan_type": "plus"}, {"x-codex-promo-message": "Get more with an add-on."})
+    assert limit.message.endswith("What helps before that: Get more with an add-on.")
