@@ -29,7 +29,7 @@ from ._errors import ModelNotAvailable
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.identity import user_agent
-from ._transport.plan import plan_of
+from ._transport.plan import plan_behind, plan_of
 from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.retrying import Retrying
 from ._transport.stream import AsyncCodexStream, CodexStream
@@ -100,7 +100,7 @@ class _Codex(Constructed):
     # Answers
 
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
-        plan = plan_of(response.request)
+        plan = plan_behind(response)
         if plan is not None and plan.route is Route.MODELS:
             self._catalogue.keep(data["data"], account_id=plan.login.account_id if plan.login else None)
         if cast_to is Response and not self._official._strict_response_validation:

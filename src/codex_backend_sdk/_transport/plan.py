@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .._core.routes import Route
     from .._types import Login
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "plan_behind", "plan_of"]
 
 _EXTENSION: Final = "codex_backend_sdk.plan"
 
@@ -43,3 +43,11 @@ def plan_of(request: httpx2.Request) -> Plan | None:
     """Return the plan that a request carries, or None for one that is not ours."""
     plan: Plan | None = request.extensions.get(_EXTENSION)
     return plan
+
+
+def plan_behind(response: httpx2.Response) -> Plan | None:
+    """Return the plan of the request that was answered; an answer that was made by hand has no request."""
+    try:
+        return plan_of(response.request)
+    except RuntimeError:
+        return None
