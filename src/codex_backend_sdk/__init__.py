@@ -47,10 +47,20 @@ if TYPE_CHECKING:
     from ._errors import UnsupportedParameter as UnsupportedParameter
     from ._errors import UsageLimitReached as UsageLimitReached
     from ._errors import UsageNotIncluded as UsageNotIncluded
+    from ._limit_types import AdditionalLimit as AdditionalLimit
+    from ._limit_types import Credits as Credits
+    from ._limit_types import RateLimits as RateLimits
+    from ._limit_types import RateLimitWindow as RateLimitWindow
+    from ._limit_types import SpendControl as SpendControl
     from ._types import Account as Account
     from ._types import DeviceCode as DeviceCode
     from ._types import Login as Login
     from ._types import Secret as Secret
+    from ._usage_types import ModelUsage as ModelUsage
+    from ._usage_types import ResetCredit as ResetCredit
+    from ._usage_types import ResetCredits as ResetCredits
+    from ._usage_types import ResetResult as ResetResult
+    from ._usage_types import UsageReport as UsageReport
     from .auth.access_token import AccessToken as AccessToken
     from .resources.models import Model as Model
 
@@ -85,7 +95,9 @@ _HOMES = {
         "UsageLimitReached",
         "UsageNotIncluded",
     ),
+    "_limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
     "_types": ("Account", "DeviceCode", "Login", "Secret"),
+    "_usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
     "auth.access_token": ("AccessToken",),
     "resources.models": ("Model",),
 }

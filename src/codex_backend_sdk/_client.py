@@ -78,7 +78,7 @@ class _Codex(Constructed):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         plan: Plan = options.plan
-        return plan.attach(signed(request, options.login, self._codex), login=options.login)
+        return plan.attach(signed(request, options.login, self._codex), login=options.login, limits=self._limits)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         base: httpx2.URL = self._official.base_url
@@ -164,7 +164,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         """The endpoints that only the Codex backend has."""
         from .resources.codex import Codex
 
-        return Codex(self)
+        return Codex(self, limits=self._limits)
 
     def request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
@@ -210,6 +210,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             response.read()
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
+        self._limits.in_headers(response, plan)
         if not is_stream_to_read(response, plan):
             response.read()
             return read_whole(response, plan)
@@ -254,7 +255,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         """The endpoints that only the Codex backend has."""
         from .resources.codex import AsyncCodex
 
-        return AsyncCodex(self)
+        return AsyncCodex(self, limits=self._limits)
 
     async def request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
@@ -301,6 +302,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             await response.aread()
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
+        self._limits.in_headers(response, plan)
         if not is_stream_to_read(response, plan):
             await response.aread()
             return read_whole(response, plan)

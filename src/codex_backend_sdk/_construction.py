@@ -15,15 +15,17 @@ from ._seam import close_when_forgotten
 from ._transport.compression import Compression
 from ._transport.identity import printable
 from ._transport.known_catalogue import KnownCatalogue
+from ._transport.limits_seen import LimitsSeen
 from ._transport.retrying import SystemClock
 from ._types import Retries, Settings
 from .auth import resolve_credentials
 from .auth.network import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
+    from ._limit_types import RateLimits
     from ._types import Clock
     from .auth import CredentialSource, CredentialStore
 
@@ -63,6 +65,7 @@ class Constructed:
         max_retry_after: float = 60.0,
         wait_for_limit: timedelta = timedelta(0),
         clock: Clock | None = None,
+        on_limits: Callable[[RateLimits], object] | None = None,
         **official: Any,
     ) -> None:
         """Construct a client; nothing is read, opened or sent before the first call.
@@ -76,6 +79,9 @@ class Constructed:
         began) allows, and unless the backend asks for a wait of more than `max_retry_after` seconds. An answer that
         breaks after events of it were handed out is raised, or asked for anew with `on_interrupt="restart"`.
         `wait_for_limit` is how long a call may wait for a used-up plan to be filled up again. `clock` is for tests.
+
+        `on_limits` is called with the limits whenever an answer changes them, in the middle of the call that brings it:
+        a plain function that returns soon.
 
         Everything else is the official client's.
         """
@@ -98,6 +104,7 @@ class Constructed:
         )
         self._clock = clock or SystemClock()
         # A copy is handed the object, so that it knows what this client has learned.
+        self._limits = LimitsSeen(on_limits=on_limits)
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
         self._catalogue = KnownCatalogue()
@@ -132,6 +139,7 @@ class Constructed:
         max_retry_after: float | None = None,
         wait_for_limit: timedelta | None = None,
         clock: Clock | None = None,
+        on_limits: Callable[[RateLimits], object] | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Any,
     ) -> Self:
@@ -153,6 +161,8 @@ class Constructed:
         }
         copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalogue = self._catalogue
+        is_same_login = copied.credentials is self.credentials
+        copied._limits = self._limits.sharing(on_limits) if is_same_login else self._limits.afresh(on_limits)
         return copied
 
     with_options = copy

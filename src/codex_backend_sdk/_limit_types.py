@@ -14,7 +14,16 @@ from codex_backend_sdk._moments import duration, local
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl", "are_alike", "percentage"]
+__all__ = [
+    "AdditionalLimit",
+    "Credits",
+    "RateLimitWindow",
+    "RateLimits",
+    "Shown",
+    "SpendControl",
+    "are_alike",
+    "percentage",
+]
 
 _FIVE_HOURS: Final = timedelta(hours=5)
 _WEEK: Final = timedelta(weeks=1)
@@ -39,7 +48,7 @@ def percentage(value: float) -> str:
     return f"{round(value, 1):g} %"
 
 
-class _Shown:
+class Shown:
     """Shows what is there: members that are None or empty are left out."""
 
     __slots__ = ()
@@ -55,7 +64,7 @@ def _as_shown(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RateLimitWindow(_Shown):
+class RateLimitWindow(Shown):
     """A stretch of time and how much of its allowance is used, in percent; it can be more than 100.
 
     `window` is its length, by which windows are told apart: the backend may give the weekly one first, or alone.
@@ -88,7 +97,7 @@ class RateLimitWindow(_Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Credits(_Shown):
+class Credits(Shown):
     """Credits that go on where the plan ends. `balance` is None when it was not told, as for unlimited ones."""
 
     has_credits: bool
@@ -103,7 +112,7 @@ class Credits(_Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SpendControl(_Shown):
+class SpendControl(Shown):
     """What a workspace lets its member spend; amounts are in credits."""
 
     reached: bool
@@ -119,7 +128,7 @@ class SpendControl(_Shown):
         return state if self.limit is None or self.used is None else f"{self.used} of {self.limit}, {state}"
 
 
-class _Limit(_Shown):
+class _Limit(Shown):
     """What the plan's own limit and the additional ones have in common."""
 
     __slots__ = ()

@@ -13,7 +13,9 @@ from codex_backend_sdk._core.routes import Route, find_route, missing_resource, 
         ("post", "/responses/compact", Route.COMPACT),
         ("get", "/models", Route.MODELS),
         ("get", "/models/gpt-x", Route.MODEL),
-        ("get", "/wham/usage", Route.ACCOUNT),
+        ("get", "/wham/usage", Route.USAGE),
+        ("get", "/wham/rate-limit-reset-credits", Route.ACCOUNT),
+        ("post", "/wham/rate-limit-reset-credits/consume", Route.RESET),
         ("get", "/responses", None),
         ("get", "/responses/resp_1", None),
         ("post", "/responses/input_tokens", None),
@@ -26,6 +28,10 @@ from codex_backend_sdk._core.routes import Route, find_route, missing_resource, 
 )
 def test_routes(method: str, path: str, route: Route | None) -> None:
     assert find_route(method, path) is route
+
+
+def test_every_route_can_be_asked_again() -> None:
+    assert [route for route in Route if not route.is_repeatable] == []
 
 
 def test_the_model_of_a_path() -> None:

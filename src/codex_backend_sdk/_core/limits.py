@@ -6,12 +6,11 @@ Codex CLI: codex-api/src/rate_limits.rs, codex-backend-openapi-models/.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from codex_backend_sdk._core.members import amount, flag, items, mapping, moment, number, text
 from codex_backend_sdk._limit_types import (
     AdditionalLimit,
     Credits,
@@ -23,6 +22,7 @@ from codex_backend_sdk._limit_types import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
 __all__ = [
     "CODEX",
@@ -31,9 +31,6 @@ __all__ = [
     "from_headers",
     "from_usage",
     "merged",
-    "moment",
-    "number",
-    "text",
 ]
 
 _T = TypeVar("_T")
@@ -44,8 +41,6 @@ CODEX: Final = "codex"
 # A figure beyond these is a mistake, and could not be shown.
 _HIGHEST_PERCENT: Final = 10_000
 _LONGEST_WINDOW_SECONDS: Final = 10 * 366 * 86_400
-_MOST_DIGITS: Final = 18
-_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 # The spellings of each figure, in the order of trust. Older backends say how far off a reset is and not when it is.
 _LENGTHS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
@@ -93,11 +88,11 @@ def from_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
 
 def from_usage(usage: Any, *, seen_at: datetime) -> RateLimits:
     """Read the answer of `/wham/usage`, which tells everything that there is."""
-    answer = _mapping(usage)
+    answer = mapping(usage)
     found = _told(answer, answer.get("rate_limit"), _additional(answer.get("additional_rate_limits"), seen_at), seen_at)
     return replace(
         found,
-        reached_type=text(_mapping(answer.get("rate_limit_reached_type")).get("type")),
+        reached_type=text(mapping(answer.get("rate_limit_reached_type")).get("type")),
         spend_control=_spend_control(answer.get("spend_control"), seen_at),
     )
 
@@ -130,28 +125,6 @@ def additional_limit(
     return AdditionalLimit(id=id, name=name, windows=windows, limit_reached=reached)
 
 
-def text(value: Any) -> str | None:
-    """Return text that is not empty, else None."""
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def number(value: Any, *, at_most: float = math.inf) -> float | None:
-    """Return a number from 0 on, which may be written as text, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if 0 <= found <= at_most and found != math.inf else None
-
-
-def moment(seconds: Any) -> datetime | None:
-    """Return the time of unix seconds after 1970, else None."""
-    found = number(seconds, at_most=_LATEST.timestamp())
-    return datetime.fromtimestamp(found, UTC) if found else None
-
-
 # One limit
 
 
@@ -163,14 +136,14 @@ def _told(
         plan=text(answer.get("plan_type")),
         windows=_windows(details, seen_at),
         limit_reached=_reached(details),
-        credits=_credits(_mapping(answer.get("credits")).get),
+        credits=_credits(mapping(answer.get("credits")).get),
         additional=additional,
     )
 
 
 def _additional(given: Any, seen_at: datetime) -> tuple[AdditionalLimit, ...]:
     """Read the additional limits: a list as usage has it, or a mapping by the name, as events were seen to have."""
-    pairs = given.items() if isinstance(given, dict) else [(None, each) for each in _list(given)]
+    pairs = given.items() if isinstance(given, dict) else [(None, each) for each in items(given)]
     found = [
         additional_limit(
             each.get("rate_limit", each),
@@ -195,7 +168,7 @@ def _family_reader(given: dict[str, str], prefix: str) -> Callable[[str], Any]:
 
 def _windows(details: Any, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
     # Whatever it is called: what a window is, its length says.
-    found = [_window(each.get, seen_at) for each in _mapping(details).values() if isinstance(each, dict)]
+    found = [_window(each.get, seen_at) for each in mapping(details).values() if isinstance(each, dict)]
     return _sorted(each for each in found if each is not None)
 
 
@@ -225,71 +198,43 @@ def _sorted(windows: Iterable[RateLimitWindow]) -> tuple[RateLimitWindow, ...]:
 
 
 def _reached(details: Any) -> bool | None:
-    found = _mapping(details)
-    reached, allowed = _flag(found.get("limit_reached")), _flag(found.get("allowed"))
+    found = mapping(details)
+    reached, allowed = flag(found.get("limit_reached")), flag(found.get("allowed"))
     return (None if allowed is None else not allowed) if reached is None else reached
 
 
 def _credits(get: Callable[[str], Any]) -> Credits | None:
-    has_credits, unlimited = _flag(get("has_credits")), _flag(get("unlimited"))
+    has_credits, unlimited = flag(get("has_credits")), flag(get("unlimited"))
     if has_credits is None or unlimited is None:
         return None
     return Credits(
         has_credits=has_credits,
         unlimited=unlimited,
-        balance=_amount(get("balance")),
-        overage_limit_reached=_flag(get("overage_limit_reached")),
+        balance=amount(get("balance")),
+        overage_limit_reached=flag(get("overage_limit_reached")),
     )
 
 
 def _spend_control(given: Any, seen_at: datetime) -> SpendControl | None:
-    control = _mapping(given)
-    reached, limit = _flag(control.get("reached")), _mapping(control.get("individual_limit"))
+    control = mapping(given)
+    reached, limit = flag(control.get("reached")), mapping(control.get("individual_limit"))
     if reached is None:
         return None
     window = _window(limit.get, seen_at)
     return SpendControl(
         reached=reached,
         source=text(limit.get("source")),
-        limit=_amount(limit.get("limit")),
-        used=_amount(limit.get("used")),
-        remaining=_amount(limit.get("remaining")),
+        limit=amount(limit.get("limit")),
+        used=amount(limit.get("used")),
+        remaining=amount(limit.get("remaining")),
         used_percent=window.used_percent if window else None,
         resets_at=window.resets_at if window else None,
     )
 
 
-# Members
-
-
-def _flag(value: Any) -> bool | None:
-    return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else value if isinstance(value, bool) else None
-
-
-_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
-
-
-def _amount(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        found = Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # ValueError: Python writes no integer of more than 4300 digits
-        return None
-    return found if found.is_finite() and abs(found.adjusted()) <= _MOST_DIGITS else None
-
-
 def _limit_id(value: Any) -> str | None:
     found = text(value)
     return None if found is None else found.lower().replace("-", "_")
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _says_something(found: RateLimits) -> bool:

@@ -21,15 +21,31 @@ class Route(Enum):
     COMPACT = auto()
     MODELS = auto()
     MODEL = auto()
-    ACCOUNT = auto()  # the ChatGPT endpoints that only this package has, under `client.codex`
+    # The ChatGPT endpoints that only this package has, under `client.codex`
+    ACCOUNT = auto()
+    USAGE = auto()
+    RESET = auto()  # uses a reset credit up
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending a request again does no harm, when nobody knows whether it arrived."""
+        return self in _REPEATABLE
+
+
+# They ask and change nothing; a reset credit is asked for with a key, by which the backend knows the request again.
+# A route that is not here is never repeated by itself.
+_REPEATABLE: Final = frozenset(
+    {Route.RESPONSES, Route.COMPACT, Route.MODELS, Route.MODEL, Route.ACCOUNT, Route.USAGE, Route.RESET}
+)
 
 _ROUTES: Final = (
     ("post", re.compile(r"/responses/?"), Route.RESPONSES),
     ("post", re.compile(r"/responses/compact/?"), Route.COMPACT),
     ("get", re.compile(r"/models/?"), Route.MODELS),
     ("get", re.compile(r"/models/[^/]+"), Route.MODEL),
-    ("get", re.compile(r"/wham/usage"), Route.ACCOUNT),
+    ("get", re.compile(r"/wham/usage"), Route.USAGE),
+    ("get", re.compile(r"/wham/rate-limit-reset-credits"), Route.ACCOUNT),
+    ("post", re.compile(r"/wham/rate-limit-reset-credits/consume"), Route.RESET),
 )
 
 # What to use instead of a resource that people ask for most.

@@ -37,6 +37,7 @@ _CUTS: Final = {
     StreamInterrupted: "The answer was cut: its stream ended {} and without `response.completed`.",
     IdleTimeout: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
 }
+_RATE_LIMITS: Final = "codex.rate_limits"
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta",'
 
 
@@ -53,6 +54,7 @@ class Answer:
         self.dropped = plan.dropped if plan is not None else None
         self._response = response
         self._truthful = plan is not None
+        self._plan = plan
         self._decoder = EventDecoder()
         self._collector = Collector(dropped=self.dropped)
         self._events = 0
@@ -175,6 +177,8 @@ class Answer:
     def _take(self, payload: Any) -> None:
         if not isinstance(payload, dict):
             return
+        if payload.get("type") == _RATE_LIMITS and self._plan is not None and self._plan.limits is not None:
+            self._plan.limits.in_event(payload, self._plan)
         self._collector.take(payload)
         self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure

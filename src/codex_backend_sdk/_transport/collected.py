@@ -45,8 +45,10 @@ def read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
         return response
     if plan.route in _STREAMED:
         raise _unexpected(response, "an event stream")
-    if plan.route is Route.ACCOUNT:
-        _json_object(response, "a JSON object")
+    if plan.route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
+        answer = _json_object(response, "a JSON object")
+        if plan.route is Route.USAGE and plan.limits is not None:
+            plan.limits.in_usage(answer, plan)
         return response
     return _official_models(response, plan)
 

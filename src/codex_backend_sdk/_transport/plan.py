@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .._core.routes import Route
     from .._types import Login
+    from .limits_seen import LimitsSeen
 
 __all__ = ["Plan", "plan_behind", "plan_of"]
 
@@ -23,7 +24,7 @@ class Plan:
     `streamed`: the caller wants events. `dropped`: parameters that were left out, None
     when none may be.
     `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
-    `login`: what this attempt is signed with.
+    `login`: what this attempt is signed with. `limits`: where the limits go that the answer tells.
     """
 
     route: Route
@@ -32,10 +33,11 @@ class Plan:
     model_id: str | None = None
     kept: tuple[Any, ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)
+    limits: LimitsSeen | None = field(default=None, repr=False)
 
-    def attach(self, request: httpx2.Request, *, login: Login) -> httpx2.Request:
+    def attach(self, request: httpx2.Request, *, login: Login, limits: LimitsSeen) -> httpx2.Request:
         """Let the request carry this plan to its response."""
-        request.extensions = {**request.extensions, _EXTENSION: replace(self, login=login)}
+        request.extensions = {**request.extensions, _EXTENSION: replace(self, login=login, limits=limits)}
         return request
 
 

@@ -51,7 +51,7 @@ def planned(
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
         return _planned_response(options, route, settings, compression, streamed=streamed)
-    if route is Route.ACCOUNT:
+    if route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
         return PlannedOptions.of(options, Plan(route=route))
     return PlannedOptions.of(
         options,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
+
+from .._core.usage import read_usage
 
 if TYPE_CHECKING:
     import openai
 
     from .._core.explanation import Explanation
+    from .._limit_types import RateLimits
+    from .._transport.limits_seen import LimitsSeen
+    from .._usage_types import UsageReport
+    from .reset_credits import AsyncCreditsForReset, CreditsForReset
 
 __all__ = ["AsyncCodex", "Codex"]
 
@@ -17,8 +25,21 @@ _USAGE = "/wham/usage"
 class Codex:
     """The Codex-only endpoints."""
 
-    def __init__(self, client: openai.OpenAI) -> None:
+    def __init__(self, client: openai.OpenAI, *, limits: LimitsSeen) -> None:
         self._client = client
+        self._limits = limits
+
+    @property
+    def limits(self) -> RateLimits | None:
+        """How much of the plan is used, as the newest answer to this client or a copy said; None before there was one.
+
+        Nothing is asked: every model answer says it, and so does a refusal. `refresh_limits()` asks.
+        """
+        return self._limits.newest
+
+    def refresh_limits(self) -> RateLimits:
+        """Ask how much of the plan is used, and return it."""
+        return self.usage_report().limits
 
     def usage(self) -> dict[str, Any]:
         """Return the plan's usage as the backend tells it.
@@ -38,12 +59,36 @@ class Codex:
 
         return explain(cast("Any", self._client), params)
 
+    def usage_report(self) -> UsageReport:
+        """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
+        return read_usage(self.usage(), seen_at=datetime.now(UTC))
+
+    @cached_property
+    def reset_credits(self) -> CreditsForReset:
+        """Credits that fill the limits up again before their time."""
+        from .reset_credits import CreditsForReset
+
+        return CreditsForReset(self._client)
+
 
 class AsyncCodex:
     """The Codex-only endpoints."""
 
-    def __init__(self, client: openai.AsyncOpenAI) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, *, limits: LimitsSeen) -> None:
         self._client = client
+        self._limits = limits
+
+    @property
+    def limits(self) -> RateLimits | None:
+        """How much of the plan is used, as the newest answer to this client or a copy said; None before there was one.
+
+        Nothing is asked: every model answer says it, and so does a refusal. `refresh_limits()` asks.
+        """
+        return self._limits.newest
+
+    async def refresh_limits(self) -> RateLimits:
+        """Ask how much of the plan is used, and return it."""
+        return (await self.usage_report()).limits
 
     async def usage(self) -> dict[str, Any]:
         """Return the plan's usage as the backend tells it.
@@ -62,3 +107,14 @@ class AsyncCodex:
         from .explaining import explain
 
         return explain(cast("Any", self._client), params)
+
+    async def usage_report(self) -> UsageReport:
+        """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
+        return read_usage(await self.usage(), seen_at=datetime.now(UTC))
+
+    @cached_property
+    def reset_credits(self) -> AsyncCreditsForReset:
+        """Credits that fill the limits up again before their time."""
+        from .reset_credits import AsyncCreditsForReset
+
+        return AsyncCreditsForReset(self._client)
