@@ -103,8 +103,8 @@ class Constructed:
             ),
         )
         self._clock = clock or SystemClock()
+        self._limits = LimitsSeen(on_limits=on_limits, now=self._clock.now)
         # A copy is handed the object, so that it knows what this client has learned.
-        self._limits = LimitsSeen(on_limits=on_limits)
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
         self._catalogue = KnownCatalogue()

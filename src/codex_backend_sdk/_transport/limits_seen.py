@@ -10,14 +10,13 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from .._core.limits import from_event, from_headers, from_usage, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     import httpx2
 
@@ -36,10 +35,10 @@ _LIMIT_NAMES: Final = ("metered_limit_name", "limit_name")
 class KnownLimits:
     """What is known of the limits, shared by a client and its copies."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, *, now: Callable[[], datetime]) -> None:
+        self._now = now
         self._lock = threading.Lock()
-        self._unread: dict[Any, tuple[str | None, float, Callable[[datetime], RateLimits | None], bool]] = {}
+        self._unread: dict[Any, tuple[str | None, datetime, Callable[[datetime], RateLimits | None], bool]] = {}
         self._account_id: str | None = None
         self._newest: RateLimits | None = None
 
@@ -52,8 +51,8 @@ class KnownLimits:
         with self._lock:
             before = self._newest
             unread, self._unread = self._unread, {}
-            for account_id, at, read, is_whole in unread.values():
-                found = read(datetime.fromtimestamp(at, UTC))
+            for account_id, seen_at, read, is_whole in unread.values():
+                found = read(seen_at)
                 if found is None:
                     continue
                 known = self._newest if account_id == self._account_id and not is_whole else None
@@ -71,7 +70,7 @@ class KnownLimits:
         """Keep an answer until it is read; a later one of the same kind takes its place."""
         with self._lock:
             self._unread.pop(kind, None)  # so that it stands behind those that came meanwhile
-            self._unread[kind] = (account_id, self._clock(), read, is_whole)
+            self._unread[kind] = (account_id, self._now(), read, is_whole)
             is_full = len(self._unread) > _MOST_UNREAD
         if is_full:
             self.change()
@@ -81,20 +80,25 @@ class LimitsSeen:
     """Through which a client's answers tell of the limits."""
 
     def __init__(
-        self, *, on_limits: Callable[[RateLimits], object] | None = None, known: KnownLimits | None = None
+        self,
+        *,
+        now: Callable[[], datetime],
+        on_limits: Callable[[RateLimits], object] | None = None,
+        known: KnownLimits | None = None,
     ) -> None:
         if inspect.iscoroutinefunction(on_limits):
             raise TypeError("`on_limits` has to be a plain function; it may start a task or fill a queue.")
+        self.now = now
         self._on_limits = on_limits
-        self._known = known or KnownLimits()
+        self._known = known or KnownLimits(now=now)
 
     def sharing(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsSeen:
         """Return one for a copy of the client: it knows the same, and tells `on_limits` if one is given."""
-        return self if on_limits is None else LimitsSeen(on_limits=on_limits, known=self._known)
+        return self if on_limits is None else LimitsSeen(now=self.now, on_limits=on_limits, known=self._known)
 
     def afresh(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsSeen:
         """Return one that knows nothing yet, for another login."""
-        return LimitsSeen(on_limits=on_limits or self._on_limits)
+        return LimitsSeen(now=self.now, on_limits=on_limits or self._on_limits)
 
     @property
     def newest(self) -> RateLimits | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,7 +60,7 @@ class Codex:
 
     def usage_report(self) -> UsageReport:
         """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return read_usage(self.usage(), seen_at=datetime.now(UTC))
+        return read_usage(self.usage(), seen_at=self._limits.now())
 
     @cached_property
     def reset_credits(self) -> CreditsForReset:
@@ -110,7 +109,7 @@ class AsyncCodex:
 
     async def usage_report(self) -> UsageReport:
         """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return read_usage(await self.usage(), seen_at=datetime.now(UTC))
+        return read_usage(await self.usage(), seen_at=self._limits.now())
 
     @cached_property
     def reset_credits(self) -> AsyncCreditsForReset:

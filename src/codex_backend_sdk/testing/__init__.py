@@ -17,18 +17,32 @@ if TYPE_CHECKING:
     from .account import Account
     from .device import DeviceSettings
     from .foreground import serve
+    from .limits import AdditionalLimit, Limits, Window
     from .record import RecordedRequest
     from .script import Turn
     from .server import Simulator
 
-__all__ = ["Account", "DeviceSettings", "RecordedRequest", "Simulator", "Turn", "serve"]
+__all__ = [
+    "Account",
+    "AdditionalLimit",
+    "DeviceSettings",
+    "Limits",
+    "RecordedRequest",
+    "Simulator",
+    "Turn",
+    "Window",
+    "serve",
+]
 
 _HOME = {
     "Account": "account",
+    "AdditionalLimit": "limits",
     "DeviceSettings": "device",
+    "Limits": "limits",
     "RecordedRequest": "record",
     "Simulator": "server",
     "Turn": "script",
+    "Window": "limits",
     "serve": "foreground",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .account import Account
     from .catalogue import Catalogue
     from .issuer import Issuer
-    from .limits import Limits
+    from .meter import Meter
     from .rules import Rules
     from .schedule import Schedule
     from .stage import Captured
@@ -46,7 +47,7 @@ class Backend:
         account: Account,
         issuer: Issuer,
         catalogue: Catalogue,
-        limits: Limits,
+        meter: Meter,
         rules: Rules,
         ids: Ids,
         clock: Callable[[], datetime],
@@ -56,7 +57,7 @@ class Backend:
         self._account = account
         self._issuer = issuer
         self._catalogue = catalogue
-        self._limits = limits
+        self._meter = meter
         self._rules = rules
         self._ids = ids
         self._clock = clock
@@ -75,7 +76,7 @@ class Backend:
         return Stage(
             asked=Asked(body=body, headers=headers, account=self._account, catalogue=self._catalogue),
             ids=self._ids,
-            limits=self._limits,
+            meter=self._meter,
             now=self._clock(),
             request_id=scope["state"]["request_id"],
             preamble=self._preamble,
@@ -91,6 +92,8 @@ class Backend:
             ("POST", PLACES["responses"], self._responses),
             ("GET", PLACES["responses"], self._no_websocket),
             ("GET", PLACES["usage"], self._usage),
+            ("GET", PLACES["reset_credits"], self._reset_credits),
+            ("POST", PLACES["consume"], self._consume),
             ("GET", PLACES["accounts"], self._accounts),
             ("GET", "/backend-api/wham/config/bundle", lambda request: Answer.json(200, {})),
         )
@@ -158,7 +161,19 @@ class Backend:
         return Answer.json(426, {"detail": "Upgrade Required"})
 
     def _usage(self, request: Request) -> Answer:
-        return Answer.json(200, self._limits.usage(self._account, self._clock()))
+        return Answer.json(200, self._meter.limits.usage(self._account, self._clock()))
+
+    def _reset_credits(self, request: Request) -> Answer:
+        found = self._meter.credits()
+        return Answer.json(404, {"detail": "Not Found"}) if found is None else Answer.json(200, found)
+
+    async def _consume(self, request: Request) -> Answer:
+        if self._meter.credits() is None:
+            return Answer.json(404, {"detail": "Not Found"})
+        body = _json_object(await request.body()) or {}
+        if not isinstance(body.get("redeem_request_id"), str) or not isinstance(body.get("credit_id"), (str, NoneType)):
+            return Answer.json(422, {"detail": "redeem_request_id has to be text, and so does credit_id"})
+        return Answer.json(200, self._meter.consume(body, self._clock()))
 
     def _accounts(self, request: Request) -> Answer:
         account_id = self._account.account_id

@@ -30,6 +30,8 @@ PLACES = {
     "responses": "/backend-api/codex/responses",
     "models": "/backend-api/codex/models",
     "usage": "/backend-api/wham/usage",
+    "reset_credits": "/backend-api/wham/rate-limit-reset-credits",
+    "consume": "/backend-api/wham/rate-limit-reset-credits/consume",
     "accounts": "/backend-api/wham/accounts/check",
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",

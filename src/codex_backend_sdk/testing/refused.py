@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .delivered import Delivered
 from .delivery import Answer, each
+from .limits import AdditionalLimit, Window
 from .sentences import QUOTA_CODES, cloudflare_page, sentence
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Refused(Delivered):
         """Say that the plan is used up: 429 `usage_limit_reached`. `plan` is the account's when it is not given.
 
         `reached` is what the workspace ran out of, as `x-codex-rate-limit-reached-type` spells it; `limit_name` is the
-        name of a limit of one model's own; `promo` is the backend's offer.
+        name of a limit of one model's own; `promo` is the backend's offer. From then on the account's limits
+        (`Simulator.limits`) say that this window is used up, too.
         """
 
         def play(stage: Stage) -> Answer:
@@ -71,6 +73,9 @@ class Refused(Delivered):
                 "eligible_promo": None,
             }
             sent = tuple((name, value) for name, value in headers.items() if value is not None)
+            used_up = Window(100, minutes, None if resets_in is None else stage.now + resets_in)
+            model = None if limit_name is None else AdditionalLimit(id=family, name=limit_name)
+            stage.meter.use_up(used_up, reached=reached, model=model)
             return Answer.json(429, {"error": error}, sent)
 
         return cls(play)

@@ -21,6 +21,7 @@ from .intervention import Intervention
 from .issuer import Issuer
 from .issuer_pages import Approval, IssuerPages
 from .limits import Limits
+from .meter import Meter
 from .program import Program
 from .record import RecordedRequest, Recorder, Records
 from .rules import Rules
@@ -101,11 +102,12 @@ class Simulator:
             clock=clock,
             url=lambda: self.url,
         )
+        self._meter = Meter(limits or Limits())
         self._backend = Backend(
             account=self.account,
             issuer=self._issuer,
             catalogue=catalogue or Catalogue.standard(),
-            limits=limits or Limits(),
+            meter=self._meter,
             rules=Rules(rules),
             ids=self._ids,
             clock=clock,
@@ -262,10 +264,25 @@ class Simulator:
         """The requests so far, in the order in which they arrived; a copy."""
         return self._records.all()
 
+    @property
+    def limits(self) -> Limits:
+        """The account's limits as answers tell them now; set others at any time.
+
+            sim.limits = Limits(primary=Window(97, 300), reset_credits=1)
+
+        They tell and do not refuse: a fault `usage_limit` refuses, and uses its window up here as well.
+        """
+        return self._meter.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._meter.limits = limits
+
     def clear(self) -> None:
-        """Forget the requests, the rest of the script, and the faults."""
+        """Forget the requests, the rest of the script, the faults, and what became of the limits."""
         self._records.clear()
         self._program.clear()
+        self._meter.clear()
 
 
 async def _as_json(request: Request, error: Exception) -> JSONResponse:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .asked import Asked
     from .delivery import Headers
     from .events import Event
-    from .limits import Limits
+    from .meter import Meter
     from .tokens import Ids
 
 __all__ = ["Captured", "Stage"]
@@ -51,7 +51,7 @@ class Stage:
 
     asked: Asked
     ids: Ids
-    limits: Limits
+    meter: Meter
     now: datetime
     request_id: str
     preamble: bool
@@ -96,7 +96,7 @@ class Stage:
             ("x-request-id", self.request_id),
             ("x-models-etag", self.asked.catalogue.etag),
             ("openai-model", self.asked.model),
-            *self.limits.headers(self.now),
+            *self.meter.limits.headers(self.now),
         ]
         if "x-codex-turn-state" not in self.asked.headers:
             found.append(("x-codex-turn-state", self.ids.new("turn")))
@@ -108,6 +108,6 @@ class Stage:
         wanted = ("x-models-etag", "openai-model", "x-request-id")
         headers = {name: value for name, value in self.headers() if name in wanted}
         return [
-            self.limits.event(self.asked.account, self.now),
+            self.meter.limits.event(self.asked.account, self.now),
             {"type": "codex.response.metadata", "request_id": self.request_id, "headers": headers},
         ]
