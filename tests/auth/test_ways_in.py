@@ -179,19 +179,15 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
     assert pauses.seconds == [60.0] * 15
 
 
-def test_an_issuer_that_is_gone_for_a_moment_is_asked_again() -> None:
-    with Simulator(device=DeviceSettings(pending=1)) as sim:
-        broken = iter([True])
-
-        class Flaky(httpx2.HTTPTransport):
-            def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-                if request.url.path == POLL and next(broken, False):
-                    raise httpx2.ConnectError("gone for a moment")
-                return super().handle_request(request)
-
-        with httpx2.Client(transport=Flaky()) as http:
-            credentials = Credentials(MemoryStore(), issuer=sim.issuer, http=http)
-            assert credentials.authenticate_device_code(cancel=Pauses()).email == "user@example.com"
+@pytest.mark.parametrize(
+    "fault", ["status:502", "status:429", "html+status:503", "reset", "cut_after_bytes:20", "not_http"]
+)
+def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> None:
+    with Simulator(device=DeviceSettings(pending=2)) as sim:
+        sim.fail(f"{fault}@{POLL}", times=2)
+        credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+        assert credentials.authenticate_device_code(cancel=Pauses(), timeout=20).email == "user@example.com"
+        assert asked(sim, POLL) >= 3
 
 
 def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
@@ -378,7 +374,7 @@ def test_on_such_a_machine_the_address_is_logged_with_the_reason(
     monkeypatch.delenv("BROWSER", raising=False)
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
     with pytest.raises(LoginFailed, match="not finished"):
-        Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=0.1)
+        Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
     assert "No browser is opened: this is an SSH session. Open this address to sign in: http://127.0.0.1" in caplog.text
     assert capfd.readouterr() == ("", "")
 

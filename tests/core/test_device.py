@@ -107,8 +107,15 @@ NO_CODE = device.Refusal("device_code_failed", "Device sign-in failed: the answe
         (400, b'{"error": {"code": "access_denied"}}', refused("access_denied", 400)),
         (401, b"", refused("device_code_failed", 401)),
         (410, b"", refused("device_code_failed", 410)),
-        (429, b"", refused("device_code_failed", 429)),
-        (500, b"<html>", refused("device_code_failed", 500)),
+        (307, b"", refused("device_code_failed", 307)),
+        # These say nothing about the code.
+        (408, b"", "pending"),
+        (425, b"", "pending"),
+        (429, b'{"error": {"code": "rate_limit_exceeded"}}', "pending"),
+        (500, b"<html>", "pending"),
+        (502, b"", "pending"),
+        (599, b"", "pending"),
+        (600, b"", refused("device_code_failed", 600)),
     ],
 )
 def test_what_an_answer_to_a_question_means(status: int, body: bytes, outcome: object) -> None:

@@ -58,7 +58,13 @@ _Meaning: TypeAlias = Literal["given", "pending", "switched off", "failed"]
 
 # A status that is in no row means "failed".
 USER_CODE_MEANINGS: Final[dict[int, _Meaning]] = {200: "given", 404: "switched off"}
-POLL_MEANINGS: Final[dict[int, _Meaning]] = {200: "given", 403: "pending", 404: "pending"}
+POLL_MEANINGS: Final[dict[int, _Meaning]] = {
+    200: "given",
+    403: "pending",
+    404: "pending",
+    # The issuer, or something before it, is not well just now. The person types in the code meanwhile.
+    **dict.fromkeys((408, 425, 429, *range(500, 600)), "pending"),
+}
 
 
 def user_code_body() -> dict[str, str]:
