@@ -35,13 +35,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('model = "gpt-5.5"\n[tui]\ncli_auth_credentials_store = "keyring"', FileStore),
         ('cli_auth_credentials_store = "file"', FileStore),
         ('cli_auth_credentials_store = "keyring"', KeyringStore),
+        ('\ufeffcli_auth_credentials_store = "keyring"', KeyringStore),
         ('cli_auth_credentials_store = "auto"', AutoStore),
         ('cli_auth_credentials_store = "ephemeral"', MemoryStore),
     ],
 )
 def test_the_default_is_what_the_codex_cli_is_told(home: Path, config: str | None, kind: type) -> None:
     if config is not None:
-        (home / "config.toml").write_text(config)
+        (home / "config.toml").write_text(config, encoding="utf-8")
     assert type(default_store()) is kind
     assert type(Credentials().store) is kind
 

@@ -136,8 +136,8 @@ def default_store(home: Path | None = None) -> CredentialStore:
 
 
 def _setting(file: Path) -> Any:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8")).get(_SETTING, "file")
+    try:  # editors of Windows begin a file with a byte order mark, which TOML does not know
+        return tomllib.loads(file.read_text(encoding="utf-8-sig")).get(_SETTING, "file")
     except (FileNotFoundError, NotADirectoryError):
         return "file"
     except OSError as error:
