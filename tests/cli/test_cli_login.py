@@ -120,11 +120,12 @@ def test_a_logout_that_does_not_revoke_says_so(run: Run, home: Path, store_login
 
 
 @pytest.mark.parametrize("arguments", [("logout",), ("logout", "--revoke")])
-def test_logout_of_nobody_says_so(run: Run, arguments: tuple[str, ...], sim: Simulator) -> None:
+def test_logout_of_nobody_says_so(run: Run, home: Path, arguments: tuple[str, ...], sim: Simulator) -> None:
     ran = run(*arguments)
     assert ran.code == 0
     assert ran.out.startswith("There was no login in ")
     assert sim.requests == []
+    assert not home.exists(), "nor is a folder made"
 
 
 def test_login_with_a_device_code_shows_where_to_type_it_in(spawn: Spawn, home: Path) -> None:

@@ -168,10 +168,19 @@ class Credentials(StoredLogin):
 
     def logout(self) -> bool:
         """Delete the stored login, whatever it is; True if there was one. The issuer is not told: `revoke()`."""
-        with self._lock, self.store.lock():
+        with self._lock:
             self._adopt(None)
             self._account_id = None
-            return self.store.clear()
+            if self._is_empty():  # the lock would make the folder of a store that has never been
+                return False
+            with self.store.lock():
+                return self.store.clear()
+
+    def _is_empty(self) -> bool:
+        try:
+            return load(self.store) is None
+        except RuntimeError:  # damaged: that is deleted, too
+            return False
 
     def revoke(self, *, must_confirm: bool = False) -> bool:
         """Make the login worthless at the issuer, as well as that can be done just now, then log out.
