@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import stat
 import subprocess
@@ -203,23 +202,25 @@ def test_where_no_lock_file_can_be_made_there_is_a_warning(caplog: pytest.LogCap
     store = FileStore("/sys/kernel/auth.json")
     with store.lock():
         assert store.load() is None
-    with pytest.raises(CredentialStoreError, match=r"Cannot write /sys/kernel/auth\.json: "):
+    with pytest.raises(CredentialStoreError, match=r"Cannot write /sys/kernel/auth\.json: .*\. Its folder has to be"):
         store.save(DOCUMENT)
     assert "other processes are not kept apart" in caplog.text
 
 
-def hold_lock(path: str, held: Any, over: Any) -> None:
-    with FileStore(path).lock():
-        held.set()
-        over.wait(30)
+HOLDER = """
+import sys, time
+from codex_backend_sdk.auth import FileStore
+with FileStore(sys.argv[1]).lock():
+    print("held", flush=True)
+    time.sleep(30)
+"""
 
 
 def test_the_lock_excludes_other_processes_and_dies_with_its_owner(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    held, over = spawn.Event(), spawn.Event()
-    process = spawn.Process(target=hold_lock, args=(str(tmp_path / "auth.json"), held, over))
-    process.start()
-    assert held.wait(30)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "auth.json")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"held\n"
     entered = threading.Event()
 
     def enter() -> None:
@@ -233,7 +234,7 @@ def test_the_lock_excludes_other_processes_and_dies_with_its_owner(tmp_path: Pat
     with pytest.raises(CredentialStoreError, match=r"held .*auth\.json\.lock for 0\.1 seconds"), impatient.lock():
         pass
     process.kill()
-    process.join()
+    process.communicate()
     assert entered.wait(5)
     thread.join()
 

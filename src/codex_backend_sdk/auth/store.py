@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import secrets
 import threading
@@ -27,6 +28,9 @@ _READ_ATTEMPTS: Final = 10
 _READ_PAUSE_SECONDS: Final = 0.03
 # Windows refuses to replace a file that somebody has open for the blink of a read.
 _REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
+
+_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_REMEDY: Final = f" Its folder has to be writable; {CODEX_HOME_ENV} names another."
 
 
 @runtime_checkable
@@ -137,7 +141,8 @@ class FileStore:
             self._make_folder(target)
             _write_atomically(target, data)
         except OSError as error:
-            raise store_failed(f"Cannot write {self.path}: {reason(error)}.") from error
+            remedy = _REMEDY if error.errno in _NOT_WRITABLE else ""
+            raise store_failed(f"Cannot write {self.path}: {reason(error)}.{remedy}") from error
 
     def clear(self) -> bool:
         """Delete the file, or the file that the symlink points to."""
