@@ -389,6 +389,8 @@ def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) ->
             return "https://example.com/"
         if len(prompts) == 2:
             return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=of-another"
+        if len(prompts) == 3:
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # what was not UTF-8
         return str(httpx2.get(urls[0]).headers["location"])
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
@@ -396,7 +398,7 @@ def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) ->
     login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=person, ports=(0,), timeout=20)
     assert login.email == "user@example.com"
     assert time.monotonic() - began < 3, "no page is waited for"
-    assert len(prompts) == 3
+    assert len(prompts) == 4
     assert "Once more" in prompts[1]
 
 

@@ -311,6 +311,7 @@ def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str
         ("ac_1234", None),
         ("", None),
         ("http://[", None),
+        ("?code=a&state=\udce4", None),
     ],
 )
 def test_a_pasted_address_is_taken_in_any_of_its_forms(text: str, target: str | None) -> None:

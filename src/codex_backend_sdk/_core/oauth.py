@@ -185,6 +185,7 @@ def pasted_target(text: str) -> str | None:
     """
     address = "".join(text.split())  # a terminal breaks long lines
     try:
+        address.encode()  # what a terminal could not decode are lone surrogates
         query = urlsplit(address).query or ("" if "://" in address else address.lstrip("?"))
     except ValueError:
         return None
