@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,19 @@ def test_status_of_nobody_says_what_to_do(run: Run, home: Path) -> None:
     ran = run("status")
     assert (ran.code, ran.err) == (1, "")
     assert ran.out == f"Not signed in\nThere is no login in {home / 'auth.json'}. `codex-backend login` makes one.\n"
+
+
+def test_an_error_of_the_store_has_nothing_of_it(run: Run, store_login: StoreLogin, home: Path) -> None:
+    store_login()
+    text = (home / "auth.json").read_text()
+    (home / "auth.json").write_text(text[:-20])
+    with pytest.raises(RuntimeError, match="is not a usable auth") as caught:
+        run("--debug", "status")
+    error: BaseException | None = caught.value
+    while error is not None:
+        frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+        assert not [frame for frame in frames if frame.filename != __file__ and "eyJ" in str(frame.locals)]
+        error = error.__cause__ or error.__context__
 
 
 def test_status_of_another_kind_of_login(run: Run, store_login: StoreLogin) -> None:

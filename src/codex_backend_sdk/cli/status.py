@@ -25,6 +25,7 @@ def status(context: click.Context) -> None:
     """
     from codex_backend_sdk._core import authfile, tokens
     from codex_backend_sdk.auth import AccessToken, Credentials
+    from codex_backend_sdk.auth.held import load
 
     now = datetime.now(UTC)
     given = AccessToken.from_environment()
@@ -33,7 +34,7 @@ def status(context: click.Context) -> None:
         return
     credentials = Credentials()
     store = credentials.store
-    document = store.load() or {}
+    document = load(store) or {}
     other = authfile.unusable(document)
     if other is not None:
         _nobody(f"{store.location} holds {other}, no ChatGPT login.", remedy="replaces it by one")
