@@ -128,6 +128,15 @@ def test_a_damaged_event(sim: Simulator, client: Any, call: Any, damage: bytes) 
         call(client)
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_damaged_delta_among_others(sim: Simulator, client: Any, call: Any) -> None:
+    delta = sse({**DELTA, "logprobs": [], "sequence_number": 1})
+    deltas = delta + delta[:-20] + b"\n\n" + delta
+    sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + deltas + sse(DONE, COMPLETED)))
+    with pytest.raises(sdk.UnexpectedAnswer, match="Event 4 of the answer is damaged"):
+        call(client)
+
+
 def test_the_events_before_a_damaged_one_are_delivered(sim: Simulator, client: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + b"data: {\n\n"))
     stream = iter(client.responses.create(input="hi", stream=True))

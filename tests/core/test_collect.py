@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._core.collect import Collector
+from codex_backend_sdk._core.wire import encode
 
 CREATED = {
     "type": "response.created",
@@ -254,3 +255,48 @@ def test_a_text_that_comes_in_one_piece() -> None:
 def test_items_of_the_last_event_that_are_none_are_left_out() -> None:
     assert collected(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
     assert collected(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
+
+
+def frames(*payloads: dict[str, Any]) -> bytes:
+    return b"\n\n".join(b"data: " + encode(payload) for payload in payloads)
+
+
+def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
+    return {"type": "response.output_text.delta", "output_index": index, "content_index": part, "delta": text}
+
+
+def test_deltas_are_taken_together() -> None:
+    """Each run of one part is noted as one text; runs of several parts may take turns."""
+    deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
+    together, each = Collector(), collected(*deltas)
+    assert together.take_deltas(frames(*deltas)) == 5
+    assert together.partial == each.partial
+    assert [part["text"] for part in together.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
+)
+def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
+    collector = Collector()
+    delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
+    assert collector.take_deltas(frames(delta, delta)) == 2
+    assert collector.partial["output"][0][member] == "xx"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        done(0, message("a")),
+        {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+        {**text_delta("x"), "delta": 5},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "x"},
+        {"type": "response.custom_tool_call_input.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+    ],
+)
+def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> None:
+    collector = Collector()
+    assert collector.take_deltas(frames(payload)) == 0
+    assert collector.take_deltas(frames(text_delta("x"), payload)) == 0
+    assert collector.partial is None

@@ -7,7 +7,14 @@ Codex CLI: codex-api/src/sse/responses.rs.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
+
+from pydantic_core import SchemaValidator, core_schema
+
+from .runs import read_run
 
 __all__ = ["TERMINAL", "Collector"]
 
@@ -30,7 +37,22 @@ _USAGE_DETAILS: Final = {
 }
 
 
-_NOTHING: Final = object()
+@lru_cache(maxsize=64)  # a bound, because a server may make types up
+def _delta_validator(kind: str) -> SchemaValidator | None:
+    """Return what reads of a list of deltas where they belong and what they say, and nothing else."""
+    if kind not in _DELTAS:
+        return None
+    member = _DELTAS[kind]
+    fields = {
+        "type": core_schema.literal_schema([kind]),
+        "output_index": core_schema.int_schema(),
+        "content_index": core_schema.int_schema()
+        if member is None
+        else core_schema.with_default_schema(core_schema.literal_schema([member]), default=member),
+        "delta": core_schema.str_schema(),
+    }
+    delta = core_schema.typed_dict_schema({name: core_schema.typed_dict_field(each) for name, each in fields.items()})
+    return SchemaValidator(core_schema.list_schema(delta, fail_fast=True))
 
 
 class _Slot:
@@ -59,9 +81,6 @@ class Collector:
         self._slots: list[_Slot] = []
         # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
         self._deltas: dict[tuple[int, int | str], list[str]] = {}
-        self._last_index: Any = _NOTHING  # deltas come in long runs of one part; where the last one went
-        self._last_part: Any = _NOTHING
-        self._last_deltas: list[str] = []
 
     def take(self, payload: dict[str, Any]) -> None:
         """Note one decoded event; a terminal one is repaired in place, so that it can be handed on as it should be."""
@@ -80,21 +99,25 @@ class Collector:
         elif kind in TERMINAL and self.ended_by is None:
             self._end(kind, payload)
 
+    def take_deltas(self, frames: bytes) -> int:
+        """Note the text of frames that are deltas of one type; return how many, 0 when they are something else."""
+        deltas = read_run(frames, _delta_validator)
+        if deltas is None:
+            return 0
+        for (index, part), run in groupby(deltas, itemgetter("output_index", "content_index")):
+            self.take_delta(index, part, "".join(map(itemgetter("delta"), run)))
+        return len(deltas)
+
     def take_delta(self, output_index: Any, part: Any, delta: Any) -> None:
         """Note a piece of an item: it is needed only if the finished item never comes."""
-        if type(delta) is not str:
-            return
-        if output_index != self._last_index or part != self._last_part:
-            self._last_index, self._last_part = output_index, part
+        if type(delta) is str:
             key = output_index if isinstance(output_index, int) else 0, part if isinstance(part, (int, str)) else 0
-            self._last_deltas = self._deltas.setdefault(key, [])
-        self._last_deltas.append(delta)
+            self._deltas.setdefault(key, []).append(delta)
 
     def _take_text(self, output_index: Any, content_index: Any, text: Any) -> None:
         """Note a whole text, of which there may have been no deltas."""
         if isinstance(output_index, int) and isinstance(content_index, int) and isinstance(text, str):
             self._deltas[output_index, content_index] = [text]
-            self._last_index = _NOTHING
 
     @property
     def response(self) -> dict[str, Any]:

@@ -8,30 +8,28 @@ came, as the official client does, and an unknown one as `UnknownEvent` or `Unkn
 from __future__ import annotations
 
 import threading
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 
 from openai import BaseModel
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
 from pydantic import BaseModel as PydanticModel
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 
 from .collect import TERMINAL
 from .items import UnknownItem, subscriptable
+from .runs import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pydantic_core import SchemaValidator
 
 __all__ = [
-    "Reader",
     "UnknownEvent",
     "build_event",
     "build_item",
     "build_response",
     "build_usual_validators",
-    "reader_of",
+    "read_events",
 ]
 
 
@@ -42,40 +40,9 @@ class UnknownEvent(BaseModel):
     sequence_number: int | None = None  # declared, because programs read it of every event
 
 
-class Reader(NamedTuple):
-    """How the events of one type are read: what their data begins with, and the fast way, if there is one.
-
-    `validate` takes the bytes and returns the official event; ValidationError when they need the lenient way.
-    """
-
-    prefix: bytes
-    validate: Callable[[bytes], Any] | None
-
-
-class _Readers(dict[bytes | None, Reader]):
-    """Readers by event name, made when an event of that name first arrives."""
-
-    def __missing__(self, name: bytes | None) -> Reader:
-        kind = "" if name is None else name.decode("utf-8", "replace")
-        # The end of an answer takes the slow way, which looks at it closely.
-        validator = None if kind in TERMINAL else _event_validator(kind)
-        reader = Reader(_TYPE_FIRST + (name or b"") + b'"', None if validator is None else validator.validate_json)
-        if validator is not None:  # what a server makes up is not kept
-            self[name] = reader
-        return reader
-
-
-_TYPE_FIRST: Final = b'{"type":"'
-READERS: Final = _Readers()
-
-
-def reader_of(event: bytes | None, data: bytes) -> Reader:
-    """Return the reader for the type that the data names; the name in the event line is optional and may be wrong."""
-    reader = READERS[event]
-    if data.startswith(reader.prefix):
-        return reader
-    end = data.find(b'"', len(_TYPE_FIRST)) if data.startswith(_TYPE_FIRST) else -1
-    return READERS[data[len(_TYPE_FIRST) : end] if end != -1 else None]
+def read_events(frames: bytes) -> list[Any] | None:
+    """Return the events of frames that are all of one type and valid; None when they have to be read one by one."""
+    return read_run(frames, _run_validator)
 
 
 def build_event(payload: Any) -> BaseModel:
@@ -196,6 +163,13 @@ def _event_validator(kind: str) -> SchemaValidator | None:
     return _validator(model)
 
 
+@lru_cache(maxsize=256)  # more than there are types; a bound, because a server may make them up
+def _run_validator(kind: str) -> SchemaValidator | None:
+    if kind in TERMINAL or kind not in _event_classes() or _event_validator(kind) is None:
+        return None  # the end of an answer is looked at closely
+    return _validator(Annotated[list[_event_classes()[kind]], FailFast()])  # type: ignore[misc]
+
+
 @cache
 def _item_validator() -> SchemaValidator:
     return _validator(ResponseOutputItem)
@@ -216,7 +190,7 @@ def build_usual_validators() -> None:
     _response_validator()
     _item_validator()
     for kind in _USUAL:
-        _event_validator(kind)
+        _run_validator(kind)
 
 
 _USUAL: Final = (

@@ -12,7 +12,6 @@ from typing import NamedTuple
 __all__ = ["EventDecoder", "Frame"]
 
 _BOM = b"\xef\xbb\xbf"
-_new = tuple.__new__  # half the time of calling the class
 
 
 class Frame(NamedTuple):
@@ -38,6 +37,14 @@ class EventDecoder:
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes."""
+        found = [self.frame(block) for block in self.complete(chunk).split(b"\n\n")]
+        return [frame for frame in found if frame is not None]
+
+    def complete(self, chunk: bytes) -> bytes:
+        """Return the text of the frames that this chunk completes: lines end with a line feed, frames with two.
+
+        The last two are left off. Empty when there is no such frame.
+        """
         if self._ends_with_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
         pending = self._pending
@@ -45,22 +52,19 @@ class EventDecoder:
             # Look only at what is new: a long frame in many chunks must not be searched again and again.
             if b"\n\n" not in chunk and not (chunk[:1] == b"\n" and pending[-1:] == b"\n"):
                 pending += chunk
-                return []
+                return b""
             pending += chunk
             chunk = bytes(pending)
             pending.clear()
         complete, blank_line, rest = chunk.rpartition(b"\n\n")
         pending += rest
-        if not blank_line:
-            return []
-        return self._frames(complete)
+        return self._without_mark(complete) if blank_line and self._at_start else complete
 
     def finish(self) -> Frame | None:
         """Return the frame that the end of the stream left without its blank line, if there is one."""
         rest = bytes(self._pending)
         self._pending.clear()
-        frames = self._frames(rest) if rest else []
-        return frames[0] if frames else None
+        return self.frame(self._without_mark(rest) if self._at_start else rest)
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         if self._ends_with_cr and chunk[:1] == b"\n":
@@ -70,26 +74,12 @@ class EventDecoder:
             self._ends_with_cr = chunk[-1:] == b"\r"
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _frames(self, complete: bytes) -> list[Frame]:
-        if self._at_start:
-            complete = complete.removeprefix(_BOM)
-            self._at_start = False
-        frames = []
-        for block in complete.split(b"\n\n"):
-            # The form that nearly every frame has: an event line, then one data line.
-            end = block.find(b"\n")
-            if (
-                block.startswith(b"event: ")
-                and block.startswith(b"data: ", end + 1)
-                and block.find(b"\n", end + 7) == -1
-                and end != -1
-            ):
-                frames.append(_new(Frame, (block[end + 7 :], block[7:end], self._last_id, None)))
-            elif (frame := self._frame(block)) is not None:
-                frames.append(frame)
-        return frames
+    def _without_mark(self, text: bytes) -> bytes:
+        self._at_start = False
+        return text.removeprefix(_BOM)
 
-    def _frame(self, block: bytes) -> Frame | None:
+    def frame(self, block: bytes) -> Frame | None:
+        """Return the frame that these lines are, or None if they say nothing."""
         data: list[bytes] = []
         event: bytes | None = None
         retry: int | None = None

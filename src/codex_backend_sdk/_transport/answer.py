@@ -6,14 +6,15 @@ The event streams and the collected answers, sync and async, are shells around `
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
 from openai.types.responses import ResponseTextDeltaEvent
-from pydantic import ValidationError
 
 from .._core.collect import Collector
-from .._core.events import build_event, build_response, reader_of
+from .._core.events import build_event, build_response, read_events
 from .._core.failures import classify
 from .._core.sse import EventDecoder
 from .._core.wire import decode
@@ -23,12 +24,10 @@ from .plan import plan_of
 from .telling import marked, stream_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import httpx2
     from openai import BaseModel
-
-    from .._core.sse import Frame
 
 __all__ = ["Answer"]
 
@@ -38,7 +37,8 @@ _CUTS: Final = {
     IdleTimeout: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
 }
 _RATE_LIMITS: Final = "codex.rate_limits"
-_TEXT_DELTA: Final = b'{"type":"response.output_text.delta",'
+_PLACE: Final = attrgetter("output_index", "content_index")
+_DELTA: Final = attrgetter("delta")
 
 
 class Answer:
@@ -67,12 +67,10 @@ class Answer:
         """Whether the terminal event has arrived."""
         return self._is_over
 
-    def events(self, chunk: bytes) -> Iterator[BaseModel]:
-        """Yield the events that this chunk completes."""
-        for frame in self._decoder.feed(chunk):
-            event = self._event(frame)
-            if event is not None:
-                yield event
+    def events(self, chunk: bytes) -> Iterable[BaseModel]:
+        """Return the events that this chunk completes; damage is raised when the events before it were taken."""
+        frames = self._decoder.complete(chunk)
+        return (self._run(frames) or self._one_by_one(frames)) if frames else ()
 
     def last_events(self) -> Iterator[BaseModel]:
         """Yield the terminal event, or raise what it says; StreamInterrupted when there was none."""
@@ -81,7 +79,7 @@ class Answer:
         frame = self._decoder.finish()
         if frame is not None and not self.is_over:
             try:
-                event = self._event(frame)
+                event = self._event(frame.data)
             except UnexpectedAnswer as error:
                 raise self.interrupted() from error  # half an event: the stream was cut inside of it
             if event is not None:
@@ -95,14 +93,14 @@ class Answer:
 
     def collect(self, chunk: bytes) -> None:
         """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
-        take_delta = self._collector.take_delta
-        for data, _, _, _ in self._decoder.feed(chunk):
-            if data.startswith(_TEXT_DELTA) and not self._is_over:  # nearly all of a long answer
-                self._events += 1
-                delta = self._decode(data)
-                take_delta(delta.get("output_index"), delta.get("content_index"), delta.get("delta"))
-            else:
-                self._note(data)
+        frames = self._decoder.complete(chunk)
+        count = 0 if self._is_over else self._collector.take_deltas(frames)  # nearly all of a long answer
+        self._events += count
+        if not count:
+            for block in frames.split(b"\n\n"):
+                frame = self._decoder.frame(block)
+                if frame is not None:
+                    self._note(frame.data)
 
     def collected(self) -> dict[str, Any]:
         """Return the final response; StreamInterrupted or ResponseFailed when there is none."""
@@ -141,23 +139,32 @@ class Answer:
         error.status_code = self._response.status_code
         return marked(error, self._response)  # type: ignore[no-any-return]
 
-    def _event(self, frame: Frame) -> BaseModel | None:
-        data = frame.data
-        if not data or (self._is_over and self._truthful):
+    def _run(self, frames: bytes) -> list[BaseModel] | None:
+        """Return the events of frames that are all alike and need no closer look."""
+        if not self._truthful and b'"error"' in frames:
+            return None
+        events = read_events(frames)
+        if events is not None:
+            self._events += len(events)
+            if type(events[0]) is ResponseTextDeltaEvent:
+                for (index, part), run in groupby(events, _PLACE):
+                    self._collector.take_delta(index, part, "".join(map(_DELTA, run)))
+        return events
+
+    def _one_by_one(self, frames: bytes) -> Iterator[BaseModel]:
+        for block in frames.split(b"\n\n"):
+            if self._is_over and self._truthful:
+                return
+            events = self._run(block)
+            if events is not None:
+                yield from events
+            elif (frame := self._decoder.frame(block)) is not None and (event := self._event(frame.data)) is not None:
+                yield event
+
+    def _event(self, data: bytes) -> BaseModel | None:
+        if not data or data.startswith(b"[DONE]"):
             return None
         self._events += 1
-        reader = reader_of(frame.event, data)
-        if reader.validate is not None and (self._truthful or b'"error"' not in data):
-            try:
-                event = reader.validate(data)
-            except ValidationError:
-                pass
-            else:
-                if type(event) is ResponseTextDeltaEvent:
-                    self._collector.take_delta(event.output_index, event.content_index, event.delta)
-                return event  # type: ignore[no-any-return]
-        if data.startswith(b"[DONE]"):
-            return None
         payload = self._decode(data)
         if not self._truthful:
             self._raise_as_upstream(payload)

@@ -1,0 +1,55 @@
+"""Server-sent events that are all alike, read at once.
+
+Nearly all of an answer is runs of deltas whose frames begin with the same bytes. One replacement makes a JSON array of
+such frames, and one call of a validator reads it: half the time of finding and reading each event by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic_core import SchemaValidator
+
+__all__ = ["read_run"]
+
+_HEAD: Final = re.compile(rb'((?:event: ?[^\n]*\n)?data: ?)\{"type": ?"([\w.]+)"')
+_LONGEST_HEAD: Final = 200  # bytes; no known type is half as long
+
+
+@lru_cache(maxsize=64)  # more than an answer has types; a bound, because a server may make them up
+def _head(start: bytes) -> tuple[str, bytes] | None:
+    """Return the type that a frame's first bytes name, and what stands between the data of two such frames."""
+    match = _HEAD.fullmatch(start)
+    return (match[2].decode(), b"\n\n" + match[1]) if match is not None else None
+
+
+def read_run(frames: bytes, validator_of: Callable[[str], SchemaValidator | None]) -> list[Any] | None:
+    """Return what is read from frames that are all of one type, or None if they need a closer look.
+
+    `validator_of` gives the validator for a list of events of that type. It has to demand the type, because what the
+    event line says is not looked at.
+    """
+    comma = frames.find(b",", 0, _LONGEST_HEAD)
+    head = _head(frames[:comma]) if comma > 0 else None
+    validator = validator_of(head[0]) if head is not None else None
+    if head is None or validator is None:
+        return None
+    separator = head[1]
+    array = frames.replace(separator, b",")
+    start = len(separator) - len(b"\n\n")
+    if array.find(b"\n", start) != -1:
+        return None
+    try:
+        found: list[Any] = validator.validate_json(b"[" + array[start:] + b"]")
+    except ValidationError:
+        return None
+    # What was one frame has to be one event: two halves must not be read as a whole.
+    count = 1 + (len(frames) - len(array)) // (len(separator) - len(b","))
+    return found if len(found) == count else None

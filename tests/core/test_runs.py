@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from codex_backend_sdk._core.runs import read_run
+
+
+class Delta(TypedDict):
+    type: Literal["delta"]
+    text: str
+
+
+VALIDATOR = TypeAdapter(list[Delta]).validator
+FRAME = b'event: delta\ndata: {"type":"delta","text":"a"}'
+DELTA = {"type": "delta", "text": "a"}
+
+
+def read(*frames: bytes) -> list[Any] | None:
+    return read_run(b"\n\n".join(frames), {"delta": VALIDATOR}.get)
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME,
+        FRAME.replace(b": ", b":"),
+        b'data: {"type": "delta", "text": "a"}',
+        b'event: other\ndata: {"type":"delta","text":"a"}',
+    ],
+)
+def test_frames_that_begin_alike(frame: bytes, count: int) -> None:
+    assert read(*[frame] * count) == [DELTA] * count
+
+
+OTHERS = {
+    "nothing": b"",
+    "a comment": b": comment",
+    "an id": b"id: 7\n" + FRAME,
+    "an id behind": FRAME + b"\nid: 7",
+    "two lines of data": FRAME + b"\ndata: ",
+    "a blank line more": b"\n" + FRAME,
+    "no data": b"event: delta",
+    "empty data": b"event: delta\ndata: ",
+    "no JSON": b"event: delta\ndata: [DONE]",
+    "half an event": FRAME.replace(b"}", b""),
+    "two events in one frame": FRAME + b"," + FRAME[19:],
+    "no UTF-8": FRAME.replace(b'"a"', b'"\xff"'),
+    "another type than its event line says": FRAME.replace(b'"delta"', b'"other"'),
+    "another type": FRAME.replace(b"delta", b"other"),
+    "an incomplete event": b'event: delta\ndata: {"type":"delta"}',
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_what_needs_a_closer_look(other: bytes) -> None:
+    assert read(other) is None
+    assert read(FRAME, other) is None
+    assert read(other, FRAME) is None
+    assert read(FRAME, other, FRAME) is None
+
+
+@pytest.mark.parametrize("data", [b'{"text":"a","type":"delta"}', b" " * 200 + FRAME[19:]])
+def test_only_the_first_frame_has_to_say_its_type_at_once(data: bytes) -> None:
+    other = b"event: delta\ndata: " + data
+    assert read(other) is None
+    assert read(FRAME, other) == [DELTA, DELTA]
+
+
+def test_halves_of_an_event_are_not_joined() -> None:
+    start, end = b'event: delta\ndata: {"type":"delta","text":"a', b'event: delta\ndata: b"}'
+    assert read(start, end) is None
+    assert read(start + b'"', b'event: delta\ndata: "text":"b"}') is None
