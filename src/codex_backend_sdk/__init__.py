@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from ._types import Account as Account
     from ._types import DeviceCode as DeviceCode
     from ._types import Login as Login
+    from ._types import Routing as Routing
     from ._types import Secret as Secret
+    from ._types import Workspace as Workspace
     from ._usage_types import ModelUsage as ModelUsage
     from ._usage_types import ResetCredit as ResetCredit
     from ._usage_types import ResetCredits as ResetCredits
@@ -96,7 +98,7 @@ _HOMES = {
         "UsageNotIncluded",
     ),
     "_limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
-    "_types": ("Account", "DeviceCode", "Login", "Secret"),
+    "_types": ("Account", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
     "_usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
     "auth.access_token": ("AccessToken",),
     "resources.models": ("Model",),

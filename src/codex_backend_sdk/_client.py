@@ -5,6 +5,7 @@ decides; the two shells below it, sync first, do the I/O that differs. What happ
 
     request()           is there such a route? shape the body, once            (nothing is sent when it is refused)
     _prepare_options()  get the login, renewed first when it runs out          (for every attempt)
+                        ask, once, where the requests of its workspace go
     _build_request()    sign, and attach the plan by which the answer will be read
     _send_request()     401: renew the login and send once more; collect the events of a call that wants no stream
     request()           what failed: wait and try again, or raise what it means
@@ -93,6 +94,7 @@ class _Codex(Constructed):
         require_safe_url(str(self._official.base_url), what="base_url")
         if isinstance(options, PlannedOptions):
             options.login = login
+            self._routing.lead(options, login, backend=str(self._official.base_url))
         # A redirect would take the prompt and the account id along to another host.
         options.follow_redirects = False
         return options
@@ -189,7 +191,9 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
         options = super()._prepare_options(options)
-        return self._with_login(options, self.credentials.ready() or self.credentials.current())
+        login = self.credentials.ready() or self.credentials.current()
+        question = self._routing.question(self, options, login)
+        return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
     def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
         if plan.route is Route.RESPONSES and error.available is None:
@@ -281,7 +285,12 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         refuse_websocket(options.url)
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
-        return self._with_login(options, login if login is not None else await in_thread(self.credentials.current))
+        login = login if login is not None else await in_thread(self.credentials.current)
+        question = self._routing.question(self, options, login)
+        return self._with_login(options, login if question is None else await question.ask_async(self._renewed))
+
+    async def _renewed(self, rejected: Login) -> Login:
+        return await in_thread(lambda: self.credentials.renew(rejected))
 
     async def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
         if plan.route is Route.RESPONSES and error.available is None:
@@ -296,7 +305,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         response = await super()._send_request(request, stream=True, **kwargs)
         if response.status_code == 401 and (rejected := plan.login) is not None:
             await response.aread()
-            login = await in_thread(lambda: self.credentials.renew(rejected))
+            login = await self._renewed(rejected)
             response = await super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             await response.aread()

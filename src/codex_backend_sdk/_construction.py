@@ -17,6 +17,7 @@ from ._transport.identity import printable
 from ._transport.known_catalogue import KnownCatalogue
 from ._transport.limits_seen import LimitsSeen
 from ._transport.retrying import SystemClock
+from ._transport.routing import WorkspaceRouting
 from ._types import Retries, Settings
 from .auth import resolve_credentials
 from .auth.network import opened
@@ -60,6 +61,7 @@ class Constructed:
         unsupported: _Policy = "raise",
         issuer: str | None = None,
         compress_requests: bool | Compression = True,
+        workspace_routing: bool | WorkspaceRouting = True,
         on_interrupt: _OnInterrupt = "raise",
         retry_deadline: float | None = None,
         max_retry_after: float = 60.0,
@@ -73,7 +75,8 @@ class Constructed:
         `model` and `instructions` are used by calls that give none. `originator` names your program to the backend.
         `credentials` is where the login comes from (default: the Codex CLI's own file). `unsupported` says what
         happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
-        sign-in server. `compress_requests=False` sends long bodies in plain.
+        sign-in server. `compress_requests=False` sends long bodies in plain. `workspace_routing=False` never asks
+        whether the account's workspace has a backend of its own.
 
         A failed call is sent again up to `max_retries` times, as long as `retry_deadline` (seconds since the call
         began) allows, and unless the backend asks for a wait of more than `max_retry_after` seconds. An answer that
@@ -104,10 +107,14 @@ class Constructed:
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsSeen(on_limits=on_limits, now=self._clock.now)
-        # A copy is handed the object, so that it knows what this client has learned.
+        # A copy is handed the objects, so that it knows what this client has learned.
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
         self._catalogue = KnownCatalogue()
+        known = workspace_routing
+        if not isinstance(known, WorkspaceRouting):
+            known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
+        self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
@@ -134,6 +141,7 @@ class Constructed:
         credentials: CredentialSource | CredentialStore | None = None,
         issuer: str | None = None,
         compress_requests: bool | None = None,
+        workspace_routing: bool | None = None,
         on_interrupt: _OnInterrupt | None = None,
         retry_deadline: float | None = None,
         max_retry_after: float | None = None,
@@ -153,6 +161,7 @@ class Constructed:
             "unsupported": _or(unsupported, told.unsupported),
             "issuer": issuer,
             "compress_requests": _or(compress_requests, self._compression),
+            "workspace_routing": _or(workspace_routing, self._routing),
             "on_interrupt": _or(on_interrupt, retries.on_interrupt),
             "retry_deadline": _or(retry_deadline, retries.deadline),
             "max_retry_after": _or(max_retry_after, retries.max_retry_after),

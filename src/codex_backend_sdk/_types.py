@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Account", "Clock", "DeviceCode", "Login", "Retries", "Secret", "Settings"]
+__all__ = ["Account", "Clock", "DeviceCode", "Login", "Retries", "Routing", "Secret", "Settings", "Workspace"]
 
 
 class Secret:
@@ -51,7 +51,8 @@ class Secret:
 class Login:
     """What a request needs to be signed, read from a stored login.
 
-    `expires_at` is None when the access token's expiry cannot be read.
+    `expires_at` is None when the access token's expiry cannot be read. `residency` is the region in which the
+    access token says that answers have to be computed, None when it says nothing or sets no constraint.
     """
 
     access_token: Secret
@@ -61,6 +62,7 @@ class Login:
     email: str | None = field(default=None, repr=False)
     plan: str | None = None
     user_id: str | None = field(default=None, repr=False)
+    residency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,35 @@ class Retries:
     max_retry_after: float = 60.0
     wait_for_limit: timedelta = timedelta(0)
     on_interrupt: Literal["raise", "restart"] = "raise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Where the model requests of a workspace go.
+
+    `origin` (`https://host`) takes the place of the one of `base_url`, None leaves it. `override` is sent with each
+    request as `x-openai-account-routing-override`, None for no such header.
+    """
+
+    origin: str | None = None
+    override: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """One of the accounts that a login belongs to, in the backend's words; what it does not say is None.
+
+    `structure` is for example `personal`. `backend_origin` and `routing_override` are not checked; `NO_CONSTRAINT` in
+    them means that requests go anywhere.
+    """
+
+    account_id: str
+    name: str | None
+    plan: str | None
+    structure: str | None
+    is_default: bool
+    backend_origin: str | None
+    routing_override: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,6 +158,25 @@ def test_a_login_without_an_id_token_is_read_from_the_access_token() -> None:
     assert login.is_fedramp is False, "only the JSON value true is true"
 
 
+@pytest.mark.parametrize(
+    ("claim", "residency"),
+    [
+        ("us", "us"),
+        ("no_constraint", None),
+        (None, None),
+        (7, None),
+        ("", None),
+        ("us\r\nx: y", None),
+        ("\u00fcs", None),
+    ],
+)
+def test_the_region_of_a_login_is_the_access_tokens(claim: object, residency: str | None) -> None:
+    auth = {"chatgpt_compute_residency": claim, "chatgpt_data_residency": "eu"}
+    login = login_from(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
+    assert login is not None
+    assert login.residency == residency
+
+
 def test_the_stored_account_id_wins_over_the_claims() -> None:
     login = login_from(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
     assert login is not None

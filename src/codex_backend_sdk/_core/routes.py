@@ -44,6 +44,7 @@ _ROUTES: Final = (
     ("get", re.compile(r"/models/?"), Route.MODELS),
     ("get", re.compile(r"/models/[^/]+"), Route.MODEL),
     ("get", re.compile(r"/wham/usage"), Route.USAGE),
+    ("get", re.compile(r"/wham/accounts/check"), Route.ACCOUNT),
     ("get", re.compile(r"/wham/rate-limit-reset-credits"), Route.ACCOUNT),
     ("post", re.compile(r"/wham/rate-limit-reset-credits/consume"), Route.RESET),
 )

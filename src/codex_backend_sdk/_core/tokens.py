@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ RefreshReason: TypeAlias = Literal["proactive_expiry", "scheduled", "unauthorize
 
 AUTH_CLAIMS: Final = "https://api.openai.com/auth"
 PROFILE_CLAIMS: Final = "https://api.openai.com/profile"
+REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it is sent in a header
 
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -112,7 +114,15 @@ def login_of(*, access_token: Secret, id_token: Secret | None, account_id: str |
         email=_first_text(identity.get("email"), _namespace(identity, PROFILE_CLAIMS).get("email")),
         plan=_first_text(auth.get("chatgpt_plan_type")),
         user_id=_first_text(auth.get("chatgpt_user_id"), auth.get("user_id")),
+        residency=_residency(_namespace(claims(access_token), AUTH_CLAIMS)),
     )
+
+
+def _residency(auth: dict[str, Any]) -> str | None:
+    """Return the region in which an answer has to be computed; only access tokens were seen to have the claim."""
+    region = auth.get("chatgpt_compute_residency")
+    is_one = isinstance(region, str) and REGION.fullmatch(region) and region != "no_constraint"
+    return region if is_one else None
 
 
 def _namespace(found: dict[str, Any], name: str) -> dict[str, Any]:

@@ -135,7 +135,9 @@ def in_plain(request: httpx2.Request, http_client: httpx2.Client | httpx2.AsyncC
 
 
 def _login_headers(login: Login, settings: Settings) -> dict[str, str | None]:
-    # Codex CLI: login/src/auth/default_client.rs.
+    # Codex CLI: login/src/auth/default_client.rs. Without the region such a workspace is refused from elsewhere (401
+    # "Workspace is not authorized in this region.", openai/codex#16951); the CLI has it from its managed configuration.
+    region = {} if login.residency is None else {"x-openai-internal-codex-residency": login.residency}
     return {
         "Authorization": f"Bearer {login.access_token.reveal()}",
         "ChatGPT-Account-ID": login.account_id,
@@ -143,6 +145,7 @@ def _login_headers(login: Login, settings: Settings) -> dict[str, str | None]:
         "originator": settings.originator,
         "OpenAI-Organization": None,
         "OpenAI-Project": None,
+        **region,
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from .._core.routing import read_workspaces
 from .._core.usage import read_usage
+from .._transport.routing import ACCOUNTS, known_routing
 
 if TYPE_CHECKING:
     import openai
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from .._core.explanation import Explanation
     from .._limit_types import RateLimits
     from .._transport.limits_seen import LimitsSeen
+    from .._types import Routing, Workspace
     from .._usage_types import UsageReport
     from .reset_credits import AsyncCreditsForReset, CreditsForReset
 
@@ -69,6 +72,15 @@ class Codex:
 
         return CreditsForReset(self._client)
 
+    def accounts(self) -> list[Workspace]:
+        """Return the accounts (workspaces) that the login belongs to."""
+        return read_workspaces(self._client.get(ACCOUNTS, cast_to=object))
+
+    @property
+    def routing(self) -> Routing | None:
+        """Where the model requests of this login go, without a request; None while it is not known."""
+        return known_routing(self._client)
+
 
 class AsyncCodex:
     """The Codex-only endpoints."""
@@ -117,3 +129,12 @@ class AsyncCodex:
         from .reset_credits import AsyncCreditsForReset
 
         return AsyncCreditsForReset(self._client)
+
+    async def accounts(self) -> list[Workspace]:
+        """Return the accounts (workspaces) that the login belongs to."""
+        return read_workspaces(await self._client.get(ACCOUNTS, cast_to=object))
+
+    @property
+    def routing(self) -> Routing | None:
+        """Where the model requests of this login go, without a request; None while it is not known."""
+        return known_routing(self._client)

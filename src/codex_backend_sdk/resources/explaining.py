@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._seam import PlannedOptions
     from .._transport.compression import Compression
     from .._transport.known_catalogue import KnownCatalogue
+    from .._transport.routing import WorkspaceRouting
     from .._types import Settings
     from ..auth import CredentialSource
 
@@ -53,10 +54,12 @@ _SHOWN: Final = (
 class _Client(Protocol):
     """The parts of our clients that a call passes before it is sent."""
 
+    base_url: httpx2.URL
     credentials: CredentialSource
     _codex: Settings
     _compression: Compression
     _catalogue: KnownCatalogue
+    _routing: WorkspaceRouting
 
     def _build_request(self, options: PlannedOptions) -> httpx2.Request: ...
 
@@ -128,6 +131,7 @@ def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, 
     options.json_data, options.extra_json = accepted, None
     ready = planned(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
     ready.login = replace(login, access_token=_NO_TOKEN)
+    client._routing.lead(ready, login, backend=str(client.base_url))
     request = client._build_request(ready)
     plain = plain_body(request)
     return WouldBeSent(

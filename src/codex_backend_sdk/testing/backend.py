@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from codex_backend_sdk import Routing
+
     from .account import Account
     from .catalogue import Catalogue
     from .issuer import Issuer
@@ -53,6 +55,7 @@ class Backend:
         clock: Callable[[], datetime],
         preamble: bool,
         schedule: Schedule[Turn],
+        routing: Callable[[], Routing],
     ) -> None:
         self._account = account
         self._issuer = issuer
@@ -63,6 +66,7 @@ class Backend:
         self._clock = clock
         self._preamble = preamble
         self._schedule = schedule
+        self._routing = routing
 
     def stage(
         self,
@@ -176,13 +180,13 @@ class Backend:
         return Answer.json(200, self._meter.consume(body, self._clock()))
 
     def _accounts(self, request: Request) -> Answer:
-        account_id = self._account.account_id
+        account_id, routing = self._account.account_id, self._routing()
         entry = {
             "id": account_id,
             "plan_type": self._account.plan,
-            # Anything else would send the Codex CLI away from this machine.
-            "workspace_backend_origin": "NO_CONSTRAINT",
-            "account_routing_override": "NO_CONSTRAINT",
+            # Another origin than one on this machine would send the Codex CLI there.
+            "workspace_backend_origin": routing.origin or "NO_CONSTRAINT",
+            "account_routing_override": routing.override or "NO_CONSTRAINT",
             "name": "Personal",
             "profile_picture_url": None,
             "structure": "personal",

@@ -13,7 +13,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from . import token_faults
+from . import token_faults, workspace_faults
 from .connection import HANDSHAKES
 from .script import Turn
 from .sentences import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
@@ -331,6 +331,30 @@ _MORE_TOKENS = (
         "token_other_account", "a renewal for another account", token_faults.renewed_for_another_account, place="token"
     ),
 )
+_WORKSPACES = (
+    _new("workspace_map", "the accounts as a map, the other form", workspace_faults.as_map, place="accounts"),
+    _new("workspace_missing", "this account is not among the accounts", workspace_faults.missing, place="accounts"),
+    _new(
+        "workspace_duplicate",
+        "this account is there twice, with two backends",
+        workspace_faults.twice,
+        place="accounts",
+    ),
+    _new(
+        "workspace_origin",
+        "its backend is at this address; without one, it has none",
+        workspace_faults.at_origin,
+        Argument("url", str),
+        place="accounts",
+    ),
+    _new(
+        "workspace_override",
+        "a routing override that nobody knows",
+        workspace_faults.with_override,
+        Argument("word", str),
+        place="accounts",
+    ),
+)
 _HANDSHAKES = (
     _new(
         "tls_failure",
@@ -343,6 +367,6 @@ _HANDSHAKES = (
 
 FAULTS = {
     fault.name: fault
-    for group in (_LIMITS, _STATUSES, _REFUSALS, _ENDINGS, _DELIVERIES, _TOKENS, _MORE_TOKENS, _HANDSHAKES)
+    for group in (_LIMITS, _STATUSES, _REFUSALS, _ENDINGS, _DELIVERIES, _TOKENS, _MORE_TOKENS, _WORKSPACES, _HANDSHAKES)
     for fault in group
 }

@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from codex_backend_sdk._types import Routing
+
 from .account import Account
 from .backend import Backend
 from .catalogue import Catalogue
@@ -54,7 +56,12 @@ class Simulator:
     says what the pages for signing in do: `auto` approves without a person, `ask` shows buttons, `deny` refuses;
     `device` how it goes with a device code. `rules` switches refusals on and off by name (`testing.rules`). `clock`
     gives the present time, aware. A renewal of the login takes `refresh_delay`, which may be changed meanwhile; a
-    client that is gone by then used up nothing.
+    client that is gone by then used up nothing. `routing` is what it says of where the account's requests go; it may be
+    changed meanwhile, too. `workspace_of` makes it the own backend of the workspace of another simulator, whose account
+    and logins it takes:
+
+        sim, own = Simulator(account=Account(plan="enterprise")), Simulator(workspace_of=sim)
+        sim.routing = Routing(origin=own.url, override="us")    # both are started
     """
 
     def __init__(
@@ -74,9 +81,12 @@ class Simulator:
         preamble: bool = True,
         seed: int = 0,
         clock: Callable[[], datetime] = _now,
+        routing: Routing = Routing(),  # noqa: B008  (it is frozen)
+        workspace_of: Simulator | None = None,
     ) -> None:
-        self.account = account or Account()
+        self.account: Account = (account or Account()) if workspace_of is None else workspace_of.account
         self.refresh_delay = refresh_delay
+        self.routing = routing
         self._host, self._port = host, port
         self._approve = approve
         self._clock = clock
@@ -105,7 +115,7 @@ class Simulator:
         self._meter = Meter(limits or Limits())
         self._backend = Backend(
             account=self.account,
-            issuer=self._issuer,
+            issuer=self._issuer if workspace_of is None else workspace_of._issuer,
             catalogue=catalogue or Catalogue.standard(),
             meter=self._meter,
             rules=Rules(rules),
@@ -113,6 +123,7 @@ class Simulator:
             clock=clock,
             preamble=preamble,
             schedule=self._program.turns,
+            routing=lambda: self.routing,
         )
 
     # Life

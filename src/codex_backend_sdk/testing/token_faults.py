@@ -6,15 +6,13 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from .delivery import Answer
+from .changed import changed
 from .script import Turn
 from .sentences import sentence
 from .tokens import jwt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .stage import Stage
 
 __all__ = ["invalid_grant", "refresh_refused", "renewed_for_another_account", "renewed_without"]
 
@@ -47,21 +45,12 @@ def invalid_grant(status: int = 400) -> Turn:
 
 def renewed_without(member: str = "id_token") -> Turn:
     """Renew, and leave a member out of the answer: the client keeps what it has."""
-    return _renewed(lambda answer: {name: value for name, value in answer.items() if name != member})
+    return changed(lambda answer: {name: value for name, value in answer.items() if name != member})
 
 
 def renewed_for_another_account() -> Turn:
     """Renew with tokens of somebody else's account."""
-    return _renewed(lambda answer: {**answer, **{n: _moved(answer[n]) for n in ("id_token", "access_token")}})
-
-
-def _renewed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Turn:
-    def play(stage: Stage) -> Answer:
-        if stage.captured is None or stage.captured.status != 200:
-            return stage.own()
-        return Answer.json(200, change(stage.captured.json()))
-
-    return Turn(play, is_own=True)
+    return changed(lambda answer: {**answer, **{n: _moved(answer[n]) for n in ("id_token", "access_token")}})
 
 
 def _moved(token: str) -> str:

@@ -84,7 +84,7 @@ def access_claims(
         _AUTH: {
             **_auth_claims(account),
             "chatgpt_account_user_id": f"{account.user_id}__{account.account_id}",
-            "chatgpt_compute_residency": "no_constraint",
+            "chatgpt_compute_residency": account.residency,
         },
         _PROFILE: {"email": account.email, "email_verified": True},
     }
