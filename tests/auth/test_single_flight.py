@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -333,3 +334,61 @@ def test_a_client_that_lives_for_weeks_renews_ten_times_and_no_oftener() -> None
                 clock.now += 6 * HOUR
         reasons = [json.loads(request.body)["refresh_reason"] for request in refreshes(sim)]
     assert reasons == ["proactive_expiry"] * 9, "100 days, 10 days a token, the first one from the sign-in"
+
+
+# --- forks -------------------------------------------------------------------------------------------------------
+
+FORK = """
+import os, signal, sys, threading, time
+from codex_backend_sdk.auth import AccessToken, Credentials, FileStore
+kind, path, issuer, token = sys.argv[1:]
+source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else AccessToken(token, issuer=issuer)
+thread = threading.Thread(target=source.current)
+thread.start()
+time.sleep(1)  # the issuer answers after two
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+login = source.current()
+if child == 0:
+    os._exit(login.account_id is None)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize(("kind", "asked"), [("file", 1), ("access token", 2)])
+def test_a_process_that_forks_in_mid_refresh_has_a_child_that_works(tmp_path: Path, kind: str, asked: int) -> None:
+    """What the thread of the parent had locked is free in the child, but for the lock file, which it waits for."""
+    with Simulator(refresh_delay=2 * SECOND) as sim:
+        sim.fail("delayed:2@/api/accounts/v1/user-auth-credential/whoami", times=None)
+        path = tmp_path / "auth.json"
+        FileStore(path).save(sim.login_document(expires_in=-HOUR))
+        arguments = [kind, str(path), sim.issuer, sim.personal_access_token()]
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FORK, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("0\n", "")
+        assert len(sim.requests) == asked
+
+
+def enter(store: MemoryStore) -> None:
+    with store.lock():
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_lock_in_memory_that_is_held_while_somebody_forks_is_free_in_the_child() -> None:
+    store = MemoryStore()
+    with store.lock():
+        child = multiprocessing.get_context("fork").Process(target=enter, args=(store,))
+        child.start()
+    child.join(20)
+    child.kill()
+    assert child.exitcode == 0

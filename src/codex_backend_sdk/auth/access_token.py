@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Final
 
 from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
@@ -11,6 +10,7 @@ from codex_backend_sdk._core import access_token, tokens
 from codex_backend_sdk._types import Secret
 from codex_backend_sdk.auth._failures import login_failed, login_required
 from codex_backend_sdk.auth.account import account_from
+from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.source import utc_now
@@ -54,7 +54,7 @@ class AccessToken:
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._login: Login | None = None
 
     @classmethod

@@ -6,7 +6,6 @@ A sign-in ends in `_complete`, whichever way it took: the tokens are stored, and
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
 from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_SCOPES, LOGIN_TIMEOUT
@@ -14,6 +13,7 @@ from codex_backend_sdk._core import access_token, authfile, tokens
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
 from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
+from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
 from codex_backend_sdk.auth.limit import Limit
 from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
@@ -21,6 +21,7 @@ from codex_backend_sdk.auth.store import CredentialStore
 from codex_backend_sdk.auth.to_its_end import to_its_end
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
@@ -52,7 +53,7 @@ class Credentials(StoredLogin):
         http: httpx2.Client | None = None,
     ) -> None:
         super().__init__(store, issuer=issuer, originator=originator, clock=clock, http=http)
-        self._signing_in = threading.Lock()
+        self._signing_in = Lock()
         self._sign_ins = 0
 
     # --- signing in ------------------------------------------------------------------------------------------

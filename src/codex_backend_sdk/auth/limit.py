@@ -12,6 +12,8 @@ from codex_backend_sdk.auth._failures import CANCELLED, login_failed, not_finish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from codex_backend_sdk.auth.fork import Lock
+
 __all__ = ["Limit"]
 
 _T = TypeVar("_T")
@@ -76,7 +78,7 @@ class Limit:
             return self
         return Limit(seconds, self._cancel, clock=self._clock)
 
-    def acquire(self, lock: threading.Lock) -> None:
+    def acquire(self, lock: Lock) -> None:
         """Wait for a lock; LoginFailed when the sign-in ends before it is free."""
         while not lock.acquire(timeout=min(_LOOK_SECONDS, self.left)):
             self.check()

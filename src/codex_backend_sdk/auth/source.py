@@ -11,7 +11,6 @@ Codex CLI: login/src/auth/manager.rs.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from codex_backend_sdk.auth._failures import (
     refresh_failed,
 )
 from codex_backend_sdk.auth.default_store import default_store
+from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, keep, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
@@ -113,7 +113,7 @@ class StoredLogin:
         self._home = default_home()
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
-        self._lock = threading.Lock()  # guards everything below
+        self._lock = Lock()  # guards everything below
         self._held: Held | None = None
         self._account_id: str | None = None  # whose requests these are; it outlives the login
         self._dead: _Dead | None = None

@@ -6,7 +6,6 @@ import copy
 import errno
 import os
 import secrets
-import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from codex_backend_sdk._constants import CODEX_HOME_ENV
 from codex_backend_sdk._core import authfile
 from codex_backend_sdk.auth._failures import store_failed
+from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.lockfile import LOCK_SECONDS, locked, reason
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class FileStore:
     def __init__(self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_SECONDS) -> None:
         self.path = default_home() / "auth.json" if path is None else Path(path).expanduser()
         self._lock_timeout = lock_timeout
-        self._threads = threading.Lock()
+        self._threads = Lock()
 
     @property
     def location(self) -> str:
@@ -186,7 +186,7 @@ class MemoryStore:
     def __init__(self, document: dict[str, Any] | None = None) -> None:
         self._document = copy.deepcopy(document)
         self._version = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __repr__(self) -> str:
         return "MemoryStore()"
