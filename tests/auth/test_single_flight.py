@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,21 @@ def test_a_program_that_ends_in_mid_refresh_still_stores_what_it_gets(tmp_path: 
         assert out.decode().strip() == said, err
         assert (b"KeyboardInterrupt" in err) is (said == "asking")
         Credentials(store, issuer=sim.issuer).current()
+        assert len(refreshes(sim)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 8])
+def test_threads_with_a_living_token_wait_seconds_for_an_issuer_that_hangs(number: int) -> None:
+    with Simulator(refresh_delay=20 * SECOND) as sim:
+        store = MemoryStore(sim.login_document(expires_in=4 * MINUTE))
+        source = Credentials(store, issuer=sim.issuer)
+        before = Credentials(store, issuer=sim.issuer)._reload().login
+        began = time.monotonic()
+        with ThreadPoolExecutor(number) as pool:
+            logins = [future.result() for future in [pool.submit(source.current) for _ in range(number)]]
+        assert time.monotonic() - began < 12
+        assert set(logins) == {before}
+        sim.refresh_delay = 0 * SECOND
         assert len(refreshes(sim)) == 1
 
 

@@ -211,6 +211,29 @@ def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
         token.renew(login)
 
 
+def test_threads_that_wait_to_hear_whose_it_is_share_the_failure(sim: Simulator) -> None:
+    sim.fail(f"status:500+delayed:1@{WHOAMI}", times=None)
+    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
+    failures: list[Exception] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        try:
+            token.current()
+        except TokenRefreshError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(failures), asked(sim, WHOAMI)) == (8, 1)
+    sim.clear()
+    assert token.current().account_id == sim.account.account_id
+
+
 def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
     now = [datetime.now(UTC)]
     given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,31 @@ def test_a_login_that_runs_out_is_renewed_first(new_client: Callable[..., Any], 
     client.responses.create(input="hi")
     client.responses.create(input="hi")
     assert paths(sim) == ["token", "responses", "responses"]
+
+
+def test_an_issuer_that_hangs_holds_no_request_while_the_old_token_lives(
+    new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    sim.refresh_delay = timedelta(seconds=8)
+    client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(minutes=4)), issuer=sim.issuer))
+    began = time.monotonic()
+    client.responses.create(input="hi")
+    first = time.monotonic() - began
+    client.responses.create(input="hi")
+    assert first < 7
+    assert time.monotonic() - began - first < 2, "who comes later does not wait as long again"
+    while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == signed_with(sim, 1):
+        time.sleep(0.2)
+        client.responses.create(input="hi")
+    assert paths(sim).count("token") == 1
+    assert signed_with(sim, -1) != signed_with(sim, 1), "what came in the end is in use"
+
+
+def signed_with(sim: Simulator, number: int) -> str:
+    header: str = [request for request in sim.requests if "authorization" in request.headers][number].headers[
+        "authorization"
+    ]
+    return header
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -14,6 +14,7 @@ from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.source import utc_now
+from codex_backend_sdk.auth.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ class AccessToken:
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
+        self._turn: Turn[Login] = Turn()
         self._lock = Lock()
         self._login: Login | None = None
 
@@ -80,15 +82,10 @@ class AccessToken:
         """Return the login. LoginRequired when the token has run out or is refused, TokenRefreshError when it cannot
         be found out just now whose it is.
         """
-        with self._lock:
-            token = self._token
-            if token is None:
-                raise login_required(f"{self._name} was signed out.", remedy="Make a new client to sign in.")
-            if self._login is None:
-                self._login = self._find_out(token)
-            if tokens.has_expired(self._login, now=self._clock()):
-                raise self._no_good(f"expired at {self._login.expires_at:%Y-%m-%d %H:%M} UTC")
-            return self._login
+        login = self._login or self._turn.outcome(self._find_out)
+        if tokens.has_expired(login, now=self._clock()):
+            raise self._no_good(f"expired at {login.expires_at:%Y-%m-%d %H:%M} UTC")
+        return login
 
     def renew(self, rejected: Login) -> Login:
         """Raise LoginRequired: the backend answered 401, and there is no way to renew this token."""
@@ -117,10 +114,17 @@ class AccessToken:
             self._issuer.revoke(refresh_token=None, access_token=token)
         return self.logout()
 
-    def _find_out(self, token: Secret) -> Login:
+    def _find_out(self) -> Login:
+        token = self._token
+        if token is None:
+            raise login_required(f"{self._name} was signed out.", remedy="Make a new client to sign in.")
         if access_token.is_personal(token):
-            return whose(self._issuer, token, place=self._name, remedy=self._remedy)
-        return access_token.login_of_jwt(token)
+            login = whose(self._issuer, token, place=self._name, remedy=self._remedy)
+        else:
+            login = access_token.login_of_jwt(token)
+        with self._lock:
+            self._login = login if self._token is token else None  # it may have been signed out meanwhile
+        return login
 
     def _no_good(self, what: str) -> LoginRequired:
         return login_required(f"The access token in {self._name} {what} and cannot be renewed.", remedy=self._remedy)

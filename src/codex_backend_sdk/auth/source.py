@@ -34,6 +34,7 @@ from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.store import default_home
 from codex_backend_sdk.auth.to_its_end import to_its_end
+from codex_backend_sdk.auth.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +114,7 @@ class StoredLogin:
         self._home = default_home()
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
+        self._turn: Turn[Login] = Turn()
         self._lock = Lock()  # guards everything below
         self._held: Held | None = None
         self._account_id: str | None = None  # whose requests these are; it outlives the login
@@ -144,22 +146,25 @@ class StoredLogin:
     def current(self) -> Login:
         """Return a login that is good for a request, renewing one that expires within 5 minutes.
 
-        When renewing fails the old token serves as long as it lives; after that LoginRequired or TokenRefreshError.
+        When renewing fails, or takes more than 3 seconds, the old token serves as long as it lives; after that it is
+        waited for, and LoginRequired or TokenRefreshError are raised.
         """
         ready = self.ready()
-        if ready is not None:
-            return ready
-        failures_before = self._failures
-        return to_its_end(lambda: self._current_in_turn(failures_before))
+        return self._turn.outcome(self._current_in_turn, instead=self._living) if ready is None else ready
 
     def renew(self, rejected: Login) -> Login:
         """Return another login than `rejected`, which the backend answered with 401: from the store, else new."""
         failures_before = self._failures
         return to_its_end(lambda: self._renew_in_turn(rejected, failures_before))
 
-    def _current_in_turn(self, failures_before: int) -> Login:
+    def _current_in_turn(self) -> Login:
+        failures_before = self._failures
         with self._lock:
             return self._current(failures_before)
+
+    def _living(self) -> Login | None:
+        held = self._held
+        return None if held is None or tokens.has_expired(held.login, now=self._clock()) else held.login
 
     def _renew_in_turn(self, rejected: Login, failures_before: int) -> Login:
         with self._lock:
