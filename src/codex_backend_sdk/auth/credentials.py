@@ -8,24 +8,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from codex_backend_sdk._constants import CALLBACK_PORTS, DEFAULT_ORIGINATOR, LOGIN_SCOPES, LOGIN_TIMEOUT
+from codex_backend_sdk._constants import CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
 from codex_backend_sdk._core import access_token, authfile, tokens
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
 from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
-from codex_backend_sdk.auth.fork import Lock
 from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
 from codex_backend_sdk.auth.limit import Limit
-from codex_backend_sdk.auth.source import CredentialSource, StoredLogin, utc_now
+from codex_backend_sdk.auth.source import CredentialSource, StoredLogin
 from codex_backend_sdk.auth.store import CredentialStore
 from codex_backend_sdk.auth.to_its_end import to_its_end
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    import httpx2
 
     from codex_backend_sdk._core.oauth import Grant
     from codex_backend_sdk._types import Account, DeviceCode, Login, Secret
@@ -42,19 +38,6 @@ class Credentials(StoredLogin):
     `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an aware datetime; `http` is a client for the requests to the
     issuer, and stays open.
     """
-
-    def __init__(
-        self,
-        store: CredentialStore | None = None,
-        *,
-        issuer: str | None = None,
-        originator: str = DEFAULT_ORIGINATOR,
-        clock: Callable[[], datetime] = utc_now,
-        http: httpx2.Client | None = None,
-    ) -> None:
-        super().__init__(store, issuer=issuer, originator=originator, clock=clock, http=http)
-        self._signing_in = Lock()
-        self._sign_ins = 0
 
     # --- signing in ------------------------------------------------------------------------------------------
 

@@ -94,12 +94,7 @@ def utc_now() -> datetime:
 
 
 class StoredLogin:
-    """The login in a store, renewed in time. `Credentials` adds the ways to get one and to get rid of it.
-
-    `store` is by default the one that the Codex CLI is told to use: auth.json, or the keyring. `issuer` is a URL (else
-    `$CODEX_ISSUER_URL`, else OpenAI's); `clock` returns an aware datetime; `http` is a client for the requests to the
-    issuer, and stays open.
-    """
+    """The login in a store, renewed in time. `Credentials` adds the ways to get one and to get rid of it."""
 
     def __init__(
         self,
@@ -115,6 +110,7 @@ class StoredLogin:
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._turn: Turn[Login] = Turn()
+        self._signing_in = Lock()  # a person is asked once, however many threads want a login
         self._lock = Lock()  # guards everything below
         self._held: Held | None = None
         self._account_id: str | None = None  # whose requests these are; it outlives the login
@@ -126,6 +122,7 @@ class StoredLogin:
         self._failures = 0  # transient ones, ever; with the words of the last
         self._failure = ""
         self._saves_again_at = LONG_AGO
+        self._sign_ins = 0
         self._unsaved_since: object = None  # the version of the store that could not be replaced
 
     def __repr__(self) -> str:
