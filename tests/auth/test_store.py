@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._errors import CredentialStoreError
-from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
+from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
 
 DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "of_the_future": {"n": 1}}
 posix = pytest.mark.skipif(os.name == "nt", reason="modes and symlinks as POSIX has them")
@@ -46,8 +46,10 @@ def test_a_relative_codex_home_stays_where_it_was(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("CODEX_HOME", "home")
     monkeypatch.chdir(tmp_path)
     store, credentials = FileStore(), Credentials()
+    given = FileStore("own.json"), FileStore(Path("own.json")), KeyringStore("home")
     monkeypatch.chdir("/")
     assert store.path == tmp_path / "home" / "auth.json"
+    assert [given[0].path, given[1].path, given[2].home] == [tmp_path / "own.json"] * 2 + [tmp_path / "home"]
     assert credentials.store.location == str(store.path)
 
 
@@ -56,6 +58,8 @@ def test_a_codex_home_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("CODEX_HOME", "~no-such-user/x")
     with pytest.raises(CredentialStoreError, match=r"no home folder for ~no-such-user/x\. Set CODEX_HOME to"):
         Credentials()
+    with pytest.raises(CredentialStoreError, match=r"no home folder for ~no-such-user/x\. Give an absolute path"):
+        FileStore("~no-such-user/x")
 
 
 @posix

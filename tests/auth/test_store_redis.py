@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,13 @@ def test_the_value_is_the_text_of_an_auth_json_in_one_key(url: str) -> None:
             assert set(client.keys("my:*")) == {"my:key", "my:key:lock"}
         assert own.clear() is True
         assert client.keys("my:*") == []
+        with redis.Redis.from_url(url) as plain:
+            plain.set("my:key", b'"secret \xff')
+        for call in (own.load, own.version):
+            with pytest.raises(CredentialStoreError, match="holds no usable login: it is not UTF-8 text") as caught:
+                call()
+            assert "secret" not in "".join(traceback.format_exception(caught.value))
+        own.clear()
 
 
 @needs_redis

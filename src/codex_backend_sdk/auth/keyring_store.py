@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import closing, contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from codex_backend_sdk._core import authfile, entries
 from codex_backend_sdk.auth._failures import is_store_failure, store_failed
 from codex_backend_sdk.auth.lockfile import LOCK_SECONDS, locked, reason
-from codex_backend_sdk.auth.store import FileStore, default_home
+from codex_backend_sdk.auth.store import FileStore, absolute, default_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +50,7 @@ class KeyringStore:
         entry_bytes: int | None = entries.WINDOWS_BYTES if os.name == "nt" else None,
         lock_timeout: float = LOCK_SECONDS,
     ) -> None:
-        self.home = default_home() if home is None else Path(home).expanduser()
+        self.home = default_home() if home is None else absolute(home)
         self._file = FileStore(self.home / "auth.json", lock_timeout=lock_timeout)
         self._backend = backend
         self._entry_bytes = entry_bytes

@@ -116,8 +116,11 @@ class RedisStore:
             _release(lock)
 
     def _value(self, doing: str) -> bytes | None:
-        with self._told(doing):
-            value = self._client.get(self.key)
+        try:
+            with self._told(doing):
+                value = self._client.get(self.key)
+        except UnicodeDecodeError:  # from a client that decodes; it carries the value
+            raise store_failed(f"{self.location} holds no usable login: it is not UTF-8 text.") from None
         return value.encode() if isinstance(value, str) else value  # text from a client that decodes
 
     @contextmanager

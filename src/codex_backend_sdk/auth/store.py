@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["CredentialStore", "FileStore", "MemoryStore", "Replacing", "default_home"]
+__all__ = ["CredentialStore", "FileStore", "MemoryStore", "Replacing", "absolute", "default_home"]
 
 # The Codex CLI rewrites auth.json in place, so a reader can meet it half written: look again before judging.
 _READ_ATTEMPTS: Final = 10
@@ -86,12 +86,16 @@ def default_home() -> Path:
 
     CredentialStoreError when there is no such home folder.
     """
-    home = os.environ.get(CODEX_HOME_ENV) or "~/.codex"
+    return absolute(os.environ.get(CODEX_HOME_ENV) or "~/.codex", or_else=f"Set {CODEX_HOME_ENV} to an absolute path.")
+
+
+def absolute(path: str | os.PathLike[str], *, or_else: str = "Give an absolute path.") -> Path:
+    """Resolve `~` and the current folder, which may be another one when the path is used."""
     try:
-        return Path(home).expanduser().absolute()
+        return Path(path).expanduser().absolute()
     except RuntimeError:  # "~somebody" of an unknown user, or a user without a home
         pass
-    raise store_failed(f"There is no home folder for {home}. Set {CODEX_HOME_ENV} to an absolute path.")
+    raise store_failed(f"There is no home folder for {os.fspath(path)}. {or_else}")
 
 
 class FileStore:
@@ -101,7 +105,7 @@ class FileStore:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_SECONDS) -> None:
-        self.path = default_home() / "auth.json" if path is None else Path(path).expanduser()
+        self.path = default_home() / "auth.json" if path is None else absolute(path)
         self._lock_timeout = lock_timeout
         self._threads = Lock()
 
