@@ -157,7 +157,7 @@ class Conversation:
             # A redirect, so that the address with the code in it does not stay in the browser's history.
             return Answer(status=302, location="/success")
         # A LoginFailed has a code; what else `complete` raises comes from the store.
-        code = getattr(self._error, "code", "persist_failed")
+        code = getattr(self._error, "code", None) or "persist_failed"
         return _html(pages.failure_page(str(self._error), code=code))
 
     def _success(self, query: str) -> Answer:
