@@ -3,6 +3,9 @@ from __future__ import annotations
 import dataclasses
 from collections import UserDict
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -167,7 +170,7 @@ def test_content_that_is_a_list_is_sent_as_it_is() -> None:
     assert item["content"] == [image]
 
 
-@pytest.mark.parametrize("wrong", [5, None, 1.5, b"bytes"])
+@pytest.mark.parametrize("wrong", [5, None, 1.5])
 def test_no_input(wrong: Any) -> None:
     with pytest.raises(TypeError, match="`input` is required"):
         body(input=wrong)
@@ -216,9 +219,21 @@ def test_a_compaction_ends_with_its_trigger() -> None:
 
 
 def test_plain_data() -> None:
-    class Unknown:
-        pass
+    given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": datetime(2026, 1, 2, tzinfo=UTC), "e": Large(3.5)}
+    assert plain(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
 
-    unknown = Unknown()
-    given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": unknown, "e": b"x"}
-    assert plain(given) == {"a": [1, {"c": [2]}], "d": unknown, "e": b"x"}
+
+class Large(float):
+    """As numpy's numbers are."""
+
+
+@pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
+def test_what_is_no_data(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"JSON cannot hold a value of type {type(wrong).__name__}"):
+        plain({"a": [wrong]})
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), Large("-inf")])
+def test_numbers_that_json_does_not_have(wrong: float) -> None:
+    with pytest.raises(ValueError, match=f"JSON cannot hold the number {wrong}"):
+        plain({"a": [wrong]})

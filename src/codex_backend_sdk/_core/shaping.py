@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from io import IOBase
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 from openai import NotGiven, Omit
@@ -113,7 +116,8 @@ def compaction(body: dict[str, Any]) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Return JSON data for official objects, dataclasses, tuples, generators and mappings, at any depth.
 
-    What is JSON data already, as most of a long history, is looked at but not copied.
+    What is JSON data already, as most of a long history, is looked at but not copied. TypeError and ValueError, as
+    the official client raises them, for what JSON cannot hold.
     """
     return value if _is_plain(value) else _plain(value)
 
@@ -123,7 +127,7 @@ def _is_plain(value: Any) -> bool:
     if kind is dict:
         value = value.values()
     elif kind is not list:
-        return kind in _ATOMS
+        return kind in _ATOMS or (kind is float and isfinite(value))
     for member in value:  # noqa: SIM110 - this loop is the cost of a long history, and `all` doubles it
         if type(member) not in _ATOMS and not _is_plain(member):
             return False
@@ -131,21 +135,33 @@ def _is_plain(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    if type(value) in _ATOMS:
+    if isinstance(value, (str, int)):
         return value
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {name: plain(member) for name, member in value.items() if not isinstance(member, (Omit, NotGiven))}
     if isinstance(value, BaseModel):
         exclude = getattr(value, "__api_exclude__", None)
-        return value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=exclude, warnings=False)
+        return plain(value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=exclude, warnings=False))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+    if isinstance(value, Iterable) and not isinstance(value, _NO_LISTS):
         return [plain(member) for member in value]
+    kind = type(value).__name__
+    raise TypeError(f"JSON cannot hold a value of type {kind}. Pass text; for an image or a file, a data URL.")
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise ValueError(f"JSON cannot hold the number {value}.")
     return value
 
 
-_ATOMS: Final = frozenset({str, int, float, bool, type(None)})
+_ATOMS: Final = frozenset({str, int, bool, type(None)})  # floats are looked at one by one: some are no JSON
+_NO_LISTS: Final = (bytes, bytearray, memoryview, IOBase)
 
 
 def is_absent(value: Any) -> bool:
