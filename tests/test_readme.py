@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         found["client"].close()
         found["test_my_program"](simulator, monkeypatch, tmp_path)
     output = capsys.readouterr().out
-    assert len(examples) == 14
+    assert len(examples) == 15
     assert "You asked about quicksort" in output
     assert "hi hi hi hi hi" in output
     assert "gpt-6.1-sol GPT-6.1-Sol 272000" in output
@@ -50,6 +51,8 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "cloudy" in found["second"].output_text
     assert "{'name': 'Bob', 'age': 42}" in output
     assert found["quota"]["plan_type"] == "pro"
+    assert re.search(r"plan pro; 5 h 12 % used, resets .*; weekly 34 % used", output)
+    assert "weekly 66.0 " in output
     assert "['temperature']" in output
     assert "The model 'gpt-4o' is not in the catalogue of this account." in output
 

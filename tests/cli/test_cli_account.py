@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_backend_sdk.cli.usage import report, window_name
-from codex_backend_sdk.testing import Simulator
-from codex_backend_sdk.testing.limits import Limits, Window
+from codex_backend_sdk._core.usage import read_usage
+from codex_backend_sdk._moments import local
+from codex_backend_sdk.cli.usage import report
+from codex_backend_sdk.testing import Limits, Simulator, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,29 +23,12 @@ RESET = int(NOW.timestamp()) + 3600
 
 
 def window(percent: int, seconds: int, reset_at: int | None = RESET) -> dict[str, Any]:
-    return {"used_percent": percent, "limit_window_seconds": seconds, "reset_after_seconds": 1, "reset_at": reset_at}
+    return {"used_percent": percent, "limit_window_seconds": seconds, "reset_at": reset_at}
 
 
 def told(answer: dict[str, Any]) -> str:
-    return "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in report(answer, now=NOW))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "name"),
-    [
-        (18000, "5 h"),
-        (604800, "weekly"),
-        (86400, "daily"),
-        (30 * 86400, "monthly"),
-        (28 * 86400, "monthly"),
-        (31 * 86400, "monthly"),
-        (14 * 86400, "14 d"),
-        (5400, "1 h 30 min"),
-        (60, "1 min"),
-    ],
-)
-def test_a_window_is_named_by_its_length(seconds: int, name: str) -> None:
-    assert window_name(seconds) == name
+    lines = report(read_usage(answer, seen_at=NOW), now=NOW)
+    return "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines)
 
 
 def test_usage_shows_both_windows(run: Run, store_login: StoreLogin) -> None:
@@ -86,20 +70,39 @@ def test_usage_of_further_limits_and_credits() -> None:
             "plan_type": "pro",
             "rate_limit": {"limit_reached": True, "primary_window": window(100, 18000), "secondary_window": None},
             "additional_rate_limits": [
-                {"limit_name": "GPT-X-Spark", "rate_limit": {"primary_window": window(0, 604800, None)}},
+                {"limit_name": "GPT-X\x1b[2J-Spark", "rate_limit": {"primary_window": window(0, 604800, None)}},
                 {"limit_name": "Other", "rate_limit": None},
             ],
+            "code_review_rate_limit": {"primary_window": window(5, 604800, None)},
             "credits": {"has_credits": True, "unlimited": False, "balance": "12.50"},
+            "spend_control": {"reached": False, "individual_limit": {"limit": "25", "used": "8"}},
+            "rate_limit_reset_credits": {"available_count": 2},
         }
     )
-    assert "  5 h                  " + "█" * 16 + " 100 % used, resets in 1 h (" in text
-    assert "  GPT-X-Spark, weekly  " + "░" * 16 + "   0 % used\n" in text
-    assert "The limit is reached" in text
-    assert text.endswith("Credits: 12.50")
+    assert text.splitlines()[1:] == [
+        f"  {'5 h'.ljust(22)}  {'█' * 16} 100 % used, resets in 1 h ({local(NOW + timedelta(hours=1))})",
+        f"  GPT-X[2J-Spark, weekly  {'░' * 16}   0 % used",
+        f"  {'Code review, weekly'.ljust(22)}  {'█'}{'░' * 15}   5 % used",
+        "The limit is reached: credits pay for further calls until the reset.",
+        "Credits: 12.50",
+        "Spending cap: 8 of 25, not reached",
+        "Reset credits: 2 (`client.codex.reset_credits.consume()` uses one up)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("credits", "control"),
+    [(None, None), ({"has_credits": True, "unlimited": False}, {"reached": True})],
+)
+def test_usage_that_nothing_helps_against(credits: Any, control: Any) -> None:
+    limit = {"primary_window": window(100, 18000)}
+    text = told({"plan_type": "pro", "rate_limit": limit, "credits": credits, "spend_control": control})
+    assert "The limit is reached: the backend refuses further calls until the reset." in text
 
 
 def test_usage_of_unlimited_credits() -> None:
-    assert told({"plan_type": "pro", "credits": {"unlimited": True}}).endswith("Credits: unlimited")
+    answer = {"plan_type": "pro", "credits": {"unlimited": True, "has_credits": True}}
+    assert told(answer).endswith("Credits: unlimited")
 
 
 def test_models_are_listed_in_the_order_of_the_catalogue(run: Run, store_login: StoreLogin) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from codex_backend_sdk._limit_types import percentage
 from codex_backend_sdk.cli import moments, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["report", "usage", "window_name"]
+    from codex_backend_sdk import RateLimits, RateLimitWindow, UsageReport
 
-_HOUR: Final = 3600
-_DAY: Final = 24 * _HOUR
+__all__ = ["report", "usage"]
+
 _BAR_CELLS: Final = 16
 # From this share on a bar is shown in the colour; the last row that fits decides.
 _COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
@@ -28,69 +29,61 @@ def usage(wants_json: bool) -> None:
     from codex_backend_sdk import OpenAI
 
     with OpenAI() as client:
-        answer = client.codex.usage()
-    if wants_json:
-        show.as_json(answer)
-        return
-    for line in report(answer, now=datetime.now(UTC)):
+        if wants_json:
+            show.as_json(client.codex.usage())
+            return
+        found = client.codex.usage_report()
+    for line in report(found, now=datetime.now(UTC)):
         click.echo(line)
 
 
-def report(answer: dict[str, Any], *, now: datetime) -> Iterator[str]:
-    """Yield the lines that tell a usage answer, of which only `plan_type` is certain to be there."""
-    account = f"{answer.get('email') or 'Your account'}, plan {answer.get('plan_type') or 'unknown'}"
-    yield click.style(account, bold=True)
-    rows = list(_rows(answer, now=now))
-    width = max((len(name) for name, _, _ in rows), default=0)
-    for name, used, reset in rows:
-        yield f"  {name.ljust(width)}  {_bar(used)} {used:3.0f} % used{reset}"
+def report(found: UsageReport, *, now: datetime) -> Iterator[str]:
+    """Yield the lines that tell a usage report."""
+    whose = show.printable(f"{found.email or 'Your account'}, plan {found.plan or 'unknown'}")
+    yield click.style(whose, bold=True)
+    rows = list(_rows(found))
+    name_width = max((len(name) for name, _ in rows), default=0)
+    used_width = max([len("100 %"), *(len(percentage(window.used_percent)) for _, window in rows)])
+    for name, window in rows:
+        used = percentage(window.used_percent).rjust(used_width)
+        yield f"  {name.ljust(name_width)}  {_bar(window.used_percent)} {used} used{_reset(window, now=now)}"
     if not rows:
         yield "The backend names no limits for this account."
-    yield from _remarks(answer)
+    yield from _remarks(found.limits)
+    if found.reset_credits:
+        yield f"Reset credits: {found.reset_credits} (`client.codex.reset_credits.consume()` uses one up)"
 
 
-def window_name(seconds: float) -> str:
-    """Name a window by its length: the backend may give the weekly one first, or alone.
-
-    Months differ in length, so anything from 28 to 31 days is one.
-    """
-    days = seconds / _DAY
-    if 28 <= days <= 31:
-        return "monthly"
-    if days in (1, 7):
-        return {1: "daily", 7: "weekly"}[int(days)]
-    return moments.duration(timedelta(seconds=seconds))
+def _rows(found: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
+    """Yield the name and the figures of every window, the shortest first within each limit."""
+    for window in found.limits.windows:
+        yield window.name, window
+    for limit in (*found.limits.additional, *([found.code_review] if found.code_review else [])):
+        name = show.printable(limit.name or limit.id or "additional")
+        for window in limit.windows:
+            yield f"{name}, {window.name}", window
 
 
-def _rows(answer: dict[str, Any], *, now: datetime) -> Iterator[tuple[str, float, str]]:
-    """Yield name, percentage and reset of every window, the shortest first within each limit."""
-    extra = answer.get("additional_rate_limits") or []
-    limits = [("", answer.get("rate_limit")), *((each["limit_name"] + ", ", each.get("rate_limit")) for each in extra)]
-    for prefix, limit in limits:
-        windows = [window for name in ("primary_window", "secondary_window") if (window := (limit or {}).get(name))]
-        for window in sorted(windows, key=lambda window: window["limit_window_seconds"]):
-            name = prefix + window_name(window["limit_window_seconds"])
-            yield name, window["used_percent"], _reset(window.get("reset_at"), now=now)
-
-
-def _reset(seconds: int | None, *, now: datetime) -> str:
-    if seconds is None:
+def _reset(window: RateLimitWindow, *, now: datetime) -> str:
+    if window.resets_at is None:
         return ""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f", resets {moments.from_now(moment, now=now)} ({moments.local(moment)})"
+    return f", resets {moments.from_now(window.resets_at, now=now)} ({moments.local(window.resets_at)})"
 
 
 def _bar(percent: float) -> str:
-    filled = min(_BAR_CELLS, max(0, round(percent * _BAR_CELLS / 100)))
-    colour = [name for share, name in _COLOURS if percent >= share or share == 0][-1]
+    filled = min(_BAR_CELLS, round(percent * _BAR_CELLS / 100))
+    colour = [name for share, name in _COLOURS if percent >= share][-1]
     return click.style("█" * filled, fg=colour) + click.style("░" * (_BAR_CELLS - filled), dim=True)
 
 
-def _remarks(answer: dict[str, Any]) -> Iterator[str]:
-    if (answer.get("rate_limit") or {}).get("limit_reached"):
-        yield click.style("The limit is reached: the backend refuses further calls until the reset.", fg="red")
-    credits = answer.get("credits") or {}
-    if credits.get("unlimited"):
-        yield "Credits: unlimited"
-    elif credits.get("has_credits"):
-        yield f"Credits: {credits.get('balance')}"
+def _remarks(limits: RateLimits) -> Iterator[str]:
+    credits, control = limits.credits, limits.spend_control
+    has_credits = credits is not None and (credits.unlimited or credits.has_credits)
+    is_capped = control is not None and control.reached
+    if limits.reached:
+        then = "credits pay for" if has_credits and not is_capped else "the backend refuses"
+        yield click.style(f"The limit is reached: {then} further calls until the reset.", fg="red")
+    if has_credits:
+        yield f"Credits: {credits}"
+    if control is not None and (is_capped or control.limit is not None):
+        yield f"Spending cap: {control}"
