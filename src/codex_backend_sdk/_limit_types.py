@@ -212,9 +212,14 @@ class RateLimits(_Limit):
         return next((each for each in self.additional if id_or_name in (each.id, each.name)), None)
 
     def __str__(self) -> str:
-        parts = [f"plan {self.plan or 'unknown'}", *map(str, self.windows), *map(str, self.additional)]
-        if self.credits is not None:
-            parts.append(f"credits {self.credits}")
-        if self.spend_control is not None:
-            parts.append(f"spending {self.spend_control}")
-        return "; ".join([*parts, *(["the limit is reached"] if self.reached else [])])
+        control = self.spend_control
+        is_capped = control is not None and (control.reached or control.limit is not None)
+        parts = (
+            self.plan and f"plan {self.plan}",
+            *map(str, self.windows),
+            *map(str, self.additional),
+            self.credits and f"credits {self.credits}",
+            is_capped and f"spending {control}",
+            self.reached and "the limit is reached",
+        )
+        return "; ".join(part for part in parts if part) or "nothing is known"

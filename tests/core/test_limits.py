@@ -488,7 +488,8 @@ def test_for_people() -> None:
         f"plan pro; 5 h 42 % used, resets {local(LATER)}; a: weekly 100 % used; additional: no figures; "
         "credits 12.50; spending 8 of 25, not reached; the limit is reached"
     )
-    assert str(seen()) == "plan unknown"
+    assert str(seen(window(42, resets_at=None), spend_control=SpendControl(reached=False))) == "5 h 42 % used"
+    assert str(seen()) == "nothing is known"
     assert str(SpendControl(reached=True)) == "reached"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", local(LATER))
 
