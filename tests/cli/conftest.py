@@ -31,6 +31,11 @@ FOREIGN = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
 )
 
 HEAVY = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 ABSENT = "import sys; sys.modules[{!r}] = None"
-COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "demo", "simulate")
+COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "doctor", "demo", "simulate")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("login", "--help"), ("status",), ("logout",), ("--version",)])

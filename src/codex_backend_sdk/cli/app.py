@@ -24,6 +24,7 @@ _MODULE_OF = {
     "usage": "usage",
     "models": "models",
     "ask": "ask",
+    "doctor": "doctor",
     "demo": "demo",
     "simulate": "simulate",
 }

@@ -61,6 +61,8 @@ class _Client(Protocol):
     _catalogue: KnownCatalogue
     _routing: WorkspaceRouting
 
+    def _with_login(self, options: PlannedOptions, login: Login) -> PlannedOptions: ...
+
     def _build_request(self, options: PlannedOptions) -> httpx2.Request: ...
 
 
@@ -130,9 +132,7 @@ def _parameters() -> frozenset[str]:
 def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, Any], login: Login) -> WouldBeSent:
     options.json_data, options.extra_json = accepted, None
     ready = planned(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
-    ready.login = replace(login, access_token=_NO_TOKEN)
-    client._routing.lead(ready, login, backend=str(client.base_url))
-    request = client._build_request(ready)
+    request = client._build_request(client._with_login(ready, replace(login, access_token=_NO_TOKEN)))
     plain = plain_body(request)
     return WouldBeSent(
         method=request.method,
