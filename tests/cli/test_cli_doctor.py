@@ -10,28 +10,20 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import requires
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_backend_sdk._constants import BACKEND_URL, ISSUER_URL
-from codex_backend_sdk.cli.checks.backend import judge_clock
-from codex_backend_sdk.cli.checks.installed import OPENAI_VERSIONS, judge_openai
-from codex_backend_sdk.cli.checks.network import check_proxy
-from codex_backend_sdk.cli.checks.outcome import Outcome, Scene, ok
-from codex_backend_sdk.cli.checks.running import run_checks
-from codex_backend_sdk.cli.checks.sign_in import judge_ports
+from codex_backend_sdk import Routing
 from codex_backend_sdk.cli.checks.table import CHECKS
-from codex_backend_sdk.cli.checks.variables import check_variables
-from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.testing import Account, Simulator
 from codex_backend_sdk.testing.catalogue import Catalogue
 from codex_backend_sdk.testing.limits import Limits, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cli.runs import Ran, Run, Spawn, StoreLogin
 
@@ -308,8 +300,6 @@ def test_a_proxy_is_named_without_its_password(
     assert f"backend.example is reached through the proxy http://…@127.0.0.1:{dead_port}." in line(ran, "Proxy")
     assert "look at HTTPS_PROXY" in line(ran, "Backend")
     assert "hush" not in ran.out + ran.err
-    monkeypatch.setenv("NO_PROXY", "backend.example")
-    assert "as NO_PROXY says" in next(check_proxy(scene())).what
 
 
 @pytest.mark.parametrize(
@@ -357,78 +347,6 @@ def test_variables_that_look_as_if_they_did_something(lone: Run, monkeypatch: py
     assert "sk-hush" not in ran.out
 
 
-def scene(**environment: str) -> Scene:
-    return Scene(environment=environment or os.environ, clock=lambda: datetime.now(UTC), seconds=5)
-
-
-def test_half_of_another_pair_of_servers() -> None:
-    found = [str(outcome.what) for outcome in check_variables(scene(CODEX_BASE_URL="https://me:hush@[broken"))]
-    assert found == [
-        "CODEX_BASE_URL is set: requests and the login's token go to ….",
-        "CODEX_BASE_URL is set and CODEX_ISSUER_URL is not.",
-    ]
-    usual = {"CODEX_BASE_URL": BACKEND_URL, "CODEX_ISSUER_URL": ISSUER_URL}
-    assert [outcome.level for outcome in check_variables(scene(**usual))] == ["ok"]
-
-
-@pytest.mark.parametrize(
-    ("version", "is_fine"), [("3.15.0", True), ("3.54.0", True), ("3.14.9", False), ("4.0.0b1", False)]
-)
-def test_an_official_client_that_this_package_was_not_made_for(version: str, is_fine: bool) -> None:
-    assert (list(judge_openai(version)) == []) is is_fine
-    (wanted,) = (each for each in requires("codex-backend-sdk") or () if re.match(r"openai\b(?!\[)", each))
-    lowest, below = OPENAI_VERSIONS
-    assert set(wanted.removeprefix("openai").split(",")) == {f">={lowest[0]}.{lowest[1]}", f"<{below[0]}"}
-
-
-@pytest.mark.parametrize(
-    ("ahead", "level"),
-    [(0, "ok"), (-60, "ok"), (61, "warning"), (-3600, "warning"), (3601, "broken"), (-86400, "broken")],
-)
-def test_a_clock_that_is_nearly_right(ahead: int, level: str) -> None:
-    assert judge_clock(timedelta(seconds=ahead)).level == level
-
-
-def test_ports_that_are_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        taken = [each.getsockname()[1] for each in (one, two)]
-        (found,) = judge_ports(taken)
-        assert found.level == "warning"
-        assert str(taken[0]) in found.what
-        assert f"process {os.getpid()}" in found.what or sys.platform != "linux"
-        two.close()
-        (found,) = judge_ports(taken)
-        assert (found.level, found.what.split()[0]) == ("ok", str(taken[1]))
-
-
-def test_one_check_takes_nothing_from_the_others() -> None:
-    def hanging(scene: Scene) -> Iterator[Outcome]:
-        yield ok("So far.")
-        released.wait(30)
-
-    def raising(error: Exception) -> Callable[[Scene], Iterator[Outcome]]:
-        def check(scene: Scene) -> Iterator[Outcome]:
-            yield ok("So far.")
-            raise error
-
-        return check
-
-    released = threading.Event()
-    checks = {"a": hanging, "b": raising(ValueError("Do\nthis.")), "c": raising(KeyError("hush")), "d": judged}
-    found = dict(run_checks(checks, scene(), limit=0.5))
-    released.set()
-    assert [[each.what for each in found[name]] for name in "abcd"] == [
-        ["So far.", "No answer within 0.5 s."],
-        ["So far.", "Do this."],
-        ["So far.", "This could not be checked: KeyError."],
-        ["Fine."],
-    ]
-
-
-def judged(scene: Scene) -> Iterator[Outcome]:
-    yield ok("Fine.")
-
-
 def test_an_address_that_is_no_place_for_a_token(lone: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_BASE_URL", "http://me:hush@example.com/codex")
     ran = lone("doctor")
@@ -444,7 +362,7 @@ FAULTS = [
     ("unauthorized@models", "Models", "!", "refuses the login (401)"),
     ("unauthorized@usage", "Limits", "!", "A call renews it once."),
     ("status:500@models", "Backend", "!", "answers with status 500"),
-    ("html@usage", "Limits", "✗", "an HTML page"),
+    ("html@usage", "Limits", "!", "an HTML page"),
     ("reset@usage", "Limits", "·", "Not answered"),
 ]
 
@@ -484,6 +402,41 @@ def test_a_plan_that_is_used_up_and_an_account_without_the_default_model(
     assert "the default, `gpt-6.1-sol`, is not one of them." in line(ran, "Models")
     assert "Name one with `model=`: gpt-a, gpt-b." in line(ran, "Models")
     assert "and may be refused" in line(ran, "Call")
+
+
+@pytest.fixture
+def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A backend for a plan that may have a routing of its own."""
+    with Simulator(account=Account(plan="enterprise")) as simulator:
+        simulator.write_codex_home(home)
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        yield simulator
+
+
+def test_a_workspace_with_a_backend_of_its_own(lone: Run, workspace: Simulator) -> None:
+    assert "go to the backend above." in line(lone("doctor"), "Routing")
+    with Simulator(workspace_of=workspace) as own:
+        workspace.routing = Routing(origin=own.url, override="us")
+        ran = lone("doctor")
+    assert f"go to {own.url}, with the word `us`." in line(ran, "Routing")
+    assert f"POST {own.base_url}/responses" in ran.out
+    assert "x-openai-account-routing-override: us" in ran.out
+    assert not any(request.path.endswith("/responses") for request in own.requests)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sign_", "words"),
+    [("status:500@accounts", "!", "500"), ("workspace_missing", "!", "has no entry"), ("reset@accounts", "·", "")],
+)
+def test_a_question_for_the_routing_that_fails(
+    lone: Run, workspace: Simulator, fault: str, sign_: str, words: str
+) -> None:
+    workspace.fail(fault, times=None)
+    ran = lone("doctor")
+    assert ran.code == 0
+    assert sign(ran, "Routing") == sign_
+    assert words in line(ran, "Routing")
 
 
 def test_a_call_of_your_own_is_explained(lone: Run, store_login: StoreLogin, tmp_path: Path) -> None:

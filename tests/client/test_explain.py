@@ -10,7 +10,7 @@ from openai.resources.responses import Responses
 from testing.test_refusals import ROWS
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.testing import Account, Simulator
 
 NAMES = frozenset(inspect.signature(Responses.create).parameters)
 
@@ -34,8 +34,9 @@ def test_it_says_what_is_sent_then(client: Any, bodies: Callable[[], list[dict[s
     assert sent.body == bodies()[-1]
     assert (sent.method, sent.url) == ("POST", f"{sim.base_url}/responses")
     headers = {name: value for name, value in sent.headers.items() if value != "…"}
+    assert sent.headers["x-own"] == "…"
     assert headers == {name: request.headers[name] for name in headers}
-    assert {"chatgpt-account-id", "user-agent", "x-own", "session-id", "content-encoding", "host"} <= headers.keys()
+    assert {"chatgpt-account-id", "user-agent", "session-id", "content-encoding", "host"} <= headers.keys()
     assert set(sent.headers) == set(request.headers)
     assert (sent.encoding, sent.plain_bytes > sent.sent_bytes) == ("zstd", True)
     assert sent.headers["content-length"] == str(sent.sent_bytes)
@@ -98,6 +99,20 @@ def test_a_copy_knows_the_catalogue_and_another_account_does_not(client: Any, si
 
 def test_a_stream_is_explained_as_one(client: Any) -> None:
     assert client.codex.explain(input="hi", stream=True).would_be_sent.body["stream"] is True
+
+
+def test_a_workspace_that_was_not_asked_yet(new_client: Any) -> None:
+    with Simulator(account=Account(plan="enterprise")) as sim:
+        client = new_client(base_url=sim.base_url, issuer=sim.issuer, credentials=sim.credentials())
+        client.codex.usage()
+        told = [finding.what for finding in client.codex.explain(input="hi").findings]
+        assert any("may have a backend of its own" in what for what in told)
+        with Simulator(workspace_of=sim) as own:
+            sim.routing = sdk.Routing(origin=own.url)
+            client.responses.create(input="hi")
+            told = [finding.what for finding in client.codex.explain(input="hi").findings]
+            assert f"The requests of this workspace go to {own.url}." in told
+        assert not any("may have a backend" in what for what in told)
 
 
 # What can be known only by asking: whether a blob was given to this account and this model.

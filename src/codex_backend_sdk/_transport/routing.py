@@ -83,6 +83,12 @@ class WorkspaceRouting:
         known = self._known(login, backend)
         return _STAYS if known is None else known.routing
 
+    def keep(self, routing: Routing, login: Login, *, backend: str) -> None:
+        """Remember where the requests of a login go: somebody has asked."""
+        known = self._known(login, backend)
+        if known is not None:
+            known.routing, known.asked_again_at = routing, self.clock() + _GOOD_FOR_SECONDS
+
     def lead(self, options: PlannedOptions, login: Login, *, backend: str) -> None:
         """Let a request go where it has to; what the account is asked stays with the configured backend."""
         routing = self.known(login, backend=backend)

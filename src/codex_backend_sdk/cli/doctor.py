@@ -51,9 +51,9 @@ _TOLD_OF_PLAIN: Final = ("refused", "warning")
 )
 @click.pass_context
 def doctor(context: click.Context, wants_json: bool, params: IO[str] | None, timeout: float) -> None:
-    """Check the login, the network and the backend, and say what to do.
+    """Say what is wrong here, and what to do about it.
 
-    Nothing is changed: no login is renewed, no browser opened, no model asked. Exit code 1 when something is broken.
+    Versions, variables, login, its store, network, sign-in server and backend are looked at. Nothing is changed: no login is renewed, no browser opened, no model asked. Exit code 1 when something is broken.
     """
     given = None if params is None else _object(params)
     from codex_backend_sdk._core.explanation import facts
@@ -91,7 +91,7 @@ def _explained(scene: Scene, params: dict[str, Any]) -> Explanation | Outcome:
     """Explain the call with the client that knows the catalogue, if there is one."""
     import openai
 
-    from codex_backend_sdk.cli.checks.backend import client_with
+    from codex_backend_sdk.cli.checks.asking import client_with
 
     try:
         client = (scene.client or client_with(scene, None)).with_options(timeout=openai.DEFAULT_TIMEOUT)

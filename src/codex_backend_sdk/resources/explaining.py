@@ -47,7 +47,10 @@ _SHOWN: Final = (
     "originator",
     "session-id",
     "user-agent",
-    "x-",
+    "x-client-request-id",
+    "x-codex-",
+    "x-openai-",
+    "x-stainless-",
 )
 
 
@@ -92,7 +95,7 @@ def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
             *examined.findings,
             *known_refusals(body, {name.lower(): value for name, value in sent.headers.items()}),
             *fit(body, catalogue, tokens=tokens),
-            *([] if login else [_NO_LOGIN]),
+            *_of_the_login(client, login),
         ),
         tokens=tokens,
         context_window=context_window(body["model"], catalogue),
@@ -104,6 +107,21 @@ _NO_LOGIN: Final = Finding(
     what="The account is not among the headers: no login is loaded yet.",
     remedy="Call `client.authenticate()` first.",
 )
+_NOT_ROUTED: Final = Finding(
+    level="note",
+    what="This workspace may have a backend of its own: the first call asks, and goes there.",
+)
+
+
+def _of_the_login(client: _Client, login: Login | None) -> list[Finding]:
+    if login is None:
+        return [_NO_LOGIN]
+    routing = client._routing.known(login, backend=str(client.base_url))
+    if routing is None:
+        return [_NOT_ROUTED]
+    if routing.origin is None:
+        return []
+    return [Finding(level="changed", what=f"The requests of this workspace go to {routing.origin}.")]
 
 
 class _Unsent(Responses):
@@ -146,7 +164,7 @@ def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, 
 
 
 def _is_shown(name: str) -> bool:
-    return name.lower().startswith(_SHOWN) and not any(word in name.lower() for word in ("key", "token", "secret"))
+    return name.lower().startswith(_SHOWN)
 
 
 def _shown_url(url: httpx2.URL) -> str:

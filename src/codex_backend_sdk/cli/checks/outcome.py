@@ -27,9 +27,9 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class Scene:
-    """What the checks look at. `seconds` is how long one of them waits for an answer.
+    """What the checks look at, and what they have found out for each other. `seconds` is how long an answer may take.
 
-    `login` is what was found of it, which is found once; `client` is the one that knows the catalogue.
+    `login` is found once; `client` is the one that knows the catalogue; `routing` is what all clients know of it.
     """
 
     environment: Mapping[str, str]
@@ -37,6 +37,7 @@ class Scene:
     seconds: float
     client: Any = None
     login: Any = None
+    routing: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from codex_backend_sdk.cli.checks.backend import check_backend, check_clock, check_limits, check_models
+from codex_backend_sdk.cli.checks.account import check_limits, check_models, check_routing
+from codex_backend_sdk.cli.checks.backend import check_backend, check_clock
 from codex_backend_sdk.cli.checks.installed import check_versions
 from codex_backend_sdk.cli.checks.login import check_login
 from codex_backend_sdk.cli.checks.network import check_certificates, check_proxy
@@ -31,4 +32,5 @@ CHECKS: Final[dict[str, Check]] = {
     "Clock": check_clock,
     "Models": check_models,
     "Limits": check_limits,
+    "Routing": check_routing,
 }
