@@ -151,6 +151,8 @@ def test_the_official_header_counts_where_only_the_status_told(
         ({"detail": "Unknown parameter: 'input[1].reasoning_content'."}, "input[1].reasoning_content"),
         ({"detail": "Unsupported service_tier: auto"}, "service_tier"),
         ({"detail": "Unsupported tool type: apply_patch"}, "tools"),
+        ({"error": {"code": "unsupported_service_tier"}}, "service_tier"),
+        ({"error": {"code": "reasoning_effort_not_supported"}}, "reasoning.effort"),
         ({"detail": "No."}, None),
     ],
 )
@@ -163,6 +165,21 @@ def test_the_parameter_is_named(body: Any, param: str | None) -> None:
     [
         (400, {"error": {"message": "No."}}, {}, "Error code: 400 - No."),
         (400, {}, {}, "Error code: 400"),
+        (307, "", {}, "Error code: 307"),
+        (
+            307,
+            "",
+            {"location": "http://elsewhere/x?token=1"},
+            "Error code: 307 - a redirect to http://elsewhere/x, which is not followed: the login would go along. Is "
+            "`base_url` right?",
+        ),
+        (
+            401,
+            {"detail": "Unauthorized"},
+            {},
+            "The backend does not accept the login. `client.authenticate(force=True)` or `codex-backend login` signs in "
+            "again. The backend says: Unauthorized",
+        ),
         (502, "<html></html>", {}, "Error code: 502"),
         (
             502,

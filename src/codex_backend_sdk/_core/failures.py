@@ -135,6 +135,8 @@ _SAYS: Final = {
     "why it seems to come from there.",
     Kind.MODEL: "This account cannot use the model.",
     Kind.PARAMETER: "The backend refuses {param}, or its value; leave it out or change it.",
+    Kind.UNAUTHORIZED: "The backend does not accept the login. `client.authenticate(force=True)` or `codex-backend "
+    "login` signs in again.",
 }
 _CLOUDFLARE: Final = (
     "Cloudflare stopped the request before it reached the backend{ray}. It does that to networks of data centres, VPNs "
@@ -212,6 +214,7 @@ def _may_repeat(kind: Kind, headers: Mapping[str, str]) -> bool:
     return told if told is not None and kind in (Kind.RATE_LIMITED, Kind.REFUSED, Kind.FAULT) else kind.may_repeat
 
 
+_PARAMS_IN_CODES: Final = {"service_tier": "service_tier", "reasoning_effort": "reasoning.effort"}
 _SECONDS_IN_WORDS: Final = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s\b|seconds?)", re.IGNORECASE)
 
 
@@ -245,7 +248,10 @@ def _param(error: Mapping[str, Any], words: str | None) -> str | None:
     if isinstance(error.get("param"), str):
         return str(error["param"])
     found = re.match(r"un(?:supported|known) (?:parameter: )?'?([\w.\[\]]+)", words or "", re.IGNORECASE)
-    return {"tool": "tools"}.get(found[1], found[1]) if found else None
+    if found:
+        return {"tool": "tools"}.get(found[1], found[1])
+    code = _code(error) or ""
+    return next((param for part, param in _PARAMS_IN_CODES.items() if part in code), None)
 
 
 def _message(kind: Kind, status: int | None, body: Any, headers: Mapping[str, str], retry_after: float | None) -> str:
@@ -263,6 +269,9 @@ def _message(kind: Kind, status: int | None, body: Any, headers: Mapping[str, st
         return f"The backend ended the answer: {said or 'no reason given'}" + (f" (code: {code})" if code else "")
     if AVAILABLE in error_of(body):
         return str(said)
+    if said is None and 300 <= status < 400 and "location" in headers:
+        target = headers["location"].partition("?")[0]
+        said = f"a redirect to {target}, which is not followed: the login would go along. Is `base_url` right?"
     if said is None and ray is not None:
         said = f"an HTML page of Cloudflare (cf-ray {ray}), not an answer of the backend"
     return f"Error code: {status}" + (f" - {said}" if said else "")
