@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,11 +58,15 @@ class SilentClock:
         return 1.0
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += timedelta(seconds=seconds)
+        assert asyncio._get_running_loop() is None, "an event loop has other things to do than to wait"
+        self._note(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
-        self.sleep(seconds)
+        self._note(seconds)
+
+    def _note(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += timedelta(seconds=seconds)
 
 
 def create(client: Any, seen: list[Any]) -> str:
