@@ -53,7 +53,8 @@ _TOLD_OF_PLAIN: Final = ("refused", "warning")
 def doctor(context: click.Context, wants_json: bool, params: IO[str] | None, timeout: float) -> None:
     """Say what is wrong here, and what to do about it.
 
-    Versions, variables, login, its store, network, sign-in server and backend are looked at. Nothing is changed: no login is renewed, no browser opened, no model asked. Exit code 1 when something is broken.
+    Versions, variables, login, its store, network, sign-in server and backend are looked at. Nothing is changed: no
+    login is renewed, no browser opened, no model asked. Exit code 1 when something is broken.
     """
     given = None if params is None else _object(params)
     from codex_backend_sdk._core.explanation import facts
