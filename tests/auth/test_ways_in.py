@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,6 @@ from codex_backend_sdk.auth import (
     resolve_credentials,
 )
 from codex_backend_sdk.auth.headless import why_no_browser
-from codex_backend_sdk.auth.ports import listener
 from codex_backend_sdk.testing import DeviceSettings, Simulator
 
 if TYPE_CHECKING:
@@ -391,6 +391,18 @@ def test_a_machine_without_a_browser_is_noticed() -> None:
     assert why_no_browser(**given) == "no browser is installed"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_system_is_asked_whether_it_has_a_browser(installed: bool, tmp_path: Path) -> None:
+    if installed:
+        (tmp_path / "firefox").write_text("#!/bin/sh\n")
+        (tmp_path / "firefox").chmod(0o755)
+    program = "from codex_backend_sdk.auth.headless import why_no_browser; print(why_no_browser())"
+    env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True).stdout
+    assert said.decode().strip() == ("None" if installed else "no browser is installed")
+
+
 def test_on_such_a_machine_the_address_is_logged_with_the_reason(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -454,34 +466,3 @@ def test_scopes_and_cancelling(sim: Simulator) -> None:
     assert "&scope=openid+email&" in urls[0]
     with pytest.raises(TypeError, match="sequence of names"):
         credentials.authenticate(scopes="openid email")
-
-
-# --- who holds a port --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/net"), reason="the system shows its sockets in another way")
-@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_the_process_that_holds_a_port_is_named(family: socket.AddressFamily, host: str) -> None:
-    with socket.create_server((host, 0), family=family) as taken:
-        port = taken.getsockname()[1]
-        named = listener(port)
-    assert named is not None
-    assert named.endswith(f"(process {os.getpid()})")
-    assert listener(port) is None
-
-
-def test_where_nothing_can_be_seen_nobody_is_named(tmp_path: Path) -> None:
-    (tmp_path / "net").mkdir()
-    assert listener(1455, proc=tmp_path) is None
-    head = "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"
-    row = "0: 0100007F:05AF 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4242 1\n"
-    (tmp_path / "net" / "tcp").write_text(head + row)
-    (tmp_path / "77" / "fd").mkdir(parents=True)
-    (tmp_path / "77" / "fd" / "1").symlink_to("/dev/null")
-    (tmp_path / "77" / "fd" / "2").write_text("not a link")
-    (tmp_path / "78").mkdir()
-    assert listener(1455, proc=tmp_path) is None, "the socket of another user"
-    (tmp_path / "77" / "fd" / "3").symlink_to("socket:[4242]")
-    (tmp_path / "77" / "comm").write_text("codex\n")
-    assert listener(1455, proc=tmp_path) == "codex (process 77)"
-    assert listener(1457, proc=tmp_path) is None
