@@ -57,19 +57,34 @@ def test_login_through_a_browser_stores_the_login_and_imports_what_asks_the_issu
 def test_login_without_a_browser_prints_the_address_and_waits(spawn: Spawn, home: Path) -> None:
     with begun(spawn) as process:
         visit(process)
-        out, err = process.communicate(timeout=30)
+        out = process.stdout.read()  # not `communicate()`, which forgets what was read ahead of the lines
+        err = process.communicate(timeout=30)[1]
     assert process.returncode == 0, err
     assert "Signed in as user@example.com" in out
+    assert "paste" not in out, "there is nobody to do it"
+    assert "The browser has to run on this machine" in out
     assert (home / "auth.json").is_file()
 
 
-def test_login_replaces_the_login_that_is_there(spawn: Spawn, home: Path, store_login: StoreLogin) -> None:
-    before = store_login({"OPENAI_API_KEY": "sk-old", "auth_mode": "apikey"})
+@pytest.mark.parametrize("kind", ["ChatGPT", "API key", "damaged", "nobody"])
+def test_login_says_what_it_replaces(
+    spawn: Spawn, home: Path, store_login: StoreLogin, sim: Simulator, kind: str
+) -> None:
+    if kind != "nobody":
+        before = store_login({"OPENAI_API_KEY": "sk-old"} if kind == "API key" else None)
+    if kind == "damaged":
+        (home / "auth.json").write_text("{")
     with begun(spawn) as process:
+        first = process.stdout.readline()
         visit(process)
         process.communicate(timeout=30)
+    assert {
+        "ChatGPT": "Signed in as user@example.com, until this sign-in is finished: the new login replaces that one.",
+        "API key": f"{home / 'auth.json'} holds an OpenAI API key. A ChatGPT login takes its place",
+    }.get(kind, "No browser is opened: you asked for none. Open this address in a browser:") in first
     after = json.loads((home / "auth.json").read_text())
-    assert after["auth_mode"] == "chatgpt" != before["auth_mode"]
+    assert after["auth_mode"] == "chatgpt"
+    assert kind == "nobody" or after["tokens"] != before.get("tokens")
 
 
 def test_login_that_is_not_finished_in_time_is_one_line(run: Run, home: Path) -> None:
@@ -194,11 +209,12 @@ def test_login_without_a_browser_takes_the_pasted_address(spawn: Spawn, home: Pa
         back = httpx2.get(found[0]).headers["location"]
         os.write(ours, b"http://127.0.0.1/auth/callback?code=ac_1&state=wrong\n")
         os.write(ours, back.encode() + b"\n")
-        out = process.stdout.read()  # not `communicate()`, which forgets what was read ahead of the lines
+        out = process.stdout.read()
         err = process.communicate(timeout=30)[1]
     os.close(ours)
     assert (process.returncode, err) == (0, "")
-    assert "paste the address" in out
-    assert "Once more" in out
+    assert "copy the address of that page and paste it here" in out
+    assert "paste the address that it ends on:\n" in out
+    assert "Once more:\n" in out
     assert "Signed in as user@example.com" in out
     assert (home / "auth.json").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
 
 if TYPE_CHECKING:
     from codex_backend_sdk._types import DeviceCode
+    from codex_backend_sdk.auth import CredentialStore
 
 __all__ = ["login", "logout"]
 
@@ -24,9 +26,8 @@ __all__ = ["login", "logout"]
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=300,
-    show_default="300, with --device 900",
     metavar="SECONDS",
-    help="How long to wait for you.",
+    help="How long to wait for you. Default: 300, with --device 900.",
 )
 @click.option(
     "--port",
@@ -55,25 +56,30 @@ def login(
     from codex_backend_sdk.auth import Credentials
 
     credentials = Credentials()
+    store = credentials.store
     if device:
         is_given = context.get_parameter_source("timeout") is not click.core.ParameterSource.DEFAULT
         found = credentials.authenticate_device_code(
-            force=True, on_code=_tell_code, timeout=timeout if is_given else None, workspace_id=workspace
+            force=True,
+            on_code=lambda code: _tell_code(code, store),
+            timeout=timeout if is_given else None,
+            workspace_id=workspace,
         )
     else:
         why_not = _why_no_browser(no_browser)
+        can_paste = why_not is not None and sys.stdin.isatty()
         found = credentials.authenticate(
             force=True,
             open_browser=why_not is None,
-            on_url=lambda url: _tell_url(url, why_not=why_not),
-            paste=_paste if why_not is not None and sys.stdin.isatty() else None,
+            on_url=lambda url: _tell_url(url, store, why_not=why_not, can_paste=can_paste),
+            paste=_paste if can_paste else None,
             timeout=timeout,
             ports=ports,
             workspace_id=workspace,
         )
     plan = f" (plan {found.plan})" if found.plan else ""
     click.secho(f"Signed in as {found.email or found.account_id or 'an account without a name'}{plan}.", fg="green")
-    click.echo(f"The login is stored in {credentials.store.location}.")
+    click.echo(f"The login is stored in {store.location}.")
     _note_the_variable()
 
 
@@ -100,28 +106,45 @@ def _why_no_browser(no_browser: bool) -> str | None:
     return "you asked for none" if no_browser else why_no_browser()
 
 
-def _tell_url(url: str, *, why_not: str | None) -> None:
+def _tell_what_is_replaced(store: CredentialStore) -> None:
+    """Say who is signed in before somebody else is; what cannot be read is replaced, too."""
+    from codex_backend_sdk._core import authfile, tokens
+    from codex_backend_sdk.auth.held import load
+
+    with suppress(RuntimeError, ValueError):
+        document = load(store) or {}
+        other, found = authfile.unusable(document), tokens.login_from(document)
+        if other is not None:
+            click.echo(f"{store.location} holds {other}. A ChatGPT login takes its place, for the Codex CLI as well.\n")
+        elif found is not None:
+            who = found.email or found.account_id or "somebody"
+            click.echo(f"Signed in as {who}, until this sign-in is finished: the new login replaces that one.\n")
+
+
+def _tell_url(url: str, store: CredentialStore, *, why_not: str | None, can_paste: bool) -> None:
+    _tell_what_is_replaced(store)
     if why_not is None:
-        click.echo("Your browser opens the sign-in page. If it does not, open this address:")
+        click.echo("Your browser opens the sign-in page. If it does not, open this address in it:")
     else:
-        click.echo(f"No browser is opened here: {why_not}. Open this address in one:")
+        click.echo(f"No browser is opened: {why_not}. Open this address in a browser:")
     click.echo(f"\n  {url}\n")
     click.echo("Waiting for the sign-in to be finished; Ctrl-C cancels.")
-    if why_not is not None:
-        click.echo(
-            "If the browser is on another machine, it ends on a page that cannot be loaded. That is as it should"
-        )
-        click.echo("be: copy the address of that page. Or start again with `codex-backend login --device`.")
+    if can_paste:
+        click.echo("A browser on another machine ends on a page that cannot be loaded. That is as it should be:")
+        click.echo("copy the address of that page and paste it here. Or start again: `codex-backend login --device`.")
+    elif why_not is not None:
+        click.echo("The browser has to run on this machine. With any other: `codex-backend login --device`.")
 
 
 def _paste(prompt: str) -> str | None:
     """Read a line as it is typed; not with `input`, whose buffer would be locked when the program ends before."""
-    click.echo(f"\n{prompt}", nl=False)
+    click.echo(f"\n{prompt.rstrip()}")  # a line of its own: what comes next may as well be the end, or an error
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 
 
-def _tell_code(code: DeviceCode) -> None:
+def _tell_code(code: DeviceCode, store: CredentialStore) -> None:
+    _tell_what_is_replaced(store)
     minutes = int(code.expires_in.total_seconds() // 60)
     click.echo("Open this address on any device, and sign in there:")
     click.echo(f"\n  {code.url}\n")
