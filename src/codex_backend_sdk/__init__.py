@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._errors import ServerOverloaded as ServerOverloaded
     from ._errors import StreamInterrupted as StreamInterrupted
     from ._errors import TokenRefreshError as TokenRefreshError
+    from ._errors import TotalTimeout as TotalTimeout
     from ._errors import UnexpectedAnswer as UnexpectedAnswer
     from ._errors import UnsupportedEndpoint as UnsupportedEndpoint
     from ._errors import UnsupportedParameter as UnsupportedParameter
@@ -91,6 +92,7 @@ _HOMES = {
         "ServerOverloaded",
         "StreamInterrupted",
         "TokenRefreshError",
+        "TotalTimeout",
         "UnexpectedAnswer",
         "UnsupportedEndpoint",
         "UnsupportedParameter",

@@ -14,7 +14,8 @@ decides; the two shells below it, sync first, do the I/O that differs. What happ
 from __future__ import annotations
 
 import contextlib
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx2
@@ -35,9 +36,12 @@ from ._transport.planning import in_plain, planned, refuse_websocket, signed
 from ._transport.retrying import Retrying
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._transport.telling import name_available, status_error, told_truly
+from ._transport.timeouts import set_idle_limit, set_limits
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._seam import FinalRequestOptions
     from ._transport.plan import Plan
     from ._types import Login
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
 
+_Error = openai.APIError | None
 # For the catalogue that an error about a model shows.
 _CATALOGUE_SECONDS: Final = 10.0
 
@@ -79,7 +84,14 @@ class _Codex(Constructed):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         plan: Plan = options.plan
-        return plan.attach(signed(request, options.login, self._codex), login=options.login, limits=self._limits)
+        is_of_call = not isinstance(options.timeout, openai.NotGiven)
+        idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=is_of_call, until=plan.until)
+        return plan.attach(
+            signed(request, options.login, self._codex),
+            login=options.login,
+            limits=self._limits,
+            idle_timeout=idle_timeout,
+        )
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         base: httpx2.URL = self._official.base_url
@@ -130,7 +142,9 @@ class _Codex(Constructed):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         what = f"{options.method.upper()} {options.url}"
-        return Retrying(what, self._codex.retries, self._clock, max_retries=max_retries)
+        retrying = Retrying(what, self._codex, self._clock, max_retries=max_retries)
+        options.plan = replace(options.plan, until=retrying.until)
+        return retrying
 
 
 class OpenAI(_Codex, SignsIn, openai.OpenAI):
@@ -175,18 +189,33 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         options = planned(options, self._codex, self._compression, streamed=stream)
         stream_cls = CodexStream[Any] if options.plan.streamed else stream_cls
         retrying = self._retrying(options)
+        attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
+        answer = self._insist(attempt, options, retrying)
+        if isinstance(answer, CodexStream):
+            answer.again = partial(self._insist, attempt, options, retrying)
+        return answer
+
+    def _insist(
+        self,
+        attempt: Callable[[], Any],
+        options: PlannedOptions,
+        retrying: Retrying,
+        error: openai.APIError | None = None,
+    ) -> Any:
+        """Make attempts until one succeeds, or raise the error of the last; `error` is of the attempt before."""
         while True:
-            try:
-                return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
-            except openai.APIError as error:
-                told = told_truly(error)
-                wait = retrying.wait_after(told)
+            if error is not None:
+                wait = retrying.wait_after(error)
                 if wait is None:
-                    if isinstance(told, ModelNotAvailable):
-                        self._tell_available(told, options.plan)
-                    raise told from told.__cause__
-            self._clock.sleep(wait)
-            options.retries_taken = retrying.taken
+                    if isinstance(error, ModelNotAvailable):
+                        self._tell_available(error, options.plan)
+                    raise error from error.__cause__
+                self._clock.sleep(wait)
+                options.retries_taken = retrying.taken
+            try:
+                return attempt()
+            except openai.APIError as failed:
+                error = told_truly(failed, until=retrying.until)
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -215,6 +244,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         self._limits.in_headers(response, plan)
+        set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):
             response.read()
             return read_whole(response, plan)
@@ -268,18 +298,33 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         options = planned(options, self._codex, self._compression, streamed=stream)
         stream_cls = AsyncCodexStream[Any] if options.plan.streamed else stream_cls
         retrying = self._retrying(options)
+        attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
+        answer = await self._insist(attempt, options, retrying)
+        if isinstance(answer, AsyncCodexStream):
+            answer.again = partial(self._insist, attempt, options, retrying)
+        return answer
+
+    async def _insist(
+        self,
+        attempt: Callable[[], Any],
+        options: PlannedOptions,
+        retrying: Retrying,
+        error: openai.APIError | None = None,
+    ) -> Any:
+        """Make attempts until one succeeds, or raise the error of the last; `error` is of the attempt before."""
         while True:
-            try:
-                return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
-            except openai.APIError as error:
-                told = told_truly(error)
-                wait = retrying.wait_after(told)
+            if error is not None:
+                wait = retrying.wait_after(error)
                 if wait is None:
-                    if isinstance(told, ModelNotAvailable):
-                        await self._tell_available(told, options.plan)
-                    raise told from told.__cause__
-            await self._clock.sleep_async(wait)
-            options.retries_taken = retrying.taken
+                    if isinstance(error, ModelNotAvailable):
+                        await self._tell_available(error, options.plan)
+                    raise error from error.__cause__
+                await self._clock.sleep_async(wait)
+                options.retries_taken = retrying.taken
+            try:
+                return await attempt()
+            except openai.APIError as failed:
+                error = told_truly(failed, until=retrying.until)
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -312,6 +357,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         self._limits.in_headers(response, plan)
+        set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):
             await response.aread()
             return read_whole(response, plan)

@@ -18,7 +18,7 @@ from ._transport.known_catalogue import KnownCatalogue
 from ._transport.limits_seen import LimitsSeen
 from ._transport.retrying import SystemClock
 from ._transport.routing import WorkspaceRouting
-from ._types import Retries, Settings
+from ._types import Retries, Settings, Timeouts
 from .auth import resolve_credentials
 from .auth.network import opened
 
@@ -62,6 +62,10 @@ class Constructed:
         issuer: str | None = None,
         compress_requests: bool | Compression = True,
         workspace_routing: bool | WorkspaceRouting = True,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
         on_interrupt: _OnInterrupt = "raise",
         retry_deadline: float | None = None,
         max_retry_after: float = 60.0,
@@ -77,6 +81,11 @@ class Constructed:
         happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
         sign-in server. `compress_requests=False` sends long bodies in plain. `workspace_routing=False` never asks
         whether the account's workspace has a backend of its own.
+
+        Limits are in seconds: `connect_timeout` and `first_byte_timeout` (until the answer begins) take the place of
+        those in the official `timeout`; `idle_timeout` is for a silence inside of an answer, where any byte counts
+        (300, or the official one if it is shorter); `total_timeout` is for a whole call with its attempts, waits and
+        events. The official `timeout` of one call stands above the first three.
 
         A failed call is sent again up to `max_retries` times, as long as `retry_deadline` (seconds since the call
         began) allows, and unless the backend asks for a wait of more than `max_retry_after` seconds. An answer that
@@ -103,6 +112,9 @@ class Constructed:
                 max_retry_after=max_retry_after,
                 wait_for_limit=wait_for_limit,
                 on_interrupt=on_interrupt,
+            ),
+            timeouts=Timeouts(
+                connect=connect_timeout, first_byte=first_byte_timeout, idle=idle_timeout, total=total_timeout
             ),
         )
         self._clock = clock or SystemClock()
@@ -142,6 +154,10 @@ class Constructed:
         issuer: str | None = None,
         compress_requests: bool | None = None,
         workspace_routing: bool | None = None,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
         on_interrupt: _OnInterrupt | None = None,
         retry_deadline: float | None = None,
         max_retry_after: float | None = None,
@@ -152,7 +168,7 @@ class Constructed:
         **official: Any,
     ) -> Self:
         """Return a client with some arguments changed, which shares the connections and the login of this one."""
-        told, retries = self._codex, self._codex.retries
+        told, retries, timeouts = self._codex, self._codex.retries, self._codex.timeouts
         ours = {
             "credentials": _or(credentials, self.credentials),
             "model": model or told.model,
@@ -162,6 +178,10 @@ class Constructed:
             "issuer": issuer,
             "compress_requests": _or(compress_requests, self._compression),
             "workspace_routing": _or(workspace_routing, self._routing),
+            "connect_timeout": _or(connect_timeout, timeouts.connect),
+            "first_byte_timeout": _or(first_byte_timeout, timeouts.first_byte),
+            "idle_timeout": _or(idle_timeout, timeouts.idle),
+            "total_timeout": _or(total_timeout, timeouts.total),
             "on_interrupt": _or(on_interrupt, retries.on_interrupt),
             "retry_deadline": _or(retry_deadline, retries.deadline),
             "max_retry_after": _or(max_retry_after, retries.max_retry_after),

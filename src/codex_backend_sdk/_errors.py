@@ -27,7 +27,8 @@ Every one is an `openai.OpenAIError`; one that is born of an HTTP answer is also
         ├── ServerOverloaded (openai.InternalServerError)
         ├── TokenRefreshError (ConnectionError)          the issuer could not be reached or is overloaded
         ├── StreamInterrupted (openai.APIConnectionError)   the answer was cut; `partial` holds what had arrived
-        │   └── IdleTimeout (openai.APITimeoutError)     the answer fell silent
+        │   ├── IdleTimeout (openai.APITimeoutError)     the answer fell silent
+        │   └── TotalTimeout (openai.APITimeoutError)    the whole call took too long
         ├── ResponseFailed (openai.APIError)             the backend gave the answer up; `code` says why
         │   report it
         └── UnexpectedAnswer (openai.APIResponseValidationError)   the backend sent something that is no answer
@@ -67,6 +68,7 @@ __all__ = [
     "ServerOverloaded",
     "StreamInterrupted",
     "TokenRefreshError",
+    "TotalTimeout",
     "UnexpectedAnswer",
     "UnsupportedEndpoint",
     "UnsupportedParameter",
@@ -220,6 +222,10 @@ class StreamInterrupted(CodexError, openai.APIConnectionError):
 
 class IdleTimeout(StreamInterrupted, openai.APITimeoutError):
     """Nothing came for longer than `idle_timeout`, in the middle of an answer."""
+
+
+class TotalTimeout(StreamInterrupted, openai.APITimeoutError):
+    """The whole call took longer than `total_timeout`; it is not tried again."""
 
 
 class ResponseFailed(CodexError, openai.APIError):

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Account", "Clock", "DeviceCode", "Login", "Retries", "Routing", "Secret", "Settings", "Workspace"]
+__all__ = [
+    "Account",
+    "Clock",
+    "DeviceCode",
+    "Login",
+    "Retries",
+    "Routing",
+    "Secret",
+    "Settings",
+    "Timeouts",
+    "Workspace",
+]
 
 
 class Secret:
@@ -155,6 +166,20 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long each part of a call may take, in seconds; `math.inf` is for ever.
+
+    None leaves the first three to the official `timeout`. `total` is for a whole call, its attempts and the waits
+    between them included; None is for ever.
+    """
+
+    connect: float | None = None
+    first_byte: float | None = None
+    idle: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a client was told, beyond the official arguments; `with_options()` hands it on."""
 
@@ -163,3 +188,4 @@ class Settings:
     originator: str
     unsupported: Literal["raise", "drop"]
     retries: Retries
+    timeouts: Timeouts

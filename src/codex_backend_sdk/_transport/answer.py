@@ -5,6 +5,7 @@ The event streams and the collected answers, sync and async, are shells around `
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
@@ -18,7 +19,7 @@ from .._core.events import build_event, build_response, read_events
 from .._core.failures import classify
 from .._core.sse import EventDecoder
 from .._core.wire import decode
-from .._errors import IdleTimeout, StreamInterrupted, UnexpectedAnswer
+from .._errors import IdleTimeout, StreamInterrupted, TotalTimeout, UnexpectedAnswer
 from .._seam import timeout_exceptions
 from .plan import plan_of
 from .telling import marked, stream_error
@@ -35,6 +36,7 @@ __all__ = ["Answer"]
 _CUTS: Final = {
     StreamInterrupted: "The answer was cut: its stream ended {} and without `response.completed`.",
     IdleTimeout: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
+    TotalTimeout: "The call took longer than `total_timeout` and was ended {}.",
 }
 _RATE_LIMITS: Final = "codex.rate_limits"
 _PLACE: Final = attrgetter("output_index", "content_index")
@@ -46,12 +48,15 @@ class Answer:
 
     For a request without a plan, one of an official client, it does what the official client does: an empty output
     stays empty, a failed answer is an event like any other, and the end of the stream is the end of the answer.
-    `dropped` names the parameters that were left out of the request, None when none may be.
+    `dropped` names the parameters that were left out of the request, None when none may be. `until` is the monotonic
+    time at which the whole call has to be over.
     """
 
     def __init__(self, response: httpx2.Response) -> None:
         plan = plan_of(response.request)
         self.dropped = plan.dropped if plan is not None else None
+        self.until = plan.until if plan is not None else None
+        self._restarts = plan is not None and plan.restarts
         self._response = response
         self._truthful = plan is not None
         self._plan = plan
@@ -66,6 +71,12 @@ class Answer:
     def is_over(self) -> bool:
         """Whether the terminal event has arrived."""
         return self._is_over
+
+    @property
+    def may_begin_again(self) -> bool:
+        """Whether a broken answer may be asked for anew: nobody has seen an event of it, or the caller wants that."""
+        handed_out = self._events - (1 if self._is_over else 0)
+        return handed_out == 0 or self._restarts
 
     def events(self, chunk: bytes) -> Iterable[BaseModel]:
         """Return the events that this chunk completes; damage is raised when the events before it were taken."""
@@ -122,9 +133,13 @@ class Answer:
             return None
         is_timeout = isinstance(error, timeout_exceptions())
         if self._truthful:
-            return self.interrupted(IdleTimeout if is_timeout else StreamInterrupted)
+            return self.interrupted(self._which_timeout() if is_timeout else StreamInterrupted)
         broken = openai.APITimeoutError if is_timeout else openai.APIConnectionError
         return broken(request=self._response.request)
+
+    def _which_timeout(self) -> type[StreamInterrupted]:
+        is_out_of_time = self.until is not None and time.monotonic() >= self.until
+        return TotalTimeout if is_out_of_time else IdleTimeout
 
     def interrupted(self, kind: type[StreamInterrupted] = StreamInterrupted) -> StreamInterrupted:
         """Return the error for a stream that ended here."""

@@ -21,6 +21,7 @@ from .._errors import UnexpectedAnswer
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
 from .drain import async_drain, drain
+from .timeouts import async_within, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -175,7 +176,7 @@ class _CollectedBody(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         answer = Answer(self._source)
         try:
-            chunks = self._source.iter_bytes()
+            chunks = within(answer.until, self._source.iter_bytes(), self._source)
             for chunk in chunks:
                 answer.collect(chunk)
                 if answer.is_over:
@@ -202,7 +203,7 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = Answer(self._source)
         try:
-            chunks = self._source.aiter_bytes()
+            chunks = async_within(answer.until, self._source.aiter_bytes(), self._source)
             async for chunk in chunks:
                 answer.collect(chunk)
                 if answer.is_over:

@@ -21,10 +21,12 @@ _EXTENSION: Final = "codex_backend_sdk.plan"
 class Plan:
     """How one request's answer is to be read.
 
-    `streamed`: the caller wants events. `dropped`: parameters that were left out, None
-    when none may be.
+    `streamed`: the caller wants events. `dropped`: parameters that were left out, None when none may be.
     `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
-    `login`: what this attempt is signed with. `limits`: where the limits go that the answer tells.
+    `restarts`: a broken answer is asked for anew, although events of it were handed out.
+    `until`: the monotonic time at which the whole call ends. `idle_timeout`: the longest silence inside of the
+    answer, in seconds. `login`: what this attempt is signed with. `limits`: where the limits go
+    that the answer tells.
     """
 
     route: Route
@@ -32,12 +34,15 @@ class Plan:
     dropped: tuple[str, ...] | None = None
     model_id: str | None = None
     kept: tuple[Any, ...] = field(default=(), repr=False)
+    restarts: bool = False
+    idle_timeout: float | None = None
+    until: float | None = None
     login: Login | None = field(default=None, repr=False)
     limits: LimitsSeen | None = field(default=None, repr=False)
 
-    def attach(self, request: httpx2.Request, *, login: Login, limits: LimitsSeen) -> httpx2.Request:
+    def attach(self, request: httpx2.Request, **of_this_attempt: Any) -> httpx2.Request:
         """Let the request carry this plan to its response."""
-        request.extensions = {**request.extensions, _EXTENSION: replace(self, login=login, limits=limits)}
+        request.extensions = {**request.extensions, _EXTENSION: replace(self, **of_this_attempt)}
         return request
 
 

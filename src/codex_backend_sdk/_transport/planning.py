@@ -87,6 +87,7 @@ def _planned_response(
         Plan(
             route=route,
             streamed=streamed and route is Route.RESPONSES,
+            restarts=settings.retries.on_interrupt == "restart",
             dropped=dropped,
             kept=kept,
         ),

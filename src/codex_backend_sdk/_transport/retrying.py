@@ -16,7 +16,7 @@ from .telling import failure_of
 if TYPE_CHECKING:
     import openai
 
-    from .._types import Clock, Retries
+    from .._types import Clock, Settings
 
 __all__ = ["Retrying", "SystemClock"]
 
@@ -48,15 +48,17 @@ class SystemClock:
 
 
 class Retrying:
-    """One call, from its first attempt to its last."""
+    """One call, from its first attempt to its last; `until` is the monotonic time at which it has to be over."""
 
     def __init__(
-        self, what: str, retries: Retries, clock: Clock, *, max_retries: int, is_repeatable: bool = True
+        self, what: str, settings: Settings, clock: Clock, *, max_retries: int, is_repeatable: bool = True
     ) -> None:
         self._what = what
         self._clock = clock
-        self._attempts = Attempts(retries, max_retries=max_retries, is_repeatable=is_repeatable)
+        self._attempts = Attempts(settings.retries, max_retries=max_retries, is_repeatable=is_repeatable)
         self._began = clock.monotonic()
+        self._total = settings.timeouts.total
+        self.until = None if self._total is None else time.monotonic() + self._total
 
     @property
     def taken(self) -> int:
@@ -71,6 +73,8 @@ class Retrying:
         clock = self._clock
         elapsed = clock.monotonic() - self._began
         wait = self._attempts.wait_after(failure, elapsed=elapsed, now=clock.now(), jitter=clock.jitter())
+        if wait is not None and self._total is not None and elapsed + wait >= self._total:
+            return None
         if wait is not None:
             _log.info("%s is sent again in %.2f s, after: %s", self._what, wait, error.message)
         return wait

@@ -19,10 +19,12 @@ from .._errors import (
     RegionNotSupported,
     ResponseFailed,
     ServerOverloaded,
+    TotalTimeout,
     UnsupportedParameter,
     UsageLimitReached,
     UsageNotIncluded,
 )
+from .timeouts import timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,13 +100,18 @@ def marked(error: Any, response: httpx2.Response, failure: Failure = NO_ANSWER) 
 def failure_of(error: openai.APIError) -> Failure | None:
     """Return what an exception means, None for one that no other attempt can mend."""
     failure: Failure | None = getattr(error, "_codex_failure", None)
-    if failure is None and isinstance(error, openai.APIConnectionError):
+    if failure is None and isinstance(error, openai.APIConnectionError) and not isinstance(error, TotalTimeout):
         return NO_ANSWER
     return failure
 
 
-def told_truly(error: openai.APIError) -> openai.APIError:
-    """Say which address could not be reached and why, where upstream only says that there was a connection error."""
+def told_truly(error: openai.APIError, *, until: float | None) -> openai.APIError:
+    """Say which address could not be reached and why, or which limit ran out, where upstream only says that it was so.
+
+    `until` is the monotonic time at which the whole call had to be over.
+    """
+    if isinstance(error, openai.APITimeoutError):
+        return timed_out(error, until)
     cause = error.__cause__
     if type(error) is not openai.APIConnectionError or cause is None:
         return error

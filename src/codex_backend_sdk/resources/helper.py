@@ -85,6 +85,8 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
     def handle_event(self, event: Any) -> Any:
         if isinstance(event, UnknownEvent):
             return [event]
+        if event.type == "response.created" and self._output_items:  # the answer was asked for anew
+            _State.__init__(self, input_tools=self._input_tools, text_format=self._text_format)
         try:
             quickly = _QUICK.get(event.type)
             if quickly is not None:
