@@ -86,12 +86,8 @@ class _Codex(Constructed):
         plan: Plan = options.plan
         is_of_call = not isinstance(options.timeout, openai.NotGiven)
         idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=is_of_call, until=plan.until)
-        return plan.attach(
-            signed(request, options.login, self._codex),
-            login=options.login,
-            limits=self._limits,
-            idle_timeout=idle_timeout,
-        )
+        signed(request, options.login, self._codex)
+        return plan.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         base: httpx2.URL = self._official.base_url
