@@ -138,7 +138,8 @@ class _Codex(Constructed):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         what = f"{options.method.upper()} {options.url}"
-        retrying = Retrying(what, self._codex, self._clock, max_retries=max_retries)
+        is_repeatable = options.plan.route.is_repeatable
+        retrying = Retrying(what, self._codex, self._clock, max_retries=max_retries, is_repeatable=is_repeatable)
         options.plan = replace(options.plan, until=retrying.until)
         return retrying
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     import httpx2
     from openai.types.responses import Response
 
+    from ._limit_types import RateLimits
+
 __all__ = [
     "CloudflareBlocked",
     "CodexBackendUnsupportedParameterError",
@@ -195,7 +197,8 @@ class UsageLimitReached(CodexError, openai.RateLimitError):
 
     `plan` is the plan's name as the backend spells it, `resets_at` an aware datetime, `window` the length of the
     window that is full, `limit_name` the name of a limit that is one model's own, `reached` the backend's word for
-    what a workspace ran out of; each None when not told. The message says what helps.
+    what a workspace ran out of, `limits` all that the answer's headers told; each None when not told. The message says
+    what helps.
     """
 
     plan: str | None = None
@@ -203,6 +206,7 @@ class UsageLimitReached(CodexError, openai.RateLimitError):
     window: timedelta | None = None
     limit_name: str | None = None
     reached: str | None = None
+    limits: RateLimits | None = None
 
 
 class StreamInterrupted(CodexError, openai.APIConnectionError):

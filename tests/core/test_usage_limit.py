@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._core.usage_limit import usage_limit
+from codex_backend_sdk._core import usage_limit as module
 
 RESETS_AT = 1795360000
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def usage_limit(error: dict[str, Any], headers: dict[str, str]) -> module.UsageLimit:
+    return module.usage_limit(error, headers, now=NOW)
 
 
 def test_everything_that_is_told() -> None:
@@ -15,7 +20,7 @@ def test_everything_that_is_told() -> None:
     assert (limit.plan, limit.window) == ("plus", timedelta(hours=5))
     assert limit.resets_at == datetime.fromtimestamp(RESETS_AT, UTC)
     assert limit.message == (
-        "The 5-hour usage limit of the plus plan is reached. It resets at 2026-11-22 15:06 UTC. What helps before "
+        "The 5 h usage limit of the plus plan is reached. It resets at 2026-11-22 15:06 UTC. What helps before "
         "that: the Pro plan (https://chatgpt.com/explore/pro) or more credits (https://chatgpt.com/settings/usage)."
     )
 
@@ -31,14 +36,14 @@ def test_a_reset_time_that_is_no_time_is_none(resets_at: Any) -> None:
     assert usage_limit({"resets_at": resets_at}, {}).resets_at is None
 
 
-@pytest.mark.parametrize("minutes", ["300", None, 0, -5, float("nan"), float("inf"), 10**30, []])
+@pytest.mark.parametrize("minutes", ["", None, 0, -5, float("nan"), float("inf"), 10**30, []])
 def test_a_window_that_is_none(minutes: Any) -> None:
     assert usage_limit({"limit_window_minutes": minutes}, {}).window is None
 
 
 @pytest.mark.parametrize(
     ("minutes", "named"),
-    [(300, "5-hour "), (1440, "daily "), (10080, "weekly "), (90, "1.5-hour "), (43200, "720-hour ")],
+    [(300, "5 h "), ("300", "5 h "), (1440, "daily "), (10080, "weekly "), (43200, "monthly ")],
 )
 def test_windows_are_named_by_their_length(minutes: int, named: str) -> None:
     assert usage_limit({"limit_window_minutes": minutes}, {}).message == f"The {named}usage limit is reached."
@@ -95,3 +100,34 @@ def test_the_limit_of_one_model() -> None:
 def test_an_offer_takes_the_place_of_the_advice() -> None:
     limit = usage_limit({"plan_type": "plus"}, {"x-codex-promo-message": "Get more with an add-on."})
     assert limit.message.endswith("What helps before that: Get more with an add-on.")
+
+
+HEADERS = {
+    "x-codex-primary-used-percent": "100",
+    "x-codex-primary-window-minutes": "10080",
+    "x-codex-primary-reset-at": str(RESETS_AT),
+    "x-codex-secondary-used-percent": "30",
+    "x-codex-secondary-window-minutes": "300",
+    "x-codex-secondary-reset-at": str(RESETS_AT - 3600),
+}
+
+
+def test_the_headers_tell_what_the_error_does_not() -> None:
+    limit = usage_limit({}, HEADERS)
+    assert (limit.window, limit.resets_at) == (timedelta(days=7), datetime.fromtimestamp(RESETS_AT, UTC))
+    assert limit.message.startswith("The weekly usage limit is reached. It resets at 2026-11-22 15:06 UTC.")
+    assert limit.limits is not None
+    assert len(limit.limits.windows) == 2
+
+
+def test_the_error_stands_above_the_headers() -> None:
+    limit = usage_limit({"resets_at": RESETS_AT + 60, "limit_window_minutes": 300}, HEADERS)
+    assert (limit.window, limit.resets_at) == (timedelta(hours=5), datetime.fromtimestamp(RESETS_AT + 60, UTC))
+
+
+def test_the_window_of_a_model_of_its_own() -> None:
+    own = {name.replace("codex", "codex-spark"): value for name, value in HEADERS.items()}
+    named = {**own, "x-codex-active-limit": "codex_spark", "x-codex-spark-limit-name": "Spark"}
+    limit = usage_limit({}, {**named, "x-codex-primary-used-percent": "5"})
+    assert limit.window == timedelta(days=7)
+    assert usage_limit({}, {**HEADERS, "x-codex-active-limit": "x", "x-x-limit-name": "X"}).window is None

@@ -153,7 +153,7 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     """
     error = error_of(body)
     kind = _kind(status, error, words_of(body), body, headers)
-    limit = usage_limit(error, headers) if kind is Kind.USAGE_LIMIT else None
+    limit = usage_limit(error, headers, now=now) if kind is Kind.USAGE_LIMIT else None
     retry_after = _retry_after(headers, error, now)
     return Failure(
         kind=kind,

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+from .._limit_types import RateLimitWindow
+from .limits import CODEX, from_headers
+from .members import moment, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from .._limit_types import RateLimits
 
 __all__ = ["UsageLimit", "usage_limit"]
 
@@ -29,6 +36,7 @@ _OF_WORKSPACES: Final = {
         "asking the owner for a higher cap",
     ),
 }
+_LONGEST_WINDOW_MINUTES: Final = 10 * 366 * 1440  # a longer one is a mistake
 _MORE_CREDITS: Final = f"more credits ({_USAGE_PAGE})"
 _ASK_ADMIN: Final = "asking your workspace's admin for more"
 # Plans, by the beginnings of their names, and what gives them more; the others can only wait.
@@ -45,6 +53,7 @@ class UsageLimit:
     """A usage limit that was reached, as far as the backend told.
 
     `limit_name` is set when the limit is one model's own. `reached` is the backend's word for a workspace's limit.
+    `limits` is what the headers told.
     """
 
     plan: str | None = None
@@ -52,39 +61,53 @@ class UsageLimit:
     window: timedelta | None = None
     limit_name: str | None = None
     reached: str | None = None
+    limits: RateLimits | None = None
     message: str = ""
 
 
-def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str]) -> UsageLimit:
+def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: datetime) -> UsageLimit:
     """Read what an error of the type `usage_limit_reached` and the headers beside it tell."""
-    plan = _text(error.get("plan_type"))
-    resets_at = _time(error.get("resets_at"))
-    window = _minutes(error.get("limit_window_minutes"))
-    reached = _text(headers.get("x-codex-rate-limit-reached-type"))
+    limits = from_headers(headers, seen_at=now)
+    plan = text(error.get("plan_type"))
+    reached = text(headers.get("x-codex-rate-limit-reached-type"))
     name = _name_of_its_own(headers)
-    promo = _text(headers.get("x-codex-promo-message"))
-    subject, helps = _OF_WORKSPACES.get(reached or "", (_subject(plan, window, name), _what_helps(plan, name, promo)))
-    when = f" It resets at {resets_at:%Y-%m-%d %H:%M} UTC." if resets_at else ""
+    full = _window(error, limits, name)
+    promo = text(headers.get("x-codex-promo-message"))
+    subject, helps = _OF_WORKSPACES.get(reached or "", (_subject(plan, full, name), _what_helps(plan, name, promo)))
+    when = f" It resets at {full.resets_at:%Y-%m-%d %H:%M} UTC." if full.resets_at else ""
     return UsageLimit(
         plan=plan,
-        resets_at=resets_at,
-        window=window,
+        resets_at=full.resets_at,
+        window=full.window,
         limit_name=name,
         reached=reached,
+        limits=limits,
         message=f"{subject}{when}" + (f" What helps before that: {helps}." if helps else ""),
     )
 
 
-def _subject(plan: str | None, window: timedelta | None, name: str | None) -> str:
+def _window(error: Mapping[str, Any], limits: RateLimits | None, name: str | None) -> RateLimitWindow:
+    """Return the window that is full: as the error tells it, else as the headers do."""
+    windows = limits.windows if limits else ()
+    if limits and name:
+        windows = next((limit.windows for limit in limits.additional if limit.name == name), ())
+    full = max((each for each in windows if each.is_used_up), key=_reset, default=None)
+    minutes = number(error.get("limit_window_minutes"), at_most=_LONGEST_WINDOW_MINUTES)
+    return RateLimitWindow(
+        used_percent=100,
+        window=timedelta(minutes=minutes) if minutes else full.window if full else None,
+        resets_at=moment(error.get("resets_at")) or (full.resets_at if full else None),
+    )
+
+
+def _reset(window: RateLimitWindow) -> float:
+    return window.resets_at.timestamp() if window.resets_at else 0.0
+
+
+def _subject(plan: str | None, full: RateLimitWindow, name: str | None) -> str:
+    which = f"{full.name} " if full.window else ""
     of_what = f" of {name}" if name else f" of the {plan} plan" if plan else ""
-    return f"The {_named(window)}usage limit{of_what} is reached."
-
-
-def _named(window: timedelta | None) -> str:
-    if window is None:
-        return ""
-    hours = window.total_seconds() / 3600
-    return {24.0: "daily ", 168.0: "weekly "}.get(hours, f"{hours:g}-hour ")
+    return f"The {which}usage limit{of_what} is reached."
 
 
 def _what_helps(plan: str | None, name: str | None, promo: str | None) -> str | None:
@@ -97,23 +120,5 @@ def _what_helps(plan: str | None, name: str | None, promo: str | None) -> str | 
 
 def _name_of_its_own(headers: Mapping[str, str]) -> str | None:
     """Return the name of the limit that was reached when it is not that of the plan."""
-    limit_id = (headers.get("x-codex-active-limit") or "codex").strip().lower().replace("_", "-")
-    return None if limit_id == "codex" else _text(headers.get(f"x-{limit_id}-limit-name"))
-
-
-def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def _time(seconds: Any) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):  # not a number, or not a time that can be
-        return None
-
-
-def _minutes(value: Any) -> timedelta | None:
-    try:
-        return timedelta(minutes=value) if value > 0 else None
-    except (TypeError, ValueError, OverflowError):
-        return None
+    limit_id = (text(headers.get("x-codex-active-limit")) or CODEX).lower().replace("_", "-")
+    return None if limit_id == CODEX else text(headers.get(f"x-{limit_id}-limit-name"))

@@ -49,7 +49,7 @@ _CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
     Kind.CLOUDFLARE: CloudflareBlocked,
     Kind.REGION: RegionNotSupported,
 }
-_OF_A_LIMIT: Final = ("plan", "resets_at", "window", "limit_name", "reached")
+_OF_A_LIMIT: Final = ("plan", "resets_at", "window", "limit_name", "reached", "limits")
 
 
 def status_error(
