@@ -177,8 +177,8 @@ def test_the_parameter_is_named(body: Any, param: str | None) -> None:
             401,
             {"detail": "Unauthorized"},
             {},
-            "The backend does not accept the login. `client.authenticate(force=True)` or `codex-backend login` signs in "
-            "again. The backend says: Unauthorized",
+            "The backend does not accept the login. `client.authenticate(force=True)` or `codex-backend login` signs "
+            "in again. The backend says: Unauthorized",
         ),
         (502, "<html></html>", {}, "Error code: 502"),
         (
