@@ -7,6 +7,7 @@ import logging
 import pickle
 import socket
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from issuer_stub import IssuerStub
 from servers import needs_redis, redis_server
 
 import codex_backend_sdk as sdk
+from codex_backend_sdk._core.oauth import refresh_body
 from codex_backend_sdk.auth import (
     AccessToken,
     Credentials,
@@ -314,6 +316,21 @@ def test_the_text_of_a_header_that_cannot_be_sent_is_in_no_message(issuer: Issue
         channel.send(channel.request("GET", "/", bearer=Secret("SECRET\n")))
     assert not refused.value.may_pass
     assert "SECRET" not in whole_story(refused.value)
+
+
+def test_an_answer_that_drips_in_comes_to_an_end_and_is_not_shown() -> None:
+    with Simulator() as sim:
+        sim.fail("dripped:40,0.1@token", times=None)
+        channel = Channel(sim.issuer, originator="tests", answer_seconds=1)
+        document = sim.login_document()
+        body = refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="has not finished its answer within 1 seconds") as late:
+            channel.send(channel.request("POST", "/oauth/token", json=body))
+        assert late.value.may_pass
+        assert time.monotonic() - began < 5
+        assert sim.requests[-1].path == "/oauth/token"
+        assert "eyJ" not in whole_story(late.value)
 
 
 class Own:

@@ -10,7 +10,8 @@ who only reads a stored login does not wait for that.
 from __future__ import annotations
 
 import platform
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -28,15 +29,28 @@ __all__ = ["Channel"]
 
 _READ_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
+# httpx limits each read alone, so that one byte now and then would hold up everybody who waits for a renewal.
+_ANSWER_SECONDS: Final = 60.0
 
 
 class Channel:
-    """Sends requests to one issuer. `http` is the caller's own client and stays open; else each request opens one."""
+    """Sends requests to one issuer. `http` is the caller's own client and stays open; else each request opens one.
 
-    def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
+    `answer_seconds` is how long the body of an answer may take altogether.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        originator: str,
+        http: httpx2.Client | None = None,
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
         self._url = url
         self._originator = originator
         self._http = http
+        self._answer_seconds = answer_seconds
 
     def check(self) -> None:
         """Raise Unreachable when the environment allows no connection."""
@@ -59,7 +73,8 @@ class Channel:
             with self._client() as http:
                 # The tokens are for this host: no redirect. They are all that signs: neither a client's default
                 # nor ~/.netrc has a say here.
-                answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False)
+                answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
+                body = _body(answer, seconds=self._answer_seconds)
         except httpx2.LocalProtocolError:  # its text has the header that cannot be sent, which may be the token's
             problem, may_pass = f"the request to {self._url} could not be sent: it breaks the rules of HTTP", False
         except httpx2.HTTPError as error:
@@ -68,7 +83,10 @@ class Channel:
         else:
             if answer.has_redirect_location:
                 raise Unreachable(f"{self._url} redirects elsewhere, which is not followed", may_pass=False)
-            return answer
+            if body is not None:
+                return httpx2.Response(answer.status_code, content=body)
+            problem = f"{self._url} has not finished its answer within {self._answer_seconds:g} seconds"
+            may_pass = True
         # Not in the handler: there the error of httpx would go along as the context.
         raise Unreachable(problem, may_pass=may_pass)
 
@@ -83,6 +101,18 @@ class Channel:
             raise Unreachable(f"{self._url} cannot be asked: {str(error).rstrip('.')}", may_pass=False) from None
         with http:
             yield http
+
+
+def _body(answer: httpx2.Response, *, seconds: float) -> bytes | None:
+    """Read an answer to its end; None when that takes longer."""
+    end = time.monotonic() + seconds
+    with closing(answer):
+        chunks: list[bytes] = []
+        for chunk in answer.iter_bytes():
+            chunks.append(chunk)
+            if time.monotonic() > end:
+                return None
+        return b"".join(chunks)
 
 
 def _user_agent() -> str:
