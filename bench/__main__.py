@@ -1,4 +1,4 @@
-"""`python -m bench`: run the rows, write bench/results.json, docs/performance/*.svg and the table for the docs."""
+"""`python -m bench`: run the rows, write bench/results.json, docs/performance/*.svg and the tables for the docs."""
 
 from __future__ import annotations
 

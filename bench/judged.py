@@ -93,6 +93,5 @@ def _flatness(bar: Bar, figures: dict[str, Figures]) -> Verdict:
     spreads = [max(costs) / min(costs) if min(costs) > 0 else inf for costs in by_round]
     value = max(each) / min(each) if min(each) > 0 else inf
     found = f"{value:.2f} times ({', '.join(f'{cost:.2f}' for cost in each)} µs an item)"
-    return Verdict(
-        "largest ≤ 1.2 times smallest", found, value, min(spreads), max(spreads), value <= (bar.at_most or 0)
-    )
+    asks = f"largest ≤ {bar.at_most:g} times smallest" + (f" ({bar.says})" if bar.says else "")
+    return Verdict(asks, found, value, min(spreads), max(spreads), value <= (bar.at_most or 0))

@@ -25,12 +25,14 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-s
 .grid { stroke: #d1d9e0; stroke-width: 1 } .floor { fill: #9a6700; stroke: #9a6700 }
 .ours { fill: #0969da; stroke: #0969da } .openai { fill: #cf222e; stroke: #cf222e }
 .other { fill: #818b98; stroke: #818b98 } .light { fill: #54aeff; stroke: #54aeff }
-polyline { fill: none !important; stroke-width: 2.5 } rect, circle, text { stroke: none !important }
+polyline { fill: none !important; stroke-width: 2.5 } rect, circle { stroke: none !important }
+text { stroke: #ffffff !important; stroke-width: 4px; paint-order: stroke }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .page { fill: #0d1117 } .quiet { fill: #9198a1 } .grid { stroke: #3d444d }
+  text { fill: #f0f6fc; stroke: #0d1117 !important } .page { fill: #0d1117 }
+  .quiet { fill: #9198a1 } .grid { stroke: #3d444d }
   .ours { fill: #4493f8; stroke: #4493f8 } .openai { fill: #f85149; stroke: #f85149 }
   .other { fill: #8b949e; stroke: #8b949e } .floor { fill: #d29922; stroke: #d29922 }
-  .light { fill: #1f6feb; stroke: #1f6feb }
+  .light { fill: #a5d6ff; stroke: #a5d6ff }
 }
 """
 _NAMES = {
@@ -135,7 +137,7 @@ def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float,
     points = [point for curve in curves.values() for point in curve]
     low_x, high_x = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
     low_y, high_y = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
-    left, right = 80, _WIDTH - 170
+    left, right = 92, _WIDTH - 170
 
     def place(x: float, y: float) -> tuple[float, float]:
         along = (log10(x) - low_x) / (high_x - low_x)

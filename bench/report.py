@@ -1,4 +1,4 @@
-"""Results → results.json and the table and plots of docs/performance.md."""
+"""Results → results.json, the table and plots of docs/performance.md, and the short table of the README."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from bench.rows import Row
     from bench.session import Figures
 
-__all__ = ["Results", "line", "table"]
+__all__ = ["Results", "line", "summary", "table"]
 
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
+README = ROOT / "README.md"
 _BEGIN, _END = "<!-- make bench writes this: begin -->", "<!-- end -->"
+# What the README shows.
+_SHORT = ("text", "history", "call", "collect", "concurrent", "cold")
 # What can make a difference to the figures.
 _PACKAGES = ("openai", "pydantic", "pydantic-core", "httpx2", "httpx", "requests", "jiter")
 _VERSIONS = (
@@ -71,14 +74,19 @@ class Results:
         render(json.loads(RESULTS.read_text()))
 
 
-def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS) -> None:
-    """Write the plots, and the table into the page, between its two marks."""
+def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS, readme: Path = README) -> None:
+    """Write the plots, and the tables into the page and the README, between their two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, svg in plots.draw({row["name"]: row for row in results["rows"]}).items():
         (folder / f"{name}.svg").write_text(svg)
+    _fill(page, table(results))
+    _fill(readme, summary(results))
+
+
+def _fill(page: Path, text: str) -> None:
     before, _, rest = page.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n\n{table(results)}\n{_END}{after}")
+    page.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}")
 
 
 def line(row: Row, middles: dict[str, dict[str, float]], verdicts: list[Verdict]) -> str:
@@ -115,12 +123,30 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def summary(results: dict[str, Any]) -> str:
+    """Return a short Markdown table that compares with `openai` only."""
+    rows = {row["name"]: row for row in results["rows"]}
+    lines = ["| what | here | `openai` | ratio |", "|---|---|---|---|"]
+    for row in (rows[name] for name in _SHORT):
+        shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["at"] is None}
+        found = next(bar["found"] for bar in row["bars"] if bar["bar"].endswith(" openai"))
+        lines.append(f"| {row['title']} | {_told(shown['ours'], row)} | {_told(shown['openai'], row)} | {found} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(value: float, row: dict[str, Any]) -> str:
+    return f"{_number(value)} {row['unit']}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _compared(row: dict[str, Any]) -> tuple[str, str]:
     """Return our figure and those of the others; curves are for the plots."""
     shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["at"] is None}
-    told = {name: f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for name, value in shown.items()}
-    others = ", ".join(f"{name} {value}" for name, value in told.items() if name != "ours")
-    return f"{told['ours']} {row['unit']}" if "ours" in told else "", others
+    others = ", ".join(f"{name} {_number(value)}" for name, value in shown.items() if name != "ours")
+    return _told(shown["ours"], row) if "ours" in shown else "", others
 
 
 def _rounded(value: float) -> float:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode", "encode_in_pieces"]
 
-# Some hundred kilobytes: more would be fetched from the system anew for each, less is slower.
-_ITEMS_IN_A_PIECE: Final = 256
+# A hundred kilobytes, usually: more would be fetched from the system anew for each, less is slower.
+_ITEMS_IN_A_PIECE: Final = 128
 
 
 def encode(value: Any) -> bytes:
