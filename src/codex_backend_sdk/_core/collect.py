@@ -52,7 +52,7 @@ def _delta_validator(kind: str) -> SchemaValidator | None:
         "delta": core_schema.str_schema(),
     }
     delta = core_schema.typed_dict_schema({name: core_schema.typed_dict_field(each) for name, each in fields.items()})
-    return SchemaValidator(core_schema.list_schema(delta, fail_fast=True))
+    return SchemaValidator(core_schema.list_schema(delta))
 
 
 class _Slot:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from openai import BaseModel
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
 from pydantic import BaseModel as PydanticModel
-from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from .collect import TERMINAL
 from .items import UnknownItem, subscriptable
@@ -167,7 +167,7 @@ def _event_validator(kind: str) -> SchemaValidator | None:
 def _run_validator(kind: str) -> SchemaValidator | None:
     if kind in TERMINAL or kind not in _event_classes() or _event_validator(kind) is None:
         return None  # the end of an answer is looked at closely
-    return _validator(Annotated[list[_event_classes()[kind]], FailFast()])  # type: ignore[misc]
+    return _validator(list[_event_classes()[kind]])  # type: ignore[misc]
 
 
 @cache

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["read_run"]
 
 _HEAD: Final = re.compile(rb'((?:event: ?[^\n]*\n)?data: ?)\{"type": ?"([\w.]+)"')
+_LINE_FEED: Final = 0x0A
 _LONGEST_HEAD: Final = 200  # bytes; no known type is half as long
 
 
@@ -38,18 +39,20 @@ def read_run(frames: bytes, validator_of: Callable[[str], SchemaValidator | None
     """
     comma = frames.find(b",", 0, _LONGEST_HEAD)
     head = _head(frames[:comma]) if comma > 0 else None
-    validator = validator_of(head[0]) if head is not None else None
-    if head is None or validator is None:
+    if head is None:
         return None
-    separator = head[1]
-    array = frames.replace(separator, b",")
-    start = len(separator) - len(b"\n\n")
-    if array.find(b"\n", start) != -1:
+    kind, separator = head
+    validator = validator_of(kind)
+    if validator is None:
+        return None
+    joined = frames.replace(separator, b",")
+    events = joined[len(separator) - len(b"\n\n") :]
+    if _LINE_FEED in events:
         return None
     try:
-        found: list[Any] = validator.validate_json(b"[" + array[start:] + b"]")
+        found: list[Any] = validator.validate_json(b"[%b]" % events)
     except ValidationError:
         return None
     # What was one frame has to be one event: two halves must not be read as a whole.
-    count = 1 + (len(frames) - len(array)) // (len(separator) - len(b","))
-    return found if len(found) == count else None
+    joints = (len(frames) - len(joined)) // (len(separator) - len(b","))
+    return found if len(found) == joints + 1 else None

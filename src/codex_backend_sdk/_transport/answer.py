@@ -162,7 +162,8 @@ class Answer:
         if events is not None:
             self._events += len(events)
             if type(events[0]) is ResponseTextDeltaEvent:
-                for (index, part), run in groupby(events, _PLACE):
+                runs = groupby(events, _PLACE) if len(events) > 1 else ((_PLACE(events[0]), events),)
+                for (index, part), run in runs:
                     self._collector.take_delta(index, part, "".join(map(_DELTA, run)))
         return events
 
