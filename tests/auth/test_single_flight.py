@@ -134,10 +134,16 @@ from codex_backend_sdk import OpenAI
 print("asking", flush=True)
 OpenAI(max_retries=0).codex.usage()
 """
+SIGNING_IN = INTERRUPTED.replace("codex.usage()", "authenticate()")
+SIGNED_IN = INTERRUPTED.replace("codex.usage()", "authenticate(interactive=False)")
 
 
 @posix
-@pytest.mark.parametrize(("program", "said"), [(LEAVE, "gone"), (INTERRUPTED, "asking")], ids=["timeout", "Ctrl-C"])
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [(LEAVE, "gone"), (INTERRUPTED, "asking"), (SIGNING_IN, "asking"), (SIGNED_IN, "asking")],
+    ids=["timeout", "Ctrl-C", "Ctrl-C in authenticate", "Ctrl-C, not interactive"],
+)
 def test_a_program_that_ends_in_mid_refresh_still_stores_what_it_gets(tmp_path: Path, program: str, said: str) -> None:
     """Its refresh token is used up; without what came for it the login would be lost."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
