@@ -189,7 +189,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         answer = self._insist(attempt, options, retrying)
         if isinstance(answer, CodexStream):
-            answer.again = partial(self._insist, attempt, options, retrying)
+            answer.repeat_with(partial(self._insist, attempt, options, retrying))
         return answer
 
     def _insist(
@@ -298,7 +298,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         answer = await self._insist(attempt, options, retrying)
         if isinstance(answer, AsyncCodexStream):
-            answer.again = partial(self._insist, attempt, options, retrying)
+            answer.repeat_with(partial(self._insist, attempt, options, retrying))
         return answer
 
     async def _insist(

@@ -15,7 +15,9 @@ from .drain import async_drain, drain
 from .timeouts import async_within, within
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    import httpx2
 
 
 __all__ = ["AsyncCodexStream", "CodexStream"]
@@ -23,85 +25,136 @@ __all__ = ["AsyncCodexStream", "CodexStream"]
 _T = TypeVar("_T")
 
 
-class CodexStream(openai.Stream[_T]):
-    """A stream of official events; `dropped_parameters` names the parameters that were left out of the request.
+class _Reading:
+    """What a stream and the generator that reads it share.
 
-    `restarts` counts how often the answer broke and was asked for anew. It begins with `response.created` each time,
-    and what had come before is void.
+    The generator does not hold the stream: a stream that is forgotten frees its connection at once, and not when the
+    garbage collector comes to a cycle.
     """
 
-    dropped_parameters: tuple[str, ...] = ()
-    restarts = 0
-    again: Callable[[openai.APIError], Any] | None = None
+    def __init__(self, response: httpx2.Response) -> None:
+        self.response = response
+        self.dropped: tuple[str, ...] = ()
+        self.restarts = 0
+        self.again: Callable[[openai.APIError], Any] | None = None
+
+    def answer(self) -> Answer:
+        """Begin to read the response."""
+        answer = Answer(self.response)
+        self.dropped = answer.dropped or ()
+        return answer
+
+    def opener(self, answer: Answer) -> Callable[[openai.APIError], Any] | None:
+        """Return what asks for a broken answer anew, None when nobody shall."""
+        if self.again is None or not answer.may_begin_again:
+            return None
+        self.restarts += 1
+        return self.again
+
+
+class _Shared:
+    """The members of a stream that its reading has."""
+
+    _reading: _Reading
+
+    @property
+    def response(self) -> httpx2.Response:
+        """The answer that is read; another one after a restart."""
+        return self._reading.response
+
+    @response.setter
+    def response(self, response: httpx2.Response) -> None:
+        self._reading = _Reading(response)
+
+    @property
+    def dropped_parameters(self) -> tuple[str, ...]:
+        """The names of the parameters that were left out of the request."""
+        return self._reading.dropped
+
+    @property
+    def restarts(self) -> int:
+        """How often the answer broke and was asked for anew.
+
+        It begins with `response.created` each time, and what had come before is void.
+        """
+        return self._reading.restarts
+
+    def repeat_with(self, again: Callable[[openai.APIError], Any]) -> None:
+        """Ask for a broken answer anew with a function that waits and returns another stream, or raises the error."""
+        self._reading.again = again
+
+
+class CodexStream(openai.Stream[_T], _Shared):
+    """A stream of official events."""
 
     def __iter__(self) -> Iterator[_T]:
         return self._iterator
 
     def __stream__(self) -> Iterator[_T]:
-        while True:
-            response = self.response
-            answer = Answer(response)
-            self.dropped_parameters = answer.dropped or ()
-            try:
-                try:
-                    chunks = within(answer.until, response.iter_bytes(), response)
-                    for chunk in chunks:
-                        yield from cast("Iterator[_T]", answer.events(chunk))
-                        if answer.is_over:
-                            drain(chunks, response)
-                            break
-                except (*timeout_exceptions(), *request_exceptions()) as error:
-                    broken = answer.broken_by(error)
-                    if broken is not None:
-                        raise broken from error
-                finally:
-                    response.close()
-                yield from cast("Iterator[_T]", answer.last_events())
-            except openai.APIError as error:
-                if self.again is None or not answer.may_begin_again:
-                    raise
-                self.response = self.again(error).response
-                self.restarts += 1
-            else:
-                return
+        return cast("Iterator[_T]", _read(self._reading))
 
 
-class AsyncCodexStream(openai.AsyncStream[_T]):
+class AsyncCodexStream(openai.AsyncStream[_T], _Shared):
     """A stream of official events, as `CodexStream` is."""
-
-    dropped_parameters: tuple[str, ...] = ()
-    restarts = 0
-    again: Callable[[openai.APIError], Awaitable[Any]] | None = None
 
     def __aiter__(self) -> AsyncIterator[_T]:
         return self._iterator
 
-    async def __stream__(self) -> AsyncIterator[_T]:
-        while True:
-            response = self.response
-            answer = Answer(response)
-            self.dropped_parameters = answer.dropped or ()
+    def __stream__(self) -> AsyncIterator[_T]:
+        return cast("AsyncIterator[_T]", _async_read(self._reading))
+
+
+def _read(reading: _Reading) -> Iterator[Any]:
+    while True:
+        response, answer = reading.response, reading.answer()
+        try:
             try:
-                try:
-                    chunks = async_within(answer.until, response.aiter_bytes(), response)
-                    async for chunk in chunks:
-                        for event in answer.events(chunk):
-                            yield cast("_T", event)
-                        if answer.is_over:
-                            await async_drain(chunks)
-                            break
-                except (*timeout_exceptions(), *request_exceptions()) as error:
-                    broken = answer.broken_by(error)
-                    if broken is not None:
-                        raise broken from error
-                finally:
-                    await response.aclose()
-                for event in answer.last_events():
-                    yield cast("_T", event)
-            except openai.APIError as error:
-                if self.again is None or not answer.may_begin_again:
-                    raise
-                self.response = (await self.again(error)).response
-                self.restarts += 1
-            else:
-                return
+                chunks = within(answer.until, response.iter_bytes(), response)
+                for chunk in chunks:
+                    yield from answer.events(chunk)
+                    if answer.is_over:
+                        drain(chunks, response)
+                        break
+            except (*timeout_exceptions(), *request_exceptions()) as error:
+                broken = answer.broken_by(error)
+                if broken is not None:
+                    raise broken from error
+            finally:
+                response.close()
+            yield from answer.last_events()
+        except openai.APIError as error:
+            again = reading.opener(answer)
+            if again is None:
+                raise
+            reading.response = again(error).response
+        else:
+            return
+
+
+async def _async_read(reading: _Reading) -> AsyncIterator[Any]:
+    while True:
+        response, answer = reading.response, reading.answer()
+        try:
+            try:
+                chunks = async_within(answer.until, response.aiter_bytes(), response)
+                async for chunk in chunks:
+                    for event in answer.events(chunk):
+                        yield event
+                    if answer.is_over:
+                        await async_drain(chunks)
+                        break
+            except (*timeout_exceptions(), *request_exceptions()) as error:
+                broken = answer.broken_by(error)
+                if broken is not None:
+                    raise broken from error
+            finally:
+                await response.aclose()
+            for event in answer.last_events():
+                yield event
+        except openai.APIError as error:
+            again = reading.opener(answer)
+            if again is None:
+                raise
+            reading.response = (await again(error)).response
+        else:
+            return

@@ -1,0 +1,225 @@
+"""Whoever leaves an answer early leaves nothing behind: its connection is closed or free within 100 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+SILENT_SECONDS = 30.0
+SOON_SECONDS = 0.1
+EVENTS = 4
+# The simulator runs in this process: it notices a closed connection in its own time, and so do the tests of others.
+SLACK = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        simulator.script(*[Turn.text("half an answer, and then nothing").stalled(EVENTS, SILENT_SECONDS)] * 5)
+        yield simulator
+
+
+def open_connections(client: Any) -> int:
+    """The connections of a client that are neither closed nor free for another call."""
+    pool = client._client._transport._pool
+    return sum(not (each.is_closed() or each.is_idle()) for each in pool.connections)
+
+
+def assert_released(client: Any, since: float) -> None:
+    while open_connections(client) and time.monotonic() - since < SOON_SECONDS * SLACK:
+        time.sleep(0.005)
+    assert open_connections(client) == 0
+
+
+def begun(client: Any) -> Any:
+    """A stream that has handed out events and is silent now."""
+    stream = client.responses.create(input="hi", stream=True)
+    events = iter(stream)
+    for _ in range(EVENTS):
+        next(events)
+    assert open_connections(client) == 1
+    return stream
+
+
+def break_out(client: Any) -> None:
+    for count, _ in enumerate(client.responses.create(input="hi", stream=True), 1):
+        if count == EVENTS:
+            break
+
+
+def close(client: Any) -> None:
+    begun(client).close()
+
+
+def leave_the_block(client: Any) -> None:
+    with begun(client):
+        pass
+
+
+def leave_the_helper(client: Any) -> None:
+    with client.responses.stream(input="hi") as stream:
+        for count, _ in enumerate(stream, 1):
+            if count == EVENTS:
+                break
+
+
+def fail_inside(client: Any) -> None:
+    with pytest.raises(ZeroDivisionError), begun(client):
+        1 / 0  # noqa: B018
+
+
+def forget(client: Any) -> None:
+    begun(client)
+
+
+@pytest.mark.parametrize("leave", [break_out, close, leave_the_block, leave_the_helper, fail_inside, forget])
+def test_a_sync_stream_that_is_left(sim: Simulator, leave: Callable[[Any], None]) -> None:
+    with sim.client(max_retries=0) as client:
+        leave(client)
+        assert_released(client, time.monotonic())
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_interrupt_by_the_keyboard(sim: Simulator, streamed: bool) -> None:
+    with sim.client(max_retries=3) as client:
+        pressed: list[float] = []
+
+        def press() -> None:
+            pressed.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(0.5, press)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            list(client.responses.create(input="hi", stream=True) if streamed else client.responses.create(input="hi"))
+        timer.join()
+        assert time.monotonic() - pressed[0] < SOON_SECONDS * SLACK
+        assert_released(client, pressed[0])
+    assert len(sim.requests) == 1
+
+
+async def async_break_out(client: Any) -> None:
+    count = 0
+    async for _ in await client.responses.create(input="hi", stream=True):
+        count += 1
+        if count == EVENTS:
+            break
+
+
+async def async_begun(client: Any) -> Any:
+    stream = await client.responses.create(input="hi", stream=True)
+    events = aiter(stream)
+    for _ in range(EVENTS):
+        await anext(events)
+    return stream
+
+
+async def async_close(client: Any) -> None:
+    await (await async_begun(client)).close()
+
+
+async def async_leave_the_block(client: Any) -> None:
+    async with await async_begun(client):
+        pass
+
+
+async def async_leave_the_helper(client: Any) -> None:
+    count = 0
+    async with client.responses.stream(input="hi") as stream:
+        async for _ in stream:
+            count += 1
+            if count == EVENTS:
+                break
+
+
+async def cancelled_while_streaming(client: Any) -> None:
+    async def drain() -> None:
+        async for _ in await client.responses.create(input="hi", stream=True):
+            pass
+
+    await _cancelled(drain())
+
+
+async def cancelled_while_collecting(client: Any) -> None:
+    await _cancelled(client.responses.create(input="hi"))
+
+
+async def out_of_time(client: Any) -> None:
+    with anyio.move_on_after(0.3):
+        await client.responses.create(input="hi")
+
+
+async def _cancelled(work: Any) -> None:
+    task = asyncio.ensure_future(work)
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        async_break_out,
+        async_close,
+        async_leave_the_block,
+        async_leave_the_helper,
+        cancelled_while_streaming,
+        cancelled_while_collecting,
+        out_of_time,
+    ],
+)
+def test_an_async_stream_that_is_left(sim: Simulator, leave: Callable[[Any], Any]) -> None:
+    async def scenario() -> None:
+        async with sim.async_client(max_retries=2) as client:
+            tasks = len(asyncio.all_tasks())
+            await leave(client)
+            since = time.monotonic()
+            while time.monotonic() - since < SOON_SECONDS * SLACK:  # what is watched tells nobody
+                if not open_connections(client) and len(asyncio.all_tasks()) == tasks:
+                    break
+                await asyncio.sleep(0.005)
+            assert open_connections(client) == 0
+            assert len(asyncio.all_tasks()) == tasks
+
+    anyio.run(scenario)
+    assert len(sim.requests) == 1
+
+
+def sockets() -> int:
+    return sum(os.readlink(f"/proc/self/fd/{name}").startswith("socket:") for name in _descriptors())
+
+
+def _descriptors() -> list[str]:
+    return [name for name in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{name}")]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not list a process's sockets")
+def test_nothing_is_left_of_many(sim: Simulator) -> None:
+    with sim.client(max_retries=0) as client:
+        sim.clear()
+        sim.script(*[Turn.text("half an answer").stalled(EVENTS, SILENT_SECONDS)] * 30)
+        close(client)
+        gc.collect()
+        before, threads = sockets(), threading.active_count()
+        for _ in range(25):
+            close(client)
+        deadline = time.monotonic() + 5  # the simulator closes its own ends in this process
+        while sockets() > before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert sockets() <= before
+        assert threading.active_count() <= threads
