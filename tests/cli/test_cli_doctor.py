@@ -456,6 +456,15 @@ def test_a_call_of_your_own_is_explained(lone: Run, store_login: StoreLogin, tmp
     assert "My secret plan" not in ran.out
 
 
+def test_a_call_that_python_would_not_take(lone: Run, store_login: StoreLogin, tmp_path: Path) -> None:
+    store_login()
+    file = tmp_path / "call.json"
+    file.write_text('{"input": "hi", "extra_headers": 7}')
+    ran = lone("doctor", "--params", str(file))
+    assert ran.code == 1
+    assert "These are no parameters of a call" in line(ran, "Call")
+
+
 @pytest.mark.parametrize(("text", "words"), [("{", "is not JSON"), ("[]", "holds no JSON object")])
 def test_a_file_that_is_no_call(lone: Run, tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "call.json"

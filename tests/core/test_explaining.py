@@ -3,9 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given as for_any
+from hypothesis import settings
+from hypothesis import strategies as st
 from openai import NotGiven
 
 from codex_backend_sdk._core.explaining import Examined, examine
+from codex_backend_sdk._core.explanation import Explanation, WouldBeSent
+from codex_backend_sdk._core.known_refusals import known_refusals
+from codex_backend_sdk._core.model_fit import context_window, fit
+from codex_backend_sdk._core.token_estimate import estimate
 
 
 def look(*unknown: str, drops: bool = False, **given: Any) -> Examined:
@@ -99,3 +106,70 @@ def test_what_changes_in_the_input(given: Any, expected: list[tuple[str, str]]) 
 def test_an_iterator_is_read_once() -> None:
     found = look(input=(text for text in ("a", "b")))
     assert found.accepted == {"input": ["a", "b"]}
+
+
+WORDS = st.sampled_from(
+    [
+        "additionalProperties",
+        "anyOf",
+        "array",
+        "call_id",
+        "content",
+        "custom",
+        "encrypted_content",
+        "format",
+        "function",
+        "function_call",
+        "function_call_output",
+        "input_image",
+        "items",
+        "json_schema",
+        "message",
+        "name",
+        "namespace",
+        "object",
+        "output",
+        "parameters",
+        "properties",
+        "reasoning",
+        "required",
+        "role",
+        "schema",
+        "strict",
+        "text",
+        "tools",
+        "type",
+        "user",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+THINGS = st.dictionaries(WORDS, VALUES, max_size=6)
+BODIES = st.fixed_dictionaries(
+    {"input": st.lists(THINGS | VALUES, max_size=4)},
+    optional={
+        name: VALUES | THINGS | st.lists(THINGS, max_size=2)
+        for name in ("instructions", "prompt_cache_key", "reasoning", "service_tier", "text", "tool_choice", "tools")
+    },
+)
+ENTRIES = st.fixed_dictionaries(
+    {"id": st.just("m")},
+    optional=dict.fromkeys(
+        ("context_window", "input_modalities", "service_tiers", "supported_reasoning_levels"), VALUES
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@for_any(BODIES, ENTRIES)
+def test_no_body_and_no_catalogue_breaks_it(given: dict[str, Any], entry: dict[str, Any]) -> None:
+    """What is looked at has to be explained because something may be wrong with it."""
+    body = {"model": "m", **given}
+    tokens = estimate(body)
+    findings = (*known_refusals(body, {}), *fit(body, [entry], tokens=tokens))
+    sent = WouldBeSent(method="POST", url="u", headers={}, body=body, plain_bytes=1, sent_bytes=1)
+    window = context_window("m", [entry])
+    assert str(Explanation(model="m", would_be_sent=sent, findings=findings, tokens=tokens, context_window=window))

@@ -37,7 +37,7 @@ def examine(
     try:
         shaped = shape(present, model=model, instructions=instructions)
     except TypeError as error:
-        findings.append(Finding(level="refused", what="The input cannot be sent.", why=str(error)))
+        findings.append(Finding(level="refused", what="The call cannot be made like this.", why=str(error)))
         return Examined(tuple(findings), is_refused=True, accepted=None)
     findings += [_refused(refusal) for refusal in shaped.meaningful]
     findings += [(_dropped if drops else _refused_or_dropped)(refusal) for refusal in shaped.droppable]

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from .members import items
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -124,8 +126,8 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
 def _told(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "input", _items(body.get("input"))
     if body.get("instructions"):
-        yield "instructions", f"{len(body['instructions']):,} characters"
-    if body.get("tools"):
+        yield "instructions", f"{len(str(body['instructions'])):,} characters"
+    if items(body.get("tools")):
         yield "tools", _shortened([_tool(tool) for tool in body["tools"]])
     rest = [_member(name, value) for name, value in body.items() if name not in _TOLD]
     yield "besides", ", ".join(rest)
@@ -135,10 +137,10 @@ _TOLD: Final = ("model", "input", "instructions", "tools")
 
 
 def _items(given: Any) -> str:
-    items = given if isinstance(given, list) else []
-    counts = Counter(_kind(item) for item in items)
+    given = items(given)
+    counts = Counter(_kind(item) for item in given)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common(_NAMES_SHOWN))
-    return f"{len(items):,} item{'' if len(items) == 1 else 's'}" + (f": {kinds}" if kinds else "")
+    return f"{len(given):,} item{'' if len(given) == 1 else 's'}" + (f": {kinds}" if kinds else "")
 
 
 def _kind(item: Any) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .explanation import Finding
+from .members import items, mapping
 from .tool_refusals import TOOL_RULES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["known_refusals"]
 
 _Body = dict[str, Any]
+_Call = tuple[str, str]
 
 _PLACES_SHOWN: Final = 3
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -113,7 +115,7 @@ def _cache_key(body: _Body) -> Iterator[Finding]:
 
 
 def _item_type(body: _Body) -> Iterator[Finding]:
-    for kind, places in _by_kind(_items(body), lambda item: item.get("type") not in _ITEM_TYPES):
+    for kind, places in _by_kind(_items(body), lambda item: str(item.get("type")) not in _ITEM_TYPES):
         if kind == "item_reference":
             yield _warning(
                 f"{places} only names an item.",
@@ -146,11 +148,11 @@ def _parts(body: _Body) -> Iterator[Finding]:
     messages = ((place, item) for place, item in _items(body) if item.get("type") == "message")
     wrong: dict[tuple[str, str], list[str]] = {}
     for place, item in messages:
-        role, content = str(item.get("role")), item.get("content")
-        for number, part in enumerate(content if isinstance(content, list) else ()):
-            kind = part.get("type") if isinstance(part, dict) else None
+        role = str(item.get("role"))
+        for number, part in enumerate(items(item.get("content"))):
+            kind = str(mapping(part).get("type"))
             if kind not in _PARTS.get(role, _INPUT_PARTS):
-                wrong.setdefault((role, str(kind)), []).append(f"`{place}.content[{number}]`")
+                wrong.setdefault((role, kind), []).append(f"`{place}.content[{number}]`")
     for (role, kind), places in wrong.items():
         yield _warning(
             f"{_listed(places)} is of the type {kind!r}, which a message of the role {role!r} does not have.",
@@ -171,12 +173,12 @@ def _call_ids(body: _Body) -> Iterator[Finding]:
 
 
 def _orphaned_outputs(body: _Body) -> Iterator[Finding]:
-    seen: set[tuple[Any, Any]] = set()
+    seen: set[_Call] = set()
     orphans = []
     for place, item in _items(body):
-        seen.add((item.get("type"), item.get("call_id")))
-        call = _OUTPUT_OF.get(str(item.get("type")))
-        if call is not None and (call, item.get("call_id")) not in seen:
+        kind, call_id = _call(item)
+        seen.add((kind, call_id))
+        if kind in _OUTPUT_OF and (_OUTPUT_OF[kind], call_id) not in seen:
             orphans.append(place)
     if orphans:
         yield _warning(
@@ -187,13 +189,10 @@ def _orphaned_outputs(body: _Body) -> Iterator[Finding]:
 
 
 def _unanswered_calls(body: _Body) -> Iterator[Finding]:
-    items = list(_items(body))
-    answered = {(_OUTPUT_OF.get(str(item.get("type"))), item.get("call_id")) for _, item in items}
-    calls = set(_OUTPUT_OF.values())
+    calls = [(place, *_call(item)) for place, item in _items(body)]
+    answered = {(_OUTPUT_OF.get(kind), call_id) for _, kind, call_id in calls}
     open_calls = [
-        place
-        for place, item in items
-        if item.get("type") in calls and (item.get("type"), item.get("call_id")) not in answered
+        place for place, kind, call_id in calls if kind in _OUTPUT_OF.values() and (kind, call_id) not in answered
     ]
     if open_calls:
         yield _warning(
@@ -217,17 +216,22 @@ _RULES: Final[tuple[Callable[[_Body], Iterator[Finding]], ...]] = (
 
 def _items(body: _Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the items with their places."""
-    for number, item in enumerate(body.get("input") or ()):
+    for number, item in enumerate(items(body.get("input"))):
         if isinstance(item, dict):
             yield f"input[{number}]", item
 
 
+def _call(item: Mapping[str, Any]) -> _Call:
+    """Return the type of an item, and the id of the call that it is or answers."""
+    return str(item.get("type")), str(item.get("call_id"))
+
+
 def _by_kind(
-    items: Iterable[tuple[str, Mapping[str, Any]]], is_meant: Callable[[Mapping[str, Any]], bool]
+    placed: Iterable[tuple[str, Mapping[str, Any]]], is_meant: Callable[[Mapping[str, Any]], bool]
 ) -> Iterator[tuple[Any, str]]:
     """Yield each type that is meant, with the places where it is."""
     found: dict[Any, list[str]] = {}
-    for place, item in items:
+    for place, item in placed:
         if is_meant(item):
             found.setdefault(str(item.get("type")), []).append(place)
     for kind, places in found.items():

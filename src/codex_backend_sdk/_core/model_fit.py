@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .explanation import Finding
+from .members import count, items, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,8 +67,7 @@ def fit(
 
 def context_window(model: object, catalogue: Sequence[Mapping[str, Any]] | None) -> int | None:
     """Return the context window of a model in tokens, None when it is not known."""
-    window = (_entry(catalogue or (), model) or {}).get("context_window")
-    return window if isinstance(window, int) else None
+    return count((_entry(catalogue or (), model) or {}).get("context_window"))
 
 
 def _entry(catalogue: Sequence[Mapping[str, Any]], model: object) -> Mapping[str, Any] | None:
@@ -76,7 +76,7 @@ def _entry(catalogue: Sequence[Mapping[str, Any]], model: object) -> Mapping[str
 
 def _effort(it: _Fit) -> Iterator[Finding]:
     effort = it.given("reasoning", "effort")
-    levels = [level.get("effort") for level in it.entry.get("supported_reasoning_levels") or ()]
+    levels = [mapping(level).get("effort") for level in items(it.entry.get("supported_reasoning_levels"))]
     if not isinstance(effort, str) or not levels:  # the Codex CLI sends a decimal effort as a number
         return
     if effort not in levels:
@@ -107,7 +107,7 @@ def _verbosity(it: _Fit) -> Iterator[Finding]:
 
 def _service_tier(it: _Fit) -> Iterator[Finding]:
     tier, tiers = it.given("service_tier"), it.entry.get("service_tiers")
-    names = [each.get("id") for each in tiers or () if isinstance(each, dict)]
+    names = [mapping(each).get("id") for each in items(tiers)]
     # `flex` is sent by the Codex CLI although no catalogue lists it.
     if tier is not None and tiers is not None and tier != "flex" and tier not in names:
         yield _warning(
@@ -123,7 +123,7 @@ def _parallel_calls(it: _Fit) -> Iterator[Finding]:
 
 
 def _modalities(it: _Fit) -> Iterator[Finding]:
-    takes = it.entry.get("input_modalities") or _USUAL_MODALITIES
+    takes = items(it.entry.get("input_modalities")) or _USUAL_MODALITIES
     given = {_MODALITIES.get(str(part.get("type"))) for part in _parts(it.body)} - {None}
     for kind in sorted(str(kind) for kind in given if kind not in takes):
         yield _warning(
@@ -135,15 +135,15 @@ def _modalities(it: _Fit) -> Iterator[Finding]:
 
 
 def _window(it: _Fit) -> Iterator[Finding]:
-    window = it.entry.get("context_window")
-    if not isinstance(window, int):
+    window = count(it.entry.get("context_window"))
+    if window is None:
         return
-    percent = it.entry.get("effective_context_window_percent") or _WINDOW_PERCENT
+    percent = count(it.entry.get("effective_context_window_percent")) or _WINDOW_PERCENT
     usable = window * percent // 100
     if it.tokens.high <= usable:
         return
-    most = it.entry.get("max_context_window")
-    more = f" The catalogue speaks of {most:,} at most." if isinstance(most, int) and most > window else ""
+    most = count(it.entry.get("max_context_window"))
+    more = f" The catalogue speaks of {most:,} at most." if most is not None and most > window else ""
     yield Finding(
         level="warning" if it.tokens.likely > usable else "note",
         what=f"The input {_how_it_fits(it.tokens, usable)} into the context window of {it.model}.",
@@ -170,10 +170,9 @@ _LOOKS: Final[tuple[Callable[[_Fit], Iterator[Finding]], ...]] = (
 
 
 def _parts(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for item in body.get("input") or ():
+    for item in items(body.get("input")):
         for name in ("content", "output"):
-            parts = item.get(name) if isinstance(item, dict) else None
-            yield from (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else ()
+            yield from map(mapping, items(mapping(item).get(name)))
 
 
 def _warning(what: str, why: str, remedy: str | None) -> Finding:

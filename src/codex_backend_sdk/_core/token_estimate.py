@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .explanation import TokenEstimate
+from .members import items
 from .wire import encode
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _UNCOUNTED: Final = ("input_audio", "input_file")
 
 def estimate(body: Mapping[str, Any]) -> TokenEstimate:
     """Estimate the input tokens of a body."""
-    parts = [part for item in body.get("input") or () for part in _parts(item)]
+    parts = [part for item in items(body.get("input")) for part in _parts(item)]
     images = sum(_type(part) == "input_image" for part in parts)
     size = sum(map(_bytes, parts)) + sum(len(encode(body[name])) for name in _READ_BY_THE_MODEL if body.get(name))
     fixed = images * _IMAGE_BYTES // _BYTES_PER_TOKEN

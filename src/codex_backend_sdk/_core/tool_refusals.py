@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .explanation import Finding
+from .members import items, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
 
 def _types(body: Mapping[str, Any]) -> Iterator[Finding]:
     for place, tool in _tools(body):
-        if tool.get("type") not in _TYPES:
+        if str(tool.get("type")) not in _TYPES:
             yield _warning(
                 f"`{place}` is of the type {tool.get('type')!r}, which the backend is not known to have.",
                 "It answers 400 `Unsupported tool type`.",
@@ -35,7 +36,7 @@ def _types(body: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _names(body: Mapping[str, Any]) -> Iterator[Finding]:
     for place, tool in _tools(body):
-        if tool.get("type") in _NAMED and not _NAME.fullmatch(str(tool.get("name") or "")):
+        if str(tool.get("type")) in _NAMED and not _NAME.fullmatch(str(tool.get("name") or "")):
             yield _warning(
                 f"`{place}.name` is {tool.get('name')!r}.",
                 "The backend takes letters, digits, `_` and `-`.",
@@ -44,10 +45,10 @@ def _names(body: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _choice(body: Mapping[str, Any]) -> Iterator[Finding]:
-    choice = body.get("tool_choice")
-    if not isinstance(choice, dict) or choice.get("type") not in ("function", "custom"):
+    choice = mapping(body.get("tool_choice"))
+    if choice.get("type") not in ("function", "custom"):
         return
-    known = {(tool.get("type"), tool.get("name")) for _, tool in _tools(body)}
+    known = [(tool.get("type"), tool.get("name")) for _, tool in _tools(body)]
     if (choice["type"], choice.get("name")) not in known:
         yield _warning(
             f"`tool_choice` demands {choice.get('name')!r}, which is not among the tools.",
@@ -82,7 +83,8 @@ def _strict(body: Mapping[str, Any]) -> Iterator[Finding]:
 def _openness(node: Mapping[str, Any]) -> str | None:
     if node.get("additionalProperties") is not False:
         return "`additionalProperties` has to be false"
-    optional = sorted((node.get("properties") or {}).keys() - set(node.get("required") or ()))
+    required = items(node.get("required"))
+    optional = [name for name in mapping(node.get("properties")) if name not in required]
     return f"`required` lacks {optional[0]!r}" if optional else None
 
 
@@ -101,7 +103,7 @@ def _tools(body: Mapping[str, Any]) -> Iterator[_Tool]:
 
 
 def _tools_of(tools: Any, place: str) -> Iterator[_Tool]:
-    for number, tool in enumerate(tools if isinstance(tools, list) else ()):
+    for number, tool in enumerate(items(tools)):
         if isinstance(tool, dict):
             yield f"{place}[{number}]", tool
             yield from _tools_of(tool.get("tools"), f"{place}[{number}].tools")
@@ -112,9 +114,8 @@ def _schemas(body: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     for place, tool in _tools(body):
         if tool.get("type") == "function":
             yield f"{place}.parameters", tool.get("parameters"), bool(tool.get("strict"))
-    text = body.get("text")
-    form = text.get("format") if isinstance(text, dict) else None
-    if isinstance(form, dict) and form.get("type") == "json_schema":
+    form = mapping(mapping(body.get("text")).get("format"))
+    if form.get("type") == "json_schema":
         yield "text.format.schema", form.get("schema"), bool(form.get("strict"))
 
 
@@ -124,17 +125,13 @@ def _nodes(schema: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return
     yield place, schema
     for word in ("properties", "$defs", "definitions"):
-        for name, inner in _members(schema.get(word)):
+        for name, inner in mapping(schema.get(word)).items():
             yield from _nodes(inner, f"{place}.{word}.{name}")
     for word in ("items", "additionalProperties"):
         yield from _nodes(schema.get(word), f"{place}.{word}")
     for word in ("anyOf", "oneOf", "allOf", "prefixItems"):
-        for number, inner in enumerate(schema.get(word) or ()):
+        for number, inner in enumerate(items(schema.get(word))):
             yield from _nodes(inner, f"{place}.{word}[{number}]")
-
-
-def _members(value: Any) -> Iterator[tuple[str, Any]]:
-    yield from value.items() if isinstance(value, dict) else ()
 
 
 def _warning(what: str, why: str, remedy: str) -> Finding:

@@ -98,7 +98,10 @@ def _explained(scene: Scene, params: dict[str, Any]) -> Explanation | Outcome:
         client = (scene.client or client_with(scene, None)).with_options(timeout=openai.DEFAULT_TIMEOUT)
     except ValueError as error:  # of the settings of the network or of the backend, which other checks tell
         return Outcome(level="note", what=f"Not explained: {error}")
-    return cast("Explanation", client.codex.explain(**params))
+    try:
+        return cast("Explanation", client.codex.explain(**params))
+    except (TypeError, ValueError) as error:
+        return Outcome(level="broken", what=f"These are no parameters of a call: {error}")
 
 
 def _outcomes(explanation: Explanation | Outcome, *, is_plain: bool) -> list[Outcome]:

@@ -56,6 +56,7 @@ class Codex:
 
         What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
         `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
+        TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
         """
         from .explaining import explain
 
@@ -114,6 +115,7 @@ class AsyncCodex:
 
         What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
         `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
+        TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
         """
         from .explaining import explain
 
