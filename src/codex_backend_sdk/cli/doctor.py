@@ -115,7 +115,7 @@ def _outcomes(explanation: Explanation | Outcome, *, is_plain: bool) -> list[Out
     if explanation.is_refused:
         return found
     doubts = ", and may be refused" if explanation.is_doubtful else ""
-    return [Outcome(level="ok", what=f"`{explanation.model}` would be asked{doubts}. It is not."), *found]
+    return [Outcome(level="ok", what=f"A call would ask `{explanation.model}`{doubts}. None was made."), *found]
 
 
 def _as_data(explanation: Explanation) -> dict[str, Any]:

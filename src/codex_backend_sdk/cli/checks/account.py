@@ -36,10 +36,10 @@ def _models(scene: Scene, client: OpenAI) -> Outcome:
     scene.client = client
     default = client._codex.model
     if any(model.id == default for model in models):
-        return ok(f"This account has {len(models)}; the default, `{default}`, is one of them.")
+        return ok(f"This account has {len(models)} models; the default, `{default}`, is one of them.")
     offered = ", ".join(model.id for model in models if model.visibility != "hide")
     return warning(
-        f"This account has {len(models)}; the default, `{default}`, is not one of them.",
+        f"This account has {len(models)} models; the default, `{default}`, is not one of them.",
         f"Name one with `model=`: {offered}." if offered else None,
     )
 
@@ -58,7 +58,7 @@ def _routing(scene: Scene, client: OpenAI) -> Outcome:
 
     login, backend = client.credentials.ready(), str(client.base_url)
     if login is None or not is_asked(login, backend=backend):
-        return ok("The requests of this account go to the backend above, without asking.")
+        return ok("The requests of this account go to the backend above.")
     answer = encode(client.get(ACCOUNTS, cast_to=object))
     found = read_routing(answer, account_id=login.account_id or "", backend=backend)
     if isinstance(found, Unusable):
