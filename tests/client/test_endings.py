@@ -137,6 +137,15 @@ def test_a_damaged_delta_among_others(sim: Simulator, client: Any, call: Any) ->
         call(client)
 
 
+def test_a_delta_without_its_text_and_place(sim: Simulator, client: Any) -> None:
+    sim.script(
+        Turn.events([CREATED, ADDED, {"type": DELTA["type"]}, {"type": DELTA["type"], "item_id": "m"}, DONE, COMPLETED])
+    )
+    events = drained(client)
+    assert [event.delta for event in events[2:4]] == [None, None]
+    assert_is_hello(events)
+
+
 def test_the_events_before_a_damaged_one_are_delivered(sim: Simulator, client: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + b"data: {\n\n"))
     stream = iter(client.responses.create(input="hi", stream=True))

@@ -50,6 +50,15 @@ def test_events_of_one_type_are_read_together() -> None:
     assert read(*deltas) == [events.build_event(delta) for delta in deltas]
 
 
+def test_events_that_lack_members_are_read_together() -> None:
+    lean = {"type": DELTA["type"], "delta": "hello", "brand_new": 1}
+    found = read(lean, DELTA)
+    assert [type(event) for event in found] == [official.ResponseTextDeltaEvent] * 2
+    assert (found[0].delta, found[0].logprobs, found[0].brand_new) == ("hello", None, 1)
+    assert found[0].model_fields_set == lean.keys()
+    assert found == [events.build_event(lean), events.build_event(DELTA)]
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -57,8 +66,9 @@ def test_events_of_one_type_are_read_together() -> None:
         {"type": "response.created", "response": LEAN_RESPONSE},
         {"type": "response.completed", "response": LEAN_RESPONSE},
         {"type": "error", "message": "x"},
-        {"delta": "x", "type": "response.output_text.delta"},
         {**DELTA, "delta": 5},
+        {**DELTA, "delta": None},
+        {"type": DELTA["type"], "sequence_number": "3"},
     ],
 )
 def test_what_has_to_be_read_by_itself(payload: dict[str, Any]) -> None:
@@ -67,10 +77,14 @@ def test_what_has_to_be_read_by_itself(payload: dict[str, Any]) -> None:
     assert read(payload, DELTA) is None
 
 
+def test_the_type_has_to_come_first() -> None:
+    assert read(dict(reversed(DELTA.items()))) is None
+
+
 def test_names_that_a_server_makes_up_are_not_kept() -> None:
     for number in range(1000):
         read({"type": f"made.up.{number}", "delta": ""})
-    assert events._run_validator.cache_info().currsize < 1000
+    assert events._run_readers.cache_info().currsize < 1000
 
 
 @pytest.mark.parametrize(

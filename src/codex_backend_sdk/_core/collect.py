@@ -10,11 +10,14 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import SchemaValidator, core_schema
 
 from .runs import read_run
+
+if TYPE_CHECKING:
+    from .runs import Reader
 
 __all__ = ["TERMINAL", "Collector"]
 
@@ -38,10 +41,10 @@ _USAGE_DETAILS: Final = {
 
 
 @lru_cache(maxsize=64)  # a bound, because a server may make types up
-def _delta_validator(kind: str) -> SchemaValidator | None:
+def _delta_readers(kind: str) -> tuple[Reader, ...]:
     """Return what reads of a list of deltas where they belong and what they say, and nothing else."""
     if kind not in _DELTAS:
-        return None
+        return ()
     member = _DELTAS[kind]
     fields = {
         "type": core_schema.literal_schema([kind]),
@@ -52,7 +55,7 @@ def _delta_validator(kind: str) -> SchemaValidator | None:
         "delta": core_schema.str_schema(),
     }
     delta = core_schema.typed_dict_schema({name: core_schema.typed_dict_field(each) for name, each in fields.items()})
-    return SchemaValidator(core_schema.list_schema(delta))
+    return (SchemaValidator(core_schema.list_schema(delta)).validate_json,)
 
 
 class _Slot:
@@ -101,7 +104,7 @@ class Collector:
 
     def take_deltas(self, frames: bytes) -> int:
         """Note the text of frames that are deltas of one type; return how many, 0 when they are something else."""
-        deltas = read_run(frames, _delta_validator)
+        deltas = read_run(frames, _delta_readers)
         if deltas is None:
             return 0
         for (index, part), run in groupby(deltas, itemgetter("output_index", "content_index")):

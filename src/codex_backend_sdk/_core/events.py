@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from openai import BaseModel
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
 from pydantic import BaseModel as PydanticModel
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from .collect import TERMINAL
 from .items import UnknownItem, subscriptable
@@ -22,6 +22,8 @@ from .runs import read_run
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
+
+    from .runs import Reader
 
 __all__ = [
     "UnknownEvent",
@@ -42,7 +44,7 @@ class UnknownEvent(BaseModel):
 
 def read_events(frames: bytes) -> list[Any] | None:
     """Return the events of frames that are all of one type and valid; None when they have to be read one by one."""
-    return read_run(frames, _run_validator)
+    return read_run(frames, _run_readers)
 
 
 def build_event(payload: Any) -> BaseModel:
@@ -164,10 +166,30 @@ def _event_validator(kind: str) -> SchemaValidator | None:
 
 
 @lru_cache(maxsize=256)  # more than there are types; a bound, because a server may make them up
-def _run_validator(kind: str) -> SchemaValidator | None:
+def _run_readers(kind: str) -> tuple[Reader, ...]:
     if kind in TERMINAL or kind not in _event_classes() or _event_validator(kind) is None:
-        return None  # the end of an answer is looked at closely
-    return _validator(list[_event_classes()[kind]])  # type: ignore[misc]
+        return ()  # the end of an answer is looked at closely
+    return _validator(list[_event_classes()[kind]]).validate_json, partial(_read_lean, kind)  # type: ignore[misc]
+
+
+def _read_lean(kind: str, events: bytes) -> list[Any]:
+    """Read events that lack members: as the official client builds them, a declared member that is missing is None.
+
+    Strictly, because the official client converts nothing in an event that does not validate.
+    """
+    found: list[Any] = _lean_validator(kind).validate_json(events, strict=True)
+    for event in found:
+        object.__setattr__(event, "__class__", _event_classes()[kind])
+    return found
+
+
+@cache
+def _lean_validator(kind: str) -> SchemaValidator:
+    model = _event_classes()[kind]
+    members = {name: field for name, field in model.model_fields.items() if field.is_required() and name != "type"}
+    optional: Any = {name: (field.annotation, None) for name, field in members.items()}
+    with _building:
+        return _validator(list[create_model(model.__name__, __base__=model, **optional)])  # type: ignore[misc]
 
 
 @cache
@@ -190,7 +212,7 @@ def build_usual_validators() -> None:
     _response_validator()
     _item_validator()
     for kind in _USUAL:
-        _run_validator(kind)
+        _run_readers(kind)
 
 
 _USUAL: Final = (

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from pydantic_core import SchemaValidator
+    Reader = Callable[[bytes], list[Any]]  # JSON in; ValidationError when it cannot be read like this
 
 __all__ = ["read_run"]
 
@@ -31,28 +31,30 @@ def _head(start: bytes) -> tuple[str, bytes] | None:
     return (match[2].decode(), b"\n\n" + match[1]) if match is not None else None
 
 
-def read_run(frames: bytes, validator_of: Callable[[str], SchemaValidator | None]) -> list[Any] | None:
+def read_run(frames: bytes, readers_of: Callable[[str], Sequence[Reader]]) -> list[Any] | None:
     """Return what is read from frames that are all of one type, or None if they need a closer look.
 
-    `validator_of` gives the validator for a list of events of that type. It has to demand the type, because what the
-    event line says is not looked at.
+    `readers_of` gives the ways to read a list of events of that type, which are tried in turn. They have to demand the
+    type, because what the event line says is not looked at.
     """
     comma = frames.find(b",", 0, _LONGEST_HEAD)
     head = _head(frames[:comma]) if comma > 0 else None
     if head is None:
         return None
     kind, separator = head
-    validator = validator_of(kind)
-    if validator is None:
+    readers = readers_of(kind)
+    if not readers:
         return None
     joined = frames.replace(separator, b",")
     events = joined[len(separator) - len(b"\n\n") :]
     if _LINE_FEED in events:
         return None
-    try:
-        found: list[Any] = validator.validate_json(b"[%b]" % events)
-    except ValidationError:
-        return None
     # What was one frame has to be one event: two halves must not be read as a whole.
     joints = (len(frames) - len(joined)) // (len(separator) - len(b","))
-    return found if len(found) == joints + 1 else None
+    for read in readers:
+        try:
+            found = read(b"[%b]" % events)
+        except ValidationError:
+            continue
+        return found if len(found) == joints + 1 else None
+    return None

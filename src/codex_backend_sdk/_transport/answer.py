@@ -164,7 +164,7 @@ class Answer:
             if type(events[0]) is ResponseTextDeltaEvent:
                 runs = groupby(events, _PLACE) if len(events) > 1 else ((_PLACE(events[0]), events),)
                 for (index, part), run in runs:
-                    self._collector.take_delta(index, part, "".join(map(_DELTA, run)))
+                    self._collector.take_delta(index, part, "".join(filter(None, map(_DELTA, run))))
         return events
 
     def _one_by_one(self, frames: bytes) -> Iterator[BaseModel]:
