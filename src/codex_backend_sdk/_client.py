@@ -32,8 +32,9 @@ from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapp
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.identity import user_agent
 from ._transport.plan import plan_behind, plan_of
-from ._transport.planning import in_plain, planned, refuse_websocket, signed
+from ._transport.planning import in_plain, planned, refuse_websocket
 from ._transport.retrying import Retrying
+from ._transport.signing import Signer
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._transport.telling import name_available, status_error, told_truly
 from ._transport.timeouts import set_idle_limit, set_limits
@@ -61,6 +62,8 @@ _CATALOGUE_SECONDS: Final = 10.0
 class _Codex(Constructed):
     """What both clients are, apart from I/O."""
 
+    _checked: tuple[httpx2.URL | None, str] = None, ""
+
     # What the official client would say of itself and sign with is replaced by `_build_request` and `user_agent`.
 
     @property
@@ -79,6 +82,10 @@ class _Codex(Constructed):
 
     # Requests
 
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(self._codex.originator)
+
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         if not isinstance(options, PlannedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
@@ -86,7 +93,7 @@ class _Codex(Constructed):
         plan: Plan = options.plan
         is_of_call = not isinstance(options.timeout, openai.NotGiven)
         idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=is_of_call, until=plan.until)
-        signed(request, options.login, self._codex)
+        self._signer.sign(request, options.login)
         return plan.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
@@ -98,13 +105,21 @@ class _Codex(Constructed):
         beside = path + url if "/backend-api" in path else path + url.replace("/wham/", "/api/codex/", 1)
         return base.copy_with(raw_path=beside.encode())
 
+    def _backend(self) -> str:
+        """Return the address of the backend. It can be assigned at any time, so a new one is checked."""
+        base = self._official.base_url
+        if base is not self._checked[0]:
+            require_safe_url(str(base), what="base_url")
+            self._checked = base, str(base)
+        return self._checked[1]
+
     def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
-        require_safe_url(str(self._official.base_url), what="base_url")
+        backend = self._backend()
         if isinstance(options, PlannedOptions):
             options.login = login
-            self._routing.lead(options, login, backend=str(self._official.base_url))
-        # A redirect would take the prompt and the account id along to another host.
-        options.follow_redirects = False
+            self._routing.lead(options, login, backend=backend)
+        else:
+            options.follow_redirects = False
         return options
 
     # Answers
@@ -235,7 +250,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             response.read()
             login = self.credentials.renew(rejected)
-            response = super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
+            response = super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             response.read()
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
@@ -348,7 +363,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         if response.status_code == 401 and (rejected := plan.login) is not None:
             await response.aread()
             login = await self._renewed(rejected)
-            response = await super()._send_request(signed(request, login, self._codex), stream=True, **kwargs)
+            response = await super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
             await response.aread()
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)

@@ -64,7 +64,8 @@ class PlannedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for ty
     @classmethod
     def of(cls, options: FinalRequestOptions, plan: object, **changes: Any) -> PlannedOptions:
         """Return a copy of the options with some of them changed and the plan attached."""
-        planned = cls.model_construct(**{**vars(options), **changes})
+        # A redirect would take the prompt and the account id along to another host.
+        planned = cls.model_construct(**{**vars(options), "follow_redirects": False, **changes})
         planned.plan = plan
         assert isinstance(planned, cls)
         return planned

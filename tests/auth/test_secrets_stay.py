@@ -360,11 +360,14 @@ def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: boo
         async with sdk.AsyncOpenAI(**options) as client:
             await client.responses.create(input="hi")
 
-    with pytest.raises(openai.APIConnectionError, match="could not be sent: it breaks the rules of HTTP") as caught:
+    with pytest.raises(sdk.LoginRequired, match=r"The access token of this login .* no header takes") as caught:
         anyio.run(call_async) if asynchronous else call()
-    assert "could not be reached" not in str(caught.value)
-    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
     assert "SECRET" not in whole_story(caught.value)
+    options |= {"credentials": MemoryStore(issuer.document()), "default_headers": {"x-own": "SECRET\n"}}
+    with pytest.raises(openai.APIConnectionError, match="could not be sent: it breaks the rules of HTTP") as refused:
+        anyio.run(call_async) if asynchronous else call()
+    assert "could not be reached" not in str(refused.value)
+    assert "SECRET" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_secret_is_shown_by_its_end_at_most_and_is_never_pickled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,38 @@ def test_a_source_of_the_callers_own(new_client: Callable[..., Any], sim: Simula
     sim.script(Turn.error(401, {}))
     with pytest.raises(sdk.LoginRequired, match="Ask the administrator"):
         client.responses.create(input="hi")
+
+
+@pytest.mark.parametrize("mark", ["\u00e9", "\udce9", "\n", " ", "\u20ac"])
+@pytest.mark.parametrize("member", ["access_token", "account_id"])
+def test_a_login_that_fits_into_no_header_is_told_of_without_it(
+    new_client: Callable[..., Any], sim: Simulator, member: str, mark: str
+) -> None:
+    good = sim.credentials().current()
+    text = f"SECRET-SECRET{mark}SECRET-SECRET"
+    login = replace(good, **{member: sdk.Secret(text) if member == "access_token" else text})
+
+    class Own:
+        ready = staticmethod(lambda: login)
+        current = staticmethod(lambda: login)
+        renew = staticmethod(lambda rejected: login)
+
+    with pytest.raises(sdk.LoginRequired, match=f"The {member.replace('_', ' ')} of this login is empty, or") as caught:
+        new_client(credentials=Own()).codex.usage()
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
+    shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert "SECRET-SECRET" not in shown.replace(repr(text), "")
+    assert sim.requests == []
+
+
+def test_an_address_that_is_assigned_later_is_checked_as_well(sim: Simulator) -> None:
+    with sim.client() as client:
+        client.codex.usage()
+        client.base_url = "http://example.com/backend-api/codex"
+        for _ in range(2):
+            with pytest.raises(ValueError, match="base_url must be an https URL"):
+                client.codex.usage()
+    assert len(sim.requests) == 1
 
 
 def test_no_redirect_is_followed(client: Any, sim: Simulator) -> None:

@@ -70,7 +70,7 @@ def login_of_personal(token: Secret, status: int, body: bytes) -> Login | Unknow
     if status != 200:
         return Unknown(f"The issuer was asked whose it is and answered with status {status}.", is_permanent=False)
     answer = json_object(body)
-    if not all(isinstance(answer.get(name), str) and answer[name] for name in REQUIRED):
+    if not all(isinstance(answer.get(name), str) and is_token(answer[name]) for name in REQUIRED):
         return Unknown("The issuer was asked whose it is and did not say.", is_permanent=False)
     return Login(
         access_token=token,

@@ -140,7 +140,7 @@ def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
         access_token=access_token,
         refresh_token=_secret(tokens, "refresh_token"),
         id_token=_secret(tokens, "id_token"),
-        account_id=_text(tokens, "account_id"),
+        account_id=_fitting(tokens, "account_id"),
         last_refresh=_moment(document, "last_refresh"),
     )
 
@@ -195,12 +195,15 @@ def _text(members: dict[str, Any], name: str) -> str | None:
 
 
 def _secret(members: dict[str, Any], name: str) -> Secret | None:
+    text = _fitting(members, name)
+    return None if text is None else Secret(text)
+
+
+def _fitting(members: dict[str, Any], name: str) -> str | None:
     text = _text(members, name)
-    if text is None:
-        return None
-    if not is_token(text):
-        raise ValueError(f"its member `{name}` has a space, a line break or another character that no token has")
-    return Secret(text)
+    if text is not None and not is_token(text):
+        raise ValueError(f"its member `{name}` has a space, a line break or another character that no header takes")
+    return text
 
 
 def _moment(members: dict[str, Any], name: str) -> datetime | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from codex_backend_sdk._constants import RENEW_AT_THE_LAST, RENEW_BEFORE_EXPIRY, RENEW_OPAQUE_AFTER
-from codex_backend_sdk._core.authfile import tokens_of
+from codex_backend_sdk._core.authfile import is_token, tokens_of
 from codex_backend_sdk._types import Login
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def account_of(id_token: Secret | None, access_token: Secret | None) -> str | No
     """Return the account id that the tokens name, the id token first; None when neither does."""
     for token in (id_token, access_token):
         account_id = _namespace(claims(token), AUTH_CLAIMS).get("chatgpt_account_id")
-        if isinstance(account_id, str) and account_id:
+        if isinstance(account_id, str) and is_token(account_id):  # it has to fit into a header, too
             return account_id
     return None
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import httpx2
 
     from .._seam import FinalRequestOptions
-    from .._types import Login, Settings
+    from .._types import Settings
     from .compression import Compression
 
-__all__ = ["in_plain", "planned", "refuse", "refuse_websocket", "signed"]
+__all__ = ["in_plain", "planned", "refuse", "refuse_websocket"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -113,19 +113,6 @@ def _apply_policy(
     return tuple(refusal.name for refusal in droppable)
 
 
-def signed(request: httpx2.Request, login: Login, settings: Settings) -> httpx2.Request:
-    """Put the headers of the login on; they win over whatever the environment or the caller gave.
-
-    They are put on the request itself: what stands in the options is shown by the traceback of whoever shows locals.
-    """
-    ours = _login_headers(login, settings)
-    names = {name.lower().encode() for name in ours}
-    kept = [pair for pair in request.headers.raw if pair[0].lower() not in names]
-    given = [(name.encode(), value.encode()) for name, value in ours.items() if value is not None]
-    request.headers = type(request.headers)([*kept, *given])  # one pass; each assignment would make one of its own
-    return request
-
-
 def in_plain(request: httpx2.Request, http_client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
     """Return the same request with its body as it was before it was compressed."""
     encoded = ("content-encoding", "content-length")
@@ -133,21 +120,6 @@ def in_plain(request: httpx2.Request, http_client: httpx2.Client | httpx2.AsyncC
     return http_client.build_request(
         request.method, str(request.url), headers=headers, content=plain_body(request), extensions=request.extensions
     )
-
-
-def _login_headers(login: Login, settings: Settings) -> dict[str, str | None]:
-    # Codex CLI: login/src/auth/default_client.rs. Without the region such a workspace is refused from elsewhere (401
-    # "Workspace is not authorized in this region.", openai/codex#16951); the CLI has it from its managed configuration.
-    region = {} if login.residency is None else {"x-openai-internal-codex-residency": login.residency}
-    return {
-        "Authorization": f"Bearer {login.access_token.reveal()}",
-        "ChatGPT-Account-ID": login.account_id,
-        "X-OpenAI-Fedramp": "true" if login.is_fedramp else None,
-        "originator": settings.originator,
-        "OpenAI-Organization": None,
-        "OpenAI-Project": None,
-        **region,
-    }
 
 
 def refuse_websocket(url: str) -> None:
