@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import openai
 import pytest
 
 import codex_backend_sdk as sdk
+from codex_backend_sdk._transport.drain import drain
 from codex_backend_sdk.testing import Simulator, Turn
 
 EVENT_STREAM = {"content-type": "text/event-stream"}
@@ -233,6 +235,30 @@ def test_an_incomplete_answer_says_why(sim: Simulator, client: Any, call: Any) -
     assert response.id.startswith("resp_")
     assert response.usage.total_tokens > 0
     assert response.output_text == "half"
+
+
+def test_who_gets_the_connection_before_the_rest_is_over_has_limits_of_its_own() -> None:
+    """The end of the stream sets it free: another thread may send its call there and read at that very moment."""
+    limits: list[float | None] = []
+
+    class Connection:
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            limits.append(timeout)
+            return b""
+
+    def rest() -> Iterator[bytes]:
+        connection.read(1, timeout=60)
+        yield b""
+        other = threading.Thread(target=lambda: connection.read(1, timeout=60))
+        other.start()
+        other.join()
+
+    connection = Connection()
+    drain(rest(), httpx2.Response(200, extensions={"network_stream": connection, "http_version": b"HTTP/1.1"}))
+    connection.read(1, timeout=60)
+    assert limits[0] is not None
+    assert limits[0] < 1
+    assert limits[1:] == [60, 60]
 
 
 def test_events_after_the_end_are_not_delivered(sim: Simulator, client: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,23 +146,30 @@ def reads_end_at(until: float, response: httpx2.Response) -> Iterator[None]:
         except AttributeError:  # an object that takes none: the read timeout ends a silence then, as for any other read
             yield
             return
-    limited.ends.append(until)
+    end = threading.get_ident(), until
+    limited.ends.append(end)
     try:
         yield
     finally:
-        limited.ends.remove(until)
+        limited.ends.remove(end)
         if not limited.ends:
-            del connection.read
+            vars(connection).pop("read", None)
 
 
 class _LimitedRead:
-    """A connection's `read` with times by which it ends; two may be in force, and need not end in their order."""
+    """A connection's `read` with times by which it ends; two may be in force, and need not end in their order.
+
+    They are for the thread that set them: at the end of a stream its connection is free for another thread's call.
+    """
 
     def __init__(self, read: Any) -> None:
         self._read = read
-        self.ends: list[float] = []
+        self.ends: list[tuple[int, float]] = []
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = max(min(self.ends) - time.monotonic(), 0.001)
-        data: bytes = self._read(max_bytes, timeout=left if timeout is None else min(timeout, left))
+        ends = [until for thread, until in self.ends if thread == threading.get_ident()]
+        if ends:
+            left = max(min(ends) - time.monotonic(), 0.001)
+            timeout = left if timeout is None else min(timeout, left)
+        data: bytes = self._read(max_bytes, timeout=timeout)
         return data
