@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from client.clock import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codex_backend_sdk.testing import Simulator
 
-__all__ = ["CALLS", "STREAMED", "TWICE_MORE", "Row", "SilentClock", "assert_row", "name", "paths"]
+__all__ = ["CALLS", "STREAMED", "TWICE_MORE", "Row", "RunningClock", "assert_row", "name", "paths"]
 
 # What calls with `max_retries=2` wait for when the backend names no time, and chance takes the longest.
 TWICE_MORE = (0.5, 1.0)
@@ -41,32 +42,18 @@ class Row(NamedTuple):
     asks: tuple[str, ...] | None = None
 
 
-class SilentClock:
-    """A clock that never sleeps, remembers how long it should have, and takes the longest of what chance allows."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)
-        self.slept: list[float] = []
+class RunningClock(Recorded):
+    """A clock on which the waits pass, though nobody waits; they may not hold an event loop up."""
 
     def now(self) -> datetime:
-        return self.time
+        return super().now() + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    def jitter(self) -> float:
-        return 1.0
+        return sum(self.waits)
 
     def sleep(self, seconds: float) -> None:
         assert asyncio._get_running_loop() is None, "an event loop has other things to do than to wait"
-        self._note(seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        self._note(seconds)
-
-    def _note(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += timedelta(seconds=seconds)
+        super().sleep(seconds)
 
 
 def create(client: Any, seen: list[Any]) -> str:
@@ -107,8 +94,11 @@ def paths(sim: Simulator) -> list[str]:
 
 
 def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client: Any, **options: Any) -> None:
-    """Make the call while the fault lasts, and compare all that is to be seen of it."""
-    clock, seen = SilentClock(), list[Any]()
+    """Make the call while the fault lasts, and compare all that is to be seen of it.
+
+    A stream that is restarted hands out what arrives in each of its attempts.
+    """
+    clock, seen = RunningClock(), list[Any]()
     sim.fail(row.fault, times=None)
     client = new_client(**{"max_retries": 2, "clock": clock, **options})
     if row.raises is None:
@@ -118,12 +108,13 @@ def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client
             call(client, seen)
         _assert_error(row, caught.value)
     waits = row.waits if row.streamed is None or call not in STREAMED else row.streamed
-    assert clock.slept == list(waits)
+    assert clock.waits == list(waits)
     assert paths(sim) == list(row.asks or ["responses"] * (len(waits) + 1))
     if call in STREAMED:
-        assert len(seen) == row.events
+        parts = len(waits) + 1 if options.get("on_interrupt") == "restart" else 1
+        assert len(seen) == row.events * parts
         given = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
-        assert given == (row.arrived or "")
+        assert given == (row.arrived or "") * parts
 
 
 def _assert_error(row: Row, error: Any) -> None:

@@ -143,7 +143,7 @@ LIMITS = [
             "organization_usage_limit_exceeded",
         )
     ),
-    Row("usage_limit", sdk.UsageLimitReached, _LIMIT, "The 5-hour usage limit of the pro plan", 429, _UP),
+    Row("usage_limit", sdk.UsageLimitReached, _LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
     Row("usage_limit_week:go", sdk.UsageLimitReached, _LIMIT, "The weekly usage limit of the go plan", 429, _UP),
     Row("usage_limit_no_reset", sdk.UsageLimitReached, _LIMIT, "is reached. What helps before", 429, _UP),
     Row("usage_limit_model:Spark", sdk.UsageLimitReached, _LIMIT, "limit of Spark is reached", 429, _UP),

@@ -1,16 +1,16 @@
 """What goes wrong inside of an answer, and on its way, row by row.
 
-Codes: Codex CLI codex-api/src/sse/responses_error.rs. A call without a stream asks again, a stream never does.
+A call without a stream asks again; a stream does as long as it has handed out nothing, and with
+`on_interrupt="restart"`. Codes: Codex CLI codex-api/src/sse/responses_error.rs.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import openai
 import pytest
-from client.faulted import CALLS, TWICE_MORE, Row, SilentClock, assert_row, create, name, paths
+from client.faulted import CALLS, STREAMED, TWICE_MORE, Row, RunningClock, assert_row, create, name, paths
 from client.test_faults_by_table import LIMITS, REQUESTS, STATUSES
 
 import codex_backend_sdk as sdk
@@ -146,7 +146,8 @@ INCOMPLETE = [
 
 
 def _broken(fault: str, says: str, arrived: str | None, events: int) -> Row:
-    return Row(fault, sdk.StreamInterrupted, _CONNECTION, says, 200, None, TWICE_MORE, (), arrived, events)
+    streamed = () if events else None
+    return Row(fault, sdk.StreamInterrupted, _CONNECTION, says, 200, None, TWICE_MORE, streamed, arrived, events)
 
 
 def _lost(fault: str, says: str, kind: Any = openai.APIConnectionError) -> Row:
@@ -204,10 +205,10 @@ HARMLESS = [
     _harmless("bytes_after_answer"),
 ]
 
-# With a time limit of half a second.
+# With a limit of half a second for silence.
 SILENT = [
-    _lost("delayed:20", "timed out", openai.APITimeoutError),
-    Row("stalled:0,20", sdk.IdleTimeout, openai.APITimeoutError, "fell silent", 200, None, TWICE_MORE, ()),
+    _lost("delayed:20", "did not begin to answer within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
+    Row("stalled:0,20", sdk.IdleTimeout, openai.APITimeoutError, "`idle_timeout`", 200, None, TWICE_MORE),
     Row("stalled:9,20", sdk.IdleTimeout, _CONNECTION, "after 9 events", 200, None, TWICE_MORE, (), "hello", 9),
 ]
 
@@ -233,20 +234,35 @@ def test_a_delivery(row: Row, call: Any, sim: Simulator, new_client: Any) -> Non
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", SILENT, ids=name)
 def test_a_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
-    assert_row(row, call, sim=sim, new_client=new_client, timeout=httpx2.Timeout(10, read=0.5))
+    assert_row(row, call, sim=sim, new_client=new_client, first_byte_timeout=0.5, idle_timeout=0.5)
+
+
+@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize("row", [row for row in ENDINGS + BROKEN if row.streamed == ()], ids=name)
+def test_a_stream_that_may_begin_again(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row._replace(streamed=None), call, sim=sim, new_client=new_client, on_interrupt="restart")
+
+
+@pytest.mark.parametrize("call", STREAMED)
+def test_one_that_breaks_once_and_begins_again(call: Any, sim: Simulator, new_client: Any) -> None:
+    sim.fail("cut_after_events:9")
+    seen: list[Any] = []
+    assert call(new_client(max_retries=1, clock=RunningClock(), on_interrupt="restart"), seen) == "hello"
+    assert [event.type for event in seen].count("response.created") == 2
+    assert len(seen) == 9 + 13
 
 
 @pytest.mark.parametrize("how", ["plain", "alert", "closed", "reset", "silent"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_handshake_that_fails(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
-    clock = SilentClock()
+    clock = RunningClock()
     sim.fail(f"tls_failure:{how}", times=None)
-    timeout = httpx2.Timeout(10, connect=0.5)
-    client = new_client(base_url=sim.base_url.replace("http:", "https:"), clock=clock, max_retries=2, timeout=timeout)
+    address = sim.base_url.replace("http:", "https:")
+    client = new_client(base_url=address, clock=clock, max_retries=2, connect_timeout=0.5)
     with pytest.raises(openai.APIConnectionError) as caught:
         call(client, [])
     assert type(caught.value) is (openai.APITimeoutError if how == "silent" else openai.APIConnectionError)
-    assert clock.slept == list(TWICE_MORE)
+    assert clock.waits == list(TWICE_MORE)
     assert paths(sim) == [], "without TLS nothing is sent"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from client.faulted import CALLS, STREAMED, SilentClock, create, paths
+from client.faulted import CALLS, STREAMED, RunningClock, create, paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -22,11 +22,11 @@ MINUTES = timedelta(minutes=1)
 
 
 @pytest.fixture
-def clock() -> SilentClock:
-    return SilentClock()
+def clock() -> RunningClock:
+    return RunningClock()
 
 
-def limited(clock: SilentClock, resets_in: timedelta) -> Turn:
+def limited(clock: RunningClock, resets_in: timedelta) -> Turn:
     """Say that the plan is used up, by the clock of the client."""
     resets_at = int((clock.now() + resets_in).timestamp())
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": resets_at, "limit_window_minutes": 300}
@@ -39,28 +39,28 @@ def limited(clock: SilentClock, resets_in: timedelta) -> Turn:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["overloaded", "reset", "status:502", "rate_limited:0", "not_http", "slow_down"])
 def test_what_fails_once_ends_in_the_right_answer(
-    fault: str, call: Any, clock: SilentClock, sim: Simulator, new_client: Any
+    fault: str, call: Any, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail(fault)
     assert call(new_client(max_retries=2, clock=clock), []) == "hello"
     assert paths(sim) == ["responses"] * 2
 
 
-def test_different_faults_count_together(clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_different_faults_count_together(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", "cut_after_events:4", "rate_limited:5", "reset", "failed:server_error")
     assert create(new_client(max_retries=5, clock=clock), []) == "hello"
-    assert clock.slept == [0.5, 1.0, 5.0, 4.0, 8.0]
+    assert clock.waits == [0.5, 1.0, 5.0, 4.0, 8.0]
 
 
 @pytest.mark.parametrize("times", [0, 1, 4])
-def test_max_retries_is_the_official_argument(times: int, clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_max_retries_is_the_official_argument(times: int, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloaded):
         create(new_client(max_retries=7, clock=clock).with_options(max_retries=times), [])
-    assert clock.slept == [0.5, 1.0, 2.0, 4.0][:times]
+    assert clock.waits == [0.5, 1.0, 2.0, 4.0][:times]
 
 
-def test_each_attempt_sends_the_same(clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_each_attempt_sends_the_same(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=2)
     create(new_client(max_retries=2, clock=clock), [])
     first, second, third = sim.requests
@@ -70,18 +70,18 @@ def test_each_attempt_sends_the_same(clock: SilentClock, sim: Simulator, new_cli
 
 @pytest.mark.parametrize("call", STREAMED)
 def test_a_stream_is_asked_for_again_before_it_began_and_never_after(
-    call: Any, clock: SilentClock, sim: Simulator, new_client: Any
+    call: Any, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", "cut_after_events:5")
     seen: list[Any] = []
     with pytest.raises(sdk.StreamInterrupted):
         call(new_client(max_retries=5, clock=clock), seen)
-    assert clock.slept == [0.5]
+    assert clock.waits == [0.5]
     assert (len(sim.requests), len(seen)) == (2, 5)
 
 
 def test_each_retry_is_logged(
-    clock: SilentClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
+    clock: RunningClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sim.fail("overloaded", "rate_limited:5")
     with caplog.at_level(logging.INFO, logger="codex_backend_sdk"):
@@ -94,16 +94,16 @@ def test_each_retry_is_logged(
 # --- how long ----------------------------------------------------------------------------------------------------
 
 
-def test_the_wait_may_be_told_as_a_date(clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_the_wait_may_be_told_as_a_date(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     later = clock.now() + timedelta(seconds=45)
     sim.fail(f"rate_limited:{later.strftime(DATE).replace(',', '')}")
     assert create(new_client(max_retries=1, clock=clock), []) == "hello"
-    assert clock.slept == [45.0]
+    assert clock.waits == [45.0]
 
 
 @pytest.mark.parametrize(("longest", "slept"), [(None, []), (89, []), (90, [90.0])])
 def test_the_longest_wait_is_an_argument(
-    longest: float | None, slept: list[float], clock: SilentClock, sim: Simulator, new_client: Any
+    longest: float | None, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("rate_limited:90")
     client = new_client(max_retries=1, clock=clock)
@@ -114,64 +114,64 @@ def test_the_longest_wait_is_an_argument(
         with pytest.raises(sdk.RateLimited) as caught:
             create(client, [])
         assert caught.value.retry_after == 90.0
-    assert clock.slept == slept
+    assert clock.waits == slept
 
 
 @pytest.mark.parametrize(("deadline", "slept"), [(0.4, []), (1.6, [0.5, 1.0]), (3.5, [0.5, 1.0, 2.0])])
 def test_a_budget_in_seconds(
-    deadline: float, slept: list[float], clock: SilentClock, sim: Simulator, new_client: Any
+    deadline: float, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloaded):
         create(new_client(max_retries=9, clock=clock, retry_deadline=deadline), [])
-    assert clock.slept == slept
+    assert clock.waits == slept
 
 
 # --- a used-up plan ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_call_can_wait_for_the_reset(call: Any, clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_a_call_can_wait_for_the_reset(call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.script(limited(clock, 10 * MINUTES))
     client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
     assert call(client, []) == "hello"
-    assert clock.slept == [601.0]
+    assert clock.waits == [601.0]
     assert len(sim.requests) == 2
 
 
-def test_it_is_a_matter_of_a_copy_too(clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_it_is_a_matter_of_a_copy_too(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.script(limited(clock, 10 * MINUTES))
     assert create(new_client(clock=clock).with_options(wait_for_limit=15 * MINUTES), []) == "hello"
-    assert clock.slept == [601.0]
+    assert clock.waits == [601.0]
 
 
 @pytest.mark.parametrize("wait", [timedelta(0), 9 * MINUTES])
 def test_it_does_not_wait_for_a_part_of_the_time(
-    wait: timedelta, clock: SilentClock, sim: Simulator, new_client: Any
+    wait: timedelta, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.script(limited(clock, 10 * MINUTES))
     with pytest.raises(sdk.UsageLimitReached) as caught:
         create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
     assert caught.value.resets_at == clock.now() + 10 * MINUTES
     assert (caught.value.plan, caught.value.window) == ("plus", timedelta(hours=5))
-    assert clock.slept == []
+    assert clock.waits == []
     assert len(sim.requests) == 1
 
 
-def test_a_reset_that_never_comes_true_ends(clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_a_reset_that_never_comes_true_ends(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(limited(clock, 5 * MINUTES), times=None)
     with pytest.raises(sdk.UsageLimitReached):
         create(new_client(clock=clock, wait_for_limit=6 * MINUTES), [])
-    assert sum(clock.slept) <= 361
-    assert clock.slept[0] == 301.0
+    assert sum(clock.waits) <= 361
+    assert clock.waits[0] == 301.0
 
 
 @pytest.mark.parametrize("fault", ["insufficient_quota", "usage_not_included", "usage_limit_no_reset"])
-def test_what_no_time_mends_is_not_waited_for(fault: str, clock: SilentClock, sim: Simulator, new_client: Any) -> None:
+def test_what_no_time_mends_is_not_waited_for(fault: str, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault, times=None)
     with pytest.raises(openai.RateLimitError):
         create(new_client(max_retries=5, clock=clock, wait_for_limit=600 * MINUTES), [])
-    assert clock.slept == []
+    assert clock.waits == []
     assert len(sim.requests) == 1
 
 
@@ -202,7 +202,7 @@ LATER = [
 @pytest.mark.parametrize("how", ["expired", "refused"])
 @pytest.mark.parametrize(("fault", "says"), [*LOST, *LATER])
 def test_a_login_that_is_not_renewed(
-    fault: str, says: str, how: str, clock: SilentClock, sim: Simulator, new_client: Any
+    fault: str, says: str, how: str, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     """For good or for now: it is asked for once, and the message says what to do."""
     client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=how == "expired"))
@@ -216,7 +216,7 @@ def test_a_login_that_is_not_renewed(
     assert ("codex-backend login" in str(caught.value)) is is_lost
     assert isinstance(caught.value, RuntimeError if is_lost else ConnectionError)
     assert paths(sim) == (["token"] if how == "expired" else ["responses", "token"])
-    assert clock.slept == []
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize("member", ["id_token", "refresh_token"])
