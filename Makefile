@@ -5,6 +5,7 @@
 #   make lint          the first three of them
 #   make conformance   the official package's own tests, on every Python and openai version (minutes)
 #   make bench         measure it beside its peers; writes docs/performance.md (about two minutes)
+#   make faults        what it and its peers do when things fail; writes docs/reliability.md (minutes)
 #   make lock          write requirements/*.txt anew, after a change of pyproject.toml
 #   make clean         remove what the others made
 #
@@ -34,10 +35,10 @@ UV_VERSION := 0.13.9
 # The official tests on the official classes: it judges the runner, not this package. `make conformance` has it.
 CONTROL := tests/conformance/test_upstream.py::test_the_official_tests_deviate_only_as_listed[off]
 
-.PHONY: help demo test lint conformance bench lock clean
+.PHONY: help demo test lint conformance bench faults lock clean
 
 help:
-	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+	@sed -n '3,13s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -57,6 +58,10 @@ conformance: $(DEV_READY)
 # Each peer has an environment of its own in .cache/bench, so nothing is needed here but an interpreter.
 bench: | $(BIN)/python
 	$(BIN)/python -m bench
+
+# Each peer has its environment; this package and the simulator are those of the tests.
+faults: $(DEV_READY)
+	$(BIN)/python -m bench.faults
 
 # Without them the tests that need them say so and are skipped; the next run tries again.
 .cache/upstream-is-fetched: $(DEV_READY)

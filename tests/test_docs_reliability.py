@@ -1,0 +1,72 @@
+"""The examples of docs/reliability.md run, in order, and its tables name what there is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    import pytest
+
+PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    document = Sybil([PythonCodeBlockParser()], path=str(PAGE.parent)).parse(PAGE)
+    with Simulator() as simulator:
+        simulator.write_codex_home(tmp_path)
+        for name, value in {**simulator.environment, "CODEX_HOME": str(tmp_path)}.items():
+            monkeypatch.setenv(name, value)
+        examples = list(document.examples())
+        for example in examples:
+            if "restarts" in example.parsed:
+                simulator.script(Turn.text("half of it").cut_after_events(8))
+            example.evaluate()
+        found = document.namespace
+        simulator.fail("usage_limit:plus", "cut_after_events:9", "rate_limited:100", "cut_after_bytes:0")
+        found["client"] = found["client"].with_options(max_retries=0)
+        said = [found["ask"]("Say one two") for _ in range(4)]
+        found["client"].close()
+    assert len(examples) == 6
+    assert capsys.readouterr().out.splitlines() == ["hello", "hello", "hello 1", "hello", "hello"]
+    assert said[0].startswith("The plus plan is used up until 20")
+    assert said[1].startswith("Only so far: one")
+    assert said[2].startswith("Not now: Too many requests")
+    assert said[3] == "Only so far: nothing"
+
+
+def test_every_error_that_a_call_can_raise_is_in_the_table() -> None:
+    section = TEXT.partition("## What is raised")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `", section, re.MULTILINE))
+    told = {name.strip("`") for cell in named for name in cell.split(", ")}
+    ours = {name for name in sdk.__all__ if inspect.isclass(getattr(sdk, name)) and is_error(name)}
+    # Signing in and resources that are not there have pages of their own.
+    assert told == ours - {"CodexError", "CredentialStoreError", "LoginFailed", "UnsupportedEndpoint"}
+
+
+def is_error(name: str) -> bool:
+    return issubclass(getattr(sdk, name), sdk.CodexError)
+
+
+def test_every_argument_that_is_named_is_one() -> None:
+    named = set(re.findall(r"^\| `([a-z_]+)` \|", TEXT, re.MULTILINE))
+    known = set(inspect.signature(sdk.OpenAI.copy).parameters) | {"max_retries"}
+    assert named
+    assert named <= known
+
+
+def test_every_link_leads_somewhere() -> None:
+    titles = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+    for file in re.findall(r"\]\((?!#|http)([^)#]+)", TEXT):
+        assert (PAGE.parent / file).is_file()
