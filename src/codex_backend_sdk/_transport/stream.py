@@ -5,6 +5,7 @@ On an official client they behave as the official streams do; on ours they also 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import openai
@@ -15,7 +16,7 @@ from .drain import async_drain, drain
 from .timeouts import async_within, within
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     import httpx2
 
@@ -93,6 +94,12 @@ class CodexStream(openai.Stream[_T], _Shared):
     def __stream__(self) -> Iterator[_T]:
         return cast("Iterator[_T]", _read(self._reading))
 
+    def close(self) -> None:
+        """Free the connection; also from another thread, which the reading one notices as a broken answer."""
+        with contextlib.suppress(ValueError):  # it is being read just now
+            cast("Generator[_T]", self._iterator).close()
+        super().close()
+
 
 class AsyncCodexStream(openai.AsyncStream[_T], _Shared):
     """A stream of official events, as `CodexStream` is."""
@@ -102,6 +109,12 @@ class AsyncCodexStream(openai.AsyncStream[_T], _Shared):
 
     def __stream__(self) -> AsyncIterator[_T]:
         return cast("AsyncIterator[_T]", _async_read(self._reading))
+
+    async def close(self) -> None:
+        """Free the connection."""
+        with contextlib.suppress(RuntimeError):  # it is being read just now
+            await cast("AsyncGenerator[_T]", self._iterator).aclose()
+        await super().close()
 
 
 def _read(reading: _Reading) -> Iterator[Any]:
