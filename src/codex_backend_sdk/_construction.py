@@ -37,9 +37,9 @@ _OnInterrupt = Literal["raise", "restart"]
 
 # What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
-# Upstream closes a connection that was idle for 5 s, and all idle ones but 100: many a tool call takes longer, and many
-# an agent has more streams. Codex CLI: reqwest's default, which keeps each for 90 s.
-_CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=90)
+# Upstream closes a connection that was idle for 5 s; many a tool call takes longer. Codex CLI: reqwest's default, 90 s.
+# Of the idle ones 100 are kept, as upstream does: each is looked at whenever a call begins or ends.
+_CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
 # Official ways to authenticate or to choose a host that the login takes the place of.
 _REPLACED: Final = ("provider", "workload_identity", "data_residency")
 

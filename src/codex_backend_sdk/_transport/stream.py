@@ -12,7 +12,7 @@ import openai
 
 from .._seam import request_exceptions, timeout_exceptions
 from .answer import Answer
-from .drain import async_drain, drain
+from .drain import async_drain, drain, leave
 from .timeouts import async_within, within
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def _read(reading: _Reading) -> Iterator[Any]:
 async def _async_read(reading: _Reading) -> AsyncIterator[Any]:
     while True:
         response, answer = reading.response, reading.answer()
+        chunks = async_within(answer.until, response.aiter_bytes(), response)
         try:
             try:
-                chunks = async_within(answer.until, response.aiter_bytes(), response)
                 async for chunk in chunks:
                     for event in answer.events(chunk):
                         yield event
@@ -161,6 +161,7 @@ async def _async_read(reading: _Reading) -> AsyncIterator[Any]:
                 if broken is not None:
                     raise broken from error
             finally:
+                await leave(chunks)
                 await response.aclose()
             for event in answer.last_events():
                 yield event
