@@ -6,6 +6,7 @@
 #   make conformance   the official package's own tests, on every Python and openai version (minutes)
 #   make bench         measure it beside its peers; writes docs/performance.md (about two minutes)
 #   make faults        what it and its peers do when things fail; writes docs/reliability.md (minutes)
+#   make soak          many callers on a backend that fails (MINUTES=10); nothing wrong, nothing left behind
 #   make lock          write requirements/*.txt anew, after a change of pyproject.toml
 #   make clean         remove what the others made
 #
@@ -35,10 +36,10 @@ UV_VERSION := 0.13.9
 # The official tests on the official classes: it judges the runner, not this package. `make conformance` has it.
 CONTROL := tests/conformance/test_upstream.py::test_the_official_tests_deviate_only_as_listed[off]
 
-.PHONY: help demo test lint conformance bench faults lock clean
+.PHONY: help demo test lint conformance bench faults soak lock clean
 
 help:
-	@sed -n '3,13s/^# \{0,1\}//p' Makefile
+	@sed -n '3,14s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -62,6 +63,10 @@ bench: | $(BIN)/python
 # Each peer has its environment; this package and the simulator are those of the tests.
 faults: $(DEV_READY)
 	$(BIN)/python -m bench.faults
+
+MINUTES := 10
+soak: $(DEV_READY)
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 # Without them the tests that need them say so and are skipped; the next run tries again.
 .cache/upstream-is-fetched: $(DEV_READY)

@@ -1,0 +1,72 @@
+"""A short soak ends well, and what a soak looks for is found."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import openai
+import pytest
+
+from bench.soak import Held, grown, soak
+from bench.soak_callers import RIGHT, Outcomes, outcome_of
+from bench.soak_server import FAULTS
+from codex_backend_sdk.testing.fault_names import planned
+
+WARM = Held(sockets=50, threads=1, tasks=0, objects=100_000, memory=100_000_000)
+
+
+class Cut(openai.OpenAIError):
+    partial = SimpleNamespace(output_text="thread 2")
+
+
+@pytest.mark.timeout(180)
+def test_a_short_one() -> None:
+    lines, wrong = soak(seconds=10, callers=100, seed=7, share=0.2)
+    assert wrong == []
+    report = "\n".join(lines)
+    assert f"    {RIGHT}: " in report
+    assert "    ServerOverloaded: " in report or "    ContextLengthExceeded: " in report
+    assert "closed: Held(sockets=0" in report
+
+
+@pytest.mark.parametrize(
+    ("got", "outcome", "is_defect"),
+    [
+        ("thread 1", RIGHT, False),
+        ("thread 2", "WRONG TEXT", True),
+        ("", "WRONG TEXT", True),
+        (openai.OpenAIError("no"), "OpenAIError", False),
+        (Cut("another's"), "WRONG PART", True),
+        (ValueError("no"), "UNTYPED ERROR", True),
+    ],
+)
+def test_how_a_call_ended(got: str | Exception, outcome: str, is_defect: bool) -> None:
+    found, defect = outcome_of("thread 1", got)
+    assert (found.partition(":")[0], defect) == (outcome, is_defect)
+
+
+@pytest.mark.parametrize(
+    ("end", "what"),
+    [
+        (WARM._replace(sockets=400), "sockets grew from 50 to 400"),
+        (WARM._replace(threads=9), "threads grew from 1 to 9"),
+        (WARM._replace(tasks=1), "tasks grew from 0 to 1"),
+        (WARM._replace(objects=200_000), "objects grew from 100000 to 200000"),
+        (WARM._replace(memory=150_000_000), "memory grew from 100000000 to 150000000"),
+    ],
+)
+def test_growth_is_found(end: Held, what: str) -> None:
+    assert grown(WARM, end, callers=100) == [what]
+    assert grown(WARM, WARM._replace(sockets=150, threads=2), callers=100) == []
+
+
+def test_percentiles() -> None:
+    outcomes = Outcomes()
+    assert outcomes.percentile(0.5) == 0.0
+    for number in range(100):
+        outcomes.note(RIGHT, float(number))
+    assert [outcomes.percentile(share) for share in (0.5, 0.95, 1.0)] == [50.0, 95.0, 99.0]
+
+
+def test_the_faults_are_those_of_the_simulator() -> None:
+    assert [planned(fault) for fault in FAULTS]
