@@ -99,9 +99,6 @@ class Constructed:
         """
         _check("unsupported", unsupported, get_args(_Policy))
         _check("on_interrupt", on_interrupt, get_args(_OnInterrupt))
-        replaced = [name for name in _REPLACED if official.get(name) not in (None, openai.NOT_GIVEN)]
-        if replaced:
-            raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
         self._codex = Settings(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
@@ -128,15 +125,22 @@ class Constructed:
             known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
         self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
-        official["base_url"] = official.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
-        official["api_key"] = official.get("api_key") or _NO_API_KEY
-        if official.get("http_client") is None:
-            official["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
-            close_when_forgotten(official["http_client"])
-        super().__init__(**official)
+        super().__init__(**self._for_the_official(official))
         require_safe_url(str(self._official.base_url), what="base_url")
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
         self.__dict__["_platform"] = "Unknown"
+
+    def _for_the_official(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the official arguments as they are given to the official client: with our own defaults."""
+        replaced = [name for name in _REPLACED if given.get(name) not in (None, openai.NOT_GIVEN)]
+        if replaced:
+            raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
+        given["base_url"] = given.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
+        given["api_key"] = given.get("api_key") or _NO_API_KEY
+        if given.get("http_client") is None:
+            given["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
+            close_when_forgotten(given["http_client"])
+        return given
 
     @property
     def _official(self) -> openai.OpenAI:
