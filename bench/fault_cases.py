@@ -62,6 +62,7 @@ _LASTING = (
 _AT_EACH_TRY = (
     Case("cut_after_events:8", "each answer is cut", tells=_CUT, requests=9),
     Case("ended_after_events:8", "each answer lacks its end", tells=_CUT, requests=9),
+    Case("kept_alive:3600", "comments and keepalives for an hour", tells="time|long", requests=9),
     Case("overloaded", "overloaded for long", tells="overloaded|capacity", requests=9),
 )
 _PASSING = (

@@ -147,9 +147,11 @@ def main() -> int:
     jobs = [(peer, case) for case in cases for peer in asked.peers]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         rows = list(pool.map(lambda job: run(*job), jobs))
-    for place, (job, row) in enumerate(zip(jobs, rows, strict=True)):
-        if row["verdict"] == "hang":  # a busy machine is no hang: again, alone, and for longer
-            rows[place] = run(*job, limit=2 * _LIMIT_SECONDS)
+        # A busy machine is no hang: again, when the others are done, and for longer.
+        hung = [place for place, row in enumerate(rows) if row["verdict"] == "hang"]
+        again = list(pool.map(lambda place: run(*jobs[place], limit=2 * _LIMIT_SECONDS), hung))
+    for place, row in zip(hung, again, strict=True):
+        rows[place] = row
     for row in rows:
         print(f"{row['fault']:34} {row['peer']:20} {_cell(row)}", flush=True)
     seconds = round(time.monotonic() - begun)
