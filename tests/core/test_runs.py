@@ -75,3 +75,17 @@ def test_halves_of_an_event_are_not_joined() -> None:
     start, end = b'event: delta\ndata: {"type":"delta","text":"a', b'event: delta\ndata: b"}'
     assert read(start, end) is None
     assert read(start + b'"', b'event: delta\ndata: "text":"b"}') is None
+
+
+@pytest.mark.parametrize("comma", [b",", b" ,\t"])
+def test_an_event_and_a_half_in_one_frame_do_not_make_up_for_the_other_half(comma: bytes) -> None:
+    start, end = FRAME[: FRAME.index(b'a"}')], b'event: delta\ndata: b"}'
+    assert read(FRAME + comma + start[19:], end) is None
+    nested = b'event: delta\ndata: {"type":"delta","text":"a","more":[{}'
+    assert read(nested, b"event: delta\ndata: {}]}", FRAME + comma + FRAME[19:]) is None
+
+
+def test_text_with_what_parts_events() -> None:
+    frame = FRAME.replace(b'"a"', b'"},{"')
+    assert read(frame) == [{"type": "delta", "text": "},{"}]
+    assert read(frame, FRAME) is None  # read one by one: rare, and not wrong

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["read_run"]
 
 _HEAD: Final = re.compile(rb'((?:event: ?[^\n]*\n)?data: ?)\{"type": ?"([\w.]+)"')
+_BETWEEN_EVENTS: Final = re.compile(rb"\}[ \t]*,[ \t]*\{")
 _LINE_FEED: Final = 0x0A
 _LONGEST_HEAD: Final = 200  # bytes; no known type is half as long
 
@@ -47,10 +48,11 @@ def read_run(frames: bytes, readers_of: Callable[[str], Sequence[Reader]]) -> li
         return None
     joined = frames.replace(separator, b",")
     events = joined[len(separator) - len(b"\n\n") :]
-    if _LINE_FEED in events:
-        return None
-    # What was one frame has to be one event: two halves must not be read as a whole.
     joints = (len(frames) - len(joined)) // (len(separator) - len(b","))
+    # What was one frame has to be one event: two halves must not be read as a whole. As many events as frames do not
+    # say that, when one frame has an event and a half: what parts two events may stand between frames only.
+    if _LINE_FEED in events or (joints and _BETWEEN_EVENTS.search(frames)):
+        return None
     for read in readers:
         try:
             found = read(b"[%b]" % events)
