@@ -32,7 +32,7 @@ def test_the_tests_in_it_pass(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(tests)})
     result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
     result.assert_outcomes(passed="".join(tests).count("def test_"))
-    assert len(tests) == 4
+    assert len(tests) == 5
 
 
 def test_the_other_examples_run() -> None:
