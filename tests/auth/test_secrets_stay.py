@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -224,6 +225,41 @@ def test_a_new_login_that_cannot_be_stored_is_in_no_frame(kind: str, issuer: Iss
     assert "save" in lines, "where it failed is told, only the variables are not"
 
 
+class Full(MemoryStore):
+    def save(self, document: dict[str, Any]) -> None:
+        raise sdk.CredentialStoreError("Cannot write: No space left on device.")
+
+
+def test_a_login_that_was_to_be_replaced_is_in_no_frame(issuer: IssuerStub) -> None:
+    store = Full(issuer.document(OPENAI_API_KEY="sk-SECRET"))
+    with pytest.raises(sdk.CredentialStoreError) as caught:
+        Credentials(store, issuer=issuer.url).authenticate(force=True, open_browser=visit, ports=(0,), timeout=10)
+    story = whole_story(caught.value)
+    assert JWT not in story
+    assert "SECRET" not in story
+
+
+@pytest.mark.parametrize(
+    ("token", "issuer_url"),
+    [("sk-SECRET", "https://a.example"), ("at-SEC RET", "https://a.example"), ("at-SECRET", "http://a.example")],
+)
+@pytest.mark.parametrize("place", ["argument", "variable"])
+def test_a_token_that_is_given_is_in_no_frame(
+    token: str, issuer_url: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
+    monkeypatch.setenv("CODEX_ISSUER_URL", issuer_url)
+    with pytest.raises(ValueError, match=r"is no access token|must be an https URL") as caught:
+        AccessToken(token) if place == "argument" else sdk.OpenAI()
+    assert "SEC" not in whole_story(caught.value)
+
+
+def test_the_password_of_a_redis_server_is_in_no_frame() -> None:
+    with pytest.raises(ValueError, match="must have the form") as caught:
+        RedisStore("redis://user:SECRET@[bad:1/0")
+    assert "SECRET" not in whole_story(caught.value)
+
+
 @needs_redis
 def test_a_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
     import redis
@@ -331,6 +367,29 @@ def test_an_answer_that_drips_in_comes_to_an_end_and_is_not_shown() -> None:
         assert time.monotonic() - began < 5
         assert sim.requests[-1].path == "/oauth/token"
         assert "eyJ" not in whole_story(late.value)
+
+
+def test_an_answer_whose_head_drips_in_comes_to_an_end() -> None:
+    over = threading.Event()
+
+    def drip() -> None:
+        with server.accept()[0] as connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not over.wait(0.1):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        channel = Channel(f"http://127.0.0.1:{server.getsockname()[1]}", originator="tests", answer_seconds=1)
+        waiting = threading.Timer(20, over.set)  # without a limit the answer ends then, and the test fails
+        waiting.start()
+        with pytest.raises(Unreachable, match="has not finished its answer within 1 seconds"):
+            channel.send(channel.request("POST", "/oauth/token", json={}))
+        waiting.cancel()
+        over.set()
+        thread.join(5)
 
 
 class Own:

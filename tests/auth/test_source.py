@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from issuer_stub import IssuerStub
+from issuer_stub import IssuerStub, jwt
 from servers import Keyring
 
 from codex_backend_sdk._errors import CredentialStoreError, LoginFailed, LoginRequired, TokenRefreshError
@@ -148,6 +148,16 @@ def test_an_opaque_token_is_renewed_after_eight_days(issuer: IssuerStub, clock: 
     clock.now += timedelta(days=8)
     assert source.current().expires_at is not None
     assert refreshes(issuer) == ["scheduled"]
+
+
+def test_new_tokens_are_taken_from_any_answer_that_is_no_failure(issuer: IssuerStub) -> None:
+    body = {"access_token": jwt({"exp": (issuer.clock() + HOUR).timestamp()}), "refresh_token": "rt_new"}
+    issuer.refusal = (201, json.dumps(body).encode(), {})
+    source, store = make(issuer, issuer.document(expires_in=-HOUR))
+    assert source.current().access_token.reveal() == body["access_token"]
+    after = store.load()
+    assert after is not None
+    assert after["tokens"]["refresh_token"] == "rt_new"
 
 
 def test_a_refresh_answer_may_leave_tokens_out(issuer: IssuerStub) -> None:

@@ -145,7 +145,7 @@ def test_a_damaged_url_is_an_error_that_does_not_repeat_it(url: str) -> None:
     with pytest.raises(ValueError, match="The URL must have the form rediss://") as caught:
         RedisStore(url)
     assert "secret-word" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 def test_a_server_on_the_net_is_spoken_to_with_tls_and_time_limits() -> None:

@@ -48,10 +48,11 @@ class AccessToken:
         name: str = _GIVEN,
     ) -> None:
         secret = token if isinstance(token, Secret) else Secret(token.strip())
+        del token  # a traceback of what follows would show it
+        self._token: Secret | None = secret
         mistake = access_token.mistaken(secret)
         if mistake is not None:
             raise ValueError(f"{name} is no access token: {mistake}.")
-        self._token: Secret | None = secret
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
@@ -62,8 +63,8 @@ class AccessToken:
     @classmethod
     def from_environment(cls, *, issuer: str | None = None, originator: str = DEFAULT_ORIGINATOR) -> AccessToken | None:
         """Return the token in `$CODEX_ACCESS_TOKEN`, None when there is none."""
-        given = os.environ.get(ACCESS_TOKEN_ENV, "").strip()
-        return cls(given, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if given else None
+        given = Secret(os.environ.get(ACCESS_TOKEN_ENV, "").strip())
+        return cls(given, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if given.reveal() else None
 
     def __repr__(self) -> str:
         return f"AccessToken({self._token!r})"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import platform
 import time
+from concurrent.futures import wait
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ import httpx2
 
 from codex_backend_sdk._version import __version__
 from codex_backend_sdk.auth._failures import Unreachable
+from codex_backend_sdk.auth.limit import begun
 from codex_backend_sdk.auth.network import opened
 
 if TYPE_CHECKING:
@@ -29,14 +31,15 @@ __all__ = ["Channel"]
 
 _READ_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
-# httpx limits each read alone, so that one byte now and then would hold up everybody who waits for a renewal.
+# httpx limits each read alone, so that one byte now and then would hold up everybody who waits for a renewal. The head
+# of an answer is read by httpx alone, which cannot be stopped there: its thread is left behind.
 _ANSWER_SECONDS: Final = 60.0
 
 
 class Channel:
     """Sends requests to one issuer. `http` is the caller's own client and stays open; else each request opens one.
 
-    `answer_seconds` is how long the body of an answer may take altogether.
+    `answer_seconds` is how long an answer may take altogether.
     """
 
     def __init__(
@@ -70,25 +73,29 @@ class Channel:
     def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the answer; Unreachable when there is none, or a redirect."""
         try:
-            with self._client() as http:
-                # The tokens are for this host: no redirect. They are all that signs: neither a client's default
-                # nor ~/.netrc has a say here.
-                answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
-                body = _body(answer, seconds=self._answer_seconds)
+            came = begun(lambda: self._ask(request), name="codex-login-request")
+            answer, body = came.result() if wait([came], self._answer_seconds).done else (None, None)
         except httpx2.LocalProtocolError:  # its text has the header that cannot be sent, which may be the token's
             problem, may_pass = f"the request to {self._url} could not be sent: it breaks the rules of HTTP", False
         except httpx2.HTTPError as error:
             may_pass = True
             problem = f"{self._url} could not be reached ({str(error) or type(error).__name__})"
         else:
-            if answer.has_redirect_location:
+            if answer is not None and answer.has_redirect_location:
                 raise Unreachable(f"{self._url} redirects elsewhere, which is not followed", may_pass=False)
-            if body is not None:
+            if answer is not None and body is not None:
                 return httpx2.Response(answer.status_code, content=body)
             problem = f"{self._url} has not finished its answer within {self._answer_seconds:g} seconds"
             may_pass = True
         # Not in the handler: there the error of httpx would go along as the context.
         raise Unreachable(problem, may_pass=may_pass)
+
+    def _ask(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes | None]:
+        with self._client() as http:
+            # The tokens are for this host: no redirect. They are all that signs: neither a client's default
+            # nor ~/.netrc has a say here.
+            answer = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
+            return answer, _body(answer, seconds=self._answer_seconds)
 
     @contextmanager
     def _client(self) -> Iterator[httpx2.Client]:

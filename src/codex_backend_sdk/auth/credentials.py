@@ -6,7 +6,7 @@ A sign-in ends in `_complete`, whichever way it took: the tokens are stored, and
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codex_backend_sdk._constants import CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
 from codex_backend_sdk._core import access_token, authfile, tokens
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from codex_backend_sdk._core.oauth import Grant
+    from codex_backend_sdk._core.oauth import Grant, TokenAnswer
     from codex_backend_sdk._types import Account, DeviceCode, Login, Secret
+    from codex_backend_sdk.auth.held import Held
 
 __all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]
 
@@ -235,22 +236,26 @@ class Credentials(StoredLogin):
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
         with self._lock, self.store.lock():
             limit.check()
-            before, is_damaged = self._to_replace(force=force)
-            held = hold(authfile.signed_in(before, answer, account_id=account_id, now=self._clock()))
+            held, is_damaged = self._to_store(answer, account_id, force=force)
             keep(self.store, held, over_damage=is_damaged)
             self._change_over(held)
             self._sign_ins += 1
         log.info("Signed in; the login is in %s.", self.store.location)
         return held.login
 
-    def _to_replace(self, *, force: bool) -> tuple[dict[str, Any] | None, bool]:
-        """Return the document in the store, and whether it is damaged, which only `force` puts up with."""
+    def _to_store(self, answer: TokenAnswer, account_id: str | None, *, force: bool) -> tuple[Held, bool]:
+        """Return the new login, and whether what it replaces is damaged, which only `force` puts up with.
+
+        What is stored so far is no variable of the caller's, whom an error of `keep` passes.
+        """
+        before, is_damaged = None, False
         try:
-            return load(self.store), False
+            before = load(self.store)
         except RuntimeError:
             if not force:
                 raise
-            return None, True
+            is_damaged = True
+        return hold(authfile.signed_in(before, answer, account_id=account_id, now=self._clock())), is_damaged
 
 
 def resolve_credentials(

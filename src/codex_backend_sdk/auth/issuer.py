@@ -25,7 +25,6 @@ __all__ = ["Issuer", "issuer_url"]
 log = logging.getLogger("codex_backend_sdk.auth")
 
 _REVOKE_SECONDS: Final = 10.0  # Codex CLI: login/src/auth/revoke.rs
-_OK: Final = 200
 _TOKEN_PATH: Final = "/oauth/token"
 _REVOKE_PATH: Final = "/oauth/revoke"
 
@@ -106,7 +105,7 @@ class Issuer:
             answer = self._channel.send(request)
         except Unreachable as error:
             raise _exchange_failed(str(error)) from None
-        if answer.status_code != _OK:
+        if not answer.is_success:
             said = oauth.error_text(answer.content, hide=hide)
             raise _exchange_failed(f"the token endpoint returned status {answer.status_code}: {said}")
         return answer
@@ -121,7 +120,7 @@ class Issuer:
             )
         except Unreachable as error:
             return oauth.RefreshFailure("transient", f"{error}.")
-        if answer.status_code != _OK:
+        if not answer.is_success:  # any 2xx may hold the new tokens, and the old one is used up
             return oauth.classify_refresh(answer.status_code, answer.content)
         try:
             return oauth.read_answer(answer.content)

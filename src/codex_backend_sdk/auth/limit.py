@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.auth.fork import Lock
 
-__all__ = ["Limit"]
+__all__ = ["Limit", "begun"]
 
 _T = TypeVar("_T")
 
@@ -90,13 +90,22 @@ class Limit:
         it looks at this limit itself. The end of the process cuts it off, unless it has to come `to_its_end`.
         """
         self.check()
-        outcome: Future[_T] = Future()
-        threading.Thread(target=_fulfil, args=(outcome, action), name="codex-sign-in", daemon=not to_its_end).start()
+        outcome = begun(action, name="codex-sign-in", daemon=not to_its_end)
         while not wait([outcome], min(_LOOK_SECONDS, self.left)).done:
             self.check()
         if self.is_cancelled:  # whoever cancelled is not told of a login
             self.check()
         return outcome.result()
+
+
+def begun(action: Callable[[], _T], *, name: str, daemon: bool = True) -> Future[_T]:
+    """Run `action` in a thread of its own; whoever has waited long enough for its outcome can leave it."""
+    outcome: Future[_T] = Future()
+    try:
+        threading.Thread(target=_fulfil, args=(outcome, action), name=name, daemon=daemon).start()
+    except RuntimeError:  # the interpreter is ending: no more threads
+        _fulfil(outcome, action)
+    return outcome
 
 
 def _fulfil(outcome: Future[_T], action: Callable[[], _T]) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from codex_backend_sdk._core import authfile, entries
+from codex_backend_sdk._types import Secret
 from codex_backend_sdk.auth._failures import store_failed
 from codex_backend_sdk.auth.lockfile import LOCK_SECONDS
 
@@ -54,7 +55,9 @@ class RedisStore:
         lock_timeout: float = LOCK_SECONDS,
     ) -> None:
         self.key = key
-        self._client = _connected(server) if isinstance(server, str) else server
+        given = Secret(server) if isinstance(server, str) else server
+        del server  # a traceback of what follows would show the password in it
+        self._client = _connected(given) if isinstance(given, Secret) else given
         self._lock_lives = lock_lives
         self._lock_timeout = lock_timeout
 
@@ -66,7 +69,8 @@ class RedisStore:
         return f"Redis at {place} (database {to.get('db') or 0}, key {self.key})"
 
     def __repr__(self) -> str:
-        return f"RedisStore({self.location!r})"
+        # A URL that cannot be used leaves nothing but the key, and a traceback may show that, too.
+        return f"RedisStore({self.location if hasattr(self, '_client') else self.key!r})"
 
     def load(self) -> dict[str, Any] | None:
         """Read the key; None when there is none, CredentialStoreError when the server or the value is unusable."""
@@ -133,7 +137,7 @@ class RedisStore:
             raise store_failed(f"Cannot {doing} {self.location}: {error}") from error
 
 
-def _connected(url: str) -> Any:
+def _connected(url: Secret) -> Any:
     try:
         import redis
     except ModuleNotFoundError as error:
@@ -141,9 +145,10 @@ def _connected(url: str) -> Any:
             raise
         raise store_failed(_MISSING) from None
     try:
-        return redis.Redis.from_url(url, **_TIMEOUTS)
+        return redis.Redis.from_url(url.reveal(), **_TIMEOUTS)
     except ValueError:  # its text can hold a part of the password, and the traceback the URL
-        raise ValueError(_FORM) from None
+        pass
+    raise ValueError(_FORM)  # not in the handler: there that error would go along as the context
 
 
 @contextmanager
