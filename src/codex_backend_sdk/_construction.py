@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
@@ -40,6 +41,8 @@ _NO_API_KEY: Final = "the-login-is-not-an-api-key"
 # Upstream closes a connection that was idle for 5 s; many a tool call takes longer. Codex CLI: reqwest's default, 90 s.
 # Of the idle ones 100 are kept, as upstream does: each is looked at whenever a call begins or ends.
 _CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
+# More cannot be waited for on every system.
+_MOST_SECONDS: Final = 1e9
 # Official ways to authenticate or to choose a host that the login takes the place of.
 _REPLACED: Final = ("provider", "workload_identity", "data_residency")
 
@@ -105,13 +108,16 @@ class Constructed:
             originator=printable(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
             retries=Retries(
-                deadline=retry_deadline,
-                max_retry_after=max_retry_after,
-                wait_for_limit=wait_for_limit,
+                deadline=_seconds("retry_deadline", retry_deadline),
+                max_retry_after=_seconds("max_retry_after", max_retry_after),
+                wait_for_limit=_time_span("wait_for_limit", wait_for_limit),
                 on_interrupt=on_interrupt,
             ),
             timeouts=Timeouts(
-                connect=connect_timeout, first_byte=first_byte_timeout, idle=idle_timeout, total=total_timeout
+                connect=_seconds("connect_timeout", connect_timeout),
+                first_byte=_seconds("first_byte_timeout", first_byte_timeout),
+                idle=_seconds("idle_timeout", idle_timeout),
+                total=_seconds("total_timeout", total_timeout),
             ),
         )
         self._clock = clock or SystemClock()
@@ -204,6 +210,22 @@ class Constructed:
 def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"`{name}` must be {' or '.join(map(repr, allowed))}, not {value!r}.")
+
+
+def _seconds(name: str, value: Any) -> Any:
+    if value is None and name != "max_retry_after":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"`{name}` must be a number of seconds (`math.inf`: no limit), not {value!r}.")
+    if not (0 <= value <= _MOST_SECONDS or value == math.inf):  # nor a NaN
+        raise ValueError(f"`{name}` must be 0 to {_MOST_SECONDS:g} seconds, or `math.inf` for no limit; not {value!r}.")
+    return value
+
+
+def _time_span(name: str, value: Any) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise TypeError(f"`{name}` must be a timedelta, such as `timedelta(hours=6)`, not {value!r}.")
+    return value
 
 
 def _or(given: Any, kept: Any) -> Any:

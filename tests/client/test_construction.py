@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import inspect
+import math
+import re
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -84,6 +87,30 @@ def test_nor_after_the_address_was_changed(sim: Simulator) -> None:
 def test_a_policy_that_does_not_exist(ours: Any, official: Any, http: Any) -> None:
     with pytest.raises(ValueError, match="'raise' or 'drop', not 'warn'"):
         ours(unsupported="warn")
+
+
+@both
+@pytest.mark.parametrize(
+    "name",
+    ["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retry_deadline", "max_retry_after"],
+)
+@pytest.mark.parametrize("value", ["5", True, timedelta(seconds=5), -1, math.nan, -math.inf, 1e18])
+def test_a_limit_that_is_no_number_of_seconds(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
+    client = ours(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
+    for make in (ours, client.with_options):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"`{name}` must be .*seconds.*`math.inf`.*not " + re.escape(repr(value))
+        ):
+            make(credentials=MemoryStore(), **{name: value})
+
+
+@both
+def test_a_wait_for_limits_is_a_timedelta(ours: Any, official: Any, http: Any) -> None:
+    for make in (ours, ours(credentials=MemoryStore()).with_options):
+        with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
+            make(wait_for_limit=5)
+        with pytest.raises(TypeError, match="`on_limits` has to be a plain function"):
+            make(on_limits=5)
 
 
 @both

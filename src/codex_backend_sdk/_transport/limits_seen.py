@@ -86,7 +86,7 @@ class LimitsSeen:
         on_limits: Callable[[RateLimits], object] | None = None,
         known: KnownLimits | None = None,
     ) -> None:
-        if inspect.iscoroutinefunction(on_limits):
+        if on_limits is not None and (inspect.iscoroutinefunction(on_limits) or not callable(on_limits)):
             raise TypeError("`on_limits` has to be a plain function; it may start a task or fill a queue.")
         self.now = now
         self._on_limits = on_limits
