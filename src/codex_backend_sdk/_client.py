@@ -29,6 +29,7 @@ from ._core.oauth import require_safe_url
 from ._core.routes import Route
 from ._errors import ModelNotAvailable
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
+from ._transport.body import async_discard, async_read_body, discard, read_body
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.identity import user_agent
 from ._transport.plan import plan_behind, plan_of
@@ -248,17 +249,17 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             return super()._send_request(request, stream=stream, **kwargs)
         response = super()._send_request(request, stream=True, **kwargs)
         if response.status_code == 401 and (rejected := plan.login) is not None:
-            response.read()
+            discard(response)
             login = self.credentials.renew(rejected)
             response = super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
-            response.read()
+            discard(response)
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         self._limits.in_headers(response, plan)
         set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):
-            response.read()
+            read_body(response, plan)
             return read_whole(response, plan)
         if plan.streamed:
             return response
@@ -361,17 +362,17 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             return await super()._send_request(request, stream=stream, **kwargs)
         response = await super()._send_request(request, stream=True, **kwargs)
         if response.status_code == 401 and (rejected := plan.login) is not None:
-            await response.aread()
+            await async_discard(response)
             login = await self._renewed(rejected)
             response = await super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
-            await response.aread()
+            await async_discard(response)
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response)
         self._limits.in_headers(response, plan)
         set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):
-            await response.aread()
+            await async_read_body(response, plan)
             return read_whole(response, plan)
         if plan.streamed:
             return response

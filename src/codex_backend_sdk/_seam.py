@@ -28,6 +28,7 @@ __all__ = [
     "PlannedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
+    "keep_body",
     "make_request_options",
     "request_exceptions",
     "timeout_exceptions",
@@ -85,3 +86,12 @@ def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
     for transport in transports:
         if transport is not None:
             transport.close()
+
+
+def keep_body(response: httpx2.Response, body: bytes) -> None:
+    """Let a response have this body, as one that was read; as UTF-8 where its charset is none that text can have."""
+    response._content = body
+    try:
+        _ = response.text
+    except Exception:  # each codec has its own
+        response.encoding = "utf-8"

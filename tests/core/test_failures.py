@@ -108,6 +108,8 @@ def test_a_challenge_of_cloudflare() -> None:
         ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT"}, {}, 0.0),
         ({"retry-after": "soon"}, {}, None),
         ({"retry-after": "nan"}, {}, None),
+        ({"retry-after": "inf"}, {}, 366 * 86_400.0),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, {}, None),
         ({"retry-after": "Sun, 22 Nov 2026 12:01:30"}, {}, None),
         ({"retry-after-ms": "1500"}, {}, 1.5),
         ({"retry-after": "2", "retry-after-ms": "1500"}, {}, 2.0),
@@ -117,7 +119,9 @@ def test_a_challenge_of_cloudflare() -> None:
         ({}, {"message": "Please try again in 20ms."}, 0.02),
         ({}, {"message": "Try again in 3 seconds"}, 3.0),
         ({}, {"message": "try again in 5 minutes"}, None),
+        ({}, {"message": f"try again in {'9' * 400}s"}, 366 * 86_400.0),
         ({}, {"message": 7}, None),
+        ({}, {AVAILABLE: 7}, None),
         ({}, {}, None),
     ],
 )

@@ -153,13 +153,14 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     """
     error = error_of(body)
     kind = _kind(status, error, words_of(body), body, headers)
+    available = error.get(AVAILABLE)
     limit = usage_limit(error, headers, now=now) if kind is Kind.USAGE_LIMIT else None
     retry_after = _retry_after(headers, error, now)
     return Failure(
         kind=kind,
         status=kind.status if status is None else status,
         message=limit.message if limit else _message(kind, status, body, headers, retry_after),
-        available=tuple(error[AVAILABLE]) if AVAILABLE in error else None,
+        available=tuple(available) if isinstance(available, list) else None,
         may_repeat=_may_repeat(kind, headers),
         retry_after=retry_after,
         code=_code(error),
@@ -214,6 +215,8 @@ def _may_repeat(kind: Kind, headers: Mapping[str, str]) -> bool:
     return told if told is not None and kind in (Kind.RATE_LIMITED, Kind.REFUSED, Kind.FAULT) else kind.may_repeat
 
 
+# Longer waits are none; nobody can sleep for all that a number can say.
+_LONGEST_SECONDS: Final = 366 * 86_400.0
 _PARAMS_IN_CODES: Final = {"service_tier": "service_tier", "reasoning_effort": "reasoning.effort"}
 _SECONDS_IN_WORDS: Final = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s\b|seconds?)", re.IGNORECASE)
 
@@ -230,7 +233,7 @@ def _retry_after(headers: Mapping[str, str], error: Mapping[str, Any], now: date
     if milliseconds is not None:
         return milliseconds / 1000
     found = _SECONDS_IN_WORDS.search(str(error.get("message") or ""))
-    return float(found[1]) / (1000 if found[2] == "ms" else 1) if found else None
+    return _seconds(float(found[1]) / (1000 if found[2] == "ms" else 1), now) if found else None
 
 
 def _seconds(value: Any, now: datetime) -> float | None:
@@ -239,9 +242,9 @@ def _seconds(value: Any, now: datetime) -> float | None:
     except (TypeError, ValueError):
         try:
             seconds = (parsedate_to_datetime(str(value)) - now).total_seconds()
-        except (TypeError, ValueError):  # no date, or one without a time zone
+        except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
             return None
-    return max(seconds, 0.0) if seconds == seconds else None  # not a NaN
+    return min(max(seconds, 0.0), _LONGEST_SECONDS) if seconds == seconds else None  # not a NaN
 
 
 def _param(error: Mapping[str, Any], words: str | None) -> str | None:
