@@ -44,7 +44,8 @@ class KeyAsLogin:
 
     def current(self) -> Login:
         """The login."""
-        return Login(access_token=Secret(self._client.api_key), account_id=None)
+        # "My API Key" is none of ours: a token has no spaces.
+        return Login(access_token=Secret(self._client.api_key.replace(" ", "-")), account_id=None)
 
     def renew(self, rejected: Login) -> Login:
         """The login; a key does not change."""
