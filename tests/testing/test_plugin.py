@@ -52,11 +52,22 @@ def test_the_marker_lets_requests_fail(pytester: pytest.Pytester) -> None:
         @pytest.mark.codex_faults("wrong")
         def test_three(codex_simulator):
             pass
+
+        @pytest.mark.codex_faults("status:500")
+        def test_four():
+            pass
+
+        @pytest.mark.codex_faults("status:500")
+        @pytest.mark.usefixtures("codex_client")
+        def test_five():
+            pass
         """
     )
     result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
-    result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["*No such fault: 'wrong'*"])
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(
+        ["*No such fault: 'wrong'*", "`codex_faults` needs the fixture `codex_simulator` or `codex_client`."]
+    )
 
 
 def test_the_plugin_is_found_by_itself_and_lists_its_fixtures(pytester: pytest.Pytester) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from . import Simulator
 
-__all__ = ["codex_client", "codex_simulator", "pytest_configure"]
+__all__ = ["codex_client", "codex_simulator", "pytest_configure", "pytest_runtest_setup"]
 
 _MARKER = "codex_faults"
 
@@ -25,6 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     text = "let requests to codex_simulator fail, as Simulator.fail does"
     config.addinivalue_line("markers", f"{_MARKER}(*faults, times=1, at=None, share=None): {text}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose faults nobody would see."""
+    is_used = "codex_simulator" in getattr(item, "fixturenames", ())  # `codex_client` is made of it
+    if not is_used and item.get_closest_marker(_MARKER) is not None:
+        pytest.fail(f"`{_MARKER}` needs the fixture `codex_simulator` or `codex_client`.", pytrace=False)
 
 
 @pytest.fixture
