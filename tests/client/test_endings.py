@@ -61,6 +61,7 @@ def test_a_cut_stream(sim: Simulator, client: Any, call: Any) -> None:
     assert caught.value.partial is not None
     assert caught.value.partial.status == "in_progress"
     assert caught.value.partial.output_text == "hel"
+    assert "this error's `partial`" in str(caught.value)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -96,6 +97,7 @@ def test_an_empty_stream(sim: Simulator, client: Any, call: Any) -> None:
     with pytest.raises(sdk.StreamInterrupted, match="before any event") as caught:
         call(client)
     assert caught.value.partial is None
+    assert "partial" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

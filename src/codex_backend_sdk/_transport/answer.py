@@ -38,6 +38,7 @@ _CUTS: Final = {
     IdleTimeout: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
     TotalTimeout: "The call took longer than `total_timeout` and was ended {}.",
 }
+_HELPS: Final = "What had arrived is in this error's `partial`; send the request again for a whole answer."
 _RATE_LIMITS: Final = "codex.rate_limits"
 _PLACE: Final = attrgetter("output_index", "content_index")
 _DELTA: Final = attrgetter("delta")
@@ -144,11 +145,12 @@ class Answer:
     def interrupted(self, kind: type[StreamInterrupted] = StreamInterrupted) -> StreamInterrupted:
         """Return the error for a stream that ended here."""
         count = {0: "before any event", 1: "after one event"}.get(self._events, f"after {self._events} events")
+        partial = build_response(self._collector.partial)
+        helps = "Send the request again." if partial is None else _HELPS
         error = kind(
-            f"{_CUTS[kind].format(count)} "
-            "What had arrived is in this error's `partial`; send the request again for a whole answer.",
+            f"{_CUTS[kind].format(count)} {helps}",
             request=self._response.request,
-            partial=build_response(self._collector.partial),
+            partial=partial,
             events_seen=self._events,
         )
         error.status_code = self._response.status_code

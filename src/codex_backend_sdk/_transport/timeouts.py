@@ -78,7 +78,8 @@ def timed_out(error: openai.APITimeoutError, until: float | None) -> openai.APIT
     if type(error) is not openai.APITimeoutError:
         return error
     if until is not None and time.monotonic() >= until:
-        return out_of_time(error.request)
+        says = "The call took longer than `total_timeout` allows, all attempts and waits included."
+        return TotalTimeout(says, request=error.request)
     address = error.request.url.copy_with(query=None)
     limits = error.request.extensions.get("timeout", {})
     for kind, limit, says, argument in _SAYS:
@@ -89,16 +90,6 @@ def timed_out(error: openai.APITimeoutError, until: float | None) -> openai.APIT
             error.args = (error.message,)
             break
     return error
-
-
-def out_of_time(request: httpx2.Request, **seen: Any) -> TotalTimeout:
-    """Return the error for a call that took longer than it may as a whole."""
-    return TotalTimeout(
-        "The call took longer than `total_timeout` allows, all attempts and waits included. "
-        "What had arrived is in this error's `partial`.",
-        request=request,
-        **seen,
-    )
 
 
 def within(until: float | None, chunks: Iterator[bytes], response: httpx2.Response) -> Iterator[bytes]:
