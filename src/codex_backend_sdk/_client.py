@@ -241,7 +241,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         if plan.route is Route.RESPONSES and error.available is None:
             with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
                 models = self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-                name_available(error, [model.id for model in models.data])
+                name_available(error, models.data)
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -354,7 +354,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         if plan.route is Route.RESPONSES and error.available is None:
             with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
                 models = await self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-                name_available(error, [model.id for model in models.data])
+                name_available(error, models.data)
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)

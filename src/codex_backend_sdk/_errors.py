@@ -150,7 +150,7 @@ class UnsupportedParameter(CodexBackendUnsupportedParameterError, openai.BadRequ
 class ModelNotAvailable(CodexError, openai.NotFoundError, openai.BadRequestError, LookupError):
     """This account has no such model.
 
-    `available` has the ids of those it has, None when the catalogue could not be asked.
+    `available` has the ids of those it is offered, hidden ones left out, None when the catalogue could not be asked.
     """
 
     available: tuple[str, ...] | None = None

@@ -38,13 +38,21 @@ def test_one_model(client: Any) -> None:
 
 def test_a_model_that_is_not_there(client: Any) -> None:
     with pytest.raises(
-        sdk.ModelNotAvailable, match=r"'gpt-0' is not in this account's catalogue, which has: gpt-6.1-sol"
+        sdk.ModelNotAvailable, match=r"'gpt-0' is not in this account's catalogue, which offers: gpt-6.1-sol"
     ) as e:
         client.models.retrieve("gpt-0")
     assert isinstance(e.value, openai.NotFoundError)
     assert isinstance(e.value, LookupError)
     assert (e.value.status_code, e.value.code) == (404, "model_not_found")
     assert "gpt-5.5" in e.value.available
+    assert "codex-auto-review" not in str(e.value)
+    assert "codex-auto-review" not in e.value.available
+
+
+def test_the_models_that_an_error_names_are_those_that_are_shown(client: Any) -> None:
+    with pytest.raises(sdk.ModelNotAvailable, match=r"This account has: gpt-6\.1-sol") as e:
+        client.responses.create(model="gpt-0", input="hi")
+    assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
 
 
 def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:

@@ -111,13 +111,14 @@ def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
     if plan.model_id is not None:
         model = find_model(catalogue, plan.model_id)
         if model is None:
-            return _no_such_model(response, plan.model_id, [each["id"] for each in answer["data"]])
+            return _no_such_model(response, plan.model_id, answer["data"])
         answer = model
     return _json_response(response, response.status_code, answer)
 
 
-def _no_such_model(response: httpx2.Response, wanted: str, known: list[str]) -> httpx2.Response:
-    message = f"The model {wanted!r} is not in this account's catalogue, which has: {', '.join(known) or 'none'}."
+def _no_such_model(response: httpx2.Response, wanted: str, catalogue: list[dict[str, Any]]) -> httpx2.Response:
+    known = [model["id"] for model in catalogue if model.get("visibility") != "hide"]
+    message = f"The model {wanted!r} is not in this account's catalogue, which offers: {', '.join(known) or 'none'}."
     error = {"code": "model_not_found", "message": message, "param": "model", AVAILABLE: known}
     return _json_response(response, 404, {"error": error})
 

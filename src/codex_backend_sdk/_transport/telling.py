@@ -133,9 +133,9 @@ def told_truly(error: openai.APIError, *, until: float | None) -> openai.APIErro
     return told
 
 
-def name_available(error: ModelNotAvailable, models: Iterable[str]) -> None:
-    """Let the error say which models this account has."""
-    error.available = tuple(models)
+def name_available(error: ModelNotAvailable, models: Iterable[Any]) -> None:
+    """Let the error say which models this account is offered."""
+    error.available = tuple(model.id for model in models if model.visibility != "hide")
     error.message += f" This account has: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)
 
