@@ -214,11 +214,13 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         options: PlannedOptions,
         retrying: Retrying,
         error: openai.APIError | None = None,
+        *,
+        may_repeat: bool = True,
     ) -> Any:
         """Make attempts until one succeeds, or raise the error of the last; `error` is of the attempt before."""
         while True:
             if error is not None:
-                wait = retrying.wait_after(error)
+                wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailable):
                         self._tell_available(error, options.plan)
@@ -323,11 +325,13 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         options: PlannedOptions,
         retrying: Retrying,
         error: openai.APIError | None = None,
+        *,
+        may_repeat: bool = True,
     ) -> Any:
         """Make attempts until one succeeds, or raise the error of the last; `error` is of the attempt before."""
         while True:
             if error is not None:
-                wait = retrying.wait_after(error)
+                wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailable):
                         await self._tell_available(error, options.plan)

@@ -6,6 +6,7 @@ On an official client they behave as the official streams do; on ours they also 
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import openai
@@ -37,7 +38,7 @@ class _Reading:
         self.response = response
         self.dropped: tuple[str, ...] = ()
         self.restarts = 0
-        self.again: Callable[[openai.APIError], Any] | None = None
+        self.again: Callable[..., Any] | None = None
 
     def answer(self) -> Answer:
         """Begin to read the response."""
@@ -46,11 +47,11 @@ class _Reading:
         return answer
 
     def opener(self, answer: Answer) -> Callable[[openai.APIError], Any] | None:
-        """Return what asks for a broken answer anew, None when nobody shall."""
-        if self.again is None or not answer.may_begin_again:
+        """Return what asks for a broken answer anew, or raises what broke it; None when there is nobody to ask."""
+        if self.again is None:
             return None
-        self.restarts += 1
-        return self.again
+        self.restarts += answer.may_begin_again
+        return partial(self.again, may_repeat=answer.may_begin_again)
 
 
 class _Shared:
@@ -80,8 +81,11 @@ class _Shared:
         """
         return self._reading.restarts
 
-    def repeat_with(self, again: Callable[[openai.APIError], Any]) -> None:
-        """Ask for a broken answer anew with a function that waits and returns another stream, or raises the error."""
+    def repeat_with(self, again: Callable[..., Any]) -> None:
+        """Ask for a broken answer anew with a function that waits and returns another stream, or raises the error.
+
+        It is called with the error and `may_repeat`: false once the caller has seen an event.
+        """
         self._reading.again = again
 
 
