@@ -288,3 +288,31 @@ def assert_is_hello(result: Any) -> None:
     response = result[-1].response if isinstance(result, list) else result
     assert response.status == "completed"
     assert response.output_text == "hello"
+
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "", "status": "in_progress"}
+PIECE = {"type": "response.function_call_arguments.delta", "sequence_number": 3, "item_id": "fc_1", "output_index": 0}
+TEXT_DONE = {
+    "type": "response.output_text.done",
+    "sequence_number": 3,
+    "item_id": "msg_1",
+    "output_index": 0,
+    "content_index": 0,
+    "text": "hello",
+    "logprobs": [],
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_only_deltas_told_is_in_every_answer(sim: Simulator, client: Any, call: Any) -> None:
+    """Whether the caller saw the pieces go by or not."""
+    announced = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
+    sim.script(
+        Turn.events([CREATED, announced, {**PIECE, "delta": '{"a"'}, {**PIECE, "delta": ":1}"}, COMPLETED]),
+        Turn.events([CREATED, ADDED, TEXT_DONE, COMPLETED]),
+    )
+    found = call(client)
+    (item,) = (found[-1].response if isinstance(found, list) else found).output
+    assert item.arguments == '{"a":1}'
+    found = call(client)
+    assert (found[-1].response if isinstance(found, list) else found).output_text == "hello"

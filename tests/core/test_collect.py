@@ -300,3 +300,15 @@ def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> 
     assert collector.take_deltas(frames(payload)) == 0
     assert collector.take_deltas(frames(text_delta("x"), payload)) == 0
     assert collector.partial is None
+
+
+@pytest.mark.parametrize(
+    ("content_index", "part"), [("1", 1), (1.0, 1), ("status", 0), (None, 0), ({}, 0), ("9" * 5000, 0)]
+)
+def test_where_a_delta_belongs_is_a_number(content_index: Any, part: int) -> None:
+    """A text there must not become a member of the item, and deltas read at once are put where single ones are."""
+    first = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"}
+    collector = collected(first, {**first, "content_index": content_index, "delta": "b"})
+    (item,) = (collector.partial or {})["output"]
+    assert item.keys() == {"type", "role", "content"}
+    assert [each["text"] for each in item["content"]] == (["a", "b"] if part else ["ab"])

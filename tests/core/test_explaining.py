@@ -173,3 +173,10 @@ def test_no_body_and_no_catalogue_breaks_it(given: dict[str, Any], entry: dict[s
     sent = WouldBeSent(method="POST", url="u", headers={}, body=body, plain_bytes=1, sent_bytes=1)
     window = context_window("m", [entry])
     assert str(Explanation(model="m", would_be_sent=sent, findings=findings, tokens=tokens, context_window=window))
+
+
+def test_a_number_that_is_no_json_is_refused_and_not_raised() -> None:
+    examined = look(temperature=float("nan"))
+    assert examined.is_refused
+    assert examined.accepted is None
+    assert "nan" in examined.findings[0].why

@@ -225,3 +225,25 @@ def test_a_failure_has_what_the_error_object_has() -> None:
     assert classify(400, {"error": {"code": [], "type": {}, "param": []}}, {}, now=NOW).kind is Kind.REFUSED
     assert classify(400, {"error": {"code": None, "type": []}}, {}, now=NOW).code is None
     assert classify(404, {"error": {AVAILABLE: ["a"]}}, {}, now=NOW).available == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(10**400, 366 * 86_400), ("Mon, 1 Jan 2024 00:00:00 +99999999999999999999", None)],
+    ids=["a number", "a time zone"],
+)
+def test_a_time_to_wait_that_makes_no_sense(given: Any, expected: float | None) -> None:
+    assert classify(429, {"error": {"headers": {"Retry-After": given}}}, {}, now=NOW).retry_after == expected
+    assert classify(429, None, {"retry-after": str(given)}, now=NOW).retry_after == expected
+
+
+@pytest.mark.parametrize("available", [None, 3, {"a": 1}])
+def test_the_member_of_our_own_answer_about_models_may_be_anybodys(available: Any) -> None:
+    failure = classify(404, {"error": {"code": "model_not_found", AVAILABLE: available}}, {}, now=NOW)
+    assert failure.available is None
+    assert failure.message == "This account cannot use the model."
+
+
+def test_a_message_of_blanks_is_none() -> None:
+    failure = classify(404, {"error": {"code": "model_not_found", "message": " ", AVAILABLE: ["m"]}}, {}, now=NOW)
+    assert failure.message == "This account cannot use the model."

@@ -257,6 +257,11 @@ def test_what_an_error_answer_says(body: bytes, text: str) -> None:
     assert oauth.error_text(body) == text
 
 
+@pytest.mark.parametrize("body", [b"", b" ", b"\0\x1b", b'{"error_description": "\\u0000", "error": "\\u0000"}'])
+def test_an_error_answer_always_says_something(body: bytes) -> None:
+    assert oauth.error_text(body)
+
+
 def test_the_code_is_not_repeated_in_an_error() -> None:
     assert oauth.error_text(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
 

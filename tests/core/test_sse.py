@@ -81,3 +81,7 @@ def test_a_long_event_in_many_chunks_is_not_searched_again_and_again() -> None:
         assert decoder.feed(chunk) == []
     (frame,) = decoder.feed(b"\n\n")
     assert len(frame.data) == 8 * 1024 * 1024
+
+
+def test_a_retry_that_no_machine_could_wait_for_says_nothing() -> None:
+    assert frames(b"retry: " + b"9" * 5000 + b"\ndata: x\n\n") == [Frame(b"x")]

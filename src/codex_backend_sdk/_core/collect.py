@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from .runs import read_run
 
@@ -93,10 +93,11 @@ class Collector:
         if kind in _ITEMS:
             self._take_item(payload.get("output_index"), payload.get("item"), is_done=_ITEMS[kind])
         elif kind in _DELTAS:
-            part = payload.get("content_index") if _DELTAS[kind] is None else _DELTAS[kind]
-            self.take_delta(payload.get("output_index"), part, payload.get("delta"))
+            part = _DELTAS[kind] or _index(payload.get("content_index"))
+            self.take_delta(_index(payload.get("output_index")), part, payload.get("delta"))
         elif kind == "response.output_text.done":
-            self._take_text(payload.get("output_index"), payload.get("content_index"), payload.get("text"))
+            place = _index(payload.get("output_index")), _index(payload.get("content_index"))
+            self.take_text(*place, payload.get("text"))
         elif kind in _LIFECYCLE and isinstance(payload.get("response"), dict):
             self._response = payload["response"]
         elif kind in TERMINAL and self.ended_by is None:
@@ -111,16 +112,15 @@ class Collector:
             self.take_delta(index, part, "".join(map(itemgetter("delta"), run)))
         return len(deltas)
 
-    def take_delta(self, output_index: Any, part: Any, delta: Any) -> None:
+    def take_delta(self, output_index: int | None, part: int | str | None, delta: Any) -> None:
         """Note a piece of an item: it is needed only if the finished item never comes."""
         if type(delta) is str:
-            key = output_index if isinstance(output_index, int) else 0, part if isinstance(part, (int, str)) else 0
-            self._deltas.setdefault(key, []).append(delta)
+            self._deltas.setdefault((output_index or 0, part or 0), []).append(delta)
 
-    def _take_text(self, output_index: Any, content_index: Any, text: Any) -> None:
+    def take_text(self, output_index: int | None, content_index: int | None, text: Any) -> None:
         """Note a whole text, of which there may have been no deltas."""
-        if isinstance(output_index, int) and isinstance(content_index, int) and isinstance(text, str):
-            self._deltas[output_index, content_index] = [text]
+        if isinstance(text, str):
+            self._deltas[output_index or 0, content_index or 0] = [text]
 
     @property
     def response(self) -> dict[str, Any]:
@@ -203,6 +203,19 @@ class Collector:
         if texts and not item.get("content"):
             item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
         return item
+
+
+def _index(value: Any) -> int:
+    """Return an index, 0 when there is none; a text with a number is one, as for the official types."""
+    if type(value) is int:
+        return value
+    try:
+        return int(_INDEX.validate_python(value))
+    except ValidationError:
+        return 0
+
+
+_INDEX: Final = SchemaValidator(core_schema.int_schema())
 
 
 def _failure(payload: dict[str, Any]) -> dict[str, Any]:

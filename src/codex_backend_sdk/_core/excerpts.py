@@ -47,7 +47,7 @@ def words_of(body: Any) -> str | None:
     """Return the backend's own words: `error.message`, `detail` (a text, or a list of faults), or a plain text."""
     if isinstance(body, dict):
         said = error_of(body).get("message") or body.get("detail") or body.get("message")
-        return None if said is None else _excerpt(said if isinstance(said, str) else repr(said))
+        return None if said is None else _excerpt(said if isinstance(said, str) else repr(said)) or None
     if not isinstance(body, str) or not body.strip():
         return None
     if is_html(body):

@@ -32,11 +32,11 @@ def examine(
 
     `drops`: the client leaves out what the backend refuses. An iterator among the parameters is used up.
     """
-    present = {name: plain(value) for name, value in given.items() if not is_absent(value)}
     findings = [_unknown(name) for name in unknown]
     try:
+        present = {name: plain(value) for name, value in given.items() if not is_absent(value)}
         shaped = shape(present, model=model, instructions=instructions)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         findings.append(Finding(level="refused", what="The call cannot be made like this.", why=str(error)))
         return Examined(tuple(findings), is_refused=True, accepted=None)
     findings += [_refused(refusal) for refusal in shaped.meaningful]

@@ -153,14 +153,13 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     """
     error = error_of(body)
     kind = _kind(status, error, words_of(body), body, headers)
-    available = error.get(AVAILABLE)
     limit = usage_limit(error, headers, now=now) if kind is Kind.USAGE_LIMIT else None
     retry_after = _retry_after(headers, error, now)
     return Failure(
         kind=kind,
         status=kind.status if status is None else status,
         message=limit.message if limit else _message(kind, status, body, headers, retry_after),
-        available=tuple(available) if isinstance(available, list) else None,
+        available=_available(error),
         may_repeat=_may_repeat(kind, headers),
         retry_after=retry_after,
         code=_code(error),
@@ -168,6 +167,11 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
         error=error or body,
         limit=limit,
     )
+
+
+def _available(error: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = error.get(AVAILABLE)
+    return tuple(map(str, names)) if isinstance(names, list) else None
 
 
 def _code(error: Mapping[str, Any]) -> str | None:
@@ -239,6 +243,8 @@ def _retry_after(headers: Mapping[str, str], error: Mapping[str, Any], now: date
 def _seconds(value: Any, now: datetime) -> float | None:
     try:
         seconds = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        seconds = _LONGEST_SECONDS
     except (TypeError, ValueError):
         try:
             seconds = (parsedate_to_datetime(str(value)) - now).total_seconds()
@@ -262,7 +268,8 @@ def _message(kind: Kind, status: int | None, body: Any, headers: Mapping[str, st
     if kind is Kind.CLOUDFLARE:
         return _CLOUDFLARE.format(ray=f" (cf-ray {ray})" if ray else "")
     said = words_of(body)
-    if kind in _SAYS and AVAILABLE not in error_of(body):
+    names_available = said is not None and _available(error_of(body)) is not None
+    if kind in _SAYS and not names_available:
         wait = f" It asks to wait for {retry_after:g} s." if retry_after is not None else ""
         param = _param(error_of(body), said)
         says = _SAYS[kind].format(param=f"`{param}`" if param else "a parameter")
@@ -270,7 +277,7 @@ def _message(kind: Kind, status: int | None, body: Any, headers: Mapping[str, st
     if status is None:
         code = error_of(body).get("code")
         return f"The backend ended the answer: {said or 'no reason given'}" + (f" (code: {code})" if code else "")
-    if AVAILABLE in error_of(body):
+    if names_available:
         return str(said)
     if said is None and 300 <= status < 400 and "location" in headers:
         target = headers["location"].partition("?")[0]

@@ -297,8 +297,10 @@ def error_text(body: bytes, *, hide: Secret | None = None) -> str:
         error.get("code") if isinstance(error, dict) else error,
         body.decode("utf-8", "replace"),
     )
-    text = next((text for text in candidates if isinstance(text, str) and text.strip()), "unknown error")
-    return _shown(text.replace(hide.reveal(), "[REDACTED]") if hide else text)
+    texts = (
+        text.replace(hide.reveal(), "[REDACTED]") if hide else text for text in candidates if isinstance(text, str)
+    )
+    return next(filter(None, map(_shown, texts)), "unknown error")
 
 
 FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "transient"]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 __all__ = ["EventDecoder", "Frame"]
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_DIGITS = 18  # of milliseconds; Python raises for a number of thousands of digits
 _CARRIAGE_RETURN = 0x0D  # a number is found seven times faster than bytes
 
 
@@ -94,7 +95,7 @@ class EventDecoder:
                 event = value or None
             elif name == b"id" and b"\0" not in value:
                 self._last_id, has_id = value, True
-            elif name == b"retry" and value.isdigit():
+            elif name == b"retry" and value.isdigit() and len(value) <= _MOST_DIGITS:
                 retry = int(value)
         if not (data or event or has_id or retry is not None):
             return None

@@ -12,7 +12,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
-from openai.types.responses import ResponseTextDeltaEvent
+from openai.types.responses import (
+    ResponseCustomToolCallInputDeltaEvent,
+    ResponseFunctionCallArgumentsDeltaEvent,
+    ResponseTextDeltaEvent,
+    ResponseTextDoneEvent,
+)
 
 from .._core.collect import Collector
 from .._core.events import build_event, build_response, read_events
@@ -25,7 +30,7 @@ from .plan import plan_of
 from .telling import marked, stream_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import httpx2
     from openai import BaseModel
@@ -40,7 +45,12 @@ _CUTS: Final = {
 }
 _HELPS: Final = "What had arrived is in this error's `partial`; send the request again for a whole answer."
 _RATE_LIMITS: Final = "codex.rate_limits"
-_PLACE: Final = attrgetter("output_index", "content_index")
+# Where a delta belongs: its item, and the part of it.
+_PLACES: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]] = {
+    ResponseTextDeltaEvent: attrgetter("output_index", "content_index"),
+    ResponseFunctionCallArgumentsDeltaEvent: lambda event: (event.output_index, "arguments"),
+    ResponseCustomToolCallInputDeltaEvent: lambda event: (event.output_index, "input"),
+}
 _DELTA: Final = attrgetter("delta")
 
 
@@ -163,10 +173,14 @@ class Answer:
         events = read_events(frames)
         if events is not None:
             self._events += len(events)
-            if type(events[0]) is ResponseTextDeltaEvent:
-                runs = groupby(events, _PLACE) if len(events) > 1 else ((_PLACE(events[0]), events),)
+            place = _PLACES.get(type(events[0]))
+            if place is not None:
+                runs = groupby(events, place) if len(events) > 1 else ((place(events[0]), events),)
                 for (index, part), run in runs:
                     self._collector.take_delta(index, part, "".join(filter(None, map(_DELTA, run))))
+            elif type(events[0]) is ResponseTextDoneEvent:
+                for event in events:
+                    self._collector.take_text(event.output_index, event.content_index, event.text)
         return events
 
     def _one_by_one(self, frames: bytes) -> Iterator[BaseModel]:
