@@ -7,6 +7,7 @@
 #   make bench         measure it beside its peers; writes docs/performance.md (about two minutes)
 #   make faults        what it and its peers do when things fail; writes docs/reliability.md (minutes)
 #   make soak          many callers on a backend that fails (MINUTES=10); nothing wrong, nothing left behind
+#   make fuzz          odd bytes for whatever reads foreign ones, with atheris where it can be installed (minutes)
 #   make lock          write requirements/*.txt anew, after a change of pyproject.toml
 #   make clean         remove what the others made
 #
@@ -36,10 +37,10 @@ UV_VERSION := 0.13.9
 # The official tests on the official classes: it judges the runner, not this package. `make conformance` has it.
 CONTROL := tests/conformance/test_upstream.py::test_the_official_tests_deviate_only_as_listed[off]
 
-.PHONY: help demo test lint conformance bench faults soak lock clean
+.PHONY: help demo test lint conformance bench faults soak fuzz lock clean
 
 help:
-	@sed -n '3,14s/^# \{0,1\}//p' Makefile
+	@sed -n '3,12s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -67,6 +68,11 @@ faults: $(DEV_READY)
 MINUTES := 10
 soak: $(DEV_READY)
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+# Without atheris the loop of its own finds less. SECONDS_EACH=… for each of the targets.
+fuzz: $(DEV_READY)
+	@$(PIP) install 'atheris>=3' 2>/dev/null || echo "atheris cannot be installed here; going on without." >&2
+	$(BIN)/python -m fuzz --seconds $(or $(SECONDS_EACH),20)
 
 # Without them the tests that need them say so and are skipped; the next run tries again.
 .cache/upstream-is-fetched: $(DEV_READY)

@@ -307,8 +307,9 @@ TEXT_DONE = {
 def test_what_only_deltas_told_is_in_every_answer(sim: Simulator, client: Any, call: Any) -> None:
     """Whether the caller saw the pieces go by or not."""
     announced = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
+    nothing = {**PIECE, "output_index": 7}
     sim.script(
-        Turn.events([CREATED, announced, {**PIECE, "delta": '{"a"'}, {**PIECE, "delta": ":1}"}, COMPLETED]),
+        Turn.events([CREATED, announced, {**PIECE, "delta": '{"a"'}, {**PIECE, "delta": ":1}"}, nothing, COMPLETED]),
         Turn.events([CREATED, ADDED, TEXT_DONE, COMPLETED]),
     )
     found = call(client)

@@ -177,7 +177,8 @@ class Answer:
             if place is not None:
                 runs = groupby(events, place) if len(events) > 1 else ((place(events[0]), events),)
                 for (index, part), run in runs:
-                    self._collector.take_delta(index, part, "".join(filter(None, map(_DELTA, run))))
+                    deltas = [delta for delta in map(_DELTA, run) if delta is not None]
+                    self._collector.take_delta(index, part, "".join(deltas) if deltas else None)
             elif type(events[0]) is ResponseTextDoneEvent:
                 for event in events:
                     self._collector.take_text(event.output_index, event.content_index, event.text)

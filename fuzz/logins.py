@@ -1,0 +1,191 @@
+"""Logins: what is stored, what the tokens say, and the way that a sign-in takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from codex_backend_sdk._core import authfile, device, entries, oauth, tokens
+from codex_backend_sdk._core.access_token import login_of_personal, mistaken
+from codex_backend_sdk._types import Login, Secret
+from codex_backend_sdk.auth import pages
+from codex_backend_sdk.auth.callback import Conversation
+from codex_backend_sdk.auth.limit import Limit
+
+from .choices import Choices
+
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+_DOCUMENT: dict[str, Any] = {
+    "auth_mode": "chatgpt", "OPENAI_API_KEY": None, "last_refresh": "2026-09-01T00:00:00Z", "unknown": {"kept": [1]},
+    "personal_access_token": "at-abc",
+    "tokens": {"access_token": "a.b.c", "refresh_token": "r", "id_token": "d.e.f", "account_id": "acc", "other": 1},
+}  # fmt: skip
+
+
+def auth_json(data: bytes) -> None:
+    """Check that an auth.json is refused with a ValueError that shows none of it, or kept as it is."""
+    choices = Choices(data)
+    if choices.number(3):
+        text = json.dumps(choices.members(_DOCUMENT), ensure_ascii=bool(choices.number(2)))
+        raw = text.encode("utf-8", "surrogatepass")
+    else:
+        raw = choices.rest()
+    document = _parsed(raw)
+    if document is None:
+        return
+    assert repr(authfile.parse(authfile.render(document))) == repr(document)
+    assert json.loads(entries.compact(document)).keys() == document.keys()
+    authfile.unusable(document)
+    tokens.login_from(document)
+    answer = oauth.TokenAnswer(access_token=Secret("new"))
+    signed_in = authfile.signed_in(document, answer, account_id="acc", now=NOW)
+    assert document.keys() <= signed_in.keys()
+    if authfile.tokens_of(document) is None:
+        return
+    renewed = authfile.renewed(document, answer, now=NOW)
+    rest = {"tokens", "last_refresh"}
+    assert repr({k: v for k, v in renewed.items() if k not in rest}) == repr(
+        {k: v for k, v in document.items() if k not in rest}
+    )
+    kept = {k: v for k, v in (document.get("tokens") or {}).items() if k != "access_token"}
+    assert repr({k: v for k, v in renewed["tokens"].items() if k != "access_token"}) == repr(kept)
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    try:
+        return authfile.parse(raw)
+    except ValueError as error:
+        if error.__cause__ is not None or len(str(error)) > 140:  # not one of ours, or one with the text in it
+            raise AssertionError("an error shows what is stored") from error
+        return None
+
+
+def keyring_entries(data: bytes) -> None:
+    choices = Choices(data)
+    size = choices.one_of((8, 64, 2560))
+    text = choices.rest().decode("latin-1")
+    entries.contents(text)
+    found = entries.split(text, entry_bytes=size)
+    if found is None:
+        assert len(text) * 2 <= size
+        return
+    table, parts = found
+    assert "".join(parts) == text
+    assert all(len(part) * 2 <= size for part in parts)
+    assert entries.contents(table.entry()) == table
+    assert len(set(table.names("a"))) == len(parts)
+
+
+_CLAIMS: dict[str, Any] = {
+    "exp": 1_800_000_000, "email": "a@b.c", "iss": "https://issuer",
+    "https://api.openai.com/auth": {
+        "chatgpt_account_id": "acc", "chatgpt_plan_type": "pro", "chatgpt_user_id": "u",
+        "chatgpt_account_is_fedramp": True, "chatgpt_compute_residency": "eu",
+    },
+    "https://api.openai.com/profile": {"email": "a@b.c"},
+}  # fmt: skip
+
+
+def jwt(data: bytes) -> None:
+    """Check that every text is a token with claims or without, and that what is sent in headers fits into them."""
+    choices = Choices(data)
+    if choices.number(3):
+        claims = json.dumps(choices.members(_CLAIMS), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        text = f"e30.{oauth.base64url(claims)}.{choices.take(4).decode('latin-1')}"
+    else:
+        text = choices.rest().decode("utf-8", "surrogateescape")
+    token = Secret(text)
+    login = tokens.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
+    moment, _ = tokens.renewal(expires_at=login.expires_at, last_refresh=None)
+    assert moment.tzinfo is not None
+    tokens.has_expired(login, now=NOW)
+    assert login.account_id is None or authfile.is_token(login.account_id)
+    assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
+    reason = mistaken(token)
+    assert reason is None or len(text) < 12 or text not in reason
+    assert text == "" or len(text) < 12 or text not in repr(login)
+
+
+_ANSWER: dict[str, Any] = {
+    "id_token": "a.b.c", "access_token": "d.e.f", "refresh_token": "r", "interval": "5",
+    "error": {"code": "invalid_grant", "message": "m"}, "error_description": "no", "code": "refresh_token_expired",
+    "device_auth_id": "d", "user_code": "ABCD", "authorization_code": "c", "code_verifier": "v",
+    "chatgpt_account_id": "acc", "chatgpt_user_id": "u",
+}  # fmt: skip
+_HIDDEN = Secret("s3cr3t-t0ken")
+
+
+def issuer_answers(data: bytes) -> None:
+    """Check that an answer of the issuer is read or refused with a ValueError, and hides what it repeats."""
+    choices = Choices(data)
+    status = choices.one_of((200, 400, 401, 403, 404, 408, 429, 500, 302))
+    shape = {**_ANSWER, "echo": _HIDDEN.reveal()}
+    if choices.number(3):
+        text = json.dumps(choices.members(shape) if choices.number(8) else choices.value(tuple(shape)))
+        body = text.replace("text", _HIDDEN.reveal()).encode()
+    else:
+        body = choices.rest()
+    try:
+        answer = oauth.read_answer(body, required=("access_token",) if choices.number(2) else ())
+    except ValueError:
+        pass
+    else:
+        found = (answer.id_token, answer.access_token, answer.refresh_token)
+        assert all(token is None or authfile.is_token(token.reveal()) for token in found)
+    said = oauth.error_text(body, hide=_HIDDEN)
+    assert said.isprintable()
+    assert 0 < len(said) <= 301
+    assert _HIDDEN.reveal() not in said
+    code = oauth.error_code(body)
+    assert code is None or code == code.lower()
+    oauth.classify_refresh(status, body)
+    given = device.read_user_code(status, body, issuer="https://issuer")
+    assert isinstance(given, device.Refusal) or 1 <= given.interval.total_seconds() <= 60
+    device.judge_poll(status, body, issuer="https://issuer")
+    login_of_personal(Secret("at-x"), status, body)
+
+
+_STATE = "9Wm3Zk7yQ1"
+_PAIRS = (
+    f"state={_STATE}", "state=", "state", f"state={_STATE}x", "state=%39Wm3Zk7yQ1", f"state={_STATE[:-1]}",
+    "code=abc", "code=",
+    f"state={_STATE}.onboarding_entrypoint=life_sciences", f"state={_STATE}%00", f"state={_STATE.lower()}",
+    f"STATE={_STATE}",
+    "error=access_denied", "error_description=missing_codex_entitlement", "error=", "error_description=%3Cscript%3E",
+    f"state=%20{_STATE}", "code=%f0%28", f";state={_STATE}", f"#state={_STATE}", "%73tate=" + _STATE,
+)  # fmt: skip
+_TAGS = pages.failure_page("x", code="x").count("<")
+
+
+def _no_login(code: Secret) -> Login:
+    raise AssertionError("a callback with another state was accepted")
+
+
+def callbacks(data: bytes) -> None:
+    """Check that only the right state goes on, and that no foreign text is HTML on the page that it ends with."""
+    choices = Choices(data)
+    if choices.number(4):
+        separators = ("&", "&", "&", ";", "", "&&", "?")
+        pairs = (choices.one_of(_PAIRS) + choices.one_of(separators) for _ in range(choices.number(6)))
+        query = "".join(pairs) + choices.take(8).decode("latin-1")
+    else:
+        query = choices.rest().decode("latin-1")  # as the server of the standard library reads a request line
+    outcome = oauth.check_callback(query, expected_state=_STATE)
+    states = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "state"]
+    is_right = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
+    assert (outcome.kind != "mismatch") == is_right, "the state is not what decides"
+    assert (outcome.kind == "code") == (outcome.code is not None)
+    if outcome.kind == "mismatch":
+        conversation = Conversation(_STATE, _no_login, Limit())
+        answer = conversation.answer(f"/auth/callback?{query}")
+        assert (answer.status, answer.is_last) == (400, False)
+        assert not conversation.is_over
+        assert conversation.answer(query).status in (200, 404)
+    page = pages.failure_page(outcome.message or query, code=outcome.error_code or query or "x")
+    assert page.count("<") == _TAGS, "foreign text is HTML on the page"
+    pasted = oauth.pasted_target(query)
+    if pasted is not None:
+        assert pasted.startswith("/auth/callback?")

@@ -1,0 +1,87 @@
+"""Inputs for one target, for some seconds: from atheris where it is installed, else from the loop below.
+
+`python -m fuzz.loop TARGET SECONDS SEED` is a process of its own, because atheris ends the one that it runs in. Its
+last line of output is the number of inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .targets import Target
+
+CRASHES: Final = Path(".cache/fuzz")
+_LONGEST: Final = 2048  # bytes of an input
+
+
+def main(name: str, seconds: int, seed: int, engine: str) -> int:
+    """Run a target; 1 when an input broke its property. The input is kept in .cache/fuzz."""
+    atheris = _atheris() if engine == "atheris" else None
+    if atheris is not None:
+        with atheris.instrument_imports(include=["codex_backend_sdk._core", "codex_backend_sdk._transport.answer"]):
+            targets = importlib.import_module("fuzz.targets")
+    else:
+        targets = importlib.import_module("fuzz.targets")
+    target: Target = targets.TARGETS[name]
+    CRASHES.mkdir(parents=True, exist_ok=True)
+    if atheris is None:
+        return _run(target, seconds, seed)
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, each in enumerate(target.seeds):
+            (Path(corpus) / str(number)).write_bytes(each)
+        options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={_LONGEST}", "-print_final_stats=1"]
+        atheris.Setup(
+            ["fuzz", *options, f"-artifact_prefix={CRASHES}/{name}-", "-rss_limit_mb=3000", corpus], target.check
+        )
+        atheris.Fuzz()
+    return 0
+
+
+def _atheris() -> Any:
+    try:
+        return importlib.import_module("atheris")
+    except ImportError:
+        return None
+
+
+def _run(target: Target, seconds: int, seed: int) -> int:
+    rng = random.Random(seed)
+    end = time.monotonic() + seconds
+    inputs = 0
+    while time.monotonic() < end:
+        for _ in range(50):
+            data = _input(rng, target.seeds)
+            inputs += 1
+            try:
+                target.check(data)
+            except Exception:
+                path = CRASHES / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
+                path.write_bytes(data)
+                print(f"{path} breaks {target.name}:", file=sys.stderr)
+                raise
+    print(inputs)
+    return 0
+
+
+def _input(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
+    """Make an input: of nothing, or out of one to begin with."""
+    if not seeds or rng.random() < 0.5:
+        return rng.randbytes(rng.choice((4, 16, 64, 200)))
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(data) + 1)
+        length = rng.choice((0, 1, 1, 2, 8, 64))
+        data[at : at + length] = rng.choice((rng.randbytes(length), rng.randbytes(1), data[:length], b""))
+    return bytes(data[:_LONGEST])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -1,0 +1,266 @@
+"""Recorded answers, changed where it hurts: whatever comes, an answer is told the same way or ends in a known error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+
+from codex_backend_sdk._core.collect import TERMINAL, Collector
+from codex_backend_sdk._core.events import build_event, build_response, read_events
+from codex_backend_sdk._core.routes import Route
+from codex_backend_sdk._core.sse import EventDecoder
+from codex_backend_sdk._core.wire import decode, encode
+from codex_backend_sdk._transport.answer import Answer
+from codex_backend_sdk._transport.plan import Plan
+
+from .choices import Choices
+from .sse import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RECORDED = [
+    [frame for frame in path.read_bytes().split(b"\n\n") if frame]
+    for path in sorted((Path(__file__).parent / "corpus").glob("*.sse"))
+]
+_NAMES = (
+    "type", "delta", "output_index", "content_index", "item", "response", "id", "output", "error", "status", "text",
+    "content", "usage", "code", "message", "sequence_number", "arguments", "summary", "headers", "_fields_set", "cls",
+)  # fmt: skip
+_KINDS = (
+    *sorted(TERMINAL), "response.created", "response.output_item.done", "response.output_item.added",
+    "response.output_text.delta", "response.output_text.done", "response.function_call_arguments.delta",
+    "codex.rate_limits", "response.new", "",
+)  # fmt: skip
+_ODD_FRAMES = (
+    b": comment", b"data: [DONE]", b"data", b"data: ", b"id: 1", b"retry: 9", b"event: x", b"data: null", b"data: [1]",
+    b'data: {"type":"error"}', b'data: {"type":"response.completed","response":{}}', b"data: " + b"[" * 500,
+    b'data: {"type":"response.completed","response":{"id":"r","output":[{"type":"message"}]}}',
+    b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"in 1.5s"}}}',
+    b'data: {"type":"response.output_text.delta"},{"type":"response.completed"}',
+)  # fmt: skip
+
+
+# What is changed
+
+
+def _another_value(choices: Choices, frame: bytes) -> bytes:
+    """Change, add or remove a member somewhere in a frame's data."""
+    before, mark, data = frame.partition(b"data: ")
+    try:
+        node = payload = json.loads(data)
+    except ValueError:
+        return frame
+    while isinstance(node, (dict, list)) and node:
+        keys: Any = list(node) if isinstance(node, dict) else range(len(node))
+        key = choices.one_of(keys)
+        if isinstance(node[key], (dict, list)) and node[key] and choices.number(3):
+            node = node[key]
+            continue
+        what = choices.number(6)
+        if what == 0:
+            del node[key]
+        elif what == 1 and isinstance(node, dict):
+            node[choices.one_of(_NAMES)] = choices.value(_NAMES)
+        elif what == 2 and isinstance(node, dict):
+            node["type"] = choices.one_of(_KINDS)
+        else:
+            node[key] = choices.value(_NAMES)
+        break
+    return before + mark + json.dumps(payload, ensure_ascii=bool(choices.number(2))).encode("utf-8", "surrogatepass")
+
+
+def _changed(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames[at] = _another_value(choices, frames[at])
+
+
+def _left_out(choices: Choices, frames: list[bytes], at: int) -> None:
+    del frames[at]
+
+
+def _repeated(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames[at:at] = [frames[at]] * (1 + choices.number(3))
+
+
+def _moved(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames.insert(choices.number(len(frames)), frames.pop(at))
+
+
+def _cut(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames[at] = frames[at][: choices.number(len(frames[at]) + 1)]
+
+
+def _halved(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Cut one frame in two whose second half begins as its first does."""
+    head, mark, data = frames[at].partition(b"data: ")
+    place = choices.number(len(data) + 1)
+    frames[at : at + 1] = [head + mark + data[:place], head + mark + data[place:]]
+
+
+def _glued(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Put a whole event before, or behind, what a frame has."""
+    head, mark, data = frames[at].partition(b"data: ")
+    other = choices.one_of(frames).partition(b"data: ")[2]
+    comma = choices.one_of((b",", b", ", b"\t,", b" "))
+    frames[at] = head + mark + (other + comma + data if choices.number(2) else data + comma + other)
+
+
+def _in_two_lines(choices: Choices, frames: list[bytes], at: int) -> None:
+    place = choices.number(len(frames[at]) + 1)
+    frames[at] = frames[at][:place] + choices.one_of((b"\ndata: ", b"\n", b"\r", b"\r\ndata:")) + frames[at][place:]
+
+
+def _odd(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames.insert(at, choices.one_of(_ODD_FRAMES))
+
+
+def _bare(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Leave the event line or the space out, here or everywhere."""
+    bare = frames[at].replace(b"data: ", b"data:") if choices.number(2) else frames[at].partition(b"\n")[2]
+    frames[at] = bare
+
+
+def _bytes(choices: Choices, frames: list[bytes], at: int) -> None:
+    place = choices.number(len(frames[at]) + 1)
+    frames[at] = frames[at][:place] + choices.take(6) + frames[at][place + choices.number(3) :]
+
+
+_CHANGES: tuple[Callable[[Choices, list[bytes], int], None], ...] = (
+    _changed, _changed, _changed, _left_out, _repeated, _moved, _cut, _halved, _glued, _in_two_lines, _odd, _bare,
+    _bytes,
+)  # fmt: skip
+
+
+def _stream(choices: Choices) -> bytes:
+    frames = list(choices.one_of(_RECORDED))
+    for _ in range(choices.number(6)):
+        if frames:
+            choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
+    blank = choices.one_of((b"\n\n", b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\n\n"))
+    stream = blank.join(frames) + choices.one_of((blank, b"", b"\n"))
+    return stream[: choices.number(len(stream) + 1)] if choices.number(8) == 7 else stream
+
+
+# What has to hold
+
+
+def _answer(*, ours: bool) -> Answer:
+    request = httpx2.Request("POST", "http://127.0.0.1/responses")
+    if ours:
+        Plan(route=Route.RESPONSES, streamed=True).attach(request)
+    return Answer(httpx2.Response(200, request=request))
+
+
+def _shown(event: Any) -> str:
+    """Write everything that there is in an object; text, because a NaN is not equal to itself."""
+    given = sorted(event.model_fields_set & type(event).model_fields.keys())
+    members = given, sorted(event.__dict__.items()), event.__pydantic_extra__
+    return f"{type(event).__name__} {members!r}"
+
+
+def _error(error: openai.OpenAIError) -> str:
+    partial = getattr(error, "partial", None)
+    return f"{type(error).__name__} {error} {partial if partial is None else _shown(partial)}"
+
+
+def _told(pieces: list[bytes], *, ours: bool = True) -> tuple[list[str], Any, str | None]:
+    """Return the events, the last of them as it came, and the error that they ended with."""
+    answer = _answer(ours=ours)
+    events: list[Any] = []
+    error = None
+    try:
+        for piece in pieces:
+            events.extend(answer.events(piece))
+            if answer.is_over:
+                break
+        events.extend(answer.last_events())
+    except openai.OpenAIError as caught:
+        error = _error(caught)
+    return [_shown(event) for event in events], events[-1] if events else None, error
+
+
+def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
+    answer = _answer(ours=True)
+    try:
+        for piece in pieces:
+            answer.collect(piece)
+            if answer.is_over:
+                break
+        final = answer.collected()
+        encode(final)  # it is handed to the official client as JSON
+    except openai.OpenAIError as caught:
+        return None, _error(caught)
+    return final, None
+
+
+def _ends(stream: bytes) -> list[str]:
+    """Return the types of the terminal events that are in a stream."""
+    found = []
+    for frame in whole(stream):
+        try:
+            kind = decode(frame.data).get("type")
+        except (ValueError, RecursionError, AttributeError):
+            continue
+        if isinstance(kind, str) and kind in TERMINAL:
+            found.append(kind)
+    return found
+
+
+def answers(data: bytes) -> None:
+    """Check the streamed and the collected reading of an answer against each other, and against other cuts."""
+    choices = Choices(data)
+    stream = _stream(choices)
+    pieces = choices.pieces(stream)
+    events, last, error = _told([stream])
+    cut_events, _, cut_error = _told(pieces)
+    assert cut_events == events, "the events depend on how the stream is cut"
+    assert cut_error == error, f"the error depends on how the stream is cut: {cut_error} / {error}"
+    final, collected_error = _collected([stream])
+    assert collected_error == error, f"collected, it ends otherwise: {collected_error} / {error}"
+    assert repr(_collected(pieces)) == repr((final, collected_error)), "the response depends on how the stream is cut"
+    if error is None:
+        assert last is not None
+        assert _shown(build_response(final)) == _shown(last.response), "the collected response is another one"
+        ends = _ends(stream)
+        assert ends, "an answer ended well without an event that says so"
+        assert final["status"] == "completed" or ends[0] != "response.completed" or "status" in final
+        assert ends[0] in ("response.completed", "response.incomplete"), ends
+        assert ends[0] == "response.completed" or final["status"] == "incomplete", "half an answer passes for a whole"
+
+
+def official_answers(data: bytes) -> None:
+    """Check that a stream of an official client, which has no plan, does not depend on its cuts either."""
+    choices = Choices(data)
+    stream = _stream(choices)
+    events, _, error = _told([stream], ours=False)
+    cut_events, _, cut_error = _told(choices.pieces(stream), ours=False)
+    assert (cut_events, cut_error) == (events, error), "the events depend on how the stream is cut"
+
+
+def runs(data: bytes) -> None:
+    """Check that frames read at once are what they are one by one."""
+    choices = Choices(data)
+    frames = [frame for frame in choices.one_of(_RECORDED) if b".delta" in frame or not choices.number(4)]
+    frames = [choices.one_of(frames)] * (1 + choices.number(4))
+    for _ in range(choices.number(4)):
+        if frames:
+            choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
+    text = EventDecoder().complete(b"\n\n".join(frames) + b"\n\n")
+    events = read_events(text)
+    collector = Collector()
+    count = collector.take_deltas(text)
+    if events is None and not count:
+        return
+    payloads = [decode(frame.data) for frame in whole(text + b"\n\n")]
+    if events is not None:
+        assert list(map(_shown, events)) == [_shown(build_event(each)) for each in payloads]
+    if count:
+        assert count == len(payloads)
+        alone = Collector()
+        for payload in payloads:
+            alone.take(payload)
+        assert collector.partial == alone.partial

@@ -1,0 +1,210 @@
+"""What the backend tells besides answers: limits, failures, routing, and what a call would do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from codex_backend_sdk._core.excerpts import summarize
+from codex_backend_sdk._core.explaining import examine
+from codex_backend_sdk._core.explanation import Explanation
+from codex_backend_sdk._core.failures import Kind, classify
+from codex_backend_sdk._core.known_refusals import known_refusals
+from codex_backend_sdk._core.limits import from_event, from_headers, from_usage, merged
+from codex_backend_sdk._core.model_fit import context_window, fit
+from codex_backend_sdk._core.routing import read_routing, routed
+from codex_backend_sdk._core.shaping import shape
+from codex_backend_sdk._core.token_estimate import estimate
+from codex_backend_sdk._core.usage import read_reset_credits, read_reset_result, read_usage
+from codex_backend_sdk._core.wire import encode
+from codex_backend_sdk._types import Routing
+
+from .choices import VALUES, Choices
+
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+_WINDOW: dict[str, Any] = {
+    "used_percent": 42, "limit_window_seconds": 18000, "window_minutes": 300, "reset_at": 1_790_000_000,
+    "reset_after_seconds": 120,
+}  # fmt: skip
+_LIMIT: dict[str, Any] = {
+    "allowed": True, "limit_reached": False, "primary_window": _WINDOW, "secondary_window": _WINDOW, "primary": _WINDOW
+}  # fmt: skip
+_USAGE: dict[str, Any] = {
+    "plan_type": "pro", "email": "a@b.c", "account_id": "acc", "rate_limit": _LIMIT, "rate_limits": _LIMIT,
+    "code_review_rate_limit": _LIMIT,
+    "additional_rate_limits": [{"limit_name": "One", "metered_feature": "codex-one", "rate_limit": _LIMIT}],
+    "credits": {"has_credits": True, "unlimited": False, "balance": "12.5", "overage_limit_reached": False},
+    "spend_control": {"reached": True, "individual_limit": {"source": "w", "limit": "10", "used": 1, **_WINDOW}},
+    "rate_limit_reached_type": {"type": "workspace_owner_credits_depleted"},
+    "model_usage": {"m": {"available": True, "available_at": 1_790_000_000}},
+    "rate_limit_reset_credits": {"available_count": 2}, "available_count": 1,
+    "credits_list": [], "metered_limit_name": "codex", "limit_name": "codex_other",
+}  # fmt: skip
+_HEADERS = (
+    *(
+        f"x-codex-{family}{window}-{name}"
+        for family in ("", "bengalfox-")
+        for window in ("primary", "secondary")
+        for name in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
+    ),
+    "x-codex-bengalfox-limit-name", "x-codex-active-limit", "x-codex-plan-type", "x-codex-rate-limit-reached-type",
+    "x-codex-credits-has-credits", "x-codex-credits-unlimited", "x-codex-credits-balance", "x-codex-promo-message",
+    "retry-after", "retry-after-ms", "x-should-retry", "cf-ray", "cf-mitigated", "location", "-primary-used-percent",
+)  # fmt: skip
+_HEADER_VALUES = (
+    *(str(value).encode("latin-1", "replace").decode("latin-1") for value in VALUES if isinstance(value, (str, float))),
+    "0", "12", "100", "101.5", "300", "10080", "1790000000", "true", "bengalfox", "codex_bengalfox", "pro",
+    "9" * 400, "workspace_owner_credits_depleted", "https://elsewhere/?q",
+)  # fmt: skip
+
+
+def _headers(choices: Choices) -> dict[str, str]:
+    return {
+        choices.one_of(_HEADERS): choices.text() if choices.number(6) == 5 else choices.one_of(_HEADER_VALUES)
+        for _ in range(choices.number(9))
+    }
+
+
+def _is_in_order(value: Any) -> bool:
+    """Whether every number that is told is finite and every time aware."""
+    if isinstance(value, float):
+        return math.isfinite(value) and value >= 0
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if isinstance(value, tuple):
+        return all(map(_is_in_order, value))
+    return not is_dataclass(value) or all(_is_in_order(getattr(value, each.name)) for each in fields(value))
+
+
+def limit_headers(data: bytes) -> None:
+    choices = Choices(data)
+    found = from_headers(_headers(choices), seen_at=NOW)
+    newer = from_headers(_headers(choices), seen_at=NOW)
+    assert _is_in_order(found)
+    assert len(str(found)) + len(repr(found)) > 0
+    if newer is not None:
+        assert _is_in_order(merged(found, newer))
+
+
+def usage(data: bytes) -> None:
+    choices = Choices(data)
+    answer = choices.members(_USAGE) if choices.number(8) else choices.value(tuple(_USAGE))
+    event = {"type": "codex.rate_limits", **answer} if isinstance(answer, dict) else answer
+    report = read_usage(answer, seen_at=NOW)
+    told = from_event(event, seen_at=NOW)
+    known = from_usage(answer, seen_at=NOW)
+    found = report, told, known, read_reset_credits(answer), read_reset_result(answer, redeem_request_id="r")
+    assert _is_in_order(found)
+    assert all(f"{each}{each!r}" for each in found)
+    if told is not None:
+        assert _is_in_order(merged(known, told))
+
+
+_ERROR: dict[str, Any] = {
+    "code": "rate_limit_exceeded", "type": "usage_limit_reached", "message": "Please try again in 3.2s.",
+    "param": "model", "resets_at": 1_790_000_000, "plan_type": "plus", "limit_window_minutes": 300,
+    "headers": {"Retry-After": "3"}, "codex_backend_sdk.available": ["m"],
+}  # fmt: skip
+_STATUSES = (None, 200, 302, 400, 401, 403, 404, 408, 409, 413, 429, 500, 503, 529)
+
+
+def failures(data: bytes) -> None:
+    choices = Choices(data)
+    error = choices.members(_ERROR) if choices.number(8) else choices.value(tuple(_ERROR))
+    text = choices.one_of(("", "<!doctype html>", "<html><title>", "{", '{"detail":')) + choices.text()
+    body = choices.one_of(({"error": error}, {"detail": error}, error, text, {"message": error}))
+    headers = httpx2.Headers({name: value.encode() for name, value in _headers(choices).items()})
+    status = choices.one_of(_STATUSES)
+    failure = classify(status, body, headers, now=NOW)
+    assert isinstance(failure.kind, Kind)
+    assert failure.status == (failure.kind.status if status is None else status)
+    assert failure.retry_after is None or 0 <= failure.retry_after < math.inf
+    assert isinstance(failure.message, str)
+    assert failure.message
+    assert _is_in_order(failure.limit)
+    assert summarize(choices.text(), text)
+
+
+_ORIGINS = (
+    None, "NO_CONSTRAINT", "https://chatgpt.com", "https://eu.chatgpt.com", "https://chatgpt.com.evil.example",
+    "https://evil.example", "https://chatgpt.com@evil.example", "https://evilchatgpt.com", "http://eu.chatgpt.com",
+    "https://eu.chatgpt.com/path", "https://eu.chatgpt.com:8443", "https://EU.chatgpt.com", "http://127.0.0.1:1",
+    "https://eu.chatgpt.com\\@evil.example", "https://evil.example#.chatgpt.com", "https://[::1]", "//chatgpt.com", "https://",
+    "https://chatgpt.com:99999", "https://eu。chatgpt.com", "https://evil.example/.chatgpt.com", "https://evil.example\t.openai.com",
+)  # fmt: skip
+_ENTRY: dict[str, Any] = {"id": "acc", "name": "n", "plan_type": "team", "account_routing_override": "us"}
+
+
+def routing(data: bytes) -> None:
+    """Check that a token goes to an origin of OpenAI only, or from this machine to this machine."""
+    choices = Choices(data)
+    entries = [
+        {**choices.members(_ENTRY), "workspace_backend_origin": _origin(choices)} for _ in range(1 + choices.number(3))
+    ]
+    accounts: Any = {f"a{n}": {"account": entry} for n, entry in enumerate(entries)} if choices.number(2) else entries
+    answer = {"accounts": accounts, "account_ordering": ["a0", "a1", choices.value()], "default_account_id": "acc"}
+    backend = choices.one_of(("https://chatgpt.com/backend-api", "http://127.0.0.1:8000/backend-api"))
+    body = choices.take(200) if choices.number(8) == 7 else encode(answer)
+    found = read_routing(body, account_id="acc", backend=backend)
+    if not isinstance(found, Routing) or found.origin is None:
+        return
+    origin = urlsplit(found.origin)
+    host = httpx2.URL(found.origin).host  # as the client that goes there reads it
+    assert (origin.path, origin.query, origin.fragment, origin.username) == ("", "", "", None)
+    if "127.0.0.1" in backend:
+        assert host in ("127.0.0.1", "localhost", "::1"), found
+    else:
+        assert origin.scheme == "https"
+        assert host.endswith((".chatgpt.com", ".openai.com")) or host in ("chatgpt.com", "openai.com"), found
+    address, _ = routed(found, backend=backend, path="/x")
+    assert httpx2.URL(address).host == host
+
+
+def _origin(choices: Choices) -> Any:
+    origin = choices.one_of(_ORIGINS)
+    if origin is None or choices.number(3):
+        return origin
+    at = choices.number(len(origin) + 1)
+    return origin[:at] + choices.take(4).decode("utf-8", "replace") + origin[at + choices.number(3) :]
+
+
+_TYPES = (
+    "type", "role", "content", "text", "id", "call_id", "status", "output", "arguments", "name", "encrypted_content",
+    "summary", "image_url", "tools", "input",
+)  # fmt: skip
+_CALL: dict[str, Any] = {
+    "model": "m", "instructions": "i", "input": "hello", "stream": True, "store": False, "temperature": 1.0,
+    "max_output_tokens": 5, "previous_response_id": "r", "reasoning": {"effort": "high", "summary": "auto"},
+    "text": {"format": {"type": "json_schema", "name": "n", "schema": {}}, "verbosity": "low"}, "tools": [],
+    "tool_choice": "auto", "include": [], "metadata": {}, "service_tier": "flex", "prompt_cache_key": "k",
+    "parallel_tool_calls": True, "top_p": 1, "user": "u", "truncation": "auto", "background": False,
+}  # fmt: skip
+_CATALOGUE = (
+    {"id": "m", "context_window": 1000, "supported_reasoning_levels": [{"effort": "low"}], "visibility": "list"},
+)
+
+
+def explanations(data: bytes) -> None:
+    """Check that nothing is raised for any parameters, and that what is refused is not sent."""
+    choices = Choices(data)
+    given = {name: value for name, value in choices.members(_CALL).items() if value != "hello" or choices.number(2)}
+    if choices.number(2):
+        given["input"] = choices.value(_TYPES)
+    drops = bool(choices.number(2))
+    examined = examine(given, unknown=(), model="m", instructions="i", drops=drops)
+    assert examined.is_refused == any(each.level == "refused" for each in examined.findings)
+    findings = list(examined.findings)
+    if examined.accepted is not None:
+        body = shape(examined.accepted, model="m", instructions="i").body
+        tokens = estimate(body)
+        assert 0 <= tokens.low <= tokens.likely <= tokens.high
+        findings += [*known_refusals(body, {}), *fit(body, _CATALOGUE, tokens=tokens)]
+        context_window(body["model"], _CATALOGUE)
+        assert body.keys() & {"temperature", "previous_response_id"} == set(), "what is refused would be sent"
+    assert str(Explanation(model="m", would_be_sent=None, findings=tuple(findings))).startswith("Nothing")
