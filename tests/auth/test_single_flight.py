@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ from issuer_stub import IssuerStub
 from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._errors import CredentialStoreError, LoginRequired, TokenRefreshError
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
-from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.auth.fork import new_lock
+from codex_backend_sdk.testing import Account, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -414,3 +416,57 @@ def test_a_lock_in_memory_that_is_held_while_somebody_forks_is_free_in_the_child
     child.join(20)
     child.kill()
     assert child.exitcode == 0
+
+
+FORK_IN_A_QUESTION = """
+import os, signal, sys, threading, time
+from codex_backend_sdk import OpenAI
+from codex_backend_sdk.auth import FileStore
+path, issuer, backend = sys.argv[1:]
+client = OpenAI(credentials=FileStore(path), issuer=issuer, base_url=backend)
+thread = threading.Thread(target=lambda: client.responses.create(input="hi"))
+thread.start()
+time.sleep(1)  # the backend says after three seconds where the requests of the workspace go
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(not client.responses.create(input="hi").output_text)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_process_that_forks_while_its_workspace_is_asked_about_has_a_child_that_works(tmp_path: Path) -> None:
+    with Simulator(account=Account(plan="enterprise")) as sim:
+        sim.fail("delayed:3@accounts")
+        path = tmp_path / "auth.json"
+        FileStore(path).save(sim.login_document())
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FORK_IN_A_QUESTION, str(path), sim.issuer, sim.base_url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer here")
+def test_an_interrupt_leaves_no_lock_behind() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    try:
+        for microseconds in range(100, 600, 2):
+            lock = new_lock()
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_VIRTUAL, microseconds / 1e6)
+                for _ in range(1_000_000):
+                    with lock:
+                        pass
+            assert lock.acquire(timeout=0), "nobody would ever release it"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

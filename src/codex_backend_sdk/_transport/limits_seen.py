@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from .._core.limits import from_event, from_headers, from_usage, merged
+from ..auth.fork import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ class KnownLimits:
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._unread: dict[Any, tuple[str | None, datetime, Callable[[datetime], RateLimits | None], bool]] = {}
         self._account_id: str | None = None
         self._newest: RateLimits | None = None

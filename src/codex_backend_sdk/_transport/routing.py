@@ -7,7 +7,6 @@ that fails lets them go on, with one warning, and is put again after a pause.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from .._core.routes import Route
 from .._core.routing import Unusable, is_asked, read_routing, routed
 from .._seam import FinalRequestOptions, PlannedOptions, request_exceptions, timeout_exceptions
 from .._types import Routing
+from ..auth.fork import new_lock
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Known:
         self.routing: Routing | None = None
         self.asked_again_at = float("-inf")
         self.has_warned = False
-        self.lock = threading.Lock()
+        self.lock = new_lock()  # held while somebody asks
 
 
 class WorkspaceRouting:
@@ -66,7 +66,7 @@ class WorkspaceRouting:
         self.clock = clock
         self.limit = limit
         self._accounts: dict[tuple[str, str], _Known] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def question(self, client: Any, options: object, login: Login) -> Question | None:
         """Return the question that has to be answered before this request is sent, None when there is none."""

@@ -10,7 +10,7 @@ from codex_backend_sdk._core import access_token, tokens
 from codex_backend_sdk._types import Secret
 from codex_backend_sdk.auth._failures import login_failed, login_required
 from codex_backend_sdk.auth.account import account_from
-from codex_backend_sdk.auth.fork import Lock
+from codex_backend_sdk.auth.fork import new_lock
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.source import utc_now
@@ -57,7 +57,7 @@ class AccessToken:
         self._clock = clock
         self._name = name
         self._turn: Turn[Login] = Turn()
-        self._lock = Lock()
+        self._lock = new_lock()
         self._login: Login | None = None
 
     @classmethod

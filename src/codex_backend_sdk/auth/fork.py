@@ -11,37 +11,25 @@ import threading
 from typing import Final
 from weakref import WeakSet
 
-__all__ = ["Lock"]
+__all__ = ["new_lock"]
 
 
-class Lock:
-    """A `threading.Lock`, and a new one in every child."""
+def new_lock() -> threading.Lock:
+    """Return a lock; it is free in every child.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        _ALL.add(self)
-
-    def acquire(self, *, timeout: float = -1) -> bool:
-        """Wait for it, at most `timeout` seconds (-1: for ever); False when that was not enough."""
-        return self._lock.acquire(timeout=timeout)
-
-    def release(self) -> None:
-        """Let the next one have it."""
-        self._lock.release()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+    It is a plain one: Ctrl-C in the `__enter__` of a class of ours could leave it locked, with nobody to release it.
+    """
+    lock = threading.Lock()
+    _ALL.add(lock)
+    return lock
 
 
-_ALL: Final[WeakSet[Lock]] = WeakSet()
+_ALL: Final[WeakSet[threading.Lock]] = WeakSet()
 
 
 def _free_all() -> None:
     for lock in list(_ALL):
-        lock._lock = threading.Lock()
+        lock._at_fork_reinit()  # type: ignore[attr-defined]  # what threading and logging do with theirs
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,7 +12,6 @@ from codex_backend_sdk.auth._failures import CANCELLED, login_failed, not_finish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codex_backend_sdk.auth.fork import Lock
 
 __all__ = ["Limit", "begun"]
 
@@ -78,7 +77,7 @@ class Limit:
             return self
         return Limit(seconds, self._cancel, clock=self._clock)
 
-    def acquire(self, lock: Lock) -> None:
+    def acquire(self, lock: threading.Lock) -> None:
         """Wait for a lock; LoginFailed when the sign-in ends before it is free."""
         while not lock.acquire(timeout=min(_LOOK_SECONDS, self.left)):
             self.check()

@@ -28,7 +28,7 @@ from codex_backend_sdk.auth._failures import (
     refresh_failed,
 )
 from codex_backend_sdk.auth.default_store import default_store
-from codex_backend_sdk.auth.fork import Lock
+from codex_backend_sdk.auth.fork import new_lock
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, keep, read
 from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
@@ -110,8 +110,8 @@ class StoredLogin:
         self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._turn: Turn[Login] = Turn()
-        self._signing_in = Lock()  # a person is asked once, however many threads want a login
-        self._lock = Lock()  # guards everything below
+        self._signing_in = new_lock()  # a person is asked once, however many threads want a login
+        self._lock = new_lock()  # guards everything below
         self._held: Held | None = None
         self._account_id: str | None = None  # whose requests these are; it outlives the login
         self._dead: _Dead | None = None

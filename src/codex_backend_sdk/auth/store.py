@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from codex_backend_sdk._constants import CODEX_HOME_ENV
 from codex_backend_sdk._core import authfile
 from codex_backend_sdk.auth._failures import store_failed
-from codex_backend_sdk.auth.fork import Lock
+from codex_backend_sdk.auth.fork import new_lock
 from codex_backend_sdk.auth.lockfile import LOCK_SECONDS, locked, reason
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class FileStore:
     def __init__(self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_SECONDS) -> None:
         self.path = default_home() / "auth.json" if path is None else absolute(path)
         self._lock_timeout = lock_timeout
-        self._threads = Lock()
+        self._threads = new_lock()
 
     @property
     def location(self) -> str:
@@ -190,7 +190,7 @@ class MemoryStore:
     def __init__(self, document: dict[str, Any] | None = None) -> None:
         self._document = copy.deepcopy(document)
         self._version = 0
-        self._lock = Lock()
+        self._lock = new_lock()
 
     def __repr__(self) -> str:
         return "MemoryStore()"

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from codex_backend_sdk.auth.fork import Lock
+from codex_backend_sdk.auth.fork import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class Turn(Generic[_T]):
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = new_lock()
         self._run: _Run[_T] | None = None
 
     def outcome(self, action: Callable[[], _T], *, instead: Callable[[], _T | None] = lambda: None) -> _T:
