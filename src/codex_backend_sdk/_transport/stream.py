@@ -6,6 +6,7 @@ On an official client they behave as the official streams do; on ours they also 
 from __future__ import annotations
 
 import contextlib
+import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -38,6 +39,7 @@ class _Reading:
         self.response = response
         self.dropped: tuple[str, ...] = ()
         self.restarts = 0
+        self.is_left = False
         self.again: Callable[..., Any] | None = None
 
     def answer(self) -> Answer:
@@ -48,7 +50,7 @@ class _Reading:
 
     def opener(self, answer: Answer) -> Callable[[openai.APIError], Any] | None:
         """Return what asks for a broken answer anew, or raises what broke it; None when there is nobody to ask."""
-        if self.again is None:
+        if self.again is None or self.is_left:
             return None
         self.restarts += answer.may_begin_again
         return partial(self.again, may_repeat=answer.may_begin_again)
@@ -100,8 +102,11 @@ class CodexStream(openai.Stream[_T], _Shared):
 
     def close(self) -> None:
         """Free the connection; also from another thread, which the reading one notices as a broken answer."""
-        with contextlib.suppress(ValueError):  # it is being read just now
+        self._reading.is_left = True
+        try:
             cast("Generator[_T]", self._iterator).close()
+        except ValueError:  # it is being read just now
+            _wake(self._reading.response)
         super().close()
 
 
@@ -116,9 +121,20 @@ class AsyncCodexStream(openai.AsyncStream[_T], _Shared):
 
     async def close(self) -> None:
         """Free the connection."""
+        self._reading.is_left = True
         with contextlib.suppress(RuntimeError):  # it is being read just now
             await cast("AsyncGenerator[_T]", self._iterator).aclose()
         await super().close()
+
+
+def _wake(response: httpx2.Response) -> None:
+    """End a read of another thread, which would not notice that its socket is closed."""
+    connection = response.extensions.get("network_stream")
+    if connection is None or response.is_closed or not response.http_version.startswith("HTTP/1"):
+        return
+    if isinstance(found := connection.get_extra_info("socket"), socket.socket):
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(found, socket.SHUT_RDWR)  # not that of TLS, which the other thread is using
 
 
 def _read(reading: _Reading) -> Iterator[Any]:
@@ -144,6 +160,9 @@ def _read(reading: _Reading) -> Iterator[Any]:
             if again is None:
                 raise
             reading.response = again(error).response
+            if reading.is_left:
+                reading.response.close()
+                raise
         else:
             return
 
@@ -174,5 +193,8 @@ async def _async_read(reading: _Reading) -> AsyncIterator[Any]:
             if again is None:
                 raise
             reading.response = (await again(error)).response
+            if reading.is_left:
+                await reading.response.aclose()
+                raise
         else:
             return

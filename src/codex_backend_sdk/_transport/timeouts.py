@@ -98,9 +98,10 @@ def within(until: float | None, chunks: Iterator[bytes], response: httpx2.Respon
 
 
 def _within(until: float, chunks: Iterator[bytes], response: httpx2.Response) -> Iterator[bytes]:
-    with reads_end_at(until, response):
+    with reads_end_at(until, response) as end:
         for chunk in chunks:
             yield chunk
+            end.thread = threading.get_ident()  # each part may be asked for by another thread
             if time.monotonic() > until:
                 raise httpx2.ReadTimeout("The call is out of time.", request=response.request)
 
@@ -122,12 +123,20 @@ async def _async_within(until: float, chunks: AsyncIterator[bytes], response: ht
         yield chunk
 
 
+class _End:
+    """A time by which the reads of a thread end."""
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.thread = threading.get_ident()
+
+
 @contextlib.contextmanager
-def reads_end_at(until: float, response: httpx2.Response) -> Iterator[None]:
+def reads_end_at(until: float, response: httpx2.Response) -> Iterator[_End]:
     """Let no read of this answer's connection last longer: a request's timeouts are fixed when it is sent."""
-    connection = response.extensions.get("network_stream")
+    connection, end = response.extensions.get("network_stream"), _End(until)
     if connection is None or not response.http_version.startswith("HTTP/1"):  # HTTP/2: others read there too
-        yield
+        yield end
         return
     limited = getattr(connection, "__dict__", {}).get("read")
     if limited is None:
@@ -135,12 +144,11 @@ def reads_end_at(until: float, response: httpx2.Response) -> Iterator[None]:
         try:
             connection.read = limited
         except AttributeError:  # an object that takes none: the read timeout ends a silence then, as for any other read
-            yield
+            yield end
             return
-    end = threading.get_ident(), until
     limited.ends.append(end)
     try:
-        yield
+        yield end
     finally:
         limited.ends.remove(end)
         if not limited.ends:
@@ -150,15 +158,15 @@ def reads_end_at(until: float, response: httpx2.Response) -> Iterator[None]:
 class _LimitedRead:
     """A connection's `read` with times by which it ends; two may be in force, and need not end in their order.
 
-    They are for the thread that set them: at the end of a stream its connection is free for another thread's call.
+    Each is for one thread: at the end of a stream its connection is free for a call of another one.
     """
 
     def __init__(self, read: Any) -> None:
         self._read = read
-        self.ends: list[tuple[int, float]] = []
+        self.ends: list[_End] = []
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        ends = [until for thread, until in self.ends if thread == threading.get_ident()]
+        ends = [end.until for end in self.ends if end.thread == threading.get_ident()]
         if ends:
             left = max(min(ends) - time.monotonic(), 0.001)
             timeout = left if timeout is None else min(timeout, left)
