@@ -120,6 +120,22 @@ def test_a_reader_that_goes_away_causes_no_noise(spawn: Spawn, store_login: Stor
     assert err == ""
 
 
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_a_closed_output_changes_no_exit_code(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+    store_login()
+    ran = run_alone(command, code="import sys; sys.stdout = None")
+    assert (ran.code, ran.err) == (run_alone(command).code, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
+@pytest.mark.parametrize("command", ["status", "usage"])
+def test_a_full_disk_is_said_in_a_line(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+    store_login()
+    with open("/dev/full", "w") as full:
+        ran = run_alone(command, stdout=full)
+    assert (ran.code, ran.err) == (1, "Error: No space left on device\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("command", ["status", "usage", "demo"])
 def test_colour_is_for_terminals_only(run_alone: Run, store_login: StoreLogin, command: str) -> None:

@@ -67,6 +67,7 @@ def codex_backend(context: click.Context, debug: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    sys.stdout = sys.stdout or io.StringIO()  # None where the shell closed it: `>&-`
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # An answer may hold characters that an old terminal cannot show.
@@ -80,8 +81,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("Cancelled.", err=True)
         return _INTERRUPTED
     except OSError as error:
-        if error.errno != errno.EPIPE:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
+        if error.errno == errno.ENOSPC:
+            click.echo(f"Error: {error.strerror}", err=True)
         return _reader_has_gone()
 
 
@@ -97,6 +100,6 @@ def _one_line(error: Exception) -> str:
 
 
 def _reader_has_gone() -> int:
-    """End quietly after `codex-backend … | head`; Python would complain once more when it flushes at its end."""
+    """End quietly after `codex-backend … | head` or on a full disk; Python would complain once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
