@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -515,6 +516,41 @@ def test_an_interrupt_while_storing_loses_no_token(issuer: IssuerStub) -> None:
 
 
 # --- one refresh for all -----------------------------------------------------------------------------------------
+
+
+def test_a_person_who_refuses_is_asked_once_however_many_threads_want_a_login(issuer: IssuerStub) -> None:
+    issuer.approve = lambda given: {"error": "access_denied", "state": given["state"]}
+    source, _ = make(issuer, None)
+    opened: list[str] = []
+
+    def visit(url: str) -> None:
+        opened.append(url)
+        time.sleep(0.5)  # the other threads come meanwhile
+        httpx2.get(url, follow_redirects=True)
+
+    def ask() -> Login:
+        return source.authenticate(open_browser=visit, ports=(0,), timeout=30)
+
+    assert [getattr(error, "code", None) for error in in_threads(8, ask)] == ["access_denied"] * 8
+    assert len(opened) == 1
+    with pytest.raises(LoginFailed, match="access_denied"):
+        ask()
+    assert len(opened) == 2, "who asks again, afterwards, is not refused unasked"
+
+
+def test_revoking_waits_for_the_renewal_of_another_process(issuer: IssuerStub, tmp_path: Path) -> None:
+    path = tmp_path / "auth.json"
+    FileStore(path).save(issuer.document(expires_in=MINUTE))
+    one, other = (Credentials(FileStore(path), issuer=issuer.url, clock=issuer.clock) for _ in range(2))
+    issuer.delay = 1.0
+    renewing = threading.Thread(target=one.current)
+    renewing.start()
+    while not issuer.asked("/oauth/token"):
+        time.sleep(0.01)
+    assert other.revoke()
+    renewing.join()
+    assert [request.json["token"] for request in issuer.asked("/oauth/revoke")] == ["rt_1"]
+    assert FileStore(path).load() is None
 
 
 def in_threads(number: int, call: Callable[[], Any]) -> list[Any]:

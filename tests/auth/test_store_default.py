@@ -54,6 +54,7 @@ def test_the_default_is_what_the_codex_cli_is_told(home: Path, config: str | Non
         ("cli_auth_credentials_store = 5", r"must be one of"),
         ("secret-word = = 5", r"config\.toml is not valid TOML"),
         (b"\xff", r"config\.toml is not valid TOML"),
+        ("a = " + "[" * 5000, r"config\.toml is not valid TOML"),
     ],
 )
 def test_a_setting_that_cannot_be_understood_is_named(home: Path, config: str | bytes, said: str) -> None:

@@ -108,6 +108,8 @@ NO_CODE = device.Refusal("device_code_failed", "Device sign-in failed: the answe
         (401, b"", refused("device_code_failed", 401)),
         (410, b"", refused("device_code_failed", 410)),
         (307, b"", refused("device_code_failed", 307)),
+        (400, b'{"error": "authorization_pending"}', "pending"),
+        (400, b'{"error": {"code": "slow_down"}}', "pending"),
         # These say nothing about the code.
         (408, b"", "pending"),
         (425, b"", "pending"),

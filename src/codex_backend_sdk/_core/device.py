@@ -65,6 +65,8 @@ POLL_MEANINGS: Final[dict[int, _Meaning]] = {
     # The issuer, or something before it, is not well just now. The person types in the code meanwhile.
     **dict.fromkeys((408, 425, 429, *range(500, 600)), "pending"),
 }
+# The standard's own words for "not yet" (RFC 8628, 3.5), whatever status they come with.
+PENDING_CODES: Final = frozenset({"authorization_pending", "slow_down"})
 
 
 def user_code_body() -> dict[str, str]:
@@ -101,7 +103,7 @@ def read_user_code(status: int, body: bytes, *, issuer: str) -> DeviceCode | Ref
 def judge_poll(status: int, body: bytes, *, issuer: str) -> Grant | Literal["pending"] | Refusal:
     """Read the answer to "has it been typed in?"."""
     meaning = POLL_MEANINGS.get(status, "failed")
-    if meaning == "pending":
+    if meaning == "pending" or (meaning == "failed" and error_code(body) in PENDING_CODES):
         return PENDING
     if meaning == "failed":
         return Refusal(error_code(body) or "device_code_failed", f"Device sign-in failed with status {status}.")

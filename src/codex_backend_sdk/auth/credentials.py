@@ -6,7 +6,8 @@ A sign-in ends in `_complete`, whichever way it took: the tokens are stored, and
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from codex_backend_sdk._constants import CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
 from codex_backend_sdk._core import access_token, authfile, tokens
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
+
+_DENIED: Final = "access_denied"
 
 
 class Credentials(StoredLogin):
@@ -128,9 +131,11 @@ class Credentials(StoredLogin):
     ) -> Login:
         if not interactive:  # the person of another thread's sign-in may take minutes
             return to_its_end(lambda: self._at_hand(workspace_id))
-        sign_ins_before = self._sign_ins
+        sign_ins_before, denials_before = self._sign_ins, self._denials
         limit.acquire(self._signing_in)
         try:
+            if self._denials != denials_before:  # the person has been asked for this thread, too
+                raise login_failed(self._denial, code=_DENIED)
             # A thread that waited here for another's sign-in takes that one, forced or not.
             if not force or self._sign_ins != sign_ins_before:
                 login = limit.run(lambda: self._stored(workspace_id=workspace_id), to_its_end=True)
@@ -139,6 +144,10 @@ class Credentials(StoredLogin):
             self._issuer.check()
             limit.check()  # nothing is shown to a person for whom nobody waits any more
             return sign_in(lambda grant: self._complete(grant, limit, force=force, workspace_id=workspace_id), limit)
+        except RuntimeError as error:
+            if getattr(error, "code", None) == _DENIED and self._denials == denials_before:
+                self._denials, self._denial = self._denials + 1, str(error)
+            raise
         finally:
             limit.stop()
             self._signing_in.release()
@@ -187,6 +196,9 @@ class Credentials(StoredLogin):
         """Return the tokens that are good: those in the store, and renewed ones that could not be stored."""
         with self._lock:
             held, unsaved_since = self._held, self._unsaved_since
+        if not self._is_empty():
+            with suppress(RuntimeError), self.store.lock():
+                pass  # whoever renews it just now stores tokens that have to be revoked instead
         stored = read_tokens(self.store)
         if held is None or held.is_saved:
             return [] if stored is None else [stored]

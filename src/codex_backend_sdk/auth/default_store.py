@@ -142,5 +142,5 @@ def _setting(file: Path) -> Any:
         return "file"
     except OSError as error:
         raise store_failed(f"Cannot read {file}: {reason(error)}.") from error
-    except ValueError:  # neither UTF-8 nor TOML; the cause would show what stands in the file
+    except (ValueError, RecursionError):  # neither UTF-8 nor TOML; the cause would show what stands in the file
         raise store_failed(f"{file} is not valid TOML, so the place of the login is not known.") from None

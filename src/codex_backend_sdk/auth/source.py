@@ -123,6 +123,8 @@ class StoredLogin:
         self._failure = ""
         self._saves_again_at = LONG_AGO
         self._sign_ins = 0
+        self._denials = 0  # by the person who was to sign in, with the words of the last
+        self._denial = ""
         self._unsaved_since: object = None  # the version of the store that could not be replaced
 
     def __repr__(self) -> str:
