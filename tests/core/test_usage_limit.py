@@ -78,7 +78,7 @@ def test_what_helps_on_each_plan(plan: Any, helps: str | None) -> None:
 @pytest.mark.parametrize(
     ("reached", "says"),
     [
-        ("workspace_owner_credits_depleted", "no credits left. What helps before that: adding credits"),
+        ("workspace_owner_credits_depleted", "no credits left. What helps: adding credits"),
         ("workspace_member_credits_depleted", "asking the workspace's owner to add credits"),
         ("workspace_owner_usage_limit_reached", "you set for your workspace is reached"),
         ("workspace_member_usage_limit_reached", "owner set for you is reached"),
@@ -89,6 +89,15 @@ def test_a_workspace_has_reasons_of_its_own(reached: str, says: str) -> None:
     limit = usage_limit({"plan_type": "team"}, {"x-codex-rate-limit-reached-type": reached})
     assert limit.reached == reached
     assert says in limit.message
+
+
+def test_credits_do_not_come_back_at_a_reset() -> None:
+    headers = {"x-codex-rate-limit-reached-type": "workspace_member_credits_depleted"}
+    limit = usage_limit({"plan_type": "team", "resets_at": 1_800_000_000}, headers)
+    assert limit.resets_at is not None
+    assert limit.message == (
+        "The workspace has no credits left. What helps: asking the workspace's owner to add credits."
+    )
 
 
 def test_the_limit_of_one_model() -> None:

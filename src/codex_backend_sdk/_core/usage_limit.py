@@ -36,6 +36,8 @@ _OF_WORKSPACES: Final = {
         "asking the owner for a higher cap",
     ),
 }
+# A window resets by itself; credits do not.
+_CREDITS_DEPLETED: Final = ("workspace_owner_credits_depleted", "workspace_member_credits_depleted")
 _LONGEST_WINDOW_MINUTES: Final = 10 * 366 * 1440  # a longer one is a mistake
 _MORE_CREDITS: Final = f"more credits ({_USAGE_PAGE})"
 _ASK_ADMIN: Final = "asking your workspace's admin for more"
@@ -74,7 +76,9 @@ def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: da
     full = _window(error, limits, name)
     promo = text(headers.get("x-codex-promo-message"))
     subject, helps = _OF_WORKSPACES.get(reached or "", (_subject(plan, full, name), _what_helps(plan, name, promo)))
-    when = f" It resets at {full.resets_at:%Y-%m-%d %H:%M} UTC." if full.resets_at else ""
+    waiting_helps = reached not in _CREDITS_DEPLETED
+    when = f" It resets at {full.resets_at:%Y-%m-%d %H:%M} UTC." if full.resets_at and waiting_helps else ""
+    before = " before that" if waiting_helps else ""
     return UsageLimit(
         plan=plan,
         resets_at=full.resets_at,
@@ -82,7 +86,7 @@ def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: da
         limit_name=name,
         reached=reached,
         limits=limits,
-        message=f"{subject}{when}" + (f" What helps before that: {helps}." if helps else ""),
+        message=f"{subject}{when}" + (f" What helps{before}: {helps}." if helps else ""),
     )
 
 
