@@ -91,6 +91,14 @@ def test_any_status(wire: Any, status: int) -> None:
     assert seen(wire, f"status:{status}")[0] == status
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_that_has_no_body(wire: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        answer = wire.post(wire.body("hi"), **{"x-simulator-fault": f"status:{status}"})
+        assert (answer.status_code, answer.content) == (status, b"")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_other_statuses(wire: Any) -> None:
     assert seen(wire, "unauthorized") == (401, {"detail": "Unauthorized"})
     assert seen(wire, "upgrade_required") == (426, {"detail": "Upgrade Required"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 
@@ -37,6 +37,8 @@ class Pause:
 
 
 Chunk = bytes | Pause
+# RFC 9110, 15.3.5 and 15.4.5: the server refuses to send one.
+_WITHOUT_BODY: Final = (204, 304)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,7 @@ class Answer:
                     return False
             elif self.bare:
                 connection.write(chunk)
-            elif chunk:
+            elif chunk and self.status not in _WITHOUT_BODY:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             # Writing to a client that is gone raises nothing: asyncio logs a line for each attempt instead.
             if connection.is_gone():
