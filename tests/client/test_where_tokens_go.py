@@ -71,10 +71,17 @@ def test_a_certificate_of_nobody_known_is_refused_by_both(
 ) -> None:
     with pytest.raises(sdk.TokenRefreshError, match="CERTIFICATE_VERIFY_FAILED"):
         call(new_client, sim, secure)
-    with pytest.raises(openai.APIConnectionError) as caught:
+    told = r"the certificate of https://localhost.* is not accepted .*`CODEX_CA_CERTIFICATE`"
+    with pytest.raises(openai.APIConnectionError, match=told) as caught:
         new_client(base_url=f"{secure}/backend-api/codex").responses.create(input="hi")
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
     assert sim.requests == []
+
+
+def test_a_server_without_tls_is_no_server_that_is_away(new_client: Callable[..., Any], sim: Simulator) -> None:
+    url = sim.url.replace("http://", "https://")
+    with pytest.raises(openai.APIConnectionError, match="was reached, but not by TLS"):
+        new_client(base_url=f"{url}/backend-api/codex").responses.create(input="hi")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"])

@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx2
 import openai
 from openai.types.responses import (
     ResponseCustomToolCallInputDeltaEvent,
@@ -32,7 +33,6 @@ from .telling import marked, stream_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import httpx2
     from openai import BaseModel
 
 __all__ = ["Answer"]
@@ -138,15 +138,27 @@ class Answer:
             raise self._failure
         return self._collector.response
 
-    def broken_by(self, error: Exception) -> openai.APIConnectionError | None:
+    def broken_by(self, error: Exception) -> openai.APIError | None:
         """Return what an exception of the transport means here; None after the answer, when it breaks nothing."""
         if self._is_over:
             return None
+        if self._truthful and isinstance(error, httpx2.DecodingError):
+            return self._undecodable(error)
         is_timeout = isinstance(error, timeout_exceptions())
         if self._truthful:
             return self.interrupted(self._which_timeout() if is_timeout else StreamInterrupted)
         broken = openai.APITimeoutError if is_timeout else openai.APIConnectionError
         return broken(request=self._response.request)
+
+    def _undecodable(self, error: Exception) -> UnexpectedAnswer:
+        encoding = self._response.headers.get("content-encoding")
+        undecodable = UnexpectedAnswer(
+            f"The answer cannot be decompressed, though it says that it is {encoding}: {error}. "
+            "Send the request again; if it happens again, something between here and the backend changes the data.",
+            response=self._response,
+        )
+        undecodable.partial = build_response(self._collector.partial)
+        return undecodable
 
     def _which_timeout(self) -> type[StreamInterrupted]:
         is_out_of_time = self.until is not None and time.monotonic() >= self.until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -27,7 +28,7 @@ from .._errors import (
 from .timeouts import timed_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from openai.types.responses import Response
 
@@ -50,6 +51,24 @@ _CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
     Kind.REGION: RegionNotSupported,
 }
 _OF_A_LIMIT: Final = ("plan", "resets_at", "window", "limit_name", "reached", "limits")
+# By an exception in the chain of causes and a word of the last: what happened, and what to look at. The first counts.
+_SAYS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
+    (
+        ssl.SSLCertVerificationError,
+        "",
+        "the certificate of {} is not accepted ({}). If a proxy of your network breaks TLS up, or the server is your "
+        "own, name the certificate of its authority in `CODEX_CA_CERTIFICATE` or `SSL_CERT_FILE`.",
+    ),
+    (ssl.SSLError, "", "{} was reached, but not by TLS ({}). Is the proxy or `base_url` right?"),
+    (httpx2.RemoteProtocolError, "buffer too long", "{} answered with a header that is too long ({})."),
+    (httpx2.RemoteProtocolError, "illegal", "{} did not answer in HTTP ({}). Is the proxy or `base_url` right?"),
+    (
+        httpx2.DecodingError,
+        "",
+        "the answer of {} cannot be decompressed ({}). Something between here and there may change it.",
+    ),
+    (BaseException, "", "{} could not be reached ({}). Is the network up, and the proxy or `base_url` right?"),
+)
 
 
 def status_error(
@@ -124,13 +143,19 @@ def told_truly(error: openai.APIError, *, until: float | None) -> openai.APIErro
             "or another control character in a header (`default_headers`, `extra_headers`, your own credentials)?",
             request=error.request,
         )
+    chain = list(_chain(cause))
+    says = next(says for kind, word, says in _SAYS if word in str(cause) and any(isinstance(e, kind) for e in chain))
     told = openai.APIConnectionError(
-        message=f"Connection error: {address} could not be reached ({cause or type(cause).__name__}). "
-        "Is the network up, and the proxy or `base_url` right?",
-        request=error.request,
+        message=f"Connection error: {says.format(address, str(cause) or type(cause).__name__)}", request=error.request
     )
     told.__cause__ = cause
     return told
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def name_available(error: ModelNotAvailable, models: Iterable[Any]) -> None:
