@@ -65,6 +65,7 @@ def _run(target: Target, seconds: int, seed: int) -> int:
             except Exception:
                 path = CRASHES / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
                 path.write_bytes(data)
+                print(inputs)
                 print(f"{path} breaks {target.name}:", file=sys.stderr)
                 raise
     print(inputs)
