@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from issuer_stub import IssuerStub, jwt
+from issuer_stub import AUTH, IssuerStub, jwt
 from servers import Keyring
 
 from codex_backend_sdk._errors import CredentialStoreError, LoginFailed, LoginRequired, TokenRefreshError
@@ -361,6 +361,17 @@ def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
             source.current()
     assert store.load() == before
     assert len(issuer.requests) == 1
+
+
+def test_an_access_token_of_another_account_beside_our_id_token_is_refused(issuer: IssuerStub) -> None:
+    source, store = make(issuer, issuer.document(expires_in=-HOUR))
+    before = store.load()
+    ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
+    answer = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
+    issuer.refusal = (200, json.dumps(answer).encode(), {})
+    with pytest.raises(LoginRequired, match="the login of another account"):
+        source.current()
+    assert store.load() == before
 
 
 @pytest.mark.parametrize(

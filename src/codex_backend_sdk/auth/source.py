@@ -304,8 +304,10 @@ class StoredLogin:
             return self._recover(held, answer, version)
 
     def _store_renewed(self, held: Held, answer: TokenAnswer, version: object) -> Login:
-        account_id = tokens.account_of(answer.id_token, answer.access_token)
-        if account_id is not None and held.login.account_id not in (None, account_id):
+        # The id token says whose login it is, the access token whose plan is used: each is compared with its like.
+        of_login = tokens.account_of(answer.id_token, answer.access_token), held.login.account_id
+        of_access = (tokens.account_of(None, each) for each in (answer.access_token, held.tokens.access_token))
+        if any(None not in (new, old) and new != old for new, old in (of_login, of_access)):
             self._bury(version, "The issuer answered the refresh with the login of another account.")
         renewed = hold(authfile.renewed(held.document, answer, now=self._clock()))
         try:
