@@ -36,8 +36,17 @@ def test_what_had_come_of_a_cut_answer_is_printed(spawn: Spawn, sim: Simulator) 
         out, err = process.communicate(timeout=40)
     assert process.returncode == 1
     assert out.startswith("one ")
-    assert err.startswith("Error: ")
+    assert out.endswith("\n"), "the error begins a line of its own"
+    assert err.startswith("Error: The answer was cut")
+    assert err.endswith(" What had arrived is above; ask again for a whole answer.\n")
     assert err.count("\n") == 1
+
+
+def test_a_cut_answer_that_was_not_printed_is_not_above(run: Run, sim: Simulator) -> None:
+    sim.fail("cut_after_events:4", times=None)
+    ran = run("ask", "Count.", "--no-stream")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.endswith("`response.completed`. Ask again for a whole answer.\n")
 
 
 def test_a_prompt_can_come_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

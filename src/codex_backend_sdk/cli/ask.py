@@ -28,25 +28,41 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
         raise click.UsageError("the prompt is empty")
     from codex_backend_sdk import OpenAI
 
-    with OpenAI(model=model) as client:
-        response = (_streamed if stream else _whole)(client, text)
+    written: list[str] = []
+    try:
+        with OpenAI(model=model) as client:
+            response = (_streamed if stream else _whole)(client, text, written)
+    except BaseException as error:
+        if written:
+            click.echo()
+        _tell_where_it_is(error, is_above=bool(written))
+        raise
     click.echo()
     if response is not None and response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details else None
         raise click.ClickException(f"the answer is incomplete: {reason or 'the backend gives no reason'}")
 
 
-def _whole(client: OpenAI, prompt: str) -> Response:
+def _tell_where_it_is(error: BaseException, *, is_above: bool) -> None:
+    """Let the error of a cut answer say where its beginning is: the one who reads it here has no `partial`."""
+    cut, is_cut, _ = str(error).partition(" What had arrived is in")
+    if is_cut:
+        error.args = (f"{cut} {'What had arrived is above; ask' if is_above else 'Ask'} again for a whole answer.",)
+
+
+def _whole(client: OpenAI, prompt: str, written: list[str]) -> Response:
     response: Response = client.responses.create(input=prompt)
     click.echo(show.printable(response.output_text), nl=False)
     return response
 
 
-def _streamed(client: OpenAI, prompt: str) -> Response | None:
+def _streamed(client: OpenAI, prompt: str, written: list[str]) -> Response | None:
+    """Print the answer as it comes; the last piece that was printed is left in `written`."""
     response = None
     for event in client.responses.create(input=prompt, stream=True):
         if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
-            click.echo(show.printable(event.delta), nl=False)
+            written[:] = [show.printable(event.delta)]
+            click.echo(written[0], nl=False)
         elif event.type == "response.completed" or event.type == "response.incomplete":
             response = event.response
     return response
