@@ -85,7 +85,7 @@ def test_a_command_that_does_not_exist_is_a_usage_error(run: Run) -> None:
 def test_an_error_is_one_line_and_its_traceback_is_shown_on_request(run_alone: Run) -> None:
     ran = run_alone("models")
     assert (ran.code, ran.out) == (1, "")
-    assert re.fullmatch(r"Error: There is no login in .*`codex-backend login`.*\n", ran.err)
+    assert re.fullmatch(r"Error: There is no login in .* Sign in with `codex-backend login`.\n", ran.err)
     shown = run_alone("--debug", "models")
     assert shown.code == 1
     assert "Traceback" in shown.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +30,8 @@ _MODULE_OF = {
     "simulate": "simulate",
 }
 
+# What a program can do in place of a command, where an error names both.
+_CALL_OR = re.compile(r"`?client\.authenticate\([^)]*\)`? or (?=`codex-backend )")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
@@ -96,6 +99,7 @@ def _speaks_for_itself(error: Exception) -> bool:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    text = _CALL_OR.sub("", text)
     return text.removeprefix("Error code: ")  # how the official exceptions begin, after click's own "Error: "
 
 
