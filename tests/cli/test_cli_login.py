@@ -120,9 +120,17 @@ def test_logout_removes_the_login(run: Run, home: Path, store_login: StoreLogin,
 
 def test_logout_can_revoke_at_the_sign_in_server(run: Run, home: Path, store_login: StoreLogin, sim: Simulator) -> None:
     store_login()
-    assert run("logout", "--revoke").code == 0
+    ran = run("logout", "--revoke")
+    assert ran.code == 0
+    assert ran.out.endswith(" was removed, and its tokens were revoked at the sign-in server.\n")
     assert [request.path for request in sim.requests] == ["/oauth/revoke"]
     assert not (home / "auth.json").exists()
+
+
+def test_an_api_key_is_removed_and_not_called_revoked(run: Run, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-old"})
+    assert run("logout", "--revoke").out.endswith(" was removed.\n")
+    assert sim.requests == []
 
 
 def test_a_logout_that_does_not_revoke_says_so(run: Run, home: Path, store_login: StoreLogin, sim: Simulator) -> None:
@@ -213,7 +221,9 @@ def test_login_without_a_browser_takes_the_pasted_address(spawn: Spawn, home: Pa
         err = process.communicate(timeout=30)[1]
     os.close(ours)
     assert (process.returncode, err) == (0, "")
-    assert "copy the address of that page and paste it here" in out
+    assert out.count("paste") == 1
+    asked = out.partition("Signed in as")[0]
+    assert max(map(len, asked.splitlines())) <= 80
     assert "paste the address that it ends on:\n" in out
     assert "Once more:\n" in out
     assert "Signed in as user@example.com" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -91,11 +92,15 @@ def logout(revoke: bool) -> None:
     The Codex CLI uses the same one and is signed out, too.
     """
     from codex_backend_sdk.auth import Credentials
+    from codex_backend_sdk.auth.held import read_tokens
 
     credentials = Credentials()
+    had_tokens = revoke and read_tokens(credentials.store) is not None
     was_there = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
     place = credentials.store.location
-    click.echo(f"Signed out: the login in {place} was removed." if was_there else f"There was no login in {place}.")
+    revoked = ", and its tokens were revoked at the sign-in server" if had_tokens else ""
+    removed = f"Signed out: the login in {place} was removed{revoked}."
+    click.echo(removed if was_there else f"There was no login in {place}.")
     _note_the_variable()
 
 
@@ -130,15 +135,18 @@ def _tell_url(url: str, store: CredentialStore, *, why_not: str | None, can_past
     click.echo(f"\n  {url}\n")
     click.echo("Waiting for the sign-in to be finished; Ctrl-C cancels.")
     if can_paste:
-        click.echo("A browser on another machine ends on a page that cannot be loaded. That is as it should be:")
-        click.echo("copy the address of that page and paste it here. Or start again: `codex-backend login --device`.")
+        click.echo("A browser on another machine ends on a page that cannot be loaded. That is as it")
+        click.echo("should be. A way without that page: `codex-backend login --device`.")
     elif why_not is not None:
-        click.echo("The browser has to run on this machine. With any other: `codex-backend login --device`.")
+        click.echo("The browser has to run on this machine.")
+        click.echo("With any other: `codex-backend login --device`.")
 
 
 def _paste(prompt: str) -> str | None:
     """Read a line as it is typed; not with `input`, whose buffer would be locked when the program ends before."""
-    click.echo(f"\n{prompt.rstrip()}")  # a line of its own: what comes next may as well be the end, or an error
+    click.echo(
+        f"\n{textwrap.fill(prompt.rstrip(), 80)}"
+    )  # a line of its own: what comes next may as well be the end, or an error
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 
