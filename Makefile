@@ -86,7 +86,7 @@ fuzz: $(DEV_READY)
 
 # The demo's versions are a part of those for development, so the two can follow each other in one environment.
 $(DEMO_READY): requirements/demo.txt pyproject.toml | $(BIN)/python
-	@echo "Installing what the demo needs into $(VENV)"
+	@echo "Installing what the demo needs into $(VENV) (about half a minute)"
 	@$(PIP) install --require-hashes -r requirements/demo.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
