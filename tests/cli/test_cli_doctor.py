@@ -222,6 +222,7 @@ def test_servers_that_are_not_there(
     for name in ("Backend", "Sign-in server"):
         assert "does not answer" in line(ran, name)
         assert "Nothing listens there" in line(ran, name)
+    assert "HTTPS_PROXY" not in ran.out
     assert [sign(ran, name) for name in ("Clock", "Models", "Limits")] == ["·", "·", "·"]
     assert sign(ran, "Login") == "✓"
     assert sign(ran, "Call") == "✓"

@@ -30,6 +30,8 @@ _REMEDIES: Final = (
     ("timed out", "A firewall may swallow the connection; behind a proxy set HTTPS_PROXY."),
     ("timeout", "A firewall may swallow the connection; behind a proxy set HTTPS_PROXY."),
 )
+# Plain http is for this machine alone, and never goes through a proxy.
+_NOT_RUNNING: Final = "Nothing listens there: is it running, and are CODEX_BASE_URL and CODEX_ISSUER_URL right?"
 
 
 def backend_url(scene: Scene) -> str:
@@ -68,7 +70,7 @@ def ask(url: str, scene: Scene) -> httpx2.Response:
         try:
             return http.get(url, auth=httpx2.Auth())  # nor by ~/.netrc
         except (httpx2.HTTPError, OSError) as error:
-            raise Unanswered(_cause(error), remedy=_remedy(error)) from None
+            raise Unanswered(_cause(error), remedy=_remedy(error, url)) from None
 
 
 def shown_url(url: str) -> str:
@@ -81,8 +83,10 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{'…@' if at else ''}{host}{parts.path}{'?…' if parts.query else ''}"
 
 
-def _remedy(error: BaseException) -> str | None:
+def _remedy(error: BaseException, url: str) -> str | None:
     words = f"{_cause(error)} {type(error).__name__}".lower()
+    if "refused" in words and url.startswith("http:"):
+        return _NOT_RUNNING
     return next((remedy for word, remedy in _REMEDIES if word in words), None)
 
 
