@@ -14,11 +14,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .excerpts import error_of, is_html, words_of
-from .usage_limit import UsageLimit, usage_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from .usage_limit import UsageLimit
 
 __all__ = ["AVAILABLE", "NO_ANSWER", "Failure", "Kind", "classify"]
 
@@ -153,7 +154,7 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     """
     error = error_of(body)
     kind = _kind(status, error, words_of(body), body, headers)
-    limit = usage_limit(error, headers, now=now) if kind is Kind.USAGE_LIMIT else None
+    limit = _usage_limit(error, headers, now) if kind is Kind.USAGE_LIMIT else None
     retry_after = _retry_after(headers, error, now)
     return Failure(
         kind=kind,
@@ -172,6 +173,12 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
 def _available(error: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = error.get(AVAILABLE)
     return tuple(map(str, names)) if isinstance(names, list) else None
+
+
+def _usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], now: datetime) -> UsageLimit:
+    from .usage_limit import usage_limit  # with all that reads limits: loaded by the few who need it
+
+    return usage_limit(error, headers, now=now)
 
 
 def _code(error: Mapping[str, Any]) -> str | None:

@@ -11,12 +11,12 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from .._core.limits import from_event, from_headers, from_usage, merged
 from ..auth.fork import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from types import ModuleType
 
     import httpx2
 
@@ -30,6 +30,13 @@ _log = logging.getLogger("codex_backend_sdk")
 # Answers that tell the same members replace each other; of more kinds than these none is kept unread.
 _MOST_UNREAD: Final = 8
 _LIMIT_NAMES: Final = ("metered_limit_name", "limit_name")
+
+
+def _core() -> ModuleType:
+    """Return what reads limits, loaded when the first are read: a program that never looks does without."""
+    from .._core import limits
+
+    return limits
 
 
 class KnownLimits:
@@ -56,7 +63,7 @@ class KnownLimits:
                 if found is None:
                     continue
                 known = self._newest if account_id == self._account_id and not is_whole else None
-                self._newest, self._account_id = merged(known, found), account_id
+                self._newest, self._account_id = _core().merged(known, found), account_id
             return before, self._newest
 
     def keep(
@@ -109,16 +116,16 @@ class LimitsSeen:
         """Note the headers of any answer."""
         headers = response.headers
         names = tuple([name for name, _ in headers.raw])
-        self._note(names, lambda at: from_headers(headers, seen_at=at), plan)
+        self._note(names, lambda at: _core().from_headers(headers, seen_at=at), plan)
 
     def in_event(self, event: dict[str, Any], plan: Plan) -> None:
         """Note a `codex.rate_limits` event."""
         names = [each if isinstance(each := event.get(name), str) else None for name in _LIMIT_NAMES]
-        self._note(("event", *names), lambda at: from_event(event, seen_at=at), plan)
+        self._note(("event", *names), lambda at: _core().from_event(event, seen_at=at), plan)
 
     def in_usage(self, answer: dict[str, Any], plan: Plan) -> None:
         """Note an answer of the usage endpoint."""
-        self._note("usage", lambda at: from_usage(answer, seen_at=at), plan, is_whole=True)
+        self._note("usage", lambda at: _core().from_usage(answer, seen_at=at), plan, is_whole=True)
 
     def _note(
         self, kind: object, read: Callable[[datetime], RateLimits | None], plan: Plan, *, is_whole: bool = False

@@ -6,7 +6,6 @@ Its setting is `cli_auth_credentials_store` in `$CODEX_HOME/config.toml`. Codex 
 from __future__ import annotations
 
 import logging
-import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,6 +135,8 @@ def default_store(home: Path | None = None) -> CredentialStore:
 
 
 def _setting(file: Path) -> Any:
+    import tomllib  # needed by those who have such a file
+
     try:  # editors of Windows begin a file with a byte order mark, which TOML does not know
         return tomllib.loads(file.read_text(encoding="utf-8-sig")).get(_SETTING, "file")
     except (FileNotFoundError, NotADirectoryError):
