@@ -42,7 +42,7 @@ from ._transport.timeouts import set_idle_limit, set_limits
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from ._seam import FinalRequestOptions
     from ._transport.plan import Plan
@@ -128,7 +128,7 @@ class _Codex(Constructed):
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
         plan = plan_behind(response)
         if plan is not None and plan.route is Route.MODELS:
-            self._catalogue.keep(data["data"], account_id=plan.login.account_id if plan.login else None)
+            self._catalogue.keep(data["data"], login=plan.login, at=self._clock.monotonic())
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         built = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
@@ -140,6 +140,9 @@ class _Codex(Constructed):
         if isinstance(options, PlannedOptions):
             retries_taken = options.retries_taken
         return super()._process_response(options=options, retries_taken=retries_taken, **answer)  # type: ignore[misc]
+
+    def _offered(self, plan: Plan) -> Sequence[Mapping[str, Any]] | None:
+        return self._catalogue.fresh(plan.login, now=self._clock.monotonic())
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())
@@ -223,7 +226,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailable):
-                        self._tell_available(error, options.plan)
+                        self._tell_available(error)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
                 options.retries_taken = retrying.taken
@@ -239,11 +242,13 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         question = self._routing.question(self, options, login)
         return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
-    def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
-        if plan.route is Route.RESPONSES and error.available is None:
-            with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
-                models = self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-                name_available(error, models.data)
+    def _tell_available(self, error: ModelNotAvailable) -> None:
+        plan = plan_of(error.response.request)
+        if plan is not None and plan.route is Route.RESPONSES and error.available is None:
+            if self._offered(plan) is None:
+                with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
+                    self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
+            name_available(error, self._offered(plan))
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)
@@ -334,7 +339,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailable):
-                        await self._tell_available(error, options.plan)
+                        await self._tell_available(error)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
                 options.retries_taken = retrying.taken
@@ -354,11 +359,13 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     async def _renewed(self, rejected: Login) -> Login:
         return await in_thread(lambda: self.credentials.renew(rejected))
 
-    async def _tell_available(self, error: ModelNotAvailable, plan: Plan) -> None:
-        if plan.route is Route.RESPONSES and error.available is None:
-            with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
-                models = await self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-                name_available(error, models.data)
+    async def _tell_available(self, error: ModelNotAvailable) -> None:
+        plan = plan_of(error.response.request)
+        if plan is not None and plan.route is Route.RESPONSES and error.available is None:
+            if self._offered(plan) is None:
+                with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
+                    await self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
+            name_available(error, self._offered(plan))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         plan = plan_of(request)

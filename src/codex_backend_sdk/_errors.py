@@ -144,7 +144,11 @@ class UnsupportedParameter(CodexBackendUnsupportedParameterError, openai.BadRequ
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None) -> None:
         openai.BadRequestError.__init__(self, message, response=response, body=body)
-        self.parameters = () if self.param is None else (self.param,)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:  # type: ignore[override]  # what `param` says, whenever that is found out
+        """The parameter, if the backend named one."""
+        return () if self.param is None else (self.param,)
 
 
 class ModelNotAvailable(CodexError, openai.NotFoundError, openai.BadRequestError, LookupError):

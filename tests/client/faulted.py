@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from client.clock import Recorded
 
+import codex_backend_sdk as sdk
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -124,5 +126,7 @@ def _assert_error(row: Row, error: Any) -> None:
     assert row.says in str(error)
     assert getattr(error, "status_code", None) == row.status
     assert error.code == row.code
+    if isinstance(error, sdk.CodexBackendUnsupportedParameterError):
+        assert error.parameters == (error.param,)
     partial = getattr(error, "partial", None)
     assert (None if partial is None else partial.output_text) == row.arrived

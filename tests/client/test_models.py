@@ -5,10 +5,12 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from client.both import Blocking
+from client.faulted import RunningClock, paths
 from openai.types import Model as OfficialModel
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.testing import Account, Simulator
 
 
 def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
@@ -53,6 +55,46 @@ def test_the_models_that_an_error_names_are_those_that_are_shown(client: Any) ->
     with pytest.raises(sdk.ModelNotAvailable, match=r"This account has: gpt-6\.1-sol") as e:
         client.responses.create(model="gpt-0", input="hi")
     assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
+
+
+def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_again(
+    new_client: Any, sim: Simulator
+) -> None:
+    clock = RunningClock()
+    client = new_client(clock=clock)
+    client.models.list()
+    clock.waits.append(299)
+    with pytest.raises(sdk.ModelNotAvailable, match=r"This account has: gpt-6\.1-sol") as e:
+        client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
+    assert "codex-auto-review" not in e.value.available
+    assert paths(sim) == ["models", "responses"]
+    clock.waits.append(1)
+    with pytest.raises(sdk.ModelNotAvailable, match=r"This account has: gpt-6\.1-sol"):
+        client.responses.create(model="gpt-0", input="hi")
+    assert paths(sim) == ["models", "responses", "responses", "models"]
+
+
+def test_that_of_another_account_is_not_shown(client: Any) -> None:
+    client.models.list()
+    with Simulator(account=Account(account_id="acc-other")) as other:
+        copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
+        with pytest.raises(sdk.ModelNotAvailable, match="This account has: "):
+            copied.responses.create(model="gpt-0", input="hi")
+        assert paths(other) == ["responses", "models"]
+
+
+def test_an_error_about_a_model_stays_one_when_the_catalogue_cannot_be_asked(new_client: Any) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/models"):
+            return httpx2.Response(503)
+        return httpx2.Response(400, json={"error": {"code": "model_not_found", "message": "No."}})
+
+    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
+    with pytest.raises(sdk.ModelNotAvailable) as e:
+        client.responses.create(model="gpt-0", input="hi")
+    assert e.value.available is None
+    assert "This account has" not in str(e.value)
 
 
 def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:

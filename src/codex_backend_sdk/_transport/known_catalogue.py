@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .._types import Login
+
 __all__ = ["KnownCatalogue"]
+
+# How long it stands for what the backend would answer. Codex CLI: models-manager/src/manager.rs.
+_FRESH_SECONDS: Final = 300.0
 
 
 class KnownCatalogue:
@@ -16,11 +21,21 @@ class KnownCatalogue:
     def __init__(self) -> None:
         self._models: Sequence[Mapping[str, Any]] | None = None
         self._account_id: str | None = None
+        self._kept_at = 0.0
 
-    def keep(self, models: Sequence[Mapping[str, Any]], *, account_id: str | None) -> None:
-        """Remember a catalogue, in the place of the one before."""
-        self._models, self._account_id = models, account_id
+    def keep(self, models: Sequence[Mapping[str, Any]], *, login: Login | None, at: float) -> None:
+        """Remember a catalogue that came at this monotonic time, in the place of the one before."""
+        self._models, self._account_id, self._kept_at = models, _account_id(login), at
 
-    def of(self, account_id: str | None) -> Sequence[Mapping[str, Any]] | None:
+    def of(self, login: Login | None) -> Sequence[Mapping[str, Any]] | None:
         """Return the catalogue of an account, None when it is not known. Of an account that is not known: the last."""
-        return self._models if account_id in (None, self._account_id) else None
+        return self._models if _account_id(login) in (None, self._account_id) else None
+
+    def fresh(self, login: Login | None, *, now: float) -> Sequence[Mapping[str, Any]] | None:
+        """Return the catalogue of this very account, None when it is not known or more than minutes old."""
+        is_fresh = _account_id(login) == self._account_id and now - self._kept_at < _FRESH_SECONDS
+        return self._models if is_fresh else None
+
+
+def _account_id(login: Login | None) -> str | None:
+    return None if login is None else login.account_id

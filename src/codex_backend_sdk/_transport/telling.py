@@ -28,7 +28,7 @@ from .._errors import (
 from .timeouts import timed_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from openai.types.responses import Response
 
@@ -96,8 +96,6 @@ def _made(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
     error: Any = _CLASSES[failure.kind](failure.message, response=response, body=failure.error)
     error.code = error.code if error.code is not None else failure.code
     error.param = error.param if error.param is not None else failure.param
-    if isinstance(error, UnsupportedParameter) and failure.param is not None:
-        error.parameters = (failure.param,)
     if isinstance(error, ModelNotAvailable):
         error.available = failure.available
     if failure.limit is not None:
@@ -158,9 +156,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def name_available(error: ModelNotAvailable, models: Iterable[Any]) -> None:
-    """Let the error say which models this account is offered."""
-    error.available = tuple(model.id for model in models if model.visibility != "hide")
+def name_available(error: ModelNotAvailable, models: Iterable[Mapping[str, Any]] | None) -> None:
+    """Let the error say which models this account is offered, if that is known."""
+    if models is None:
+        return
+    error.available = tuple(model["id"] for model in models if model.get("visibility") != "hide")
     error.message += f" This account has: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)
 

@@ -86,7 +86,7 @@ def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
     login = client.credentials.ready()
     sent = _request(client, options, examined.accepted, login or Login(access_token=_NO_TOKEN, account_id=None))
     body = dict(sent.body)
-    catalogue = client._catalogue.of(login.account_id if login else None)
+    catalogue = client._catalogue.of(login)
     tokens = estimate(body)
     return Explanation(
         model=str(body["model"]),
