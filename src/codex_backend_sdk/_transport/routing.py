@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import anyio
-import anyio.lowlevel
+from anyio.lowlevel import RunVar
 
 from .._core.routes import Route
 from .._core.routing import Unusable, is_asked, read_routing, routed
@@ -23,7 +22,7 @@ from ..auth.fork import new_lock
 from .plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     import httpx2
 
@@ -232,7 +231,7 @@ def _failures() -> tuple[type[Exception], ...]:
     return (TimeoutError, *timeout_exceptions(), *request_exceptions())
 
 
-_locks: Final = anyio.lowlevel.RunVar[MutableMapping[_Known, anyio.Lock]]("codex_backend_sdk_routing")
+_locks: Final[RunVar[MutableMapping[_Known, anyio.Lock]]] = RunVar("codex_backend_sdk_routing")
 
 
 def _task_lock(known: _Known) -> anyio.Lock:

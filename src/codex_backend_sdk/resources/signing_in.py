@@ -8,9 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
-import anyio.from_thread
-import anyio.lowlevel
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
 from .._errors import LoginFailed
 from ..auth import Credentials
@@ -34,7 +33,7 @@ _CALLBACKS = ("on_url", "on_code")
 # the issuer ends by itself, and so it may wait for its turn, too. A sign-in waits for a person, and for callbacks that
 # may wait for anything: a limit could lock it up.
 _THREADS: Final = 100
-_waiting: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("codex_backend_sdk_waiting")
+_waiting: Final[RunVar[anyio.CapacityLimiter]] = RunVar("codex_backend_sdk_waiting")
 
 
 class SignsIn:
@@ -164,6 +163,7 @@ async def _stoppable(
 
 def _either(callback: Callable[[Any], object]) -> Callable[[Any], None]:
     """Make an async callback one that a thread can call; a sync one stays in the thread."""
+    from anyio import from_thread  # 1.5 ms that only a sign-in needs
 
     async def awaited(result: Awaitable[object]) -> None:
         await result
@@ -171,7 +171,7 @@ def _either(callback: Callable[[Any], object]) -> Callable[[Any], None]:
     def call(value: Any) -> None:
         result = callback(value)
         if inspect.isawaitable(result):
-            anyio.from_thread.run(awaited, result)
+            from_thread.run(awaited, result)
 
     return call
 
