@@ -25,8 +25,8 @@ from openai.types.responses import CompactedResponse, Response
 from ._construction import Constructed
 from ._core.events import build_item, build_response
 from ._core.failures import classify
-from ._core.oauth import require_safe_url
 from ._core.routes import Route
+from ._core.safe_url import require_safe_url
 from ._errors import ModelNotAvailable
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
 from ._transport.body import async_discard, async_read_body, discard, read_body

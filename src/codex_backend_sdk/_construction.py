@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
-from ._core.oauth import require_safe_url
+from ._core.safe_url import require_safe_url
 from ._seam import close_when_forgotten
 from ._transport.compression import Compression
 from ._transport.identity import printable

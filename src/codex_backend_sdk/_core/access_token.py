@@ -11,7 +11,7 @@ from typing import Final
 
 from codex_backend_sdk._core import tokens
 from codex_backend_sdk._core.authfile import is_token
-from codex_backend_sdk._core.oauth import json_object
+from codex_backend_sdk._core.foreign_json import json_object
 from codex_backend_sdk._types import Login, Secret
 
 __all__ = ["WHOAMI_PATH", "Unknown", "is_personal", "login_of_jwt", "login_of_personal", "mistaken"]

@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from codex_backend_sdk._constants import CLIENT_ID
-from codex_backend_sdk._core.oauth import Grant, error_code, error_text, json_object
+from codex_backend_sdk._core.foreign_json import json_object
+from codex_backend_sdk._core.oauth import Grant, error_code, error_text
 from codex_backend_sdk._types import DeviceCode, Secret
 
 __all__ = [

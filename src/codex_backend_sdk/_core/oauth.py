@@ -8,15 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
-import re
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from codex_backend_sdk._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
 from codex_backend_sdk._core.authfile import is_token
+from codex_backend_sdk._core.foreign_json import json_object, json_value
 from codex_backend_sdk._types import Secret
 
 if TYPE_CHECKING:
@@ -36,17 +34,14 @@ __all__ = [
     "error_code",
     "error_text",
     "exchange_form",
-    "json_object",
     "pasted_target",
     "pkce",
     "read_answer",
     "read_api_key",
     "refresh_body",
-    "require_safe_url",
     "revoke_body",
 ]
 
-LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # The issuer may add this to the state when the login was begun from an onboarding page.
 STATE_SUFFIXES: Final = ("", ".onboarding_entrypoint=life_sciences")
 SHOWN_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
@@ -55,30 +50,6 @@ NO_ENTITLEMENT: Final = (
     "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
 )
 NO_CODE: Final = "Missing authorization code. Sign-in could not be completed."
-
-
-# --- where -----------------------------------------------------------------------------------------------------
-
-
-@cache
-def require_safe_url(url: str, *, what: str) -> str:
-    """Return `url` without its trailing slash; ValueError unless it is https, or http on loopback.
-
-    Tokens travel to this address, so plain http is for this machine alone. `what` names the setting at fault.
-    """
-    rule = (
-        f"{what} must be an https URL, or http on 127.0.0.1, localhost or [::1]; without user name, query or fragment"
-    )
-    if not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "\\@?#"):
-        raise ValueError(rule)
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(rule) from None
-    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS)):
-        raise ValueError(rule)
-    return url.rstrip("/")
 
 
 # --- the browser's way out and back ----------------------------------------------------------------------------
@@ -260,7 +231,7 @@ def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
     ValueError when it is not JSON, or a token of `required` is missing or none, or there is none among what came: a
     refresh has used up the old refresh token, so one bad member must not cost the others.
     """
-    answer = _json(body)
+    answer = json_value(body)
     if not isinstance(answer, dict):
         raise ValueError("the answer is not a JSON object")  # noqa: TRY004  (the issuer's fault, not the caller's)
     came = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
@@ -336,19 +307,6 @@ def classify_refresh(status: int, body: bytes) -> RefreshFailure:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)
     return RefreshFailure("transient", f"The issuer answered the refresh with status {status}.")
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object; none when the body is anything else."""
-    answer = _json(body)
-    return answer if isinstance(answer, dict) else {}
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _shown(text: str) -> str:

@@ -15,7 +15,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from codex_backend_sdk._core.oauth import LOOPBACK_HOSTS, json_object, require_safe_url
+from codex_backend_sdk._core.foreign_json import json_object
+from codex_backend_sdk._core.safe_url import LOOPBACK_HOSTS, require_safe_url
 from codex_backend_sdk._types import Routing, Workspace
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from codex_backend_sdk._constants import ISSUER_URL, ISSUER_URL_ENV
 from codex_backend_sdk._core import access_token, device, oauth
+from codex_backend_sdk._core.safe_url import require_safe_url
 from codex_backend_sdk.auth._failures import Unreachable, login_failed
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _REVOKE_PATH: Final = "/oauth/revoke"
 def issuer_url(given: str | None) -> str:
     """Return the issuer: the argument, else `$CODEX_ISSUER_URL`, else OpenAI's. ValueError when it is not safe."""
     if given is not None:
-        return oauth.require_safe_url(given, what="issuer")
-    return oauth.require_safe_url(os.environ.get(ISSUER_URL_ENV) or ISSUER_URL, what=ISSUER_URL_ENV)
+        return require_safe_url(given, what="issuer")
+    return require_safe_url(os.environ.get(ISSUER_URL_ENV) or ISSUER_URL, what=ISSUER_URL_ENV)
 
 
 class Issuer:

@@ -68,6 +68,6 @@ def judge_clock(ahead: timedelta) -> Outcome:
 
 
 def _probe(scene: Scene) -> httpx2.Response:
-    from codex_backend_sdk._core.oauth import require_safe_url
+    from codex_backend_sdk._core.safe_url import require_safe_url
 
     return ask(require_safe_url(backend_url(scene), what=BACKEND_URL_ENV) + "/models", scene)

@@ -66,7 +66,7 @@ def check_browser(scene: Scene) -> Iterator[Outcome]:
 
 def check_issuer(scene: Scene) -> Iterator[Outcome]:
     """Say whether the sign-in server answers; whatever it answers will do."""
-    from codex_backend_sdk._core.oauth import require_safe_url
+    from codex_backend_sdk._core.safe_url import require_safe_url
 
     url = require_safe_url(issuer_url(scene), what=ISSUER_URL_ENV)
     try:
