@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import codex_backend_sdk
+import codex_backend_sdk.auth
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def run(code: str) -> str:
@@ -25,17 +31,31 @@ def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(codex_backend_sdk)
 
 
-def test_type_checkers_know_every_public_name() -> None:
-    from pathlib import Path
+@pytest.mark.parametrize("name", codex_backend_sdk.auth.__all__)
+def test_every_name_of_the_login_is_there(name: str) -> None:
+    assert getattr(codex_backend_sdk.auth, name).__name__ == name
+    assert name in dir(codex_backend_sdk.auth)
 
-    text = Path(codex_backend_sdk.__file__).read_text()
-    missing = [name for name in codex_backend_sdk.__all__ if f"import {name} as {name}\n" not in text]
+
+@pytest.mark.parametrize("package", [codex_backend_sdk, codex_backend_sdk.auth])
+def test_type_checkers_know_every_public_name(package: ModuleType) -> None:
+    text = Path(str(package.__file__)).read_text()
+    missing = [name for name in package.__all__ if f"import {name} as {name}\n" not in text]
     assert missing == []
 
 
-def test_other_names_are_not_there() -> None:
+@pytest.mark.parametrize("package", [codex_backend_sdk, codex_backend_sdk.auth])
+def test_other_names_are_not_there(package: ModuleType) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
-        codex_backend_sdk.Nothing  # noqa: B018
+        package.Nothing  # noqa: B018
+
+
+def test_a_client_loads_nothing_that_only_a_sign_in_or_another_store_needs() -> None:
+    unneeded = ("_core.oauth", "_core.device", "_core.entries", "auth.issuer", "auth.access_token", "auth.redis_store")
+    names = {f"codex_backend_sdk.{name}" for name in unneeded}
+    assert (
+        run(f"import sys, codex_backend_sdk; codex_backend_sdk.OpenAI(); print({names} & {{*sys.modules}})") == "set()"
+    )
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

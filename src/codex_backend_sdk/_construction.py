@@ -20,7 +20,7 @@ from ._transport.limits_seen import LimitsSeen
 from ._transport.retrying import SystemClock
 from ._transport.routing import WorkspaceRouting
 from ._types import Retries, Settings, Timeouts
-from .auth import resolve_credentials
+from .auth.credentials import resolve_credentials
 from .auth.network import opened
 
 if TYPE_CHECKING:

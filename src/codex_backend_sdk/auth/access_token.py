@@ -11,10 +11,11 @@ from codex_backend_sdk._types import Secret
 from codex_backend_sdk.auth._failures import login_failed, login_required
 from codex_backend_sdk.auth.account import account_from
 from codex_backend_sdk.auth.fork import new_lock
-from codex_backend_sdk.auth.issuer import Issuer, issuer_url
+from codex_backend_sdk.auth.issuer import Issuer
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.source import utc_now
 from codex_backend_sdk.auth.turn import Turn
+from codex_backend_sdk.auth.which_issuer import issuer_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

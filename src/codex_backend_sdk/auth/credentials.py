@@ -6,13 +6,13 @@ A sign-in ends in `_complete`, whichever way it took: the tokens are stored, and
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from codex_backend_sdk._constants import CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
-from codex_backend_sdk._core import access_token, authfile, tokens
+from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
+from codex_backend_sdk._core import authfile, tokens
 from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
-from codex_backend_sdk.auth.access_token import AccessToken
 from codex_backend_sdk.auth.account import account_from
 from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
 from codex_backend_sdk.auth.limit import Limit
@@ -207,6 +207,8 @@ class Credentials(StoredLogin):
         return [held.tokens] if stored is None or is_used_up else [stored, held.tokens]
 
     def _revoked(self, login: authfile.StoredTokens) -> bool:
+        from codex_backend_sdk._core import access_token
+
         if access_token.is_personal(login.access_token):
             log.warning("A personal access token is revoked in the settings of ChatGPT; here it is only deleted.")
             return False
@@ -280,11 +282,18 @@ def resolve_credentials(
     if isinstance(given, CredentialSource):
         return given
     if given is None:
-        token = AccessToken.from_environment(issuer=issuer, originator=originator)
-        return token if token is not None else Credentials(issuer=issuer, originator=originator)
+        return _from_environment(issuer, originator) or Credentials(issuer=issuer, originator=originator)
     if isinstance(given, CredentialStore):
         return Credentials(given, issuer=issuer, originator=originator)
     raise TypeError(f"credentials must be a CredentialSource or a CredentialStore, not {type(given).__name__}")
+
+
+def _from_environment(issuer: str | None, originator: str) -> CredentialSource | None:
+    if not os.environ.get(ACCESS_TOKEN_ENV):
+        return None
+    from codex_backend_sdk.auth.access_token import AccessToken
+
+    return AccessToken.from_environment(issuer=issuer, originator=originator)
 
 
 def exchange_api_key(credentials: Credentials) -> Secret:

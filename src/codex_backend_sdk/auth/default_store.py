@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from codex_backend_sdk._core import authfile
 from codex_backend_sdk.auth._failures import store_failed
 from codex_backend_sdk.auth.held import LONG_AGO
-from codex_backend_sdk.auth.keyring_store import KeyringStore
 from codex_backend_sdk.auth.lockfile import reason
 from codex_backend_sdk.auth.store import FileStore, MemoryStore, default_home
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from codex_backend_sdk.auth.keyring_store import KeyringStore
     from codex_backend_sdk.auth.store import CredentialStore
 
 __all__ = ["AutoStore", "default_store"]
@@ -110,13 +110,19 @@ def _refreshed(document: dict[str, Any]) -> datetime:
     return (stored and stored.last_refresh) or LONG_AGO
 
 
+def _keyring(home: Path) -> KeyringStore:
+    from codex_backend_sdk.auth.keyring_store import KeyringStore  # the file is what nearly everybody has
+
+    return KeyringStore(home)
+
+
 # A login that is kept in memory is the whole process's, as it is with the Codex CLI.
 _EPHEMERAL: Final[dict[str, MemoryStore]] = {}
 
 _STORES: Final[dict[str, Callable[[Path], CredentialStore]]] = {
     "file": lambda home: FileStore(home / "auth.json"),
-    "keyring": KeyringStore,
-    "auto": lambda home: AutoStore(KeyringStore(home), FileStore(home / "auth.json")),
+    "keyring": _keyring,
+    "auto": lambda home: AutoStore(_keyring(home), FileStore(home / "auth.json")),
     "ephemeral": lambda home: _EPHEMERAL.setdefault(str(home), MemoryStore()),
 }
 
@@ -135,13 +141,17 @@ def default_store(home: Path | None = None) -> CredentialStore:
 
 
 def _setting(file: Path) -> Any:
-    import tomllib  # needed by those who have such a file
-
     try:  # editors of Windows begin a file with a byte order mark, which TOML does not know
-        return tomllib.loads(file.read_text(encoding="utf-8-sig")).get(_SETTING, "file")
+        return _parsed(file.read_text(encoding="utf-8-sig")).get(_SETTING, "file")
     except (FileNotFoundError, NotADirectoryError):
         return "file"
     except OSError as error:
         raise store_failed(f"Cannot read {file}: {reason(error)}.") from error
     except (ValueError, RecursionError):  # neither UTF-8 nor TOML; the cause would show what stands in the file
         raise store_failed(f"{file} is not valid TOML, so the place of the login is not known.") from None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import tomllib  # needed by those who have such a file
+
+    return tomllib.loads(text)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
-from codex_backend_sdk._constants import ISSUER_URL, ISSUER_URL_ENV
 from codex_backend_sdk._core import access_token, device, oauth
-from codex_backend_sdk._core.safe_url import require_safe_url
 from codex_backend_sdk.auth._failures import Unreachable, login_failed
 
 if TYPE_CHECKING:
@@ -21,20 +18,13 @@ if TYPE_CHECKING:
     from codex_backend_sdk._types import DeviceCode, Login, Secret
     from codex_backend_sdk.auth.channel import Channel
 
-__all__ = ["Issuer", "issuer_url"]
+__all__ = ["Issuer"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
 _REVOKE_SECONDS: Final = 10.0  # Codex CLI: login/src/auth/revoke.rs
 _TOKEN_PATH: Final = "/oauth/token"
 _REVOKE_PATH: Final = "/oauth/revoke"
-
-
-def issuer_url(given: str | None) -> str:
-    """Return the issuer: the argument, else `$CODEX_ISSUER_URL`, else OpenAI's. ValueError when it is not safe."""
-    if given is not None:
-        return require_safe_url(given, what="issuer")
-    return require_safe_url(os.environ.get(ISSUER_URL_ENV) or ISSUER_URL, what=ISSUER_URL_ENV)
 
 
 class Issuer:

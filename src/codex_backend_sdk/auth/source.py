@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
 
 from codex_backend_sdk._constants import DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import authfile, tokens
-from codex_backend_sdk._core.oauth import TokenAnswer
 from codex_backend_sdk.auth._failures import (
     REMEDY,
     is_login_required,
@@ -30,21 +29,22 @@ from codex_backend_sdk.auth._failures import (
 from codex_backend_sdk.auth.default_store import default_store
 from codex_backend_sdk.auth.fork import new_lock
 from codex_backend_sdk.auth.held import LONG_AGO, Held, hold, keep, read
-from codex_backend_sdk.auth.issuer import Issuer, issuer_url
 from codex_backend_sdk.auth.personal import whose
 from codex_backend_sdk.auth.store import default_home
 from codex_backend_sdk.auth.to_its_end import to_its_end
 from codex_backend_sdk.auth.turn import Turn
+from codex_backend_sdk.auth.which_issuer import issuer_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx2
 
-    from codex_backend_sdk._core.oauth import RefreshFailure
+    from codex_backend_sdk._core.oauth import RefreshFailure, TokenAnswer
     from codex_backend_sdk._core.tokens import RefreshReason
     from codex_backend_sdk._errors import LoginRequired
     from codex_backend_sdk._types import Login, Secret
+    from codex_backend_sdk.auth.issuer import Issuer
     from codex_backend_sdk.auth.store import CredentialStore
 
 __all__ = ["CredentialSource", "StoredLogin", "utc_now"]
@@ -107,7 +107,9 @@ class StoredLogin:
     ) -> None:
         self._given_store = store
         self._home = default_home()
-        self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
+        self._issuer_url = issuer_url(issuer)
+        self._originator = originator
+        self._http = http
         self._clock = clock
         self._turn: Turn[Login] = Turn()
         self._signing_in = new_lock()  # a person is asked once, however many threads want a login
@@ -128,12 +130,18 @@ class StoredLogin:
         self._unsaved_since: object = None  # the version of the store that could not be replaced
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer.url!r})"
+        return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer_url!r})"
 
     @cached_property
     def store(self) -> CredentialStore:
         """Where the login is kept. The default is looked up at the first use, which reads the CLI's config.toml."""
         return default_store(self._home) if self._given_store is None else self._given_store
+
+    @cached_property
+    def _issuer(self) -> Issuer:
+        from codex_backend_sdk.auth.issuer import Issuer  # most programs find a login that is good
+
+        return Issuer(self._issuer_url, originator=self._originator, http=self._http)
 
     # --- the login for a request -----------------------------------------------------------------------------
 
@@ -289,6 +297,8 @@ class StoredLogin:
 
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
         """Get another access token than the one of `rejected`, under the lock of the store."""
+        from codex_backend_sdk._core.oauth import TokenAnswer
+
         with self.store.lock():
             version = self.store.version()  # before reading: a change in between makes a new try, not a missed one
             held = self._reload()

@@ -12,8 +12,8 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 
 from .._errors import LoginFailed
-from ..auth import Credentials
 from ..auth.account import account_from
+from ..auth.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
