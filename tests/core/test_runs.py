@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from codex_backend_sdk._core.runs import read_run
+from codex_backend_sdk._core.runs import halves, read_run
 
 
 class Delta(TypedDict):
@@ -85,7 +85,45 @@ def test_an_event_and_a_half_in_one_frame_do_not_make_up_for_the_other_half(comm
     assert read(nested, b"event: delta\ndata: {}]}", FRAME + comma + FRAME[19:]) is None
 
 
-def test_text_with_what_parts_events() -> None:
-    frame = FRAME.replace(b'"a"', b'"},{"')
-    assert read(frame) == [{"type": "delta", "text": "},{"}]
-    assert read(frame, FRAME) is None  # read one by one: rare, and not wrong
+TEXTS = {
+    "as it is told": rb"\"},{\"",
+    "at the end of a text": b"},{",
+    "with space": b"} , {",
+    "an empty object": b"},{}",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_text_with_what_parts_events(text: bytes) -> None:
+    frame = FRAME.replace(b'"a"', b'"%b"' % text)
+    told = [{"type": "delta", "text": text.decode().replace("\\", "")}]
+    assert read(frame) == told
+    # Read one by one where it could be the seam: rare, and not wrong.
+    assert read(frame, FRAME) == (None if text.endswith(b"{") else [*told, DELTA])
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        (b"a\n\nb", (b"a", b"b")),
+        (b"a\n\nb\n\nc", (b"a\n\nb", b"c")),
+        (b"a" * 90 + b"\n\nb\n\nc", (b"a" * 90, b"b\n\nc")),
+        (b"a\n\nb\n\n" + b"c" * 90, (b"a\n\nb", b"c" * 90)),
+        (b"\n\n", (b"", b"")),
+        (b"a\nb", None),
+        (b"", None),
+    ],
+)
+def test_halves(frames: bytes, expected: tuple[bytes, bytes] | None) -> None:
+    assert halves(frames) == expected
+
+
+def test_halves_of_halves_are_the_frames() -> None:
+    frames = [b"x" * length for length in range(40)]
+    waiting, found = [b"\n\n".join(frames)], []
+    while waiting:
+        part = waiting.pop()
+        both = halves(part)
+        found += [part] if both is None else []
+        waiting += reversed(both or ())
+    assert found == frames

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     Reader = Callable[[bytes], list[Any]]  # JSON in; ValidationError when it cannot be read like this
 
-__all__ = ["read_run"]
+__all__ = ["halves", "read_run"]
 
 _HEAD: Final = re.compile(rb'((?:event: ?[^\n]*\n)?data: ?)\{"type": ?"([\w.]+)"')
-_BETWEEN_EVENTS: Final = re.compile(rb"\}[ \t]*,[ \t]*\{")
+_BETWEEN_EVENTS: Final = re.compile(rb'\}[ \t]*,[ \t]*\{[ \t]*"')  # in text, a quotation mark is not that near
 _LINE_FEED: Final = 0x0A
 _LONGEST_HEAD: Final = 200  # bytes; no known type is half as long
 
@@ -60,3 +60,12 @@ def read_run(frames: bytes, readers_of: Callable[[str], Sequence[Reader]]) -> li
             continue
         return found if len(found) == joints + 1 else None
     return None
+
+
+def halves(frames: bytes) -> tuple[bytes, bytes] | None:
+    """Cut frames near the middle of their bytes; None when there is only one."""
+    half = len(frames) // 2
+    middle = frames.find(b"\n\n", half)
+    if middle < 0:
+        middle = frames.rfind(b"\n\n", 0, half + 1)
+    return (frames[:middle], frames[middle + 2 :]) if middle >= 0 else None

@@ -23,6 +23,7 @@ from openai.types.responses import (
 from .._core.collect import Collector
 from .._core.events import build_event, build_response, read_events
 from .._core.failures import classify
+from .._core.runs import halves
 from .._core.sse import EventDecoder
 from .._core.wire import decode
 from .._errors import IdleTimeout, StreamInterrupted, TotalTimeout, UnexpectedAnswer
@@ -92,7 +93,7 @@ class Answer:
     def events(self, chunk: bytes) -> Iterable[BaseModel]:
         """Return the events that this chunk completes; damage is raised when the events before it were taken."""
         frames = self._decoder.complete(chunk)
-        return (self._run(frames) or self._one_by_one(frames)) if frames else ()
+        return (self._run(frames) or self._divided(frames)) if frames else ()
 
     def last_events(self) -> Iterator[BaseModel]:
         """Yield the terminal event, or raise what it says; StreamInterrupted when there was none."""
@@ -115,14 +116,20 @@ class Answer:
 
     def collect(self, chunk: bytes) -> None:
         """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
-        frames = self._decoder.complete(chunk)
+        waiting = [self._decoder.complete(chunk)]
+        while waiting:
+            part = waiting.pop()
+            if self._collect_run(part):
+                continue
+            if (both := halves(part)) is not None:
+                waiting += reversed(both)
+            elif (frame := self._decoder.frame(part)) is not None:
+                self._note(frame.data)
+
+    def _collect_run(self, frames: bytes) -> int:
         count = 0 if self._is_over else self._collector.take_deltas(frames)  # nearly all of a long answer
         self._events += count
-        if not count:
-            for block in frames.split(b"\n\n"):
-                frame = self._decoder.frame(block)
-                if frame is not None:
-                    self._note(frame.data)
+        return count
 
     def collected(self) -> dict[str, Any]:
         """Return the final response; StreamInterrupted or ResponseFailed when there is none."""
@@ -196,14 +203,17 @@ class Answer:
                     self._collector.take_text(event.output_index, event.content_index, event.text)
         return events
 
-    def _one_by_one(self, frames: bytes) -> Iterator[BaseModel]:
-        for block in frames.split(b"\n\n"):
-            if self._is_over and self._truthful:
-                return
-            events = self._run(block)
+    def _divided(self, frames: bytes) -> Iterator[BaseModel]:
+        """Yield the events of frames that are no run: of the runs in them, and of those that are in none."""
+        waiting = [frames]
+        while waiting and not (self._is_over and self._truthful):
+            part = waiting.pop()
+            events = self._run(part)
             if events is not None:
                 yield from events
-            elif (frame := self._decoder.frame(block)) is not None and (event := self._event(frame.data)) is not None:
+            elif (both := halves(part)) is not None:
+                waiting += reversed(both)
+            elif (frame := self._decoder.frame(part)) is not None and (event := self._event(frame.data)) is not None:
                 yield event
 
     def _event(self, data: bytes) -> BaseModel | None:
