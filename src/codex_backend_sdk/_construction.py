@@ -144,8 +144,11 @@ class Constructed:
         given["base_url"] = given.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
         given["api_key"] = given.get("api_key") or _NO_API_KEY
         if given.get("http_client") is None:
+            from ._transport.joining import join_chunks  # with httpcore2, which httpx2 loads for its first client, too
+
             given["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
             close_when_forgotten(given["http_client"])
+            join_chunks(given["http_client"])
         return given
 
     @property

@@ -7,7 +7,7 @@ on; a test compares them with the installed version, so that a release which mov
 from __future__ import annotations
 
 import weakref
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 from openai._base_client import (
@@ -22,6 +22,9 @@ from openai._httpx2 import request_exceptions, timeout_exceptions
 from openai._models import FinalRequestOptions
 from pydantic import ConfigDict
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "HOOKS",
     "AsyncHttpxClientWrapper",
@@ -29,6 +32,7 @@ __all__ = [
     "PlannedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
+    "connect_through",
     "keep_body",
     "make_request_options",
     "request_exceptions",
@@ -82,14 +86,28 @@ def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> Non
     Upstream's `__del__` does that too, but may come after the sockets' own; a weak reference's callback never does.
     """
     if isinstance(http_client, httpx2.Client):
-        transports = [http_client._transport, *http_client._mounts.values()]
-        weakref.finalize(http_client, _close_all, transports).atexit = False
+        weakref.finalize(http_client, _close_all, _transports(http_client)).atexit = False
 
 
 def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
     for transport in transports:
         if transport is not None:
             transport.close()
+
+
+def connect_through(http_client: httpx2.Client | httpx2.AsyncClient, wrap: Callable[[Any], object]) -> None:
+    """Let the connections of a client be made by what `wrap` makes of their network backend.
+
+    httpcore2 takes a backend as an argument, which httpx2 does not hand on.
+    """
+    for transport in _transports(http_client):
+        pool: Any = getattr(transport, "_pool", None)
+        if hasattr(pool, "_network_backend"):
+            pool._network_backend = wrap(pool._network_backend)
+
+
+def _transports(http_client: Any) -> list[Any]:
+    return [http_client._transport, *http_client._mounts.values()]
 
 
 def keep_body(response: httpx2.Response, body: bytes) -> None:

@@ -1,8 +1,12 @@
-"""What stands between a client and the simulator: TLS with a certificate of our own, and a proxy that tunnels."""
+"""What stands between a client and the simulator: TLS with a certificate of our own, and a proxy that tunnels.
+
+Or in the simulator's place: a server that always says the same.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -50,6 +54,24 @@ def _join(one: socket.socket, other: socket.socket) -> None:
     thread.start()
     pump(one, other)
     thread.join()
+
+
+@contextlib.contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Answer every request with these bytes, sent at once; yields the port."""
+
+    def handle(connection: socket.socket) -> None:
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+            head, blank_line, body = received.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            if blank_line and len(body) >= int(length[1] if length else 0):
+                connection.sendall(answer)
+                received = b""
+
+    with _serving(handle) as own:
+        yield own
 
 
 @contextlib.contextmanager
