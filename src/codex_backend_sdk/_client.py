@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import openai
@@ -26,9 +26,9 @@ from ._construction import Constructed
 from ._core.events import build_item, build_response
 from ._core.failures import classify
 from ._core.routes import Route
-from ._core.safe_url import require_safe_url
 from ._errors import ModelNotAvailable
 from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
+from ._transport.backend import Backend
 from ._transport.body import async_discard, async_read_body, discard, read_body
 from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
 from ._transport.identity import user_agent
@@ -63,8 +63,6 @@ _CATALOGUE_SECONDS: Final = 10.0
 class _Codex(Constructed):
     """What both clients are, apart from I/O."""
 
-    _checked: tuple[httpx2.URL | None, str] = None, ""
-
     # What the official client would say of itself and sign with is replaced by `_build_request` and `user_agent`.
 
     @property
@@ -98,27 +96,20 @@ class _Codex(Constructed):
         return plan.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
-        base: httpx2.URL = self._official.base_url
-        if not url.startswith("/wham/"):
-            return cast("httpx2.URL", super()._prepare_url(url))  # type: ignore[misc]
-        # The account's endpoints stand beside the Codex backend. Codex CLI: backend-client/src/client.rs.
-        path = base.path.rstrip("/").removesuffix("/codex")
-        beside = path + url if "/backend-api" in path else path + url.replace("/wham/", "/api/codex/", 1)
-        return base.copy_with(raw_path=beside.encode())
+        return self._backend().url(url, merged=super()._prepare_url)  # type: ignore[misc]
 
-    def _backend(self) -> str:
-        """Return the address of the backend. It can be assigned at any time, so a new one is checked."""
+    def _backend(self) -> Backend:
+        """Return the backend. Its address can be assigned at any time, so a new one is checked."""
         base = self._official.base_url
-        if base is not self._checked[0]:
-            require_safe_url(str(base), what="base_url")
-            self._checked = base, str(base)
-        return self._checked[1]
+        if base is not self._known_backend.base:
+            self._known_backend = Backend(base)
+        return self._known_backend
 
     def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         backend = self._backend()
         if isinstance(options, PlannedOptions):
             options.login = login
-            self._routing.lead(options, login, backend=backend)
+            self._routing.lead(options, login, backend=backend.address)
         else:
             options.follow_redirects = False
         return options
@@ -159,7 +150,8 @@ class _Codex(Constructed):
         what = f"{options.method.upper()} {options.url}"
         is_repeatable = options.plan.route.is_repeatable
         retrying = Retrying(what, self._codex, self._clock, max_retries=max_retries, is_repeatable=is_repeatable)
-        options.plan = replace(options.plan, until=retrying.until)
+        if retrying.until is not None:
+            options.plan = replace(options.plan, until=retrying.until)
         return retrying
 
 
@@ -239,7 +231,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         refuse_websocket(options.url)
         options = super()._prepare_options(options)
         login = self.credentials.ready() or self.credentials.current()
-        question = self._routing.question(self, options, login)
+        question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
     def _tell_available(self, error: ModelNotAvailable) -> None:
@@ -353,7 +345,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
         login = login if login is not None else await in_thread(self.credentials.current)
-        question = self._routing.question(self, options, login)
+        question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else await question.ask_async(self._renewed))
 
     async def _renewed(self, rejected: Login) -> Login:

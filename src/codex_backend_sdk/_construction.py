@@ -11,8 +11,8 @@ import httpx2
 import openai
 
 from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
-from ._core.safe_url import require_safe_url
 from ._seam import close_when_forgotten
+from ._transport.backend import Backend
 from ._transport.compression import Compression
 from ._transport.identity import printable
 from ._transport.known_catalogue import KnownCatalogue
@@ -52,6 +52,7 @@ class Constructed:
 
     credentials: CredentialSource
     _codex: Settings
+    _known_backend: Backend
     _http_client_class: ClassVar[type[httpx2.Client | httpx2.AsyncClient]]
 
     def __init__(
@@ -132,7 +133,7 @@ class Constructed:
         self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         super().__init__(**self._for_the_official(official))
-        require_safe_url(str(self._official.base_url), what="base_url")
+        self._known_backend = Backend(self._official.base_url)
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
         self.__dict__["_platform"] = "Unknown"
 

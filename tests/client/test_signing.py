@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from dataclasses import replace
@@ -219,6 +220,21 @@ def test_an_address_that_is_assigned_later_is_checked_as_well(sim: Simulator) ->
             with pytest.raises(ValueError, match="base_url must be an https URL"):
                 client.codex.usage()
     assert len(sim.requests) == 1
+
+
+def test_calls_go_to_an_address_that_is_assigned_later(sim: Simulator) -> None:
+    with sim.client(max_retries=0) as client:
+        for base in ("/backend-api/codex", "/elsewhere", "/backend-api/codex"):
+            client.base_url = sim.url + base
+            with contextlib.suppress(openai.NotFoundError):
+                client.responses.create(input="hi")
+            with contextlib.suppress(openai.NotFoundError):
+                client.codex.usage()
+    assert [request.path for request in sim.requests] == [
+        *("/backend-api/codex/responses", "/backend-api/wham/usage"),
+        *("/elsewhere/responses", "/elsewhere/api/codex/usage"),
+        *("/backend-api/codex/responses", "/backend-api/wham/usage"),
+    ]
 
 
 def test_no_redirect_is_followed(client: Any, sim: Simulator) -> None:

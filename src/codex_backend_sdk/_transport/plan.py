@@ -42,7 +42,7 @@ class Plan:
 
     def attach(self, request: httpx2.Request, **of_this_attempt: Any) -> httpx2.Request:
         """Let the request carry this plan to its response."""
-        request.extensions = {**request.extensions, _EXTENSION: replace(self, **of_this_attempt)}
+        request.extensions[_EXTENSION] = replace(self, **of_this_attempt)
         return request
 
 

@@ -67,11 +67,10 @@ class WorkspaceRouting:
         self._accounts: dict[tuple[str, str], _Known] = {}
         self._lock = new_lock()
 
-    def question(self, client: Any, options: object, login: Login) -> Question | None:
+    def question(self, client: Any, options: object, login: Login, *, backend: str) -> Question | None:
         """Return the question that has to be answered before this request is sent, None when there is none."""
         if not isinstance(options, PlannedOptions) or options.plan.route not in _HELD:
             return None
-        backend = str(client.base_url)
         known = self._known(login, backend)
         if known is None or self.clock() < known.asked_again_at:
             return None
