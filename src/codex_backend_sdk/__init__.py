@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from ._account_types import Account as Account
+    from ._account_types import DeviceCode as DeviceCode
+    from ._account_types import Workspace as Workspace
     from ._client import AsyncOpenAI as AsyncOpenAI
     from ._client import OpenAI as OpenAI
     from ._core.events import UnknownEvent as UnknownEvent
@@ -53,12 +56,9 @@ if TYPE_CHECKING:
     from ._limit_types import RateLimits as RateLimits
     from ._limit_types import RateLimitWindow as RateLimitWindow
     from ._limit_types import SpendControl as SpendControl
-    from ._types import Account as Account
-    from ._types import DeviceCode as DeviceCode
     from ._types import Login as Login
     from ._types import Routing as Routing
     from ._types import Secret as Secret
-    from ._types import Workspace as Workspace
     from ._usage_types import ModelUsage as ModelUsage
     from ._usage_types import ResetCredit as ResetCredit
     from ._usage_types import ResetCredits as ResetCredits
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives. Imported on first use: `import codex_backend_sdk` alone must not cost openai's import.
 _HOMES = {
+    "_account_types": ("Account", "DeviceCode", "Workspace"),
     "_client": ("AsyncOpenAI", "OpenAI"),
     "_core.events": ("UnknownEvent",),
     "_core.explanation": ("Explanation", "Finding", "TokenEstimate", "WouldBeSent"),
@@ -100,7 +101,7 @@ _HOMES = {
         "UsageNotIncluded",
     ),
     "_limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
-    "_types": ("Account", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
+    "_types": ("Login", "Routing", "Secret"),
     "_usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
     "auth.access_token": ("AccessToken",),
     "resources.models": ("Model",),

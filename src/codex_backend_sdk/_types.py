@@ -1,25 +1,22 @@
-"""Frozen values that users receive."""
+"""Frozen values that every client has: its login and its settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
-    "Account",
     "Clock",
-    "DeviceCode",
     "Login",
     "Retries",
     "Routing",
     "Secret",
     "Settings",
     "Timeouts",
-    "Workspace",
 ]
 
 
@@ -76,33 +73,6 @@ class Login:
     residency: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Who is signed in; for people, it holds no secret.
-
-    `expires_at` is when the access token runs out (None: not known); a login that can be renewed lives on after
-    that. `stored_in` names the place of the login, None when it is nowhere but in this program.
-    """
-
-    email: str | None
-    plan: str | None
-    account_id: str | None
-    user_id: str | None
-    expires_at: datetime | None
-    stored_in: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceCode:
-    """What a person needs to sign in on another device: open `url` there and type `user_code`, within `expires_in`."""
-
-    user_code: str
-    url: str
-    expires_in: timedelta
-    interval: timedelta
-    device_auth_id: Secret
-
-
 class Clock(Protocol):
     """The time, as retries see it; tests give a clock of their own."""
 
@@ -122,8 +92,7 @@ class Clock(Protocol):
         """Wait, and let others run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
+class Retries(NamedTuple):
     """When a failed call is sent again, beside the official `max_retries`; times in seconds.
 
     `deadline` is for all attempts and the waits between them, `max_retry_after` the longest wait that the backend may
@@ -148,25 +117,7 @@ class Routing:
     override: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
-    """One of the accounts that a login belongs to, in the backend's words; what it does not say is None.
-
-    `structure` is for example `personal`. `backend_origin` and `routing_override` are not checked; `NO_CONSTRAINT` in
-    them means that requests go anywhere.
-    """
-
-    account_id: str
-    name: str | None
-    plan: str | None
-    structure: str | None
-    is_default: bool
-    backend_origin: str | None
-    routing_override: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """How long each part of a call may take, in seconds; `math.inf` is for ever.
 
     None leaves the first three to the official `timeout`. `total` is for a whole call, its attempts and the waits
@@ -179,8 +130,7 @@ class Timeouts:
     total: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What a client was told, beyond the official arguments; `with_options()` hands it on."""
 
     model: str

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from codex_backend_sdk._account_types import DeviceCode
 from codex_backend_sdk._core import device
 from codex_backend_sdk._core.oauth import Grant
-from codex_backend_sdk._types import DeviceCode, Secret
+from codex_backend_sdk._types import Secret
 
 ISSUER = "https://auth.example.com"
 CODE = {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345", "interval": "5", "expires_at": "2026-11-22"}

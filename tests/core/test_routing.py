@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from codex_backend_sdk._account_types import Workspace
 from codex_backend_sdk._core.routing import Unusable, is_asked, read_routing, read_workspaces, routed
-from codex_backend_sdk._types import Login, Routing, Secret, Workspace
+from codex_backend_sdk._types import Login, Routing, Secret
 
 OPENAIS = "https://chatgpt.com/backend-api/codex/"
 LOCAL = "http://127.0.0.1:9000/backend-api/codex/"

@@ -7,9 +7,8 @@ Shape and modes: Codex CLI login/src/auth/storage.rs.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from codex_backend_sdk._types import Secret
 
@@ -57,8 +56,7 @@ KNOWN_MEMBERS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTokens:
+class StoredTokens(NamedTuple):
     """The ChatGPT tokens of a document; a member that is missing, null or empty is None."""
 
     access_token: Secret

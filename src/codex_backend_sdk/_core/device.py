@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias, TypeGuard
 
+from codex_backend_sdk._account_types import DeviceCode
 from codex_backend_sdk._constants import CLIENT_ID
 from codex_backend_sdk._core.foreign_json import json_object
 from codex_backend_sdk._core.oauth import Grant, error_code, error_text
-from codex_backend_sdk._types import DeviceCode, Secret
+from codex_backend_sdk._types import Secret
 
 __all__ = [
     "CODE_LIFETIME",

@@ -17,9 +17,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from codex_backend_sdk._core.foreign_json import json_object
 from codex_backend_sdk._core.safe_url import LOOPBACK_HOSTS, require_safe_url
-from codex_backend_sdk._types import Routing, Workspace
+from codex_backend_sdk._types import Routing
 
 if TYPE_CHECKING:
+    from codex_backend_sdk._account_types import Workspace
     from codex_backend_sdk._types import Login
 
 __all__ = ["Unusable", "is_asked", "read_routing", "read_workspaces", "routed"]
@@ -120,6 +121,8 @@ def _is_openais(host: str) -> bool:
 
 
 def _workspace(entry: dict[str, Any], default: object) -> Workspace:
+    from codex_backend_sdk._account_types import Workspace  # few accounts are asked about
+
     account_id = _text(entry.get("id")) or _text(entry.get("account_id")) or ""
     return Workspace(
         account_id=account_id,

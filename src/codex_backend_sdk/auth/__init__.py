@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._types import Account as Account
-    from codex_backend_sdk._types import DeviceCode as DeviceCode
+    from codex_backend_sdk._account_types import Account as Account
+    from codex_backend_sdk._account_types import DeviceCode as DeviceCode
     from codex_backend_sdk._types import Login as Login
     from codex_backend_sdk._types import Secret as Secret
     from codex_backend_sdk.auth.access_token import AccessToken as AccessToken
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # Where each name lives. Imported on first use: a client is made with one store and one way to sign in.
 _HOMES = {
-    "_types": ("Account", "DeviceCode", "Login", "Secret"),
+    "_account_types": ("Account", "DeviceCode"),
+    "_types": ("Login", "Secret"),
     "auth.access_token": ("AccessToken",),
     "auth.credentials": ("Credentials", "exchange_api_key", "resolve_credentials"),
     "auth.keyring_store": ("KeyringStore",),

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     import httpx2
 
+    from codex_backend_sdk._account_types import Account
     from codex_backend_sdk._errors import LoginRequired
-    from codex_backend_sdk._types import Account, Login
+    from codex_backend_sdk._types import Login
 
 __all__ = ["AccessToken"]
 

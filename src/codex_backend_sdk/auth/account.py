@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_backend_sdk._types import Account
-
 if TYPE_CHECKING:
+    from codex_backend_sdk._account_types import Account
     from codex_backend_sdk._types import Login
 
 __all__ = ["account_from"]
@@ -14,6 +13,8 @@ __all__ = ["account_from"]
 
 def account_from(login: Login, *, stored_in: str | None) -> Account:
     """Leave the secret out of a login."""
+    from codex_backend_sdk._account_types import Account  # a program that only makes calls does without
+
     return Account(
         email=login.email,
         plan=login.plan,

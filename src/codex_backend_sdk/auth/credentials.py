@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from codex_backend_sdk._account_types import Account, DeviceCode
     from codex_backend_sdk._core.oauth import Grant, TokenAnswer
-    from codex_backend_sdk._types import Account, DeviceCode, Login, Secret
+    from codex_backend_sdk._types import Login, Secret
     from codex_backend_sdk.auth.held import Held
 
 __all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]

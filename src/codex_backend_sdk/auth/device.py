@@ -13,7 +13,8 @@ from codex_backend_sdk.auth._failures import login_failed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codex_backend_sdk._types import DeviceCode, Login
+    from codex_backend_sdk._account_types import DeviceCode
+    from codex_backend_sdk._types import Login
     from codex_backend_sdk.auth.issuer import Issuer
     from codex_backend_sdk.auth.limit import Limit
 

@@ -13,9 +13,10 @@ from codex_backend_sdk.auth._failures import Unreachable, login_failed
 if TYPE_CHECKING:
     import httpx2
 
+    from codex_backend_sdk._account_types import DeviceCode
     from codex_backend_sdk._core.tokens import RefreshReason
     from codex_backend_sdk._errors import LoginFailed
-    from codex_backend_sdk._types import DeviceCode, Login, Secret
+    from codex_backend_sdk._types import Login, Secret
     from codex_backend_sdk.auth.channel import Channel
 
 __all__ = ["Issuer"]

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from codex_backend_sdk._constants import DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import authfile, tokens
@@ -80,8 +80,7 @@ class CredentialSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Dead:
+class _Dead(NamedTuple):
     """A permanent refusal, and the version of the store it was about; another version deserves a new try."""
 
     version: object

@@ -13,7 +13,7 @@ import click
 from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._types import DeviceCode
+    from codex_backend_sdk._account_types import DeviceCode
     from codex_backend_sdk.auth import CredentialStore
 
 __all__ = ["login", "logout"]

@@ -10,7 +10,8 @@ import click
 from codex_backend_sdk.cli import moments, show
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._types import Account, Login
+    from codex_backend_sdk._account_types import Account
+    from codex_backend_sdk._types import Login
 
 __all__ = ["status"]
 

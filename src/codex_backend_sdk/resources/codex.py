@@ -12,10 +12,11 @@ from .._transport.routing import ACCOUNTS, known_routing
 if TYPE_CHECKING:
     import openai
 
+    from .._account_types import Workspace
     from .._core.explanation import Explanation
     from .._limit_types import RateLimits
     from .._transport.limits_seen import LimitsSeen
-    from .._types import Routing, Workspace
+    from .._types import Routing
     from .._usage_types import UsageReport
     from .reset_credits import AsyncCreditsForReset, CreditsForReset
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
     from typing import Self
 
-    from .._types import Account
+    from .._account_types import Account
     from ..auth import CredentialSource
 
 __all__ = ["AsyncSignsIn", "SignsIn", "in_thread"]
