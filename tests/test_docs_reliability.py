@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
+from pages import assert_links, examples_of
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import Simulator, Turn
+from codex_backend_sdk.testing import Turn
 
 if TYPE_CHECKING:
     import pytest
@@ -21,17 +20,11 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    document = Sybil([PythonCodeBlockParser()], path=str(PAGE.parent)).parse(PAGE)
-    with Simulator() as simulator:
-        simulator.write_codex_home(tmp_path)
-        for name, value in {**simulator.environment, "CODEX_HOME": str(tmp_path)}.items():
-            monkeypatch.setenv(name, value)
-        examples = list(document.examples())
+    with examples_of(PAGE, tmp_path, monkeypatch) as (examples, found, simulator):
         for example in examples:
             if "restarts" in example.parsed:
                 simulator.script(Turn.text("half of it").cut_after_events(8))
             example.evaluate()
-        found = document.namespace
         simulator.fail("usage_limit:plus", "cut_after_events:9", "rate_limited:100", "cut_after_bytes:0")
         found["client"] = found["client"].with_options(max_retries=0)
         said = [found["ask"]("Say one two") for _ in range(4)]
@@ -65,8 +58,4 @@ def test_every_argument_that_is_named_is_one() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    titles = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
-    for file in re.findall(r"\]\((?!#|http)([^)#]+)", TEXT):
-        assert (PAGE.parent / file).is_file()
+    assert_links(PAGE)

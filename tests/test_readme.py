@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
-
-from codex_backend_sdk.testing import Simulator
+from pages import assert_links, examples_of
 
 if TYPE_CHECKING:
     import pytest
@@ -27,15 +24,9 @@ HEADINGS = {
 
 
 def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    document = Sybil([PythonCodeBlockParser()], path=str(README.parent)).parse(README)
-    with Simulator() as simulator:
-        simulator.write_codex_home(tmp_path)
-        for name, value in {**simulator.environment, "CODEX_HOME": str(tmp_path)}.items():
-            monkeypatch.setenv(name, value)
-        examples = list(document.examples())
+    with examples_of(README, tmp_path, monkeypatch) as (examples, found, simulator):
         for example in examples:
             example.evaluate()
-        found = document.namespace
         with simulator.client() as client:
             found["test_my_function"](client)
         found["client"].close()
@@ -60,3 +51,7 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_it_has_the_seven_examples_of_the_original() -> None:
     titles = {line.removeprefix("### ") for line in README.read_text().splitlines() if line.startswith("### ")}
     assert titles == HEADINGS
+
+
+def test_every_link_leads_somewhere() -> None:
+    assert_links(README)

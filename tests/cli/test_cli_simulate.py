@@ -14,18 +14,23 @@ from codex_backend_sdk import OpenAI
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.runs import Run, Spawn
+    from cli.runs import Process, Run, Spawn
+
+
+def use_what_it_says(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until it serves, and set the variables that it asks for."""
+    said: list[str] = []
+    while not said or "Ctrl-C" not in said[-1]:
+        said.append(process.stdout.readline())
+        assert process.poll() is None
+    for name, value in re.findall(r"export (\w+)=(.+)$", "".join(said), re.MULTILINE):
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
 def test_simulate_serves_until_it_is_interrupted(spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with spawn("simulate", "--port", "0", "--codex-home", str(tmp_path / "made")) as process:
-        said: list[str] = []
-        while not said or "Ctrl-C" not in said[-1]:
-            said.append(process.stdout.readline())
-            assert process.poll() is None
-        for name, value in re.findall(r"export (\w+)=(.+)$", "".join(said), re.MULTILINE):
-            monkeypatch.setenv(name, value)
+        use_what_it_says(process, monkeypatch)
         with OpenAI() as client:
             assert client.responses.create(input="Say hello.").output_text == "hello"
         process.send_signal(signal.SIGINT)
@@ -49,12 +54,7 @@ def test_simulate_on_a_port_that_is_none_is_a_usage_error(run: Run, port: str) -
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
 def test_requests_fail_as_the_options_say(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
     with spawn("simulate", "--fail", "overloaded*1", "--fail", "failed:context_length_exceeded") as process:
-        said: list[str] = []
-        while not said or "Ctrl-C" not in said[-1]:
-            said.append(process.stdout.readline())
-            assert process.poll() is None
-        for name, value in re.findall(r"export (\w+)=(.+)$", "".join(said), re.MULTILINE):
-            monkeypatch.setenv(name, value)
+        use_what_it_says(process, monkeypatch)
         with OpenAI(max_retries=0) as client:
             with pytest.raises(openai.InternalServerError):
                 client.responses.create(input="hi")

@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import openai
 import pytest
 from client.clock import Recorded
 
@@ -16,10 +17,55 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
-__all__ = ["CALLS", "STREAMED", "TWICE_MORE", "Row", "RunningClock", "assert_row", "name", "paths"]
+__all__ = [
+    "ASKED",
+    "BAD",
+    "CALLS",
+    "HAS",
+    "LIMIT",
+    "LOST",
+    "PARAMETERS",
+    "POLICIES",
+    "POLICY",
+    "QUOTAS",
+    "SPENT",
+    "STREAMED",
+    "TWICE_MORE",
+    "Row",
+    "RunningClock",
+    "assert_row",
+    "name",
+    "paths",
+]
 
 # What calls with `max_retries=2` wait for when the backend names no time, and chance takes the longest.
 TWICE_MORE = (0.5, 1.0)
+
+# What the official client calls it.
+BAD = openai.BadRequestError
+LIMIT = openai.RateLimitError
+LOST = openai.InternalServerError
+
+# What one and the same error says, whether it comes in the place of an answer or inside of one, and by which codes.
+SPENT = "credit of this account or its workspace is spent"
+QUOTAS = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+)
+POLICY = "does not answer this request, by its usage policy"
+POLICIES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
+PARAMETERS = {
+    "service_tier_not_supported": "service_tier",
+    "unsupported_service_tier": "service_tier",
+    "reasoning_effort_not_supported": "reasoning.effort",
+    "unsupported_reasoning_effort": "reasoning.effort",
+}
+# A model that is not there: the error names those that are, for which they are asked.
+HAS = "This account has: gpt-6.1-sol, "
+ASKED = ("responses", "models")
 
 
 class Row(NamedTuple):

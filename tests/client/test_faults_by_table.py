@@ -9,43 +9,51 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from client.faulted import CALLS, TWICE_MORE, Row, assert_row, name
+from client.faulted import (
+    ASKED,
+    BAD,
+    CALLS,
+    HAS,
+    LIMIT,
+    LOST,
+    PARAMETERS,
+    POLICIES,
+    POLICY,
+    QUOTAS,
+    SPENT,
+    TWICE_MORE,
+    Row,
+    assert_row,
+    name,
+)
 
 import codex_backend_sdk as sdk
 
 if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
-_BAD = openai.BadRequestError
-_LIMIT = openai.RateLimitError
 _DENIED = openai.PermissionDeniedError
-_LOST = openai.InternalServerError
 _STATUS = openai.APIStatusError
-_POLICY = "does not answer this request, by its usage policy"
-_HAS = "This account has: gpt-6.1-sol, "
-_SPENT = "credit of this account or its workspace is spent"
 _UP = "usage_limit_reached"
-# A model that is not there: the error names those that are.
-_ASKED = ("responses", "models")
 # A login that stays refused is renewed once.
 _RENEWED = ("responses", "token", "responses")
 
 REQUESTS = [
-    Row("store_not_false", _BAD, _STATUS, "400 - Store must be set to false", 400),
-    Row("stream_not_true", _BAD, _STATUS, "400 - Stream must be set to true", 400),
-    Row("instructions_required", _BAD, _STATUS, "400 - Instructions are required", 400),
-    Row("instructions_not_valid", _BAD, _STATUS, "400 - Instructions are not valid", 400),
-    Row("input_not_list", _BAD, _STATUS, "400 - Input must be a list", 400),
-    Row("system_message", _BAD, _STATUS, "400 - System messages are not allowed", 400),
-    Row("lite_parallel_tool_calls", _BAD, _STATUS, "requires parallel_tool_calls to be false", 400),
-    Row("account_id_missing", _BAD, _STATUS, "400 - The header ChatGPT-Account-ID is required", 400),
-    Row("schema_not_closed", _BAD, _STATUS, "'additionalProperties' is required", 400, "invalid_function_parameters"),
-    Row("unsupported_parameter", sdk.UnsupportedParameter, _BAD, "refuses `temperature`, or its value", 400),
-    Row("unsupported_tool_type", sdk.UnsupportedParameter, _BAD, "refuses `tools`, or its value", 400),
-    Row("unsupported_tier", sdk.UnsupportedParameter, _BAD, "refuses `service_tier`, or its value", 400),
-    Row("unsupported_effort", sdk.UnsupportedParameter, _BAD, "refuses `reasoning.effort`", 400, "unsupported_value"),
-    Row("unknown_parameter", sdk.UnsupportedParameter, _BAD, "`input[1].reasoning_content`", 400, "unknown_parameter"),
-    Row("unsupported_model_detail", sdk.ModelNotAvailable, openai.NotFoundError, _HAS, 400, asks=_ASKED),
+    Row("store_not_false", BAD, _STATUS, "400 - Store must be set to false", 400),
+    Row("stream_not_true", BAD, _STATUS, "400 - Stream must be set to true", 400),
+    Row("instructions_required", BAD, _STATUS, "400 - Instructions are required", 400),
+    Row("instructions_not_valid", BAD, _STATUS, "400 - Instructions are not valid", 400),
+    Row("input_not_list", BAD, _STATUS, "400 - Input must be a list", 400),
+    Row("system_message", BAD, _STATUS, "400 - System messages are not allowed", 400),
+    Row("lite_parallel_tool_calls", BAD, _STATUS, "requires parallel_tool_calls to be false", 400),
+    Row("account_id_missing", BAD, _STATUS, "400 - The header ChatGPT-Account-ID is required", 400),
+    Row("schema_not_closed", BAD, _STATUS, "'additionalProperties' is required", 400, "invalid_function_parameters"),
+    Row("unsupported_parameter", sdk.UnsupportedParameter, BAD, "refuses `temperature`, or its value", 400),
+    Row("unsupported_tool_type", sdk.UnsupportedParameter, BAD, "refuses `tools`, or its value", 400),
+    Row("unsupported_tier", sdk.UnsupportedParameter, BAD, "refuses `service_tier`, or its value", 400),
+    Row("unsupported_effort", sdk.UnsupportedParameter, BAD, "refuses `reasoning.effort`", 400, "unsupported_value"),
+    Row("unknown_parameter", sdk.UnsupportedParameter, BAD, "`input[1].reasoning_content`", 400, "unknown_parameter"),
+    Row("unsupported_model_detail", sdk.ModelNotAvailable, openai.NotFoundError, HAS, 400, asks=ASKED),
     Row("unauthorized", openai.AuthenticationError, _STATUS, "codex-backend login", 401, asks=_RENEWED),
     *(
         Row(
@@ -62,11 +70,11 @@ REQUESTS = [
 ]
 
 STATUSES = [
-    Row("bad_request:No.", _BAD, _STATUS, "Error code: 400 - No.", 400),
+    Row("bad_request:No.", BAD, _STATUS, "Error code: 400 - No.", 400),
     Row(
         "context_length_exceeded",
         sdk.ContextLengthExceeded,
-        _BAD,
+        BAD,
         "`client.responses.compact(...)` shorten",
         400,
         "context_length_exceeded",
@@ -74,29 +82,19 @@ STATUSES = [
     Row(
         "invalid_encrypted_content",
         sdk.InvalidEncryptedContent,
-        _BAD,
+        BAD,
         "Leave the `reasoning` items out",
         400,
         "invalid_encrypted_content",
     ),
-    Row("invalid_image", _BAD, _STATUS, "does not represent a valid image", 400, "invalid_image"),
-    *(
-        Row(code, sdk.PolicyViolation, _BAD, _POLICY, 400, code)
-        for code in ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
-    ),
+    Row("invalid_image", BAD, _STATUS, "does not represent a valid image", 400, "invalid_image"),
+    *(Row(code, sdk.PolicyViolation, BAD, POLICY, 400, code) for code in POLICIES),
     Row("cyber_policy:403", sdk.PolicyViolation, _DENIED, "possible cybersecurity risk", 403, "cyber_policy"),
-    Row("model_not_found", sdk.ModelNotAvailable, openai.NotFoundError, _HAS, 404, "model_not_found", asks=_ASKED),
-    Row("model_not_found:400", sdk.ModelNotAvailable, LookupError, _HAS, 400, "model_not_found", asks=_ASKED),
-    Row("model_not_supported", sdk.ModelNotAvailable, _BAD, _HAS, 400, "model_not_supported", asks=_ASKED),
-    Row("unsupported_model", sdk.ModelNotAvailable, _BAD, _HAS, 400, "unsupported_model", asks=_ASKED),
-    *(
-        Row(code, sdk.UnsupportedParameter, _BAD, "refuses `service_tier`", 400, code)
-        for code in ("service_tier_not_supported", "unsupported_service_tier")
-    ),
-    *(
-        Row(code, sdk.UnsupportedParameter, _BAD, "refuses `reasoning.effort`", 400, code)
-        for code in ("reasoning_effort_not_supported", "unsupported_reasoning_effort")
-    ),
+    Row("model_not_found", sdk.ModelNotAvailable, openai.NotFoundError, HAS, 404, "model_not_found", asks=ASKED),
+    Row("model_not_found:400", sdk.ModelNotAvailable, LookupError, HAS, 400, "model_not_found", asks=ASKED),
+    Row("model_not_supported", sdk.ModelNotAvailable, BAD, HAS, 400, "model_not_supported", asks=ASKED),
+    Row("unsupported_model", sdk.ModelNotAvailable, BAD, HAS, 400, "unsupported_model", asks=ASKED),
+    *(Row(code, sdk.UnsupportedParameter, BAD, f"refuses `{param}`", 400, code) for code, param in PARAMETERS.items()),
     Row("status:402", openai.APIStatusError, openai.APIError, "Error code: 402 - Payment Required", 402),
     Row("status:403", _DENIED, _STATUS, "Error code: 403 - Forbidden", 403),
     Row("status:404", openai.NotFoundError, _STATUS, "Error code: 404 - Not Found", 404),
@@ -110,9 +108,9 @@ STATUSES = [
     Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWICE_MORE),
     Row("upgrade_required", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
     Row("redirect", openai.APIStatusError, openai.APIError, "a redirect to http://localhost:", 307),
-    Row("overloaded", sdk.ServerOverloaded, _LOST, "at capacity", 503, "server_is_overloaded", TWICE_MORE),
-    Row("slow_down", sdk.ServerOverloaded, _LOST, "Please slow down", 503, "slow_down", TWICE_MORE),
-    Row("slow_down:4", sdk.ServerOverloaded, _LOST, "asks to wait for 4 s", 503, "slow_down", (4.0, 4.0)),
+    Row("overloaded", sdk.ServerOverloaded, LOST, "at capacity", 503, "server_is_overloaded", TWICE_MORE),
+    Row("slow_down", sdk.ServerOverloaded, LOST, "Please slow down", 503, "slow_down", TWICE_MORE),
+    Row("slow_down:4", sdk.ServerOverloaded, LOST, "asks to wait for 4 s", 503, "slow_down", (4.0, 4.0)),
     Row("cloudflare", sdk.CloudflareBlocked, _DENIED, "(cf-ray 8f0000000000sim-ZRH)", 403),
     Row("cloudflare:blocked", sdk.CloudflareBlocked, _DENIED, "try another network", 403),
     Row(
@@ -126,31 +124,22 @@ STATUSES = [
 ]
 
 LIMITS = [
-    Row("rate_limited", sdk.RateLimited, _LIMIT, "Too many requests", 429, "rate_limit_exceeded", (1.5, 1.5)),
-    Row("rate_limited:7", sdk.RateLimited, _LIMIT, "wait for 7 s", 429, "rate_limit_exceeded", (7.0, 7.0)),
-    Row("rate_limited:60", sdk.RateLimited, _LIMIT, "wait for 60 s", 429, "rate_limit_exceeded", (60.0, 60.0)),
-    Row("rate_limited:61", sdk.RateLimited, _LIMIT, "wait for 61 s", 429, "rate_limit_exceeded"),
-    Row("status:429", sdk.RateLimited, _LIMIT, "Too many requests", 429, waits=TWICE_MORE),
-    Row("flex_unavailable", sdk.RateLimited, _LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
-    Row("usage_not_included", sdk.UsageNotIncluded, _LIMIT, "chatgpt.com/explore/plus", 429, "usage_not_included"),
+    Row("rate_limited", sdk.RateLimited, LIMIT, "Too many requests", 429, "rate_limit_exceeded", (1.5, 1.5)),
+    Row("rate_limited:7", sdk.RateLimited, LIMIT, "wait for 7 s", 429, "rate_limit_exceeded", (7.0, 7.0)),
+    Row("rate_limited:60", sdk.RateLimited, LIMIT, "wait for 60 s", 429, "rate_limit_exceeded", (60.0, 60.0)),
+    Row("rate_limited:61", sdk.RateLimited, LIMIT, "wait for 61 s", 429, "rate_limit_exceeded"),
+    Row("status:429", sdk.RateLimited, LIMIT, "Too many requests", 429, waits=TWICE_MORE),
+    Row("flex_unavailable", sdk.RateLimited, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
+    Row("usage_not_included", sdk.UsageNotIncluded, LIMIT, "chatgpt.com/explore/plus", 429, "usage_not_included"),
+    *(Row(code, sdk.QuotaExceeded, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    Row("usage_limit", sdk.UsageLimitReached, LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
+    Row("usage_limit_week:go", sdk.UsageLimitReached, LIMIT, "The weekly usage limit of the go plan", 429, _UP),
+    Row("usage_limit_no_reset", sdk.UsageLimitReached, LIMIT, "is reached. What helps before", 429, _UP),
+    Row("usage_limit_model:Spark", sdk.UsageLimitReached, LIMIT, "limit of Spark is reached", 429, _UP),
+    Row("usage_limit_model", sdk.UsageLimitReached, LIMIT, "before that: another model.", 429, _UP),
+    Row("usage_limit_promo:Half price", sdk.UsageLimitReached, LIMIT, "before that: Half price.", 429, _UP),
     *(
-        Row(code, sdk.QuotaExceeded, _LIMIT, _SPENT, 429, code)
-        for code in (
-            "insufficient_quota",
-            "credit_balance_exhausted",
-            "organization_spend_limit_exceeded",
-            "project_spend_limit_exceeded",
-            "organization_usage_limit_exceeded",
-        )
-    ),
-    Row("usage_limit", sdk.UsageLimitReached, _LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
-    Row("usage_limit_week:go", sdk.UsageLimitReached, _LIMIT, "The weekly usage limit of the go plan", 429, _UP),
-    Row("usage_limit_no_reset", sdk.UsageLimitReached, _LIMIT, "is reached. What helps before", 429, _UP),
-    Row("usage_limit_model:Spark", sdk.UsageLimitReached, _LIMIT, "limit of Spark is reached", 429, _UP),
-    Row("usage_limit_model", sdk.UsageLimitReached, _LIMIT, "before that: another model.", 429, _UP),
-    Row("usage_limit_promo:Half price", sdk.UsageLimitReached, _LIMIT, "before that: Half price.", 429, _UP),
-    *(
-        Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitReached, _LIMIT, helps, 429, _UP)
+        Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitReached, LIMIT, helps, 429, _UP)
         for reached, helps in (
             ("workspace_owner_credits_depleted", "adding credits to the workspace"),
             ("workspace_member_credits_depleted", "asking the workspace's owner to add credits"),
@@ -159,7 +148,7 @@ LIMITS = [
         )
     ),
     *(
-        Row(f"usage_limit:{plan}", sdk.UsageLimitReached, _LIMIT, helps, 429, _UP)
+        Row(f"usage_limit:{plan}", sdk.UsageLimitReached, LIMIT, helps, 429, _UP)
         for plan, helps in (
             ("free", "before that: the Plus plan (https://chatgpt.com/explore/plus)."),
             ("go", "before that: the Plus plan"),

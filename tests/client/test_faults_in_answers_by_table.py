@@ -10,7 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from client.faulted import CALLS, STREAMED, TWICE_MORE, Row, RunningClock, assert_row, name, paths
+from client.faulted import (
+    ASKED,
+    BAD,
+    CALLS,
+    HAS,
+    LIMIT,
+    LOST,
+    PARAMETERS,
+    POLICIES,
+    POLICY,
+    QUOTAS,
+    SPENT,
+    STREAMED,
+    TWICE_MORE,
+    Row,
+    RunningClock,
+    assert_row,
+    name,
+    paths,
+)
 from client.test_faults_by_table import LIMITS, REQUESTS, STATUSES
 
 import codex_backend_sdk as sdk
@@ -19,16 +38,9 @@ from codex_backend_sdk.testing.faults import FAULTS
 if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
-_BAD = openai.BadRequestError
-_LIMIT = openai.RateLimitError
-_LOST = openai.InternalServerError
 _CONNECTION = openai.APIConnectionError
 _INVALID = openai.APIResponseValidationError
 _ANY = openai.APIError
-_SPENT = "credit of this account or its workspace is spent"
-_POLICY = "does not answer this request, by its usage policy"
-_HAS = "This account has: gpt-6.1-sol, "
-_ASKED = ("responses", "models")
 
 
 def _ended(
@@ -56,45 +68,33 @@ ENDINGS = [
     _ended(
         "failed:context_length_exceeded",
         sdk.ContextLengthExceeded,
-        _BAD,
+        BAD,
         "does not fit",
         400,
         "context_length_exceeded",
     ),
-    *(
-        _ended(f"failed:{code}", sdk.QuotaExceeded, _LIMIT, _SPENT, 429, code)
-        for code in (
-            "insufficient_quota",
-            "credit_balance_exhausted",
-            "organization_spend_limit_exceeded",
-            "project_spend_limit_exceeded",
-            "organization_usage_limit_exceeded",
-        )
-    ),
-    _ended("failed:usage_not_included", sdk.UsageNotIncluded, _LIMIT, "not include Codex", 429, "usage_not_included"),
-    _ended("failed:usage_limit_reached", sdk.UsageLimitReached, _LIMIT, "The usage limit", 429, "usage_limit_reached"),
-    *(
-        _ended(f"failed:{code}", sdk.PolicyViolation, _BAD, _POLICY, 400, code)
-        for code in ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
-    ),
-    _ended("failed:flex_unavailable", sdk.RateLimited, _LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
+    *(_ended(f"failed:{code}", sdk.QuotaExceeded, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    _ended("failed:usage_not_included", sdk.UsageNotIncluded, LIMIT, "not include Codex", 429, "usage_not_included"),
+    _ended("failed:usage_limit_reached", sdk.UsageLimitReached, LIMIT, "The usage limit", 429, "usage_limit_reached"),
+    *(_ended(f"failed:{code}", sdk.PolicyViolation, BAD, POLICY, 400, code) for code in POLICIES),
+    _ended("failed:flex_unavailable", sdk.RateLimited, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
     _ended(
         "failed:server_is_overloaded",
         sdk.ServerOverloaded,
-        _LOST,
+        LOST,
         "at capacity",
         503,
         "server_is_overloaded",
         TWICE_MORE,
     ),
-    _ended("failed:slow_down", sdk.ServerOverloaded, _LOST, "slow down", 503, "slow_down", TWICE_MORE),
-    _ended("failed_retry_after", sdk.ServerOverloaded, _LOST, "wait for 3 s", 503, "slow_down", (3.0, 3.0), text=""),
-    _ended("failed:rate_limit_exceeded", sdk.RateLimited, _LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)),
+    _ended("failed:slow_down", sdk.ServerOverloaded, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended("failed_retry_after", sdk.ServerOverloaded, LOST, "wait for 3 s", 503, "slow_down", (3.0, 3.0), text=""),
+    _ended("failed:rate_limit_exceeded", sdk.RateLimited, LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)),
     *(
         _ended(
             f"failed_try_again:{told}",
             sdk.RateLimited,
-            _LIMIT,
+            LIMIT,
             f"It asks to wait for {seconds:g} s.",
             429,
             "rate_limit_exceeded",
@@ -104,19 +104,14 @@ ENDINGS = [
         for told, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
     ),
     *(
-        _ended(f"failed:{code}", sdk.UnsupportedParameter, _BAD, f"refuses `{param}`", 400, code)
-        for code, param in (
-            ("service_tier_not_supported", "service_tier"),
-            ("unsupported_service_tier", "service_tier"),
-            ("reasoning_effort_not_supported", "reasoning.effort"),
-            ("unsupported_reasoning_effort", "reasoning.effort"),
-        )
+        _ended(f"failed:{code}", sdk.UnsupportedParameter, BAD, f"refuses `{param}`", 400, code)
+        for code, param in PARAMETERS.items()
     ),
     *(
         _ended(
             f"failed_param:{param}",
             sdk.UnsupportedParameter,
-            _BAD,
+            BAD,
             f"refuses `{param}`",
             400,
             "invalid_value",
@@ -125,18 +120,18 @@ ENDINGS = [
         for param in ("service_tier", "reasoning.effort")
     ),
     _ended("error_event:server_error", sdk.ResponseFailed, _ANY, "You can retry", 200, "server_error", TWICE_MORE),
-    _ended("error_event:slow_down", sdk.ServerOverloaded, _LOST, "slow down", 503, "slow_down", TWICE_MORE),
-    _ended("error_event:usage_limit_reached", sdk.UsageLimitReached, _LIMIT, "is reached", 429, "usage_limit_reached"),
-    _ended("error_event:cyber_policy", sdk.PolicyViolation, _BAD, _POLICY, 400, "cyber_policy"),
+    _ended("error_event:slow_down", sdk.ServerOverloaded, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended("error_event:usage_limit_reached", sdk.UsageLimitReached, LIMIT, "is reached", 429, "usage_limit_reached"),
+    _ended("error_event:cyber_policy", sdk.PolicyViolation, BAD, POLICY, 400, "cyber_policy"),
 ]
 
 # The error names those that there are, however late it comes.
 MODELS = [
     *(
-        _ended(f"failed:{code}", sdk.ModelNotAvailable, _BAD, _HAS, 404, code)
+        _ended(f"failed:{code}", sdk.ModelNotAvailable, BAD, HAS, 404, code)
         for code in ("model_not_found", "model_not_supported", "unsupported_model")
     ),
-    _ended("failed_param:model", sdk.ModelNotAvailable, _BAD, _HAS, 404, "invalid_value", text=""),
+    _ended("failed_param:model", sdk.ModelNotAvailable, BAD, HAS, 404, "invalid_value", text=""),
 ]
 
 # The official objects say why; what that means is the caller's to decide.
@@ -223,7 +218,7 @@ def test_an_answer_that_ends_otherwise(row: Row, call: Any, sim: Simulator, new_
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", MODELS, ids=name)
 def test_a_model_that_is_refused_late(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
-    assert_row(row._replace(asks=_ASKED), call, sim=sim, new_client=new_client)
+    assert_row(row._replace(asks=ASKED), call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
