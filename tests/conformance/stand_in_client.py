@@ -21,10 +21,9 @@ import httpx2
 import openai
 
 import codex_backend_sdk
-import codex_backend_sdk._client
-import codex_backend_sdk._construction
 from codex_backend_sdk._core.routes import Route
 from codex_backend_sdk._errors import UnsupportedEndpoint
+from codex_backend_sdk._transport import backend
 from codex_backend_sdk._transport.plan import plan_of
 from codex_backend_sdk._transport.retrying import SystemClock
 from codex_backend_sdk._types import Login, Secret
@@ -151,7 +150,6 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
 def install() -> None:
     """Rebind the names by which the tests import the clients."""
-    for place in (codex_backend_sdk._client, codex_backend_sdk._construction):
-        vars(place).update(require_safe_url=lambda url, *, what: None)
+    vars(backend).update(require_safe_url=lambda url, *, what: None)
     for place in (openai, import_module("openai._client")):
         vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)
