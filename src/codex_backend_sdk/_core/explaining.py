@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .explanation import Finding
@@ -101,22 +102,17 @@ def _input_changes(given: Any) -> Iterator[Finding]:
     if isinstance(given, str):
         yield _changed("The input is a text: it is sent as a message of the user.")
         return
-    items = given if isinstance(given, list) else [given]
-    pairs = [(item, shape_item(item)) for item in items]
-    texts = sum(isinstance(item, str) for item in items)
-    if texts:
+    changes = Counter(map(_change, given if isinstance(given, list) else [given]))
+    if texts := changes["text"]:
         yield _changed(f"{_count(texts, 'text')} in the input: sent as messages of the user.")
-    systems = sum(_member(item, "role") == "system" != _member(sent, "role") for item, sent in pairs)
-    if systems:
+    if systems := changes["role"]:
         yield _changed(
             f"{_count(systems, 'message')} of the role `system`: sent with the role `developer`.",
             "The backend refuses system messages; this role means the same.",
         )
-    statuses = sum(_has(item, "status") and sent is not None and not _has(sent, "status") for item, sent in pairs)
-    if statuses:
+    if statuses := changes["status"]:
         yield _changed(f"{_count(statuses, 'reasoning item')} with a status: sent without.", "The backend refuses it.")
-    left_out = sum(sent is None for _, sent in pairs)
-    if left_out:
+    if left_out := changes["left out"]:
         yield Finding(
             level="dropped",
             what=f"{_count(left_out, 'reasoning item')} without the encrypted content: left out.",
@@ -125,12 +121,16 @@ def _input_changes(given: Any) -> Iterator[Finding]:
         )
 
 
-def _member(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, dict) else None
-
-
-def _has(item: Any, name: str) -> bool:
-    return isinstance(item, dict) and name in item
+def _change(item: Any) -> str | None:
+    """Return what becomes of an item, if that is worth telling."""
+    if isinstance(item, str):
+        return "text"
+    sent = shape_item(item)
+    if sent is None:
+        return "left out"
+    if item.get("role") == "system" != sent["role"]:
+        return "role"
+    return "status" if "status" in item and "status" not in sent else None
 
 
 def _count(number: int, noun: str) -> str:

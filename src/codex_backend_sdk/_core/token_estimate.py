@@ -30,16 +30,19 @@ _UNCOUNTED: Final = ("input_audio", "input_file")
 
 def estimate(body: Mapping[str, Any]) -> TokenEstimate:
     """Estimate the input tokens of a body."""
-    parts = [part for item in items(body.get("input")) for part in _parts(item)]
-    images = sum(_type(part) == "input_image" for part in parts)
-    size = sum(map(_bytes, parts)) + sum(len(encode(body[name])) for name in _READ_BY_THE_MODEL if body.get(name))
+    size = sum(len(encode(body[name])) for name in _READ_BY_THE_MODEL if body.get(name))
+    images = uncounted = 0
+    for part in (part for item in items(body.get("input")) for part in _parts(item)):
+        size += _bytes(part)
+        images += _type(part) == "input_image"
+        uncounted += _type(part) in _UNCOUNTED
     fixed = images * _IMAGE_BYTES // _BYTES_PER_TOKEN
     return TokenEstimate(
         low=size // _BYTES_PER_TOKEN_AT_MOST + fixed,
         likely=size // _BYTES_PER_TOKEN + fixed,
         high=int(size / _BYTES_PER_TOKEN_AT_LEAST) + fixed,
         images=images,
-        uncounted=sum(_type(part) in _UNCOUNTED for part in parts),
+        uncounted=uncounted,
     )
 
 
