@@ -46,7 +46,7 @@ demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
 
 test: lint .cache/upstream-is-fetched
-	$(BIN)/python -m pytest -n auto --deselect "$(CONTROL)"
+	$(BIN)/python -m pytest -n auto --dist worksteal --deselect "$(CONTROL)"
 
 lint: $(DEV_READY)
 	$(BIN)/ruff check

@@ -362,14 +362,28 @@ def test_a_client_that_lives_for_weeks_renews_ten_times_and_no_oftener() -> None
 
 # --- forks -------------------------------------------------------------------------------------------------------
 
+
+def what_it_prints(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
+    """Run a program that forks when it is given a line: as soon as its thread waits for an answer of the simulator."""
+    command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not sim.requests:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(1)  # whoever has just sent a request may hold a lock of Python's own, as one who imports does
+        return process.communicate("\n", timeout=45)
+
+
 FORK = """
-import os, signal, sys, threading, time
+import os, signal, sys, threading
 from codex_backend_sdk.auth import AccessToken, Credentials, FileStore
 kind, path, issuer, token = sys.argv[1:]
 source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else AccessToken(token, issuer=issuer)
 thread = threading.Thread(target=source.current)
 thread.start()
-time.sleep(1)  # the issuer answers after two
+sys.stdin.readline()  # the issuer was asked, and answers after two seconds
 child = os.fork()
 if child == 0:
     signal.alarm(20)
@@ -390,14 +404,7 @@ def test_a_process_that_forks_in_mid_refresh_has_a_child_that_works(tmp_path: Pa
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document(expires_in=-HOUR))
         arguments = [kind, str(path), sim.issuer, sim.personal_access_token()]
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FORK, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert (done.stdout, done.stderr) == ("0\n", "")
+        assert what_it_prints(FORK, *arguments, sim=sim) == ("0\n", "")
         assert len(sim.requests) == asked
 
 
@@ -419,14 +426,14 @@ def test_a_lock_in_memory_that_is_held_while_somebody_forks_is_free_in_the_child
 
 
 FORK_IN_A_QUESTION = """
-import os, signal, sys, threading, time
+import os, signal, sys, threading
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk.auth import FileStore
 path, issuer, backend = sys.argv[1:]
 client = OpenAI(credentials=FileStore(path), issuer=issuer, base_url=backend)
 thread = threading.Thread(target=lambda: client.responses.create(input="hi"))
 thread.start()
-time.sleep(1)  # the backend says after three seconds where the requests of the workspace go
+sys.stdin.readline()  # the backend was asked where the requests of the workspace go, and says it after three seconds
 child = os.fork()
 if child == 0:
     signal.alarm(20)
@@ -442,14 +449,7 @@ def test_a_process_that_forks_while_its_workspace_is_asked_about_has_a_child_tha
         sim.fail("delayed:3@accounts")
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document())
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FORK_IN_A_QUESTION, str(path), sim.issuer, sim.base_url],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.stdout, done.stderr) == ("0\n", "")
+        assert what_it_prints(FORK_IN_A_QUESTION, str(path), sim.issuer, sim.base_url, sim=sim) == ("0\n", "")
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer here")
