@@ -79,6 +79,11 @@ class _Codex(Constructed):
     def _validate_headers(self, headers: object, custom_headers: object) -> None:
         return None
 
+    def _idempotency_key(self) -> str:
+        # A random one is made for every request, and sent only where a header is named for it.
+        is_sent = self._official._idempotency_header is not None
+        return super()._idempotency_key() if is_sent else ""  # type: ignore[misc]
+
     # Requests
 
     @cached_property
