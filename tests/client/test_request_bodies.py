@@ -359,9 +359,25 @@ def infos(annotation: Any, where: str, seen: set[Any]) -> Iterator[str]:
             yield from infos(argument, where, seen)
 
 
+def test_a_tracer_of_official_calls_sees_the_parameters_that_it_shows(
+    writers: Writers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tracers do, the official methods are replaced; ours call them."""
+    seen: list[dict[str, Any]] = []
+    for resource in (openai.resources.responses.Responses, openai.resources.responses.AsyncResponses):
+        monkeypatch.setattr(
+            resource, "create", lambda self, real=resource.create, **kw: seen.append(kw) or real(self, **kw)
+        )
+    shown: dict[str, Any] = {"model": "m", "instructions": "Be brief.", "reasoning": {"effort": "low"}}
+    shown |= {"text": {"verbosity": "low"}, "tool_choice": "auto", "service_tier": "priority"}
+    sent = body(writers.ours(input="hi", include=[], prompt_cache_key="k", store=False, **shown))
+    assert seen[0].items() >= shown.items()
+    assert sent.items() >= {**shown, "prompt_cache_key": "k"}.items()
+
+
 @pytest.mark.parametrize("params", [ResponseCreateParamsNonStreaming, ResponseCompactParams])
 def test_no_official_parameter_has_another_name_or_form_on_the_wire(params: Any) -> None:
-    """`input` and `tools` go past the transform that would see to it. It would have nothing to do."""
+    """Some of them go past the transform that would see to it. It would have nothing to do."""
     seen: set[Any] = set()
     assert list(infos(params, "", seen)) == []
     assert len(seen) > 100
