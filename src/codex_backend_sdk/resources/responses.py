@@ -14,7 +14,6 @@ from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
 from .._core.shaping import plain
-from .helper import AsyncStreamManager, StreamManager
 
 if TYPE_CHECKING:
     from .._types import Settings
@@ -48,6 +47,8 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
+            from .helper import StreamManager  # few calls are made through it
+
             manager = super().stream(**_given(self._client, params, needs_model=True))
             return StreamManager(manager) if _is_ours(self._client) else manager
 
@@ -71,6 +72,8 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
+            from .helper import AsyncStreamManager
+
             manager = super().stream(**_given(self._client, params, needs_model=True))
             return AsyncStreamManager(manager) if _is_ours(self._client) else manager
 
