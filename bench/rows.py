@@ -268,7 +268,7 @@ ROWS = (
             Bar("wall_ms", "openai", at_most=1.1),
             Bar("wall_ms", None, at_most=30, of="ours, lazily", says="`import codex_backend_sdk`, in ms"),
         ),
-        rounds=7,
+        rounds=15,
     ),
     Row(
         "cold",
