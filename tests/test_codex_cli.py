@@ -1,10 +1,9 @@
-"""The real Codex CLI runs on the simulator: `npm install @openai/codex@0.169.0`, then name it in `CODEX_BINARY`."""
+"""The real Codex CLI runs on the simulator."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,16 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_cli import BINARY, NEEDED, alone
 
 from codex_backend_sdk.testing import Simulator, Turn
 
 SECONDS = 50
-BINARY = os.environ.get("CODEX_BINARY") or shutil.which("codex")
 
-pytestmark = [
-    pytest.mark.skipif(BINARY is None, reason="no Codex CLI: CODEX_BINARY is not set and no codex is on the PATH"),
-    pytest.mark.skipif(os.name == "nt", reason="the process group is ended in the POSIX manner"),
-]
+pytestmark = NEEDED
 
 
 @dataclass(frozen=True)
@@ -46,21 +42,11 @@ class Cli:
             self.sim.write_codex_home(self.home, model=model)
         work = self._scratch / "work"
         work.mkdir()
-        # Port 9 has no listener: a call to any other host fails at once.
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._scratch),
-            "CODEX_HOME": str(self.home),
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1,localhost",
-            **environment,
-        }
         assert BINARY is not None
         process = subprocess.Popen(
             [BINARY, "exec", "--skip-git-repo-check", *options, prompt],
             cwd=work,
-            env=env,
+            env=alone(self._scratch, self.home, **environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

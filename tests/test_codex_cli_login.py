@@ -1,4 +1,4 @@
-"""Logins are shared with the real Codex CLI, both ways: `npm install @openai/codex@0.169.0`, then `CODEX_BINARY`.
+"""Logins are shared with the real Codex CLI, both ways.
 
 Its browser login knows one issuer only. Here a proxy leads that name to the simulator, with a certificate of our own;
 every other host is refused, so nothing leaves this machine.
@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from datetime import timedelta
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from client.tunnels import proxy, tls
+from real_cli import BINARY, NEEDED, alone
 
 from codex_backend_sdk.auth import Credentials, FileStore
 from codex_backend_sdk.testing import DeviceSettings, Simulator
@@ -29,15 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 40
-BINARY = os.environ.get("CODEX_BINARY") or shutil.which("codex")
 ISSUER = "auth.openai.com"
 URL = re.compile(rf"https://{re.escape(ISSUER)}/oauth/authorize\?\S+\n")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
-pytestmark = [
-    pytest.mark.skipif(BINARY is None, reason="no Codex CLI: CODEX_BINARY is not set and no codex is on the PATH"),
-    pytest.mark.skipif(os.name == "nt", reason="the process group is ended in the POSIX manner"),
-]
+pytestmark = NEEDED
 
 
 class Home:
@@ -55,22 +51,11 @@ class Home:
 
     @contextlib.contextmanager
     def codex(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        # Port 9 has no listener: a call to any other host fails at once.
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._scratch),
-            "CODEX_HOME": str(self.folder),
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1,localhost",
-            "BROWSER": "true",
-            **environment,
-        }
         assert BINARY is not None
         with subprocess.Popen(
             [BINARY, *arguments],
             cwd=self._scratch,
-            env=env,
+            env=alone(self._scratch, self.folder, BROWSER="true", **environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

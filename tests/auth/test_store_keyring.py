@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_cli import BINARY, needs_the_cli
 from servers import Keyring, needs_secret_service, secret_service
 
 from codex_backend_sdk._core import entries
@@ -198,7 +198,6 @@ def test_an_item_of_the_codex_cli_is_updated_and_gets_no_double(tmp_path: Path) 
     ]
 
 
-CODEX = os.environ.get("CODEX_BINARY") or shutil.which("codex")
 WITH_THE_CLI = """
 import json, subprocess, sys
 from codex_backend_sdk.auth.default_store import default_store
@@ -218,7 +217,7 @@ print(json.dumps(said))
 
 
 @needs_secret_service
-@pytest.mark.skipif(CODEX is None, reason="no Codex CLI: CODEX_BINARY is not set and no codex is on the PATH")
+@needs_the_cli
 def test_the_codex_cli_and_we_share_one_entry(tmp_path: Path) -> None:
     home = tmp_path / "codex"
     with Simulator() as sim:
@@ -226,7 +225,7 @@ def test_the_codex_cli_and_we_share_one_entry(tmp_path: Path) -> None:
         document = json.dumps(sim.login_document())
     config = home / "config.toml"
     config.write_text(config.read_text().replace('"file"', '"keyring"'))
-    out = in_session(tmp_path, sys.executable, "-c", WITH_THE_CLI, str(CODEX), document, CODEX_HOME=str(home))
+    out = in_session(tmp_path, sys.executable, "-c", WITH_THE_CLI, str(BINARY), document, CODEX_HOME=str(home))
     assert json.loads(out.splitlines()[-1]) == [
         "Logged in using ChatGPT",
         "Successfully logged out",
