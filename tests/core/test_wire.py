@@ -34,7 +34,7 @@ def test_what_is_no_json() -> None:
         encode({"a": object()})
 
 
-@pytest.mark.parametrize("items", [0, 1, 128, 129, 256, 300])
+@pytest.mark.parametrize("items", [0, 1, 256, 257, 384, 600])
 def test_the_pieces_of_a_body_are_the_body(items: int) -> None:
     body = {"model": "m", "input": [{"role": "user", "content": f"{n} \ud800"} for n in range(items)], "store": False}
     pieces = list(encode_in_pieces(body))

