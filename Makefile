@@ -4,7 +4,7 @@
 #   make test          lint, types, layers and tests
 #   make lint          the first three of them
 #   make conformance   the official package's own tests, on every Python and openai version (minutes)
-#   make bench         measure it beside its peers; writes docs/performance.md (about two minutes)
+#   make bench         measure it beside its peers; writes docs/performance.md (about three minutes)
 #   make faults        what it and its peers do when things fail; writes docs/reliability.md (minutes)
 #   make soak          many callers on a backend that fails (MINUTES=10); nothing wrong, nothing left behind
 #   make fuzz          odd bytes for whatever reads foreign ones, with atheris where it can be installed (minutes)

@@ -7,7 +7,7 @@ import sys
 import time
 
 from bench import report
-from bench.environments import ready
+from bench.environments import ROOT, ready
 from bench.judged import judge, medians
 from bench.rows import ROWS, Row
 from bench.session import Session
@@ -33,7 +33,8 @@ def main() -> int:
     if asked.rows or asked.quick:
         print("Nothing was written: only a whole run is.", file=sys.stderr)
     else:
-        results.write()
+        written = ", ".join(str(path.relative_to(ROOT)) for path in results.write())
+        print(f"{results.met} of {results.asked} bars are met. Written: {written}", file=sys.stderr)
     return 0
 
 

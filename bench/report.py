@@ -66,12 +66,23 @@ class Results:
         named = {"name": row.name, "title": row.title, "unit": row.unit, "metric": row.metric}
         self.rows.append({**named, "bars": [verdict.as_json() for verdict in verdicts], "jobs": jobs})
 
-    def write(self) -> None:
-        """Write the results, the plots, and the table into the page about performance."""
+    @property
+    def asked(self) -> int:
+        """How many bars there were."""
+        return sum(len(row["bars"]) for row in self.rows)
+
+    @property
+    def met(self) -> int:
+        """How many of them were met."""
+        return sum(bar["met"] for row in self.rows for bar in row["bars"])
+
+    def write(self) -> list[Path]:
+        """Write the results, the plots, and the tables of the pages, and return where all of it is."""
         self.about["machine"]["load_at_end"] = _load()
         self.about["seconds"] = round(time.monotonic() - self.begun)
         RESULTS.write_text(json.dumps({**self.about, "rows": self.rows}, indent=1, ensure_ascii=False) + "\n")
         render(json.loads(RESULTS.read_text()))
+        return [RESULTS, PAGE, PLOTS, README]
 
 
 def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS, readme: Path = README) -> None:

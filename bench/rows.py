@@ -110,7 +110,7 @@ ROWS = (
     ),
     Row(
         "text-async",
-        "the same, async",
+        "CPU per text-delta event, async",
         "µs",
         _drained("text", (*_TYPED, "floor"), "drain_async"),
         (Bar(_CPU, "openai", at_most=1 / 18),),
@@ -138,7 +138,7 @@ ROWS = (
     ),
     Row(
         "paced",
-        "the same, and each arrives alone",
+        "CPU per event, one in each HTTP chunk, and each arrives alone",
         "µs",
         _same("drain", ("ours", "openai", "floor"), answer=_PACED),
         (Bar(_CPU, "openai", at_most=1 / 8),),
@@ -205,7 +205,7 @@ ROWS = (
     ),
     Row(
         "memory",
-        "peak memory of the same `create()`, beside the text",
+        "peak memory of that `create()`, beside the text",
         "MB",
         (Job("ours", "memory", {"answer": Answer("text", 20_000), "fresh": True}),),
         (Bar("peak_mb", None, at_most=2),),
@@ -247,7 +247,7 @@ ROWS = (
     ),
     Row(
         "first-event-300",
-        "the same, answered after 300 ms",
+        "wall time to the first event, warm connection, answered after 300 ms",
         "ms",
         _same("first_event", ("ours", "openai", "floor"), answer=_THINKING, calls=1),
         (Bar("wall_ms", "floor", at_most=1.15),),
