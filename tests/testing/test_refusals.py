@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -47,6 +47,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("unsupported_parameter", {"stream_options": {"include_usage": True}}, "Unsupported parameter: stream_options"),
     ("input_list", {"input": "hi"}, "Input must be a list"),
     ("input_list", {"input": None}, "Input must be a list"),
+    ("wrong_type", {"instructions": ["x"]}, "Invalid type for 'instructions': expected a string, but got an array"),
     ("no_system_message", {"input": [{"role": "system", "content": "x"}]}, "System messages are not allowed"),
     ("service_tier", {"service_tier": "auto"}, "Unsupported service_tier: auto"),
     (
@@ -158,8 +159,69 @@ def test_reasoning_is_bound_to_the_model_that_gave_it_and_compaction_is_not(wire
     assert wire.ask(compaction, "go on", model="gpt-5.5").status_code == 200
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", rb'{"model": "\ud800"}', b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(wire: Any, content: bytes) -> None:
     answer = wire.http.post(f"{wire.sim.base_url}/responses", content=content, headers=wire.headers)
     assert answer.status_code == 400
     assert "detail" in answer.json()
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "expected"),
+    [
+        ({"reasoning": "low"}, "reasoning", "expected an object, but got a string"),
+        ({"reasoning": {"effort": True}}, "reasoning.effort", "expected a string or an integer or a number, but got"),
+        ({"input": [HI, "hi"]}, "input[1]", "expected an object, but got a string"),
+        ({"input": [HI, {"role": ["user"]}]}, "input[1].role", "expected a string, but got an array"),
+        ({"input": [{**HI, "content": [None]}]}, "input[0].content[0]", "expected an object, but got null"),
+        ({"tools": [function(parameters="{}")]}, "tools[0].parameters", "expected an object, but got a string"),
+        ({"parallel_tool_calls": "yes"}, "parallel_tool_calls", "expected a boolean, but got a string"),
+    ],
+)
+def test_a_member_of_another_type_is_named_with_its_place(
+    wire: Any, change: dict[str, Any], param: str, expected: str
+) -> None:
+    error = wire.post(changed(change)).json()["error"]
+    assert (error["param"], error["code"]) == (param, "invalid_type")
+    assert error["message"].startswith(f"Invalid type for '{param}': {expected}")
+
+
+# A call of a tool and an answer in a form, so that nothing of the request is left unread.
+FULL: dict[str, Any] = {
+    **GOOD,
+    "instructions": "x",
+    "input": [{"role": "user", "content": [{"type": "input_text", "text": "call f"}]}, call(), output()],
+    "tools": [{**function(), "description": "d"}, {"type": "namespace", "name": "n", "tools": [function("g")]}],
+    "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+    "parallel_tool_calls": True,
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "text": {**form({"type": "object", "properties": {"a": {"type": "string"}}}), "verbosity": "low"},
+    "include": ["reasoning.encrypted_content"],
+    "service_tier": "priority",
+    "prompt_cache_key": "k",
+    "client_metadata": {},
+    "stream_options": {"reasoning_summary_delivery": "sequential_cutoff"},
+}
+ODD: list[Any] = [None, True, 5, 1.5, "", "x", [], [5], [None], [[]], {}, {"x": 1}, {"type": []}, {"$ref": "#/x"}]
+
+
+def oddly(value: Any) -> Iterator[Any]:
+    """Yield copies of a value, with one odd value somewhere in it."""
+    places: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for place, inner in list(places):
+        for odd in [*ODD, *oddly(inner)]:
+            copied = value.copy()
+            copied[place] = odd
+            yield copied
+
+
+@pytest.mark.parametrize("name", [name for name in FULL if name not in ("store", "stream")])
+def test_no_odd_type_is_more_than_a_refusal(wire: Any, name: str) -> None:
+    for other in ("text", "tools"):
+        asked = {
+            each: value for each, value in FULL.items() if each != other and (each, other) != ("tool_choice", "tools")
+        }
+        asked["input"] = FULL["input"][:1] if other == "text" else FULL["input"]
+        for odd in oddly({name: FULL[name]}):
+            answer = wire.post({**asked, **odd})
+            assert answer.status_code < 500, (odd, answer.text)

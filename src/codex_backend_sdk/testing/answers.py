@@ -94,7 +94,7 @@ def _chosen_tool(asked: Asked) -> Tool | None:
     if choice == "none" or not items or items[-1]["type"] != "message":
         return None
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        allowed = {each.get("name") for each in choice.get("tools", [])}
+        allowed = {each.get("name") for each in choice.get("tools") or ()}
         tools = [tool for tool in tools if tool.name in allowed]
         choice = choice.get("mode", "auto")
     if isinstance(choice, dict):
@@ -116,7 +116,8 @@ def _best(tools: Sequence[Tool], prompt: str) -> Tool | None:
 
 def _described(tool: Tool) -> str:
     properties = (tool.parameters or {}).get("properties")
-    return f"{tool.name} {tool.description} {' '.join(properties or ())}"
+    named = properties if isinstance(properties, dict) else ()
+    return f"{tool.name} {tool.description} {' '.join(named)}"
 
 
 def _words(text: str) -> set[str]:

@@ -47,8 +47,7 @@ class Asked:
 
     def items(self) -> list[dict[str, Any]]:
         """Return the input items, a message without its `type` given one."""
-        given = self.body.get("input")
-        items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
+        items = _objects(self.body.get("input"))
         return [item if "type" in item else {"type": "message", **item} for item in items]
 
     def user_texts(self) -> list[str]:
@@ -62,11 +61,11 @@ class Asked:
 
     def tools(self) -> list[Tool]:
         """Return the tools, those of the first input items and of namespaces too."""
-        given = list(self.body.get("tools") or [])
+        given = _objects(self.body.get("tools"))
         for item in self.items():
             if item["type"] == "additional_tools":
-                given += item.get("tools") or []
-        return [tool for each in given if isinstance(each, dict) for tool in _tools(each)]
+                given += _objects(item.get("tools"))
+        return [tool for each in given for tool in _tools(each)]
 
 
 def text_of(item: Mapping[str, Any]) -> str:
@@ -94,10 +93,14 @@ def open_sealed(blob: object) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
+def _objects(given: Any) -> list[dict[str, Any]]:
+    return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+
+
 def _tools(given: Mapping[str, Any], namespace: str | None = None) -> Iterator[Tool]:
     kind = str(given.get("type"))
     if kind == "namespace":
-        for inner in given.get("tools") or []:
+        for inner in _objects(given.get("tools")):
             yield from _tools(inner, str(given.get("name")))
         return
     parameters = given.get("parameters")

@@ -198,6 +198,8 @@ class Backend:
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
-    except ValueError:
+        if b"\\ud" in body or b"\\uD" in body:  # half a surrogate pair is no text, and could not be sent back
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -1,8 +1,8 @@
 """What the backend refuses in a request for a model answer: one row for each rule, tried in this order.
 
 The sentences are those that users of the backend have reported. A rule can be switched by its name:
-`Simulator(rules={"instructions_required": True})`. Rules about single items and about tools are in `item_rules`
-and `tool_rules`.
+`Simulator(rules={"instructions_required": True})`. Rules about single items, tools and JSON types are in `item_rules`,
+`tool_rules` and `type_rules`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import item_rules, tool_rules
+from . import item_rules, tool_rules, type_rules
 from .refusal import Refusal, detail, invalid
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _stream(asked: Asked) -> Refusal | None:
 
 def _unsupported(asked: Asked) -> Refusal | None:
     # The Codex CLI itself may send this one member of stream_options (Codex CLI: codex-api/src/common.rs).
-    allowed = asked.body.get("stream_options") or {}
+    options = asked.body.get("stream_options")
     for name in UNSUPPORTED_PARAMETERS:
-        if name == "stream_options" and set(allowed) == {"reasoning_summary_delivery"}:
+        if name == "stream_options" and isinstance(options, dict) and set(options) == {"reasoning_summary_delivery"}:
             continue
         if name in asked.body:
             return detail(f"Unsupported parameter: {name}")
@@ -162,6 +162,7 @@ RULES: tuple[Rule, ...] = (
     Rule("stream_true", _stream),
     Rule("unsupported_parameter", _unsupported),
     Rule("input_list", _input_list),
+    Rule("wrong_type", type_rules.wrong_type),
     Rule("no_system_message", _no_system),
     # Demanded until June 2026; the newest Codex CLI sends none.
     Rule("instructions_required", _instructions, on=False),

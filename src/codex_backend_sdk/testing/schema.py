@@ -51,13 +51,13 @@ def instance_of(schema: Mapping[str, Any], prompt: str = "") -> Any:
     for attempt in range(_TRIES):
         try:
             made = _draw(_easier(schema), seed + attempt)
-        except Exception as error:
+            filled = _Form(schema, prompt).fill(schema, made)
+            fitting = [value for value in (filled, made) if fits(value)]
+        except Exception as error:  # also a pattern or a reference that is none
             problem = f"the library cannot read it ({type(error).__name__})"
             continue
-        filled = _Form(schema, prompt).fill(schema, made)
-        for value in (filled, made):
-            if fits(value):
-                return value
+        if fitting:
+            return fitting[0]
     raise NoInstance(problem)
 
 

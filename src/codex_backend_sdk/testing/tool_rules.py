@@ -75,7 +75,7 @@ def strict_schema(asked: Asked) -> Refusal | None:
                 continue
             if node.get("additionalProperties") is not False:
                 text = "'additionalProperties' is required to be supplied and to be false."
-            elif missing := sorted(set(node.get("properties") or {}) - set(node.get("required") or [])):
+            elif missing := sorted(name for name in _dict(node, "properties") if name not in _list(node, "required")):
                 text = (
                     "'required' is required to be supplied and to be an array including every key in "
                     f"properties. Missing '{missing[0]}'."
@@ -104,10 +104,23 @@ def _nodes(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         return
     yield path, schema
     for word in ("properties", "$defs", "definitions"):
-        for name, inner in (schema.get(word) or {}).items():
+        for name, inner in _dict(schema, word).items():
             yield from _nodes(inner, (*path, word, name))
     for word in ("items", "additionalProperties"):
         yield from _nodes(schema.get(word), (*path, word))
     for word in ("anyOf", "oneOf", "allOf", "prefixItems"):
-        for number, inner in enumerate(schema.get(word) or []):
+        for number, inner in enumerate(_list(schema, word)):
             yield from _nodes(inner, (*path, word, str(number)))
+
+
+# What is no schema is refused when a value is made for it.
+
+
+def _dict(schema: dict[str, Any], word: str) -> dict[str, Any]:
+    value = schema.get(word)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(schema: dict[str, Any], word: str) -> list[Any]:
+    value = schema.get(word)
+    return value if isinstance(value, list) else []
