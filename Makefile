@@ -11,7 +11,7 @@
 #   make lock          write requirements/*.txt anew, after a change of pyproject.toml
 #   make clean         remove what the others made
 #
-# PYTHON=… chooses the interpreter, 3.11 or newer.
+# PYTHON=… chooses the interpreter, 3.11 or newer. Once there is a .venv of another, `rm -rf .venv` comes first.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -37,10 +37,10 @@ UV_VERSION := 0.13.9
 # The official tests on the official classes: it judges the runner, not this package. `make conformance` has it.
 CONTROL := tests/conformance/test_upstream.py::test_the_official_tests_deviate_only_as_listed[off]
 
-.PHONY: help demo test lint conformance bench faults soak fuzz lock clean
+.PHONY: help demo test lint conformance bench faults soak fuzz lock clean environment
 
 help:
-	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+	@sed -n '3,14s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -58,7 +58,7 @@ conformance: $(DEV_READY)
 	$(BIN)/python scripts/conformance.py
 
 # Each peer has an environment of its own in .cache/bench, so nothing is needed here but an interpreter.
-bench: | $(BIN)/python
+bench: | environment
 	$(BIN)/python -m bench
 
 # Each peer has its environment; this package and the simulator are those of the tests.
@@ -85,13 +85,13 @@ fuzz: $(DEV_READY)
 # --- set-up ----------------------------------------------------------------------------------------------------
 
 # The demo's versions are a part of those for development, so the two can follow each other in one environment.
-$(DEMO_READY): requirements/demo.txt pyproject.toml | $(BIN)/python
+$(DEMO_READY): requirements/demo.txt pyproject.toml | environment
 	@echo "Installing what the demo needs into $(VENV) (about half a minute)"
 	@$(PIP) install --require-hashes -r requirements/demo.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/python
+$(DEV_READY): requirements/dev.txt pyproject.toml | environment
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -105,6 +105,16 @@ $(BIN)/python:
 		echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu, install python3-venv." >&2; \
 		rm -rf $(VENV); exit 1; }
 
+# Who names an interpreter does not want that of an environment which happens to be there.
+SAYS_WHICH := -c 'import platform; print(platform.python_implementation(), platform.python_version())'
+environment: | $(BIN)/python
+ifneq ($(origin PYTHON),file)
+	@wanted="$$($(PYTHON) $(SAYS_WHICH))" || wanted="none that starts"; found="$$($(BIN)/python $(SAYS_WHICH))"; \
+	test "$$wanted" = "$$found" || { \
+		echo "PYTHON=$(PYTHON) is $$wanted, but $(VENV) was made with $$found." >&2; \
+		echo "Leave PYTHON out to go on with that, or make another: rm -rf $(VENV)" >&2; exit 1; }
+endif
+
 # --- the lock --------------------------------------------------------------------------------------------------
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -117,7 +127,7 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra cli --extra testing --group build --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 
-$(UV): Makefile | $(BIN)/python
+$(UV): Makefile | environment
 	@$(BIN)/python -m venv --clear .cache/lock
 	@.cache/lock/bin/python -m pip --disable-pip-version-check --quiet install uv==$(UV_VERSION)
 	@touch $@

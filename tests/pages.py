@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
     from sybil.example import Example
 
-__all__ = ["Examples", "assert_links", "examples_of"]
+__all__ = ["Examples", "assert_links", "examples_of", "section"]
 
 
 class Examples(NamedTuple):
@@ -40,6 +40,12 @@ def examples_of(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         for name, value in {**simulator.environment, "CODEX_HOME": str(home)}.items():
             monkeypatch.setenv(name, value)
         yield Examples(list(document.examples()), document.namespace, simulator)
+
+
+def section(page: Path, title: str) -> str:
+    """Return what stands under the title (`## …`), to the next one of its level."""
+    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n{title}\n")
+    return rest.partition(f"\n{title.partition(' ')[0]} ")[0]
 
 
 def assert_links(page: Path) -> None:

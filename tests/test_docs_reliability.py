@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 from pages import assert_links, examples_of
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import Turn
-
-if TYPE_CHECKING:
-    import pytest
+from codex_backend_sdk.testing import Simulator, Turn
 
 PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -48,6 +48,42 @@ def test_every_error_that_a_call_can_raise_is_in_the_table() -> None:
 
 def is_error(name: str) -> bool:
     return issubclass(getattr(sdk, name), sdk.CodexError)
+
+
+def test_mistakes_in_the_program_are_pythons_own_errors() -> None:
+    with Simulator() as simulator:
+        with simulator.client() as client:
+            for wrong, error in ((b"text", TypeError), (float("nan"), ValueError)):
+                with pytest.raises(error):
+                    client.responses.create(input=[{"role": "user", "content": wrong}])
+        with pytest.raises(RuntimeError):
+            client.responses.create(input="hi")
+        assert not simulator.requests
+
+
+def test_so_is_a_second_event_loop(tmp_path: Path) -> None:
+    # In a process of its own: what the first loop leaves open is complained of at a moment that nobody can foresee.
+    program = """
+import asyncio
+from codex_backend_sdk import AsyncOpenAI
+
+client = AsyncOpenAI()
+
+async def ask():
+    return (await client.responses.create(input="Say hello")).output_text
+
+print(asyncio.run(ask()))
+try:
+    asyncio.run(ask())
+except RuntimeError as error:
+    print(error)
+"""
+    with Simulator() as simulator:
+        simulator.write_codex_home(tmp_path)
+        env = {**os.environ, **simulator.environment, "CODEX_HOME": str(tmp_path)}
+        env.pop("CODEX_ACCESS_TOKEN", None)
+        ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=40)
+    assert ran.stdout == "hello\nEvent loop is closed\n", ran.stderr
 
 
 def test_every_argument_that_is_named_is_one() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -58,6 +59,31 @@ def test_the_demo_shows_every_step_and_succeeds(run_alone: Run, home: Path) -> N
     assert "  > Your name is Ada.\n" in ran.out
     assert '  > weekday({"day": "1969-07-20"}) returned Sunday\n' in ran.out
     assert not home.exists()  # the person's own login is not touched
+
+
+def test_it_ends_with_a_command_that_can_be_typed_in(environment: dict[str, str]) -> None:
+    script = Path(sys.executable).with_name("codex-backend")
+    for path, named in ((os.defpath, str(script)), (f"{script.parent}{os.pathsep}{os.defpath}", "codex-backend")):
+        env = environment | {"PATH": path}
+        ran = subprocess.run([script, "demo"], env=env, capture_output=True, text=True, timeout=40, check=True)
+        assert ran.stdout.splitlines()[-1].startswith(f"Sign in with `{named} login`, ")
+
+
+def test_the_command_is_named_by_how_it_can_be_started_again(tmp_path: Path) -> None:
+    script = tmp_path / "an environment" / "codex-backend"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    linked = tmp_path / "codex-backend"
+    linked.symlink_to(script)
+    for started, path, named in (
+        (str(script), str(tmp_path / "nowhere"), f"'{script}'"),
+        (str(script), str(script.parent), "codex-backend"),
+        (str(linked), str(script.parent), "codex-backend"),
+        (str(script), os.path.dirname(sys.executable), f"'{script}'"),
+        ("-c", str(tmp_path / "nowhere"), "codex-backend"),
+        ("/lib/codex_backend_sdk/__main__.py", str(tmp_path), f"{sys.executable} -m codex_backend_sdk"),
+    ):
+        assert demo.again(started, path=path) == named
 
 
 def test_the_demo_leaves_the_environment_as_it_was(run: Run) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 import time
 from contextlib import contextmanager, redirect_stdout
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.cli.steps import Step
 
-__all__ = ["demo", "perform"]
+__all__ = ["again", "demo", "perform"]
 
+_COMMAND: Final = "codex-backend"
 _INDENT: Final = "    "
 _MARK: Final = "  > "
 # A proxy of this machine must not be asked for what is on this machine. The lower-case name wins over the other.
@@ -46,7 +49,19 @@ def demo() -> None:
     console.print(
         f"\nAll {count} steps gave what they should, in {time.monotonic() - began:.1f} s.", style="bold green"
     )
-    console.print("Sign in with `codex-backend login`, and the same code asks the real backend.", soft_wrap=True)
+    login = f"{again(sys.argv[0])} login"
+    console.print(f"Sign in with `{login}`, and the same code asks the real backend.", soft_wrap=True)
+
+
+def again(started: str, *, path: str | None = None) -> str:
+    """Say how a process whose `sys.argv[0]` is `started` can be started again: by name, where `path` (PATH) has it."""
+    file = Path(started)
+    if file.name == "__main__.py":
+        return shlex.join([sys.executable, "-m", "codex_backend_sdk"])
+    known = shutil.which(_COMMAND, path=path)
+    if file.stem != _COMMAND or (known and file.exists() and file.samefile(known)):
+        return _COMMAND
+    return shlex.quote(started)
 
 
 def _console() -> Console:
