@@ -41,6 +41,11 @@ JOINED: dict[str, tuple[list[bytes], list[bytes]]] = {
         [HEAD + chunk(b"0123456789a")],
     ),
 }
+PAGE, HALF = b"p" * 16384, b"h" * 8192
+JOINED |= {
+    "of 16 KiB": ([HEAD + chunk(HALF) * 5], [HEAD + chunk(HALF * 2) * 2 + chunk(HALF)]),
+    "but longer ones": ([HEAD + A + B + chunk(PAGE) + A + B], [HEAD + chunk(b"abb") + chunk(PAGE) + chunk(b"abb")]),
+}
 
 
 @pytest.mark.parametrize(("pieces", "expected"), JOINED.values(), ids=JOINED)

@@ -7,7 +7,10 @@ times what reading the events costs. What is written anew has the same body, and
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["ChunkJoiner"]
 
@@ -18,6 +21,8 @@ _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _LONGEST_SIZE: Final = 10
 _CHUNK_END: Final = b"\r\n"
+# Of a joined chunk. The events of a longer one leave the processor's cache before they are read: a fifth more time.
+_MOST_BYTES: Final = 16 << 10
 
 
 class ChunkJoiner:
@@ -82,5 +87,20 @@ class ChunkJoiner:
             self._await_size(data[position:])
         if len(parts) < 2:
             return data
-        body = b"".join(parts)
-        return b"%b%x\r\n%b\r\n%b" % (data[:start], len(body), body, data[position:])
+        return b"".join((data[:start], *_chunks(parts), data[position:]))
+
+
+def _chunks(parts: list[bytes]) -> Iterator[bytes]:
+    together: list[bytes] = []
+    length = 0
+    for part in parts:
+        if together and length + len(part) > _MOST_BYTES:
+            yield _chunk(together, length)
+            together, length = [], 0
+        together.append(part)
+        length += len(part)
+    yield _chunk(together, length)
+
+
+def _chunk(parts: list[bytes], length: int) -> bytes:
+    return b"%x\r\n%b\r\n" % (length, b"".join(parts))
