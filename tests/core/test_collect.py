@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -312,3 +313,31 @@ def test_where_a_delta_belongs_is_a_number(content_index: Any, part: int) -> Non
     (item,) = (collector.partial or {})["output"]
     assert item.keys() == {"type", "role", "content"}
     assert [each["text"] for each in item["content"]] == (["a", "b"] if part else ["ab"])
+
+
+def item_of(index: int) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {"type": "message", "id": f"m{index}"}},
+        {"type": "response.output_text.delta", "output_index": index, "content_index": 0, "delta": "a"},
+    ]
+
+
+def test_many_items_take_no_longer_each() -> None:
+    collector = collected(*(event for index in range(20_000) for event in item_of(index)))
+    began = time.process_time()
+    partial = collector.partial
+    assert time.process_time() - began < 5  # 0.1 s; if each item looked at all deltas, a minute
+    assert partial is not None
+    assert len(partial["output"]) == 20_000
+
+
+@pytest.mark.parametrize("name", [["a"], {"a": 1}, 7, 1.5])
+def test_an_id_may_be_anything(name: Any) -> None:
+    collector = collected(done(0, {"type": "message", "id": name}), done(5, message("a", id=name)), completed())
+    assert collector.response["output"] == [message("a", id=name)]
+
+
+@pytest.mark.parametrize("index", [["a"], {"a": 1}, None, "0", 1.5])
+def test_so_may_an_index(index: Any) -> None:
+    collector = collected(done(0, message("a")), done(index, message("b")), completed())
+    assert collector.response["output"] == [message("a"), message("b")]

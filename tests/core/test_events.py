@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import openai.types.responses as official
@@ -180,3 +183,25 @@ def test_every_official_event_type_is_known() -> None:
     members = get_args(get_args(official.ResponseStreamEvent)[0])
     assert {type(events.build_event({"type": name})) for name in events._event_classes()} == set(members)
     assert len(members) > 40
+
+
+FORK = """
+import os, signal, threading
+from codex_backend_sdk._core import events
+thread = threading.Thread(target=events.build_usual_validators)
+thread.start()
+while thread.is_alive() and events._building.acquire(blocking=False):
+    events._building.release()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    events.build_usual_validators()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_process_that_forks_while_it_prepares_has_a_child_that_works() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout == "0\n"

@@ -63,10 +63,10 @@ class _Slot:
 
     __slots__ = ("index", "is_done", "item")
 
-    def __init__(self, index: int, item: dict[str, Any], *, is_done: bool) -> None:
+    def __init__(self, index: int, item: dict[str, Any] | None = None) -> None:
         self.index = index
-        self.item = item
-        self.is_done = is_done
+        self.item = item or {}
+        self.is_done = False
 
 
 class Collector:
@@ -81,7 +81,9 @@ class Collector:
         self.failure: dict[str, Any] | None = None
         self._dropped = dropped
         self._response: dict[str, Any] = {}
-        self._slots: list[_Slot] = []
+        self._slots: dict[float, _Slot] = {}  # by their index
+        self._named: dict[Any, _Slot] = {}  # by the id of their item
+        self._following = 0  # the index behind the last one
         # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
         self._deltas: dict[tuple[int, int | str], list[str]] = {}
 
@@ -140,21 +142,23 @@ class Collector:
             return
         slot = self._slot_of(index, item, is_done=is_done)
         if slot is None:
-            following = max((slot.index for slot in self._slots), default=-1) + 1
-            free = isinstance(index, int) and all(slot.index != index for slot in self._slots)
-            self._slots.append(_Slot(index if free else following, item, is_done=is_done))
-        elif is_done or not slot.is_done:
-            slot.item, slot.is_done = item, is_done
+            free = isinstance(index, int) and index not in self._slots
+            slot = _Slot(index if free else self._following)
+            self._slots[slot.index] = slot
+            self._following = max(self._following, slot.index + 1)
+        elif slot.is_done and not is_done:
+            return
+        self._named.pop(_name(slot.item), None)
+        slot.item, slot.is_done = item, is_done
+        self._named[_name(item)] = slot
 
     def _slot_of(self, index: Any, item: dict[str, Any], *, is_done: bool) -> _Slot | None:
         """Return where the item stands already: by its id, or by its index if nothing says that it is another one."""
-        name = item.get("id")
-        if name is not None:
-            known = next((slot for slot in self._slots if slot.item.get("id") == name), None)
-            if known is not None:
-                return known
-        at_index = next((slot for slot in self._slots if slot.index == index), None)
-        if at_index is None or None in (name, at_index.item.get("id")):
+        name = _name(item)
+        if name is not None and name in self._named:
+            return self._named[name]
+        at_index = self._slots.get(index) if isinstance(index, (int, float)) else None
+        if at_index is None or None in (name, _name(at_index.item)):
             return at_index
         # Two ids: the end of an announced item may come under another one, but nothing else may.
         return at_index if is_done and not at_index.is_done else None
@@ -189,20 +193,29 @@ class Collector:
 
     def _output(self) -> list[dict[str, Any]]:
         """Return the items in their order, those that were never finished with what their deltas say."""
-        announced = {slot.index for slot in self._slots}
-        orphans = {index for index, _ in self._deltas if index not in announced}
-        slots = [*self._slots, *(_Slot(index, _unannounced(), is_done=False) for index in orphans)]
-        return [self._as_far_as_known(slot) for slot in sorted(slots, key=lambda slot: slot.index)]
+        deltas: dict[int, dict[int | str, list[str]]] = {}
+        for (index, part), pieces in self._deltas.items():
+            deltas.setdefault(index, {})[part] = pieces
+        orphans = [_Slot(index, _unannounced()) for index in deltas if index not in self._slots]
+        slots = sorted([*self._slots.values(), *orphans], key=lambda slot: slot.index)
+        return [_as_far_as_known(slot, deltas.get(slot.index, {})) for slot in slots]
 
-    def _as_far_as_known(self, slot: _Slot) -> dict[str, Any]:
-        if slot.is_done and (slot.item.get("type") != "message" or slot.item.get("content")):
-            return slot.item
-        parts = {part: "".join(text) for (index, part), text in self._deltas.items() if index == slot.index}
-        texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
-        item = {**slot.item, **{part: text for part, text in parts.items() if isinstance(part, str)}}
-        if texts and not item.get("content"):
-            item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
-        return item
+
+def _as_far_as_known(slot: _Slot, deltas: dict[int | str, list[str]]) -> dict[str, Any]:
+    if slot.is_done and (slot.item.get("type") != "message" or slot.item.get("content")):
+        return slot.item
+    parts = {part: "".join(pieces) for part, pieces in deltas.items()}
+    texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
+    item = {**slot.item, **{part: text for part, text in parts.items() if isinstance(part, str)}}
+    if texts and not item.get("content"):
+        item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+    return item
+
+
+def _name(item: dict[str, Any]) -> Any:
+    """Return the id of an item, which may be anything, as a key."""
+    name = item.get("id")
+    return name if name is None or isinstance(name, str) else repr(name)
 
 
 def _index(value: Any) -> int:

@@ -7,6 +7,7 @@ came, as the official client does, and an unknown one as `UnknownEvent` or `Unkn
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
@@ -224,6 +225,9 @@ _USUAL: Final = (
     "response.function_call_arguments.delta",
 )
 _building: Final = threading.RLock()  # pydantic may not build a model in two threads at once
+if hasattr(os, "register_at_fork"):
+    # A child has no other thread to release it, nor the lock that pydantic builds under: a fork waits for the builder.
+    os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 
 def _validator(annotation: Any) -> SchemaValidator:
