@@ -257,9 +257,10 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             login = self.credentials.renew(rejected)
             response = super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
+            refused = response.status_code
             discard(response)
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
-            self._compression.judge(response)
+            self._compression.judge(response, refused=refused)
         self._limits.in_headers(response, plan)
         set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):
@@ -374,9 +375,10 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             login = await self._renewed(rejected)
             response = await super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
         if self._compression.is_doubted(request, response):
+            refused = response.status_code
             await async_discard(response)
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
-            self._compression.judge(response)
+            self._compression.judge(response, refused=refused)
         self._limits.in_headers(response, plan)
         set_idle_limit(response.request, plan)
         if not is_stream_to_read(response, plan):

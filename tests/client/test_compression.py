@@ -3,8 +3,10 @@ from __future__ import annotations
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 import pytest
+from client.both import Blocking
 
 from codex_backend_sdk._core.wire import encode_in_pieces
 from codex_backend_sdk._transport.compression import Compression
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONG = "word " * 2000
+COMPLETED = b'data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n'
 
 
 def encodings(sim: Simulator) -> list[str | None]:
@@ -70,6 +73,22 @@ def test_it_switches_itself_off_where_only_plain_bodies_pass(
     assert sim.requests[0].headers["authorization"] == sim.requests[1].headers["authorization"]
 
 
+@pytest.mark.parametrize("status", [401, 415])
+def test_a_transport_that_hands_out_whole_answers(new_client: Callable[..., Any], status: int) -> None:
+    given = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        given.append(request.headers.get("content-encoding"))
+        if len(given) == 1:
+            return httpx2.Response(status, json={"detail": "No."})
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=COMPLETED)
+
+    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
+    assert client.responses.create(input=LONG).id == "resp_1"
+    assert given == ["zstd", "zstd" if status == 401 else None]
+
+
 def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(400, {"detail": "Bad."})] * 2)
     with pytest.raises(openai.BadRequestError, match="Bad"):
@@ -84,6 +103,16 @@ def test_refusals_are_not_doubted_for_ever(client: Any, sim: Simulator) -> None:
         with pytest.raises(openai.BadRequestError, match="Bad"):
             client.responses.create(input=LONG)
     assert encodings(sim) == ["zstd", None, "zstd", None, "zstd"]
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_a_plain_body_that_fails_otherwise_settles_nothing(client: Any, sim: Simulator, status: int) -> None:
+    for _ in range(2):
+        sim.script(Turn.error(415, {}), Turn.error(status, {"detail": "Bad."}))
+        with pytest.raises(openai.APIStatusError, match="Bad"):
+            client.responses.create(input=LONG)
+    sim.script(Turn.error(415, {}), Turn.text("taken"))
+    assert client.responses.create(input=LONG).output_text == "taken"
 
 
 def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from client.tunnels import answering
 from openai.types import responses as official
 from pydantic import BaseModel
 
@@ -274,3 +275,14 @@ def test_a_compaction_without_its_one_item_is_an_error(client: Any, sim: Simulat
     sim.script(Turn.items(*items))
     with pytest.raises(sdk.UnexpectedAnswer, match=f"one compaction item, this one had {count}"):
         client.responses.compact(input="hi")
+
+
+@pytest.mark.parametrize("value", ["São Paulo", "東京"])
+def test_a_header_that_is_not_ascii(new_client: Callable[..., Any], value: str) -> None:
+    end = b'data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n'
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-city: {value}\r\n".encode()
+    with answering(head + b"content-length: %d\r\n\r\n" % len(end) + end) as port:
+        client = new_client(base_url=f"http://127.0.0.1:{port}/backend-api/codex")
+        answer = client.responses.with_raw_response.create(input="hi")
+    assert answer.headers["x-city"] == value
+    assert answer.parse().id == "resp_1"

@@ -63,17 +63,19 @@ async def async_read_body(response: httpx2.Response, plan: Plan) -> None:
 
 def discard(response: httpx2.Response) -> None:
     """Let go of an answer that nobody reads, with its connection in order if that takes no time."""
-    with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
-        drain(response.iter_raw(), response)
+    if not response.is_stream_consumed:  # a transport of the caller's may hand out whole answers
+        with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
+            drain(response.iter_raw(), response)
     response.close()
 
 
 async def async_discard(response: httpx2.Response) -> None:
     """Let go of an answer, as `discard` does."""
-    chunks = response.aiter_raw()
-    with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
-        await async_drain(chunks)
-    await leave(chunks)
+    if not response.is_stream_consumed:
+        chunks = response.aiter_raw()
+        with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
+            await async_drain(chunks)
+        await leave(chunks)
     await response.aclose()
 
 

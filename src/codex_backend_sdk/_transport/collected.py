@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["async_collected", "collected", "is_stream_to_read", "read_whole"]
 
 _STREAMED: Final = (Route.RESPONSES, Route.COMPACT)
-_OF_THE_STREAM: Final = ("content-type", "content-length", "content-encoding", "transfer-encoding")
+_OF_THE_STREAM: Final = (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding")
 
 
 def is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
@@ -133,9 +133,10 @@ def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.
     )
 
 
-def _json_headers(response: httpx2.Response) -> list[tuple[str, str]]:
-    kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_STREAM]
-    return [*kept, ("content-type", "application/json")]
+def _json_headers(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
+    # As they came: text that is not ASCII could not be written again.
+    kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_STREAM]
+    return [*kept, (b"content-type", b"application/json")]
 
 
 def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:

@@ -57,9 +57,10 @@ class Compression:
             self._is_proved = True
         return not self._is_proved and self._doubts < _MOST_DOUBTS and response.status_code in _DOUBTFUL
 
-    def judge(self, plain_response: httpx2.Response) -> None:
-        """Learn from the answer to the plain body."""
-        self._doubts += 1
+    def judge(self, plain_response: httpx2.Response, *, refused: int) -> None:
+        """Learn from the answer to the plain body, when the compressed one was refused with this status."""
+        # Another failure of the plain body says nothing: what refused the compressed one may have let it pass.
+        self._doubts += plain_response.status_code == refused
         if plain_response.is_success:
             self.enabled = False
             _log.info("Something on the way to the backend refuses zstd; this client sends plain bodies from now on.")
