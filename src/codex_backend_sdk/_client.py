@@ -38,7 +38,7 @@ from ._transport.retrying import Retrying
 from ._transport.signing import Signer
 from ._transport.stream import AsyncCodexStream, CodexStream
 from ._transport.telling import name_available, status_error, told_truly
-from ._transport.timeouts import set_idle_limit, set_limits
+from ._transport.timeouts import require_timeout, set_idle_limit, set_limits
 from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class _Codex(Constructed):
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         if not isinstance(options, PlannedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
+        require_timeout(options.timeout)
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         plan: Plan = options.plan
         is_of_call = not isinstance(options.timeout, openai.NotGiven)
@@ -235,7 +236,10 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
         options = super()._prepare_options(options)
-        login = self.credentials.ready() or self.credentials.current()
+        login = self.credentials.ready()
+        if login is None:
+            with self._key_is_named():
+                login = self.credentials.current()
         question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
@@ -350,7 +354,9 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         refuse_websocket(options.url)
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
-        login = login if login is not None else await in_thread(self.credentials.current)
+        if login is None:
+            with self._key_is_named():
+                login = await in_thread(self.credentials.current)
         question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else await question.ask_async(self._renewed))
 

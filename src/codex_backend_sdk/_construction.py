@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 
@@ -11,6 +12,9 @@ import httpx2
 import openai
 
 from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
+from ._core.safe_url import require_backend_url
+from ._core.unknown_names import NamesInstead
+from ._errors import LoginRequired
 from ._seam import close_when_forgotten
 from ._transport.backend import Backend
 from ._transport.compression import Compression
@@ -19,12 +23,13 @@ from ._transport.known_catalogue import KnownCatalogue
 from ._transport.limits_seen import LimitsSeen
 from ._transport.retrying import SystemClock
 from ._transport.routing import WorkspaceRouting
+from ._transport.timeouts import require_timeout
 from ._types import Retries, Settings, Timeouts
 from .auth.credentials import resolve_credentials
 from .auth.network import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
     from ._limit_types import RateLimits
@@ -38,6 +43,7 @@ _OnInterrupt = Literal["raise", "restart"]
 
 # What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
+_KEY_IS_UNUSED: Final = "The `api_key` that was given is not used here."
 # Upstream closes a connection that was idle for 5 s; many a tool call takes longer. Codex CLI: reqwest's default, 90 s.
 # Of the idle ones 100 are kept, as upstream does: each is looked at whenever a call begins or ends.
 _CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
@@ -132,7 +138,8 @@ class Constructed:
             known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
         self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
-        super().__init__(**self._for_the_official(official))
+        with NamesInstead(Constructed.__init__, openai.OpenAI.__init__):
+            super().__init__(**self._for_the_official(official))
         self._known_backend = Backend(self._official.base_url)
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
         self.__dict__["_platform"] = "Unknown"
@@ -142,7 +149,12 @@ class Constructed:
         replaced = [name for name in _REPLACED if given.get(name) not in (None, openai.NOT_GIVEN)]
         if replaced:
             raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
-        given["base_url"] = given.get("base_url") or os.environ.get(BACKEND_URL_ENV) or BACKEND_URL
+        require_timeout(given.get("timeout"))
+        if not given.get("base_url"):
+            from_environment = os.environ.get(BACKEND_URL_ENV)
+            given["base_url"] = from_environment or BACKEND_URL
+            if from_environment:
+                require_backend_url(from_environment, what=BACKEND_URL_ENV)
         given["api_key"] = given.get("api_key") or _NO_API_KEY
         if given.get("http_client") is None:
             from ._transport.joining import join_chunks  # with httpcore2, which httpx2 loads for its first client, too
@@ -151,6 +163,16 @@ class Constructed:
             close_when_forgotten(given["http_client"])
             join_chunks(given["http_client"])
         return given
+
+    @contextmanager
+    def _key_is_named(self) -> Iterator[None]:
+        """Where a login is missing and an API key was given, say that the key is no help."""
+        try:
+            yield
+        except LoginRequired as error:
+            if self._official.api_key != _NO_API_KEY and _KEY_IS_UNUSED not in str(error):
+                error.args = (f"{error} {_KEY_IS_UNUSED}",)
+            raise
 
     @property
     def _official(self) -> openai.OpenAI:
@@ -202,7 +224,8 @@ class Constructed:
             "wait_for_limit": _or(wait_for_limit, retries.wait_for_limit),
             "clock": _or(clock, self._clock),
         }
-        copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
+        with NamesInstead(Constructed.copy, openai.OpenAI.copy):
+            copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalogue = self._catalogue
         is_same_login = copied.credentials is self.credentials
         copied._limits = self._limits.sharing(on_limits) if is_same_login else self._limits.afresh(on_limits)

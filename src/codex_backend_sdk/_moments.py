@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 
 __all__ = ["duration", "local"]
 
+_LONGEST_ZONE: Final = 5
 _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
 
 def local(moment: datetime) -> str:
-    """Return the moment in the time zone of this machine."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    """Return the moment in the time zone of this machine, which it names: `2026-11-22 19:00 EST`, `… UTC+05:30`."""
+    here = moment.astimezone()
+    name = here.tzname() or ""
+    if not (name.isalpha() and len(name) <= _LONGEST_ZONE):  # `+03`, or a whole sentence on Windows
+        name = str(timezone(here.utcoffset() or timedelta(0)))
+    return f"{here:%Y-%m-%d %H:%M} {name}"
 
 
 def duration(span: timedelta) -> str:

@@ -167,3 +167,8 @@ def on_terminal(run_alone: Run, command: str, *, env: dict[str, str] | None = No
         thread.join(timeout=10)
     assert ran.code == 0, ran.err
     return received.decode()
+
+
+def test_a_command_that_is_misspelt(run: Run) -> None:
+    assert "No such command 'modles'. Did you mean 'models'?\n" in run("modles").err
+    assert run("zzzz").err.endswith("No such command 'zzzz'.\n")

@@ -32,7 +32,7 @@ def test_status_says_who_is_signed_in_and_asks_nobody(
     assert shown["plan"] == "pro"
     assert shown["account"] == sim.account.account_id
     assert shown["stored in"] == str(home / "auth.json")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \(in 9 d 23 h\); renewed when it is needed", shown["expires"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 9 d 23 h\); renewed when it is needed", shown["expires"])
     assert not any(document["tokens"][name] in ran.out for name in ("access_token", "refresh_token"))
     assert sim.requests == []
 

@@ -179,3 +179,55 @@ def test_sync_and_async_agree(path: str) -> None:
         return sorted(inspect.signature(member).parameters) if inspect.isfunction(member) else []
 
     assert surface(sdk.OpenAI(credentials=MemoryStore())) == surface(sdk.AsyncOpenAI(credentials=MemoryStore()))
+
+
+@both
+def test_a_misspelt_argument(ours: Any, official: Any, http: Any) -> None:
+    for make in (ours, ours(credentials=MemoryStore()).with_options):
+        with pytest.raises(TypeError, match=r"'on_limit'\. Did you mean `on_limits`\?"):
+            make(on_limit=print)
+        with pytest.raises(TypeError, match=r"'max_retry'\. Did you mean `max_retries`\?"):
+            make(max_retry=1)
+
+
+@both
+def test_an_official_timeout_that_is_none(ours: Any, official: Any, http: Any) -> None:
+    client = ours(credentials=MemoryStore(), timeout=httpx2.Timeout(5))
+    for make in (ours, client.with_options):
+        make(credentials=MemoryStore(), timeout=None)
+        for value in ("5", True, timedelta(seconds=5)):
+            with pytest.raises(
+                TypeError, match=r"`timeout` must be a number of seconds .*not " + re.escape(repr(value))
+            ):
+                make(credentials=MemoryStore(), timeout=value)
+
+
+@both
+def test_a_bad_address_is_told_with_where_it_comes_from(
+    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"base_url is 'https://api.openai.com/v1'.* Leave base_url out"):
+        ours(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
+    monkeypatch.setenv("CODEX_BASE_URL", "http://example.com")
+    with pytest.raises(ValueError, match=r"^CODEX_BASE_URL must be an https URL.*; not 'http://example.com'$"):
+        ours(credentials=MemoryStore())
+
+
+@both
+@pytest.mark.parametrize("key", [None, "sk-mine"])
+def test_without_a_login_an_api_key_is_told_to_be_no_help(ours: Any, official: Any, http: Any, key: str | None) -> None:
+    async def ask() -> None:
+        called = client.responses.create(input="hi")
+        await called if inspect.isawaitable(called) else None
+
+    client = ours(credentials=MemoryStore(), api_key=key)
+    for _ in range(2):
+        with pytest.raises(sdk.LoginRequired) as caught:
+            anyio.run(ask)
+        assert str(caught.value).count("`api_key` that was given is not used") == (key is not None)
+
+
+def test_an_account_that_was_not_awaited() -> None:
+    client: Any = sdk.AsyncOpenAI(credentials=MemoryStore())
+    with pytest.raises(AttributeError, match=r"awaited .*`\(await client.account\).email`"):
+        _ = client.account.email

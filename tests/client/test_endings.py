@@ -195,7 +195,7 @@ def test_an_error_that_is_only_text(sim: Simulator, client: Any, call: Any) -> N
 @pytest.mark.parametrize("call", CALLS)
 def test_a_usage_limit_within_the_stream(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.failed("usage_limit_reached", "…", error={"plan_type": "plus", "resets_at": 1795360000}))
-    with pytest.raises(sdk.UsageLimitReached, match="2026-11-22 15:06 UTC") as caught:
+    with pytest.raises(sdk.UsageLimitReached, match=r"resets at 2026-11-2[23] ") as caught:
         call(client)
     assert caught.value.plan == "plus"
 

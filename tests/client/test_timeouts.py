@@ -137,3 +137,9 @@ def test_a_connection_serves_on_after_a_call_with_a_limit(new_client: Callable[.
     time.sleep(1.1)  # the limit of the calls before is over
     sim.script(Turn.text("whole").stalled(3, SHORT))
     assert drained(client) == "whole"
+
+
+def test_a_timeout_of_a_call_that_is_none(client: Any, sim: Simulator) -> None:
+    with pytest.raises(TypeError, match=r"`timeout` must be a number of seconds .*, not '5'"):
+        client.responses.create(input="hi", timeout="5")
+    assert sim.requests == []

@@ -150,6 +150,6 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
 def install() -> None:
     """Rebind the names by which the tests import the clients."""
-    vars(backend).update(require_safe_url=lambda url, *, what: None)
+    vars(backend).update(require_backend_url=lambda url, *, what: None)
     for place in (openai, import_module("openai._client")):
         vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)

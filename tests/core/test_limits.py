@@ -491,7 +491,7 @@ def test_for_people() -> None:
     assert str(seen(window(42, resets_at=None), spend_control=SpendControl(reached=False))) == "5 h 42 % used"
     assert str(seen()) == "nothing is known"
     assert str(SpendControl(reached=True)) == "reached"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", local(LATER))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \S+", local(LATER))
 
 
 @pytest.mark.parametrize(

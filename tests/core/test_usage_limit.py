@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._core import usage_limit as module
+from codex_backend_sdk._moments import local
 
 RESETS_AT = 1795360000
+RESET = datetime.fromtimestamp(RESETS_AT, UTC)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -18,9 +20,9 @@ def usage_limit(error: dict[str, Any], headers: dict[str, str]) -> module.UsageL
 def test_everything_that_is_told() -> None:
     limit = usage_limit({"plan_type": "plus", "resets_at": RESETS_AT, "limit_window_minutes": 300}, {})
     assert (limit.plan, limit.window) == ("plus", timedelta(hours=5))
-    assert limit.resets_at == datetime.fromtimestamp(RESETS_AT, UTC)
+    assert limit.resets_at == RESET
     assert limit.message == (
-        "The 5 h usage limit of the plus plan is reached. It resets at 2026-11-22 15:06 UTC. What helps before "
+        f"The 5 h usage limit of the plus plan is reached. It resets at {local(RESET)}. What helps before "
         "that: the Pro plan (https://chatgpt.com/explore/pro) or more credits (https://chatgpt.com/settings/usage)."
     )
 
@@ -124,7 +126,7 @@ HEADERS = {
 def test_the_headers_tell_what_the_error_does_not() -> None:
     limit = usage_limit({}, HEADERS)
     assert (limit.window, limit.resets_at) == (timedelta(days=7), datetime.fromtimestamp(RESETS_AT, UTC))
-    assert limit.message.startswith("The weekly usage limit is reached. It resets at 2026-11-22 15:06 UTC.")
+    assert limit.message.startswith(f"The weekly usage limit is reached. It resets at {local(RESET)}.")
     assert limit.limits is not None
     assert len(limit.limits.windows) == 2
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from .._limit_types import RateLimitWindow
+from .._moments import local
 from .limits import CODEX, from_headers
 from .members import moment, number, text
 
@@ -77,7 +78,7 @@ def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: da
     promo = text(headers.get("x-codex-promo-message"))
     subject, helps = _OF_WORKSPACES.get(reached or "", (_subject(plan, full, name), _what_helps(plan, name, promo)))
     waiting_helps = reached not in _CREDITS_DEPLETED
-    when = f" It resets at {full.resets_at:%Y-%m-%d %H:%M} UTC." if full.resets_at and waiting_helps else ""
+    when = f" It resets at {local(full.resets_at)}." if full.resets_at and waiting_helps else ""
     before = " before that" if waiting_helps else ""
     return UsageLimit(
         plan=plan,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._core.safe_url import require_safe_url
+from .._core.safe_url import require_backend_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ class Backend:
     def __init__(self, base: httpx2.URL) -> None:
         self.base = base
         self.address = str(base)
-        require_safe_url(self.address, what="base_url")
+        require_backend_url(self.address, what="base_url")
         self._urls: dict[str, httpx2.URL] = {}
 
     def url(self, path: str, *, merged: Callable[[str], httpx2.URL]) -> httpx2.URL:

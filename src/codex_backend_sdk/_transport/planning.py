@@ -109,7 +109,7 @@ def _apply_policy(
     if settings.unsupported == "raise":
         return None
     for refusal in droppable:
-        _log.warning("The Codex backend does not take `%s`; the call goes out without it.", refusal.name)
+        _log.warning("codex_backend_sdk: the backend does not take `%s`; the call goes out without it.", refusal.name)
     return tuple(refusal.name for refusal in droppable)
 
 
@@ -146,7 +146,8 @@ def _unsupported_endpoint(resource: str, instead: str) -> UnsupportedEndpoint:
 def _unsupported_parameters(refused: Sequence[Refusal], *, can_drop: bool) -> CodexBackendUnsupportedParameterError:
     names = ", ".join(f"`{refusal.name}`" for refusal in refused)
     remedies = "".join(f" For `{name}`: {remedy}." for name, remedy in refused if remedy)
-    drop = " Leave it out, or let `OpenAI(unsupported='drop')` leave out what can be." if can_drop else ""
+    leave = "Leave it out" if len(refused) == 1 else "Leave them out"
+    drop = f" {leave}, or let `OpenAI(unsupported='drop')` leave out what can be." if can_drop else ""
     return CodexBackendUnsupportedParameterError(
         f"The Codex backend refuses {names}; nothing was sent.{remedies}{drop}",
         parameters=[refusal.name for refusal in refused],

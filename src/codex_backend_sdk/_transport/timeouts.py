@@ -10,6 +10,7 @@ import contextlib
 import math
 import threading
 import time
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
     from .._types import Timeouts
     from .plan import Plan
 
-__all__ = ["async_within", "reads_end_at", "set_idle_limit", "set_limits", "timed_out", "within"]
+__all__ = ["async_within", "reads_end_at", "require_timeout", "set_idle_limit", "set_limits", "timed_out", "within"]
 
 # Codex CLI: model-provider-info, `stream_idle_timeout_ms`.
 _IDLE_SECONDS: Final = 300.0
+
+
+def require_timeout(given: Any) -> None:
+    """TypeError for an official `timeout` of another type than those that are limits in seconds."""
+    if isinstance(given, bool) or not isinstance(given, (int, float, tuple, httpx2.Timeout, openai.NotGiven, NoneType)):
+        raise TypeError(
+            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {given!r}."
+        )
 
 
 def set_limits(request: httpx2.Request, timeouts: Timeouts, *, is_of_call: bool, until: float | None) -> float | None:

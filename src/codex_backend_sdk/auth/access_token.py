@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
 from codex_backend_sdk._core import access_token, tokens
+from codex_backend_sdk._moments import local
 from codex_backend_sdk._types import Secret
 from codex_backend_sdk.auth._failures import login_failed, login_required
 from codex_backend_sdk.auth.account import account_from
@@ -86,8 +87,8 @@ class AccessToken:
         be found out just now whose it is.
         """
         login = self._login or self._turn.outcome(self._find_out)
-        if tokens.has_expired(login, now=self._clock()):
-            raise self._no_good(f"expired at {login.expires_at:%Y-%m-%d %H:%M} UTC")
+        if login.expires_at is not None and tokens.has_expired(login, now=self._clock()):
+            raise self._no_good(f"expired at {local(login.expires_at)}")
         return login
 
     def renew(self, rejected: Login) -> Login:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report", "usage"]
 
-_BAR_CELLS: Final = 16
+_BAR_CELLS: Final = 12
 # From this share on a bar is shown in the colour; the last row that fits decides.
 _COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 

@@ -14,6 +14,7 @@ from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
 from .._core.shaping import plain
+from .._core.unknown_names import OF_RESPONSES, NamesInstead
 
 if TYPE_CHECKING:
     from .._types import Settings
@@ -26,6 +27,15 @@ _BULK: Final = ("input", "tools")
 # Up to 20 µs each. Those that a tracer of official calls shows by name (`model`, `reasoning`, …) are left to it.
 _OF_CREATE: Final = (*_BULK, "include", "parallel_tool_calls", "prompt_cache_key", "store")
 _NONE_HAS_A_MEANING: Final = ("timeout", "parse_as")
+_create, _parse, _compact, _stream = (
+    NamesInstead(method, known=OF_RESPONSES)
+    for method in (
+        OfficialResponses.create,
+        OfficialResponses.parse,
+        OfficialResponses.compact,
+        OfficialResponses.stream,
+    )
+)
 
 
 class Responses(OfficialResponses):
@@ -35,21 +45,25 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
-            return super().create(**_given(self._client, params, lift=_OF_CREATE))
+            with _create:
+                return super().create(**_given(self._client, params, lift=_OF_CREATE))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
-            return super().parse(**_given(self._client, params, lift=("input",)))
+            with _parse:
+                return super().parse(**_given(self._client, params, lift=("input",)))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
-            return super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
+            with _compact:
+                return super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
             from .helper import StreamManager  # few calls are made through it
 
-            manager = super().stream(**_given(self._client, params, needs_model=True))
+            with _stream:
+                manager = super().stream(**_given(self._client, params, needs_model=True))
             return StreamManager(manager) if _is_ours(self._client) else manager
 
 
@@ -60,21 +74,25 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
-            return await super().create(**_given(self._client, params, lift=_OF_CREATE))
+            with _create:
+                return await super().create(**_given(self._client, params, lift=_OF_CREATE))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
-            return await super().parse(**_given(self._client, params, lift=("input",)))
+            with _parse:
+                return await super().parse(**_given(self._client, params, lift=("input",)))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
-            return await super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
+            with _compact:
+                return await super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
             from .helper import AsyncStreamManager
 
-            manager = super().stream(**_given(self._client, params, needs_model=True))
+            with _stream:
+                manager = super().stream(**_given(self._client, params, needs_model=True))
             return AsyncStreamManager(manager) if _is_ours(self._client) else manager
 
 

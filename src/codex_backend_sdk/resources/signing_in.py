@@ -141,6 +141,9 @@ class _Later(Generic[_T]):
     def __await__(self) -> Generator[Any, Any, _T]:
         return in_thread(self._action).__await__()
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"This has to be awaited on the async client first: `(await client.account).{name}`.")
+
 
 async def _stoppable(
     action: Callable[[CredentialSource, Mapping[str, Any]], None],

@@ -172,7 +172,9 @@ class Simulator:
     def url(self) -> str:
         """The server's address, without a path."""
         if self._url is None:
-            raise RuntimeError("The simulator has no address before it is started")
+            raise RuntimeError(
+                "The simulator has no address before it is started: `with Simulator() as sim:`, or `sim.start()`"
+            )
         return self._url
 
     @property
