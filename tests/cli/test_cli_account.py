@@ -81,7 +81,7 @@ def test_usage_of_further_limits_and_credits() -> None:
     )
     assert text.splitlines()[1:] == [
         f"  {'5 h'.ljust(22)}  {'█' * 12} 100 % used, resets in 1 h ({local(NOW + timedelta(hours=1))})",
-        f"  GPT-X[2J-Spark, weekly  {'░' * 16}   0 % used",
+        f"  GPT-X[2J-Spark, weekly  {'░' * 12}   0 % used",
         f"  {'Code review, weekly'.ljust(22)}  {'█'}{'░' * 11}   5 % used",
         "The limit is reached: credits pay for further calls until the reset.",
         "Credits: 12.50",
