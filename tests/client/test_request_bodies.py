@@ -177,6 +177,8 @@ SAME: dict[str, Callable[[], dict[str, Any]]] = {
         "input": [message(TEXT)],
         "tools": [FunctionTool(type="function", name="f", parameters={"type": "object"}, strict=None)],
     },
+    "tools that are none": lambda: {"input": [message(TEXT)], "tools": "shell"},
+    "a tool without a list": lambda: {"input": [message(TEXT)], "tools": tool({})},
     "a generator of tools": lambda: {"input": [message(TEXT)], "tools": (tool({"n": n}) for n in range(2))},
     "a tuple of tools": lambda: {"input": [message(TEXT)], "tools": (tool({"since": MOMENT}), {"type": "web_search"})},
     "many parameters": lambda: {

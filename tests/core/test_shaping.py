@@ -56,6 +56,15 @@ def test_what_is_included_is_not_repeated() -> None:
     assert include == ["reasoning.encrypted_content", "web_search_call.results"]
 
 
+@pytest.mark.parametrize("include", ["text", {"a": 1}, 7])
+def test_what_cannot_be_included_is_left_to_the_backend(include: Any) -> None:
+    assert body(include=include)["include"] == include
+
+
+def test_things_that_no_set_can_hold_are_included() -> None:
+    assert body(include=[{}])["include"] == [{}, "reasoning.encrypted_content"]
+
+
 @pytest.mark.parametrize(
     "neutral",
     [

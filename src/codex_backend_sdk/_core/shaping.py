@@ -102,7 +102,9 @@ def shape(given: Mapping[str, Any], *, model: str, instructions: str) -> Shaped:
     if not body["instructions"]:
         del body["instructions"]
     body["input"] = _input_items(body.get("input"))
-    body["include"] = list(dict.fromkeys([*body.get("include", ()), _ENCRYPTED_REASONING]))
+    included = body.setdefault("include", [])
+    if isinstance(included, list) and _ENCRYPTED_REASONING not in included:  # the backend refuses what is no list
+        body["include"] = [*included, _ENCRYPTED_REASONING]
     body["stream"] = True
     body["store"] = False
     return Shaped(body, droppable, meaningful)

@@ -6,6 +6,7 @@ few below pass everything on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -108,7 +109,7 @@ def _given(
     settings: Settings | None = getattr(client, "_codex", None)
     if settings is not None:
         params = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
-        if not _is_absent(params.get("tools")):
+        if isinstance(params.get("tools"), Iterator):
             params["tools"] = list(params["tools"])
         if needs_model and _is_absent(params.get("model")) and _is_absent(params.get("response_id")):
             params["model"] = settings.model
