@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import openai
 import pytest
 from client.faulted import CALLS, STREAMED, RunningClock, create, paths
+from pydantic import BaseModel, model_serializer
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -50,6 +51,30 @@ def test_different_faults_count_together(clock: RunningClock, sim: Simulator, ne
     sim.fail("overloaded", "cut_after_events:4", "rate_limited:5", "reset", "failed:server_error")
     assert create(new_client(max_retries=5, clock=clock), []) == "hello"
     assert clock.waits == [0.5, 1.0, 5.0, 4.0, 8.0]
+
+
+class Told(BaseModel):
+    """An item that notes when it is written."""
+
+    times: ClassVar[list[str]] = []
+    text: str
+
+    @model_serializer
+    def write(self) -> dict[str, str]:
+        self.times.append(self.text)
+        return {"role": "user", "content": self.text}
+
+
+def test_the_input_is_written_once_for_all_attempts(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail("overloaded", "unauthorized", "reset")
+    Told.times.clear()
+    history = (Told(text=f"{number} {'word ' * 20}") for number in range(300))
+    new_client(max_retries=2, clock=clock).responses.create(input=history)
+    bodies = [request.json() for request in sim.requests if request.path.endswith("/responses")]
+    assert len(bodies) == 4
+    assert len(bodies[0]["input"]) == 300
+    assert all(body == bodies[0] for body in bodies)
+    assert len(Told.times) == 300
 
 
 @pytest.mark.parametrize("times", [0, 1, 4])
