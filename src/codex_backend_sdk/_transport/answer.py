@@ -208,7 +208,7 @@ class Answer:
         waiting = [frames]
         while waiting and not (self._is_over and self._truthful):
             part = waiting.pop()
-            events = self._run(part)
+            events = self._run(part) if part is not frames else None  # all of them were tried already
             if events is not None:
                 yield from events
             elif (both := halves(part)) is not None:
