@@ -90,7 +90,7 @@ _HARMLESS = tuple(
     Case(fault, title, is_mendable=True)
     for fault, title in (
         ("byte_by_byte", "one byte at a time"),
-        ("dripped:200,0.01", "slowly"),
+        ("throttled:200,0.01", "slowly"),
         ("kept_alive:1", "comments and keepalives first"),
         ("compressed:gzip", "compressed: gzip"),
         ("compressed:zstd", "compressed: zstd"),

@@ -18,7 +18,7 @@ _NAMES = (
     "overloaded slow_down:0.1 status:500 status:502 rate_limited:0.1 usage_limit:plus,60 context_length_exceeded "
     "cloudflare unauthorized:token_expired failed:server_error failed:cyber_policy failed_try_again:50ms "
     "error_event:server_error cut_after_events:6 cut_after_bytes:1500 ended_after_events:8 reset reset:2000 "
-    "stalled:6,4 delayed:4 dripped:200,0.001 kept_alive:0.2 compressed:gzip compressed:zstd huge_event:200000 "
+    "stalled:6,4 delayed:4 throttled:200,0.001 kept_alive:0.2 compressed:gzip compressed:zstd huge_event:200000 "
     "huge_header:50000 informational repeated_end data_after_end bytes_after_answer garbage:4 html empty not_http"
 )
 FAULTS = tuple(_NAMES.split())
@@ -33,7 +33,7 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     asked = 0
     with Simulator(seed=seed) as sim:
-        sim.fail(*FAULTS, share=share)
+        sim.fail(*FAULTS, probability=share)
         print(json.dumps({"base_url": sim.base_url, "issuer": sim.issuer, "login": sim.login_document()}), flush=True)
         rounds = 0
         while not over.wait(_FORGET_SECONDS):
@@ -42,7 +42,7 @@ def main() -> None:
             sim.clear()
             # The next draws differ, and begin with another fault.
             turned = rounds % len(FAULTS)
-            sim.fail(*FAULTS[turned:], *FAULTS[:turned], share=share)
+            sim.fail(*FAULTS[turned:], *FAULTS[:turned], probability=share)
         print(json.dumps({"requests": asked + len(sim.requests)}), flush=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import h11
 
-from codex_backend_sdk._core.chunks import ChunkJoiner
+from codex_backend_sdk._streaming.chunks import ChunkJoiner
 
 from .choices import Choices
 

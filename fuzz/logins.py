@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from codex_backend_sdk._core import authfile, device, entries, oauth, tokens
-from codex_backend_sdk._core.access_token import login_of_personal, mistaken
-from codex_backend_sdk._types import Login, Secret
-from codex_backend_sdk.auth import pages
-from codex_backend_sdk.auth.callback import Conversation
-from codex_backend_sdk.auth.limit import Limit
+from codex_backend_sdk.auth import _auth_json, _device_code, _jwt, _oauth
+from codex_backend_sdk.auth._access_token_kind import login_of_personal, mistaken
+from codex_backend_sdk.auth._deadline import Limit
+from codex_backend_sdk.auth.flows import pages
+from codex_backend_sdk.auth.flows.callback_server import Conversation
+from codex_backend_sdk.auth.stores import keyring_format
+from codex_backend_sdk.types import Login, Secret
 
 from .choices import Choices
 
@@ -36,16 +37,16 @@ def auth_json(data: bytes) -> None:
     document = _parsed(raw)
     if document is None:
         return
-    assert repr(authfile.parse(authfile.render(document))) == repr(document)
-    assert json.loads(entries.compact(document)).keys() == document.keys()
-    authfile.unusable(document)
-    tokens.login_from(document)
-    answer = oauth.TokenAnswer(access_token=Secret("new"))
-    signed_in = authfile.signed_in(document, answer, account_id="acc", now=NOW)
+    assert repr(_auth_json.parse(_auth_json.render(document))) == repr(document)
+    assert json.loads(keyring_format.compact(document)).keys() == document.keys()
+    _auth_json.unusable(document)
+    _jwt.login_from(document)
+    answer = _oauth.TokenAnswer(access_token=Secret("new"))
+    signed_in = _auth_json.signed_in(document, answer, account_id="acc", now=NOW)
     assert document.keys() <= signed_in.keys()
-    if authfile.tokens_of(document) is None:
+    if _auth_json.tokens_of(document) is None:
         return
-    renewed = authfile.renewed(document, answer, now=NOW)
+    renewed = _auth_json.renewed(document, answer, now=NOW)
     rest = {"tokens", "last_refresh"}
     assert repr({k: v for k, v in renewed.items() if k not in rest}) == repr(
         {k: v for k, v in document.items() if k not in rest}
@@ -56,7 +57,7 @@ def auth_json(data: bytes) -> None:
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
     try:
-        return authfile.parse(raw)
+        return _auth_json.parse(raw)
     except ValueError as error:
         if error.__cause__ is not None or len(str(error)) > 140:  # not one of ours, or one with the text in it
             raise AssertionError("an error shows what is stored") from error
@@ -67,15 +68,15 @@ def keyring_entries(data: bytes) -> None:
     choices = Choices(data)
     size = choices.one_of((8, 64, 2560))
     text = choices.rest().decode("latin-1")
-    entries.contents(text)
-    found = entries.split(text, entry_bytes=size)
+    keyring_format.contents(text)
+    found = keyring_format.split(text, entry_bytes=size)
     if found is None:
         assert len(text) * 2 <= size
         return
     table, parts = found
     assert "".join(parts) == text
     assert all(len(part) * 2 <= size for part in parts)
-    assert entries.contents(table.entry()) == table
+    assert keyring_format.contents(table.entry()) == table
     assert len(set(table.names("a"))) == len(parts)
 
 
@@ -94,15 +95,15 @@ def jwt(data: bytes) -> None:
     choices = Choices(data)
     if choices.number(3):
         claims = json.dumps(choices.members(_CLAIMS), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        text = f"e30.{oauth.base64url(claims)}.{choices.take(4).decode('latin-1')}"
+        text = f"e30.{_oauth.base64url(claims)}.{choices.take(4).decode('latin-1')}"
     else:
         text = choices.rest().decode("utf-8", "surrogateescape")
     token = Secret(text)
-    login = tokens.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
-    moment, _ = tokens.renewal(expires_at=login.expires_at, last_refresh=None)
+    login = _jwt.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
+    moment, _ = _jwt.renewal(expires_at=login.expires_at, last_refresh=None)
     assert moment.tzinfo is not None
-    tokens.has_expired(login, now=NOW)
-    assert login.account_id is None or authfile.is_token(login.account_id)
+    _jwt.has_expired(login, now=NOW)
+    assert login.account_id is None or _auth_json.is_token(login.account_id)
     assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
     reason = mistaken(token)
     assert reason is None or len(text) < 12 or text not in reason
@@ -129,22 +130,22 @@ def issuer_answers(data: bytes) -> None:
     else:
         body = choices.rest()
     try:
-        answer = oauth.read_answer(body, required=("access_token",) if choices.number(2) else ())
+        answer = _oauth.read_answer(body, required=("access_token",) if choices.number(2) else ())
     except ValueError:
         pass
     else:
         found = (answer.id_token, answer.access_token, answer.refresh_token)
-        assert all(token is None or authfile.is_token(token.reveal()) for token in found)
-    said = oauth.error_text(body, hide=_HIDDEN)
+        assert all(token is None or _auth_json.is_token(token.reveal()) for token in found)
+    said = _oauth.error_text(body, hide=_HIDDEN)
     assert said.isprintable()
     assert 0 < len(said) <= 301
     assert _HIDDEN.reveal() not in said
-    code = oauth.error_code(body)
+    code = _oauth.error_code(body)
     assert code is None or code == code.lower()
-    oauth.classify_refresh(status, body)
-    given = device.read_user_code(status, body, issuer="https://issuer")
-    assert isinstance(given, device.Refusal) or 1 <= given.interval.total_seconds() <= 60
-    device.judge_poll(status, body, issuer="https://issuer")
+    _oauth.classify_refresh(status, body)
+    given = _device_code.read_user_code(status, body, issuer="https://issuer")
+    assert isinstance(given, _device_code.Refusal) or 1 <= given.interval.total_seconds() <= 60
+    _device_code.judge_poll(status, body, issuer="https://issuer")
     login_of_personal(Secret("at-x"), status, body)
 
 
@@ -173,7 +174,7 @@ def callbacks(data: bytes) -> None:
         query = "".join(pairs) + choices.take(8).decode("latin-1")
     else:
         query = choices.rest().decode("latin-1")  # as the server of the standard library reads a request line
-    outcome = oauth.check_callback(query, expected_state=_STATE)
+    outcome = _oauth.check_callback(query, expected_state=_STATE)
     states = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "state"]
     is_right = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
     assert (outcome.kind != "mismatch") == is_right, "the state is not what decides"
@@ -186,6 +187,6 @@ def callbacks(data: bytes) -> None:
         assert conversation.answer(query).status in (200, 404)
     page = pages.failure_page(outcome.message or query, code=outcome.error_code or query or "x")
     assert page.count("<") == _TAGS, "foreign text is HTML on the page"
-    pasted = oauth.pasted_target(query)
+    pasted = _oauth.pasted_target(query)
     if pasted is not None:
         assert pasted.startswith("/auth/callback?")

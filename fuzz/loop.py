@@ -26,7 +26,7 @@ def main(name: str, seconds: int, seed: int, engine: str) -> int:
     """Run a target; 1 when an input broke its property. The input is kept in .cache/fuzz."""
     atheris = _atheris() if engine == "atheris" else None
     if atheris is not None:
-        with atheris.instrument_imports(include=["codex_backend_sdk._core", "codex_backend_sdk._transport.answer"]):
+        with atheris.instrument_imports(include=["codex_backend_sdk._streaming", "codex_backend_sdk._errors"]):
             targets = importlib.import_module("fuzz.targets")
     else:
         targets = importlib.import_module("fuzz.targets")

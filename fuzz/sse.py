@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codex_backend_sdk._core.sse import EventDecoder, Frame
+from codex_backend_sdk._streaming.sse import EventDecoder, Frame
 
 from .choices import Choices
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 
-from codex_backend_sdk._core.collect import TERMINAL, Collector
-from codex_backend_sdk._core.events import build_event, build_response, read_events
-from codex_backend_sdk._core.routes import Route
-from codex_backend_sdk._core.sse import EventDecoder
-from codex_backend_sdk._core.wire import decode, encode
-from codex_backend_sdk._transport.answer import Answer
-from codex_backend_sdk._transport.plan import Plan
+from codex_backend_sdk._json import decode, encode
+from codex_backend_sdk._request.context import Plan
+from codex_backend_sdk._request.routes import Route
+from codex_backend_sdk._streaming.accumulator import TERMINAL, Collector
+from codex_backend_sdk._streaming.events import build_event, build_response, read_events
+from codex_backend_sdk._streaming.reader import Answer
+from codex_backend_sdk._streaming.sse import EventDecoder
 
 from .choices import Choices
 from .sse import whole

@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from codex_backend_sdk._core.excerpts import summarize
-from codex_backend_sdk._core.explaining import examine
-from codex_backend_sdk._core.explanation import Explanation
-from codex_backend_sdk._core.failures import Kind, classify
-from codex_backend_sdk._core.known_refusals import known_refusals
-from codex_backend_sdk._core.limits import from_event, from_headers, from_usage, merged
-from codex_backend_sdk._core.model_fit import context_window, fit
-from codex_backend_sdk._core.routing import read_routing, routed
-from codex_backend_sdk._core.shaping import shape
-from codex_backend_sdk._core.token_estimate import estimate
-from codex_backend_sdk._core.usage import read_reset_credits, read_reset_result, read_usage
-from codex_backend_sdk._core.wire import encode
-from codex_backend_sdk._types import Routing
+from codex_backend_sdk._errors.classify import Kind, classify
+from codex_backend_sdk._errors.error_text import summarize
+from codex_backend_sdk._json import encode
+from codex_backend_sdk._request.shaping import shape
+from codex_backend_sdk._routing.workspace_parsing import read_routing, routed
+from codex_backend_sdk.limits.limit_parsing import from_event, from_headers, from_usage, merged
+from codex_backend_sdk.limits.usage_parsing import read_reset_credits, read_reset_result, read_usage
+from codex_backend_sdk.resources.explain_parameters import examine
+from codex_backend_sdk.resources.explanation import Explanation
+from codex_backend_sdk.resources.known_refusals import known_refusals
+from codex_backend_sdk.resources.model_fit import context_window, fit
+from codex_backend_sdk.resources.token_estimate import estimate
+from codex_backend_sdk.types import Routing
 
 from .choices import VALUES, Choices
 
@@ -207,4 +207,4 @@ def explanations(data: bytes) -> None:
         findings += [*known_refusals(body, {}), *fit(body, _CATALOGUE, tokens=tokens)]
         context_window(body["model"], _CATALOGUE)
         assert body.keys() & {"temperature", "previous_response_id"} == set(), "what is refused would be sent"
-    assert str(Explanation(model="m", would_be_sent=None, findings=tuple(findings))).startswith("Nothing")
+    assert str(Explanation(model="m", prepared_request=None, findings=tuple(findings))).startswith("Nothing")

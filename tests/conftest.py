@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from support.both import Blocking
+
+from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def pytest_configure() -> None:
@@ -32,3 +36,53 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _seconds_allowed(item: pytest.Item) -> float:
     of_its_own = item.get_closest_marker("timeout")
     return 0 if of_its_own is None else of_its_own.args[0]
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(running: Simulator) -> Simulator:
+    """A simulator that has heard nothing yet."""
+    running.clear()
+    return running
+
+
+@pytest.fixture(params=["sync", "async"])
+def new_client(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[Callable[..., Any]]:
+    """Make clients of both kinds that are signed in to the simulator; they do not wait between their attempts."""
+    if request.param == "sync":
+        clients: list[Any] = []
+
+        def make(**options: Any) -> Any:
+            clients.append(sim.client(**{"max_retries": 0, **options}))
+            return clients[-1]
+
+        yield make
+        for client in clients:
+            client.close()
+        return
+    with start_blocking_portal() as portal:
+        opened: list[Any] = []
+
+        def make_async(**options: Any) -> Any:
+            opened.append(sim.async_client(**{"max_retries": 0, **options}))
+            return Blocking(opened[-1], portal)
+
+        yield make_async
+        for client in opened:
+            portal.call(client.close)
+
+
+@pytest.fixture
+def client(new_client: Callable[..., Any]) -> Any:
+    return new_client()
+
+
+@pytest.fixture
+def bodies(sim: Simulator) -> Callable[[], list[dict[str, Any]]]:
+    """The bodies of the response requests that the simulator has received."""
+    return lambda: [r.json() for r in sim.requests if r.path.endswith("/responses")]

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from client.tunnels import proxy, tls
 from real_cli import BINARY, NEEDED, alone
+from support.tunnels import proxy, tls
 
 from codex_backend_sdk.auth import Credentials, FileStore
 from codex_backend_sdk.testing import DeviceSettings, Simulator

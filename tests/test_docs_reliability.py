@@ -43,7 +43,7 @@ def test_every_error_that_a_call_can_raise_is_in_the_table() -> None:
     told = {name.strip("`") for cell in named for name in cell.split(", ")}
     ours = {name for name in sdk.__all__ if inspect.isclass(getattr(sdk, name)) and is_error(name)}
     # Signing in and resources that are not there have pages of their own.
-    assert told == ours - {"CodexError", "CredentialStoreError", "LoginFailed", "UnsupportedEndpoint"}
+    assert told == ours - {"CodexError", "CredentialStoreError", "LoginFailedError", "UnsupportedEndpointError"}
 
 
 def is_error(name: str) -> bool:

@@ -21,89 +21,89 @@ if TYPE_CHECKING:
     from ._account_types import Workspace as Workspace
     from ._client import AsyncOpenAI as AsyncOpenAI
     from ._client import OpenAI as OpenAI
-    from ._core.events import UnknownEvent as UnknownEvent
-    from ._core.explanation import Explanation as Explanation
-    from ._core.explanation import Finding as Finding
-    from ._core.explanation import TokenEstimate as TokenEstimate
-    from ._core.explanation import WouldBeSent as WouldBeSent
-    from ._core.items import UnknownItem as UnknownItem
-    from ._errors import CloudflareBlocked as CloudflareBlocked
-    from ._errors import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
-    from ._errors import CodexError as CodexError
-    from ._errors import ContextLengthExceeded as ContextLengthExceeded
-    from ._errors import CredentialStoreError as CredentialStoreError
-    from ._errors import IdleTimeout as IdleTimeout
-    from ._errors import InvalidEncryptedContent as InvalidEncryptedContent
-    from ._errors import LoginFailed as LoginFailed
-    from ._errors import LoginRequired as LoginRequired
-    from ._errors import ModelNotAvailable as ModelNotAvailable
-    from ._errors import PolicyViolation as PolicyViolation
-    from ._errors import QuotaExceeded as QuotaExceeded
-    from ._errors import RateLimited as RateLimited
-    from ._errors import RegionNotSupported as RegionNotSupported
-    from ._errors import ResponseFailed as ResponseFailed
-    from ._errors import ServerOverloaded as ServerOverloaded
-    from ._errors import StreamInterrupted as StreamInterrupted
-    from ._errors import TokenRefreshError as TokenRefreshError
-    from ._errors import TotalTimeout as TotalTimeout
-    from ._errors import UnexpectedAnswer as UnexpectedAnswer
-    from ._errors import UnsupportedEndpoint as UnsupportedEndpoint
-    from ._errors import UnsupportedParameter as UnsupportedParameter
-    from ._errors import UsageLimitReached as UsageLimitReached
-    from ._errors import UsageNotIncluded as UsageNotIncluded
-    from ._limit_types import AdditionalLimit as AdditionalLimit
-    from ._limit_types import Credits as Credits
-    from ._limit_types import RateLimits as RateLimits
-    from ._limit_types import RateLimitWindow as RateLimitWindow
-    from ._limit_types import SpendControl as SpendControl
-    from ._types import Login as Login
-    from ._types import Routing as Routing
-    from ._types import Secret as Secret
-    from ._usage_types import ModelUsage as ModelUsage
-    from ._usage_types import ResetCredit as ResetCredit
-    from ._usage_types import ResetCredits as ResetCredits
-    from ._usage_types import ResetResult as ResetResult
-    from ._usage_types import UsageReport as UsageReport
-    from .auth.access_token import AccessToken as AccessToken
+    from ._exceptions import CloudflareBlockedError as CloudflareBlockedError
+    from ._exceptions import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
+    from ._exceptions import CodexError as CodexError
+    from ._exceptions import ContextLengthExceededError as ContextLengthExceededError
+    from ._exceptions import CredentialStoreError as CredentialStoreError
+    from ._exceptions import IdleTimeoutError as IdleTimeoutError
+    from ._exceptions import InvalidEncryptedContentError as InvalidEncryptedContentError
+    from ._exceptions import LoginFailedError as LoginFailedError
+    from ._exceptions import LoginRequiredError as LoginRequiredError
+    from ._exceptions import ModelNotAvailableError as ModelNotAvailableError
+    from ._exceptions import PolicyViolationError as PolicyViolationError
+    from ._exceptions import QuotaExceededError as QuotaExceededError
+    from ._exceptions import RegionNotSupportedError as RegionNotSupportedError
+    from ._exceptions import ResponseFailedError as ResponseFailedError
+    from ._exceptions import ServerOverloadedError as ServerOverloadedError
+    from ._exceptions import StreamInterruptedError as StreamInterruptedError
+    from ._exceptions import TokenRefreshError as TokenRefreshError
+    from ._exceptions import TooManyRequestsError as TooManyRequestsError
+    from ._exceptions import TotalTimeoutError as TotalTimeoutError
+    from ._exceptions import UnexpectedResponseError as UnexpectedResponseError
+    from ._exceptions import UnsupportedEndpointError as UnsupportedEndpointError
+    from ._exceptions import UnsupportedParameterError as UnsupportedParameterError
+    from ._exceptions import UsageLimitError as UsageLimitError
+    from ._exceptions import UsageNotIncludedError as UsageNotIncludedError
+    from ._items import UnknownItem as UnknownItem
+    from ._streaming.events import UnknownEvent as UnknownEvent
+    from .auth.static_token import StaticToken as StaticToken
+    from .limits.limit_types import AdditionalLimit as AdditionalLimit
+    from .limits.limit_types import Credits as Credits
+    from .limits.limit_types import RateLimits as RateLimits
+    from .limits.limit_types import RateLimitWindow as RateLimitWindow
+    from .limits.limit_types import SpendControl as SpendControl
+    from .limits.usage_types import ModelUsage as ModelUsage
+    from .limits.usage_types import ResetCredit as ResetCredit
+    from .limits.usage_types import ResetCredits as ResetCredits
+    from .limits.usage_types import ResetResult as ResetResult
+    from .limits.usage_types import UsageReport as UsageReport
+    from .resources.explanation import Explanation as Explanation
+    from .resources.explanation import Finding as Finding
+    from .resources.explanation import PreparedRequest as PreparedRequest
+    from .resources.explanation import TokenEstimate as TokenEstimate
     from .resources.models import Model as Model
+    from .types import Login as Login
+    from .types import Routing as Routing
+    from .types import Secret as Secret
 
 # Where each public name lives. Imported on first use: `import codex_backend_sdk` alone must not cost openai's import.
 _HOMES = {
     "_account_types": ("Account", "DeviceCode", "Workspace"),
     "_client": ("AsyncOpenAI", "OpenAI"),
-    "_core.events": ("UnknownEvent",),
-    "_core.explanation": ("Explanation", "Finding", "TokenEstimate", "WouldBeSent"),
-    "_core.items": ("UnknownItem",),
-    "_errors": (
-        "CloudflareBlocked",
+    "_streaming.events": ("UnknownEvent",),
+    "resources.explanation": ("Explanation", "Finding", "TokenEstimate", "PreparedRequest"),
+    "_items": ("UnknownItem",),
+    "_exceptions": (
+        "CloudflareBlockedError",
         "CodexBackendUnsupportedParameterError",
         "CodexError",
-        "ContextLengthExceeded",
+        "ContextLengthExceededError",
         "CredentialStoreError",
-        "IdleTimeout",
-        "InvalidEncryptedContent",
-        "LoginFailed",
-        "LoginRequired",
-        "ModelNotAvailable",
-        "PolicyViolation",
-        "QuotaExceeded",
-        "RateLimited",
-        "RegionNotSupported",
-        "ResponseFailed",
-        "ServerOverloaded",
-        "StreamInterrupted",
+        "IdleTimeoutError",
+        "InvalidEncryptedContentError",
+        "LoginFailedError",
+        "LoginRequiredError",
+        "ModelNotAvailableError",
+        "PolicyViolationError",
+        "QuotaExceededError",
+        "TooManyRequestsError",
+        "RegionNotSupportedError",
+        "ResponseFailedError",
+        "ServerOverloadedError",
+        "StreamInterruptedError",
         "TokenRefreshError",
-        "TotalTimeout",
-        "UnexpectedAnswer",
-        "UnsupportedEndpoint",
-        "UnsupportedParameter",
-        "UsageLimitReached",
-        "UsageNotIncluded",
+        "TotalTimeoutError",
+        "UnexpectedResponseError",
+        "UnsupportedEndpointError",
+        "UnsupportedParameterError",
+        "UsageLimitError",
+        "UsageNotIncludedError",
     ),
-    "_limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
-    "_types": ("Login", "Routing", "Secret"),
-    "_usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
-    "auth.access_token": ("AccessToken",),
+    "limits.limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
+    "types": ("Login", "Routing", "Secret"),
+    "limits.usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
+    "auth.static_token": ("StaticToken",),
     "resources.models": ("Model",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from codex_backend_sdk._types import Secret
+    from .types import Secret
 
 __all__ = ["Account", "DeviceCode", "Workspace"]
 

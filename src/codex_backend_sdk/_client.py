@@ -22,35 +22,35 @@ import httpx2
 import openai
 from openai.types.responses import CompactedResponse, Response
 
-from ._construction import Constructed
-from ._core.events import build_item, build_response
-from ._core.failures import classify
-from ._core.routes import Route
-from ._errors import ModelNotAvailable
-from ._seam import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
-from ._transport.backend import Backend
-from ._transport.body import async_discard, async_read_body, discard, read_body
-from ._transport.collected import async_collected, collected, is_stream_to_read, read_whole
-from ._transport.identity import user_agent
-from ._transport.plan import plan_behind, plan_of
-from ._transport.planning import in_plain, planned, refuse_websocket
-from ._transport.retrying import Retrying
-from ._transport.signing import Signer
-from ._transport.stream import AsyncCodexStream, CodexStream
-from ._transport.telling import name_available, status_error, told_truly
-from ._transport.timeouts import require_timeout, set_idle_limit, set_limits
-from .resources.signing_in import AsyncSignsIn, SignsIn, in_thread
+from ._base_client import Constructed
+from ._errors.classify import classify
+from ._errors.exception_mapping import name_available, status_error, told_truly
+from ._errors.retrying import Retrying
+from ._exceptions import ModelNotAvailableError
+from ._request.backend_url import Backend
+from ._request.context import plan_behind, plan_of
+from ._request.identity import user_agent
+from ._request.prepare import in_plain, planned, refuse_websocket
+from ._request.routes import Route
+from ._request.signing import Signer
+from ._request.timeouts import require_timeout, set_idle_limit, set_limits
+from ._streaming.buffered import async_collected, collected, is_stream_to_read, read_whole
+from ._streaming.events import build_item, build_response
+from ._streaming.streams import AsyncCodexStream, CodexStream
+from ._streaming.whole_body import async_discard, async_read_body, discard, read_body
+from ._upstream import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
+from .resources.authentication import AsyncSignsIn, SignsIn, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ._seam import FinalRequestOptions
-    from ._transport.plan import Plan
-    from ._types import Login
+    from ._request.context import Plan
+    from ._upstream import FinalRequestOptions
     from .resources.codex import AsyncCodex, Codex
-    from .resources.missing import AsyncBeta, Beta
     from .resources.models import AsyncModels, Models
     from .resources.responses import AsyncResponses, Responses
+    from .resources.unsupported import AsyncBeta, Beta
+    from .types import Login
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
@@ -171,7 +171,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
     @cached_property
     def beta(self) -> Beta:
         """Not there, apart from its names."""
-        from .resources.missing import Beta
+        from .resources.unsupported import Beta
 
         return Beta(self)
 
@@ -223,7 +223,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             if error is not None:
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
-                    if isinstance(error, ModelNotAvailable):
+                    if isinstance(error, ModelNotAvailableError):
                         self._tell_available(error)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
@@ -243,7 +243,7 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
-    def _tell_available(self, error: ModelNotAvailable) -> None:
+    def _tell_available(self, error: ModelNotAvailableError) -> None:
         plan = plan_of(error.response.request)
         if plan is not None and plan.route is Route.RESPONSES and error.available is None:
             if self._offered(plan) is None:
@@ -288,7 +288,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     @cached_property
     def beta(self) -> AsyncBeta:
         """Not there, apart from its names."""
-        from .resources.missing import AsyncBeta
+        from .resources.unsupported import AsyncBeta
 
         return AsyncBeta(self)
 
@@ -340,7 +340,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             if error is not None:
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
-                    if isinstance(error, ModelNotAvailable):
+                    if isinstance(error, ModelNotAvailableError):
                         await self._tell_available(error)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
@@ -363,7 +363,7 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     async def _renewed(self, rejected: Login) -> Login:
         return await in_thread(lambda: self.credentials.renew(rejected))
 
-    async def _tell_available(self, error: ModelNotAvailable) -> None:
+    async def _tell_available(self, error: ModelNotAvailableError) -> None:
         plan = plan_of(error.response.request)
         if plan is not None and plan.route is Route.RESPONSES and error.available is None:
             if self._offered(plan) is None:

@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from codex_backend_sdk._errors import CredentialStoreError, LoginFailed
-from codex_backend_sdk._types import Login, Secret
-from codex_backend_sdk.auth import browser, pages
-from codex_backend_sdk.auth.limit import Limit
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError
+from codex_backend_sdk.auth._deadline import Limit
+from codex_backend_sdk.auth.flows import browser, pages
+from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,7 +163,7 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
 )
 def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str, shown: str) -> None:
     visit = Visit(lambda back, state: callback(back, state=state, **query))
-    with pytest.raises(LoginFailed) as caught:
+    with pytest.raises(LoginFailedError) as caught:
         sign_in(visit)
     page = visit.outcome()
     assert caught.value.code == code
@@ -176,7 +176,7 @@ def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str,
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (LoginFailed("Token exchange failed: <b>", code="token_exchange_failed"), "token_exchange_failed"),
+        (LoginFailedError("Token exchange failed: <b>", code="token_exchange_failed"), "token_exchange_failed"),
         (CredentialStoreError("Cannot write <b>"), "persist_failed"),
         (ValueError("a surprise <b>"), "persist_failed"),
     ],
@@ -197,7 +197,7 @@ def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Excepti
 
 def test_a_login_can_be_cancelled() -> None:
     visit = Visit(lambda back, state: fetch(back.replace("/auth/callback", "/cancel")))
-    with pytest.raises(LoginFailed, match=r"^Login cancelled$") as caught:
+    with pytest.raises(LoginFailedError, match=r"^Login cancelled$") as caught:
         sign_in(visit)
     assert caught.value.code == "cancelled"
     assert (visit.outcome().status, visit.outcome().text) == (200, "Login cancelled")
@@ -206,7 +206,7 @@ def test_a_login_can_be_cancelled() -> None:
 def test_a_login_has_a_time_limit() -> None:
     visit = Visit(lambda back, state: None)
     began = time.monotonic()
-    with pytest.raises(LoginFailed, match=r"not finished within 0\.3 seconds") as caught:
+    with pytest.raises(LoginFailedError, match=r"not finished within 0\.3 seconds") as caught:
         sign_in(visit, timeout=0.3)
     assert caught.value.code == "timeout"
     assert time.monotonic() - began < 5
@@ -288,13 +288,13 @@ def free_port() -> int:
 
 def test_an_older_login_is_asked_to_stop() -> None:
     port = free_port()
-    errors: list[LoginFailed] = []
+    errors: list[LoginFailedError] = []
     waiting = threading.Event()
 
     def older() -> None:
         try:
             sign_in(Visit(lambda back, state: waiting.set()), ports=(port,))
-        except LoginFailed as error:
+        except LoginFailedError as error:
             errors.append(error)
 
     thread = threading.Thread(target=older)
@@ -354,7 +354,7 @@ def test_the_end_comes_while_a_port_is_waited_for_too(code: str) -> None:
     threading.Timer(0.5, cancel.set).start()
     visit = Visit(lambda back, state: None)
     before = time.monotonic()
-    with talking_port() as port, pytest.raises(LoginFailed) as caught:
+    with talking_port() as port, pytest.raises(LoginFailedError) as caught:
         sign_in(visit, ports=(port, 0), **({"timeout": 0.5} if code == "timeout" else {"cancel": cancel}))
     assert caught.value.code == code
     assert time.monotonic() - before < 1.9
@@ -366,7 +366,8 @@ def test_when_every_port_is_taken_the_error_names_them() -> None:
         port = taken.getsockname()[1]
         threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
         with pytest.raises(
-            LoginFailed, match=rf"a port on 127\.0\.0\.1 .* {port} \(held by \S+ \(process {os.getpid()}\)\) cannot"
+            LoginFailedError,
+            match=rf"a port on 127\.0\.0\.1 .* {port} \(held by \S+ \(process {os.getpid()}\)\) cannot",
         ) as caught:
             sign_in(Visit(lambda back, state: None), ports=(port,))
     assert caught.value.code == "port_in_use"
@@ -412,7 +413,7 @@ def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.
             raise OSError("no browser here")
         return opened
 
-    with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailed):
+    with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
         sign_in(opener, timeout=0.3)  # type: ignore[arg-type]
     assert "No browser could be opened. Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
@@ -421,10 +422,10 @@ def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixtur
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
     ways = browser.Ways(open_browser=False, on_url=urls.append)
-    with pytest.raises(LoginFailed):
+    with pytest.raises(LoginFailedError):
         browser.sign_in(lambda grant: LOGIN, ways=ways, limit=Limit(0.1), **options)
     assert (len(urls), caplog.text) == (1, "")
-    with pytest.raises(LoginFailed):
+    with pytest.raises(LoginFailedError):
         browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False), limit=Limit(0.1), **options)
     assert "Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 

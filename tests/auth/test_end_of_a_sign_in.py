@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from codex_backend_sdk._errors import LoginFailed
+from codex_backend_sdk._exceptions import LoginFailedError
 from codex_backend_sdk.auth import Credentials, MemoryStore
 from codex_backend_sdk.testing import DeviceSettings, Simulator
 
@@ -59,7 +59,7 @@ def is_asked(sim: Simulator, path: str) -> bool:
 def ended(credentials: Credentials, way: str, **limits: Any) -> tuple[str | None, float]:
     """The code of the failure, and the seconds that it took."""
     began = time.monotonic()
-    with pytest.raises(LoginFailed) as caught:
+    with pytest.raises(LoginFailedError) as caught:
         sign_in(credentials, way, **limits)
     return caught.value.code, time.monotonic() - began
 
@@ -75,7 +75,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("way", "place"), ROWS)
-@pytest.mark.parametrize("fault", [f"delayed:{SLOW}", "dripped:1,0.3"])
+@pytest.mark.parametrize("fault", [f"delayed:{SLOW}", "throttled:1,0.3"])
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
 def test_the_end_does_not_wait_for_the_issuer(way: str, place: str, fault: str, code: str, sim: Simulator) -> None:
     sim.fail(f"{fault}@{place}", times=None)
@@ -104,10 +104,10 @@ def test_an_older_sign_in_that_is_asked_to_stop_stores_nothing_even_while_it_exc
 ) -> None:
     sim.fail("delayed:2@token")
     store, urls = MemoryStore(), list[str]()
-    errors: list[LoginFailed] = []
+    errors: list[LoginFailedError] = []
 
     def older() -> None:
-        with pytest.raises(LoginFailed) as caught:
+        with pytest.raises(LoginFailedError) as caught:
             Credentials(store, issuer=sim.issuer).authenticate(open_browser=visit, on_url=urls.append, ports=(0,))
         errors.append(caught.value)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_backend_sdk.auth.ports import listener
+from codex_backend_sdk.auth.flows.ports import listener
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from codex_backend_sdk._errors import LoginFailed
+from codex_backend_sdk._exceptions import LoginFailedError
 from codex_backend_sdk.auth import Credentials, FileStore
 from codex_backend_sdk.testing import Simulator
 
@@ -140,7 +140,7 @@ def test_a_denied_sign_in_says_so(browser: Chromium, sim: Simulator, tmp_path: P
         texts.append(tab.text)
         check_looks(tab, "failure", pictures)
 
-    with pytest.raises(LoginFailed, match="The user denied the request") as caught:
+    with pytest.raises(LoginFailedError, match="The user denied the request") as caught:
         sign_in(store, sim, Visit(browser, deny))
     assert caught.value.code == "access_denied"
     assert "The user denied the request." in texts[0]
@@ -171,6 +171,6 @@ def test_a_callback_of_somebody_else_is_refused_and_the_sign_in_goes_on(
 
 def test_a_tab_that_is_closed_ends_at_the_time_limit(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
     visit = Visit(browser, lambda tab, url: tab.wait("document.querySelector('button') !== null"))
-    with pytest.raises(LoginFailed, match="not finished within 3 seconds") as caught:
+    with pytest.raises(LoginFailedError, match="not finished within 3 seconds") as caught:
         sign_in(FileStore(tmp_path / "auth.json"), sim, visit, timeout=3)
     assert caught.value.code == "timeout"

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from issuer_stub import IssuerStub
 
-from codex_backend_sdk._errors import CredentialStoreError, LoginFailed
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError
 from codex_backend_sdk.auth import Credentials, MemoryStore
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_what_a_callback_leads_to(row: Any, issuer: IssuerStub) -> None:
         back = {"state": given["state"], **query}
         pages.put(httpx2.get(f"{given['redirect_uri']}?{urlencode(back)}", timeout=20))
 
-    with pytest.raises((LoginFailed, CredentialStoreError)) as caught:
+    with pytest.raises((LoginFailedError, CredentialStoreError)) as caught:
         Credentials(store, issuer=issuer.url, clock=issuer.clock).authenticate(
             open_browser=visit, ports=(0,), timeout=20, **workspace
         )

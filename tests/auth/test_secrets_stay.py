@@ -19,20 +19,20 @@ from issuer_stub import IssuerStub
 from servers import needs_redis, redis_server
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk._core.oauth import refresh_body
 from codex_backend_sdk.auth import (
-    AccessToken,
     Credentials,
     FileStore,
     KeyringStore,
     MemoryStore,
     RedisStore,
     Secret,
+    StaticToken,
     exchange_api_key,
 )
+from codex_backend_sdk.auth._channel import Channel
 from codex_backend_sdk.auth._failures import Unreachable
-from codex_backend_sdk.auth.channel import Channel
-from codex_backend_sdk.auth.held import read
+from codex_backend_sdk.auth._held import read
+from codex_backend_sdk.auth._oauth import refresh_body
 from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def failing(document: dict[str, Any], url: str) -> dict[str, Callable[[], object
         "refresh ahead": lambda: Credentials(MemoryStore(expired), issuer=url).current(),
         "api key": lambda: exchange_api_key(Credentials(MemoryStore(document), issuer=url)),
         "device code": lambda: Credentials(MemoryStore(), issuer=url).authenticate_device_code(),
-        "whoami": lambda: AccessToken("at-SECRET-0123456789", issuer=url).current(),
+        "whoami": lambda: StaticToken("at-SECRET-0123456789", issuer=url).current(),
         "revoke": lambda: Credentials(MemoryStore(document), issuer=url).revoke(),
     }
 
@@ -250,7 +250,7 @@ def test_a_token_that_is_given_is_in_no_frame(
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
     monkeypatch.setenv("CODEX_ISSUER_URL", issuer_url)
     with pytest.raises(ValueError, match=r"is no access token|must be an https URL") as caught:
-        AccessToken(token) if place == "argument" else sdk.OpenAI()
+        StaticToken(token) if place == "argument" else sdk.OpenAI()
     assert "SEC" not in whole_story(caught.value)
 
 
@@ -291,7 +291,7 @@ def test_what_a_store_holds_instead_of_a_login_is_not_told(text: str, what: str,
         "current": credentials.current,
         "authenticate": lambda: credentials.authenticate(interactive=False),
     }
-    with pytest.raises((sdk.CredentialStoreError, sdk.LoginRequired)) as caught:
+    with pytest.raises((sdk.CredentialStoreError, sdk.LoginRequiredError)) as caught:
         asked[what]()
     assert str(tmp_path / "auth.json") in str(caught.value)
     assert "SECRET" not in whole_story(caught.value)
@@ -356,7 +356,7 @@ def test_the_text_of_a_header_that_cannot_be_sent_is_in_no_message(issuer: Issue
 
 def test_an_answer_that_drips_in_comes_to_an_end_and_is_not_shown() -> None:
     with Simulator() as sim:
-        sim.fail("dripped:40,0.1@token", times=None)
+        sim.fail("throttled:40,0.1@token", times=None)
         channel = Channel(sim.issuer, originator="tests", answer_seconds=1)
         document = sim.login_document()
         body = refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
@@ -419,7 +419,7 @@ def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: boo
         async with sdk.AsyncOpenAI(**options) as client:
             await client.responses.create(input="hi")
 
-    with pytest.raises(sdk.LoginRequired, match=r"The access token of this login .* no header takes") as caught:
+    with pytest.raises(sdk.LoginRequiredError, match=r"The access token of this login .* no header takes") as caught:
         anyio.run(call_async) if asynchronous else call()
     assert "SECRET" not in whole_story(caught.value)
     options |= {"credentials": MemoryStore(issuer.document()), "default_headers": {"x-own": "SECRET\n"}}

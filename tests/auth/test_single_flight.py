@@ -23,9 +23,9 @@ import pytest
 from issuer_stub import IssuerStub
 
 from codex_backend_sdk import AsyncOpenAI
-from codex_backend_sdk._errors import CredentialStoreError, LoginRequired, TokenRefreshError
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
-from codex_backend_sdk.auth.fork import new_lock
+from codex_backend_sdk.auth._fork import new_lock
 from codex_backend_sdk.testing import Account, Simulator
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def test_after_a_lost_answer_the_old_token_serves_as_long_as_it_lives() -> None:
         assert source.current() == login
         assert len(refreshes(issuer)) == 2, "the refusal is remembered"
         clock.now += 4 * MINUTE
-        with pytest.raises(LoginRequired, match="was already used"):
+        with pytest.raises(LoginRequiredError, match="was already used"):
             source.current()
 
 
@@ -378,9 +378,9 @@ def what_it_prints(program: str, *arguments: str, sim: Simulator) -> tuple[str, 
 
 FORK = """
 import os, signal, sys, threading
-from codex_backend_sdk.auth import AccessToken, Credentials, FileStore
+from codex_backend_sdk.auth import StaticToken, Credentials, FileStore
 kind, path, issuer, token = sys.argv[1:]
-source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else AccessToken(token, issuer=issuer)
+source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else StaticToken(token, issuer=issuer)
 thread = threading.Thread(target=source.current)
 thread.start()
 sys.stdin.readline()  # the issuer was asked, and answers after two seconds

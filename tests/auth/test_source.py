@@ -19,8 +19,7 @@ import pytest
 from issuer_stub import AUTH, IssuerStub, jwt
 from servers import Keyring
 
-from codex_backend_sdk._errors import CredentialStoreError, LoginFailed, LoginRequired, TokenRefreshError
-from codex_backend_sdk._types import Login, Secret
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import (
     Credentials,
     CredentialSource,
@@ -29,7 +28,8 @@ from codex_backend_sdk.auth import (
     MemoryStore,
     resolve_credentials,
 )
-from codex_backend_sdk.auth.default_store import AutoStore
+from codex_backend_sdk.auth.stores.auto import AutoStore
+from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -263,7 +263,7 @@ def test_what_is_missing_is_said_with_its_remedy(
 ) -> None:
     source, _ = make(issuer, document)
     for call in (source.current, lambda: source.renew(Login(access_token=Secret("x"), account_id=None))):
-        with pytest.raises(LoginRequired) as caught:
+        with pytest.raises(LoginRequiredError) as caught:
             call()
         assert said in str(caught.value)
         assert "`codex-backend login`" in str(caught.value)
@@ -312,7 +312,7 @@ def test_a_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: C
     source, store = make(issuer, issuer.document())
     rejected = source.current()
     store.clear()
-    with pytest.raises(LoginRequired, match="There is no login"):
+    with pytest.raises(LoginRequiredError, match="There is no login"):
         source.renew(rejected)
     assert source.ready() is None
 
@@ -322,7 +322,7 @@ def test_a_running_source_does_not_change_its_account(issuer: IssuerStub) -> Non
     rejected = source.current()
     issuer.account = "acc-2"
     store.save(issuer.document())
-    with pytest.raises(LoginRequired, match="now belongs to another account"):
+    with pytest.raises(LoginRequiredError, match="now belongs to another account"):
         source.renew(rejected)
     assert issuer.requests == []
     assert source.authenticate(interactive=False).account_id == "acc-2"
@@ -334,14 +334,16 @@ def test_nor_when_there_was_no_login_for_a_while(issuer: IssuerStub) -> None:
     rejected = source.current()
     store.clear()
     for _ in range(2):
-        with pytest.raises(LoginRequired, match="There is no login"):
+        with pytest.raises(LoginRequiredError, match="There is no login"):
             source.renew(rejected)
-        with pytest.raises(LoginRequired, match="There is no login"):
+        with pytest.raises(LoginRequiredError, match="There is no login"):
             source.authenticate(interactive=False)
     issuer.account = "acc-2"
     store.save(issuer.document())
     for call in (source.current, lambda: source.renew(rejected), source.account):
-        with pytest.raises(LoginRequired, match=r"now belongs to another account\. client\.authenticate\(\) changes"):
+        with pytest.raises(
+            LoginRequiredError, match=r"now belongs to another account\. client\.authenticate\(\) changes"
+        ):
             call()
     assert source.authenticate(interactive=False).account_id == "acc-2"
     assert source.current().account_id == "acc-2"
@@ -357,7 +359,7 @@ def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
     before = store.load()
     issuer.account = "acc-2"
     for _ in range(2):
-        with pytest.raises(LoginRequired, match="the login of another account"):
+        with pytest.raises(LoginRequiredError, match="the login of another account"):
             source.current()
     assert store.load() == before
     assert len(issuer.requests) == 1
@@ -369,7 +371,7 @@ def test_an_access_token_of_another_account_beside_our_id_token_is_refused(issue
     ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
     answer = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
     issuer.refusal = (200, json.dumps(answer).encode(), {})
-    with pytest.raises(LoginRequired, match="the login of another account"):
+    with pytest.raises(LoginRequiredError, match="the login of another account"):
         source.current()
     assert store.load() == before
 
@@ -390,7 +392,9 @@ def test_a_permanent_failure_is_remembered_until_the_store_changes(
     issuer.refusal = status, json.dumps({"error": {"code": code, "message": "rt_0"}}).encode(), {}
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     for call in (source.current, source.current, lambda: source.authenticate(interactive=False)):
-        with pytest.raises(LoginRequired, match=rf"{said}.*client\.authenticate\(force=True\).*codex-backend login"):
+        with pytest.raises(
+            LoginRequiredError, match=rf"{said}.*client\.authenticate\(force=True\).*codex-backend login"
+        ):
             call()
     assert len(issuer.requests) == 1
     issuer.refusal = None
@@ -406,10 +410,10 @@ def test_the_old_token_is_used_while_it_lives_even_after_a_permanent_failure(
     login = source.current()
     assert login.expires_at == clock.now + 4 * MINUTE
     assert "no longer accepts" in caplog.text
-    with pytest.raises(LoginRequired):
+    with pytest.raises(LoginRequiredError):
         source.renew(login)
     clock.now += 4 * MINUTE
-    with pytest.raises(LoginRequired):
+    with pytest.raises(LoginRequiredError):
         source.current()
     assert len(issuer.requests) == 1
 
@@ -471,10 +475,10 @@ def test_a_login_without_a_refresh_token_is_used_as_long_as_it_lives(issuer: Iss
     document["tokens"]["refresh_token"] = ""
     source, _ = make(issuer, document)
     login = source.current()
-    with pytest.raises(LoginRequired, match="no refresh token"):
+    with pytest.raises(LoginRequiredError, match="no refresh token"):
         source.renew(login)
     clock.now += HOUR
-    with pytest.raises(LoginRequired, match="no refresh token"):
+    with pytest.raises(LoginRequiredError, match="no refresh token"):
         source.current()
     assert issuer.requests == []
 
@@ -544,7 +548,7 @@ def test_a_person_who_refuses_is_asked_once_however_many_threads_want_a_login(is
 
     assert [getattr(error, "code", None) for error in in_threads(8, ask)] == ["access_denied"] * 8
     assert len(opened) == 1
-    with pytest.raises(LoginFailed, match="access_denied"):
+    with pytest.raises(LoginFailedError, match="access_denied"):
         ask()
     assert len(opened) == 2, "who asks again, afterwards, is not refused unasked"
 
@@ -683,7 +687,7 @@ def test_an_expired_login_is_renewed_without_a_browser(issuer: IssuerStub) -> No
 @pytest.mark.parametrize("document", [None, {}])
 def test_not_interactive_means_no_browser(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
     source, _ = make(issuer, document)
-    with pytest.raises(LoginRequired, match="There is no login"):
+    with pytest.raises(LoginRequiredError, match="There is no login"):
         source.authenticate(**login_options(interactive=False, open_browser=never))
     with pytest.raises(ValueError, match="force=True"):
         source.authenticate(interactive=False, force=True)
@@ -705,9 +709,9 @@ def test_a_login_that_was_refused_for_good_is_replaced_by_the_browser(issuer: Is
     source, _ = make(issuer, issuer.document(expires_in=HOUR))
     refused = source.current()
     issuer.live_refresh_token = "another"
-    with pytest.raises(LoginRequired):
+    with pytest.raises(LoginRequiredError):
         source.renew(refused)
-    with pytest.raises(LoginRequired, match="refused and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match="refused and cannot be renewed"):
         source.authenticate(**login_options(interactive=False, open_browser=never))
     assert source.authenticate(**login_options()).access_token != refused.access_token
 
@@ -721,7 +725,7 @@ def test_being_offline_opens_no_browser(issuer: IssuerStub) -> None:
 
 def test_another_kind_of_login_is_replaced_only_by_force(issuer: IssuerStub) -> None:
     source, store = make(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
-    with pytest.raises(LoginRequired, match="an OpenAI API key"):
+    with pytest.raises(LoginRequiredError, match="an OpenAI API key"):
         source.authenticate(**login_options(open_browser=never))
     source.authenticate(**login_options(force=True))
     stored = store.load()
@@ -780,9 +784,9 @@ def test_force_signs_in_again_and_may_change_the_account(issuer: IssuerStub) -> 
 def test_only_the_workspace_asked_for_is_let_in(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     before = store.load()
-    with pytest.raises(LoginRequired, match="not for workspace acc-2"):
+    with pytest.raises(LoginRequiredError, match="not for workspace acc-2"):
         source.authenticate(workspace_id="acc-2", interactive=False)
-    with pytest.raises(LoginFailed, match="restricted to workspace") as caught:
+    with pytest.raises(LoginFailedError, match="restricted to workspace") as caught:
         source.authenticate(**login_options(workspace_id="acc-2"))
     assert caught.value.code == "workspace_restriction"
     assert issuer.asked("/oauth/authorize")[0].query["allowed_workspace_id"] == "acc-2"
@@ -817,7 +821,7 @@ def test_a_refused_exchange_fails_the_login(
 ) -> None:
     issuer.refusal = refusal
     source, store = make(issuer, None)
-    with pytest.raises(LoginFailed, match=f"^Token exchange failed: .*{said}") as caught:
+    with pytest.raises(LoginFailedError, match=f"^Token exchange failed: .*{said}") as caught:
         source.authenticate(**login_options())
     assert caught.value.code == "token_exchange_failed"
     assert store.load() is None
@@ -829,7 +833,7 @@ def test_an_issuer_that_vanishes_fails_the_login(issuer: IssuerStub) -> None:
 
     with httpx2.Client(transport=httpx2.MockTransport(no_connection)) as http:
         source = Credentials(MemoryStore(), issuer=issuer.url, http=http)
-        with pytest.raises(LoginFailed, match=r"could not be reached \(no route\)"):
+        with pytest.raises(LoginFailedError, match=r"could not be reached \(no route\)"):
             source.authenticate(**login_options())
 
 
@@ -866,7 +870,7 @@ def test_an_issuer_that_cannot_be_reached_does_not_stop_the_logout(
     assert "could not be revoked" in caplog.text
     assert source.store.load() is None
     source.store.save(issuer.document())
-    with pytest.raises(LoginFailed, match="memory was removed, but not revoked") as caught:
+    with pytest.raises(LoginFailedError, match="memory was removed, but not revoked") as caught:
         source.revoke(must_confirm=True)
     assert caught.value.code == "not_revoked"
     assert source.store.load() is None
@@ -962,7 +966,7 @@ def test_no_text_shows_a_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixt
     store.broken = CredentialStoreError("read-only")
     login = source.current()
     issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
-    with pytest.raises(LoginRequired) as caught:
+    with pytest.raises(LoginRequiredError) as caught:
         source.renew(login)
     shown = "\n".join(
         [repr(source), repr(source._held), repr(login), caplog.text, *traceback.format_exception(caught.value)]

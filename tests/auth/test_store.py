@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
 
 DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "of_the_future": {"n": 1}}

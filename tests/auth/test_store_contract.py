@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from servers import needs_redis, redis_server
 
-from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import CredentialStore, FileStore, KeyringStore, MemoryStore, RedisStore
-from codex_backend_sdk.auth.default_store import AutoStore
+from codex_backend_sdk.auth.stores.auto import AutoStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

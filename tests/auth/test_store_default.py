@@ -10,9 +10,9 @@ import pytest
 from issuer_stub import IssuerStub
 from servers import Keyring
 
-from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
-from codex_backend_sdk.auth.default_store import AutoStore, default_store
+from codex_backend_sdk.auth.stores.auto import AutoStore, default_store
 
 OLD, NEW = "2026-11-22T05:51:37.5Z", "2026-11-22T05:51:37.545431475Z"
 

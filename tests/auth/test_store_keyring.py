@@ -11,9 +11,9 @@ import pytest
 from real_cli import BINARY, needs_the_cli
 from servers import Keyring, needs_secret_service, secret_service
 
-from codex_backend_sdk._core import entries
-from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
+from codex_backend_sdk.auth.stores import keyring_format
 from codex_backend_sdk.testing import Simulator
 
 DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_token": "secret-token"}}
@@ -26,7 +26,7 @@ def keyring() -> Keyring:
 
 @pytest.fixture
 def store(keyring: Keyring, tmp_path: Path) -> KeyringStore:
-    return KeyringStore(tmp_path, backend=keyring, entry_bytes=entries.WINDOWS_BYTES)
+    return KeyringStore(tmp_path, backend=keyring, entry_bytes=keyring_format.WINDOWS_BYTES)
 
 
 def long_document(letter: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def long_document(letter: str) -> dict[str, Any]:
 @pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
 def test_the_entry_is_the_one_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
     store.save(DOCUMENT)
-    account = entries.account(str(tmp_path.resolve()))
+    account = keyring_format.account(str(tmp_path.resolve()))
     compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
     assert keyring.entries == {("Codex Auth", account): compact}
     assert account in store.location
@@ -160,7 +160,7 @@ except RuntimeError as error:
 # One item may be there already, made by the Codex CLI's library with attributes of its own.
 BESIDE_ANOTHER = """
 import json, secretstorage, sys
-from codex_backend_sdk._core import entries
+from codex_backend_sdk.auth.stores import keyring_format as entries
 from codex_backend_sdk.auth import KeyringStore
 store = KeyringStore(sys.argv[1])
 account = entries.account(sys.argv[1])
@@ -200,7 +200,7 @@ def test_an_item_of_the_codex_cli_is_updated_and_gets_no_double(tmp_path: Path) 
 
 WITH_THE_CLI = """
 import json, subprocess, sys
-from codex_backend_sdk.auth.default_store import default_store
+from codex_backend_sdk.auth.stores.auto import default_store
 binary, document = sys.argv[1:]
 store = default_store()
 def codex(*words, given=None):

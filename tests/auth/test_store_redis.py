@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from servers import needs_redis, redis_server
 
-from codex_backend_sdk._errors import CredentialStoreError
+from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import RedisStore
 
 if TYPE_CHECKING:

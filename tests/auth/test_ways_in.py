@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from codex_backend_sdk._errors import LoginFailed, LoginRequired, TokenRefreshError
+from codex_backend_sdk._exceptions import LoginFailedError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import (
-    AccessToken,
     Account,
     Credentials,
     DeviceCode,
     MemoryStore,
     Secret,
+    StaticToken,
     exchange_api_key,
     resolve_credentials,
 )
-from codex_backend_sdk.auth.headless import why_no_browser
+from codex_backend_sdk.auth.flows.environment import why_no_browser
 from codex_backend_sdk.testing import DeviceSettings, Simulator
 
 if TYPE_CHECKING:
@@ -105,20 +105,20 @@ def test_a_device_sign_in_that_does_not_end_well(
     settings: DeviceSettings, approve: Any, options: dict[str, Any], code: str, words: str
 ) -> None:
     store = MemoryStore()
-    with Simulator(approve=approve, device=settings) as sim, pytest.raises(LoginFailed, match=words) as caught:
+    with Simulator(approve=approve, device=settings) as sim, pytest.raises(LoginFailedError, match=words) as caught:
         Credentials(store, issuer=sim.issuer).authenticate_device_code(on_code=lambda code: None, **options)
     assert caught.value.code == code
     assert store.load() is None
 
 
-def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFailed, list[object]]:
+def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFailedError, list[object]]:
     """How a sign-in ends that waited for the one of another thread, and what it showed."""
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     shows, cancel = threading.Event(), threading.Event()
     shown: list[object] = []
 
     def first() -> None:
-        with pytest.raises(LoginFailed, match="Login cancelled"):
+        with pytest.raises(LoginFailedError, match="Login cancelled"):
             credentials.authenticate(open_browser=False, on_url=lambda url: shows.set(), ports=(0,), cancel=cancel)
 
     thread = threading.Thread(target=first)
@@ -129,9 +129,9 @@ def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFai
         "device code": partial(credentials.authenticate_device_code, on_code=shown.append),
     }
     try:
-        with pytest.raises(LoginFailed) as caught:
+        with pytest.raises(LoginFailedError) as caught:
             ways[way](**limits)
-        with pytest.raises(LoginRequired):
+        with pytest.raises(LoginRequiredError):
             credentials.authenticate(interactive=False)
         assert thread.is_alive(), "neither of them has waited for the person"
     finally:
@@ -154,9 +154,9 @@ def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: st
 
 
 def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for() -> None:
-    from codex_backend_sdk.auth import device
-    from codex_backend_sdk.auth.issuer import Issuer
-    from codex_backend_sdk.auth.limit import Limit
+    from codex_backend_sdk.auth._deadline import Limit
+    from codex_backend_sdk.auth._issuer import Issuer
+    from codex_backend_sdk.auth.flows import device
 
     now = [0.0]
 
@@ -168,7 +168,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
     pauses = Hours()
     with Simulator(approve="ask", device=DeviceSettings(interval=60)) as sim:
         issuer = Issuer(sim.issuer, originator="tests")
-        with pytest.raises(LoginFailed, match="not finished within 900 seconds"):
+        with pytest.raises(LoginFailedError, match="not finished within 900 seconds"):
             device.sign_in(
                 lambda grant: pytest.fail("there is no grant"),
                 issuer=issuer,
@@ -193,7 +193,7 @@ def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> N
 def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    with pytest.raises(LoginFailed, match=r"No device code was given: .* could not be reached"):
+    with pytest.raises(LoginFailedError, match=r"No device code was given: .* could not be reached"):
         Credentials(MemoryStore(), issuer=f"http://127.0.0.1:{port}").authenticate_device_code()
 
 
@@ -201,19 +201,19 @@ def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
 
 
 def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
-    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     assert token.ready() is None
     login = token.current()
     assert (login.account_id, login.email, login.plan) == (sim.account.account_id, "user@example.com", "pro")
     assert token.current() is token.ready() is login
     assert asked(sim, WHOAMI) == 1
-    with pytest.raises(LoginRequired, match=r"was refused by the backend \(401\) and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match=r"was refused by the backend \(401\) and cannot be renewed"):
         token.renew(login)
 
 
 def test_threads_that_wait_to_hear_whose_it_is_share_the_failure(sim: Simulator) -> None:
     sim.fail(f"status:500+delayed:1@{WHOAMI}", times=None)
-    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     failures: list[Exception] = []
     start = threading.Barrier(8)
 
@@ -237,13 +237,13 @@ def test_threads_that_wait_to_hear_whose_it_is_share_the_failure(sim: Simulator)
 def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
     now = [datetime.now(UTC)]
     given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
-    token = AccessToken(given, issuer=sim.issuer, clock=lambda: now[0])
+    token = StaticToken(given, issuer=sim.issuer, clock=lambda: now[0])
     login = token.current()
     assert login.account_id == sim.account.account_id
     assert token.ready() is login, "there is nothing to renew it with, so it is used to its end"
     now[0] += timedelta(minutes=3)
     assert token.ready() is None
-    with pytest.raises(LoginRequired, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be renewed"):
         token.current()
     assert sim.requests == []
 
@@ -257,9 +257,9 @@ def test_an_access_token_in_the_environment_goes_before_the_stored_login(
     assert isinstance(resolve_credentials(None, **options), Credentials)
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", f" {sim.personal_access_token()}\n")
     token = resolve_credentials(None, **options)
-    assert isinstance(token, AccessToken)
+    assert isinstance(token, StaticToken)
     assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
-    with pytest.raises(LoginRequired, match="Put a new one there, or unset CODEX_ACCESS_TOKEN"):
+    with pytest.raises(LoginRequiredError, match="Put a new one there, or unset CODEX_ACCESS_TOKEN"):
         token.renew(token.current())
     explicit = resolve_credentials(store, **options)
     assert isinstance(explicit, Credentials), "what the program says goes before the environment"
@@ -268,31 +268,31 @@ def test_an_access_token_in_the_environment_goes_before_the_stored_login(
 
 @pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
 def test_what_is_no_access_token_is_refused_without_being_shown(given: str) -> None:
-    with pytest.raises(ValueError, match=r"AccessToken\(…\) is no access token: it ") as caught:
-        AccessToken(given)
+    with pytest.raises(ValueError, match=r"StaticToken\(…\) is no access token: it ") as caught:
+        StaticToken(given)
     assert "secret" not in str(caught.value)
 
 
 def test_a_token_that_the_issuer_refuses_is_an_error_of_ours(sim: Simulator) -> None:
-    with pytest.raises(LoginRequired, match=r"does not accept it \(status 401\)\. Make a new one"):
-        AccessToken("at-unknown", issuer=sim.issuer).current()
+    with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Make a new one"):
+        StaticToken("at-unknown", issuer=sim.issuer).current()
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     with pytest.raises(TokenRefreshError, match="could not be reached"):
-        AccessToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
+        StaticToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
 
 
 def test_signing_a_token_out_forgets_it(sim: Simulator) -> None:
-    token = AccessToken(sim.personal_access_token(), issuer=sim.issuer)
-    with pytest.raises(LoginFailed, match="in the settings of ChatGPT"):
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
+    with pytest.raises(LoginFailedError, match="in the settings of ChatGPT"):
         token.revoke()
     assert [token.logout(), token.logout()] == [True, False]
-    with pytest.raises(LoginRequired, match="was signed out"):
+    with pytest.raises(LoginRequiredError, match="was signed out"):
         token.current()
     given = Secret(sim.login_document()["tokens"]["access_token"])
-    assert AccessToken(given, issuer=sim.issuer).revoke()
+    assert StaticToken(given, issuer=sim.issuer).revoke()
     assert sim.requests[-1].json() == {"token": given.reveal(), "token_type_hint": "access_token"}
-    assert given.reveal() not in repr(AccessToken(given, issuer=sim.issuer))
+    assert given.reveal() not in repr(StaticToken(given, issuer=sim.issuer))
 
 
 def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
@@ -303,7 +303,7 @@ def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
     login = credentials.authenticate(interactive=False)
     assert credentials.current() is credentials.ready() is login
     assert asked(sim, WHOAMI) == 1
-    with pytest.raises(LoginRequired, match="cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match="cannot be renewed"):
         credentials.renew(login)
     assert asked(sim, "/oauth/token") == 0
     assert credentials.account().email == "user@example.com"
@@ -332,7 +332,7 @@ def test_the_account_tells_who_is_signed_in_and_no_secret(sim: Simulator) -> Non
     assert not [secret for secret in secrets if secret in repr(account)]
     assert sim.requests == []
     credentials.logout()
-    with pytest.raises(LoginRequired, match="There is no login in memory"):
+    with pytest.raises(LoginRequiredError, match="There is no login in memory"):
         credentials.account()
 
 
@@ -346,11 +346,11 @@ def test_an_api_key_is_exchanged_only_when_that_is_asked_for(sim: Simulator) -> 
     assert document["OPENAI_API_KEY"] is None, "it is stored nowhere"
     document["tokens"]["id_token"] = None
     store.save(document)
-    with pytest.raises(LoginFailed, match="no id token"):
+    with pytest.raises(LoginFailedError, match="no id token"):
         exchange_api_key(credentials)
     document["tokens"]["id_token"] = "not.one.of-it"
     store.save(document)
-    with pytest.raises(LoginFailed, match="returned status 400: The subject token is unknown"):
+    with pytest.raises(LoginFailedError, match="returned status 400: The subject token is unknown"):
         exchange_api_key(credentials)
 
 
@@ -397,7 +397,7 @@ def test_the_system_is_asked_whether_it_has_a_browser(installed: bool, tmp_path:
     if installed:
         (tmp_path / "firefox").write_text("#!/bin/sh\n")
         (tmp_path / "firefox").chmod(0o755)
-    program = "from codex_backend_sdk.auth.headless import why_no_browser; print(why_no_browser())"
+    program = "from codex_backend_sdk.auth.flows.environment import why_no_browser; print(why_no_browser())"
     env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True).stdout
     assert said.decode().strip() == ("None" if installed else "no browser is installed")
@@ -408,7 +408,7 @@ def test_on_such_a_machine_the_address_is_logged_with_the_reason(
 ) -> None:
     monkeypatch.delenv("BROWSER", raising=False)
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
-    with pytest.raises(LoginFailed, match="not finished"):
+    with pytest.raises(LoginFailedError, match="not finished"):
         Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
     assert "No browser is opened: this is an SSH session. Open this address to sign in: http://127.0.0.1" in caplog.text
     assert capfd.readouterr() == ("", "")
@@ -461,7 +461,7 @@ def test_scopes_and_cancelling(sim: Simulator) -> None:
         urls.append(url)
         cancel.set()
 
-    with pytest.raises(LoginFailed, match="Login cancelled"):
+    with pytest.raises(LoginFailedError, match="Login cancelled"):
         credentials.authenticate(open_browser=False, on_url=told, scopes=["openid", "email"], ports=(0,), cancel=cancel)
     assert "&scope=openid+email&" in urls[0]
     with pytest.raises(TypeError, match="sequence of names"):

@@ -12,7 +12,7 @@ from bench import faults
 from bench.fault_call import PEERS
 from bench.fault_cases import CASES, SAID, Case
 from bench.fault_verdict import GOOD, Facts, judge
-from codex_backend_sdk.testing.fault_names import planned
+from codex_backend_sdk.testing.faults.fault_syntax import planned
 
 LASTING = Case("overloaded", "", tells="capacity")
 PASSING = Case("overloaded*1", "", is_mendable=True)

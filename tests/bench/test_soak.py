@@ -13,7 +13,7 @@ from bench.report import ROOT
 from bench.soak import Held, grown
 from bench.soak_callers import RIGHT, Outcomes, outcome_of
 from bench.soak_server import FAULTS
-from codex_backend_sdk.testing.fault_names import planned
+from codex_backend_sdk.testing.faults.fault_syntax import planned
 
 WARM = Held(sockets=50, threads=1, tasks=0, objects=100_000, memory=100_000_000)
 
@@ -29,7 +29,7 @@ def test_a_short_one() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"    {RIGHT}: " in done.stdout
-    assert "    ServerOverloaded: " in done.stdout or "    ContextLengthExceeded: " in done.stdout
+    assert "    ServerOverloadedError: " in done.stdout or "    ContextLengthExceededError: " in done.stdout
     assert "closed: Held(sockets=0" in done.stdout
 
 

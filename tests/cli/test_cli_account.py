@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_backend_sdk._core.usage import read_usage
-from codex_backend_sdk._moments import local
+from codex_backend_sdk._timefmt import local
 from codex_backend_sdk.cli.usage import report
+from codex_backend_sdk.limits.usage_parsing import read_usage
 from codex_backend_sdk.testing import Limits, Simulator, Window
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_backend_sdk import Routing
-from codex_backend_sdk.cli.checks.table import CHECKS
+from codex_backend_sdk.cli.doctor.registry import CHECKS
 from codex_backend_sdk.testing import Account, Simulator
-from codex_backend_sdk.testing.catalogue import Catalogue
-from codex_backend_sdk.testing.limits import Limits, Window
+from codex_backend_sdk.testing.backend.limits_state import Limits, Window
+from codex_backend_sdk.testing.backend.model_catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_it_is_told_for_programs_too(lone: Run, store_login: StoreLogin) -> None
     assert {row["check"] for row in found["checks"]} == CHECKS.keys() | {"Call"}
     assert found["checks"][0].keys() == {"check", "level", "what", "remedy"}
     assert found["call"]["model"] == "gpt-6.1-sol"
-    assert "body" not in found["call"]["would_be_sent"]
+    assert "body" not in found["call"]["prepared_request"]
 
 
 def test_nobody_is_signed_in(lone: Run, home: Path) -> None:

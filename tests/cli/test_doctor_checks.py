@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_backend_sdk._constants import BACKEND_URL, ISSUER_URL
-from codex_backend_sdk.cli.checks.backend import judge_clock
-from codex_backend_sdk.cli.checks.installed import OPENAI_VERSIONS, judge_openai
-from codex_backend_sdk.cli.checks.network import check_proxy
-from codex_backend_sdk.cli.checks.outcome import Outcome, Scene, ok
-from codex_backend_sdk.cli.checks.running import run_checks
-from codex_backend_sdk.cli.checks.sign_in import judge_ports
-from codex_backend_sdk.cli.checks.variables import check_variables
+from codex_backend_sdk.cli.doctor.backend_checks import judge_clock
+from codex_backend_sdk.cli.doctor.network_checks import check_proxy
+from codex_backend_sdk.cli.doctor.result import Outcome, Scene, ok
+from codex_backend_sdk.cli.doctor.runner import run_checks
+from codex_backend_sdk.cli.doctor.sign_in_checks import judge_ports
+from codex_backend_sdk.cli.doctor.variable_checks import check_variables
+from codex_backend_sdk.cli.doctor.version_checks import OPENAI_VERSIONS, judge_openai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

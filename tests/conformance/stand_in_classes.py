@@ -9,7 +9,7 @@ import openai
 from openai.resources import responses as package
 from openai.resources.responses import responses as module
 
-from codex_backend_sdk._transport.stream import AsyncCodexStream, CodexStream
+from codex_backend_sdk._streaming.streams import AsyncCodexStream, CodexStream
 from codex_backend_sdk.resources.responses import AsyncResponses, Responses
 
 

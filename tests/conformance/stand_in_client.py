@@ -21,12 +21,12 @@ import httpx2
 import openai
 
 import codex_backend_sdk
-from codex_backend_sdk._core.routes import Route
-from codex_backend_sdk._errors import UnsupportedEndpoint
-from codex_backend_sdk._transport import backend
-from codex_backend_sdk._transport.plan import plan_of
-from codex_backend_sdk._transport.retrying import SystemClock
-from codex_backend_sdk._types import Login, Secret
+from codex_backend_sdk._errors.retrying import SystemClock
+from codex_backend_sdk._exceptions import UnsupportedEndpointError
+from codex_backend_sdk._request import backend_url
+from codex_backend_sdk._request.context import plan_of
+from codex_backend_sdk._request.routes import Route
+from codex_backend_sdk.types import Login, Secret
 
 Official, AsyncOfficial = openai.OpenAI, openai.AsyncOpenAI
 
@@ -115,13 +115,13 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
     def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
             return super().request(cast_to, options, **how)
-        except UnsupportedEndpoint:
+        except UnsupportedEndpointError:
             return Official.request(self, cast_to, options, **how)
 
     def _prepare_options(self, options: Any) -> Any:
         try:
             return super()._prepare_options(options)
-        except UnsupportedEndpoint:
+        except UnsupportedEndpointError:
             return Official._prepare_options(self, options)
 
 
@@ -138,18 +138,18 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
     async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
             return await super().request(cast_to, options, **how)
-        except UnsupportedEndpoint:
+        except UnsupportedEndpointError:
             return await AsyncOfficial.request(self, cast_to, options, **how)
 
     async def _prepare_options(self, options: Any) -> Any:
         try:
             return await super()._prepare_options(options)
-        except UnsupportedEndpoint:
+        except UnsupportedEndpointError:
             return await AsyncOfficial._prepare_options(self, options)
 
 
 def install() -> None:
     """Rebind the names by which the tests import the clients."""
-    vars(backend).update(require_backend_url=lambda url, *, what: None)
+    vars(backend_url).update(require_backend_url=lambda url, *, what: None)
     for place in (openai, import_module("openai._client")):
         vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)

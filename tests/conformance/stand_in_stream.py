@@ -8,7 +8,7 @@ from typing import Any
 from openai._base_client import BaseClient
 from openai._streaming import ServerSentEvent
 
-from codex_backend_sdk._core.sse import EventDecoder, Frame
+from codex_backend_sdk._streaming.sse import EventDecoder, Frame
 
 
 class OfficialEvents:

@@ -118,7 +118,7 @@ def test_a_client_that_gives_up_ends_the_stall(wire: Any) -> None:
 
 def test_small_parts_make_the_same_answer(wire: Any) -> None:
     whole = body_of(on_the_wire(wire, Turn.failed("server_error")))
-    received = on_the_wire(wire, Turn.failed("server_error").dripped(100, 0.001))
+    received = on_the_wire(wire, Turn.failed("server_error").throttled(100, 0.001))
     assert len(body_of(received)) == len(whole)
     assert set(re.findall(rb"\r\n([0-9a-f]{1,4})\r\n", received)) > {b"64"}
     received = on_the_wire(wire, Turn.failed("server_error").byte_by_byte())

@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from codex_backend_sdk._core.tokens import account_of
-from codex_backend_sdk._types import Secret
+from codex_backend_sdk.auth._jwt import account_of
 from codex_backend_sdk.testing import Turn
+from codex_backend_sdk.types import Secret
 
 HEADER = "x-simulator-fault"
 
@@ -50,7 +50,7 @@ def test_a_share_is_drawn_by_the_seed(start_wire: Any) -> None:
     drawn = []
     for seed in (1, 1, 2):
         wire = start_wire(seed=seed)
-        wire.sim.fail("overloaded", "status:500", share=0.3)
+        wire.sim.fail("overloaded", "status:500", probability=0.3)
         drawn.append(statuses(wire, 60))
     assert drawn[0] == drawn[1] != drawn[2]
     assert 5 < drawn[0].count(503) + drawn[0].count(500) < 35
@@ -96,8 +96,8 @@ def test_other_places_have_queues_of_their_own(wire: Any) -> None:
         return int(wire.get("/wham/usage").status_code)
 
     wire.sim.fail("status:500@usage", "status:502")
-    wire.sim.fail("status:503", at="/backend-api/wham/usage")
-    wire.sim.fail(Turn.rate_limited(3), at="usage")
+    wire.sim.fail("status:503", route="/backend-api/wham/usage")
+    wire.sim.fail(Turn.rate_limited(3), route="usage")
     assert statuses(wire, 1) == [502]
     assert [usage() for _ in range(4)] == [500, 503, 429, 200]
 
@@ -105,7 +105,7 @@ def test_other_places_have_queues_of_their_own(wire: Any) -> None:
 def test_the_answer_of_another_place_can_be_disturbed(wire: Any) -> None:
     models = {"client_version": "0.169.0"}
     whole = wire.get("/codex/models", params=models)
-    wire.sim.fail("compressed:gzip", "header:etag,other", "cut_after_bytes:50", at="models")
+    wire.sim.fail("compressed:gzip", "header:etag,other", "cut_after_bytes:50", route="models")
     zipped, other = (wire.get("/codex/models", params=models) for _ in range(2))
     assert (zipped.json(), zipped.headers["content-encoding"]) == (whole.json(), "gzip")
     assert (other.json(), other.headers["etag"]) == (whole.json(), "other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codex_backend_sdk.testing import Simulator, Turn
-from codex_backend_sdk.testing.fault_names import planned
+from codex_backend_sdk.testing.faults.fault_syntax import planned
 
 RESPONSES = "/backend-api/codex/responses"
 
@@ -45,7 +45,7 @@ def test_what_is_read(text: str, place: str, times: int | None, is_anywhere: boo
         ("compressed:lzma", "No such encoding: lzma. Encodings: gzip, zstd, br"),
         ("cloudflare:angry", "No such page: angry"),
         ("refresh_token_reused:round", "No such shape: round. Shapes: object, text, code"),
-        ("dripped:0", "has to be 1 or more"),
+        ("throttled:0", "has to be 1 or more"),
     ],
 )
 def test_a_mistake_is_said_at_once(text: str, says: str) -> None:
@@ -59,8 +59,8 @@ def test_other_mistakes_of_a_call() -> None:
     sim = Simulator()
     with pytest.raises(TypeError, match=r"fail\(\) takes names of faults and Turns, not 42"):
         sim.fail(42)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="share has to be from 0 to 1, not 20"):
-        sim.fail("reset", share=20)
+    with pytest.raises(ValueError, match="probability has to be from 0 to 1, not 20"):
+        sim.fail("reset", probability=20)
     with pytest.raises(ValueError, match="times has to be 1 or more"):
         sim.fail("reset", times=0)
     with pytest.raises(ValueError, match="No such code of a quota: money"):

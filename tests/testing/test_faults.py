@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from codex_backend_sdk.testing.fault_names import planned
-from codex_backend_sdk.testing.faults import FAULTS
-from codex_backend_sdk.testing.sentences import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
+from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+from codex_backend_sdk.testing.faults.fault_syntax import planned
+from codex_backend_sdk.testing.replies.sentences import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
 
 # What the client makes of an answer that is none.
 BROKEN = 0
@@ -227,7 +227,7 @@ EXAMPLES = {
     "delayed": "delayed:0.01",
     "kept_alive": "kept_alive:0.05",
     "byte_by_byte": "failed+byte_by_byte",
-    "dripped": "failed+dripped:500,0.001",
+    "throttled": "failed+throttled:500,0.001",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from codex_backend_sdk.testing.schema import NoInstance, instance_of
+from codex_backend_sdk.testing.replies.schema import NoInstance, instance_of
 
 
 def closed(**properties: Any) -> dict[str, Any]:

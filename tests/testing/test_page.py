@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codex_backend_sdk.testing import Simulator
-from codex_backend_sdk.testing.faults import FAULTS
+from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
 
 pytest_plugins = ["pytester"]
 

@@ -114,7 +114,7 @@ def test_so_it_is_by_the_fixtures(pytester: pytest.Pytester) -> None:
 def test_the_simulator_shares_no_decoder_with_the_client() -> None:
     code = (
         "import sys, codex_backend_sdk.testing as t; [getattr(t, n) for n in t.__all__];"
-        "print([m for m in sys.modules if m.startswith(('codex_backend_sdk._core', 'codex_backend_sdk._transport'))])"
+        "print([m for m in sys.modules if m.startswith(('codex_backend_sdk._streaming', 'codex_backend_sdk._request'))])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert run.stdout.strip() == "[]"

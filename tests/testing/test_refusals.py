@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk.testing.rules import RULES, UNSUPPORTED_PARAMETERS
+from codex_backend_sdk.testing.backend.rules import RULES, UNSUPPORTED_PARAMETERS
 
 HI = {"type": "message", "role": "user", "content": "hi"}
 GOOD: dict[str, Any] = {"model": "gpt-6.1-sol", "store": False, "stream": True, "input": [HI]}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk.testing import Account
-from codex_backend_sdk.testing.catalogue import Catalogue
-from codex_backend_sdk.testing.limits import Limits, Window
+from codex_backend_sdk.testing.backend.limits_state import Limits, Window
+from codex_backend_sdk.testing.backend.model_catalogue import Catalogue
 
 PATHS = ["/codex/models?client_version=0.169.0", "/wham/usage", "/wham/accounts/check", "/wham/config/bundle"]
 

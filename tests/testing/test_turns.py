@@ -17,7 +17,7 @@ def types(events: list[dict[str, Any]]) -> list[str]:
 
 def test_turns_are_played_in_order_and_then_it_answers_by_itself(wire: Any) -> None:
     wire.sim.script(Turn.text("one"), "two")
-    wire.sim.script(Turn.by_itself(), "three")
+    wire.sim.script(Turn.default(), "three")
     assert [wire.text("hi") for _ in range(5)] == ["one", "two", wire.text("hi"), "three", wire.text("hi")]
 
 
@@ -93,7 +93,7 @@ def test_raw_bytes_are_sent_as_they_are(wire: Any) -> None:
 def test_an_event_stream_can_be_cut_after_any_number_of_events(wire: Any) -> None:
     whole = types(wire.events("Say hi twice"))
     for count in (0, 1, 4, len(whole)):
-        wire.sim.script(Turn.by_itself(cut_after=count))
+        wire.sim.script(Turn.default(cut_after=count))
         received: list[bytes] = []
         request = {"model": "gpt-5.5", "store": False, "stream": True, "input": [{"role": "user", "content": "hi"}]}
         with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=request, headers=wire.headers) as answer:

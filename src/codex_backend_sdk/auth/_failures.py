@@ -8,12 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._errors import (
-        CredentialStoreError,
-        LoginFailed,
-        LoginRequired,
-        TokenRefreshError,
-    )
+    from .._exceptions import CredentialStoreError, LoginFailedError, LoginRequiredError, TokenRefreshError
 
 __all__ = [
     "CANCELLED",
@@ -44,32 +39,32 @@ class Unreachable(Exception):
         self.may_pass = may_pass
 
 
-def login_required(what: str, *, remedy: str = REMEDY) -> LoginRequired:
+def login_required(what: str, *, remedy: str = REMEDY) -> LoginRequiredError:
     """Make the exception that says what is missing, and the call and the command that mend it."""
-    from codex_backend_sdk._errors import LoginRequired
+    from .._exceptions import LoginRequiredError
 
-    return LoginRequired(f"{what} {remedy}")
+    return LoginRequiredError(f"{what} {remedy}")
 
 
 def is_login_required(error: BaseException) -> bool:
-    """Tell a LoginRequired from the other exceptions."""
-    from codex_backend_sdk._errors import LoginRequired
+    """Tell a LoginRequiredError from the other exceptions."""
+    from .._exceptions import LoginRequiredError
 
-    return isinstance(error, LoginRequired)
+    return isinstance(error, LoginRequiredError)
 
 
 def is_store_failure(error: BaseException) -> bool:
     """Tell a CredentialStoreError from the other exceptions."""
-    from codex_backend_sdk._errors import CredentialStoreError
+    from .._exceptions import CredentialStoreError
 
     return isinstance(error, CredentialStoreError)
 
 
-def login_failed(message: str, *, code: str | None = None) -> LoginFailed:
+def login_failed(message: str, *, code: str | None = None) -> LoginFailedError:
     """Make the exception for a sign-in that ended without a login."""
-    from codex_backend_sdk._errors import LoginFailed
+    from .._exceptions import LoginFailedError
 
-    return LoginFailed(message, code=code)
+    return LoginFailedError(message, code=code)
 
 
 def not_finished(seconds: float | None) -> str:
@@ -79,13 +74,13 @@ def not_finished(seconds: float | None) -> str:
 
 def refresh_failed(message: str) -> TokenRefreshError:
     """Make the exception for a renewal that may succeed later."""
-    from codex_backend_sdk._errors import TokenRefreshError
+    from .._exceptions import TokenRefreshError
 
     return TokenRefreshError(message)
 
 
 def store_failed(message: str) -> CredentialStoreError:
     """Make the exception for a store that cannot be read or written."""
-    from codex_backend_sdk._errors import CredentialStoreError
+    from .._exceptions import CredentialStoreError
 
     return CredentialStoreError(message)

@@ -10,24 +10,24 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from codex_backend_sdk._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
-from codex_backend_sdk._core import authfile, tokens
-from codex_backend_sdk.auth._failures import is_login_required, login_failed, login_required
-from codex_backend_sdk.auth.account import account_from
-from codex_backend_sdk.auth.held import hold, keep, load, read, read_tokens
-from codex_backend_sdk.auth.limit import Limit
-from codex_backend_sdk.auth.source import CredentialSource, StoredLogin
-from codex_backend_sdk.auth.store import CredentialStore
-from codex_backend_sdk.auth.to_its_end import to_its_end
+from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
+from . import _auth_json, _jwt
+from ._account import account_from
+from ._deadline import Limit
+from ._failures import is_login_required, login_failed, login_required
+from ._held import hold, keep, load, read, read_tokens
+from ._to_its_end import to_its_end
+from .stores.file import CredentialStore
+from .token_manager import CredentialSource, StoredLogin
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from codex_backend_sdk._account_types import Account, DeviceCode
-    from codex_backend_sdk._core.oauth import Grant, TokenAnswer
-    from codex_backend_sdk._types import Login, Secret
-    from codex_backend_sdk.auth.held import Held
+    from .._account_types import Account, DeviceCode
+    from ..types import Login, Secret
+    from ._held import Held
+    from ._oauth import Grant, TokenAnswer
 
 __all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]
 
@@ -70,14 +70,14 @@ class Credentials(StoredLogin):
         returned then, though one that was stored before stays. `workspace_id` admits only the login of that ChatGPT
         workspace; `scopes` takes the place of those that the Codex CLI asks for.
 
-        LoginRequired (not interactive, or the store holds another kind of login), LoginFailed (the sign-in),
+        LoginRequiredError (not interactive, or the store holds another kind of login), LoginFailedError (the sign-in),
         CredentialStoreError, TokenRefreshError (the stored login cannot be renewed just now).
         """
         if force and not interactive:
             raise ValueError("force=True needs a person: it cannot be combined with interactive=False")
         if isinstance(scopes, str):
             raise TypeError("scopes must be a sequence of names, not one text")
-        from codex_backend_sdk.auth import browser  # the server in it takes 40 ms to import
+        from .flows import browser  # the server in it takes 40 ms to import
 
         return self._stored_or(
             lambda complete, limit: browser.sign_in(
@@ -109,9 +109,9 @@ class Credentials(StoredLogin):
 
         `on_code` is told the code and where to type it in (None: both are logged). `timeout` is in seconds, at most
         the 15 minutes that the code lives; setting `cancel` ends the waiting. `force` and `workspace_id` are those of
-        `authenticate`, and so are the errors; LoginFailed, too, where device codes are not enabled for the account.
+        `authenticate`, and so are the errors; LoginFailedError, too, where device codes are not enabled for the account.
         """
-        from codex_backend_sdk.auth import device
+        from .flows import device
 
         return self._stored_or(
             lambda complete, limit: device.sign_in(complete, issuer=self._issuer, on_code=on_code, limit=limit),
@@ -156,7 +156,7 @@ class Credentials(StoredLogin):
     # --- signed in -------------------------------------------------------------------------------------------
 
     def account(self) -> Account:
-        """Say who is signed in. The store is read; nothing is renewed. LoginRequired when nobody is."""
+        """Say who is signed in. The store is read; nothing is renewed. LoginRequiredError when nobody is."""
         with self._lock:
             held = self._reload()
         return account_from(held.login, stored_in=self.store.location if held.is_saved else None)
@@ -181,7 +181,7 @@ class Credentials(StoredLogin):
         """Make the login worthless at the issuer, as well as that can be done just now, then log out.
 
         True if there was a login. A personal access token is only forgotten: it is revoked where it was made. What
-        was not revoked is a warning; with `must_confirm` it is LoginFailed as well, after the logout.
+        was not revoked is a warning; with `must_confirm` it is LoginFailedError as well, after the logout.
         """
         logins = self._to_revoke()
         is_revoked = sum(self._revoked(login) for login in logins) == len(logins)
@@ -193,7 +193,7 @@ class Credentials(StoredLogin):
             )
         return was_there
 
-    def _to_revoke(self) -> list[authfile.StoredTokens]:
+    def _to_revoke(self) -> list[_auth_json.StoredTokens]:
         """Return the tokens that are good: those in the store, and renewed ones that could not be stored."""
         with self._lock:
             held, unsaved_since = self._held, self._unsaved_since
@@ -204,13 +204,13 @@ class Credentials(StoredLogin):
         if held is None or held.is_saved:
             return [] if stored is None else [stored]
         # What is in the store since before the renewal is used up.
-        is_used_up = self.store.version() == unsaved_since
-        return [held.tokens] if stored is None or is_used_up else [stored, held.tokens]
+        is_exhausted = self.store.version() == unsaved_since
+        return [held.tokens] if stored is None or is_exhausted else [stored, held.tokens]
 
-    def _revoked(self, login: authfile.StoredTokens) -> bool:
-        from codex_backend_sdk._core import access_token
+    def _revoked(self, login: _auth_json.StoredTokens) -> bool:
+        from . import _access_token_kind
 
-        if access_token.is_personal(login.access_token):
+        if _access_token_kind.is_personal(login.access_token):
             log.warning("A personal access token is revoked in the settings of ChatGPT; here it is only deleted.")
             return False
         return self._issuer.revoke(refresh_token=login.refresh_token, access_token=login.access_token)
@@ -241,12 +241,12 @@ class Credentials(StoredLogin):
 
     def _holds_other_kind(self) -> bool:
         # Signing in over an API key would change what the Codex CLI on this machine does: only when forced.
-        return authfile.unusable(load(self.store) or {}) is not None
+        return _auth_json.unusable(load(self.store) or {}) is not None
 
     def _complete(self, grant: Grant, limit: Limit, *, force: bool, workspace_id: str | None) -> Login:
         """Turn what a sign-in brought into a stored login; nothing is stored once its limit is reached."""
         answer = self._issuer.exchange(grant)
-        account_id = tokens.account_of(answer.id_token, answer.access_token)
+        account_id = _jwt.account_of(answer.id_token, answer.access_token)
         if workspace_id is not None and account_id != workspace_id:
             raise login_failed(f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction")
         with self._lock, self.store.lock():
@@ -270,7 +270,7 @@ class Credentials(StoredLogin):
             if not force:
                 raise
             is_damaged = True
-        return hold(authfile.signed_in(before, answer, account_id=account_id, now=self._clock())), is_damaged
+        return hold(_auth_json.signed_in(before, answer, account_id=account_id, now=self._clock())), is_damaged
 
 
 def resolve_credentials(
@@ -292,16 +292,16 @@ def resolve_credentials(
 def _from_environment(issuer: str | None, originator: str) -> CredentialSource | None:
     if not os.environ.get(ACCESS_TOKEN_ENV):
         return None
-    from codex_backend_sdk.auth.access_token import AccessToken
+    from .static_token import StaticToken
 
-    return AccessToken.from_environment(issuer=issuer, originator=originator)
+    return StaticToken.from_environment(issuer=issuer, originator=originator)
 
 
 def exchange_api_key(credentials: Credentials) -> Secret:
     """Return an API key of the OpenAI platform for the account that is signed in; it is stored nowhere.
 
     Nothing in this package asks for one: calls made with it are billed to the account's platform organization, not
-    covered by the ChatGPT plan. LoginRequired when nobody is signed in, LoginFailed when the issuer refuses: the
+    covered by the ChatGPT plan. LoginRequiredError when nobody is signed in, LoginFailedError when the issuer refuses: the
     account may have no organization, and the id token is good for an hour after the sign-in or the last renewal.
     """
     with credentials._lock:

@@ -22,6 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError:
         sys.stderr.write("Error: the command codex-backend needs more packages: pip install 'codex-backend-sdk[cli]'\n")
         return 1
-    from codex_backend_sdk.cli.app import run
+    from .app import run
 
     return run(arguments)

@@ -19,13 +19,13 @@ __all__ = ["codex_backend", "run"]
 
 # In the order in which the help lists them; the module is imported when the command is asked for.
 _MODULE_OF = {
-    "login": "signing",
-    "logout": "signing",
+    "login": "login",
+    "logout": "login",
     "status": "status",
     "usage": "usage",
-    "models": "models",
+    "models": "models_command",
     "ask": "ask",
-    "doctor": "doctor",
+    "doctor": "doctor.command",
     "demo": "demo",
     "simulate": "simulate",
 }

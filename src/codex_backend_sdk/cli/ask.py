@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_backend_sdk.cli import show
+from . import output
 
 if TYPE_CHECKING:
     from openai.types.responses import Response
 
-    from codex_backend_sdk import OpenAI
+    from .. import OpenAI
 
 __all__ = ["ask"]
 
@@ -26,7 +26,7 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise click.UsageError("the prompt is empty")
-    from codex_backend_sdk import OpenAI
+    from .. import OpenAI
 
     written: list[str] = []
     try:
@@ -52,7 +52,7 @@ def _tell_where_it_is(error: BaseException, *, is_above: bool) -> None:
 
 def _whole(client: OpenAI, prompt: str, written: list[str]) -> Response:
     response: Response = client.responses.create(input=prompt)
-    click.echo(show.printable(response.output_text), nl=False)
+    click.echo(output.printable(response.output_text), nl=False)
     return response
 
 
@@ -61,7 +61,7 @@ def _streamed(client: OpenAI, prompt: str, written: list[str]) -> Response | Non
     response = None
     for event in client.responses.create(input=prompt, stream=True):
         if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
-            written[:] = [show.printable(event.delta)]
+            written[:] = [output.printable(event.delta)]
             click.echo(written[0], nl=False)
         elif event.type == "response.completed" or event.type == "response.incomplete":
             response = event.response

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from codex_backend_sdk.cli.extras import needs_extra
+from .extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
-    from codex_backend_sdk.cli.steps import Step
+    from .steps import Step
 
 __all__ = ["again", "demo", "perform"]
 
@@ -38,7 +38,7 @@ def demo() -> None:
     """Show what this package does, on a simulated backend."""
     began = time.monotonic()
     with needs_extra("testing"):
-        from codex_backend_sdk.testing import Simulator
+        from ..testing import Simulator
 
         simulator = Simulator()
     console = _console()
@@ -101,7 +101,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 def _show_all(console: Console, *, home: Path) -> int:
     """Run all steps; ClickException when one does not give what it should."""
-    from codex_backend_sdk.cli.steps import SIGN_IN, STEPS
+    from .steps import SIGN_IN, STEPS
 
     with perform(console, 1, SIGN_IN) as client:
         if not (home / "auth.json").is_file():
@@ -113,8 +113,8 @@ def _show_all(console: Console, *, home: Path) -> int:
 
 def perform(console: Console, number: int, step: Step, *arguments: Any) -> Any:
     """Show the code of a step, run it, and check what it has printed."""
-    from codex_backend_sdk.cli.said import Said
-    from codex_backend_sdk.cli.snippet import body, heading, whole
+    from .said import Said
+    from .snippet import body, heading, whole
 
     console.print(f"\n{number}. {heading(step.run)}\n", style="bold cyan", soft_wrap=True)
     _show_code(console, "\n\n".join([*map(whole, step.definitions), body(step.run)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from codex_backend_sdk._moments import duration, local
+from .._timefmt import duration, local
 
 if TYPE_CHECKING:
     from datetime import datetime

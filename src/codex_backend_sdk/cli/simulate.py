@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_backend_sdk.cli.extras import needs_extra
+from .extras import needs_extra
 
 if TYPE_CHECKING:
-    from codex_backend_sdk.testing.issuer_pages import Approval
+    from ..testing.issuer.issuer_pages import Approval
 
 __all__ = ["simulate"]
 
@@ -21,7 +21,7 @@ def _list_faults(context: click.Context, parameter: click.Parameter, wanted: boo
     if not wanted or context.resilient_parsing:
         return
     with needs_extra("testing"):
-        from codex_backend_sdk.testing.faults import FAULTS
+        from ..testing.faults.fault_catalogue import FAULTS
     width = max(len(fault.usage) for fault in FAULTS.values())
     for fault in FAULTS.values():
         place = "" if fault.place == "responses" else f" (@{fault.place})"
@@ -32,7 +32,7 @@ def _list_faults(context: click.Context, parameter: click.Parameter, wanted: boo
 def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
     if faults:
         with needs_extra("testing"):
-            from codex_backend_sdk.testing.fault_names import planned
+            from ..testing.faults.fault_syntax import planned
         for fault in faults:
             try:
                 planned(fault)
@@ -64,7 +64,7 @@ def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[s
     metavar="FAULT",
     help="Let requests fail: overloaded, usage_limit:plus,60, reset@token*2 (twice), …; may be repeated.",
 )
-@click.option("--fail-share", type=click.FloatRange(0, 1), metavar="SHARE", help="Only that part of them, drawn.")
+@click.option("--fail-probability", type=click.FloatRange(0, 1), metavar="P", help="Only that part of them, drawn.")
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults, help=_LISTS)
 @click.pass_context
 def simulate(
@@ -73,13 +73,15 @@ def simulate(
     approve: Approval,
     codex_home: str | None,
     faults: tuple[str, ...],
-    fail_share: float | None,
+    fail_probability: float | None,
 ) -> None:
     """Serve a simulated backend and sign-in server until Ctrl-C.
 
     It answers without a model; nothing leaves this machine.
     """
     with needs_extra("testing"):
-        from codex_backend_sdk.testing import serve
-    code = serve(port, echo=click.echo, approve=approve, codex_home=codex_home, faults=faults, share=fail_share)
+        from ..testing import serve
+    code = serve(
+        port, echo=click.echo, approve=approve, codex_home=codex_home, faults=faults, probability=fail_probability
+    )
     context.exit(code)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_backend_sdk.cli import moments, show
+from . import moments, output
 
 if TYPE_CHECKING:
-    from codex_backend_sdk._account_types import Account
-    from codex_backend_sdk._types import Login
+    from .._account_types import Account
+    from ..types import Login
 
 __all__ = ["status"]
 
@@ -24,31 +24,30 @@ def status(context: click.Context) -> None:
     The stored login is read. Nothing is renewed or asked, so one that was revoked elsewhere still shows. Only whose a
     personal access token is has to be asked at the sign-in server.
     """
-    from codex_backend_sdk._core import authfile, tokens
-    from codex_backend_sdk.auth import AccessToken, Credentials
-    from codex_backend_sdk.auth.held import load
+    from ..auth import Credentials, StaticToken, _auth_json, _jwt
+    from ..auth._held import load
 
     now = datetime.now(UTC)
-    given = AccessToken.from_environment()
+    given = StaticToken.from_environment()
     if given is not None:
         _show(given.account(), stored_in=f"the variable {given.name}", now=now, is_renewable=False)
         return
     credentials = Credentials()
     store = credentials.store
     document = load(store) or {}
-    other = authfile.unusable(document)
+    other = _auth_json.unusable(document)
     if other is not None:
         _nobody(f"{store.location} holds {other}, no ChatGPT login.", remedy="replaces it by one")
         context.exit(1)
-    if authfile.personal_token(document) is not None:
+    if _auth_json.personal_token(document) is not None:
         _show(credentials.account(), stored_in=store.location, now=now, is_renewable=False)
         return
-    login, stored = tokens.login_from(document), authfile.tokens_of(document)
+    login, stored = _jwt.login_from(document), _auth_json.tokens_of(document)
     if login is None or stored is None:
         _nobody(f"There is no login in {store.location}.", remedy="makes one")
         context.exit(1)
     is_renewable = stored.refresh_token is not None
-    if tokens.has_expired(login, now=now) and not is_renewable:
+    if _jwt.has_expired(login, now=now) and not is_renewable:
         _nobody(f"The login in {store.location} has expired and cannot be renewed.", remedy="makes a new one")
         context.exit(1)
     _show(login, stored_in=store.location, now=now, is_renewable=is_renewable)
@@ -56,7 +55,7 @@ def status(context: click.Context) -> None:
 
 def _show(login: Login | Account, *, stored_in: str, now: datetime, is_renewable: bool) -> None:
     click.secho(f"Signed in as {login.email or 'an account without an e-mail address'}", bold=True)
-    show.facts(
+    output.facts(
         ("plan", login.plan or "unknown"),
         ("account", login.account_id or "unknown"),
         ("expires", _expiry(login.expires_at, now=now, is_renewable=is_renewable)),

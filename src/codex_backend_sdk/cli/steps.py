@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 from pydantic import BaseModel, TypeAdapter
 
-from codex_backend_sdk import OpenAI
-from codex_backend_sdk._constants import DEFAULT_MODEL
+from .. import OpenAI
+from .._constants import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from codex_backend_sdk._limit_types import percentage
-from codex_backend_sdk.cli import moments, show
+from ..limits.limit_types import percentage
+from . import moments, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from codex_backend_sdk import RateLimits, RateLimitWindow, UsageReport
+    from .. import RateLimits, RateLimitWindow, UsageReport
 
 __all__ = ["report", "usage"]
 
@@ -26,11 +26,11 @@ _COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 @click.option("--json", "wants_json", is_flag=True, help="Print what the backend answered.")
 def usage(wants_json: bool) -> None:
     """Show how much of the plan is used, and when that resets."""
-    from codex_backend_sdk import OpenAI
+    from .. import OpenAI
 
     with OpenAI() as client:
         if wants_json:
-            show.as_json(client.codex.usage())
+            output.as_json(client.codex.usage())
             return
         found = client.codex.usage_report()
     for line in report(found, now=datetime.now(UTC)):
@@ -39,7 +39,7 @@ def usage(wants_json: bool) -> None:
 
 def report(found: UsageReport, *, now: datetime) -> Iterator[str]:
     """Yield the lines that tell a usage report."""
-    whose = show.printable(f"{found.email or 'Your account'}, plan {found.plan or 'unknown'}")
+    whose = output.printable(f"{found.email or 'Your account'}, plan {found.plan or 'unknown'}")
     yield click.style(whose, bold=True)
     rows = list(_rows(found))
     name_width = max((len(name) for name, _ in rows), default=0)
@@ -59,7 +59,7 @@ def _rows(found: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
     for window in found.limits.windows:
         yield window.name, window
     for limit in (*found.limits.additional, *([found.code_review] if found.code_review else [])):
-        name = show.printable(limit.name or limit.id or "additional")
+        name = output.printable(limit.name or limit.id or "additional")
         for window in limit.windows:
             yield f"{name}, {window.name}", window
 

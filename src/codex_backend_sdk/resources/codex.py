@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from .._core.routing import read_workspaces
-from .._core.usage import read_usage
-from .._transport.routing import ACCOUNTS, known_routing
+from .._routing.resolver import ACCOUNTS, known_routing
+from .._routing.workspace_parsing import read_workspaces
+from ..limits.usage_parsing import read_usage
 
 if TYPE_CHECKING:
     import openai
 
     from .._account_types import Workspace
-    from .._core.explanation import Explanation
-    from .._limit_types import RateLimits
-    from .._transport.limits_seen import LimitsSeen
-    from .._types import Routing
-    from .._usage_types import UsageReport
-    from .reset_credits import AsyncCreditsForReset, CreditsForReset
+    from ..limits.limit_types import RateLimits
+    from ..limits.tracker import LimitsSeen
+    from ..limits.usage_types import UsageReport
+    from ..types import Routing
+    from .explanation import Explanation
+    from .reset_credits import AsyncResetCreditsResource, ResetCreditsResource
 
 __all__ = ["AsyncCodex", "Codex"]
 
@@ -59,7 +59,7 @@ class Codex:
         `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
         TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
         """
-        from .explaining import explain
+        from .explain import explain
 
         return explain(cast("Any", self._client), params)
 
@@ -68,13 +68,13 @@ class Codex:
         return read_usage(self.usage(), seen_at=self._limits.now())
 
     @cached_property
-    def reset_credits(self) -> CreditsForReset:
+    def reset_credits(self) -> ResetCreditsResource:
         """Credits that fill the limits up again before their time."""
-        from .reset_credits import CreditsForReset
+        from .reset_credits import ResetCreditsResource
 
-        return CreditsForReset(self._client)
+        return ResetCreditsResource(self._client)
 
-    def accounts(self) -> list[Workspace]:
+    def workspaces(self) -> list[Workspace]:
         """Return the accounts (workspaces) that the login belongs to."""
         return read_workspaces(self._client.get(ACCOUNTS, cast_to=object))
 
@@ -118,7 +118,7 @@ class AsyncCodex:
         `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
         TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
         """
-        from .explaining import explain
+        from .explain import explain
 
         return explain(cast("Any", self._client), params)
 
@@ -127,13 +127,13 @@ class AsyncCodex:
         return read_usage(await self.usage(), seen_at=self._limits.now())
 
     @cached_property
-    def reset_credits(self) -> AsyncCreditsForReset:
+    def reset_credits(self) -> AsyncResetCreditsResource:
         """Credits that fill the limits up again before their time."""
-        from .reset_credits import AsyncCreditsForReset
+        from .reset_credits import AsyncResetCreditsResource
 
-        return AsyncCreditsForReset(self._client)
+        return AsyncResetCreditsResource(self._client)
 
-    async def accounts(self) -> list[Workspace]:
+    async def workspaces(self) -> list[Workspace]:
         """Return the accounts (workspaces) that the login belongs to."""
         return read_workspaces(await self._client.get(ACCOUNTS, cast_to=object))
 

@@ -11,7 +11,7 @@ from openai.resources.models import AsyncModels as OfficialAsyncModels
 from openai.resources.models import Models as OfficialModels
 from openai.types import Model as OfficialModel
 
-from .._seam import make_request_options
+from .._upstream import make_request_options
 
 if TYPE_CHECKING:
     import httpx2
@@ -74,7 +74,7 @@ class Models(OfficialModels):
     ) -> Model:
         """Return one model.
 
-        ModelNotAvailable (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
+        ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
         ValueError when the id is empty.
         """
         options = make_request_options(
@@ -111,7 +111,7 @@ class AsyncModels(OfficialAsyncModels):
     ) -> Model:
         """Return one model.
 
-        ModelNotAvailable (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
+        ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
         ValueError when the id is empty.
         """
         options = make_request_options(

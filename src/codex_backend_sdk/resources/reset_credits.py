@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 import openai
 
-from .._core.usage import consume_body, read_reset_credits, read_reset_result
+from ..limits.usage_parsing import consume_body, read_reset_credits, read_reset_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._usage_types import ResetCredits, ResetResult
+    from ..limits.usage_types import ResetCredits, ResetResult
 
-__all__ = ["AsyncCreditsForReset", "CreditsForReset"]
+__all__ = ["AsyncResetCreditsResource", "ResetCreditsResource"]
 
 _PATH: Final = "/wham/rate-limit-reset-credits"
 _CONSUME: Final = f"{_PATH}/consume"
 
 
-class CreditsForReset:
+class ResetCreditsResource:
     """The account's reset credits."""
 
     def __init__(self, client: openai.OpenAI) -> None:
@@ -44,7 +44,7 @@ class CreditsForReset:
             return read_reset_result(self._client.post(_CONSUME, body=body, cast_to=object), redeem_request_id=key)
 
 
-class AsyncCreditsForReset:
+class AsyncResetCreditsResource:
     """The account's reset credits."""
 
     def __init__(self, client: openai.AsyncOpenAI) -> None:

@@ -14,11 +14,11 @@ from openai import NotGiven, Omit
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
-from .._core.shaping import plain
-from .._core.unknown_names import OF_RESPONSES, NamesInstead
+from .._request.argument_hints import OF_RESPONSES, NamesInstead
+from .._request.shaping import plain
 
 if TYPE_CHECKING:
-    from .._types import Settings
+    from ..types import Settings
 
 __all__ = ["AsyncResponses", "Responses"]
 
@@ -61,7 +61,7 @@ class Responses(OfficialResponses):
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
-            from .helper import StreamManager  # few calls are made through it
+            from .response_stream import StreamManager  # few calls are made through it
 
             with _stream:
                 manager = super().stream(**_given(self._client, params, needs_model=True))
@@ -90,7 +90,7 @@ class AsyncResponses(OfficialAsyncResponses):
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
-            from .helper import AsyncStreamManager
+            from .response_stream import AsyncStreamManager
 
             with _stream:
                 manager = super().stream(**_given(self._client, params, needs_model=True))

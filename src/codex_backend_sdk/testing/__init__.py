@@ -14,13 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .account import Account
-    from .device import DeviceSettings
+    from .backend.limits_state import AdditionalLimit, Limits, Window
     from .foreground import serve
-    from .limits import AdditionalLimit, Limits, Window
-    from .record import RecordedRequest
-    from .script import Turn
-    from .server import Simulator
+    from .http.record import RecordedRequest
+    from .issuer.device_codes import DeviceSettings
+    from .sim_account import Account
+    from .simulator import Simulator
+    from .turns import Turn
 
 __all__ = [
     "Account",
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "Account": "account",
-    "AdditionalLimit": "limits",
-    "DeviceSettings": "device",
-    "Limits": "limits",
-    "RecordedRequest": "record",
-    "Simulator": "server",
-    "Turn": "script",
-    "Window": "limits",
+    "Account": "sim_account",
+    "AdditionalLimit": "backend.limits_state",
+    "DeviceSettings": "issuer.device_codes",
+    "Limits": "backend.limits_state",
+    "RecordedRequest": "http.record",
+    "Simulator": "simulator",
+    "Turn": "turns",
+    "Window": "backend.limits_state",
     "serve": "foreground",
 }
 

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codex_backend_sdk._constants import CLIENT_ID
+from .._constants import CLIENT_ID
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .account import Account
-    from .issuer import Tokens
+    from .issuer.oauth_issuer import Tokens
+    from .sim_account import Account
 
 __all__ = ["auth_document", "write_codex_home"]
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from . import disturbance
-from .compression import encoder
-from .delivery import Answer, Pause, each
-from .events import as_sse
+from .faults import stream_faults
+from .http.body_compression import encoder
+from .http.delivery import Answer, Pause, each
+from .replies.reply_events import as_sse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .disturbance import Change
-    from .stage import Stage
+    from .backend.stage import Stage
+    from .faults.stream_faults import Change
 
 __all__ = ["Delivered"]
 
@@ -36,49 +36,49 @@ class Delivered:
 
     def cut_after_bytes(self, count: int) -> Self:
         """Send the head and so many bytes of the body, then close the connection."""
-        return self._changed(disturbance.first_bytes(count), keeps_length=True, ending="cut")
+        return self._changed(stream_faults.first_bytes(count), keeps_length=True, ending="cut")
 
     def cut_after_events(self, count: int) -> Self:
         """Send the head and so many events, then close the connection."""
-        return self._changed(disturbance.first_events(count), keeps_length=True, ending="cut")
+        return self._changed(stream_faults.first_events(count), keeps_length=True, ending="cut")
 
     def ended_after_events(self, count: int) -> Self:
         """Send so many events and end the answer properly: a stream without its last event."""
-        return self._changed(disturbance.first_events(count))
+        return self._changed(stream_faults.first_events(count))
 
     def reset(self, after_bytes: int | None = None) -> Self:
         """Reset the connection after so many bytes of the body; without a number before anything is sent."""
         if after_bytes is None:
             return self._altered(lambda answer: replace(answer, chunks=each(()), bare=True, ending="reset"))
-        return self._changed(disturbance.first_bytes(after_bytes), keeps_length=True, ending="reset")
+        return self._changed(stream_faults.first_bytes(after_bytes), keeps_length=True, ending="reset")
 
     # Slow
 
     def delayed(self, seconds: float) -> Self:
         """Send nothing at all for so long."""
-        return self._changed(disturbance.followed_after(0, Pause(seconds)), keeps_length=True)
+        return self._changed(stream_faults.followed_after(0, Pause(seconds)), keeps_length=True)
 
     def stalled(self, after_events: int = 0, seconds: float | None = None) -> Self:
         """Send the head and so many events, nothing for so long (until the client gives up), and then the rest."""
         # An empty chunk is no part of the body, but has the head sent.
-        return self._changed(disturbance.followed_after(after_events, b"", Pause(seconds)), keeps_length=True)
+        return self._changed(stream_faults.followed_after(after_events, b"", Pause(seconds)), keeps_length=True)
 
-    def dripped(self, bytes_at_a_time: int = 16, delay: float = 0.01) -> Self:
+    def throttled(self, bytes_at_a_time: int = 16, delay: float = 0.01) -> Self:
         """Send the body in small parts, each after `delay` seconds."""
         if bytes_at_a_time < 1:
             raise ValueError(f"bytes_at_a_time has to be 1 or more, not {bytes_at_a_time}")
-        return self._changed(disturbance.divided(bytes_at_a_time, delay), keeps_length=True)
+        return self._changed(stream_faults.divided(bytes_at_a_time, delay), keeps_length=True)
 
     def byte_by_byte(self) -> Self:
         """Send each byte of the body on its own."""
-        return self.dripped(1, 0)
+        return self.throttled(1, 0)
 
     def kept_alive(self, seconds: float, every: float = 0.05) -> Self:
         """Send comments and keepalive events for so long, and then the answer."""
         ticks = max(1, round(seconds / every))
         keepalive = b': keepalive\n\nevent: keepalive\ndata: {"type":"keepalive"}\n\n'
         beats = [part for _ in range(ticks) for part in (keepalive, Pause(every))]
-        return self._changed(disturbance.followed_after(0, *beats))
+        return self._changed(stream_faults.followed_after(0, *beats))
 
     # Another head
 
@@ -113,28 +113,28 @@ class Delivered:
     def compressed(self, encoding: str = "gzip") -> Self:
         """Compress the body: `gzip`, `zstd` or `br`; what is done to it afterwards is done to the compressed one."""
         encoder(encoding)
-        return self.with_headers(content_encoding=encoding)._changed(disturbance.compressed(encoding))
+        return self.with_headers(content_encoding=encoding)._changed(stream_faults.compressed(encoding))
 
     # Another body
 
     def huge_event(self, size: int = 1_000_000) -> Self:
         """Put an event of so many bytes, of a type that nobody knows, before the last one."""
         event = {"type": "simulator.padding", "padding": "x" * size}
-        return self._changed(disturbance.end_preceded_by(as_sse(event)))
+        return self._changed(stream_faults.end_preceded_by(as_sse(event)))
 
     def repeated_end(self, times: int = 2) -> Self:
         """Send the last event so many times in all."""
-        return self._changed(disturbance.end_repeated(times))
+        return self._changed(stream_faults.end_repeated(times))
 
     def data_after_end(self, data: bytes | None = None) -> Self:
         """Send something behind the last event: these bytes, or text of another answer."""
         late = {"type": "response.output_text.delta", "item_id": "msg_late", "output_index": 0, "content_index": 0}
-        return self._changed(disturbance.end_followed_by(data or as_sse({**late, "delta": "Too late."})))
+        return self._changed(stream_faults.end_followed_by(data or as_sse({**late, "delta": "Too late."})))
 
     def garbage(self, after_events: int = 3) -> Self:
         """Put bytes into the stream that are no event and no UTF-8."""
         noise = b'data: {"type":"response.output_te\n\n' + bytes(range(128, 256)) + b"\n\ndata: 42\n\n"
-        return self._changed(disturbance.followed_after(after_events, noise))
+        return self._changed(stream_faults.followed_after(after_events, noise))
 
     def bytes_after_answer(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
         """Send bytes behind the end of the answer, where the connection's next one would begin."""

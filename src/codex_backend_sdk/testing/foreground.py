@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .server import Simulator
+from .simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .issuer_pages import Approval
+    from .issuer.issuer_pages import Approval
 
 __all__ = ["serve"]
 
@@ -29,14 +29,14 @@ def serve(
     approve: Approval = "auto",
     codex_home: str | Path | None = None,
     faults: Sequence[str] = (),
-    share: float | None = None,
+    probability: float | None = None,
     **options: Any,
 ) -> int:
     """Serve until Ctrl-C (or a termination signal) and return the exit code.
 
     `echo` is given the lines to print. `codex_home` is made a folder in which this package and the real Codex CLI are
     signed in to the simulator; without it a temporary one is, which goes when the simulator does. `faults` and
-    `share` are those of `Simulator.fail`, for every request. Further `options` are those of `Simulator`.
+    `probability` are those of `Simulator.fail`, for every request. Further `options` are those of `Simulator`.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("serve() waits for signals and so needs the main thread; use Simulator elsewhere")
@@ -44,7 +44,7 @@ def serve(
     options.setdefault("seed", time.time_ns())
     simulator = Simulator(host=host, port=port, approve=approve, **options)
     if faults:
-        simulator.fail(*faults, times=None, share=share)
+        simulator.fail(*faults, times=None, probability=probability)
     with ExitStack() as stack:
         # Whoever reads that it can be stopped may do so at once.
         stopped = stack.enter_context(_signals())

@@ -12,8 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from codex_backend_sdk import OpenAI
-
+    from .. import OpenAI
     from . import Simulator
 
 __all__ = ["codex_client", "codex_simulator", "pytest_configure", "pytest_runtest_setup"]
@@ -24,7 +23,7 @@ _MARKER = "codex_faults"
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     text = "let requests to codex_simulator fail, as Simulator.fail does"
-    config.addinivalue_line("markers", f"{_MARKER}(*faults, times=1, at=None, share=None): {text}")
+    config.addinivalue_line("markers", f"{_MARKER}(*faults, times=1, route=None, probability=None): {text}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

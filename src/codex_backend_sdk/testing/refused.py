@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from .backend.limits_state import AdditionalLimit, Window
 from .delivered import Delivered
-from .delivery import Answer, each
-from .limits import AdditionalLimit, Window
-from .sentences import QUOTA_CODES, cloudflare_page, sentence
+from .http.delivery import Answer, each
+from .replies.sentences import QUOTA_CODES, cloudflare_page, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .stage import Stage
+    from .backend.stage import Stage
 
 __all__ = ["Refused"]
 
@@ -73,9 +73,9 @@ class Refused(Delivered):
                 "eligible_promo": None,
             }
             sent = tuple((name, value) for name, value in headers.items() if value is not None)
-            used_up = Window(100, minutes, None if resets_in is None else stage.now + resets_in)
+            exhausted_window = Window(100, minutes, None if resets_in is None else stage.now + resets_in)
             model = None if limit_name is None else AdditionalLimit(id=family, name=limit_name)
-            stage.meter.use_up(used_up, reached=reached, model=model)
+            stage.meter.use_up(exhausted_window, reached=reached, model=model)
             return Answer.json(429, {"error": error}, sent)
 
         return cls(play)

@@ -1,0 +1,1 @@
+"""Turn an official call into the HTTP request that the Codex backend accepts."""

@@ -1,0 +1,1 @@
+"""Find out where a workspace's model requests go, and send them there."""

@@ -1,1 +1,0 @@
-"""What upstream's HTTP lacks: a fast event stream, and answers collected from one."""

@@ -1,0 +1,1 @@
+"""The simulated Codex backend: routes, request validation, limits and models."""

@@ -1,0 +1,1 @@
+"""Everything that a response can do wrong, by name."""

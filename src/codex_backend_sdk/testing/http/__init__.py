@@ -1,0 +1,1 @@
+"""How the simulator serves, records and delivers HTTP."""

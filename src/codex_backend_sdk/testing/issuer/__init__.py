@@ -1,0 +1,1 @@
+"""The simulated OAuth issuer: tokens, login pages and device codes."""

@@ -1,0 +1,1 @@
+"""What the simulator replies when no script says otherwise, and the events that carry it."""

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk.auth import _auth_json
+from codex_backend_sdk.auth._oauth import TokenAnswer
+from codex_backend_sdk.types import Secret
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
+FULL = {
+    "auth_mode": "chatgpt",
+    "OPENAI_API_KEY": "sk-fake",
+    "tokens": {
+        "id_token": "a.b.c",
+        "access_token": "at_1",
+        "refresh_token": "rt_1",
+        "login_owner_id": "owner",
+        "oauth_provenance": {"issuer": "https://auth.openai.com"},
+        "account_id": "acc-1",
+    },
+    "last_refresh": "2026-11-22T05:51:37.545431475Z",
+    "of_the_future": {"n": 1.5, "text": "ü\ud800"},
+}
+ALL = TokenAnswer(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
+
+
+def test_a_document_survives_reading_and_writing() -> None:
+    assert _auth_json.parse(_auth_json.render(FULL)) == FULL
+
+
+def test_it_is_written_as_the_codex_cli_writes_it() -> None:
+    assert _auth_json.render({"OPENAI_API_KEY": None}) == b'{\n  "OPENAI_API_KEY": null\n}\n'
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.render(FULL)) == FULL
+
+
+def test_an_empty_object_is_a_document_without_a_login() -> None:
+    assert _auth_json.parse(b"{}") == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", r"not valid JSON \(line 1, column 1\)"),
+        (b'{"tokens": {"access_token": "secret-token', "not valid JSON"),
+        (b'{"n": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b"[" * 200_000, "not valid JSON"),
+        (b'"secret-token \xff"', "not UTF-8"),
+        (b'["secret-token"]', "not a JSON object"),
+        (b'{"machine": "secret-token"}', "none of the members"),
+        (b'{"tokens": "secret-token"}', "`tokens` is not an object"),
+        (b'{"tokens": {"access_token": ["secret-token"]}}', "`access_token` is not text"),
+        (b'{"tokens": {"access_token": "secret-token", "refresh_token": 1}}', "`refresh_token` is not text"),
+        (b'{"tokens": {"access_token": "secret-token", "account_id": {}}}', "`account_id` is not text"),
+        (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": 5}', "`last_refresh` is not text"),
+        (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": "soon"}', "`last_refresh` is not a time"),
+    ],
+)
+def test_a_damaged_or_foreign_document_is_a_clear_error_without_secrets(data: bytes, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        _auth_json.parse(data)
+    assert type(caught.value) is ValueError
+    assert "secret-token" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_tokens_are_read_with_their_times() -> None:
+    assert _auth_json.tokens_of(FULL) == _auth_json.StoredTokens(
+        access_token=Secret("at_1"),
+        refresh_token=Secret("rt_1"),
+        id_token=Secret("a.b.c"),
+        account_id="acc-1",
+        last_refresh=datetime(2026, 11, 22, 5, 51, 37, 545431, tzinfo=UTC),
+    )
+
+
+def test_missing_null_and_empty_members_are_absent() -> None:
+    found = _auth_json.tokens_of({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
+    assert found == _auth_json.StoredTokens(access_token=Secret("at_1"))
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    found = _auth_json.tokens_of({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
+    assert found is not None
+    assert found.last_refresh == datetime(2026, 11, 22, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("document", [{}, {"tokens": None}, {"tokens": {}}, {"tokens": {"access_token": ""}}])
+def test_a_document_without_an_access_token_has_no_tokens(document: dict[str, Any]) -> None:
+    assert _auth_json.tokens_of(document) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "mode", "holds"),
+    [
+        ({}, "chatgpt", None),
+        ({"tokens": {}, "OPENAI_API_KEY": None}, "chatgpt", None),
+        ({"auth_mode": "chatgpt", "OPENAI_API_KEY": "sk-fake", "tokens": {}}, "chatgpt", None),
+        ({"auth_mode": "chatgptAuthTokens"}, "chatgptAuthTokens", None),
+        ({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"}, "apikey", "an OpenAI API key"),
+        ({"OPENAI_API_KEY": "sk-fake", "tokens": {}}, "apikey", "an OpenAI API key"),
+        (
+            {"OPENAI_API_KEY": "sk-fake", "personal_access_token": "at-1"},
+            "personalAccessToken",
+            None,
+        ),
+        ({"bedrock_api_key": {}, "OPENAI_API_KEY": "sk-fake"}, "bedrockApiKey", "an Amazon Bedrock key"),
+        ({"auth_mode": "agentIdentity"}, "agentIdentity", "an agent identity"),
+        ({"auth_mode": "headers"}, "headers", "request headers"),
+        (
+            {"auth_mode": "newest"},
+            "newest",
+            "a login of the kind 'newest', which this version does not know",
+        ),
+        ({"auth_mode": 5}, "5", "a login of the kind '5', which this version does not know"),
+    ],
+)
+def test_the_mode_says_what_is_stored(document: dict[str, Any], mode: str, holds: str | None) -> None:
+    assert _auth_json.mode_of(document) == mode
+    assert _auth_json.unusable(document) == holds
+
+
+def test_a_refresh_changes_only_what_came() -> None:
+    before = json.dumps(FULL)
+    after = _auth_json.renewed(FULL, TokenAnswer(access_token=Secret("at_2")), now=NOW)
+    tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
+    assert after == {**FULL, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
+    assert json.dumps(FULL) == before, "the document given is not changed"
+
+
+def test_a_refresh_of_nothing_makes_a_document() -> None:
+    assert _auth_json.renewed({}, ALL, now=NOW)["tokens"] == {
+        "id_token": "d.e.f",
+        "access_token": "at_2",
+        "refresh_token": "rt_2",
+    }
+
+
+def test_a_new_login_replaces_the_tokens_and_keeps_the_rest() -> None:
+    after = _auth_json.signed_in(FULL, ALL, account_id="acc-2", now=NOW)
+    assert after == {
+        "auth_mode": "chatgpt",
+        "OPENAI_API_KEY": "sk-fake",
+        "tokens": {"id_token": "d.e.f", "access_token": "at_2", "refresh_token": "rt_2", "account_id": "acc-2"},
+        "last_refresh": "2026-11-22T12:00:00.000250Z",
+        "of_the_future": FULL["of_the_future"],
+    }
+
+
+def test_a_first_login_makes_the_document_of_the_codex_cli() -> None:
+    after = _auth_json.signed_in(None, ALL, account_id=None, now=NOW)
+    assert after["OPENAI_API_KEY"] is None
+    assert after["tokens"]["account_id"] is None
+    assert _auth_json.mode_of({**after, "auth_mode": None}) == "chatgpt"
+
+
+def test_a_timestamp_is_utc_and_ends_in_z() -> None:
+    east = NOW.astimezone(timezone(timedelta(hours=9)))
+    assert _auth_json.timestamp(east) == "2026-11-22T12:00:00.000250Z"
+
+
+@pytest.mark.parametrize(
+    ("document", "token"),
+    [
+        ({"OPENAI_API_KEY": None, "personal_access_token": "at-1"}, "at-1"),
+        (
+            {"auth_mode": "personalAccessToken", "personal_access_token": "at-1", "tokens": {"access_token": "x"}},
+            "at-1",
+        ),
+        ({"auth_mode": "personalAccessToken"}, None),
+        ({"auth_mode": "chatgpt", "personal_access_token": "at-1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_personal_access_token_is_found_where_it_is_the_login(document: dict[str, Any], token: str | None) -> None:
+    found = _auth_json.personal_token(document)
+    assert (found and found.reveal()) == token
+    if token:
+        assert _auth_json.tokens_of(document) is None, "the tokens of the login before it are of no use"
+
+
+def test_a_personal_access_token_has_to_be_text() -> None:
+    with pytest.raises(ValueError, match="`personal_access_token` is not text"):
+        _auth_json.parse(b'{"personal_access_token": 5}')

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._account_types import DeviceCode
+from codex_backend_sdk.auth import _device_code
+from codex_backend_sdk.auth._oauth import Grant
+from codex_backend_sdk.types import Secret
+
+ISSUER = "https://auth.example.com"
+CODE = {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345", "interval": "5", "expires_at": "2026-11-22"}
+GRANT = {"authorization_code": "ac_1", "code_challenge": "c", "code_verifier": "v_1"}
+
+
+def as_json(members: Any) -> bytes:
+    return json.dumps(members).encode()
+
+
+def read(status: int, body: bytes) -> DeviceCode | _device_code.Refusal:
+    return _device_code.read_user_code(status, body, issuer=ISSUER)
+
+
+def test_a_code_says_where_to_type_it_in() -> None:
+    assert read(200, as_json(CODE)) == DeviceCode(
+        user_code="ABCD-12345",
+        url="https://auth.example.com/codex/device",
+        expires_in=timedelta(minutes=15),
+        interval=timedelta(seconds=5),
+        device_auth_id=Secret("deviceauth_1"),
+    )
+
+
+def test_the_older_name_of_the_code_is_understood() -> None:
+    found = read(200, as_json({"device_auth_id": "d", "usercode": "WXYZ-00000"}))
+    assert isinstance(found, DeviceCode)
+    assert found.user_code == "WXYZ-00000"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("5", 5),
+        ("30", 30),
+        (7, 7),
+        ("1.5", 1.5),
+        ("0", 1),
+        ("-3", 1),
+        ("3600", 60),
+        ("inf", 5),
+        ("nan", 5),
+        ("soon", 5),
+        (None, 5),
+        ([], 5),
+    ],
+)
+def test_the_interval_is_a_string_of_seconds_within_reason(given: object, seconds: float) -> None:
+    found = read(200, as_json({**CODE, "interval": given}))
+    assert isinstance(found, DeviceCode)
+    assert found.interval == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (404, b"", "device_code_not_enabled", "not enabled for this account or sign-in server"),
+        (404, as_json(CODE), "device_code_not_enabled", "signing in with a browser works without"),
+        (403, b'{"error": {"message": "no"}}', "device_code_failed", "status 403, no"),
+        (429, b"slow", "device_code_failed", "status 429, slow"),
+        (500, b"", "device_code_failed", "status 500, unknown error"),
+        (200, b"<html>", "device_code_failed", "no usable code"),
+        (200, b"[]", "device_code_failed", "no usable code"),
+        (200, as_json({"user_code": "A"}), "device_code_failed", "no usable code"),
+        (200, as_json({**CODE, "user_code": 5}), "device_code_failed", "no usable code"),
+        (200, as_json({**CODE, "user_code": "A\x1b[2J"}), "device_code_failed", "no usable code"),
+        (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no usable code"),
+    ],
+)
+def test_without_a_code_there_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
+    found = read(status, body)
+    assert isinstance(found, _device_code.Refusal)
+    assert found.code == code
+    assert words in found.message
+
+
+GRANTED = Grant(code=Secret("ac_1"), verifier=Secret("v_1"), redirect_uri=f"{ISSUER}/deviceauth/callback")
+
+
+def refused(code: str, status: int) -> _device_code.Refusal:
+    return _device_code.Refusal(code, f"Device sign-in failed with status {status}.")
+
+
+NO_CODE = _device_code.Refusal("device_code_failed", "Device sign-in failed: the answer has no usable code in it.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (403, b'{"error": {"code": "deviceauth_authorization_unknown"}}', "pending"),
+        (403, b"", "pending"),
+        (404, b"", "pending"),
+        (200, as_json(GRANT), GRANTED),
+        (200, b"{}", NO_CODE),
+        (200, as_json({**GRANT, "code_verifier": None}), NO_CODE),
+        (400, b'{"error": {"code": "access_denied"}}', refused("access_denied", 400)),
+        (401, b"", refused("device_code_failed", 401)),
+        (410, b"", refused("device_code_failed", 410)),
+        (307, b"", refused("device_code_failed", 307)),
+        (400, b'{"error": "authorization_pending"}', "pending"),
+        (400, b'{"error": {"code": "slow_down"}}', "pending"),
+        # These say nothing about the code.
+        (408, b"", "pending"),
+        (425, b"", "pending"),
+        (429, b'{"error": {"code": "rate_limit_exceeded"}}', "pending"),
+        (500, b"<html>", "pending"),
+        (502, b"", "pending"),
+        (599, b"", "pending"),
+        (600, b"", refused("device_code_failed", 600)),
+    ],
+)
+def test_what_an_answer_to_a_question_means(status: int, body: bytes, outcome: object) -> None:
+    assert _device_code.judge_poll(status, body, issuer=ISSUER) == outcome
+
+
+def test_the_requests_are_those_of_the_codex_cli() -> None:
+    code = read(200, as_json(CODE))
+    assert isinstance(code, DeviceCode)
+    assert _device_code.user_code_body() == {"client_id": "app_EMoamEEZ73f0CkXaXp7hrann"}
+    assert _device_code.poll_body(code) == {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345"}
+    assert "deviceauth_1" not in repr(code)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk.auth._jwt import account_of, claims, expiry, has_expired, login_from, renewal
+from codex_backend_sdk.types import Login, Secret
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+AUTH = "https://api.openai.com/auth"
+
+
+def jwt(payload: Any) -> Secret:
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Secret(f"eyJhbGciOiJub25lIn0.{base64.urlsafe_b64encode(data).rstrip(b'=').decode()}.sig")
+
+
+def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    token = access if isinstance(access, str) else jwt(access).reveal()
+    tokens = {"access_token": token, "refresh_token": "rt_1", **more}
+    if identity is not None:
+        tokens["id_token"] = jwt(identity).reveal()
+    return {"tokens": tokens, "last_refresh": "2026-11-22T05:51:37.545431475Z"}
+
+
+@pytest.mark.parametrize("size", range(8))
+def test_claims_of_any_length_are_read_without_padding(size: int) -> None:
+    assert claims(jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        Secret("opaque"),
+        Secret("a.b"),
+        Secret("a.b.c.d"),
+        Secret("a.!!!!.c"),
+        Secret("a.é.c"),
+        Secret("a..c"),
+        jwt(b"\xff\xfe"),
+        jwt(b"not json"),
+        jwt(b"[" * 100_000),
+        jwt([1, 2]),
+    ],
+)
+def test_a_token_that_cannot_be_read_has_no_claims(token: Secret | None) -> None:
+    assert claims(token) == {}
+
+
+@pytest.mark.parametrize(
+    ("exp", "moment"),
+    [
+        (1795348800, NOW),
+        (1795348800.5, NOW + timedelta(seconds=0.5)),
+        ("1795348800", None),
+        (True, None),
+        (None, None),
+        (10**30, None),
+        (float("inf"), None),
+        (float("nan"), None),
+    ],
+)
+def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None) -> None:
+    assert expiry(jwt({"exp": exp})) == moment
+
+
+@pytest.mark.parametrize(
+    ("left", "age", "reason"),
+    [
+        # A readable expiry decides alone.
+        (timedelta(minutes=6), timedelta(days=300), None),
+        (timedelta(minutes=5, microseconds=1), timedelta(0), None),
+        (timedelta(minutes=5), timedelta(0), "proactive_expiry"),
+        (timedelta(minutes=4), timedelta(0), "proactive_expiry"),
+        (timedelta(hours=-1), None, "proactive_expiry"),
+        (datetime.min.replace(tzinfo=UTC) - NOW, None, "proactive_expiry"),
+        # Else the age of the last refresh does.
+        (None, timedelta(days=7), None),
+        (None, timedelta(days=8) - timedelta(microseconds=1), None),
+        (None, timedelta(days=8, seconds=1), "scheduled"),
+        (None, None, "scheduled"),
+    ],
+)
+def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
+    expires_at = None if left is None else NOW + left
+    last_refresh = None if age is None else NOW - age
+    moment, why = renewal(expires_at=expires_at, last_refresh=last_refresh)
+    assert (why if moment <= NOW else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("life", "left"),
+    [
+        (timedelta(days=10), timedelta(minutes=5)),
+        (timedelta(minutes=20), timedelta(minutes=5)),
+        (timedelta(minutes=4), timedelta(minutes=1)),
+        (timedelta(seconds=60), timedelta(seconds=15)),
+        (timedelta(0), timedelta(0)),
+    ],
+)
+def test_a_short_life_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
+    assert renewal(expires_at=NOW, last_refresh=None, life=life) == (NOW - left, "proactive_expiry")
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "expired"),
+    [(None, False), (NOW + timedelta(seconds=1), False), (NOW, True), (NOW - timedelta(days=1), True)],
+)
+def test_a_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, expired: bool) -> None:
+    login = Login(access_token=Secret("x"), account_id=None, expires_at=expires_at)
+    assert has_expired(login, now=NOW) is expired
+
+
+def test_the_account_is_the_id_tokens_then_the_access_tokens() -> None:
+    one, other = jwt({AUTH: {"chatgpt_account_id": "acc-1"}}), jwt({AUTH: {"chatgpt_account_id": "acc-2"}})
+    assert account_of(one, other) == "acc-1"
+    assert account_of(None, other) == "acc-2"
+    assert account_of(jwt({AUTH: {"chatgpt_account_id": ""}}), other) == "acc-2"
+    assert account_of(jwt({AUTH: "x"}), Secret("opaque")) is None
+    assert account_of(jwt({AUTH: {"chatgpt_account_id": 7}}), None) is None
+
+
+def test_a_login_has_what_the_tokens_say() -> None:
+    identity = {
+        "email": "user@example.com",
+        AUTH: {
+            "chatgpt_account_id": "acc-1",
+            "chatgpt_plan_type": "pro",
+            "chatgpt_user_id": "user-1",
+            "user_id": "user-2",
+            "chatgpt_account_is_fedramp": True,
+        },
+    }
+    assert login_from(document({"exp": 1795348800}, identity)) == Login(
+        access_token=jwt({"exp": 1795348800}),
+        account_id="acc-1",
+        is_fedramp=True,
+        expires_at=NOW,
+        email="user@example.com",
+        plan="pro",
+        user_id="user-1",
+    )
+
+
+def test_a_login_without_an_id_token_is_read_from_the_access_token() -> None:
+    access = {
+        "https://api.openai.com/profile": {"email": "user@example.com"},
+        AUTH: {"chatgpt_account_id": "acc-1", "user_id": "user-2", "chatgpt_account_is_fedramp": "yes"},
+    }
+    login = login_from(document(access))
+    assert login is not None
+    assert (login.email, login.account_id, login.user_id, login.plan) == ("user@example.com", "acc-1", "user-2", None)
+    assert login.is_fedramp is False, "only the JSON value true is true"
+
+
+@pytest.mark.parametrize(
+    ("claim", "residency"),
+    [
+        ("us", "us"),
+        ("no_constraint", None),
+        (None, None),
+        (7, None),
+        ("", None),
+        ("us\r\nx: y", None),
+        ("\u00fcs", None),
+    ],
+)
+def test_the_region_of_a_login_is_the_access_tokens(claim: object, residency: str | None) -> None:
+    auth = {"chatgpt_compute_residency": claim, "chatgpt_data_residency": "eu"}
+    login = login_from(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
+    assert login is not None
+    assert login.residency == residency
+
+
+def test_the_stored_account_id_wins_over_the_claims() -> None:
+    login = login_from(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
+    assert login is not None
+    assert (login.account_id, login.expires_at) == ("acc-2", None)
+
+
+def test_no_tokens_no_login() -> None:
+    assert login_from({"auth_mode": "chatgpt"}) is None
+
+
+def test_a_damaged_document_is_an_error() -> None:
+    with pytest.raises(ValueError, match="access_token"):
+        login_from({"tokens": {"access_token": 5}})

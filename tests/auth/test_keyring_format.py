@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from codex_backend_sdk.auth.stores import keyring_format
+
+LONG = "0123456789" * 5
+
+
+def test_the_account_is_the_start_of_a_digest_of_the_path() -> None:
+    """As the Codex CLI 0.169.0 names it; `printf /home/user/.codex | sha256sum` gives the same."""
+    assert keyring_format.account("/home/user/.codex") == "cli|59448a44901f7128"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (r"C:\Users\me\.codex", r"\\?\C:\Users\me\.codex"),
+        (r"\\server\share\.codex", r"\\?\UNC\server\share\.codex"),
+        (r"\\?\C:\x", r"\\?\C:\x"),
+    ],
+)
+def test_windows_paths_are_told_as_rust_does(path: str, told: str) -> None:
+    assert keyring_format.verbatim(path) == told
+
+
+def test_an_entry_is_compact_ascii() -> None:
+    assert keyring_format.compact({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
+
+
+def test_a_digest_tells_values_apart_and_none_stays_none() -> None:
+    assert keyring_format.digest(None) is None
+    assert keyring_format.digest("a") == keyring_format.digest(b"a") != keyring_format.digest("b")
+
+
+@pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
+def test_a_value_that_fits_is_kept_whole(entry_bytes: int | None) -> None:
+    assert keyring_format.split(LONG, entry_bytes=entry_bytes) is None
+
+
+def test_a_longer_one_is_cut_and_its_contents_can_be_read() -> None:
+    cut = keyring_format.split(LONG, entry_bytes=40)
+    assert cut is not None
+    table, parts = cut
+    assert [len(part) for part in parts] == [20, 20, 10]
+    assert "".join(parts) == LONG
+    assert keyring_format.contents(table.entry()) == table
+    assert table.digest == keyring_format.digest(LONG)
+    names = table.names("cli|x")
+    assert names == [f"cli|x|{table.digest[:16]}|{number}" for number in range(3)]
+    other = keyring_format.split(LONG + "!", entry_bytes=40)
+    assert other is not None
+    assert not set(names) & set(other[0].names("cli|x")), "another value, other entries"
+
+
+def test_the_contents_are_no_login_to_the_codex_cli() -> None:
+    """It reads any JSON object, and knows none of these members."""
+    cut = keyring_format.split(LONG, entry_bytes=40)
+    assert cut is not None
+    assert cut[0].entry().startswith('{"codex_backend_sdk_parts":3,')
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        "",
+        '{"auth_mode":"chatgpt"}',
+        "codex_backend_sdk_parts",
+        '["codex_backend_sdk_parts"]',
+        '{"codex_backend_sdk_parts":3}',
+        '{"codex_backend_sdk_parts":[],"sha256":""}',
+    ],
+)
+def test_anything_else_is_no_table_of_contents(entry: str | None) -> None:
+    assert keyring_format.contents(entry) is None

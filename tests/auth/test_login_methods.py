@@ -1,0 +1,272 @@
+"""Signing in and out, on both clients."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import httpx2
+import openai
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import Account, Credentials, DeviceCode, MemoryStore, StaticToken
+from codex_backend_sdk.testing import DeviceSettings, Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def paths(sim: Simulator) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+# --- after a 401 -------------------------------------------------------------------------------------------------
+
+UNAUTHORIZED = Turn.error(401, {"detail": "Unauthorized"})
+
+# answers of the backend · what another process stores meanwhile → what is asked · how it ends
+AFTER_401 = {
+    "good": ([], False, ["responses"], "completed"),
+    "refreshed": ([UNAUTHORIZED], False, ["responses", "token", "responses"], "completed"),
+    "adopted": ([UNAUTHORIZED], True, ["responses", "responses"], "completed"),
+    "refused": ([UNAUTHORIZED] * 2, False, ["responses", "token", "responses"], openai.AuthenticationError),
+    "refused after adoption": ([UNAUTHORIZED] * 2, True, ["responses", "responses"], openai.AuthenticationError),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("row", AFTER_401.values(), ids=list(AFTER_401))
+def test_a_401_reloads_then_refreshes_then_fails(
+    row: Any, stream: bool, new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    answers, is_stored_elsewhere, asked, outcome = row
+    store = MemoryStore(sim.login_document())
+    client = new_client(credentials=Credentials(store, issuer=sim.issuer))
+    client.credentials.current()
+    if is_stored_elsewhere:
+        store.save(sim.login_document())
+    sim.script(*answers)
+
+    def call() -> str:
+        answer = client.responses.create(input="hi", stream=stream)
+        return str(list(answer)[-1].response.status if stream else answer.status)
+
+    if isinstance(outcome, str):
+        assert call() == outcome
+    else:
+        with pytest.raises(outcome):
+            call()
+    assert paths(sim) == asked
+
+
+# --- access tokens -----------------------------------------------------------------------------------------------
+
+
+def test_a_personal_access_token_signs_requests_and_a_401_is_final(
+    new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    token = sim.personal_access_token()
+    client = new_client(credentials=StaticToken(token, issuer=sim.issuer))
+    assert client.authenticate().responses.create(input="hi").status == "completed"
+    assert sim.requests[-1].headers["authorization"] == f"Bearer {token}"
+    assert sim.requests[-1].headers["chatgpt-account-id"] == sim.account.account_id
+    sim.script(UNAUTHORIZED)
+    with pytest.raises(sdk.LoginRequiredError, match=r"was refused by the backend \(401\) and cannot be renewed"):
+        client.responses.create(input="hi")
+    assert paths(sim) == ["whoami", "responses", "responses"]
+    with pytest.raises(sdk.LoginFailedError, match="login comes from credentials=StaticToken"):
+        client.authenticate(force=True)
+
+
+def test_the_variable_is_enough(
+    running: Simulator, sim: Simulator, monkeypatch: pytest.MonkeyPatch, new_client: Callable[..., Any]
+) -> None:
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
+    with sdk.OpenAI(base_url=sim.base_url, issuer=sim.issuer) as client:
+        assert client.responses.create(input="hi").status == "completed"
+        assert client.account().stored_in == "CODEX_ACCESS_TOKEN"
+
+
+# --- account, logout, revoke -------------------------------------------------------------------------------------
+
+
+def test_the_account_and_its_end(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    client = new_client(credentials=store)
+    account = client.account()
+    assert isinstance(account, Account)
+    assert (account.email, account.plan, account.stored_in) == ("user@example.com", "pro", "memory")
+    assert [client.logout(), client.logout()] == [True, False]
+    assert sim.requests == []
+    with pytest.raises(sdk.LoginRequiredError):
+        client.account()
+    with pytest.raises(sdk.LoginRequiredError, match=r"Sign in with client\.authenticate"):
+        client.responses.create(input="hi")
+
+
+def test_revoking_tells_the_issuer(new_client: Callable[..., Any], sim: Simulator) -> None:
+    document = sim.login_document()
+    client = new_client(credentials=MemoryStore(document))
+    assert client.revoke()
+    assert paths(sim) == ["revoke"]
+    assert sim.requests[0].json()["token"] == document["tokens"]["refresh_token"]
+    assert not client.revoke()
+
+
+def test_a_source_of_the_callers_own_is_signed_out_where_it_comes_from(
+    new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    login = sim.credentials().current()
+
+    class Own:
+        def ready(self) -> sdk.Login | None:
+            return login
+
+        def current(self) -> sdk.Login:
+            return login
+
+        def renew(self, rejected: sdk.Login) -> sdk.Login:
+            raise NotImplementedError
+
+    client = new_client(credentials=Own())
+    assert client.account().email == "user@example.com"
+    assert client.authenticate_device_code().account().stored_in is None
+    for call in (client.logout, client.revoke, lambda: client.authenticate(force=True)):
+        with pytest.raises(sdk.LoginFailedError, match="login comes from Own; sign in and out there"):
+            call()
+
+
+# --- device codes ------------------------------------------------------------------------------------------------
+
+
+def test_a_device_code_signs_in(new_client: Callable[..., Any]) -> None:
+    with Simulator(device=DeviceSettings(pending=1, interval=1)) as device_sim:
+        codes: list[DeviceCode] = []
+        client = new_client(credentials=Credentials(MemoryStore(), issuer=device_sim.issuer))
+        assert client.authenticate_device_code(on_code=codes.append).account().email == "user@example.com"
+        assert codes[0].url == f"{device_sim.issuer}/codex/device"
+
+
+def test_async_callbacks_are_awaited_on_the_event_loop() -> None:
+    async def run() -> None:
+        home = threading.current_thread()
+        seen: list[object] = []
+
+        async def told(value: object) -> None:
+            await anyio.lowlevel.checkpoint()
+            assert threading.current_thread() is home
+            seen.append(value)
+
+        with Simulator() as sim:
+            async with sim.async_client(credentials=MemoryStore()) as client:
+                await client.authenticate_device_code(on_code=told)
+                assert isinstance(seen.pop(), DeviceCode)
+
+                async def visit(url: str) -> None:
+                    await told(url)
+                    tasks.start_soon(lambda: anyio.to_thread.run_sync(lambda: httpx2.get(url, follow_redirects=True)))
+
+                async with anyio.create_task_group() as tasks:
+                    await client.authenticate(force=True, open_browser=False, on_url=visit, ports=(0,), timeout=20)
+                assert str(seen.pop()).startswith(sim.issuer)
+
+    anyio.run(run)
+
+
+@pytest.mark.parametrize("way", ["device code", "browser"])
+def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str) -> None:
+    """The longest pause of the event loop is measured while somebody is waited for."""
+    told = threading.Event()
+    pauses: list[float] = []
+
+    async def heart(*, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        before = time.perf_counter()
+        while True:
+            await anyio.sleep(0.005)
+            pauses.append(time.perf_counter() - before)
+            before = time.perf_counter()
+
+    async def run(sim: Simulator) -> None:
+        async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
+            await tasks.start(heart)
+            with anyio.move_on_after(1.0) as scope:
+                if way == "browser":
+                    await client.authenticate(open_browser=False, on_url=lambda url: told.set(), ports=(0,))
+                else:
+                    await client.authenticate_device_code(on_code=lambda code: told.set())
+            assert scope.cancelled_caught
+            tasks.cancel_scope.cancel()
+
+    def waiting() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("codex-sign-in")]
+
+    with Simulator(approve="ask", device=DeviceSettings(interval=1)) as sim:
+        anyio.run(run, sim)
+        assert told.is_set()
+        polls = len(sim.requests)
+        time.sleep(1.5)
+        assert len(sim.requests) <= polls + 1, "nobody asks any more"
+        assert waiting() == [], "the callback server is gone, too"
+    assert max(pauses) < 0.5
+
+
+def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
+    """As many wait as the application has threads; the one that shows its address needs one for that."""
+    told: list[str] = []
+    ends: list[str | None] = []
+
+    async def run(sim: Simulator) -> None:
+        shown = anyio.Event()
+
+        async def on_url(url: str) -> None:
+            await anyio.to_thread.run_sync(told.append, url)
+            shown.set()
+
+        async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
+
+            async def sign_in(timeout: float) -> None:  # noqa: ASYNC109 - it is what is tested
+                try:
+                    await client.authenticate(open_browser=False, on_url=on_url, ports=(0,), timeout=timeout)
+                except sdk.LoginFailedError as error:
+                    ends.append(error.code)
+
+            tasks.start_soon(sign_in, 6.0)
+            await shown.wait()
+            for _ in range(44):
+                tasks.start_soon(sign_in, 1.0)
+
+    with Simulator(approve="ask") as sim:
+        anyio.run(run, sim)
+    assert ends == ["timeout"] * 45
+    assert len(told) == 1
+
+
+def test_a_slow_renewal_leaves_the_threads_to_the_application() -> None:
+    free_after: list[float] = []
+
+    async def run(sim: Simulator) -> None:
+        old = sim.login_document(expires_in=-timedelta(minutes=1))
+        credentials = Credentials(MemoryStore(old), issuer=sim.issuer)
+        async with sim.async_client(credentials=credentials) as client, anyio.create_task_group() as tasks:
+
+            async def ask() -> None:
+                assert (await client.responses.create(input="hi")).status == "completed"
+
+            for _ in range(60):
+                tasks.start_soon(ask)
+            await anyio.sleep(0.5)
+            before = time.perf_counter()
+            await anyio.to_thread.run_sync(lambda: None)
+            free_after.append(time.perf_counter() - before)
+
+    with Simulator(refresh_delay=timedelta(seconds=3)) as sim:
+        anyio.run(run, sim)
+        assert paths(sim).count("token") == 1
+    assert free_after[0] < 1

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from codex_backend_sdk.auth import _oauth
+from codex_backend_sdk.types import Secret
+
+
+def test_pkce_follows_the_example_of_rfc_7636() -> None:
+    """RFC 7636, appendix B."""
+    octets = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
+    assert _oauth.pkce(octets) == _oauth.Pkce(
+        Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    )
+
+
+def test_verifier_and_state_have_the_lengths_of_the_codex_cli() -> None:
+    made = _oauth.pkce(bytes(64))
+    assert (len(made.verifier.reveal()), len(made.challenge), len(_oauth.base64url(bytes(32)))) == (86, 43, 43)
+    assert re.fullmatch(r"[\w-]+", _oauth.base64url(bytes(range(256)))), "no padding, no + and /"
+
+
+def test_the_authorize_url_is_the_one_of_the_codex_cli() -> None:
+    url = _oauth.authorize_url(
+        "https://auth.openai.com",
+        redirect_uri="http://127.0.0.1:1455/auth/callback",
+        challenge="9f3",
+        state="Zk1",
+        originator="my_app",
+    )
+    assert url == (
+        "https://auth.openai.com/oauth/authorize?response_type=code&client_id=app_EMoamEEZ73f0CkXaXp7hrann"
+        "&redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback&code_challenge=9f3"
+        "&code_challenge_method=S256&state=Zk1"
+        "&scope=openid+profile+email+offline_access+api.connectors.read+api.connectors.invoke"
+        "&id_token_add_organizations=true&codex_cli_simplified_flow=true&originator=my_app"
+    )
+
+
+def test_the_authorize_url_takes_a_workspace_and_a_scope() -> None:
+    url = _oauth.authorize_url(
+        "https://example.com/i",
+        redirect_uri="r",
+        challenge="c",
+        state="s",
+        originator="o&x=1",
+        scope="openid",
+        workspace_id="w 1",
+    )
+    given = dict(parse_qsl(urlsplit(url).query))
+    assert (given["scope"], given["allowed_workspace_id"], given["originator"]) == ("openid", "w 1", "o&x=1")
+    assert "x" not in given
+
+
+NO_CODEX = "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
+NO_CODE = "Missing authorization code. Sign-in could not be completed."
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "error_code", "message"),
+    [
+        ({"state": "S", "code": "ac_1"}, "code", None, None),
+        ({"state": "S.onboarding_entrypoint=life_sciences", "code": "ac_1"}, "code", None, None),
+        ({"state": "S.onboarding_entrypoint=other", "code": "ac_1"}, "mismatch", None, "State mismatch"),
+        ({"state": "s", "code": "ac_1"}, "mismatch", None, "State mismatch"),
+        ({"state": "", "code": "ac_1"}, "mismatch", None, "State mismatch"),
+        ({"state": "Sä", "error": "access_denied"}, "mismatch", None, "State mismatch"),
+        ({"code": "ac_1"}, "mismatch", None, "State mismatch"),
+        ({}, "mismatch", None, "State mismatch"),
+        ({"state": "S", "error": "access_denied"}, "refused", "access_denied", "Sign-in failed: access_denied"),
+        (
+            {"state": "S", "error": "server_error", "error_description": "try\nlater", "code": "ac_1"},
+            "refused",
+            "server_error",
+            "Sign-in failed: try later",
+        ),
+        (
+            {"state": "S", "error": "access_denied", "error_description": "x missing_codex_entitlement x"},
+            "refused",
+            "access_denied",
+            NO_CODEX,
+        ),
+        (
+            {"state": "S", "error": "other", "error_description": "missing_codex_entitlement"},
+            "refused",
+            "other",
+            "Sign-in failed: missing_codex_entitlement",
+        ),
+        ({"state": "S", "error": ""}, "refused", "", "Sign-in failed: unknown error"),
+        ({"state": "S"}, "refused", "missing_authorization_code", NO_CODE),
+        ({"state": "S", "code": ""}, "refused", "missing_authorization_code", NO_CODE),
+    ],
+)
+def test_every_row_of_the_callback_checks(
+    query: dict[str, str], kind: str, error_code: str | None, message: str | None
+) -> None:
+    outcome = _oauth.check_callback(urlencode(query), expected_state="S")
+    code = Secret("ac_1") if kind == "code" else None
+    assert (outcome.kind, outcome.code, outcome.error_code, outcome.message) == (kind, code, error_code, message)
+
+
+def test_the_exchange_is_the_form_of_the_codex_cli() -> None:
+    form = _oauth.exchange_form(
+        _oauth.Grant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
+    )
+    assert urlencode(form) == (
+        "grant_type=authorization_code&client_id=app_EMoamEEZ73f0CkXaXp7hrann&code=ac_1"
+        "&redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fx&code_verifier=v"
+    )
+
+
+def test_the_refresh_says_why() -> None:
+    assert _oauth.refresh_body(Secret("rt_1"), reason="unauthorized_recovery") == {
+        "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
+        "grant_type": "refresh_token",
+        "refresh_reason": "unauthorized_recovery",
+        "refresh_token": "rt_1",
+    }
+
+
+def test_the_refresh_token_is_revoked_where_there_is_one() -> None:
+    assert _oauth.revoke_body(refresh_token=Secret("rt_1"), access_token=Secret("a")) == {
+        "token": "rt_1",
+        "token_type_hint": "refresh_token",
+        "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
+    }
+    assert _oauth.revoke_body(refresh_token=None, access_token=Secret("a")) == {
+        "token": "a",
+        "token_type_hint": "access_token",
+    }
+
+
+def test_an_answer_may_leave_tokens_out_unless_they_are_required() -> None:
+    body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
+    assert _oauth.read_answer(body) == _oauth.TokenAnswer(access_token=Secret("a"))
+    with pytest.raises(ValueError, match="lacks a usable id_token and refresh_token"):
+        _oauth.read_answer(body, required=_oauth.TOKEN_NAMES)
+
+
+def test_a_complete_answer_is_read() -> None:
+    body = b'{"access_token": "a", "id_token": "i", "refresh_token": "r"}'
+    assert _oauth.read_answer(body, required=_oauth.TOKEN_NAMES) == _oauth.TokenAnswer(
+        id_token=Secret("i"), access_token=Secret("a"), refresh_token=Secret("r")
+    )
+
+
+@pytest.mark.parametrize("junk", ['""', "5", "null", "{}", '"a b"', '"\\n"'])
+def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
+    for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
+        members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
+        body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
+        answer = _oauth.read_answer(body.encode())
+        came = [answer.id_token, answer.access_token, answer.refresh_token]
+        assert [token.reveal() for token in came if token] == list(others)
+        with pytest.raises(ValueError, match=f"lacks a usable {name}$"):
+            _oauth.read_answer(body.encode(), required=_oauth.TOKEN_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"<html>", "not a JSON object"),
+        (b"[]", "not a JSON object"),
+        (b"[" * 200_000, "not a JSON object"),
+        (b'{"access_token": 5}', "usable access_token"),
+        (b'{"refresh_token": ""}', "usable refresh_token"),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error(body: bytes, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        _oauth.read_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error": {"code": "Refresh_Token_Reused", "message": "m"}, "code": "x"}', "refresh_token_reused"),
+        (b'{"error": "invalid_grant", "error_description": "d"}', "invalid_grant"),
+        (b'{"error": {"message": "m"}, "code": "TOP"}', "top"),
+        (b'{"error": null, "code": "top"}', "top"),
+        (b'{"error": 5}', None),
+        (b'{"code": ""}', None),
+        (b"{}", None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_where_the_error_code_is_found(body: bytes, code: str | None) -> None:
+    assert _oauth.error_code(body) == code
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"error": {"message": "m"}, "error_description": "d"}', "d"),
+        (b'{"error": {"message": "m", "code": "c"}}', "m"),
+        (b'{"error": {"code": "c"}}', "c"),
+        (b'{"error": "e"}', "e"),
+        (b'{"detail": "x"}', '{"detail": "x"}'),
+        (b"[1]", "[1]"),
+        (b"<html>\n <b>Bad\x00 gateway", "<html> <b>Bad gateway"),
+        (b"\xff", "\ufffd"),
+        (b" \n", "unknown error"),
+        (b"", "unknown error"),
+        (b"x" * 301, "x" * 300 + "\u2026"),
+    ],
+)
+def test_what_an_error_answer_says(body: bytes, text: str) -> None:
+    assert _oauth.error_text(body) == text
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"\0\x1b", b'{"error_description": "\\u0000", "error": "\\u0000"}'])
+def test_an_error_answer_always_says_something(body: bytes) -> None:
+    assert _oauth.error_text(body)
+
+
+def test_the_code_is_not_repeated_in_an_error() -> None:
+    assert _oauth.error_text(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
+
+
+def body_of(code: object) -> bytes:
+    return json.dumps({"error": {"code": code, "message": "a message with rt_secret"}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (401, body_of("refresh_token_expired"), "expired"),
+        (400, b'{"error": "refresh_token_expired"}', "expired"),
+        (401, body_of("refresh_token_reused"), "exhausted"),
+        (400, body_of("REFRESH_TOKEN_REUSED"), "exhausted"),
+        (401, body_of("refresh_token_invalidated"), "revoked"),
+        (400, b'{"code": "refresh_token_invalidated"}', "revoked"),
+        (401, body_of("something_new"), "other"),
+        (401, b"", "other"),
+        (400, b'{"error": "invalid_grant", "error_description": "rt_secret"}', "other"),
+        (400, body_of("invalid_request"), "transient"),
+        (400, b"", "transient"),
+        (403, body_of("refresh_token_expired"), "transient"),
+        (429, b"", "transient"),
+        (500, body_of("invalid_grant"), "transient"),
+        (503, b"<html>", "transient"),
+        (307, b"", "transient"),
+    ],
+)
+def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str) -> None:
+    failure = _oauth.classify_refresh(status, body)
+    assert failure.reason == reason
+    assert failure.is_permanent is (reason != "transient")
+    assert "rt_secret" not in failure.message
+    assert (str(status) in failure.message) is (reason == "transient")
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("http://127.0.0.1:1455/auth/callback?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("  http://localhost:1455/auth/callback?code=a\n&state=b \n", "/auth/callback?code=a&state=b"),
+        ("127.0.0.1:1455/auth/callback?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("?code=a&state=b", "/auth/callback?code=a&state=b"),
+        ("code=a&state=b", "/auth/callback?code=a&state=b"),
+        (
+            "http://127.0.0.1:1455/auth/callback?error=access_denied&state=b",
+            "/auth/callback?error=access_denied&state=b",
+        ),
+        ("http://127.0.0.1:1455/auth/callback", None),
+        ("https://auth.openai.com/oauth/authorize?state=b", None),
+        ("ac_1234", None),
+        ("", None),
+        ("http://[", None),
+        ("?code=a&state=\udce4", None),
+    ],
+)
+def test_a_pasted_address_is_taken_in_any_of_its_forms(text: str, target: str | None) -> None:
+    assert _oauth.pasted_target(text) == target
+
+
+def test_the_api_key_exchange_is_the_form_of_the_codex_cli() -> None:
+    assert urlencode(_oauth.api_key_form(Secret("id"))) == (
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
+        "&client_id=app_EMoamEEZ73f0CkXaXp7hrann&requested_token=openai-api-key&subject_token=id"
+        "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"
+    )
+    assert _oauth.read_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
+    with pytest.raises(ValueError, match="lacks a usable access_token"):
+        _oauth.read_api_key(b"{}")

@@ -1,0 +1,133 @@
+"""What `authenticate()` may be told, on both clients."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import Credentials, MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_backend_sdk.testing import Simulator
+
+SECRETS = ("access_token", "refresh_token", "id_token")
+
+
+def approve(url: str) -> None:
+    """Be a browser whose person approves."""
+    httpx2.get(url, follow_redirects=True, timeout=20).raise_for_status()
+
+
+def never(what: object) -> None:
+    raise AssertionError("nothing was to be opened")
+
+
+def paths(sim: Simulator) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+def test_the_defaults_are_those_of_the_codex_cli_and_five_minutes() -> None:
+    given = inspect.signature(Credentials.authenticate).parameters
+    assert (given["timeout"].default, given["ports"].default) == (300.0, (1455, 1457))
+
+
+def test_a_sign_in_as_it_was_asked_for(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store, opened, told = MemoryStore(), list[str](), list[str]()
+    client = new_client(credentials=store)
+
+    def open_browser(url: str) -> None:
+        opened.append(url)
+        approve(url)
+
+    client.authenticate(
+        open_browser=open_browser,
+        on_url=told.append,
+        workspace_id=sim.account.account_id,
+        scopes=["openid", "profile", "email", "offline_access"],
+        timeout=30,
+        ports=(0,),
+    )
+    assert opened == told
+    asked = parse_qs(urlsplit(told[0]).query)
+    assert asked["scope"] == ["openid profile email offline_access"]
+    assert asked["allowed_workspace_id"] == [sim.account.account_id]
+    assert client.account().email == "user@example.com"
+    assert paths(sim) == ["authorize", "token"], "no API key is asked for"
+    document = store.load()
+    assert document is not None
+    assert document["OPENAI_API_KEY"] is None
+
+
+def test_with_a_login_nothing_is_opened_unless_it_is_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    before = store.load()
+    client = new_client(credentials=store)
+    client.authenticate(open_browser=never, on_url=never)
+    client.authenticate(interactive=False)
+    assert store.load() == before
+    client.authenticate(force=True, open_browser=approve, ports=(0,), timeout=30)
+    assert store.load() != before
+    with pytest.raises(ValueError, match="force=True needs a person"):
+        client.authenticate(force=True, interactive=False)
+
+
+def test_nobody_is_asked_where_nobody_is(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(credentials=MemoryStore())
+    with pytest.raises(sdk.LoginRequiredError, match="There is no login in memory"):
+        client.authenticate(interactive=False, open_browser=never, on_url=never)
+    assert sim.requests == []
+
+
+def test_the_login_of_another_workspace_is_not_taken(new_client: Callable[..., Any]) -> None:
+    store = MemoryStore()
+    client = new_client(credentials=store)
+    with pytest.raises(sdk.LoginFailedError, match="restricted to workspace") as caught:
+        client.authenticate(open_browser=approve, workspace_id="acc-other", ports=(0,), timeout=30)
+    assert caught.value.code == "workspace_restriction"
+    assert store.load() is None
+
+
+@pytest.mark.parametrize("code", ["timeout", "cancelled"])
+def test_the_time_is_over_or_somebody_cancels(new_client: Callable[..., Any], code: str) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.5, cancel.set).start()
+    limits: dict[str, Any] = {"timeout": 0.5} if code == "timeout" else {"cancel": cancel}
+    began = time.monotonic()
+    with pytest.raises(sdk.LoginFailedError) as caught:
+        new_client(credentials=MemoryStore()).authenticate(
+            open_browser=False, on_url=lambda url: None, ports=(0,), **limits
+        )
+    assert caught.value.code == code
+    assert time.monotonic() - began < 4
+
+
+def test_who_is_signed_in_is_told_without_a_secret(new_client: Callable[..., Any], sim: Simulator) -> None:
+    document = sim.login_document()
+    client = new_client(credentials=MemoryStore(document))
+    told = repr(client.account())
+    for name in ("email='user@example.com'", "plan='pro'", "account_id=", "user_id=", "expires_at=", "stored_in="):
+        assert name in told
+    assert not [name for name in SECRETS if document["tokens"][name] in told]
+
+
+def test_a_revocation_is_told_to_the_issuer_before_the_login_is_deleted(sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    was_there: list[bool] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        was_there.append(store.load() is not None)
+        return httpx2.Response(500)
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
+        assert Credentials(store, issuer=sim.issuer, http=http).revoke()
+    assert was_there == [True]
+    assert store.load() is None, "whatever the issuer answers"

@@ -1,0 +1,209 @@
+"""What the backend refuses before it answers, row by row.
+
+Rows: Codex CLI codex-api/src/api_bridge.rs and protocol/src/error.rs, and what users have reported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from support.faulted import (
+    ASKED,
+    BAD,
+    CALLS,
+    HAS,
+    LIMIT,
+    LOST,
+    PARAMETERS,
+    POLICIES,
+    POLICY,
+    QUOTAS,
+    SPENT,
+    TWICE_MORE,
+    Row,
+    assert_row,
+    name,
+)
+
+import codex_backend_sdk as sdk
+
+if TYPE_CHECKING:
+    from codex_backend_sdk.testing import Simulator
+
+_DENIED = openai.PermissionDeniedError
+_STATUS = openai.APIStatusError
+_UP = "usage_limit_reached"
+# A login that stays refused is renewed once.
+_RENEWED = ("responses", "token", "responses")
+
+REQUESTS = [
+    Row("store_not_false", BAD, _STATUS, "400 - Store must be set to false", 400),
+    Row("stream_not_true", BAD, _STATUS, "400 - Stream must be set to true", 400),
+    Row("instructions_required", BAD, _STATUS, "400 - Instructions are required", 400),
+    Row("instructions_not_valid", BAD, _STATUS, "400 - Instructions are not valid", 400),
+    Row("input_not_list", BAD, _STATUS, "400 - Input must be a list", 400),
+    Row("system_message", BAD, _STATUS, "400 - System messages are not allowed", 400),
+    Row("lite_parallel_tool_calls", BAD, _STATUS, "requires parallel_tool_calls to be false", 400),
+    Row("account_id_missing", BAD, _STATUS, "400 - The header ChatGPT-Account-ID is required", 400),
+    Row("schema_not_closed", BAD, _STATUS, "'additionalProperties' is required", 400, "invalid_function_parameters"),
+    Row("unsupported_parameter", sdk.UnsupportedParameterError, BAD, "refuses `temperature`, or its value", 400),
+    Row("unsupported_tool_type", sdk.UnsupportedParameterError, BAD, "refuses `tools`, or its value", 400),
+    Row("unsupported_tier", sdk.UnsupportedParameterError, BAD, "refuses `service_tier`, or its value", 400),
+    Row(
+        "unsupported_effort", sdk.UnsupportedParameterError, BAD, "refuses `reasoning.effort`", 400, "unsupported_value"
+    ),
+    Row(
+        "unknown_parameter",
+        sdk.UnsupportedParameterError,
+        BAD,
+        "`input[1].reasoning_content`",
+        400,
+        "unknown_parameter",
+    ),
+    Row("unsupported_model_detail", sdk.ModelNotAvailableError, openai.NotFoundError, HAS, 400, asks=ASKED),
+    Row("unauthorized", openai.AuthenticationError, _STATUS, "codex-backend login", 401, asks=_RENEWED),
+    *(
+        Row(
+            f"unauthorized:{code}",
+            openai.AuthenticationError,
+            _STATUS,
+            "try signing in again",
+            401,
+            code,
+            asks=_RENEWED,
+        )
+        for code in ("token_expired", "token_invalidated", "token_revoked")
+    ),
+]
+
+STATUSES = [
+    Row("bad_request:No.", BAD, _STATUS, "Error code: 400 - No.", 400),
+    Row(
+        "context_length_exceeded",
+        sdk.ContextLengthExceededError,
+        BAD,
+        "`client.responses.compact(...)` shorten",
+        400,
+        "context_length_exceeded",
+    ),
+    Row(
+        "invalid_encrypted_content",
+        sdk.InvalidEncryptedContentError,
+        BAD,
+        "Leave the `reasoning` items out",
+        400,
+        "invalid_encrypted_content",
+    ),
+    Row("invalid_image", BAD, _STATUS, "does not represent a valid image", 400, "invalid_image"),
+    *(Row(code, sdk.PolicyViolationError, BAD, POLICY, 400, code) for code in POLICIES),
+    Row("cyber_policy:403", sdk.PolicyViolationError, _DENIED, "possible cybersecurity risk", 403, "cyber_policy"),
+    Row("model_not_found", sdk.ModelNotAvailableError, openai.NotFoundError, HAS, 404, "model_not_found", asks=ASKED),
+    Row("model_not_found:400", sdk.ModelNotAvailableError, LookupError, HAS, 400, "model_not_found", asks=ASKED),
+    Row("model_not_supported", sdk.ModelNotAvailableError, BAD, HAS, 400, "model_not_supported", asks=ASKED),
+    Row("unsupported_model", sdk.ModelNotAvailableError, BAD, HAS, 400, "unsupported_model", asks=ASKED),
+    *(
+        Row(code, sdk.UnsupportedParameterError, BAD, f"refuses `{param}`", 400, code)
+        for code, param in PARAMETERS.items()
+    ),
+    Row("status:402", openai.APIStatusError, openai.APIError, "Error code: 402 - Payment Required", 402),
+    Row("status:403", _DENIED, _STATUS, "Error code: 403 - Forbidden", 403),
+    Row("status:404", openai.NotFoundError, _STATUS, "Error code: 404 - Not Found", 404),
+    Row("status:408", openai.APIStatusError, openai.APIError, "Error code: 408", 408, waits=TWICE_MORE),
+    Row("status:409", openai.ConflictError, _STATUS, "Error code: 409 - Conflict", 409, waits=TWICE_MORE),
+    Row("status:413", openai.APIStatusError, openai.APIError, "Error code: 413", 413),
+    Row("status:422", openai.UnprocessableEntityError, _STATUS, "Error code: 422", 422),
+    Row("status:500", openai.InternalServerError, _STATUS, "Error code: 500", 500, waits=TWICE_MORE),
+    Row("status:502", openai.InternalServerError, _STATUS, "Error code: 502 - Bad Gateway", 502, waits=TWICE_MORE),
+    Row("status:503", openai.InternalServerError, _STATUS, "Error code: 503", 503, waits=TWICE_MORE),
+    Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWICE_MORE),
+    Row("upgrade_required", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
+    Row("redirect", openai.APIStatusError, openai.APIError, "a redirect to http://localhost:", 307),
+    Row("overloaded", sdk.ServerOverloadedError, LOST, "at capacity", 503, "server_is_overloaded", TWICE_MORE),
+    Row("slow_down", sdk.ServerOverloadedError, LOST, "Please slow down", 503, "slow_down", TWICE_MORE),
+    Row("slow_down:4", sdk.ServerOverloadedError, LOST, "asks to wait for 4 s", 503, "slow_down", (4.0, 4.0)),
+    Row("cloudflare", sdk.CloudflareBlockedError, _DENIED, "(cf-ray 8f0000000000sim-ZRH)", 403),
+    Row("cloudflare:blocked", sdk.CloudflareBlockedError, _DENIED, "try another network", 403),
+    Row(
+        "region_not_supported",
+        sdk.RegionNotSupportedError,
+        _DENIED,
+        "not available in the country",
+        403,
+        "unsupported_country_region_territory",
+    ),
+]
+
+LIMITS = [
+    Row("rate_limited", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, "rate_limit_exceeded", (1.5, 1.5)),
+    Row("rate_limited:7", sdk.TooManyRequestsError, LIMIT, "wait for 7 s", 429, "rate_limit_exceeded", (7.0, 7.0)),
+    Row("rate_limited:60", sdk.TooManyRequestsError, LIMIT, "wait for 60 s", 429, "rate_limit_exceeded", (60.0, 60.0)),
+    Row("rate_limited:61", sdk.TooManyRequestsError, LIMIT, "wait for 61 s", 429, "rate_limit_exceeded"),
+    Row("status:429", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, waits=TWICE_MORE),
+    Row("flex_unavailable", sdk.TooManyRequestsError, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
+    Row("usage_not_included", sdk.UsageNotIncludedError, LIMIT, "chatgpt.com/explore/plus", 429, "usage_not_included"),
+    *(Row(code, sdk.QuotaExceededError, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    Row("usage_limit", sdk.UsageLimitError, LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
+    Row("usage_limit_week:go", sdk.UsageLimitError, LIMIT, "The weekly usage limit of the go plan", 429, _UP),
+    Row("usage_limit_no_reset", sdk.UsageLimitError, LIMIT, "is reached. What helps before", 429, _UP),
+    Row("usage_limit_model:Spark", sdk.UsageLimitError, LIMIT, "limit of Spark is reached", 429, _UP),
+    Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "before that: another model.", 429, _UP),
+    Row("usage_limit_promo:Half price", sdk.UsageLimitError, LIMIT, "before that: Half price.", 429, _UP),
+    *(
+        Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
+        for reached, helps in (
+            ("workspace_owner_credits_depleted", "adding credits to the workspace"),
+            ("workspace_member_credits_depleted", "asking the workspace's owner to add credits"),
+            ("workspace_owner_usage_limit_reached", "a higher cap in the workspace's settings"),
+            ("workspace_member_usage_limit_reached", "asking the owner for a higher cap"),
+        )
+    ),
+    *(
+        Row(f"usage_limit:{plan}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
+        for plan, helps in (
+            ("free", "before that: the Plus plan (https://chatgpt.com/explore/plus)."),
+            ("go", "before that: the Plus plan"),
+            ("plus", "the Pro plan (https://chatgpt.com/explore/pro) or more credits"),
+            ("pro", "before that: more credits (https://chatgpt.com/settings/usage)."),
+            ("prolite", "before that: more credits"),
+            ("promax", "before that: more credits"),
+            ("team", "asking your workspace's admin for more"),
+            ("business", "asking your workspace's admin"),
+            ("self_serve_business_usage_based", "asking your workspace's admin"),
+            ("enterprise_cbp_usage_based", "asking your workspace's admin"),
+            ("ent26", "asking your workspace's admin"),
+            ("enterprise", "of the enterprise plan is reached. It resets at"),
+            ("edu", "of the edu plan is reached. It resets at"),
+            ("edu_plus", "of the edu_plus plan is reached. It resets at"),
+            ("unheard_of", "of the unheard_of plan is reached. It resets at"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", REQUESTS + STATUSES, ids=name)
+def test_a_refusal(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row, call, sim=sim, new_client=new_client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", LIMITS, ids=name)
+def test_a_limit(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row, call, sim=sim, new_client=new_client)
+
+
+@pytest.mark.parametrize("plan", ["enterprise", "edu", "unheard_of"])
+def test_a_plan_that_can_only_wait_is_told_nothing_else(plan: str, sim: Simulator, client: Any) -> None:
+    sim.fail(f"usage_limit:{plan}")
+    with pytest.raises(sdk.UsageLimitError) as caught:
+        client.responses.create(input="hi")
+    assert "What helps" not in str(caught.value)
+
+
+def test_no_redirect_is_followed_to_another_host(sim: Simulator, client: Any) -> None:
+    sim.fail("redirect")
+    with pytest.raises(openai.APIStatusError):
+        client.responses.create(input="hi")
+    assert [request.headers["host"].partition(":")[0] for request in sim.requests] == ["127.0.0.1"]

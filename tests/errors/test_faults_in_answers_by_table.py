@@ -1,0 +1,277 @@
+"""What goes wrong inside of an answer, and on its way, row by row.
+
+A call without a stream asks again; a stream does as long as it has handed out nothing, and with
+`on_interrupt="restart"`. Codes: Codex CLI codex-api/src/sse/responses_error.rs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from errors.test_faults_by_table import LIMITS, REQUESTS, STATUSES
+from support.faulted import (
+    ASKED,
+    BAD,
+    CALLS,
+    HAS,
+    LIMIT,
+    LOST,
+    PARAMETERS,
+    POLICIES,
+    POLICY,
+    QUOTAS,
+    SPENT,
+    STREAMED,
+    TWICE_MORE,
+    Row,
+    RunningClock,
+    assert_row,
+    name,
+    paths,
+)
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+
+if TYPE_CHECKING:
+    from codex_backend_sdk.testing import Simulator
+
+_CONNECTION = openai.APIConnectionError
+_INVALID = openai.APIResponseValidationError
+_ANY = openai.APIError
+
+
+def _ended(
+    fault: str,
+    raises: Any,
+    official: Any,
+    says: str,
+    status: int,
+    code: str | None,
+    waits: tuple[float, ...] = (),
+    *,
+    text: str = "half",
+    asks: tuple[str, ...] | None = None,
+) -> Row:
+    """Return the row of an answer that ended badly after a text of one delta."""
+    events = 10 if text else 4
+    named = f"{fault},{text}" if text else fault
+    return Row(named, raises, official, says, status, code, waits, (), text, events, asks)
+
+
+ENDINGS = [
+    _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWICE_MORE),
+    _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWICE_MORE),
+    _ended("failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWICE_MORE, text=""),
+    _ended(
+        "failed:context_length_exceeded",
+        sdk.ContextLengthExceededError,
+        BAD,
+        "does not fit",
+        400,
+        "context_length_exceeded",
+    ),
+    *(_ended(f"failed:{code}", sdk.QuotaExceededError, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    _ended(
+        "failed:usage_not_included", sdk.UsageNotIncludedError, LIMIT, "not include Codex", 429, "usage_not_included"
+    ),
+    _ended("failed:usage_limit_reached", sdk.UsageLimitError, LIMIT, "The usage limit", 429, "usage_limit_reached"),
+    *(_ended(f"failed:{code}", sdk.PolicyViolationError, BAD, POLICY, 400, code) for code in POLICIES),
+    _ended(
+        "failed:flex_unavailable", sdk.TooManyRequestsError, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"
+    ),
+    _ended(
+        "failed:server_is_overloaded",
+        sdk.ServerOverloadedError,
+        LOST,
+        "at capacity",
+        503,
+        "server_is_overloaded",
+        TWICE_MORE,
+    ),
+    _ended("failed:slow_down", sdk.ServerOverloadedError, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended(
+        "failed_retry_after", sdk.ServerOverloadedError, LOST, "wait for 3 s", 503, "slow_down", (3.0, 3.0), text=""
+    ),
+    _ended(
+        "failed:rate_limit_exceeded", sdk.TooManyRequestsError, LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)
+    ),
+    *(
+        _ended(
+            f"failed_try_again:{told}",
+            sdk.TooManyRequestsError,
+            LIMIT,
+            f"It asks to wait for {seconds:g} s.",
+            429,
+            "rate_limit_exceeded",
+            (seconds, seconds),
+            text="",
+        )
+        for told, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
+    ),
+    *(
+        _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD, f"refuses `{param}`", 400, code)
+        for code, param in PARAMETERS.items()
+    ),
+    *(
+        _ended(
+            f"failed_param:{param}",
+            sdk.UnsupportedParameterError,
+            BAD,
+            f"refuses `{param}`",
+            400,
+            "invalid_value",
+            text="",
+        )
+        for param in ("service_tier", "reasoning.effort")
+    ),
+    _ended("error_event:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWICE_MORE),
+    _ended("error_event:slow_down", sdk.ServerOverloadedError, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended("error_event:usage_limit_reached", sdk.UsageLimitError, LIMIT, "is reached", 429, "usage_limit_reached"),
+    _ended("error_event:cyber_policy", sdk.PolicyViolationError, BAD, POLICY, 400, "cyber_policy"),
+]
+
+# The error names those that there are, however late it comes.
+MODELS = [
+    *(
+        _ended(f"failed:{code}", sdk.ModelNotAvailableError, BAD, HAS, 404, code)
+        for code in ("model_not_found", "model_not_supported", "unsupported_model")
+    ),
+    _ended("failed_param:model", sdk.ModelNotAvailableError, BAD, HAS, 404, "invalid_value", text=""),
+]
+
+# The official objects say why; what that means is the caller's to decide.
+INCOMPLETE = [
+    Row(f"incomplete:{reason},half", None, None, "", arrived="half", events=11)
+    for reason in ("max_output_tokens", "content_filter", "interrupted", "anything")
+]
+
+
+def _broken(fault: str, says: str, arrived: str | None, events: int) -> Row:
+    streamed = () if events else None
+    return Row(fault, sdk.StreamInterruptedError, _CONNECTION, says, 200, None, TWICE_MORE, streamed, arrived, events)
+
+
+def _lost(fault: str, says: str, kind: Any = openai.APIConnectionError) -> Row:
+    return Row(fault, kind, openai.APIConnectionError, says, waits=TWICE_MORE)
+
+
+def _no_answer(fault: str, says: str, arrived: str | None = None, events: int = 0) -> Row:
+    return Row(fault, sdk.UnexpectedResponseError, _INVALID, says, 200, arrived=arrived, events=events)
+
+
+def _harmless(fault: str, events: int = 13) -> Row:
+    return Row(fault, None, None, "", arrived="hello", events=events)
+
+
+BROKEN = [
+    _broken("cut_after_bytes:0", "before any event", None, 0),
+    _broken("cut_after_bytes", "before any event", None, 0),
+    _broken("cut_after_bytes:1500", "after 3 events", "", 3),
+    _broken("cut_after_events:0", "before any event", None, 0),
+    _broken("cut_after_events:4", "after 4 events", "", 4),
+    _broken("cut_after_events:12", "after 12 events", "hello", 12),
+    _broken("ended_after_events:0", "before any event", None, 0),
+    _broken("ended_after_events:4", "after 4 events", "", 4),
+    _broken("ended_after_events:12", "after 12 events", "hello", 12),
+    _broken("reset:0", "The answer was cut", None, 0),
+    _broken("compressed:gzip+cut_after_bytes:40", "before any event", None, 0),
+    _lost("reset", "could not be reached"),
+    _lost("not_http", "did not answer in HTTP (illegal status line"),
+    _lost("huge_header:1000000", "answered with a header that is too long"),
+    _no_answer("header:content-encoding,gzip", "cannot be decompressed, though it says that it is gzip"),
+    _no_answer("garbage:0", "Event 1 of the answer is damaged"),
+    _no_answer("garbage:3", "Event 4 of the answer is damaged", events=3),
+    _no_answer("html", "an HTML page titled “Hello” instead of an event stream"),
+    _no_answer("empty", "an empty body instead of an event stream"),
+    _no_answer("content_type", "text/html, "),
+    _no_answer("content_type:application/json", "application/json, "),
+    _no_answer("status:200", "JSON that says “OK”"),
+]
+
+HARMLESS = [
+    _harmless("byte_by_byte"),
+    _harmless("throttled:400,0.001"),
+    _harmless("kept_alive:0.3", 19),
+    _harmless("stalled:5,0.3"),
+    _harmless("delayed:0.3"),
+    *(_harmless(f"compressed:{encoding}") for encoding in ("gzip", "zstd", "br")),
+    _harmless("compressed:zstd+throttled:50,0"),
+    _harmless("header:x-nobody-knows,it"),
+    _harmless("huge_header"),
+    _harmless("huge_event", 14),
+    _harmless("informational"),
+    _harmless("informational:100,3"),
+    _harmless("repeated_end:3"),
+    _harmless("data_after_end"),
+    _harmless("bytes_after_answer"),
+]
+
+# With a limit of half a second for silence.
+SILENT = [
+    _lost("delayed:20", "did not begin to answer within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
+    Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWICE_MORE),
+    Row("stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWICE_MORE, (), "hello", 9),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", ENDINGS + INCOMPLETE, ids=name)
+def test_an_answer_that_ends_otherwise(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row, call, sim=sim, new_client=new_client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", MODELS, ids=name)
+def test_a_model_that_is_refused_late(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row._replace(asks=ASKED), call, sim=sim, new_client=new_client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", BROKEN + HARMLESS, ids=name)
+def test_a_delivery(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row, call, sim=sim, new_client=new_client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("row", SILENT, ids=name)
+def test_a_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row, call, sim=sim, new_client=new_client, first_byte_timeout=0.5, idle_timeout=0.5)
+
+
+@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize("row", [row for row in ENDINGS + BROKEN if row.streamed == ()], ids=name)
+def test_a_stream_that_may_begin_again(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row._replace(streamed=None), call, sim=sim, new_client=new_client, on_interrupt="restart")
+
+
+@pytest.mark.parametrize("call", STREAMED)
+def test_one_that_breaks_once_and_begins_again(call: Any, sim: Simulator, new_client: Any) -> None:
+    sim.fail("cut_after_events:9")
+    seen: list[Any] = []
+    assert call(new_client(max_retries=1, clock=RunningClock(), on_interrupt="restart"), seen) == "hello"
+    assert [event.type for event in seen].count("response.created") == 2
+    assert len(seen) == 9 + 13
+
+
+@pytest.mark.parametrize("how", ["plain", "alert", "closed", "reset", "silent"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_handshake_that_fails(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
+    clock = RunningClock()
+    sim.fail(f"tls_failure:{how}", times=None)
+    address = sim.base_url.replace("http:", "https:")
+    client = new_client(base_url=address, clock=clock, max_retries=2, connect_timeout=0.5)
+    with pytest.raises(openai.APIConnectionError) as caught:
+        call(client, [])
+    assert type(caught.value) is (openai.APITimeoutError if how == "silent" else openai.APIConnectionError)
+    assert clock.waits == list(TWICE_MORE)
+    assert paths(sim) == [], "without TLS nothing is sent"
+
+
+def test_every_fault_of_the_simulator_has_a_row() -> None:
+    rows = [*REQUESTS, *STATUSES, *LIMITS, *ENDINGS, *MODELS, *INCOMPLETE, *BROKEN, *HARMLESS, *SILENT]
+    tried = {part.partition(":")[0] for row in rows for part in row.fault.split("+")}
+    # `status` and `failed` stand for all codes; the places of their own have tests of their own.
+    assert {fault.name for fault in FAULTS.values() if fault.place == "responses"} - tried == set()

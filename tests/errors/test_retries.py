@@ -1,0 +1,256 @@
+"""How long and how often a call is tried again, and what it is told when that ends."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import openai
+import pytest
+from pydantic import BaseModel, model_serializer
+from support.faulted import CALLS, STREAMED, RunningClock, create, paths
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.testing import Turn
+
+if TYPE_CHECKING:
+    from codex_backend_sdk.testing import Simulator
+
+DATE = "%a, %d %b %Y %H:%M:%S GMT"
+MINUTES = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> RunningClock:
+    return RunningClock()
+
+
+def limited(clock: RunningClock, resets_in: timedelta) -> Turn:
+    """Say that the plan is used up, by the clock of the client."""
+    resets_at = int((clock.now() + resets_in).timestamp())
+    error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": resets_at, "limit_window_minutes": 300}
+    return Turn.error(429, {"error": error})
+
+
+# --- how often ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["overloaded", "reset", "status:502", "rate_limited:0", "not_http", "slow_down"])
+def test_what_fails_once_ends_in_the_right_answer(
+    fault: str, call: Any, clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.fail(fault)
+    assert call(new_client(max_retries=2, clock=clock), []) == "hello"
+    assert paths(sim) == ["responses"] * 2
+
+
+def test_different_faults_count_together(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail("overloaded", "cut_after_events:4", "rate_limited:5", "reset", "failed:server_error")
+    assert create(new_client(max_retries=5, clock=clock), []) == "hello"
+    assert clock.waits == [0.5, 1.0, 5.0, 4.0, 8.0]
+
+
+class Told(BaseModel):
+    """An item that notes when it is written."""
+
+    times: ClassVar[list[str]] = []
+    text: str
+
+    @model_serializer
+    def write(self) -> dict[str, str]:
+        self.times.append(self.text)
+        return {"role": "user", "content": self.text}
+
+
+def test_the_input_is_written_once_for_all_attempts(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail("overloaded", "unauthorized", "reset")
+    Told.times.clear()
+    history = (Told(text=f"{number} {'word ' * 20}") for number in range(300))
+    new_client(max_retries=2, clock=clock).responses.create(input=history)
+    bodies = [request.json() for request in sim.requests if request.path.endswith("/responses")]
+    assert len(bodies) == 4
+    assert len(bodies[0]["input"]) == 300
+    assert all(body == bodies[0] for body in bodies)
+    assert len(Told.times) == 300
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+def test_max_retries_is_the_official_argument(times: int, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail("overloaded", times=None)
+    with pytest.raises(sdk.ServerOverloadedError):
+        create(new_client(max_retries=7, clock=clock).with_options(max_retries=times), [])
+    assert clock.waits == [0.5, 1.0, 2.0, 4.0][:times]
+
+
+def test_each_attempt_sends_the_same(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail("overloaded", times=2)
+    create(new_client(max_retries=2, clock=clock), [])
+    first, second, third = sim.requests
+    assert first.json() == second.json() == third.json()
+    assert [each.headers["x-stainless-retry-count"] for each in sim.requests] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("call", STREAMED)
+def test_a_stream_is_asked_for_again_before_it_began_and_never_after(
+    call: Any, clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.fail("overloaded", "cut_after_events:5")
+    seen: list[Any] = []
+    with pytest.raises(sdk.StreamInterruptedError):
+        call(new_client(max_retries=5, clock=clock), seen)
+    assert clock.waits == [0.5]
+    assert (len(sim.requests), len(seen)) == (2, 5)
+
+
+def test_each_retry_is_logged(
+    clock: RunningClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sim.fail("overloaded", "rate_limited:5")
+    with caplog.at_level(logging.INFO, logger="codex_backend_sdk"):
+        create(new_client(max_retries=2, clock=clock), [])
+    first, second = [record.getMessage() for record in caplog.records if record.name == "codex_backend_sdk"]
+    assert first.startswith("POST /responses is sent again in 0.50 s, after: The model is at capacity.")
+    assert second.startswith("POST /responses is sent again in 5.00 s, after: Too many requests in a short time.")
+
+
+# --- how long ----------------------------------------------------------------------------------------------------
+
+
+def test_the_wait_may_be_told_as_a_date(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    later = clock.now() + timedelta(seconds=45)
+    sim.fail(f"rate_limited:{later.strftime(DATE).replace(',', '')}")
+    assert create(new_client(max_retries=1, clock=clock), []) == "hello"
+    assert clock.waits == [45.0]
+
+
+@pytest.mark.parametrize(("longest", "slept"), [(None, []), (89, []), (90, [90.0])])
+def test_the_longest_wait_is_an_argument(
+    longest: float | None, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.fail("rate_limited:90")
+    client = new_client(max_retries=1, clock=clock)
+    client = client if longest is None else client.with_options(max_retry_after=longest)
+    if slept:
+        assert create(client, []) == "hello"
+    else:
+        with pytest.raises(sdk.TooManyRequestsError) as caught:
+            create(client, [])
+        assert caught.value.retry_after == 90.0
+    assert clock.waits == slept
+
+
+@pytest.mark.parametrize(("deadline", "slept"), [(0.4, []), (1.6, [0.5, 1.0]), (3.5, [0.5, 1.0, 2.0])])
+def test_a_budget_in_seconds(
+    deadline: float, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.fail("overloaded", times=None)
+    with pytest.raises(sdk.ServerOverloadedError):
+        create(new_client(max_retries=9, clock=clock, retry_deadline=deadline), [])
+    assert clock.waits == slept
+
+
+# --- a used-up plan ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_can_wait_for_the_reset(call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.script(limited(clock, 10 * MINUTES))
+    client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
+    assert call(client, []) == "hello"
+    assert clock.waits == [601.0]
+    assert len(sim.requests) == 2
+
+
+def test_it_is_a_matter_of_a_copy_too(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.script(limited(clock, 10 * MINUTES))
+    assert create(new_client(clock=clock).with_options(wait_for_limit=15 * MINUTES), []) == "hello"
+    assert clock.waits == [601.0]
+
+
+@pytest.mark.parametrize("wait", [timedelta(0), 9 * MINUTES])
+def test_it_does_not_wait_for_a_part_of_the_time(
+    wait: timedelta, clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.script(limited(clock, 10 * MINUTES))
+    with pytest.raises(sdk.UsageLimitError) as caught:
+        create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
+    assert caught.value.resets_at == clock.now() + 10 * MINUTES
+    assert (caught.value.plan, caught.value.window) == ("plus", timedelta(hours=5))
+    assert clock.waits == []
+    assert len(sim.requests) == 1
+
+
+def test_a_reset_that_never_comes_true_ends(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail(limited(clock, 5 * MINUTES), times=None)
+    with pytest.raises(sdk.UsageLimitError):
+        create(new_client(clock=clock, wait_for_limit=6 * MINUTES), [])
+    assert sum(clock.waits) <= 361
+    assert clock.waits[0] == 301.0
+
+
+@pytest.mark.parametrize("fault", ["insufficient_quota", "usage_not_included", "usage_limit_no_reset"])
+def test_what_no_time_mends_is_not_waited_for(fault: str, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail(fault, times=None)
+    with pytest.raises(openai.RateLimitError):
+        create(new_client(max_retries=5, clock=clock, wait_for_limit=600 * MINUTES), [])
+    assert clock.waits == []
+    assert len(sim.requests) == 1
+
+
+# --- a login that cannot be renewed: Codex CLI login/src/auth/manager.rs ------------------------------------------
+
+SHAPES = ("object", "text", "code")
+LOST = [
+    *((f"refresh_token_expired:{shape}", "The refresh token has expired.") for shape in SHAPES),
+    *((f"refresh_token_reused:{shape}", "The refresh token was already used.") for shape in SHAPES),
+    *((f"refresh_token_invalidated:{shape}", "The refresh token was revoked.") for shape in SHAPES),
+    ("refresh_token_expired:object,400", "The refresh token has expired."),
+    ("refresh_refused", "The issuer no longer accepts the refresh token."),
+    ("invalid_grant", "The issuer no longer accepts the refresh token."),
+    ("token_other_account", "with the login of another account"),
+]
+LATER = [
+    ("token_status:400", "answered the refresh with status 400"),
+    ("token_status:403", "answered the refresh with status 403"),
+    ("token_status:429", "answered the refresh with status 429"),
+    ("token_status", "answered the refresh with status 503"),
+    ("html@token", "not a JSON object"),
+    ("reset@token", "could not be reached"),
+    ("cut_after_bytes:20@token", "could not be reached"),
+    ("redirect@token", "redirects elsewhere, which is not followed"),
+]
+
+
+@pytest.mark.parametrize("how", ["expired", "refused"])
+@pytest.mark.parametrize(("fault", "says"), [*LOST, *LATER])
+def test_a_login_that_is_not_renewed(
+    fault: str, says: str, how: str, clock: RunningClock, sim: Simulator, new_client: Any
+) -> None:
+    """For good or for now: it is asked for once, and the message says what to do."""
+    client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=how == "expired"))
+    sim.fail(fault, times=None)
+    if how == "refused":
+        sim.fail("unauthorized:token_expired")
+    is_lost = (fault, says) in LOST
+    with pytest.raises(sdk.LoginRequiredError if is_lost else sdk.TokenRefreshError) as caught:
+        create(client, [])
+    assert says in str(caught.value)
+    assert ("codex-backend login" in str(caught.value)) is is_lost
+    assert isinstance(caught.value, RuntimeError if is_lost else ConnectionError)
+    assert paths(sim) == (["token"] if how == "expired" else ["responses", "token"])
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("member", ["id_token", "refresh_token"])
+def test_a_renewal_without_a_member_keeps_what_there_is(member: str, sim: Simulator, new_client: Any) -> None:
+    sim.fail(f"token_without:{member}")
+    assert create(new_client(credentials=login(sim, is_expired=True)), []) == "hello"
+    assert paths(sim) == ["token", "responses"]
+
+
+def login(sim: Simulator, *, is_expired: bool) -> Credentials:
+    document = sim.login_document(expires_in=-5 * MINUTES if is_expired else None)
+    return Credentials(MemoryStore(document), issuer=sim.issuer)

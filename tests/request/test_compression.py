@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+import pytest
+from support.both import Blocking
+
+from codex_backend_sdk._json import encode_in_pieces
+from codex_backend_sdk._request.compression import Compression
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONG = "word " * 2000
+COMPLETED = b'data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n'
+
+
+def encodings(sim: Simulator) -> list[str | None]:
+    return [request.headers.get("content-encoding") for request in sim.requests]
+
+
+def test_a_long_body_is_compressed_and_a_short_one_is_not(client: Any, sim: Simulator) -> None:
+    client.responses.create(input=LONG)
+    client.responses.create(input="hi")
+    assert encodings(sim) == ["zstd", None]
+    assert sim.requests[0].json()["input"][0]["content"][0]["text"] == LONG
+    assert int(sim.requests[0].headers["content-length"]) < len(LONG) / 4
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_long_history_arrives_whole(new_client: Callable[..., Any], sim: Simulator, compress: bool) -> None:
+    history = [{"role": "user", "content": [{"type": "input_text", "text": f"{n} {LONG}"}]} for n in range(600)]
+    new_client(compress_requests=compress).responses.create(input=history)
+    assert encodings(sim) == ["zstd" if compress else None]
+    assert [item["content"] for item in sim.requests[0].json()["input"]] == [item["content"] for item in history]
+
+
+def test_what_is_compressed_is_never_held_in_plain() -> None:
+    body = {"input": [{"role": "user", "content": LONG}] * 2000}
+    Compression().apply(encode_in_pieces(body))
+    tracemalloc.start()
+    content, _ = Compression().apply(encode_in_pieces(body))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) < 2**20
+    assert peak < 2000 * len(LONG) / 2
+
+
+def test_it_can_be_switched_off(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(compress_requests=False)
+    client.responses.create(input=LONG)
+    client.with_options(timeout=9).responses.create(input=LONG)
+    assert encodings(sim) == [None, None]
+
+
+@pytest.mark.parametrize("status", [400, 403, 415])
+@pytest.mark.parametrize("stream", [False, True])
+def test_it_switches_itself_off_where_only_plain_bodies_pass(
+    client: Any, sim: Simulator, status: int, stream: bool
+) -> None:
+    sim.script(Turn.error(status, {"detail": "Cannot read this."}), Turn.text("taken"))
+    answer = client.responses.create(input=LONG, stream=stream, timeout=9)
+    text = list(answer)[-1].response.output_text if stream else answer.output_text
+    assert text == "taken"
+    client.with_options(max_retries=1).responses.create(input=LONG)
+    client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, None, None]
+    assert sim.requests[0].body == sim.requests[1].body
+    assert sim.requests[0].headers["authorization"] == sim.requests[1].headers["authorization"]
+
+
+@pytest.mark.parametrize("status", [401, 415])
+def test_a_transport_that_hands_out_whole_answers(new_client: Callable[..., Any], status: int) -> None:
+    given = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        given.append(request.headers.get("content-encoding"))
+        if len(given) == 1:
+            return httpx2.Response(status, json={"detail": "No."})
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=COMPLETED)
+
+    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
+    assert client.responses.create(input=LONG).id == "resp_1"
+    assert given == ["zstd", "zstd" if status == 401 else None]
+
+
+def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(400, {"detail": "Bad."})] * 2)
+    with pytest.raises(openai.BadRequestError, match="Bad"):
+        client.responses.create(input=LONG)
+    client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, "zstd"]
+
+
+def test_refusals_are_not_doubted_for_ever(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(400, {"detail": "Bad."})] * 5)
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError, match="Bad"):
+            client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", None, "zstd", None, "zstd"]
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_a_plain_body_that_fails_otherwise_settles_nothing(client: Any, sim: Simulator, status: int) -> None:
+    for _ in range(2):
+        sim.script(Turn.error(415, {}), Turn.error(status, {"detail": "Bad."}))
+        with pytest.raises(openai.APIStatusError, match="Bad"):
+            client.responses.create(input=LONG)
+    sim.script(Turn.error(415, {}), Turn.text("taken"))
+    assert client.responses.create(input=LONG).output_text == "taken"
+
+
+def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> None:
+    client.responses.create(input=LONG)
+    sim.script(Turn.error(400, {"detail": "Bad."}))
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(input=LONG)
+    assert encodings(sim) == ["zstd", "zstd"]
+
+
+def test_the_login_is_renewed_first(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.error(401, {}), Turn.error(415, {}), Turn.text("taken"))
+    assert client.responses.create(input=LONG).output_text == "taken"
+    assert encodings(sim) == ["zstd", None, "zstd", None]

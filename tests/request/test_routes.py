@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from codex_backend_sdk._request.routes import Route, find_route, missing_resource, model_id
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("post", "/responses", Route.RESPONSES),
+        ("POST", "/responses/", Route.RESPONSES),
+        ("post", "/responses/compact", Route.COMPACT),
+        ("get", "/models", Route.MODELS),
+        ("get", "/models/gpt-x", Route.MODEL),
+        ("get", "/wham/usage", Route.USAGE),
+        ("get", "/wham/rate-limit-reset-credits", Route.ACCOUNT),
+        ("post", "/wham/rate-limit-reset-credits/consume", Route.RESET),
+        ("get", "/responses", None),
+        ("get", "/responses/resp_1", None),
+        ("post", "/responses/input_tokens", None),
+        ("delete", "/models/gpt-x", None),
+        ("get", "/models/a/b", None),
+        ("post", "/responses?beta=true", None),
+        ("post", "https://example.com/responses", None),
+        ("get", "/wham/other", None),
+    ],
+)
+def test_routes(method: str, path: str, route: Route | None) -> None:
+    assert find_route(method, path) is route
+
+
+def test_every_route_can_be_asked_again() -> None:
+    assert [route for route in Route if not route.is_repeatable] == []
+
+
+def test_the_model_of_a_path() -> None:
+    assert model_id("/models/a%2Fb%20c") == "a/b c"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "resource"),
+    [
+        ("get", "/files", "files"),
+        ("get", "/files/file-123/content", "files.content"),
+        ("post", "/chat/completions", "chat.completions"),
+        ("get", "/fine_tuning/jobs/ftjob-1", "fine_tuning.jobs"),
+        ("get", "/responses/resp_1", "responses.retrieve"),
+        ("delete", "/responses/resp_1", "responses.delete"),
+        ("post", "/responses/resp_1/cancel", "responses.cancel"),
+        ("get", "/responses/resp_1/input_items", "responses.input_items"),
+        ("post", "/responses/input_tokens", "responses.input_tokens"),
+        ("delete", "/models/gpt-x", "models.delete"),
+        ("post", "/responses?beta=true", "beta.responses"),
+        ("post", "https://example.com/responses?a=b", "https://example.com/responses"),
+        ("get", "/X1", "X1"),
+        ("get", "", "/"),
+    ],
+)
+def test_what_is_missing_is_named(method: str, path: str, resource: str) -> None:
+    assert missing_resource(method, path)[0] == resource
+
+
+def test_the_way_out_is_named_where_there_is_one() -> None:
+    assert "client.responses.create" in missing_resource("post", "/chat/completions")[1]
+    assert missing_resource("get", "/files")[1] == ""

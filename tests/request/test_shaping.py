@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import dataclasses
+from collections import UserDict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai.types.responses import ParsedResponseFunctionToolCall, ResponseFunctionToolCall
+
+from codex_backend_sdk._request.shaping import Shaped, compaction, plain, shape
+
+HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+
+
+def shaped(**given: Any) -> Shaped:
+    return shape({"input": "hi", **given}, model="default-model", instructions="default instructions")
+
+
+def body(**given: Any) -> dict[str, Any]:
+    return shaped(**given).body
+
+
+def test_the_least_that_is_sent() -> None:
+    assert body() == {
+        "model": "default-model",
+        "instructions": "default instructions",
+        "input": [HI],
+        "include": ["reasoning.encrypted_content"],
+        "stream": True,
+        "store": False,
+    }
+
+
+def test_what_the_caller_gives_wins() -> None:
+    found = body(model="m", instructions="i", tool_choice="auto", brand_new={"x": 1})
+    assert (found["model"], found["instructions"], found["tool_choice"]) == ("m", "i", "auto")
+    assert found["brand_new"] == {"x": 1}
+
+
+@pytest.mark.parametrize("absent", [None, openai.omit, openai.NOT_GIVEN])
+def test_absent_values_are_absent(absent: Any) -> None:
+    assert body(model=absent, temperature=absent, store=absent, include=absent, instructions=absent) == body()
+
+
+def test_empty_instructions_are_left_out() -> None:
+    assert "instructions" not in body(instructions="")
+
+
+def test_what_is_included_is_not_repeated() -> None:
+    include = body(include=["reasoning.encrypted_content", "web_search_call.results"])["include"]
+    assert include == ["reasoning.encrypted_content", "web_search_call.results"]
+
+
+@pytest.mark.parametrize("include", ["text", {"a": 1}, 7])
+def test_what_cannot_be_included_is_left_to_the_backend(include: Any) -> None:
+    assert body(include=include)["include"] == include
+
+
+def test_things_that_no_set_can_hold_are_included() -> None:
+    assert body(include=[{}])["include"] == [{}, "reasoning.encrypted_content"]
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"temperature": 1},
+        {"temperature": 1.0},
+        {"top_p": 1},
+        {"truncation": "disabled"},
+        {"metadata": {}},
+        {"background": False},
+        {"store": False},
+        {"include": []},
+        {"stream_options": {}},
+        {"service_tier": "auto"},
+    ],
+    ids=str,
+)
+def test_values_that_mean_nothing_never_count(neutral: dict[str, Any]) -> None:
+    assert shaped(**neutral) == shaped()
+
+
+REFUSED = {
+    "temperature": 0,
+    "top_p": 0.5,
+    "max_output_tokens": 10,
+    "max_tool_calls": 1,
+    "metadata": {"a": "b"},
+    "user": "me",
+    "safety_identifier": "x",
+    "truncation": "auto",
+    "top_logprobs": 3,
+    "prompt_cache_retention": "24h",
+    "stream_options": {"include_usage": True},
+    "context_management": [{"type": "compaction"}],
+    "seed": 1,
+    "max_tokens": 1,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_parameters_are_reported_and_not_in_the_body(name: str) -> None:
+    result = shaped(**{name: REFUSED[name]})
+    assert [refusal.name for refusal in result.droppable] == [name]
+    assert result.meaningful == ()
+    assert name not in result.body
+
+
+@pytest.mark.parametrize(
+    "meaningful",
+    [
+        {"previous_response_id": "resp_1"},
+        {"conversation": "conv_1"},
+        {"background": True},
+        {"prompt": {"id": "p"}},
+        {"store": True},
+    ],
+    ids=str,
+)
+def test_parameters_that_change_the_meaning_are_never_droppable(meaningful: dict[str, Any]) -> None:
+    result = shaped(**meaningful)
+    assert [refusal.name for refusal in result.meaningful] == list(meaningful)
+    assert all(refusal.remedy for refusal in result.meaningful)
+    assert result.droppable == ()
+    assert result.body["store"] is False
+
+
+def generated() -> Iterator[dict[str, Any]]:
+    yield {"role": "user", "content": "hi"}
+
+
+@dataclasses.dataclass
+class Message:
+    role: str
+    content: str
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "hi",
+        [{"role": "user", "content": "hi"}],
+        ({"role": "user", "content": "hi"},),
+        {"role": "user", "content": "hi"},
+        generated(),
+        ["hi"],
+        [UserDict(role="user", content="hi")],
+        [Message("user", "hi")],
+        [HI],
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_forms_of_input(given: Any) -> None:
+    assert body(input=given)["input"] == [HI]
+
+
+@pytest.mark.parametrize(
+    ("role", "sent", "part"),
+    [
+        ("user", "user", "input_text"),
+        ("system", "developer", "input_text"),
+        ("developer", "developer", "input_text"),
+        ("assistant", "assistant", "output_text"),
+    ],
+)
+def test_roles(role: str, sent: str, part: str) -> None:
+    (item,) = body(input=[{"role": role, "content": "x"}])["input"]
+    assert item == {"type": "message", "role": sent, "content": [{"type": part, "text": "x"}]}
+
+
+def test_content_that_is_a_list_is_sent_as_it_is() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
+    (item,) = body(input=[{"role": "user", "content": [image]}])["input"]
+    assert item["content"] == [image]
+
+
+@pytest.mark.parametrize("wrong", [5, None, 1.5])
+def test_no_input(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="`input` is required"):
+        body(input=wrong)
+
+
+def test_a_whole_response_is_no_input() -> None:
+    with pytest.raises(TypeError, match=r"pass its items: `input=\[\*response\.output"):
+        body(input={"object": "response", "id": "resp_1", "output": []})
+
+
+@pytest.mark.parametrize("wrong", [[5], [None], [["x"]]])
+def test_an_item_that_is_none(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be a mapping or an official object"):
+        body(input=wrong)
+
+
+def test_an_official_item_comes_out_as_it_arrived() -> None:
+    call = ResponseFunctionToolCall.model_validate(
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    )
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "18"}
+    assert body(input=[call, output])["input"] == [call.to_dict(), output]
+
+
+def test_what_parsing_added_is_not_sent_back() -> None:
+    call = ParsedResponseFunctionToolCall.model_construct(
+        type="function_call", call_id="c", name="f", arguments="{}", parsed_arguments=object()
+    )
+    assert "parsed_arguments" not in body(input=[call])["input"][0]
+
+
+def test_reasoning_is_sent_back_only_if_the_backend_can_read_it() -> None:
+    readable = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA", "status": "completed"}
+    lost = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": None}
+    own = {"type": "reasoning", "summary": []}
+    sent = {name: value for name, value in readable.items() if name != "status"}
+    assert body(input=[readable, lost, own])["input"] == [sent, own]
+
+
+def test_an_item_without_type_or_role_is_left_to_the_backend() -> None:
+    assert body(input=[{"id": "x"}])["input"] == [{"id": "x"}]
+
+
+def test_a_compaction_ends_with_its_trigger() -> None:
+    assert compaction(body())["input"] == [HI, {"type": "compaction_trigger"}]
+
+
+def test_plain_data() -> None:
+    given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": datetime(2026, 1, 2, tzinfo=UTC), "e": Large(3.5)}
+    assert plain(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
+
+
+class Large(float):
+    """As numpy's numbers are."""
+
+
+@pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
+def test_what_is_no_data(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"JSON cannot hold a value of type {type(wrong).__name__}"):
+        plain({"a": [wrong]})
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), Large("-inf")])
+def test_numbers_that_json_does_not_have(wrong: float) -> None:
+    with pytest.raises(ValueError, match=f"JSON cannot hold the number {wrong}"):
+        plain({"a": [wrong]})

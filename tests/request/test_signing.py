@@ -1,0 +1,285 @@
+"""Who signs a request, with what, and what happens when the backend does not accept it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def store_of(sim: Simulator, *, expires_in: timedelta) -> MemoryStore:
+    return MemoryStore(sim.login_document(expires_in=expires_in))
+
+
+def paths(sim: Simulator) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+def test_no_login_no_request(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(credentials=MemoryStore())
+    for call in (
+        lambda: client.responses.create(input="hi"),
+        lambda: client.models.list(),
+        lambda: client.codex.usage(),
+        lambda: client.authenticate(interactive=False),
+    ):
+        with pytest.raises(sdk.LoginRequiredError, match="authenticate") as caught:
+            call()
+        assert isinstance(caught.value, openai.OpenAIError)
+        assert isinstance(caught.value, RuntimeError)
+    assert sim.requests == []
+
+
+def test_what_a_request_is_signed_with(new_client: Callable[..., Any], sim: Simulator) -> None:
+    new_client(originator="my_app").responses.create(input="hi")
+    headers = sim.requests[0].headers
+    assert headers["authorization"].startswith("Bearer ey")
+    assert headers["chatgpt-account-id"] == sim.account.account_id
+    assert headers["originator"] == "my_app"
+    assert headers["user-agent"].startswith("my_app codex-backend-sdk/")
+    assert not [name for name in headers if name.startswith(("openai-", "x-stainless-os", "x-stainless-lang"))]
+
+
+def test_nothing_of_the_environment_signs_a_request(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password wrong\n")
+    environment = {
+        "NETRC": str(netrc),
+        "OPENAI_API_KEY": "sk-wrong",
+        "OPENAI_ADMIN_KEY": "sk-admin",
+        "OPENAI_ORG_ID": "org-wrong",
+        "OPENAI_PROJECT_ID": "proj-wrong",
+        "OPENAI_BASE_URL": "https://wrong.invalid/v1",
+        "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer wrong",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with sim.client() as client:
+        assert client.responses.create(input="hi").status == "completed"
+        assert client.api_key == "the-login-is-not-an-api-key"
+    headers = sim.requests[0].headers
+    assert headers["authorization"].startswith("Bearer ey")
+    assert "openai-organization" not in headers
+    assert "openai-project" not in headers
+
+
+def test_the_caller_cannot_replace_the_login_by_accident(client: Any, sim: Simulator) -> None:
+    client.responses.create(input="hi", extra_headers={"AUTHORIZATION": "Bearer wrong", "x-mine": "1"})
+    assert sim.requests[0].headers["authorization"].startswith("Bearer ey")
+    assert sim.requests[0].headers["x-mine"] == "1"
+
+
+def test_a_login_that_runs_out_is_renewed_first(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = store_of(sim, expires_in=timedelta(minutes=4))
+    client = new_client(credentials=Credentials(store, issuer=sim.issuer))
+    client.responses.create(input="hi")
+    client.responses.create(input="hi")
+    assert paths(sim) == ["token", "responses", "responses"]
+
+
+def test_an_issuer_that_hangs_holds_no_request_while_the_old_token_lives(
+    new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    sim.fail("delayed:6@token")
+    client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(minutes=4)), issuer=sim.issuer))
+    began = time.monotonic()
+    client.responses.create(input="hi")
+    first = time.monotonic() - began
+    client.responses.create(input="hi")
+    assert first < 5.5
+    assert time.monotonic() - began - first < 2, "who comes later does not wait as long again"
+    while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == signed_with(sim, 1):
+        time.sleep(0.2)
+        client.responses.create(input="hi")
+    assert paths(sim).count("token") == 1
+    assert signed_with(sim, -1) != signed_with(sim, 1), "what came in the end is in use"
+
+
+def signed_with(sim: Simulator, number: int) -> str:
+    header: str = [request for request in sim.requests if "authorization" in request.headers][number].headers[
+        "authorization"
+    ]
+    return header
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_login_is_renewed_and_the_request_sent_once_more(
+    new_client: Callable[..., Any], sim: Simulator, stream: bool
+) -> None:
+    client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(days=1)), issuer=sim.issuer))
+    sim.script(Turn.error(401, {"detail": "Unauthorized"}), Turn.text("welcome"))
+    answer = client.responses.create(input="hi", stream=stream)
+    text = list(answer)[-1].response.output_text if stream else answer.output_text
+    assert text == "welcome"
+    assert paths(sim) == ["responses", "token", "responses"]
+    first, _, second = sim.requests
+    assert first.headers["authorization"] != second.headers["authorization"]
+    assert first.json() == second.json()
+
+
+def test_a_login_that_stays_refused_is_an_authentication_error(client: Any, sim: Simulator) -> None:
+    sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
+    with pytest.raises(openai.AuthenticationError, match=r"does not accept the login.* says: Unauthorized"):
+        client.responses.create(input="hi")
+    assert paths(sim) == ["responses", "token", "responses"]
+
+
+def test_a_login_that_cannot_be_renewed_says_what_to_do(new_client: Callable[..., Any], sim: Simulator) -> None:
+    document = sim.login_document(expires_in=timedelta(seconds=-1))
+    document["tokens"]["refresh_token"] = "rt_unknown"
+    client = new_client(credentials=Credentials(MemoryStore(document), issuer=sim.issuer))
+    with pytest.raises(sdk.LoginRequiredError, match="codex-backend login"):
+        client.responses.create(input="hi")
+    assert paths(sim) == ["token"]
+
+
+def test_authenticate_returns_the_client(new_client: Callable[..., Any]) -> None:
+    client = new_client()
+    assert client.authenticate().responses.create(input="hi").status == "completed"
+
+
+def test_authenticate_signs_in_with_a_browser(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = MemoryStore()
+
+    def browser(url: str) -> None:
+        import threading
+
+        threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True), daemon=True).start()
+
+    client = new_client(credentials=store)
+    client.authenticate(open_browser=browser, ports=(0,), timeout=20)
+    assert client.responses.create(input="hi").status == "completed"
+    document = store.load()
+    assert document is not None
+    assert document["tokens"]["account_id"] == sim.account.account_id
+
+
+def test_a_source_of_the_callers_own(new_client: Callable[..., Any], sim: Simulator) -> None:
+    login = sim.credentials().current()
+
+    class Own:
+        def ready(self) -> sdk.Login | None:
+            return None
+
+        def current(self) -> sdk.Login:
+            return login
+
+        def renew(self, rejected: sdk.Login) -> sdk.Login:
+            raise sdk.LoginRequiredError("Ask the administrator.")
+
+    client = new_client(credentials=Own())
+    assert client.authenticate().responses.create(input="hi").status == "completed"
+    sim.script(Turn.error(401, {}))
+    with pytest.raises(sdk.LoginRequiredError, match="Ask the administrator"):
+        client.responses.create(input="hi")
+
+
+@pytest.mark.parametrize("mark", ["\u00e9", "\udce9", "\n", " ", "\u20ac"])
+@pytest.mark.parametrize("member", ["access_token", "account_id"])
+def test_a_login_that_fits_into_no_header_is_told_of_without_it(
+    new_client: Callable[..., Any], sim: Simulator, member: str, mark: str
+) -> None:
+    good = sim.credentials().current()
+    text = f"SECRET-SECRET{mark}SECRET-SECRET"
+    login = replace(good, **{member: sdk.Secret(text) if member == "access_token" else text})
+
+    class Own:
+        ready = staticmethod(lambda: login)
+        current = staticmethod(lambda: login)
+        renew = staticmethod(lambda rejected: login)
+
+    with pytest.raises(
+        sdk.LoginRequiredError, match=f"The {member.replace('_', ' ')} of this login is empty, or"
+    ) as caught:
+        new_client(credentials=Own()).codex.usage()
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
+    shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert "SECRET-SECRET" not in shown.replace(repr(text), "")
+    assert sim.requests == []
+
+
+def test_an_address_that_is_assigned_later_is_checked_as_well(sim: Simulator) -> None:
+    with sim.client() as client:
+        client.codex.usage()
+        client.base_url = "http://example.com/backend-api/codex"
+        for _ in range(2):
+            with pytest.raises(ValueError, match="base_url must be an https URL"):
+                client.codex.usage()
+    assert len(sim.requests) == 1
+
+
+def test_calls_go_to_an_address_that_is_assigned_later(sim: Simulator) -> None:
+    with sim.client(max_retries=0) as client:
+        for base in ("/backend-api/codex", "/elsewhere", "/backend-api/codex"):
+            client.base_url = sim.url + base
+            with contextlib.suppress(openai.NotFoundError):
+                client.responses.create(input="hi")
+            with contextlib.suppress(openai.NotFoundError):
+                client.codex.usage()
+    assert [request.path for request in sim.requests] == [
+        *("/backend-api/codex/responses", "/backend-api/wham/usage"),
+        *("/elsewhere/responses", "/elsewhere/api/codex/usage"),
+        *("/backend-api/codex/responses", "/backend-api/wham/usage"),
+    ]
+
+
+def test_no_redirect_is_followed(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.raw(307, {"location": f"{sim.url}/elsewhere"}))
+    with pytest.raises(openai.APIStatusError, match="307"):
+        client.responses.create(input="hi")
+    assert len(sim.requests) == 1
+
+
+def test_a_used_up_plan_is_not_asked_again(new_client: Callable[..., Any], sim: Simulator) -> None:
+    error = {"type": "usage_limit_reached", "message": "…", "plan_type": "plus", "resets_at": 1795360000}
+    sim.script(Turn.error(429, {"error": error}))
+    with pytest.raises(sdk.UsageLimitError, match=r"resets at 2026-11-2[23] ") as caught:
+        new_client(max_retries=3).responses.create(input="hi")
+    assert isinstance(caught.value, openai.RateLimitError)
+    assert caught.value.plan == "plus"
+    assert len(sim.requests) == 1
+
+
+def test_the_backends_own_words_are_in_the_message(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.error(400, {"detail": "Store must be set to false"}))
+    with pytest.raises(openai.BadRequestError, match="Error code: 400 - Store must be set to false"):
+        client.responses.create(input="hi")
+
+
+def test_a_traceback_that_shows_locals_shows_no_token(sim: Simulator) -> None:
+    source = sim.credentials()
+    token = source.current().access_token.reveal()
+    with sim.client(credentials=source, max_retries=0) as client:
+        sim.script(Turn.error(400, {"detail": "No."}), Turn.raw(200, {"content-type": "text/html"}, b"<html>"))
+        for _ in range(2):
+            with pytest.raises(openai.APIError) as caught:
+                client.responses.create(input="hi")
+            below_this_test = caught.value.__traceback__.tb_next  # type: ignore[union-attr]
+            error = caught.value.with_traceback(below_this_test)
+            shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+            assert "_send_request" in shown or "_make_status_error" in shown
+            assert token not in shown
+
+
+def test_an_address_that_cannot_be_reached_is_named(new_client: Callable[..., Any]) -> None:
+    client = new_client(base_url="http://127.0.0.1:9/backend-api/codex")
+    with pytest.raises(
+        openai.APIConnectionError, match=r"http://127\.0\.0\.1:9/backend-api/codex/responses could not be"
+    ):
+        client.responses.create(input="hi")

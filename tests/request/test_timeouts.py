@@ -1,0 +1,145 @@
+"""Each limit ends what it is for, and nothing else; its message names the argument that changes it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from support.calls import collected, drained, helped
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from codex_backend_sdk.testing import Simulator
+
+SHORT = 0.25
+LONG = 30.0  # nobody waits for it
+CALLS = [collected, drained, helped]
+
+
+@pytest.fixture(autouse=True)
+def nothing_takes_long() -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < 10
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port where nobody accepts: the queue of its connections is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(3)]
+        for each in queue:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        time.sleep(0.1)
+        yield listener.getsockname()[1]
+        for each in queue:
+            each.close()
+
+
+def test_no_connection(new_client: Callable[..., Any], full_port: int) -> None:
+    client = new_client(connect_timeout=SHORT, base_url=f"http://127.0.0.1:{full_port}/backend-api/codex")
+    with pytest.raises(openai.APITimeoutError, match=r"no connection to .* within 0\.25 s \(`connect_timeout`\)"):
+        client.responses.create(input="hi")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_beginning(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
+    sim.script(Turn.text("late").delayed(LONG))
+    client = new_client(first_byte_timeout=SHORT, idle_timeout=LONG)
+    with pytest.raises(openai.APITimeoutError, match=r"begin to answer within 0\.25 s \(`first_byte_timeout`\)") as e:
+        call(client)
+    assert not isinstance(e.value, sdk.StreamInterruptedError)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_silence_inside_of_the_answer(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
+    sim.script(Turn.text("half an answer").stalled(8, LONG))
+    with pytest.raises(sdk.IdleTimeoutError, match=r"fell silent after 8 events: .* `idle_timeout`") as caught:
+        call(new_client(first_byte_timeout=LONG, idle_timeout=SHORT))
+    assert isinstance(caught.value, openai.APITimeoutError)
+    assert isinstance(caught.value, sdk.StreamInterruptedError)
+    assert caught.value.events_seen == 8
+    assert caught.value.partial.output_text
+    assert caught.value.status_code == 200
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("limits", "turn"),
+    [
+        ({"idle_timeout": SHORT, "first_byte_timeout": LONG}, Turn.text("whole").delayed(3 * SHORT)),
+        ({"first_byte_timeout": SHORT, "idle_timeout": LONG}, Turn.text("whole").stalled(3, 3 * SHORT)),
+        ({"idle_timeout": 2 * SHORT}, Turn.text("whole").kept_alive(6 * SHORT)),
+        ({"total_timeout": LONG}, Turn.text("whole").stalled(3, SHORT)),
+        ({"connect_timeout": SHORT}, Turn.text("whole").delayed(3 * SHORT)),
+    ],
+    ids=["idle, not first byte", "first byte, not idle", "comments are no silence", "total", "connect, not first byte"],
+)
+def test_no_limit_is_for_another(
+    new_client: Callable[..., Any], sim: Simulator, call: Any, limits: dict[str, Any], turn: Turn
+) -> None:
+    sim.script(turn)
+    assert call(new_client(**limits)) == "whole"
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "turn",
+    [Turn.text("late").delayed(LONG), Turn.text("half").stalled(4, LONG), Turn.text("slow").throttled(3, 0.02)],
+    ids=["nothing", "silence", "drop by drop"],
+)
+def test_a_whole_call(new_client: Callable[..., Any], sim: Simulator, call: Any, turn: Turn) -> None:
+    sim.script(turn)
+    began = time.monotonic()
+    with pytest.raises(sdk.TotalTimeoutError, match="longer than `total_timeout`") as caught:
+        call(new_client(total_timeout=2 * SHORT, max_retries=5))
+    assert time.monotonic() - began < 3
+    assert isinstance(caught.value, openai.APITimeoutError)
+    assert len(sim.requests) == 1, "a call that took too long is not tried again"
+
+
+def test_a_wait_between_attempts_counts(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.error(503, {}, {"retry-after": "5"}))
+    with pytest.raises(openai.InternalServerError):
+        new_client(total_timeout=2.0, max_retries=2).responses.create(input="hi")
+    assert len(sim.requests) == 1
+
+
+def test_the_official_timeout_of_a_call_stands_above(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client(first_byte_timeout=LONG, idle_timeout=LONG)
+    sim.script(Turn.text("late").delayed(LONG), Turn.text("half").stalled(4, LONG))
+    with pytest.raises(openai.APITimeoutError):
+        client.responses.create(input="hi", timeout=SHORT)
+    with pytest.raises(sdk.IdleTimeoutError):
+        list(client.responses.create(input="hi", timeout=SHORT, stream=True))
+
+
+def test_options_of_a_copy(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.text("half").stalled(4, LONG))
+    with pytest.raises(sdk.IdleTimeoutError):
+        new_client().with_options(idle_timeout=SHORT).responses.create(input="hi")
+
+
+def test_a_connection_serves_on_after_a_call_with_a_limit(new_client: Callable[..., Any], sim: Simulator) -> None:
+    client = new_client()
+    limited = client.with_options(total_timeout=1.0)
+    assert [drained(limited), collected(limited)] == [drained(client), collected(client)]
+    time.sleep(1.1)  # the limit of the calls before is over
+    sim.script(Turn.text("whole").stalled(3, SHORT))
+    assert drained(client) == "whole"
+
+
+def test_a_timeout_of_a_call_that_is_none(client: Any, sim: Simulator) -> None:
+    with pytest.raises(TypeError, match=r"`timeout` must be a number of seconds .*, not '5'"):
+        client.responses.create(input="hi", timeout="5")
+    assert sim.requests == []

@@ -1,0 +1,231 @@
+"""Tokens go to the configured backend and issuer alone: over TLS that is checked, through the proxy that is wanted."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+import pytest
+from support.tunnels import proxy, tls
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
+from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.testing import Simulator, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+trustme = pytest.importorskip("trustme")
+
+PROXIES = [name for kind in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{kind}_PROXY", f"{kind.lower()}_proxy")]
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "CODEX_CA_CERTIFICATE", "NETRC"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def authority() -> Any:
+    return trustme.CA()
+
+
+@pytest.fixture
+def pem(authority: Any, tmp_path: Path) -> str:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return str(tmp_path / "ca.pem")
+
+
+@pytest.fixture
+def secure(authority: Any, sim: Simulator) -> Iterator[str]:
+    with tls(authority.issue_cert("localhost"), urlsplit(sim.url).port or 0) as url:
+        yield url
+
+
+def expired(sim: Simulator, issuer: str) -> Credentials:
+    return Credentials(MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1))), issuer=issuer)
+
+
+def call(new_client: Callable[..., Any], sim: Simulator, url: str) -> Any:
+    """Renew at the issuer and ask the backend, both at `url`."""
+    client = new_client(base_url=f"{url}/backend-api/codex", credentials=expired(sim, url))
+    return client.responses.create(input="hi")
+
+
+def paths(sim: Simulator) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+def test_a_certificate_of_nobody_known_is_refused_by_both(
+    new_client: Callable[..., Any], sim: Simulator, secure: str
+) -> None:
+    with pytest.raises(sdk.TokenRefreshError, match="CERTIFICATE_VERIFY_FAILED"):
+        call(new_client, sim, secure)
+    told = r"the certificate of https://localhost.* is not accepted .*`CODEX_CA_CERTIFICATE`"
+    with pytest.raises(openai.APIConnectionError, match=told) as caught:
+        new_client(base_url=f"{secure}/backend-api/codex").responses.create(input="hi")
+    assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
+    assert sim.requests == []
+
+
+def test_a_server_without_tls_is_no_server_that_is_away(new_client: Callable[..., Any], sim: Simulator) -> None:
+    url = sim.url.replace("http://", "https://")
+    with pytest.raises(openai.APIConnectionError, match="was reached, but not by TLS"):
+        new_client(base_url=f"{url}/backend-api/codex").responses.create(input="hi")
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"])
+def test_the_variables_for_certificates_count_for_both(
+    new_client: Callable[..., Any],
+    sim: Simulator,
+    secure: str,
+    pem: str,
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, pem)
+    assert call(new_client, sim, secure).status == "completed"
+    assert paths(sim) == ["token", "responses"]
+
+
+# What the environment says, and what an error must say of it.
+SOCKS = r"{} names a SOCKS proxy, which takes one more package: pip install 'httpx2\[socks\]', or unset {}"
+NO_PROXY_AT_ALL = "{} names no proxy that can be used: it must be like http://host:port; correct it, or unset {}"
+UNUSABLE = [
+    ("SSL_CERT_FILE", "missing.pem", "{} names no readable PEM file: .*missing.pem. Correct the variable, or unset it"),
+    ("SSL_CERT_FILE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
+    ("CODEX_CA_CERTIFICATE", "missing.pem", "{} names no readable PEM file: .*missing.pem. "),
+    ("CODEX_CA_CERTIFICATE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
+    ("ALL_PROXY", "socks5://127.0.0.1:9", SOCKS),
+    ("https_proxy", "SOCKS5h://me:secret@127.0.0.1:9", SOCKS),
+    ("HTTPS_PROXY", "ftp://me:secret@proxy.example", NO_PROXY_AT_ALL),
+    ("ALL_PROXY", "http://me:secret@proxy.example:port", NO_PROXY_AT_ALL),
+]
+
+
+@pytest.fixture(params=UNUSABLE, ids=[f"{name}={value}" for name, value, _ in UNUSABLE])
+def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Set a variable to what cannot be used; the value is the words about it."""
+    name, value, words = request.param
+    if "SOCKS" in words:
+        monkeypatch.setitem(sys.modules, "socksio", None)
+    (tmp_path / "wrong.pem").write_text("not a certificate")
+    monkeypatch.setenv(name, str(tmp_path / value) if value.endswith(".pem") else value)
+    return str(words.format(name, name))
+
+
+def test_a_setting_of_the_network_that_cannot_be_used_is_named(new_client: Callable[..., Any], unusable: str) -> None:
+    with pytest.raises(ValueError, match=unusable) as caught:
+        new_client()
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nobody_signs_in_for_nothing(sim: Simulator, unusable: str) -> None:
+    shown: list[object] = []
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be asked: {unusable}"):
+        credentials.authenticate(open_browser=shown.append, on_url=shown.append, ports=(0,), timeout=20)
+    with pytest.raises(sdk.LoginFailedError, match=unusable):
+        credentials.authenticate_device_code(on_code=shown.append)
+    assert shown == []
+
+
+def test_nor_is_a_login_lost_for_it(sim: Simulator, unusable: str, caplog: pytest.LogCaptureFixture) -> None:
+    alive = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
+    assert Credentials(alive, issuer=sim.issuer).current().email == "user@example.com"
+    assert re.search(f"could not be renewed, its old token is still used: .*{unusable}", caplog.text)
+    with pytest.raises(sdk.TokenRefreshError, match=unusable):
+        expired(sim, sim.issuer).current()
+    with pytest.raises(sdk.TokenRefreshError, match=unusable):
+        sdk.StaticToken(sim.personal_access_token(), issuer=sim.issuer).current()
+
+
+@pytest.mark.parametrize("no_proxy", ["", "example.com", "localhost"])
+def test_the_proxy_of_the_environment_tunnels_for_both(
+    new_client: Callable[..., Any],
+    sim: Simulator,
+    secure: str,
+    pem: str,
+    no_proxy: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CODEX_CA_CERTIFICATE", pem)
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    heads: list[str] = []
+    with proxy(heads) as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        assert call(new_client, sim, secure).status == "completed"
+    tunnel = f"CONNECT {urlsplit(secure).netloc} HTTP/1.1"
+    assert heads == ([] if no_proxy == "localhost" else [tunnel] * 2)
+    assert paths(sim) == ["token", "responses"]
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_plain_http_never_leaves_this_machine_through_a_proxy(
+    new_client: Callable[..., Any], sim: Simulator, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[str] = []
+    with proxy(heads) as url:
+        monkeypatch.setenv(variable.lower(), url)
+        assert call(new_client, sim, sim.url).status == "completed"
+    assert heads == []
+
+
+@pytest.mark.parametrize("where", ["HOME", "NETRC"])
+def test_netrc_replaces_nothing(
+    new_client: Callable[..., Any], sim: Simulator, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / (".netrc" if where == "HOME" else "other")
+    file.write_text("machine 127.0.0.1 login me password mine\ndefault login me password mine\n")
+    file.chmod(0o600)
+    monkeypatch.setenv(where, str(tmp_path if where == "HOME" else file))
+    assert call(new_client, sim, sim.url).status == "completed"
+    token, response = sim.requests
+    assert "authorization" not in token.headers
+    assert response.headers["authorization"].startswith("Bearer ey")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
+def test_the_backend_redirects_nobody(new_client: Callable[..., Any], sim: Simulator, status: int, own: bool) -> None:
+    options: dict[str, Any] = {}
+    client = new_client()
+    if own:
+        kind = SyncHttpxClientWrapper if isinstance(client, sdk.OpenAI) else AsyncHttpxClientWrapper
+        options["http_client"] = kind(follow_redirects=True)
+    with Simulator() as other:
+        sim.script(Turn.raw(status, {"location": f"{other.base_url}/responses"}))
+        with pytest.raises(openai.APIStatusError) as caught:
+            new_client(**options).responses.create(input="hi")
+        assert caught.value.status_code == status
+        assert other.requests == []
+    assert paths(sim) == ["responses"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
+def test_nor_does_the_issuer(status: int, own: bool) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        return httpx2.Response(status, headers={"location": "https://elsewhere.example.com/oauth/token"})
+
+    asked: list[str] = []
+    with Simulator() as sim, httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=own) as http:
+        store = MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1)))
+        credentials = Credentials(store, issuer="https://auth.example.com", http=http)
+        with pytest.raises(sdk.TokenRefreshError, match="redirects elsewhere, which is not followed"):
+            credentials.current()
+        with pytest.raises(sdk.LoginFailedError, match="redirects elsewhere, which is not followed"):
+            credentials.authenticate_device_code(force=True)
+        credentials.revoke()
+    assert [urlsplit(url).netloc for url in asked] == ["auth.example.com"] * 3

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai.types import Model as OfficialModel
+from support.both import Blocking
+from support.faulted import RunningClock, paths
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing import Account, Simulator
+
+
+def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
+    models = list(client.models.list())
+    assert all(isinstance(model, OfficialModel) for model in models)
+    priorities = [model.priority for model in models]
+    assert priorities == sorted(priorities)
+    assert len(priorities) > 3
+    assert (models[0].id, models[0].display_name) == ("gpt-6.1-sol", "GPT-6.1-Sol")
+    assert models[0].context_window == 272000
+    assert models[0].supported_reasoning_levels[0].effort == "low"
+    assert sim.requests[0].query == {"client_version": "0.169.0"}
+
+
+def test_a_page_is_the_official_one(sim: Simulator) -> None:
+    with sim.client() as client:
+        page = client.models.list()
+    assert isinstance(page, openai.pagination.SyncPage)
+    assert page.data[0].object == "model"
+    assert not page.has_next_page()
+
+
+def test_one_model(client: Any) -> None:
+    model = client.models.retrieve("gpt-5.5")
+    assert (model.id, model.object, model.visibility) == ("gpt-5.5", "model", "list")
+
+
+def test_a_model_that_is_not_there(client: Any) -> None:
+    with pytest.raises(
+        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in this account's catalogue, which offers: gpt-6.1-sol"
+    ) as e:
+        client.models.retrieve("gpt-0")
+    assert isinstance(e.value, openai.NotFoundError)
+    assert isinstance(e.value, LookupError)
+    assert (e.value.status_code, e.value.code) == (404, "model_not_found")
+    assert "gpt-5.5" in e.value.available
+    assert "codex-auto-review" not in str(e.value)
+    assert "codex-auto-review" not in e.value.available
+
+
+def test_the_models_that_an_error_names_are_those_that_are_shown(client: Any) -> None:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol") as e:
+        client.responses.create(model="gpt-0", input="hi")
+    assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
+
+
+def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_again(
+    new_client: Any, sim: Simulator
+) -> None:
+    clock = RunningClock()
+    client = new_client(clock=clock)
+    client.models.list()
+    clock.waits.append(299)
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol") as e:
+        client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
+    assert "codex-auto-review" not in e.value.available
+    assert paths(sim) == ["models", "responses"]
+    clock.waits.append(1)
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol"):
+        client.responses.create(model="gpt-0", input="hi")
+    assert paths(sim) == ["models", "responses", "responses", "models"]
+
+
+def test_that_of_another_account_is_not_shown(client: Any) -> None:
+    client.models.list()
+    with Simulator(account=Account(account_id="acc-other")) as other:
+        copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
+        with pytest.raises(sdk.ModelNotAvailableError, match="This account has: "):
+            copied.responses.create(model="gpt-0", input="hi")
+        assert paths(other) == ["responses", "models"]
+
+
+def test_an_error_about_a_model_stays_one_when_the_catalogue_cannot_be_asked(new_client: Any) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/models"):
+            return httpx2.Response(503)
+        return httpx2.Response(400, json={"error": {"code": "model_not_found", "message": "No."}})
+
+    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
+    with pytest.raises(sdk.ModelNotAvailableError) as e:
+        client.responses.create(model="gpt-0", input="hi")
+    assert e.value.available is None
+    assert "This account has" not in str(e.value)
+
+
+def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:
+    with pytest.raises(ValueError, match="non-empty value for `model`"):
+        client.models.retrieve("")
+    assert sim.requests == []
+
+
+def test_raw_models(client: Any) -> None:
+    raw = client.models.with_raw_response.retrieve("gpt-5.5")
+    assert raw.parse().display_name == "GPT-5.5"
+
+
+def test_usage_is_the_json_as_it_came(client: Any, sim: Simulator) -> None:
+    usage = client.codex.usage()
+    assert type(usage) is dict
+    assert usage["plan_type"] == "pro"
+    assert usage["rate_limit"]["primary_window"]["limit_window_seconds"] == 18000
+    assert sim.requests[0].path == "/backend-api/wham/usage"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"), [("text/html", b"<html><title>Sign in</title>"), ("application/json", b"{"), ("", b"[]")]
+)
+def test_something_else_with_status_200(content_type: str, body: bytes) -> None:
+    answer = httpx2.MockTransport(lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body))
+    with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=answer), max_retries=0) as client:
+        for call in (client.codex.usage, client.models.list, lambda: client.models.retrieve("gpt-5.5")):
+            with pytest.raises(sdk.UnexpectedResponseError, match=r"instead of (a JSON object|its model catalogue)"):
+                call()

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._json import encode
+from codex_backend_sdk._streaming.accumulator import Collector
+
+CREATED = {
+    "type": "response.created",
+    "response": {"id": "resp_1", "model": "m", "status": "in_progress", "output": []},
+}
+
+
+def message(text: str, **more: Any) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "id": f"msg_{text}", "role": "assistant", "content": content, **more}
+
+
+def done(index: int, item: Any) -> dict[str, Any]:
+    return {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def completed(**members: Any) -> dict[str, Any]:
+    return {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", **members}}
+
+
+def collected(*payloads: dict[str, Any], **arguments: Any) -> Collector:
+    collector = Collector(**arguments)
+    for payload in payloads:
+        collector.take(payload)
+    return collector
+
+
+@pytest.mark.parametrize("final", [{"output": []}, {"output": None}, {}])
+def test_the_output_is_rebuilt_in_the_order_of_its_indexes(final: dict[str, Any]) -> None:
+    collector = collected(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
+    assert collector.response["output"] == [message("a"), message("b")]
+    assert collector.ended_by == "response.completed"
+    assert collector.failure is None
+
+
+def test_an_output_that_the_backend_sends_is_kept() -> None:
+    collector = collected(done(0, message("a")), completed(output=[message("z")]))
+    assert collector.response["output"] == [message("z")]
+
+
+def test_members_that_only_the_first_event_has_are_kept() -> None:
+    assert collected(CREATED, completed()).response["model"] == "m"
+
+
+def test_a_response_without_a_status_gets_that_of_its_event() -> None:
+    collector = collected(CREATED, {"type": "response.incomplete", "response": {"id": "resp_1"}})
+    assert collector.response["status"] == "incomplete"
+
+
+def test_the_status_of_the_backend_is_kept() -> None:
+    assert collected(completed(status="cancelled")).response["status"] == "cancelled"
+
+
+def test_an_incomplete_response_keeps_reason_and_usage() -> None:
+    details = {"reason": "max_output_tokens"}
+    response = {"id": "resp_1", "status": "incomplete", "incomplete_details": details, "usage": {"total_tokens": 3}}
+    collector = collected(CREATED, done(0, message("a")), {"type": "response.incomplete", "response": response})
+    assert collector.response["incomplete_details"] == details
+    assert collector.response["usage"]["total_tokens"] == 3
+    assert collector.response["output"] == [message("a")]
+
+
+def test_usage_details_that_are_missing_are_zero() -> None:
+    usage = {"input_tokens": 2, "input_tokens_details": {"cached_tokens": 1}, "output_tokens_details": None}
+    found = collected(completed(usage=usage)).response["usage"]
+    assert found["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
+    assert found["output_tokens_details"] == {"reasoning_tokens": 0}
+
+
+def test_dropped_parameters_are_listed() -> None:
+    assert collected(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
+    assert collected(completed(), dropped=()).response["dropped_parameters"] == []
+    assert "dropped_parameters" not in collected(completed()).response
+
+
+@pytest.mark.parametrize(
+    ("payload", "failure"),
+    [
+        (
+            {"type": "response.failed", "response": {"error": {"code": "a", "message": "b"}}},
+            {"code": "a", "message": "b"},
+        ),
+        ({"type": "response.failed"}, {"type": "response.failed"}),
+        ({"type": "response.failed", "response": {"id": "x"}}, {"type": "response.failed"}),
+        ({"type": "error", "error": {"code": "a"}}, {"code": "a"}),
+        ({"type": "error", "code": "a", "message": "b"}, {"type": "error", "code": "a", "message": "b"}),
+    ],
+)
+def test_failures(payload: dict[str, Any], failure: dict[str, Any]) -> None:
+    collector = collected(CREATED, payload)
+    assert collector.failure == failure
+    assert collector.partial is not None
+    assert collector.partial["status"] == "failed"
+
+
+def test_only_the_first_end_counts() -> None:
+    collector = collected(completed(id="first"), completed(id="second"), {"type": "error", "error": {"code": "late"}})
+    assert collector.response["id"] == "first"
+    assert collector.failure is None
+
+
+def test_a_cut_answer_has_what_arrived() -> None:
+    added = {**done(1, message("", content=[])), "type": "response.output_item.added"}
+    collector = collected(CREATED, done(0, message("a")), added)
+    for part in ("hel", "lo", 5):
+        collector.take({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": part})
+    assert collector.ended_by is None
+    assert collector.partial is not None
+    assert collector.partial["status"] == "in_progress"
+    assert [item["content"][0]["text"] for item in collector.partial["output"]] == ["a", "hello"]
+
+
+def test_an_unfinished_call_stays_as_it_was_announced() -> None:
+    call = {"type": "function_call", "name": "f", "arguments": ""}
+    collector = collected({**done(0, call), "type": "response.output_item.added"})
+    assert collector.partial == {"status": "in_progress", "output": [call]}
+
+
+def test_nothing_arrived() -> None:
+    assert collected().partial is None
+
+
+def test_items_without_an_index_come_in_their_order() -> None:
+    collector = collected(*({"type": "response.output_item.done", "item": message(name)} for name in "ab"), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+
+
+@pytest.mark.parametrize("item", [None, "text", []])
+def test_an_event_without_its_item_adds_none(item: Any) -> None:
+    collector = collected(CREATED, done(0, item), done(1, message("a")), completed())
+    assert collector.response["output"] == [message("a")]
+
+
+def test_other_events_change_nothing() -> None:
+    collector = collected({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
+    assert collector.partial is None
+
+
+def added(index: Any, item: Any) -> dict[str, Any]:
+    return {"type": "response.output_item.added", "output_index": index, "item": item}
+
+
+def delta(text: Any, *, index: Any = 0, content: Any = 0, kind: str = "output_text") -> dict[str, Any]:
+    where = {"output_index": index, "content_index": content}
+    return {"type": f"response.{kind}.delta", "delta": text, **where}
+
+
+@pytest.mark.parametrize("final", [{"response": None}, {}])
+def test_an_end_that_says_nothing_has_what_was_said_before(final: dict[str, Any]) -> None:
+    payload = {"type": "response.completed", **final}
+    collector = collected(CREATED, done(0, message("a")), payload)
+    assert collector.response["status"] == "completed"
+    assert collector.response["id"] == "resp_1"
+    assert collector.response["output"] == [message("a")]
+    assert payload["response"] is collector.response
+
+
+def test_an_incomplete_answer_never_counts_as_completed() -> None:
+    collector = collected({"type": "response.incomplete", "response": {"status": "completed"}})
+    assert collector.response["status"] == "incomplete"
+
+
+def test_a_late_announcement_does_not_undo_an_item() -> None:
+    collector = collected(done(0, message("a")), added(0, message("a", content=[])), completed())
+    assert collector.response["output"] == [message("a")]
+
+
+def test_two_items_in_one_place_are_both_kept() -> None:
+    collector = collected(done(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+
+
+def test_an_item_may_end_under_another_name() -> None:
+    collector = collected(added(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in collector.response["output"]] == ["msg_b"]
+
+
+def test_an_item_is_known_by_its_id() -> None:
+    collector = collected(added(None, message("a", content=[])), done(None, message("a")), completed())
+    assert collector.response["output"] == [message("a")]
+
+
+def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
+    call = {"type": "function_call", "id": "fc", "name": "f", "arguments": ""}
+    custom = {"type": "custom_tool_call", "id": "ctc", "name": "g", "input": ""}
+    collector = collected(
+        added(0, message("", content=[])),
+        added(1, call),
+        added(2, custom),
+        delta("hel"),
+        delta("lo"),
+        delta("second", content=1),
+        delta('{"a":', index=1, kind="function_call_arguments"),
+        delta("1}", index=1, kind="function_call_arguments"),
+        delta("x", index=2, kind="custom_tool_call_input"),
+        completed(),
+    )
+    first, second, third = collector.response["output"]
+    assert [part["text"] for part in first["content"]] == ["hello", "second"]
+    assert second["arguments"] == '{"a":1}'
+    assert third["input"] == "x"
+
+
+def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
+    collector = collected(delta("hello", index=3), done(0, message("a")), completed())
+    assert collector.response["output"][1]["content"][0]["text"] == "hello"
+    assert collected(delta("hello")).partial is not None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": ["list"]},
+        {"type": {"a": 1}},
+        added([], message("x")),
+        delta(None),
+        delta("x", index=None, content=None),
+        delta("x", index={}, content=[]),
+    ],
+    ids=str,
+)
+def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
+    collector = collected(CREATED, odd)
+    assert collector.partial is not None
+    collector.take(completed())
+    assert collector.response["status"] == "completed"
+
+
+@pytest.mark.parametrize("details", ["text", [1], 5])
+def test_usage_that_is_no_usage_is_left_alone(details: Any) -> None:
+    assert collected(completed(usage={"input_tokens_details": details})).response["usage"] is not None
+    assert collected(completed(usage=details)).response["usage"] == details
+
+
+def test_a_finished_message_without_its_text_has_what_was_said_before() -> None:
+    collector = collected(delta("hel"), delta("lo"), done(0, message("", content=[])), completed())
+    assert collector.response["output"][0]["content"][0]["text"] == "hello"
+
+
+def test_a_text_that_comes_in_one_piece() -> None:
+    whole = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "hello"}
+    collector = collected(added(0, message("", content=[])), delta("hel"), whole, delta("!"), completed())
+    assert collector.response["output"][0]["content"][0]["text"] == "hello!"
+    assert collected(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
+
+
+def test_items_of_the_last_event_that_are_none_are_left_out() -> None:
+    assert collected(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
+    assert collected(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
+
+
+def frames(*payloads: dict[str, Any]) -> bytes:
+    return b"\n\n".join(b"data: " + encode(payload) for payload in payloads)
+
+
+def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
+    return {"type": "response.output_text.delta", "output_index": index, "content_index": part, "delta": text}
+
+
+def test_deltas_are_taken_together() -> None:
+    """Each run of one part is noted as one text; runs of several parts may take turns."""
+    deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
+    together, each = Collector(), collected(*deltas)
+    assert together.take_deltas(frames(*deltas)) == 5
+    assert together.partial == each.partial
+    assert [part["text"] for part in together.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
+)
+def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
+    collector = Collector()
+    delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
+    assert collector.take_deltas(frames(delta, delta)) == 2
+    assert collector.partial["output"][0][member] == "xx"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        done(0, message("a")),
+        {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+        {**text_delta("x"), "delta": 5},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "x"},
+        {"type": "response.custom_tool_call_input.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+    ],
+)
+def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> None:
+    collector = Collector()
+    assert collector.take_deltas(frames(payload)) == 0
+    assert collector.take_deltas(frames(text_delta("x"), payload)) == 0
+    assert collector.partial is None
+
+
+@pytest.mark.parametrize(
+    ("content_index", "part"), [("1", 1), (1.0, 1), ("status", 0), (None, 0), ({}, 0), ("9" * 5000, 0)]
+)
+def test_where_a_delta_belongs_is_a_number(content_index: Any, part: int) -> None:
+    """A text there must not become a member of the item, and deltas read at once are put where single ones are."""
+    first = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"}
+    collector = collected(first, {**first, "content_index": content_index, "delta": "b"})
+    (item,) = (collector.partial or {})["output"]
+    assert item.keys() == {"type", "role", "content"}
+    assert [each["text"] for each in item["content"]] == (["a", "b"] if part else ["ab"])
+
+
+def item_of(index: int) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {"type": "message", "id": f"m{index}"}},
+        {"type": "response.output_text.delta", "output_index": index, "content_index": 0, "delta": "a"},
+    ]
+
+
+def test_many_items_take_no_longer_each() -> None:
+    collector = collected(*(event for index in range(20_000) for event in item_of(index)))
+    began = time.process_time()
+    partial = collector.partial
+    assert time.process_time() - began < 5  # 0.1 s; if each item looked at all deltas, a minute
+    assert partial is not None
+    assert len(partial["output"]) == 20_000
+
+
+@pytest.mark.parametrize("name", [["a"], {"a": 1}, 7, 1.5])
+def test_an_id_may_be_anything(name: Any) -> None:
+    collector = collected(done(0, {"type": "message", "id": name}), done(5, message("a", id=name)), completed())
+    assert collector.response["output"] == [message("a", id=name)]
+
+
+@pytest.mark.parametrize("index", [["a"], {"a": 1}, None, "0", 1.5])
+def test_so_may_an_index(index: Any) -> None:
+    collector = collected(done(0, message("a")), done(index, message("b")), completed())
+    assert collector.response["output"] == [message("a"), message("b")]

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import openai.types.responses as official
+import pytest
+
+from codex_backend_sdk._items import UnknownItem
+from codex_backend_sdk._streaming import events
+
+DELTA = {
+    "type": "response.output_text.delta",
+    "item_id": "msg_1",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "hello",
+    "logprobs": [],
+    "sequence_number": 3,
+}
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "hello", "annotations": []}],
+}
+LEAN_RESPONSE = {"id": "resp_1", "object": "response", "created_at": 1, "status": "in_progress", "output": []}
+FULL_RESPONSE = {**LEAN_RESPONSE, "model": "m", "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+
+
+def encoded(payload: Any) -> bytes:
+    return json.dumps(payload, separators=(",", ":")).encode()
+
+
+def read(*payloads: Any, line: bytes = b"event: response.output_text.delta\n") -> Any:
+    return events.read_events(b"\n\n".join(line + b"data: " + encoded(payload) for payload in payloads))
+
+
+@pytest.mark.parametrize("line", [b"event: response.output_text.delta\n", b"", b"event: made.up\n", b"event:\n"])
+def test_a_valid_event_is_the_official_class_whatever_its_event_line_says(line: bytes) -> None:
+    (found,) = read(DELTA, line=line)
+    assert type(found) is official.ResponseTextDeltaEvent
+    assert found.delta == "hello"
+    assert found == events.build_event(DELTA)
+
+
+def test_events_of_one_type_are_read_together() -> None:
+    deltas = [{**DELTA, "delta": text, "sequence_number": number} for number, text in enumerate(("a,{}\n", "", "]"))]
+    assert read(*deltas) == [events.build_event(delta) for delta in deltas]
+
+
+def test_events_that_lack_members_are_read_together() -> None:
+    lean = {"type": DELTA["type"], "delta": "hello", "brand_new": 1}
+    found = read(lean, DELTA)
+    assert [type(event) for event in found] == [official.ResponseTextDeltaEvent] * 2
+    assert (found[0].delta, found[0].logprobs, found[0].brand_new) == ("hello", None, 1)
+    assert found[0].model_fields_set == lean.keys()
+    assert found == [events.build_event(lean), events.build_event(DELTA)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "codex.rate_limits", "plan_type": "plus"},
+        {"type": "response.created", "response": LEAN_RESPONSE},
+        {"type": "response.completed", "response": LEAN_RESPONSE},
+        {"type": "error", "message": "x"},
+        {**DELTA, "delta": 5},
+        {**DELTA, "delta": None},
+        {"type": DELTA["type"], "sequence_number": "3"},
+    ],
+)
+def test_what_has_to_be_read_by_itself(payload: dict[str, Any]) -> None:
+    assert read(payload) is None
+    assert read(DELTA, payload) is None
+    assert read(payload, DELTA) is None
+
+
+def test_the_type_has_to_come_first() -> None:
+    assert read(dict(reversed(DELTA.items()))) is None
+
+
+def test_names_that_a_server_makes_up_are_not_kept() -> None:
+    for number in range(1000):
+        read({"type": f"made.up.{number}", "delta": ""})
+    assert events._run_readers.cache_info().currsize < 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "attribute", "expected"),
+    [
+        ({"sequence_number": None}, "sequence_number", None),
+        ({"delta": 5}, "delta", 5),
+        ({"extra": [1]}, "extra", [1]),
+        ({"_fields_set": 1, "cls": 2, "_BaseModel__cls": 3, "delta": 5}, "cls", 2),
+    ],
+)
+def test_missing_wrong_and_extra_fields_are_delivered(change: dict[str, Any], attribute: str, expected: Any) -> None:
+    event = events.build_event({**DELTA, **change})
+    assert type(event) is official.ResponseTextDeltaEvent
+    assert getattr(event, attribute) == expected
+
+
+def test_an_unknown_event_keeps_its_members() -> None:
+    event = events.build_event({"type": "codex.rate_limits", "plan_type": "plus", "_fields_set": 1})
+    assert isinstance(event, events.UnknownEvent)
+    assert (event.type, event.plan_type) == ("codex.rate_limits", "plus")  # type: ignore[attr-defined]
+    assert event.sequence_number is None
+
+
+@pytest.mark.parametrize("payload", [[], "text", None, 7])
+def test_data_that_is_no_object_is_delivered(payload: Any) -> None:
+    event = events.build_event(payload)
+    assert isinstance(event, events.UnknownEvent)
+    assert event.data == payload  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("payload", [{"no": "type"}, {"type": 5}])
+def test_data_without_a_type_is_delivered(payload: dict[str, Any]) -> None:
+    assert isinstance(events.build_event(payload), events.UnknownEvent)
+
+
+def test_an_event_around_an_item() -> None:
+    event = events.build_event({"type": "response.output_item.done", "output_index": 0, "item": MESSAGE})
+    assert type(event) is official.ResponseOutputItemDoneEvent
+    assert isinstance(event.item, official.ResponseOutputMessage)
+    assert event.item["content"][0]["text"] == "hello"  # type: ignore[index]
+
+
+def test_an_event_without_the_item_it_is_about() -> None:
+    event = events.build_event({"type": "response.output_item.added", "output_index": 4})
+    assert type(event) is official.ResponseOutputItemAddedEvent
+    assert (event.item, event.output_index) == (None, 4)
+
+
+@pytest.mark.parametrize("response", [LEAN_RESPONSE, FULL_RESPONSE])
+def test_an_event_around_a_response(response: dict[str, Any]) -> None:
+    event = events.build_event({"type": "response.created", "response": response})
+    assert type(event) is official.ResponseCreatedEvent
+    assert event.sequence_number is None
+    assert event.model_fields_set == {"type", "response"}
+    assert isinstance(event.response, official.Response)
+    assert event.response.id == "resp_1"
+
+
+def test_a_response_with_items_and_tools_of_newer_types_keeps_the_others_typed() -> None:
+    function = {"type": "function", "name": "f", "parameters": {}, "strict": False}
+    response = events.build_response(
+        {**FULL_RESPONSE, "output": [{"type": "brand_new", "id": "x"}, MESSAGE], "tools": [{"type": "new"}, function]}
+    )
+    assert isinstance(response.output[0], UnknownItem)
+    assert response.output[0]["id"] == "x"  # type: ignore[index]
+    assert isinstance(response.output[1], official.ResponseOutputMessage)
+    assert response.output_text == "hello"
+    assert response.tools[0] == {"type": "new"}
+    assert isinstance(response.tools[1], official.FunctionTool)
+
+
+def test_a_response_whose_output_is_no_list_keeps_it() -> None:
+    assert events.build_response({"id": "resp_1", "output": None}).output is None
+
+
+def test_an_item_that_does_not_validate_is_its_own_class() -> None:
+    item = events.build_item({"type": "function_call", "name": "f", "arguments": {"not": "text"}})
+    assert isinstance(item, official.ResponseFunctionToolCall)
+    assert item.arguments == {"not": "text"}
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [1]])
+def test_what_is_no_mapping_is_left_alone(value: Any) -> None:
+    assert events.build_item(value) is value
+    assert events.build_response(value) is value
+
+
+def test_every_official_event_type_is_known() -> None:
+    """The map of classes comes from the union itself, so that a new event needs no change here."""
+    from typing import get_args
+
+    members = get_args(get_args(official.ResponseStreamEvent)[0])
+    assert {type(events.build_event({"type": name})) for name in events._event_classes()} == set(members)
+    assert len(members) > 40
+
+
+FORK = """
+import os, signal, threading
+from codex_backend_sdk._streaming import events
+thread = threading.Thread(target=events.build_usual_validators)
+thread.start()
+while thread.is_alive() and events._building.acquire(blocking=False):
+    events._building.release()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    events.build_usual_validators()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_process_that_forks_while_it_prepares_has_a_child_that_works() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout == "0\n"

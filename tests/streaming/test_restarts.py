@@ -1,0 +1,128 @@
+"""A stream that breaks: raised, or asked for anew: before anything was handed out, and when the caller wants it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from support.clock import Recorded
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.testing import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_backend_sdk.testing import Simulator
+
+
+def text_of(events: list[Any]) -> str:
+    """The text of the last answer that began."""
+    last = max(index for index, event in enumerate(events) if event.type == "response.created")
+    return "".join(event.delta for event in events[last:] if event.type == "response.output_text.delta")
+
+
+OVERLOADED = Turn.error(503, {"error": {"code": "server_is_overloaded"}})
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        Turn.raw(200, {"content-type": "text/event-stream"}, b"", then="cut"),
+        Turn.raw(200, {"content-type": "text/event-stream"}, b": hello\n\n", then="cut"),
+        Turn.events([{"type": "error", "code": "server_is_overloaded", "message": "…"}]),
+    ],
+    ids=["cut at once", "cut after a comment", "an overload in place of the first event"],
+)
+def test_before_any_event_it_is_repeated(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+    clock = Recorded()
+    sim.script(turn, OVERLOADED, Turn.text("whole"))
+    stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
+    events = list(stream)
+    assert text_of(events) == "whole"
+    assert [event.type for event in events].count("response.created") == 1
+    assert stream.restarts == 1
+    assert clock.waits == [0.5, 1.0]
+    assert len(sim.requests) == 3
+
+
+def test_attempts_at_opening_and_at_reading_are_counted_together(
+    new_client: Callable[..., Any], sim: Simulator
+) -> None:
+    clock = Recorded()
+    cut = Turn.raw(200, {"content-type": "text/event-stream"}, b"", then="cut")
+    sim.script(OVERLOADED, cut, cut, Turn.text("never asked for"))
+    stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
+    with pytest.raises(sdk.StreamInterruptedError, match="before any event"):
+        list(stream)
+    assert clock.waits == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
+)
+def test_after_an_event_it_is_raised(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+    sim.script(turn)
+    stream = iter(new_client(max_retries=5).responses.create(input="hi", stream=True))
+    assert next(stream).type == "codex.rate_limits"
+    with pytest.raises((sdk.StreamInterruptedError, sdk.ResponseFailedError)) as caught:
+        list(stream)
+    assert caught.value.partial is not None
+    assert len(sim.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
+)
+def test_after_an_event_it_is_restarted_when_the_caller_wants_it(
+    new_client: Callable[..., Any], sim: Simulator, turn: Turn
+) -> None:
+    sim.script(turn, Turn.text("whole"))
+    client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
+    stream = client.responses.create(input="hi", stream=True)
+    events = list(stream)
+    assert [event.type for event in events].count("response.created") == 2
+    assert text_of(events) == "whole"
+    assert events[-1].response.output_text == "whole"
+    assert stream.restarts == 1
+    assert sim.requests[0].body == sim.requests[1].body
+
+
+def test_a_restart_has_the_limits_of_a_retry(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(*[Turn.text("half of it").cut_after_events(8)] * 3)
+    client = new_client(max_retries=2, clock=Recorded()).with_options(on_interrupt="restart")
+    with pytest.raises(sdk.StreamInterruptedError):
+        list(client.responses.create(input="hi", stream=True))
+    assert len(sim.requests) == 3
+
+
+def test_what_no_other_attempt_mends_is_not_restarted(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.failed("context_length_exceeded", text="half"))
+    with pytest.raises(sdk.ContextLengthExceededError) as caught:
+        list(new_client(max_retries=2, on_interrupt="restart").responses.create(input="hi", stream=True))
+    assert caught.value.status_code == 400
+    assert caught.value.partial.output_text == "half"
+    assert len(sim.requests) == 1
+
+
+def test_the_stream_helper_begins_again_too(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.text("half of it").cut_after_events(8), Turn.text("whole"))
+    client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
+    with client.responses.stream(input="hi") as stream:
+        snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
+        assert stream.get_final_response().output_text == "whole"
+    assert snapshots[-1] == "whole"
+
+
+def test_a_used_up_plan_in_place_of_the_first_event(new_client: Callable[..., Any], sim: Simulator) -> None:
+    clock = Recorded()
+    resets_at = int(clock.now().timestamp()) + 600
+    limited = {"type": "error", "error": {"code": "usage_limit_reached", "resets_at": resets_at, "message": "…"}}
+    sim.script(Turn.events([limited]), Turn.text("whole"), Turn.events([limited]))
+    client = new_client(wait_for_limit=timedelta(hours=1), clock=clock)
+    assert text_of(list(client.responses.create(input="hi", stream=True))) == "whole"
+    assert clock.waits == [601.0]
+    with pytest.raises(openai.RateLimitError):
+        list(client.with_options(wait_for_limit=timedelta(minutes=5)).responses.create(input="hi", stream=True))

@@ -1,0 +1,178 @@
+"""One row, one fault: what a caller sees of it, whichever client and call it was, and what the backend was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import openai
+import pytest
+from support.clock import Recorded
+
+import codex_backend_sdk as sdk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_backend_sdk.testing import Simulator
+
+__all__ = [
+    "ASKED",
+    "BAD",
+    "CALLS",
+    "HAS",
+    "LIMIT",
+    "LOST",
+    "PARAMETERS",
+    "POLICIES",
+    "POLICY",
+    "QUOTAS",
+    "SPENT",
+    "STREAMED",
+    "TWICE_MORE",
+    "Row",
+    "RunningClock",
+    "assert_row",
+    "name",
+    "paths",
+]
+
+# What calls with `max_retries=2` wait for when the backend names no time, and chance takes the longest.
+TWICE_MORE = (0.5, 1.0)
+
+# What the official client calls it.
+BAD = openai.BadRequestError
+LIMIT = openai.RateLimitError
+LOST = openai.InternalServerError
+
+# What one and the same error says, whether it comes in the place of an answer or inside of one, and by which codes.
+SPENT = "credit of this account or its workspace is spent"
+QUOTAS = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+)
+POLICY = "does not answer this request, by its usage policy"
+POLICIES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
+PARAMETERS = {
+    "service_tier_not_supported": "service_tier",
+    "unsupported_service_tier": "service_tier",
+    "reasoning_effort_not_supported": "reasoning.effort",
+    "unsupported_reasoning_effort": "reasoning.effort",
+}
+# A model that is not there: the error names those that are, for which they are asked.
+HAS = "This account has: gpt-6.1-sol, "
+ASKED = ("responses", "models")
+
+
+class Row(NamedTuple):
+    """A fault, and what it leads to.
+
+    `raises` is our class (None: the answer is right), `official` one of openai's that has to catch it too. `waits` are
+    the seconds before each repeat; `streamed` those of a call that streams, where they differ. `arrived` is the text
+    that the caller has received in spite of the fault (None: not even the beginning of a response), `events` how many
+    events a stream had given out. `asks` are the paths that are asked, if not the model's alone.
+    """
+
+    fault: str
+    raises: type[Exception] | None
+    official: type[Exception] | None
+    says: str
+    status: int | None = None
+    code: str | None = None
+    waits: tuple[float, ...] = ()
+    streamed: tuple[float, ...] | None = None
+    arrived: str | None = None
+    events: int = 0
+    asks: tuple[str, ...] | None = None
+
+
+class RunningClock(Recorded):
+    """A clock on which the waits pass, though nobody waits; they may not hold an event loop up."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return sum(self.waits)
+
+    def sleep(self, seconds: float) -> None:
+        assert asyncio._get_running_loop() is None, "an event loop has other things to do than to wait"
+        super().sleep(seconds)
+
+
+def create(client: Any, seen: list[Any]) -> str:
+    """Want no stream: the answer is collected before it is handed out."""
+    text: str = client.responses.create(model="gpt-5.5", input="Say hello").output_text
+    return text
+
+
+def stream(client: Any, seen: list[Any]) -> str:
+    """Read the events."""
+    for event in client.responses.create(model="gpt-5.5", input="Say hello", stream=True):
+        seen.append(event)
+    text: str = seen[-1].response.output_text
+    return text
+
+
+def helper(client: Any, seen: list[Any]) -> str:
+    """Read the official helper's events."""
+    with client.responses.stream(model="gpt-5.5", input="Say hello") as events:
+        for event in events:
+            seen.append(event)
+        text: str = events.get_final_response().output_text
+    return text
+
+
+CALLS = (create, stream, helper)
+STREAMED = (stream, helper)
+
+
+def name(row: Row) -> str:
+    """Return what a test of this row is called."""
+    return row.fault
+
+
+def paths(sim: Simulator) -> list[str]:
+    """Return the last parts of the paths that were asked for."""
+    return [request.path.rpartition("/")[2] for request in sim.requests]
+
+
+def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client: Any, **options: Any) -> None:
+    """Make the call while the fault lasts, and compare all that is to be seen of it.
+
+    A stream that is restarted hands out what arrives in each of its attempts.
+    """
+    clock, seen = RunningClock(), list[Any]()
+    sim.fail(row.fault, times=None)
+    client = new_client(**{"max_retries": 2, "clock": clock, **options})
+    if row.raises is None:
+        assert call(client, seen) == row.arrived
+    else:
+        with pytest.raises(row.raises) as caught:
+            call(client, seen)
+        _assert_error(row, caught.value)
+    waits = row.waits if row.streamed is None or call not in STREAMED else row.streamed
+    assert clock.waits == list(waits)
+    assert paths(sim) == list(row.asks or ["responses"] * (len(waits) + 1))
+    if call in STREAMED:
+        parts = len(waits) + 1 if options.get("on_interrupt") == "restart" else 1
+        assert len(seen) == row.events * parts
+        given = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
+        assert given == (row.arrived or "") * parts
+
+
+def _assert_error(row: Row, error: Any) -> None:
+    assert row.official is not None
+    assert type(error) is row.raises
+    assert isinstance(error, row.official)
+    assert row.says in str(error)
+    assert getattr(error, "status_code", None) == row.status
+    assert error.code == row.code
+    if isinstance(error, sdk.CodexBackendUnsupportedParameterError):
+        assert error.parameters == (error.param,)
+    partial = getattr(error, "partial", None)
+    assert (None if partial is None else partial.output_text) == row.arrived

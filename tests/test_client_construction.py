@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import httpx2
+import openai
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.auth import MemoryStore
+from codex_backend_sdk.testing import Simulator
+
+CLASSES = [(sdk.OpenAI, openai.OpenAI, httpx2.Client), (sdk.AsyncOpenAI, openai.AsyncOpenAI, httpx2.AsyncClient)]
+both = pytest.mark.parametrize(("ours", "official", "http"), CLASSES, ids=["sync", "async"])
+
+
+@both
+def test_it_is_the_official_client(ours: Any, official: Any, http: Any) -> None:
+    client = ours(credentials=MemoryStore())
+    assert isinstance(client, official)
+    assert str(client.base_url) == "https://chatgpt.com/backend-api/codex/"
+
+
+@both
+def test_every_official_argument_works(ours: Any, official: Any, http: Any) -> None:
+    http_client = http()
+    given: dict[str, Any] = {
+        "api_key": "sk-mine",
+        "admin_api_key": "sk-admin",
+        "organization": "org",
+        "project": "proj",
+        "webhook_secret": "whsec",
+        "base_url": "https://example.com/backend-api/codex",
+        "websocket_base_url": "wss://example.com",
+        "timeout": 5.0,
+        "max_retries": 7,
+        "default_headers": {"x-a": "b"},
+        "default_query": {"c": "d"},
+        "http_client": http_client,
+        "_strict_response_validation": True,
+    }
+    replaced = {"provider", "workload_identity", "data_residency", "_enforce_credentials"}
+    known = {name for name in inspect.signature(official.__init__).parameters if name != "self"}
+    assert known <= {*given, *replaced}
+    client = ours(credentials=MemoryStore(), **{name: value for name, value in given.items() if name in known})
+    assert (client.api_key, client.timeout, client.max_retries) == ("sk-mine", 5.0, 7)
+    assert client.organization == "org"
+    assert client.default_headers["x-a"] == "b"
+    assert client._client is http_client
+
+
+@both
+@pytest.mark.parametrize("name", ["provider", "workload_identity", "data_residency"])
+def test_other_ways_to_sign_in_are_refused(ours: Any, official: Any, http: Any, name: str) -> None:
+    if name in inspect.signature(official.__init__).parameters:
+        with pytest.raises(ValueError, match=f"`{name}` cannot be used here"):
+            ours(**{name: "us"})
+
+
+@both
+def test_the_environment_points_elsewhere(ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_BASE_URL", "http://127.0.0.1:9/backend-api/codex")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://wrong.invalid")
+    assert str(ours(credentials=MemoryStore()).base_url) == "http://127.0.0.1:9/backend-api/codex/"
+
+
+@both
+@pytest.mark.parametrize("url", ["http://example.com/codex", "ftp://127.0.0.1/"])
+def test_tokens_never_go_over_plain_http(ours: Any, official: Any, http: Any, url: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        ours(credentials=MemoryStore(), base_url=url)
+
+
+def test_nor_after_the_address_was_changed(sim: Simulator) -> None:
+    with sim.client() as client:
+        client.base_url = "http://example.com/codex"
+        with pytest.raises(ValueError, match="https"):
+            client.responses.create(input="hi")
+
+
+@both
+def test_a_policy_that_does_not_exist(ours: Any, official: Any, http: Any) -> None:
+    with pytest.raises(ValueError, match="'raise' or 'drop', not 'warn'"):
+        ours(unsupported="warn")
+
+
+@both
+@pytest.mark.parametrize(
+    "name",
+    ["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retry_deadline", "max_retry_after"],
+)
+@pytest.mark.parametrize("value", ["5", True, timedelta(seconds=5), -1, math.nan, -math.inf, 1e18])
+def test_a_limit_that_is_no_number_of_seconds(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
+    client = ours(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
+    for make in (ours, client.with_options):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"`{name}` must be .*seconds.*`math.inf`.*not " + re.escape(repr(value))
+        ):
+            make(credentials=MemoryStore(), **{name: value})
+
+
+@both
+def test_a_wait_for_limits_is_a_timedelta(ours: Any, official: Any, http: Any) -> None:
+    for make in (ours, ours(credentials=MemoryStore()).with_options):
+        with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
+            make(wait_for_limit=5)
+        with pytest.raises(TypeError, match="`on_limits` has to be a plain function"):
+            make(on_limits=5)
+
+
+@both
+def test_credentials_of_a_wrong_kind(ours: Any, official: Any, http: Any) -> None:
+    with pytest.raises(TypeError, match="CredentialSource"):
+        ours(credentials="token")
+
+
+@both
+@pytest.mark.parametrize("method", ["copy", "with_options"])
+def test_a_copy_keeps_our_state(ours: Any, official: Any, http: Any, method: str) -> None:
+    client = ours(
+        credentials=MemoryStore(), model="m", instructions="i", originator="o", unsupported="drop", timeout=3.0
+    )
+    copy = getattr(client, method)(max_retries=9)
+    assert type(copy) is ours
+    assert copy._codex == client._codex
+    assert copy.credentials is client.credentials
+    assert copy._client is client._client
+    assert (copy.max_retries, copy.timeout, copy.base_url) == (9, 3.0, client.base_url)
+    changed = getattr(client, method)(model="n", instructions="", originator="p", unsupported="raise")
+    assert (changed._codex.model, changed._codex.instructions) == ("n", "")
+    assert (changed._codex.originator, changed._codex.unsupported) == ("p", "raise")
+    other = MemoryStore()
+    assert getattr(client, method)(credentials=other).credentials.store is other
+
+
+def test_both_are_context_managers(sim: Simulator) -> None:
+    with sim.client() as client:
+        assert not client.is_closed()
+    assert client.is_closed()
+
+    async def run() -> None:
+        async with sim.async_client() as client:
+            assert (await client.responses.create(input="hi")).status == "completed"
+        assert client.is_closed()
+
+    anyio.run(run)
+
+
+def test_a_name_that_no_header_can_hold(sim: Simulator) -> None:
+    with sim.client(originator="mön\napp") as client:
+        assert client.user_agent.startswith("m_n_app codex-backend-sdk/")
+        assert client.responses.create(input="hi").status == "completed"
+
+
+def test_strict_validation_is_the_official_one(sim: Simulator) -> None:
+    with sim.client(_strict_response_validation=True) as client:
+        assert client.responses.create(input="hi").status == "completed"
+
+
+PUBLIC_RESOURCES = ["", "responses", "models", "codex"]
+
+
+@pytest.mark.parametrize("path", PUBLIC_RESOURCES)
+def test_sync_and_async_agree(path: str) -> None:
+    """Both have the same public names, with the same parameters; upstream orders some of them differently."""
+
+    def surface(client: Any) -> dict[str, list[str]]:
+        target = getattr(client, path) if path else client
+        names = [name for name in dir(target) if not name.startswith("_") and name != "custom_auth"]
+        return {name: parameters(target, name) for name in names}
+
+    def parameters(target: Any, name: str) -> list[str]:
+        member = inspect.getattr_static(type(target), name, None)
+        return sorted(inspect.signature(member).parameters) if inspect.isfunction(member) else []
+
+    assert surface(sdk.OpenAI(credentials=MemoryStore())) == surface(sdk.AsyncOpenAI(credentials=MemoryStore()))
+
+
+@both
+def test_a_misspelt_argument(ours: Any, official: Any, http: Any) -> None:
+    for make in (ours, ours(credentials=MemoryStore()).with_options):
+        with pytest.raises(TypeError, match=r"'on_limit'\. Did you mean `on_limits`\?"):
+            make(on_limit=print)
+        with pytest.raises(TypeError, match=r"'max_retry'\. Did you mean `max_retries`\?"):
+            make(max_retry=1)
+
+
+@both
+def test_an_official_timeout_that_is_none(ours: Any, official: Any, http: Any) -> None:
+    client = ours(credentials=MemoryStore(), timeout=httpx2.Timeout(5))
+    for make in (ours, client.with_options):
+        make(credentials=MemoryStore(), timeout=None)
+        for value in ("5", True, timedelta(seconds=5)):
+            with pytest.raises(
+                TypeError, match=r"`timeout` must be a number of seconds .*not " + re.escape(repr(value))
+            ):
+                make(credentials=MemoryStore(), timeout=value)
+
+
+@both
+def test_a_bad_address_is_told_with_where_it_comes_from(
+    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"base_url is 'https://api.openai.com/v1'.* Leave base_url out"):
+        ours(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
+    monkeypatch.setenv("CODEX_BASE_URL", "http://example.com")
+    with pytest.raises(ValueError, match=r"^CODEX_BASE_URL must be an https URL.*; not 'http://example.com'$"):
+        ours(credentials=MemoryStore())
+
+
+@both
+@pytest.mark.parametrize("key", [None, "sk-mine"])
+def test_without_a_login_an_api_key_is_told_to_be_no_help(ours: Any, official: Any, http: Any, key: str | None) -> None:
+    async def ask() -> None:
+        called = client.responses.create(input="hi")
+        await called if inspect.isawaitable(called) else None
+
+    client = ours(credentials=MemoryStore(), api_key=key)
+    for _ in range(2):
+        with pytest.raises(sdk.LoginRequiredError) as caught:
+            anyio.run(ask)
+        assert str(caught.value).count("`api_key` that was given is not used") == (key is not None)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._json import decode, encode, encode_in_pieces
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested(300)], ids=["text", "surrogate", "deep"]
+)
+def test_what_is_written_can_be_read(value: Any) -> None:
+    assert decode(encode(value)) == value
+
+
+def test_text_is_written_as_it_is() -> None:
+    assert encode({"a": "\u00e4"}) == '{"a":"\u00e4"}'.encode()
+
+
+def test_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match=r"Expecting|expected"):
+        decode(b'{"a":')
+    with pytest.raises(RecursionError):
+        decode(b"[" * 100_000)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        encode({"a": object()})
+
+
+@pytest.mark.parametrize("items", [0, 1, 256, 257, 384, 600])
+def test_the_pieces_of_a_body_are_the_body(items: int) -> None:
+    body = {"model": "m", "input": [{"role": "user", "content": f"{n} \ud800"} for n in range(items)], "store": False}
+    pieces = list(encode_in_pieces(body))
+    assert decode(b"".join(pieces)) == body
+    assert max(map(len, pieces)) < 20_000
+
+
+def test_a_piece_that_is_no_json() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        list(encode_in_pieces({"input": [{}] * 300 + [{"a": object()}]}))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from codex_backend_sdk._urls import require_backend_url, require_safe_url
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://auth.openai.com", "https://auth.openai.com"),
+        ("https://auth.openai.com/", "https://auth.openai.com"),
+        ("https://example.com:8443/issuer/", "https://example.com:8443/issuer"),
+        ("http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ("http://localhost", "http://localhost"),
+        ("HTTP://LOCALHOST:1", "HTTP://LOCALHOST:1"),
+        ("http://[::1]:1234/", "http://[::1]:1234"),
+    ],
+)
+def test_https_and_http_on_loopback_are_safe(url: str, kept: str) -> None:
+    assert require_safe_url(url, what="issuer") == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "auth.openai.com",
+        "https://",
+        "ftp://127.0.0.1",
+        "http://auth.openai.com",
+        "http://127.0.0.2",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "http://example.com\\@127.0.0.1",
+        "https://user:password@example.com",
+        "https://example.com?x=1",
+        "https://example.com#x",
+        "https://exa mple.com",
+        "https://example.com\n",
+        "https://ex\u00e4mple.com",
+        "https://example.com:port",
+        "http://[::1",
+    ],
+)
+def test_any_other_address_is_refused_by_the_name_of_its_setting(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^CODEX_ISSUER_URL must be an https URL, or http on 127"):
+        require_safe_url(url, what="CODEX_ISSUER_URL")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [("http://example.com", True), ("https://user:password@example.com", False), ("https://a.com?key=x", False)],
+)
+def test_an_address_is_shown_unless_it_may_hold_a_secret(url: str, is_shown: bool) -> None:
+    with pytest.raises(ValueError, match="base_url") as caught:
+        require_safe_url(url, what="base_url")
+    assert (repr(url) in str(caught.value)) == is_shown
+
+
+def test_a_login_is_not_taken_to_the_platform() -> None:
+    assert (
+        require_backend_url("https://chatgpt.com/backend-api/codex/", what="x")
+        == "https://chatgpt.com/backend-api/codex"
+    )
+    with pytest.raises(ValueError, match="Leave CODEX_BASE_URL out"):
+        require_backend_url("https://API.openai.com/v1", what="CODEX_BASE_URL")
