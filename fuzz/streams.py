@@ -10,11 +10,11 @@ import httpx2
 import openai
 
 from codex_backend_sdk._json import decode, encode
-from codex_backend_sdk._request.context import Plan
+from codex_backend_sdk._request.context import RequestContext
 from codex_backend_sdk._request.routes import Route
-from codex_backend_sdk._streaming.accumulator import TERMINAL, Collector
+from codex_backend_sdk._streaming.accumulator import TERMINAL, Accumulator
 from codex_backend_sdk._streaming.events import build_event, build_response, read_events
-from codex_backend_sdk._streaming.reader import Answer
+from codex_backend_sdk._streaming.reader import ResponseReader
 from codex_backend_sdk._streaming.sse import EventDecoder
 
 from .choices import Choices
@@ -148,11 +148,11 @@ def _stream(choices: Choices) -> bytes:
 # What has to hold
 
 
-def _answer(*, ours: bool) -> Answer:
+def _answer(*, ours: bool) -> ResponseReader:
     request = httpx2.Request("POST", "http://127.0.0.1/responses")
     if ours:
-        Plan(route=Route.RESPONSES, streamed=True).attach(request)
-    return Answer(httpx2.Response(200, request=request))
+        RequestContext(route=Route.RESPONSES, streamed=True).attach(request)
+    return ResponseReader(httpx2.Response(200, request=request))
 
 
 def _shown(event: Any) -> str:
@@ -251,7 +251,7 @@ def runs(data: bytes) -> None:
             choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
     text = EventDecoder().complete(b"\n\n".join(frames) + b"\n\n")
     events = read_events(text)
-    collector = Collector()
+    collector = Accumulator()
     count = collector.take_deltas(text)
     if events is None and not count:
         return
@@ -260,7 +260,7 @@ def runs(data: bytes) -> None:
         assert list(map(_shown, events)) == [_shown(build_event(each)) for each in payloads]
     if count:
         assert count == len(payloads)
-        alone = Collector()
+        alone = Accumulator()
         for payload in payloads:
             alone.take(payload)
         assert collector.partial == alone.partial

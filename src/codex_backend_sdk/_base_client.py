@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 import httpx2
 import openai
 
-from ._catalogue import KnownCatalogue
+from ._catalogue import CatalogueCache
 from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
 from ._errors.retrying import SystemClock
 from ._exceptions import LoginRequiredError
-from ._request.argument_hints import NamesInstead
+from ._request.argument_hints import ArgumentHints
 from ._request.backend_url import Backend
 from ._request.compression import Compression
 from ._request.identity import printable
@@ -25,7 +25,7 @@ from ._upstream import close_when_forgotten
 from ._urls import require_backend_url
 from .auth._network import opened
 from .auth.credentials import resolve_credentials
-from .limits.tracker import LimitsSeen
+from .limits.tracker import LimitsTracker
 from .types import Retries, Settings, Timeouts
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .limits.limit_types import RateLimits
     from .types import Clock
 
-__all__ = ["Constructed"]
+__all__ = ["BaseCodexClient"]
 
 _Policy = Literal["raise", "drop"]
 _OnInterrupt = Literal["raise", "restart"]
@@ -53,7 +53,7 @@ _MOST_SECONDS: Final = 1e9
 _REPLACED: Final = ("provider", "workload_identity", "data_residency")
 
 
-class Constructed:
+class BaseCodexClient:
     """What both clients are told when they are made."""
 
     credentials: CredentialSource
@@ -128,17 +128,17 @@ class Constructed:
             ),
         )
         self._clock = clock or SystemClock()
-        self._limits = LimitsSeen(on_limits=on_limits, now=self._clock.now)
+        self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
         # A copy is handed the objects, so that it knows what this client has learned.
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
-        self._catalogue = KnownCatalogue()
+        self._catalogue = CatalogueCache()
         known = workspace_routing
         if not isinstance(known, WorkspaceRouting):
             known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
         self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
-        with NamesInstead(Constructed.__init__, openai.OpenAI.__init__):
+        with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
             super().__init__(**self._for_the_official(official))
         self._known_backend = Backend(self._official.base_url)
         # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
@@ -224,7 +224,7 @@ class Constructed:
             "wait_for_limit": _or(wait_for_limit, retries.wait_for_limit),
             "clock": _or(clock, self._clock),
         }
-        with NamesInstead(Constructed.copy, openai.OpenAI.copy):
+        with ArgumentHints(BaseCodexClient.copy, openai.OpenAI.copy):
             copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalogue = self._catalogue
         is_same_login = copied.credentials is self.credentials

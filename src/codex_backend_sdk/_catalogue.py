@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .types import Login
 
-__all__ = ["KnownCatalogue", "as_official_list", "find_model"]
+__all__ = ["CatalogueCache", "as_official_list", "find_model"]
 
 
 def as_official_list(catalogue: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _priority(model: dict[str, Any]) -> float:
 _FRESH_SECONDS: Final = 300.0
 
 
-class KnownCatalogue:
+class CatalogueCache:
     """What one client and its copies have seen: the official models in their order, and of which account they are."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ decides; the two shells below it, sync first, do the I/O that differs. What happ
     request()           is there such a route? shape the body, once            (nothing is sent when it is refused)
     _prepare_options()  get the login, renewed first when it runs out          (for every attempt)
                         ask, once, where the requests of its workspace go
-    _build_request()    sign, and attach the plan by which the answer will be read
+    _build_request()    sign, and attach the context by which the answer will be read
     _send_request()     401: renew the login and send once more; collect the events of a call that wants no stream
     request()           what failed: wait and try again, or raise what it means
 """
@@ -22,15 +22,15 @@ import httpx2
 import openai
 from openai.types.responses import CompactedResponse, Response
 
-from ._base_client import Constructed
+from ._base_client import BaseCodexClient
 from ._errors.classify import classify
-from ._errors.exception_mapping import name_available, status_error, told_truly
-from ._errors.retrying import Retrying
+from ._errors.exception_mapping import add_available_models, status_error, with_cause
+from ._errors.retrying import RetryLoop
 from ._exceptions import ModelNotAvailableError
 from ._request.backend_url import Backend
-from ._request.context import plan_behind, plan_of
+from ._request.context import context_of, context_of_response
 from ._request.identity import user_agent
-from ._request.prepare import in_plain, planned, refuse_websocket
+from ._request.prepare import in_plain, prepare, refuse_websocket
 from ._request.routes import Route
 from ._request.signing import Signer
 from ._request.timeouts import require_timeout, set_idle_limit, set_limits
@@ -38,13 +38,13 @@ from ._streaming.buffered import async_collected, collected, is_stream_to_read, 
 from ._streaming.events import build_item, build_response
 from ._streaming.streams import AsyncCodexStream, CodexStream
 from ._streaming.whole_body import async_discard, async_read_body, discard, read_body
-from ._upstream import AsyncHttpxClientWrapper, PlannedOptions, SyncHttpxClientWrapper
-from .resources.authentication import AsyncSignsIn, SignsIn, in_thread
+from ._upstream import AsyncHttpxClientWrapper, PreparedOptions, SyncHttpxClientWrapper
+from .resources.authentication import AsyncAuthentication, Authentication, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ._request.context import Plan
+    from ._request.context import RequestContext
     from ._upstream import FinalRequestOptions
     from .resources.codex import AsyncCodex, Codex
     from .resources.models import AsyncModels, Models
@@ -60,7 +60,7 @@ _Error = openai.APIError | None
 _CATALOGUE_SECONDS: Final = 10.0
 
 
-class _Codex(Constructed):
+class _Codex(BaseCodexClient):
     """What both clients are, apart from I/O."""
 
     # What the official client would say of itself and sign with is replaced by `_build_request` and `user_agent`.
@@ -91,15 +91,15 @@ class _Codex(Constructed):
         return Signer(self._codex.originator)
 
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
-        if not isinstance(options, PlannedOptions):
+        if not isinstance(options, PreparedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
         require_timeout(options.timeout)
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
-        plan: Plan = options.plan
+        context: RequestContext = options.context
         is_of_call = not isinstance(options.timeout, openai.NotGiven)
-        idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=is_of_call, until=plan.until)
+        idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=is_of_call, until=context.until)
         self._signer.sign(request, options.login)
-        return plan.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
+        return context.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         return self._backend().url(url, merged=super()._prepare_url)  # type: ignore[misc]
@@ -113,7 +113,7 @@ class _Codex(Constructed):
 
     def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         backend = self._backend()
-        if isinstance(options, PlannedOptions):
+        if isinstance(options, PreparedOptions):
             options.login = login
             self._routing.lead(options, login, backend=backend.address)
         else:
@@ -123,9 +123,9 @@ class _Codex(Constructed):
     # Answers
 
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
-        plan = plan_behind(response)
-        if plan is not None and plan.route is Route.MODELS:
-            self._catalogue.keep(data["data"], login=plan.login, at=self._clock.monotonic())
+        context = context_of_response(response)
+        if context is not None and context.route is Route.MODELS:
+            self._catalogue.keep(data["data"], login=context.login, at=self._clock.monotonic())
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         built = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
@@ -134,19 +134,19 @@ class _Codex(Constructed):
         return built
 
     def _process_response(self, *, options: FinalRequestOptions, retries_taken: int = 0, **answer: Any) -> Any:
-        if isinstance(options, PlannedOptions):
+        if isinstance(options, PreparedOptions):
             retries_taken = options.retries_taken
         return super()._process_response(options=options, retries_taken=retries_taken, **answer)  # type: ignore[misc]
 
-    def _offered(self, plan: Plan) -> Sequence[Mapping[str, Any]] | None:
-        return self._catalogue.fresh(plan.login, now=self._clock.monotonic())
+    def _offered(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
+        return self._catalogue.fresh(context.login, now=self._clock.monotonic())
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())
         official = super()._make_status_error  # type: ignore[misc]
         return status_error(failure, response, official=lambda: official(failure.message, body=body, response=response))
 
-    def _retrying(self, options: PlannedOptions) -> Retrying:
+    def _retrying(self, options: PreparedOptions) -> RetryLoop:
         """Take the retries over from upstream, which repeats what nobody should and forgets what it was told."""
         max_retries = options.get_max_retries(self._official.max_retries)
         if isinstance(max_retries, int) and max_retries >= 0:  # anything else is upstream's to refuse
@@ -154,14 +154,14 @@ class _Codex(Constructed):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         what = f"{options.method.upper()} {options.url}"
-        is_repeatable = options.plan.route.is_repeatable
-        retrying = Retrying(what, self._codex, self._clock, max_retries=max_retries, is_repeatable=is_repeatable)
+        is_repeatable = options.context.route.is_repeatable
+        retrying = RetryLoop(what, self._codex, self._clock, max_retries=max_retries, is_repeatable=is_repeatable)
         if retrying.until is not None:
-            options.plan = replace(options.plan, until=retrying.until)
+            options.context = replace(options.context, until=retrying.until)
         return retrying
 
 
-class OpenAI(_Codex, SignsIn, openai.OpenAI):
+class OpenAI(_Codex, Authentication, openai.OpenAI):
     """`openai.OpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
     _http_client_class = SyncHttpxClientWrapper
@@ -200,20 +200,20 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
-        options = planned(options, self._codex, self._compression, streamed=stream)
-        stream_cls = CodexStream[Any] if options.plan.streamed else stream_cls
+        options = prepare(options, self._codex, self._compression, streamed=stream)
+        stream_cls = CodexStream[Any] if options.context.streamed else stream_cls
         retrying = self._retrying(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
-        answer = self._insist(attempt, options, retrying)
+        answer = self._send_with_retries(attempt, options, retrying)
         if isinstance(answer, CodexStream):
-            answer.repeat_with(partial(self._insist, attempt, options, retrying))
+            answer.repeat_with(partial(self._send_with_retries, attempt, options, retrying))
         return answer
 
-    def _insist(
+    def _send_with_retries(
         self,
         attempt: Callable[[], Any],
-        options: PlannedOptions,
-        retrying: Retrying,
+        options: PreparedOptions,
+        retrying: RetryLoop,
         error: openai.APIError | None = None,
         *,
         may_repeat: bool = True,
@@ -224,14 +224,14 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
-                        self._tell_available(error)
+                        self._add_available_models(error)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
                 options.retries_taken = retrying.taken
             try:
                 return attempt()
             except openai.APIError as failed:
-                error = told_truly(failed, until=retrying.until)
+                error = with_cause(failed, until=retrying.until)
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -243,20 +243,20 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
         question = self._routing.question(self, options, login, backend=self._backend().address)
         return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
 
-    def _tell_available(self, error: ModelNotAvailableError) -> None:
-        plan = plan_of(error.response.request)
-        if plan is not None and plan.route is Route.RESPONSES and error.available is None:
-            if self._offered(plan) is None:
+    def _add_available_models(self, error: ModelNotAvailableError) -> None:
+        context = context_of(error.response.request)
+        if context is not None and context.route is Route.RESPONSES and error.available is None:
+            if self._offered(context) is None:
                 with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
                     self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-            name_available(error, self._offered(plan))
+            add_available_models(error, self._offered(context))
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
-        plan = plan_of(request)
-        if plan is None:
+        context = context_of(request)
+        if context is None:
             return super()._send_request(request, stream=stream, **kwargs)
         response = super()._send_request(request, stream=True, **kwargs)
-        if response.status_code == 401 and (rejected := plan.login) is not None:
+        if response.status_code == 401 and (rejected := context.login) is not None:
             discard(response)
             login = self.credentials.renew(rejected)
             response = super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
@@ -265,20 +265,20 @@ class OpenAI(_Codex, SignsIn, openai.OpenAI):
             discard(response)
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response, refused=refused)
-        self._limits.in_headers(response, plan)
-        set_idle_limit(response.request, plan)
-        if not is_stream_to_read(response, plan):
-            read_body(response, plan)
-            return read_whole(response, plan)
-        if plan.streamed:
+        self._limits.in_headers(response, context)
+        set_idle_limit(response.request, context)
+        if not is_stream_to_read(response, context):
+            read_body(response, context)
+            return read_whole(response, context)
+        if context.streamed:
             return response
-        response = collected(response, plan)
+        response = collected(response, context)
         if not stream:
             response.read()
         return response
 
 
-class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
+class AsyncOpenAI(_Codex, AsyncAuthentication, openai.AsyncOpenAI):
     """`openai.AsyncOpenAI` on the ChatGPT Codex backend, signed in with your own ChatGPT plan."""
 
     _http_client_class = AsyncHttpxClientWrapper
@@ -317,20 +317,20 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only refuse it."""
-        options = planned(options, self._codex, self._compression, streamed=stream)
-        stream_cls = AsyncCodexStream[Any] if options.plan.streamed else stream_cls
+        options = prepare(options, self._codex, self._compression, streamed=stream)
+        stream_cls = AsyncCodexStream[Any] if options.context.streamed else stream_cls
         retrying = self._retrying(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
-        answer = await self._insist(attempt, options, retrying)
+        answer = await self._send_with_retries(attempt, options, retrying)
         if isinstance(answer, AsyncCodexStream):
-            answer.repeat_with(partial(self._insist, attempt, options, retrying))
+            answer.repeat_with(partial(self._send_with_retries, attempt, options, retrying))
         return answer
 
-    async def _insist(
+    async def _send_with_retries(
         self,
         attempt: Callable[[], Any],
-        options: PlannedOptions,
-        retrying: Retrying,
+        options: PreparedOptions,
+        retrying: RetryLoop,
         error: openai.APIError | None = None,
         *,
         may_repeat: bool = True,
@@ -341,14 +341,14 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
                 wait = retrying.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
-                        await self._tell_available(error)
+                        await self._add_available_models(error)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
                 options.retries_taken = retrying.taken
             try:
                 return await attempt()
             except openai.APIError as failed:
-                error = told_truly(failed, until=retrying.until)
+                error = with_cause(failed, until=retrying.until)
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         refuse_websocket(options.url)
@@ -363,20 +363,20 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
     async def _renewed(self, rejected: Login) -> Login:
         return await in_thread(lambda: self.credentials.renew(rejected))
 
-    async def _tell_available(self, error: ModelNotAvailableError) -> None:
-        plan = plan_of(error.response.request)
-        if plan is not None and plan.route is Route.RESPONSES and error.available is None:
-            if self._offered(plan) is None:
+    async def _add_available_models(self, error: ModelNotAvailableError) -> None:
+        context = context_of(error.response.request)
+        if context is not None and context.route is Route.RESPONSES and error.available is None:
+            if self._offered(context) is None:
                 with contextlib.suppress(openai.OpenAIError):  # it is an error without this, too
                     await self.with_options(max_retries=0, timeout=_CATALOGUE_SECONDS).models.list()
-            name_available(error, self._offered(plan))
+            add_available_models(error, self._offered(context))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
-        plan = plan_of(request)
-        if plan is None:
+        context = context_of(request)
+        if context is None:
             return await super()._send_request(request, stream=stream, **kwargs)
         response = await super()._send_request(request, stream=True, **kwargs)
-        if response.status_code == 401 and (rejected := plan.login) is not None:
+        if response.status_code == 401 and (rejected := context.login) is not None:
             await async_discard(response)
             login = await self._renewed(rejected)
             response = await super()._send_request(self._signer.sign(request, login), stream=True, **kwargs)
@@ -385,14 +385,14 @@ class AsyncOpenAI(_Codex, AsyncSignsIn, openai.AsyncOpenAI):
             await async_discard(response)
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response, refused=refused)
-        self._limits.in_headers(response, plan)
-        set_idle_limit(response.request, plan)
-        if not is_stream_to_read(response, plan):
-            await async_read_body(response, plan)
-            return read_whole(response, plan)
-        if plan.streamed:
+        self._limits.in_headers(response, context)
+        set_idle_limit(response.request, context)
+        if not is_stream_to_read(response, context):
+            await async_read_body(response, context)
+            return read_whole(response, context)
+        if context.streamed:
             return response
-        response = async_collected(response, plan)
+        response = async_collected(response, context)
         if not stream:
             await response.aread()
         return response

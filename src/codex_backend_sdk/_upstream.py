@@ -30,7 +30,7 @@ __all__ = [
     "HOOKS",
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
-    "PlannedOptions",
+    "PreparedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
     "connect_through",
@@ -61,25 +61,25 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
 }
 
 
-class PlannedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
+class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
     """Request options that carry our plan for the request, its login, and the number of its attempt."""
 
     # It is built without validation, and a validator that nobody asks takes 3 ms to make.
     model_config = ConfigDict(defer_build=True)
 
-    plan: Any = None
+    context: Any = None
     login: Any = None
     retries_taken: int = 0
 
     @classmethod
-    def of(cls, options: FinalRequestOptions, plan: object, **changes: Any) -> PlannedOptions:
+    def of(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
         """Return a copy of the options with some of them changed and the plan attached."""
-        planned: Any = copy(options)  # building one anew, whose members are all known, takes five times as long
-        planned.__class__ = cls
+        prepared: Any = copy(options)  # building one anew, whose members are all known, takes five times as long
+        prepared.__class__ = cls
         # A redirect would take the prompt and the account id along to another host.
-        vars(planned).update(plan=plan, login=None, retries_taken=0, follow_redirects=False, **changes)
-        assert isinstance(planned, cls)
-        return planned
+        vars(prepared).update(context=context, login=None, retries_taken=0, follow_redirects=False, **changes)
+        assert isinstance(prepared, cls)
+        return prepared
 
 
 def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> None:

@@ -24,8 +24,8 @@ from issuer_stub import IssuerStub
 
 from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
+from codex_backend_sdk._threads import new_lock
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
-from codex_backend_sdk.auth._fork import new_lock
 from codex_backend_sdk.testing import Account, Simulator
 
 if TYPE_CHECKING:

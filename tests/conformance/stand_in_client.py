@@ -24,7 +24,7 @@ import codex_backend_sdk
 from codex_backend_sdk._errors.retrying import SystemClock
 from codex_backend_sdk._exceptions import UnsupportedEndpointError
 from codex_backend_sdk._request import backend_url
-from codex_backend_sdk._request.context import plan_of
+from codex_backend_sdk._request.context import context_of
 from codex_backend_sdk._request.routes import Route
 from codex_backend_sdk.types import Login, Secret
 
@@ -63,7 +63,7 @@ class Impatient(SystemClock):
 
 def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
     """Whether a response is one JSON document where the backend would send events."""
-    plan = plan_of(request)
+    plan = context_of(request)
     is_json = response.headers.get("content-type", "").startswith("application/json")
     return plan is not None and plan.route is Route.RESPONSES and response.is_success and is_json
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._errors.classify import NO_ANSWER, Failure, classify
-from codex_backend_sdk._errors.retry_policy import Attempts
+from codex_backend_sdk._errors.retry_policy import RetryPolicy
 from codex_backend_sdk.types import Retries
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -21,19 +21,21 @@ def limited(resets_in: float | None) -> Failure:
     return failed(429, {"error": {"type": "usage_limit_reached", "resets_at": resets_at}})
 
 
-def waits(attempts: Attempts, failure: Failure, *, times: int, elapsed: float = 0.0, jitter: float = 1.0) -> list[Any]:
+def waits(
+    attempts: RetryPolicy, failure: Failure, *, times: int, elapsed: float = 0.0, jitter: float = 1.0
+) -> list[Any]:
     return [attempts.wait_after(failure, elapsed=elapsed, now=NOW, jitter=jitter) for _ in range(times)]
 
 
 def test_waits_double_up_to_a_limit_and_end() -> None:
-    attempts = Attempts(Retries(), max_retries=6)
+    attempts = RetryPolicy(Retries(), max_retries=6)
     assert waits(attempts, NO_ANSWER, times=7) == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, None]
     assert attempts.taken == 6
 
 
 def test_full_jitter() -> None:
-    assert waits(Attempts(Retries(), max_retries=2), NO_ANSWER, times=2, jitter=0.25) == [0.125, 0.25]
-    assert waits(Attempts(Retries(), max_retries=1), NO_ANSWER, times=1, jitter=0.0) == [0.0]
+    assert waits(RetryPolicy(Retries(), max_retries=2), NO_ANSWER, times=2, jitter=0.25) == [0.125, 0.25]
+    assert waits(RetryPolicy(Retries(), max_retries=1), NO_ANSWER, times=1, jitter=0.0) == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -50,52 +52,52 @@ def test_full_jitter() -> None:
     ],
 )
 def test_what_is_repeated_and_when(failure: Failure, expected: float | None) -> None:
-    assert waits(Attempts(Retries(), max_retries=2), failure, times=1) == [expected]
+    assert waits(RetryPolicy(Retries(), max_retries=2), failure, times=1) == [expected]
 
 
 def test_no_retries() -> None:
-    assert waits(Attempts(Retries(), max_retries=0), failed(500), times=1) == [None]
+    assert waits(RetryPolicy(Retries(), max_retries=0), failed(500), times=1) == [None]
 
 
 def test_what_changes_something_each_time_is_not_repeated() -> None:
-    attempts = Attempts(Retries(wait_for_limit=timedelta(hours=1)), max_retries=2, is_repeatable=False)
+    attempts = RetryPolicy(Retries(wait_for_limit=timedelta(hours=1)), max_retries=2, is_repeatable=False)
     assert waits(attempts, NO_ANSWER, times=1) == [None]
     assert waits(attempts, limited(5), times=1) == [None]
 
 
 def test_the_longest_wait_that_the_backend_may_ask_for_is_an_argument() -> None:
-    attempts = Attempts(Retries(max_retry_after=5), max_retries=2)
+    attempts = RetryPolicy(Retries(max_retry_after=5), max_retries=2)
     assert waits(attempts, failed(429, retry_after="6"), times=1) == [None]
     assert waits(attempts, failed(429, retry_after="5"), times=1) == [5.0]
 
 
 @pytest.mark.parametrize(("elapsed", "expected"), [(0.0, 2.0), (8.0, 2.0), (8.1, None)])
 def test_the_deadline_counts_the_wait_too(elapsed: float, expected: float | None) -> None:
-    attempts = Attempts(Retries(deadline=10.0), max_retries=2)
+    attempts = RetryPolicy(Retries(deadline=10.0), max_retries=2)
     assert waits(attempts, failed(429, retry_after="2"), times=1, elapsed=elapsed) == [expected]
 
 
 def test_a_used_up_plan_is_not_asked_again() -> None:
-    assert waits(Attempts(Retries(), max_retries=9), limited(0), times=1) == [None]
+    assert waits(RetryPolicy(Retries(), max_retries=9), limited(0), times=1) == [None]
 
 
 @pytest.mark.parametrize(
     ("resets_in", "expected"), [(600, 601.0), (3600, 3601.0), (3601, None), (None, None), (-5, 1.0), (0, 1.0)]
 )
 def test_waiting_for_a_reset(resets_in: float | None, expected: float | None) -> None:
-    attempts = Attempts(Retries(wait_for_limit=timedelta(hours=1)), max_retries=0)
+    attempts = RetryPolicy(Retries(wait_for_limit=timedelta(hours=1)), max_retries=0)
     assert waits(attempts, limited(resets_in), times=1) == [expected]
     assert attempts.taken == 0, "waiting for a reset is no retry"
 
 
 def test_waiting_for_resets_ends_when_the_time_for_it_is_used_up() -> None:
-    attempts = Attempts(Retries(wait_for_limit=timedelta(seconds=25)), max_retries=0)
+    attempts = RetryPolicy(Retries(wait_for_limit=timedelta(seconds=25)), max_retries=0)
     assert waits(attempts, limited(10), times=3) == [11.0, 11.0, None]
-    late = Attempts(Retries(wait_for_limit=timedelta(seconds=2)), max_retries=0)
+    late = RetryPolicy(Retries(wait_for_limit=timedelta(seconds=2)), max_retries=0)
     assert waits(late, limited(-100), times=3) == [1.0, 1.0, None], "a reset that never comes true"
 
 
 def test_waiting_for_a_reset_does_not_count_for_the_deadline() -> None:
-    attempts = Attempts(Retries(deadline=10.0, wait_for_limit=timedelta(hours=1)), max_retries=1)
+    attempts = RetryPolicy(Retries(deadline=10.0, wait_for_limit=timedelta(hours=1)), max_retries=1)
     assert waits(attempts, limited(600), times=1) == [601.0]
     assert waits(attempts, failed(429, retry_after="2"), times=1, elapsed=605.0) == [2.0]

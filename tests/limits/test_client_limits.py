@@ -12,9 +12,9 @@ import openai
 import pytest
 
 from codex_backend_sdk import OpenAI, RateLimits, UsageLimitError
-from codex_backend_sdk._request.context import Plan
+from codex_backend_sdk._request.context import RequestContext
 from codex_backend_sdk._request.routes import Route
-from codex_backend_sdk.limits.tracker import KnownLimits, LimitsSeen
+from codex_backend_sdk.limits.tracker import LimitsState, LimitsTracker
 from codex_backend_sdk.testing import AdditionalLimit, Limits, Simulator, Turn, Window
 from codex_backend_sdk.types import Login, Secret
 
@@ -259,26 +259,26 @@ def test_another_login_has_other_limits(new_client: Callable[..., Any], sim: Sim
 HEADERS = {"x-codex-primary-used-percent": "5", "x-codex-primary-window-minutes": "300"}
 
 
-def plan_of(account_id: str | None) -> Plan:
+def context_of(account_id: str | None) -> RequestContext:
     login = Login(access_token=Secret("t"), account_id=account_id)
-    return Plan(route=Route.RESPONSES, login=login)
+    return RequestContext(route=Route.RESPONSES, login=login)
 
 
 def test_limits_of_another_account_are_forgotten() -> None:
-    seen = LimitsSeen(now=lambda: NOW)
-    seen.in_usage({"plan_type": "pro", "credits": {"has_credits": True, "unlimited": True}}, plan_of("a"))
-    seen.in_headers(httpx2.Response(200, headers=HEADERS), plan_of("a"))
+    seen = LimitsTracker(now=lambda: NOW)
+    seen.in_usage({"plan_type": "pro", "credits": {"has_credits": True, "unlimited": True}}, context_of("a"))
+    seen.in_headers(httpx2.Response(200, headers=HEADERS), context_of("a"))
     assert seen.newest is not None
     assert seen.newest.plan == "pro"
-    seen.in_headers(httpx2.Response(200, headers=HEADERS), plan_of("b"))
+    seen.in_headers(httpx2.Response(200, headers=HEADERS), context_of("b"))
     assert seen.newest.plan is None
     assert seen.newest.credits is None
 
 
 def test_answers_are_read_in_the_order_in_which_they_came() -> None:
     times = iter(NOW + timedelta(seconds=number) for number in range(100))
-    seen = LimitsSeen(now=lambda: next(times))
-    plan = plan_of("a")
+    seen = LimitsTracker(now=lambda: next(times))
+    plan = context_of("a")
     seen.in_headers(httpx2.Response(200, headers=HEADERS), plan)
     seen.in_event({**EVENT, "credits": {"has_credits": True, "unlimited": True}}, plan)
     seen.in_headers(httpx2.Response(200, headers={**HEADERS, "x-codex-primary-used-percent": "6"}), plan)
@@ -289,11 +289,11 @@ def test_answers_are_read_in_the_order_in_which_they_came() -> None:
 
 
 def test_unread_answers_do_not_pile_up() -> None:
-    known = KnownLimits(now=lambda: NOW)
-    seen = LimitsSeen(now=lambda: NOW, known=known)
+    known = LimitsState(now=lambda: NOW)
+    seen = LimitsTracker(now=lambda: NOW, known=known)
     for number in range(1000):
         headers = {**HEADERS, f"x-{number}-primary-used-percent": "1"}
-        seen.in_headers(httpx2.Response(200, headers=headers), plan_of("a"))
+        seen.in_headers(httpx2.Response(200, headers=headers), context_of("a"))
         assert len(known._unread) <= 8
     assert seen.newest is not None
     assert len(seen.newest.additional) == 1000
@@ -301,12 +301,12 @@ def test_unread_answers_do_not_pile_up() -> None:
 
 def test_many_threads_lose_nothing() -> None:
     heard: list[RateLimits] = []
-    seen = LimitsSeen(now=lambda: NOW, on_limits=heard.append)
+    seen = LimitsTracker(now=lambda: NOW, on_limits=heard.append)
 
     def tell(number: int) -> None:
         for _ in range(20):
             response = httpx2.Response(200, headers={f"x-limit-{number}-primary-used-percent": "1"})
-            seen.in_headers(response, plan_of("a"))
+            seen.in_headers(response, context_of("a"))
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._request.argument_hints import NamesInstead
+from codex_backend_sdk._request.argument_hints import ArgumentHints
 
 
 def call(*, model: str = "", temperature: float = 1, _private: int = 0) -> None:
@@ -15,7 +15,7 @@ def other(*, module: str = "") -> None:
     """Something else that is called inside."""
 
 
-NAMED = NamesInstead(call, known={"messages": "Use `input`"})
+NAMED = ArgumentHints(call, known={"messages": "Use `input`"})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk._json import encode
-from codex_backend_sdk._streaming.accumulator import Collector
+from codex_backend_sdk._streaming.accumulator import Accumulator
 
 CREATED = {
     "type": "response.created",
@@ -27,8 +27,8 @@ def completed(**members: Any) -> dict[str, Any]:
     return {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", **members}}
 
 
-def collected(*payloads: dict[str, Any], **arguments: Any) -> Collector:
-    collector = Collector(**arguments)
+def collected(*payloads: dict[str, Any], **arguments: Any) -> Accumulator:
+    collector = Accumulator(**arguments)
     for payload in payloads:
         collector.take(payload)
     return collector
@@ -269,7 +269,7 @@ def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
 def test_deltas_are_taken_together() -> None:
     """Each run of one part is noted as one text; runs of several parts may take turns."""
     deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
-    together, each = Collector(), collected(*deltas)
+    together, each = Accumulator(), collected(*deltas)
     assert together.take_deltas(frames(*deltas)) == 5
     assert together.partial == each.partial
     assert [part["text"] for part in together.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
@@ -280,7 +280,7 @@ def test_deltas_are_taken_together() -> None:
     [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
 )
 def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
-    collector = Collector()
+    collector = Accumulator()
     delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
     assert collector.take_deltas(frames(delta, delta)) == 2
     assert collector.partial["output"][0][member] == "xx"  # type: ignore[index]
@@ -297,7 +297,7 @@ def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
     ],
 )
 def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> None:
-    collector = Collector()
+    collector = Accumulator()
     assert collector.take_deltas(frames(payload)) == 0
     assert collector.take_deltas(frames(text_delta("x"), payload)) == 0
     assert collector.partial is None

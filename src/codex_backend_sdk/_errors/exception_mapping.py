@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from openai.types.responses import Response
 
-__all__ = ["failure_of", "marked", "name_available", "status_error", "stream_error", "told_truly"]
+__all__ = ["add_available_models", "failure_of", "marked", "status_error", "stream_error", "with_cause"]
 
 # The kinds that have a class of their own. The others have the official one of their status, or `ResponseFailedError`.
 _CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
@@ -122,7 +122,7 @@ def failure_of(error: openai.APIError) -> Failure | None:
     return failure
 
 
-def told_truly(error: openai.APIError, *, until: float | None) -> openai.APIError:
+def with_cause(error: openai.APIError, *, until: float | None) -> openai.APIError:
     """Say which address could not be reached and why, or which limit ran out, where upstream only says that it was so.
 
     `until` is the monotonic time at which the whole call had to be over.
@@ -156,7 +156,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def name_available(error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None) -> None:
+def add_available_models(error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None) -> None:
     """Let the error say which models this account is offered, if that is known."""
     if models is None:
         return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..types import Retries
     from .classify import Failure
 
-__all__ = ["Attempts"]
+__all__ = ["RetryPolicy"]
 
 # The official client's.
 _FIRST_SECONDS: Final = 0.5
@@ -22,7 +22,7 @@ _LONGEST_SECONDS: Final = 8.0
 _AFTER_RESET_SECONDS: Final = 1.0
 
 
-class Attempts:
+class RetryPolicy:
     """The attempts at one call. `taken` is the number of those that were repeats.
 
     `is_repeatable` is False for a call that changes something each time it is sent.

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from .exception_mapping import failure_of
-from .retry_policy import Attempts
+from .retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
     import openai
 
     from ..types import Clock, Settings
 
-__all__ = ["Retrying", "SystemClock"]
+__all__ = ["RetryLoop", "SystemClock"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -47,7 +47,7 @@ class SystemClock:
         await anyio.sleep(seconds)
 
 
-class Retrying:
+class RetryLoop:
     """One call, from its first attempt to its last; `until` is the monotonic time at which it has to be over."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Retrying:
     ) -> None:
         self._what = what
         self._clock = clock
-        self._attempts = Attempts(settings.retries, max_retries=max_retries, is_repeatable=is_repeatable)
+        self._attempts = RetryPolicy(settings.retries, max_retries=max_retries, is_repeatable=is_repeatable)
         self._began = clock.monotonic()
         self._total = settings.timeouts.total
         self.until = None if self._total is None else time.monotonic() + self._total

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["OF_RESPONSES", "NamesInstead"]
+__all__ = ["OF_RESPONSES", "ArgumentHints"]
 
 _NO_LENGTH: Final = (
     "An answer's length cannot be limited: the Codex backend refuses `max_output_tokens`, which is its name here"
@@ -29,7 +29,7 @@ OF_RESPONSES: Final = {
 _UNKNOWN: Final = re.compile(r"\b(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 
 
-class NamesInstead:
+class ArgumentHints:
     """A context in which a TypeError about an unknown argument of these functions says what is meant.
 
     The functions are those of one name, which together have all the arguments. It holds no state, and costs 0.1 µs.

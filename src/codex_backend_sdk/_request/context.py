@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import httpx2
 
-    from ..limits.tracker import LimitsSeen
+    from ..limits.tracker import LimitsTracker
     from ..types import Login
     from .routes import Route
 
-__all__ = ["Plan", "plan_behind", "plan_of"]
+__all__ = ["RequestContext", "context_of", "context_of_response"]
 
 _EXTENSION: Final = "codex_backend_sdk.plan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RequestContext:
     """How one request's answer is to be read.
 
     `streamed`: the caller wants events. `dropped`: parameters that were left out, None when none may be.
@@ -38,23 +38,23 @@ class Plan:
     idle_timeout: float | None = None
     until: float | None = None
     login: Login | None = field(default=None, repr=False)
-    limits: LimitsSeen | None = field(default=None, repr=False)
+    limits: LimitsTracker | None = field(default=None, repr=False)
 
     def attach(self, request: httpx2.Request, **of_this_attempt: Any) -> httpx2.Request:
-        """Let the request carry this plan to its response."""
+        """Let the request carry this context to its response."""
         request.extensions[_EXTENSION] = replace(self, **of_this_attempt)
         return request
 
 
-def plan_of(request: httpx2.Request) -> Plan | None:
-    """Return the plan that a request carries, or None for one that is not ours."""
-    plan: Plan | None = request.extensions.get(_EXTENSION)
-    return plan
+def context_of(request: httpx2.Request) -> RequestContext | None:
+    """Return the context that a request carries, or None for one that is not ours."""
+    context: RequestContext | None = request.extensions.get(_EXTENSION)
+    return context
 
 
-def plan_behind(response: httpx2.Response) -> Plan | None:
-    """Return the plan of the request that was answered; an answer that was made by hand has no request."""
+def context_of_response(response: httpx2.Response) -> RequestContext | None:
+    """Return the context of the request that was answered; an answer that was made by hand has no request."""
     try:
-        return plan_of(response.request)
+        return context_of(response.request)
     except RuntimeError:
         return None

@@ -14,9 +14,9 @@ from .._constants import CATALOGUE_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import subscriptable
 from .._json import encode_in_pieces
-from .._upstream import PlannedOptions
+from .._upstream import PreparedOptions
 from .compression import plain_body
-from .context import Plan
+from .context import RequestContext
 from .routes import Route, find_route, missing_resource, model_id
 from .shaping import Refusal, compaction, shape
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..types import Settings
     from .compression import Compression
 
-__all__ = ["in_plain", "planned", "refuse", "refuse_websocket"]
+__all__ = ["in_plain", "prepare", "refuse", "refuse_websocket"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -37,9 +37,9 @@ _log = logging.getLogger("codex_backend_sdk")
 _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 
 
-def planned(
+def prepare(
     options: FinalRequestOptions, settings: Settings, compression: Compression, *, streamed: bool
-) -> PlannedOptions:
+) -> PreparedOptions:
     """Return the options that upstream shall send, with the plan for reading the answer.
 
     UnsupportedEndpointError for a route that the backend does not have, CodexBackendUnsupportedParameterError for
@@ -49,20 +49,20 @@ def planned(
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
-        return _planned_response(options, route, settings, compression, streamed=streamed)
+        return _prepare_response(options, route, settings, compression, streamed=streamed)
     if route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
-        return PlannedOptions.of(options, Plan(route=route))
-    return PlannedOptions.of(
+        return PreparedOptions.of(options, RequestContext(route=route))
+    return PreparedOptions.of(
         options,
-        Plan(route=route, model_id=model_id(options.url) if route is Route.MODEL else None),
+        RequestContext(route=route, model_id=model_id(options.url) if route is Route.MODEL else None),
         url="/models",
         params={"client_version": CATALOGUE_CLIENT_VERSION, **options.params},
     )
 
 
-def _planned_response(
+def _prepare_response(
     options: FinalRequestOptions, route: Route, settings: Settings, compression: Compression, *, streamed: bool
-) -> PlannedOptions:
+) -> PreparedOptions:
     given = {**_mapping(options.json_data), **_mapping(options.extra_json)}
     shaped = shape(given, model=settings.model, instructions=settings.instructions)
     dropped = _apply_policy(settings, shaped.droppable, shaped.meaningful)
@@ -80,9 +80,9 @@ def _planned_response(
     ):
         headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
     content, encoding = compression.apply(encode_in_pieces(body))  # once, for all attempts
-    return PlannedOptions.of(
+    return PreparedOptions.of(
         options,
-        Plan(
+        RequestContext(
             route=route,
             streamed=streamed and route is Route.RESPONSES,
             restarts=settings.retries.on_interrupt == "restart",

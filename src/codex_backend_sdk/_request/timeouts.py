@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from ..types import Timeouts
-    from .context import Plan
+    from .context import RequestContext
 
 __all__ = ["async_within", "reads_end_at", "require_timeout", "set_idle_limit", "set_limits", "timed_out", "within"]
 
@@ -59,10 +59,10 @@ def set_limits(request: httpx2.Request, timeouts: Timeouts, *, is_of_call: bool,
     return _or_none(idle)
 
 
-def set_idle_limit(request: httpx2.Request, plan: Plan) -> None:
+def set_idle_limit(request: httpx2.Request, context: RequestContext) -> None:
     """From here on, the limit is that for silence inside of the answer: the connection asks for it anew."""
     limits: dict[str, float | None] = request.extensions.get("timeout", {})
-    limits["read"] = plan.idle_timeout
+    limits["read"] = context.idle_timeout
 
 
 def _or_infinity(seconds: float | None) -> float:

@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.lowlevel import RunVar
 
-from .._request.context import Plan
+from .._request.context import RequestContext
 from .._request.routes import Route
-from .._upstream import FinalRequestOptions, PlannedOptions, request_exceptions, timeout_exceptions
-from ..auth._fork import new_lock
+from .._threads import new_lock
+from .._upstream import FinalRequestOptions, PreparedOptions, request_exceptions, timeout_exceptions
 from ..types import Routing
 from .workspace_parsing import Unusable, is_asked, read_routing, routed
 
@@ -69,7 +69,7 @@ class WorkspaceRouting:
 
     def question(self, client: Any, options: object, login: Login, *, backend: str) -> Question | None:
         """Return the question that has to be answered before this request is sent, None when there is none."""
-        if not isinstance(options, PlannedOptions) or options.plan.route not in _HELD:
+        if not isinstance(options, PreparedOptions) or options.context.route not in _HELD:
             return None
         known = self._known(login, backend)
         if known is None or self.clock() < known.asked_again_at:
@@ -87,7 +87,7 @@ class WorkspaceRouting:
         if known is not None:
             known.routing, known.asked_again_at = routing, self.clock() + _GOOD_FOR_SECONDS
 
-    def lead(self, options: PlannedOptions, login: Login, *, backend: str) -> None:
+    def lead(self, options: PreparedOptions, login: Login, *, backend: str) -> None:
         """Let a request go where it has to; what the account is asked stays with the configured backend."""
         routing = self.known(login, backend=backend)
         if routing is None or routing == _STAYS or options.url.startswith("/wham/"):
@@ -179,7 +179,7 @@ class Question:
 
     def _request(self, login: Login) -> httpx2.Request:
         asked = FinalRequestOptions.construct(method="get", url=ACCOUNTS, timeout=self._limit)
-        options = PlannedOptions.of(asked, Plan(route=Route.ACCOUNT))
+        options = PreparedOptions.of(asked, RequestContext(route=Route.ACCOUNT))
         options.login = login
         request: httpx2.Request = self._client._build_request(options)
         return request

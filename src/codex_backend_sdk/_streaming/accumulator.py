@@ -19,7 +19,7 @@ from .sse_batch import read_run
 if TYPE_CHECKING:
     from .sse_batch import Reader
 
-__all__ = ["TERMINAL", "Collector"]
+__all__ = ["TERMINAL", "Accumulator"]
 
 # The events that end an answer. `error` ends it too, without a response.
 TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
@@ -69,7 +69,7 @@ class _Slot:
         self.is_done = False
 
 
-class Collector:
+class Accumulator:
     """Gather one answer, event by event.
 
     `ended_by` is the type of the terminal event, or None while there was none.

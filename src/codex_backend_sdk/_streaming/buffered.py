@@ -21,12 +21,12 @@ from .._request.routes import Route
 from .._request.timeouts import async_within, within
 from .._upstream import request_exceptions, timeout_exceptions
 from .drain import async_drain, drain
-from .reader import Answer
+from .reader import ResponseReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from .._request.context import Plan
+    from .._request.context import RequestContext
 
 __all__ = ["async_collected", "collected", "is_stream_to_read", "read_whole"]
 
@@ -34,24 +34,24 @@ _STREAMED: Final = (Route.RESPONSES, Route.COMPACT)
 _OF_THE_STREAM: Final = (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding")
 
 
-def is_stream_to_read(response: httpx2.Response, plan: Plan) -> bool:
+def is_stream_to_read(response: httpx2.Response, context: RequestContext) -> bool:
     """Whether this is the event stream that a request for a response promises, and not an error or something else."""
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return plan.route in _STREAMED and response.is_success and content_type == "text/event-stream"
+    return context.route in _STREAMED and response.is_success and content_type == "text/event-stream"
 
 
-def read_whole(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+def read_whole(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
     """Return a read answer that is no event stream as the official client expects it, or raise what it really is."""
     if not response.is_success:
         return response
-    if plan.route in _STREAMED:
+    if context.route in _STREAMED:
         raise _unexpected(response, "an event stream")
-    if plan.route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
+    if context.route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
         answer = _json_object(response, "a JSON object")
-        if plan.route is Route.USAGE and plan.limits is not None:
-            plan.limits.in_usage(answer, plan)
+        if context.route is Route.USAGE and context.limits is not None:
+            context.limits.in_usage(answer, context)
         return response
-    return _official_models(response, plan)
+    return _official_models(response, context)
 
 
 def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseError:
@@ -74,14 +74,14 @@ def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
     return found
 
 
-def collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+def collected(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
     """Return a response whose JSON body is the final response of an event stream, collected when it is read."""
-    return _with_body(response, _CollectedBody(response, plan))
+    return _with_body(response, _CollectedBody(response, context))
 
 
-def async_collected(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+def async_collected(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
     """Return what `collected` does, for a response of an async client."""
-    return _with_body(response, _AsyncCollectedBody(response, plan))
+    return _with_body(response, _AsyncCollectedBody(response, context))
 
 
 def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
@@ -102,16 +102,16 @@ def _copy_elapsed(source: httpx2.Response, target: httpx2.Response | None) -> No
             target.elapsed = source.elapsed
 
 
-def _official_models(response: httpx2.Response, plan: Plan) -> httpx2.Response:
+def _official_models(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
     catalogue = _json_object(response, "its model catalogue")
     try:
         answer = as_official_list(catalogue)
     except ValueError as error:
         raise _unexpected(response, "its model catalogue") from error
-    if plan.model_id is not None:
-        model = find_model(catalogue, plan.model_id)
+    if context.model_id is not None:
+        model = find_model(catalogue, context.model_id)
         if model is None:
-            return _no_such_model(response, plan.model_id, answer["data"])
+            return _no_such_model(response, context.model_id, answer["data"])
         answer = model
     return _json_response(response, response.status_code, answer)
 
@@ -139,12 +139,12 @@ def _json_headers(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"content-type", b"application/json")]
 
 
-def _final_json(answer: Answer, plan: Plan, source: httpx2.Response) -> bytes:
+def _final_json(answer: ResponseReader, context: RequestContext, source: httpx2.Response) -> bytes:
     response = answer.collected()
-    return encode(response if plan.route is not Route.COMPACT else _compacted(response, plan, source))
+    return encode(response if context.route is not Route.COMPACT else _compacted(response, context, source))
 
 
-def _compacted(response: dict[str, Any], plan: Plan, source: httpx2.Response) -> dict[str, Any]:
+def _compacted(response: dict[str, Any], context: RequestContext, source: httpx2.Response) -> dict[str, Any]:
     """Return the official compacted response: what was kept of the input, then the one compaction item."""
     items = [
         item for item in response.get("output") or () if isinstance(item, dict) and item.get("type") in _COMPACTIONS
@@ -159,7 +159,7 @@ def _compacted(response: dict[str, Any], plan: Plan, source: httpx2.Response) ->
         "id": response.get("id"),
         "object": "response.compaction",
         "created_at": int(response.get("created_at") or 0),
-        "output": [*plan.kept, items[0]],
+        "output": [*context.kept, items[0]],
         "usage": response.get("usage"),
         **{name: response[name] for name in ("dropped_parameters",) if name in response},
     }
@@ -171,12 +171,12 @@ _COMPACTIONS: Final = ("compaction", "compaction_summary")
 class _CollectedBody(httpx2.SyncByteStream):
     target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
-    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+    def __init__(self, source: httpx2.Response, context: RequestContext) -> None:
         self._source = source
-        self._plan = plan
+        self._context = context
 
     def __iter__(self) -> Iterator[bytes]:
-        answer = Answer(self._source)
+        answer = ResponseReader(self._source)
         try:
             chunks = within(answer.until, self._source.iter_bytes(), self._source)
             for chunk in chunks:
@@ -188,7 +188,7 @@ class _CollectedBody(httpx2.SyncByteStream):
             broken = answer.broken_by(error)
             if broken is not None:
                 raise broken from error
-        yield _final_json(answer, self._plan, self._source)
+        yield _final_json(answer, self._context, self._source)
 
     def close(self) -> None:
         self._source.close()
@@ -198,12 +198,12 @@ class _CollectedBody(httpx2.SyncByteStream):
 class _AsyncCollectedBody(httpx2.AsyncByteStream):
     target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
 
-    def __init__(self, source: httpx2.Response, plan: Plan) -> None:
+    def __init__(self, source: httpx2.Response, context: RequestContext) -> None:
         self._source = source
-        self._plan = plan
+        self._context = context
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        answer = Answer(self._source)
+        answer = ResponseReader(self._source)
         try:
             chunks = async_within(answer.until, self._source.aiter_bytes(), self._source)
             async for chunk in chunks:
@@ -215,7 +215,7 @@ class _AsyncCollectedBody(httpx2.AsyncByteStream):
             broken = answer.broken_by(error)
             if broken is not None:
                 raise broken from error
-        yield _final_json(answer, self._plan, self._source)
+        yield _final_json(answer, self._context, self._source)
 
     async def aclose(self) -> None:
         await self._source.aclose()

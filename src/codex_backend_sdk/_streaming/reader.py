@@ -1,6 +1,6 @@
 """One streamed answer, from bytes to events or to the final response, without I/O.
 
-The event streams and the collected answers, sync and async, are shells around `Answer`.
+The event streams and the collected answers, sync and async, are shells around `ResponseReader`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .._errors.classify import classify
 from .._errors.exception_mapping import marked, stream_error
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
-from .._request.context import plan_of
+from .._request.context import context_of
 from .._upstream import timeout_exceptions
-from .accumulator import Collector
+from .accumulator import Accumulator
 from .events import build_event, build_response, read_events
 from .sse import EventDecoder
 from .sse_batch import halves
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from openai import BaseModel
 
-__all__ = ["Answer"]
+__all__ = ["ResponseReader"]
 
 
 _CUTS: Final = {
@@ -55,25 +55,25 @@ _PLACES: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]]
 _DELTA: Final = attrgetter("delta")
 
 
-class Answer:
+class ResponseReader:
     """Read one answer chunk by chunk.
 
-    For a request without a plan, one of an official client, it does what the official client does: an empty output
+    For a request without a context, one of an official client, it does what the official client does: an empty output
     stays empty, a failed answer is an event like any other, and the end of the stream is the end of the answer.
     `dropped` names the parameters that were left out of the request, None when none may be. `until` is the monotonic
     time at which the whole call has to be over.
     """
 
     def __init__(self, response: httpx2.Response) -> None:
-        plan = plan_of(response.request)
-        self.dropped = plan.dropped if plan is not None else None
-        self.until = plan.until if plan is not None else None
-        self._restarts = plan is not None and plan.restarts
+        context = context_of(response.request)
+        self.dropped = context.dropped if context is not None else None
+        self.until = context.until if context is not None else None
+        self._restarts = context is not None and context.restarts
         self._response = response
-        self._truthful = plan is not None
-        self._plan = plan
+        self._truthful = context is not None
+        self._context = context
         self._decoder = EventDecoder()
-        self._collector = Collector(dropped=self.dropped)
+        self._collector = Accumulator(dropped=self.dropped)
         self._events = 0
         self._is_over = False
         self._last: BaseModel | None = None
@@ -239,8 +239,8 @@ class Answer:
     def _take(self, payload: Any) -> None:
         if not isinstance(payload, dict):
             return
-        if payload.get("type") == _RATE_LIMITS and self._plan is not None and self._plan.limits is not None:
-            self._plan.limits.in_event(payload, self._plan)
+        if payload.get("type") == _RATE_LIMITS and self._context is not None and self._context.limits is not None:
+            self._context.limits.in_event(payload, self._context)
         self._collector.take(payload)
         self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure

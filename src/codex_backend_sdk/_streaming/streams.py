@@ -1,4 +1,4 @@
-"""The official event streams, reading with `Answer` instead of the official decoder and union.
+"""The official event streams, reading with `ResponseReader` instead of the official decoder and union.
 
 On an official client they behave as the official streams do; on ours they also tell the truth about the end.
 """
@@ -15,7 +15,7 @@ import openai
 from .._request.timeouts import async_within, within
 from .._upstream import request_exceptions, timeout_exceptions
 from .drain import async_drain, drain, leave
-from .reader import Answer
+from .reader import ResponseReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -42,13 +42,13 @@ class _Reading:
         self.is_left = False
         self.again: Callable[..., Any] | None = None
 
-    def answer(self) -> Answer:
+    def answer(self) -> ResponseReader:
         """Begin to read the response."""
-        answer = Answer(self.response)
+        answer = ResponseReader(self.response)
         self.dropped = answer.dropped or ()
         return answer
 
-    def opener(self, answer: Answer) -> Callable[[openai.APIError], Any] | None:
+    def opener(self, answer: ResponseReader) -> Callable[[openai.APIError], Any] | None:
         """Return what asks for a broken answer anew, or raises what broke it; None when there is nobody to ask."""
         if self.again is None or self.is_left:
             return None

@@ -13,7 +13,7 @@ from .._upstream import keep_body, request_exceptions, timeout_exceptions
 from .drain import async_drain, drain, leave
 
 if TYPE_CHECKING:
-    from .._request.context import Plan
+    from .._request.context import RequestContext
 
 __all__ = ["async_discard", "async_read_body", "discard", "read_body"]
 
@@ -24,36 +24,36 @@ _ERROR_SECONDS: Final = 10.0
 _DAMAGED: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError,)
 
 
-def read_body(response: httpx2.Response, plan: Plan) -> None:
+def read_body(response: httpx2.Response, context: RequestContext) -> None:
     """Read the body, so that `response` has it; what is too long is cut off.
 
     The body of an error ends, too, where it falls silent, goes on for too long, or is damaged.
     """
     body = bytearray()
     try:
-        for chunk in within(_ends(response, plan), response.iter_bytes(), response):
+        for chunk in within(_ends(response, context), response.iter_bytes(), response):
             body += chunk
             if len(body) > _MOST_BYTES:
                 break
     except (*timeout_exceptions(), *_DAMAGED):
-        if not _says_enough(response, plan):
+        if not _says_enough(response, context):
             raise
     finally:
         response.close()
     keep_body(response, bytes(body))
 
 
-async def async_read_body(response: httpx2.Response, plan: Plan) -> None:
+async def async_read_body(response: httpx2.Response, context: RequestContext) -> None:
     """Read the body, as `read_body` does."""
     body = bytearray()
-    chunks = async_within(_ends(response, plan), response.aiter_bytes(), response)
+    chunks = async_within(_ends(response, context), response.aiter_bytes(), response)
     try:
         async for chunk in chunks:
             body += chunk
             if len(body) > _MOST_BYTES:
                 break
     except (*timeout_exceptions(), *_DAMAGED):
-        if not _says_enough(response, plan):
+        if not _says_enough(response, context):
             raise
     finally:
         await leave(chunks)
@@ -79,12 +79,12 @@ async def async_discard(response: httpx2.Response) -> None:
     await response.aclose()
 
 
-def _ends(response: httpx2.Response, plan: Plan) -> float | None:
+def _ends(response: httpx2.Response, context: RequestContext) -> float | None:
     if response.is_success:
-        return plan.until
+        return context.until
     latest = time.monotonic() + _ERROR_SECONDS
-    return latest if plan.until is None else min(plan.until, latest)
+    return latest if context.until is None else min(context.until, latest)
 
 
-def _says_enough(response: httpx2.Response, plan: Plan) -> bool:
-    return not response.is_success and (plan.until is None or time.monotonic() < plan.until)
+def _says_enough(response: httpx2.Response, context: RequestContext) -> bool:
+    return not response.is_success and (context.until is None or time.monotonic() < context.until)

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from ._fork import new_lock
+from .._threads import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

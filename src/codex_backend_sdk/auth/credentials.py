@@ -18,7 +18,7 @@ from ._failures import is_login_required, login_failed, login_required
 from ._held import hold, keep, load, read, read_tokens
 from ._to_its_end import to_its_end
 from .stores.file import CredentialStore
-from .token_manager import CredentialSource, StoredLogin
+from .token_manager import CredentialSource, TokenManager
 
 if TYPE_CHECKING:
     import threading
@@ -36,7 +36,7 @@ log = logging.getLogger("codex_backend_sdk.auth")
 _DENIED: Final = "access_denied"
 
 
-class Credentials(StoredLogin):
+class Credentials(TokenManager):
     """The login in a store, renewed in time, with the ways to sign in and out.
 
     `store` is by default the one that the Codex CLI is told to use: auth.json, or the keyring. `issuer` is a URL (else

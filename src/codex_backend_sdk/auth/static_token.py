@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from .._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
+from .._threads import new_lock
 from .._timefmt import local
 from ..types import Secret
 from . import _access_token_kind, _jwt
 from ._account import account_from
 from ._failures import login_failed, login_required
-from ._fork import new_lock
 from ._issuer import Issuer
 from ._personal import whose
 from ._single_flight import Turn

@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from .._constants import DEFAULT_ORIGINATOR
+from .._threads import new_lock
 from . import _auth_json, _jwt
 from ._failures import REMEDY, is_login_required, is_store_failure, login_required, refresh_failed
-from ._fork import new_lock
 from ._held import LONG_AGO, Held, hold, keep, read
 from ._personal import whose
 from ._single_flight import Turn
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ._oauth import RefreshFailure, TokenAnswer
     from .stores.file import CredentialStore
 
-__all__ = ["CredentialSource", "StoredLogin", "utc_now"]
+__all__ = ["CredentialSource", "TokenManager", "utc_now"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -86,7 +86,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class StoredLogin:
+class TokenManager:
     """The login in a store, renewed in time. `Credentials` adds the ways to get one and to get rid of it."""
 
     def __init__(

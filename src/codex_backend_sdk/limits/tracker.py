@@ -11,7 +11,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from ..auth._fork import new_lock
+from .._threads import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from .._request.context import Plan
+    from .._request.context import RequestContext
     from .limit_types import RateLimits
 
-__all__ = ["KnownLimits", "LimitsSeen"]
+__all__ = ["LimitsState", "LimitsTracker"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -39,7 +39,7 @@ def _core() -> ModuleType:
     return limit_parsing
 
 
-class KnownLimits:
+class LimitsState:
     """What is known of the limits, shared by a client and its copies."""
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
@@ -83,7 +83,7 @@ class KnownLimits:
             self.change()
 
 
-class LimitsSeen:
+class LimitsTracker:
     """Through which a client's answers tell of the limits."""
 
     def __init__(
@@ -91,46 +91,51 @@ class LimitsSeen:
         *,
         now: Callable[[], datetime],
         on_limits: Callable[[RateLimits], object] | None = None,
-        known: KnownLimits | None = None,
+        known: LimitsState | None = None,
     ) -> None:
         if on_limits is not None and (inspect.iscoroutinefunction(on_limits) or not callable(on_limits)):
             raise TypeError("`on_limits` has to be a plain function; it may start a task or fill a queue.")
         self.now = now
         self._on_limits = on_limits
-        self._known = known or KnownLimits(now=now)
+        self._known = known or LimitsState(now=now)
 
-    def sharing(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsSeen:
+    def sharing(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
         """Return one for a copy of the client: it knows the same, and tells `on_limits` if one is given."""
-        return self if on_limits is None else LimitsSeen(now=self.now, on_limits=on_limits, known=self._known)
+        return self if on_limits is None else LimitsTracker(now=self.now, on_limits=on_limits, known=self._known)
 
-    def afresh(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsSeen:
+    def afresh(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
         """Return one that knows nothing yet, for another login."""
-        return LimitsSeen(now=self.now, on_limits=on_limits or self._on_limits)
+        return LimitsTracker(now=self.now, on_limits=on_limits or self._on_limits)
 
     @property
     def newest(self) -> RateLimits | None:
         """The newest limits, None before any were seen."""
         return self._known.newest()
 
-    def in_headers(self, response: httpx2.Response, plan: Plan) -> None:
+    def in_headers(self, response: httpx2.Response, context: RequestContext) -> None:
         """Note the headers of any answer."""
         headers = response.headers
         names = tuple([name for name, _ in headers.raw])
-        self._note(names, lambda at: _core().from_headers(headers, seen_at=at), plan)
+        self._note(names, lambda at: _core().from_headers(headers, seen_at=at), context)
 
-    def in_event(self, event: dict[str, Any], plan: Plan) -> None:
+    def in_event(self, event: dict[str, Any], context: RequestContext) -> None:
         """Note a `codex.rate_limits` event."""
         names = [each if isinstance(each := event.get(name), str) else None for name in _LIMIT_NAMES]
-        self._note(("event", *names), lambda at: _core().from_event(event, seen_at=at), plan)
+        self._note(("event", *names), lambda at: _core().from_event(event, seen_at=at), context)
 
-    def in_usage(self, answer: dict[str, Any], plan: Plan) -> None:
+    def in_usage(self, answer: dict[str, Any], context: RequestContext) -> None:
         """Note an answer of the usage endpoint."""
-        self._note("usage", lambda at: _core().from_usage(answer, seen_at=at), plan, is_whole=True)
+        self._note("usage", lambda at: _core().from_usage(answer, seen_at=at), context, is_whole=True)
 
     def _note(
-        self, kind: object, read: Callable[[datetime], RateLimits | None], plan: Plan, *, is_whole: bool = False
+        self,
+        kind: object,
+        read: Callable[[datetime], RateLimits | None],
+        context: RequestContext,
+        *,
+        is_whole: bool = False,
     ) -> None:
-        account_id = plan.login.account_id if plan.login is not None else None
+        account_id = context.login.account_id if context.login is not None else None
         self._known.keep(kind, read, account_id=account_id, is_whole=is_whole)
         if self._on_limits is not None:
             before, now = self._known.change()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._account_types import Account
     from ..auth import CredentialSource
 
-__all__ = ["AsyncSignsIn", "SignsIn", "in_thread"]
+__all__ = ["AsyncAuthentication", "Authentication", "in_thread"]
 
 _T = TypeVar("_T")
 
@@ -36,7 +36,7 @@ _THREADS: Final = 100
 _waiting: Final[RunVar[anyio.CapacityLimiter]] = RunVar("codex_backend_sdk_waiting")
 
 
-class SignsIn:
+class Authentication:
     """What a client can do about its login."""
 
     credentials: CredentialSource
@@ -73,7 +73,7 @@ class SignsIn:
         return _own(self.credentials, "revoke")
 
 
-class AsyncSignsIn:
+class AsyncAuthentication:
     """What an async client can do about its login; the event loop goes on meanwhile."""
 
     credentials: CredentialSource

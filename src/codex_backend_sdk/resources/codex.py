@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .._account_types import Workspace
     from ..limits.limit_types import RateLimits
-    from ..limits.tracker import LimitsSeen
+    from ..limits.tracker import LimitsTracker
     from ..limits.usage_types import UsageReport
     from ..types import Routing
     from .explanation import Explanation
@@ -28,7 +28,7 @@ _USAGE = "/wham/usage"
 class Codex:
     """The Codex-only endpoints."""
 
-    def __init__(self, client: openai.OpenAI, *, limits: LimitsSeen) -> None:
+    def __init__(self, client: openai.OpenAI, *, limits: LimitsTracker) -> None:
         self._client = client
         self._limits = limits
 
@@ -87,7 +87,7 @@ class Codex:
 class AsyncCodex:
     """The Codex-only endpoints."""
 
-    def __init__(self, client: openai.AsyncOpenAI, *, limits: LimitsSeen) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, *, limits: LimitsTracker) -> None:
         self._client = client
         self._limits = limits
 

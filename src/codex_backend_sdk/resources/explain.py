@@ -12,7 +12,7 @@ from openai.resources.responses import Responses as OfficialResponses
 
 from .._json import decode
 from .._request.compression import plain_body
-from .._request.prepare import planned
+from .._request.prepare import prepare
 from .._upstream import FinalRequestOptions
 from ..types import Login, Secret
 from .explain_parameters import examine
@@ -25,10 +25,10 @@ from .token_estimate import estimate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._catalogue import KnownCatalogue
+    from .._catalogue import CatalogueCache
     from .._request.compression import Compression
     from .._routing.resolver import WorkspaceRouting
-    from .._upstream import PlannedOptions
+    from .._upstream import PreparedOptions
     from ..auth import CredentialSource
     from ..types import Settings
 
@@ -61,12 +61,12 @@ class _Client(Protocol):
     credentials: CredentialSource
     _codex: Settings
     _compression: Compression
-    _catalogue: KnownCatalogue
+    _catalogue: CatalogueCache
     _routing: WorkspaceRouting
 
-    def _with_login(self, options: PlannedOptions, login: Login) -> PlannedOptions: ...
+    def _with_login(self, options: PreparedOptions, login: Login) -> PreparedOptions: ...
 
-    def _build_request(self, options: PlannedOptions) -> httpx2.Request: ...
+    def _build_request(self, options: PreparedOptions) -> httpx2.Request: ...
 
 
 def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
@@ -149,7 +149,7 @@ def _parameters() -> frozenset[str]:
 
 def _request(client: _Client, options: FinalRequestOptions, accepted: dict[str, Any], login: Login) -> PreparedRequest:
     options.json_data, options.extra_json = accepted, None
-    ready = planned(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
+    ready = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
     request = client._build_request(client._with_login(ready, replace(login, access_token=_NO_TOKEN)))
     plain = plain_body(request)
     return PreparedRequest(

@@ -14,7 +14,7 @@ from openai import NotGiven, Omit
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
-from .._request.argument_hints import OF_RESPONSES, NamesInstead
+from .._request.argument_hints import OF_RESPONSES, ArgumentHints
 from .._request.shaping import plain
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _BULK: Final = ("input", "tools")
 _OF_CREATE: Final = (*_BULK, "include", "parallel_tool_calls", "prompt_cache_key", "store")
 _NONE_HAS_A_MEANING: Final = ("timeout", "parse_as")
 _create, _parse, _compact, _stream = (
-    NamesInstead(method, known=OF_RESPONSES)
+    ArgumentHints(method, known=OF_RESPONSES)
     for method in (
         OfficialResponses.create,
         OfficialResponses.parse,

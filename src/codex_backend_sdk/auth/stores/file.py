@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from ..._constants import CODEX_HOME_ENV
+from ..._threads import new_lock
 from .. import _auth_json
 from .._failures import store_failed
-from .._fork import new_lock
 from .lock_file import LOCK_SECONDS, locked, reason
 
 if TYPE_CHECKING:
