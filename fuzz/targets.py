@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import chunks, logins, sse, streams, telling
+from . import logins, sse, streams, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("sse", sse.frames_of_any_stream, tuple(b"\0" + each[:300] for each in _RECORDED)),
-        Target("chunks", chunks.joined_or_not, _DECISIONS),
         Target("runs", streams.runs, _DECISIONS),
         Target("answers", streams.answers, _DECISIONS),
         Target("official_answers", streams.official_answers, _DECISIONS),

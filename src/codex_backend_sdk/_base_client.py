@@ -157,11 +157,8 @@ class BaseCodexClient:
                 require_backend_url(from_environment, what=BACKEND_URL_ENV)
         given["api_key"] = given.get("api_key") or _NO_API_KEY
         if given.get("http_client") is None:
-            from ._streaming.joining import join_chunks  # with httpcore2, which httpx2 loads for its first client, too
-
             given["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
             close_when_forgotten(given["http_client"])
-            join_chunks(given["http_client"])
         return given
 
     @contextmanager

@@ -24,7 +24,7 @@ from openai._models import FinalRequestOptions
 from pydantic import ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 __all__ = [
     "HOOKS",
@@ -33,7 +33,6 @@ __all__ = [
     "PreparedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
-    "connect_through",
     "keep_body",
     "make_request_options",
     "request_exceptions",
@@ -95,17 +94,6 @@ def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
     for transport in transports:
         if transport is not None:
             transport.close()
-
-
-def connect_through(http_client: httpx2.Client | httpx2.AsyncClient, wrap: Callable[[Any], object]) -> None:
-    """Let the connections of a client be made by what `wrap` makes of their network backend.
-
-    httpcore2 takes a backend as an argument, which httpx2 does not hand on.
-    """
-    for transport in _transports(http_client):
-        pool: Any = getattr(transport, "_pool", None)
-        if hasattr(pool, "_network_backend"):
-            pool._network_backend = wrap(pool._network_backend)
 
 
 def _transports(http_client: Any) -> list[Any]:

@@ -211,7 +211,7 @@ HARMLESS = [
 
 # With a limit of half a second for silence.
 SILENT = [
-    _lost("delayed:20", "did not begin to answer within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
+    _lost("delayed:20", "did not begin to respond within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
     Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWICE_MORE),
     Row("stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWICE_MORE, (), "hello", 9),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -24,7 +25,6 @@ from .._exceptions import (
     UsageLimitError,
     UsageNotIncludedError,
 )
-from .._request.timeouts import timed_out
 from .classify import NO_ANSWER, Failure, Kind
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ _SAYS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
         "the answer of {} cannot be decompressed ({}). Something between here and there may change it.",
     ),
     (BaseException, "", "{} could not be reached ({}). Is the network up, and the proxy or `base_url` right?"),
+)
+
+
+# By the exception of the HTTP client: the name of the limit in the request's timeouts, what did not happen, and the
+# argument of the client that changes the limit. The first match counts.
+_TIMEOUTS: Final = (
+    (httpx2.ConnectTimeout, "connect", "no connection to {} was made", "connect_timeout"),
+    (httpx2.PoolTimeout, "pool", "all connections to {} stayed in use", "http_client"),
+    (httpx2.WriteTimeout, "write", "the request to {} could not be sent", "timeout"),
+    (httpx2.TimeoutException, "read", "{} did not begin to respond", "first_byte_timeout"),
 )
 
 
@@ -128,7 +138,7 @@ def with_cause(error: openai.APIError, *, until: float | None) -> openai.APIErro
     `until` is the monotonic time at which the whole call had to be over.
     """
     if isinstance(error, openai.APITimeoutError):
-        return timed_out(error, until)
+        return _timeout_error(error, until)
     cause = error.__cause__
     if type(error) is not openai.APIConnectionError or cause is None:
         return error
@@ -148,6 +158,25 @@ def with_cause(error: openai.APIError, *, until: float | None) -> openai.APIErro
     )
     told.__cause__ = cause
     return told
+
+
+def _timeout_error(error: openai.APITimeoutError, until: float | None) -> openai.APITimeoutError:
+    """Name the limit that was reached, for a timeout that openai raised before there was a response."""
+    if type(error) is not openai.APITimeoutError:
+        return error
+    if until is not None and time.monotonic() >= until:
+        message = "The call took longer than `total_timeout` allows, including all attempts and waits."
+        return TotalTimeoutError(message, request=error.request)
+    address = error.request.url.copy_with(query=None)
+    limits = error.request.extensions.get("timeout", {})
+    for kind, limit, message, argument in _TIMEOUTS:
+        if isinstance(error.__cause__, kind):
+            seconds = limits.get(limit)
+            within = f" within {seconds:g} s" if seconds is not None else " in time"
+            error.message = f"Request timed out: {message.format(address)}{within} (`{argument}`)."
+            error.args = (error.message,)
+            break
+    return error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

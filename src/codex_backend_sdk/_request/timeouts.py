@@ -17,15 +17,13 @@ import anyio
 import httpx2
 import openai
 
-from .._exceptions import TotalTimeoutError
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from ..types import Timeouts
     from .context import RequestContext
 
-__all__ = ["async_within", "reads_end_at", "require_timeout", "set_idle_limit", "set_limits", "timed_out", "within"]
+__all__ = ["async_within", "reads_end_at", "require_timeout", "set_idle_limit", "set_limits", "within"]
 
 # Codex CLI: model-provider-info, `stream_idle_timeout_ms`.
 _IDLE_SECONDS: Final = 300.0
@@ -71,34 +69,6 @@ def _or_infinity(seconds: float | None) -> float:
 
 def _or_none(seconds: float) -> float | None:
     return None if math.isinf(seconds) else seconds
-
-
-# By the exception of the HTTP client: the limit's name there, what did not happen, and the argument that changes it.
-_SAYS: Final = (
-    (httpx2.ConnectTimeout, "connect", "no connection to {} was made", "connect_timeout"),
-    (httpx2.PoolTimeout, "pool", "all connections to {} stayed in use", "http_client"),
-    (httpx2.WriteTimeout, "write", "the request to {} could not be sent", "timeout"),
-    (httpx2.TimeoutException, "read", "{} did not begin to answer", "first_byte_timeout"),
-)
-
-
-def timed_out(error: openai.APITimeoutError, until: float | None) -> openai.APITimeoutError:
-    """Return the error that says which limit was reached, for one that upstream raised before there was an answer."""
-    if type(error) is not openai.APITimeoutError:
-        return error
-    if until is not None and time.monotonic() >= until:
-        says = "The call took longer than `total_timeout` allows, all attempts and waits included."
-        return TotalTimeoutError(says, request=error.request)
-    address = error.request.url.copy_with(query=None)
-    limits = error.request.extensions.get("timeout", {})
-    for kind, limit, says, argument in _SAYS:
-        if isinstance(error.__cause__, kind):
-            seconds = limits.get(limit)
-            within = f" within {seconds:g} s" if seconds is not None else " in time"
-            error.message = f"Request timed out: {says.format(address)}{within} (`{argument}`)."
-            error.args = (error.message,)
-            break
-    return error
 
 
 def within(until: float | None, chunks: Iterator[bytes], response: httpx2.Response) -> Iterator[bytes]:
