@@ -17,11 +17,8 @@ from codex_backend_sdk._request.shaping import shape
 from codex_backend_sdk._routing.workspace_parsing import read_routing, routed
 from codex_backend_sdk.limits.limit_parsing import from_event, from_headers, from_usage, merged
 from codex_backend_sdk.limits.usage_parsing import read_reset_credits, read_reset_result, read_usage
-from codex_backend_sdk.resources.explain_parameters import examine
-from codex_backend_sdk.resources.explanation import Explanation
-from codex_backend_sdk.resources.known_refusals import known_refusals
-from codex_backend_sdk.resources.model_fit import context_window, fit
-from codex_backend_sdk.resources.token_estimate import estimate
+from codex_backend_sdk.resources.explain import examine
+from codex_backend_sdk.resources.explanation import Explanation, estimate_tokens
 from codex_backend_sdk.types import Routing
 
 from .choices import VALUES, Choices
@@ -185,9 +182,6 @@ _CALL: dict[str, Any] = {
     "tool_choice": "auto", "include": [], "metadata": {}, "service_tier": "flex", "prompt_cache_key": "k",
     "parallel_tool_calls": True, "top_p": 1, "user": "u", "truncation": "auto", "background": False,
 }  # fmt: skip
-_CATALOGUE = (
-    {"id": "m", "context_window": 1000, "supported_reasoning_levels": [{"effort": "low"}], "visibility": "list"},
-)
 
 
 def explanations(data: bytes) -> None:
@@ -199,12 +193,10 @@ def explanations(data: bytes) -> None:
     drops = bool(choices.number(2))
     examined = examine(given, unknown=(), model="m", instructions="i", drops=drops)
     assert examined.is_refused == any(each.level == "refused" for each in examined.findings)
-    findings = list(examined.findings)
     if examined.accepted is not None:
         body = shape(examined.accepted, model="m", instructions="i").body
-        tokens = estimate(body)
+        tokens = estimate_tokens(body)
         assert 0 <= tokens.low <= tokens.likely <= tokens.high
-        findings += [*known_refusals(body, {}), *fit(body, _CATALOGUE, tokens=tokens)]
-        context_window(body["model"], _CATALOGUE)
         assert body.keys() & {"temperature", "previous_response_id"} == set(), "what is refused would be sent"
-    assert str(Explanation(model="m", prepared_request=None, findings=tuple(findings))).startswith("Nothing")
+    printed = str(Explanation(model="m", prepared_request=None, findings=examined.findings))
+    assert printed.startswith("The client refuses")

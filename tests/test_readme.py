@@ -86,7 +86,7 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert re.search(r"plan pro; 5 h 12 % used, resets .*; weekly 34 % used", output)
     assert "weekly 66.0 " in output
     assert "['temperature']" in output
-    assert "The model 'gpt-4o' is not in the catalogue of this account." in output
+    assert "The client drops `temperature`." in output
 
 
 def test_what_is_for_a_file_of_its_own_needs_no_other_example(pytester: pytest.Pytester) -> None:

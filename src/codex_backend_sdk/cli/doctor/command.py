@@ -114,12 +114,11 @@ def _outcomes(explanation: Explanation | Outcome, *, is_plain: bool) -> list[Out
     ]
     if explanation.is_refused:
         return found
-    doubts = ", and may be refused" if explanation.is_doubtful else ""
-    return [Outcome(level="ok", what=f"A call would ask `{explanation.model}`{doubts}. None was made."), *found]
+    return [Outcome(level="ok", what=f"A call would use the model `{explanation.model}`. None was made."), *found]
 
 
 def _as_data(explanation: Explanation) -> dict[str, Any]:
     """Return all of it but the body, in which the prompts are."""
     data = asdict(explanation)
     (data["prepared_request"] or {}).pop("body", None)
-    return {"is_refused": explanation.is_refused, "is_doubtful": explanation.is_doubtful, **data}
+    return {"is_refused": explanation.is_refused, **data}
