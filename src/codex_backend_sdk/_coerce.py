@@ -1,75 +1,112 @@
-"""One member of an answer, or one header: what it says, or None where it makes no sense. Nothing here raises."""
+"""Values from JSON and headers that another program wrote, coerced to a Python type.
+
+Each `as_…` function takes one member of a response, or one header, and returns it in the expected type. A value of
+another type, a NaN, a negative or an absurdly large number counts as missing: the function returns None, or an empty
+container. Nothing in this module raises for a bad value, so a caller can read a whole response without a guard.
+
+The module needs only the standard library, because `auth` uses it in processes that never load pydantic
+(`codex-backend status`).
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-__all__ = ["amount", "count", "flag", "items", "mapping", "moment", "number", "text"]
+__all__ = [
+    "as_bool",
+    "as_count",
+    "as_datetime",
+    "as_decimal",
+    "as_list",
+    "as_mapping",
+    "as_number",
+    "as_text",
+    "parse_json",
+    "parse_json_object",
+]
 
-_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
-# A time outside of these is a mistake, and could not be shown in every time zone.
+# Headers carry booleans as text, in the spelling of Rust ("true") or of a shell ("1").
+_BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}
+# A time outside this range is a mistake, and at the ends of datetime's own range `astimezone()` overflows.
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-_MOST_DIGITS: Final = 18
+_MAX_DIGITS: Final = 18  # fits a 64-bit integer
 
 
-def text(value: Any) -> str | None:
-    """Return text without the space around it; None when nothing is left."""
+def as_text(value: Any) -> str | None:
+    """Return a string without the whitespace around it, or None when it is empty."""
     return value.strip() or None if isinstance(value, str) else None
 
 
-def number(value: Any, *, at_most: float = math.inf) -> float | None:
-    """Return a number from 0 on, which may be written as text."""
+def as_number(value: Any, *, at_most: float = math.inf) -> float | None:
+    """Return a finite number from 0 to `at_most`. The value may be a string, as in a header."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if 0 <= found <= at_most and found != math.inf else None
+    # A NaN fails the comparison.
+    return number if 0 <= number <= at_most and number != math.inf else None
 
 
-def count(value: Any) -> int | None:
-    """Return a whole number from 0 on."""
-    found = number(value, at_most=10**_MOST_DIGITS)
-    return None if found is None else int(found)
+def as_count(value: Any) -> int | None:
+    """Return a whole number from 0 on; fractions are cut off."""
+    number = as_number(value, at_most=10**_MAX_DIGITS)
+    return None if number is None else int(number)
 
 
-def amount(value: Any) -> Decimal | None:
-    """Return a decimal number, which may be written as text, with the digits that it has there."""
+def as_decimal(value: Any) -> Decimal | None:
+    """Return a decimal number of either sign with the digits it was written with, such as `12.50` for a balance."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
-        found = Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # ValueError: Python writes no integer of more than 4300 digits
+        number = Decimal(str(value).strip())
+    except (InvalidOperation, ValueError):  # ValueError: Python refuses to write an integer of more than 4300 digits
         return None
-    return found if found.is_finite() and abs(found.adjusted()) <= _MOST_DIGITS else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _MAX_DIGITS else None
 
 
-def moment(value: Any) -> datetime | None:
-    """Return a time, which may be unix seconds, as text too, or RFC 3339."""
-    seconds = number(value, at_most=_LATEST.timestamp())
+def as_datetime(value: Any) -> datetime | None:
+    """Return an aware time from Unix seconds (a number or a string) or from RFC 3339 text, which is UTC by default."""
+    seconds = as_number(value, at_most=_LATEST.timestamp())
     try:
-        found = datetime.fromisoformat(value) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        time = datetime.fromisoformat(value) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (TypeError, ValueError):
         return None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found if _EARLIEST <= found <= _LATEST else None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time if _EARLIEST <= time <= _LATEST else None
 
 
-def flag(value: Any) -> bool | None:
-    """Return a truth value, which may be written as text."""
-    return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else value if isinstance(value, bool) else None
+def as_bool(value: Any) -> bool | None:
+    """Return a boolean, which a header writes as text."""
+    if isinstance(value, str):
+        return _BOOLS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
-def mapping(value: Any) -> dict[str, Any]:
-    """Return a JSON object, an empty one for anything else."""
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Return a JSON object, or an empty dictionary."""
     return value if isinstance(value, dict) else {}
 
 
-def items(value: Any) -> list[Any]:
-    """Return a JSON list, an empty one for anything else."""
+def as_list(value: Any) -> list[Any]:
+    """Return a JSON array, or an empty list."""
     return value if isinstance(value, list) else []
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON document, or None when the body is not JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object, or an empty dictionary when the body is anything else."""
+    return as_mapping(parse_json(body))

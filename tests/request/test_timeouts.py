@@ -56,7 +56,7 @@ def test_no_connection(new_client: Callable[..., Any], full_port: int) -> None:
 def test_no_beginning(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
     sim.script(Turn.text("late").delayed(LONG))
     client = new_client(first_byte_timeout=SHORT, idle_timeout=LONG)
-    with pytest.raises(openai.APITimeoutError, match=r"begin to answer within 0\.25 s \(`first_byte_timeout`\)") as e:
+    with pytest.raises(openai.APITimeoutError, match=r"begin to respond within 0\.25 s \(`first_byte_timeout`\)") as e:
         call(client)
     assert not isinstance(e.value, sdk.StreamInterruptedError)
 

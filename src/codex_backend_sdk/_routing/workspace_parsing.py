@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from .._foreign_json import json_object
+from .._coerce import parse_json_object
 from .._urls import LOOPBACK_HOSTS, require_safe_url
 from ..types import Routing
 
@@ -68,7 +68,7 @@ def read_workspaces(answer: object) -> list[Workspace]:
 
 def read_routing(body: bytes, *, account_id: str, backend: str) -> Routing | Unusable:
     """Return what an answer of `backend` says of an account."""
-    mine = [workspace for workspace in read_workspaces(json_object(body)) if workspace.account_id == account_id]
+    mine = [workspace for workspace in read_workspaces(parse_json_object(body)) if workspace.account_id == account_id]
     # An account that is there twice has failed the Codex CLI for some people; where both say the same, it is no matter.
     said = {(workspace.backend_origin, workspace.routing_override) for workspace in mine}
     if len(said) != 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .._foreign_json import json_object
+from .._coerce import parse_json_object
 from ..types import Login, Secret
 from . import _jwt
 from ._auth_json import is_token
@@ -69,7 +69,7 @@ def login_of_personal(token: Secret, status: int, body: bytes) -> Login | Unknow
         return Unknown(f"The issuer does not accept it (status {status}).", is_permanent=True)
     if status != 200:
         return Unknown(f"The issuer was asked whose it is and answered with status {status}.", is_permanent=False)
-    answer = json_object(body)
+    answer = parse_json_object(body)
     if not all(isinstance(answer.get(name), str) and is_token(answer[name]) for name in REQUIRED):
         return Unknown("The issuer was asked whose it is and did not say.", is_permanent=False)
     return Login(

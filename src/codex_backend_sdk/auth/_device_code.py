@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from .._account_types import DeviceCode
+from .._coerce import parse_json_object
 from .._constants import CLIENT_ID
-from .._foreign_json import json_object
 from ..types import Secret
 from ._oauth import Grant, error_code, error_text
 
@@ -88,7 +88,7 @@ def read_user_code(status: int, body: bytes, *, issuer: str) -> DeviceCode | Ref
         return Refusal("device_code_not_enabled", SWITCHED_OFF)
     if meaning == "failed":
         return Refusal("device_code_failed", f"No device code was given: status {status}, {error_text(body)}.")
-    answer = json_object(body)
+    answer = parse_json_object(body)
     device_auth_id = answer.get("device_auth_id")
     user_code = answer.get("user_code", answer.get("usercode"))
     if not (_is_text(device_auth_id) and _is_text(user_code)):
@@ -109,7 +109,7 @@ def judge_poll(status: int, body: bytes, *, issuer: str) -> Grant | Literal["pen
         return PENDING
     if meaning == "failed":
         return Refusal(error_code(body) or "device_code_failed", f"Device sign-in failed with status {status}.")
-    answer = json_object(body)
+    answer = parse_json_object(body)
     code, verifier = answer.get("authorization_code"), answer.get("code_verifier")
     if not (_is_text(code) and _is_text(verifier)):
         return Refusal("device_code_failed", "Device sign-in failed: the answer has no usable code in it.")

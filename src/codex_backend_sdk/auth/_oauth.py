@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from .._coerce import parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
-from .._foreign_json import json_object, json_value
 from ..types import Secret
 from ._auth_json import is_token
 
@@ -231,7 +231,7 @@ def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
     ValueError when it is not JSON, or a token of `required` is missing or none, or there is none among what came: a
     refresh has used up the old refresh token, so one bad member must not cost the others.
     """
-    answer = json_value(body)
+    answer = parse_json(body)
     if not isinstance(answer, dict):
         raise ValueError("the answer is not a JSON object")  # noqa: TRY004  (the issuer's fault, not the caller's)
     came = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
@@ -251,7 +251,7 @@ def read_api_key(body: bytes) -> Secret:
 
 def error_code(body: bytes) -> str | None:
     """Return the error code of an answer, lower-case: `error.code`, else `error`, else `code`."""
-    answer = json_object(body)
+    answer = parse_json_object(body)
     error = answer.get("error")
     found = error.get("code") if isinstance(error, dict) else error
     code = found or answer.get("code")
@@ -260,7 +260,7 @@ def error_code(body: bytes) -> str | None:
 
 def error_text(body: bytes, *, hide: Secret | None = None) -> str:
     """Return what an error answer says, for people, in one short line; occurrences of `hide` are blacked out."""
-    members = json_object(body)
+    members = parse_json_object(body)
     error = members.get("error")
     candidates = (
         members.get("error_description"),

@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .._coerce import (
-    amount,
-    flag,
-    items,
-    mapping,
-    moment,
-    number,
-    text,
+    as_bool,
+    as_datetime,
+    as_decimal,
+    as_list,
+    as_mapping,
+    as_number,
+    as_text,
 )
 from .limit_types import AdditionalLimit, Credits, RateLimits, RateLimitWindow, SpendControl, are_alike
 
@@ -60,13 +60,13 @@ def from_headers(headers: Mapping[str, str], *, seen_at: datetime) -> RateLimits
     families = {name.removeprefix("x-").removesuffix(_FAMILY) for name in given if name.endswith(_FAMILY)} - {CODEX}
     found = RateLimits(
         seen_at=seen_at,
-        plan=text(given.get("x-codex-plan-type")),
+        plan=as_text(given.get("x-codex-plan-type")),
         windows=_header_windows(given, CODEX, seen_at),
-        reached_type=text(given.get("x-codex-rate-limit-reached-type")),
+        reached_type=as_text(given.get("x-codex-rate-limit-reached-type")),
         active_limit=_limit_id(given.get("x-codex-active-limit")),
         credits=_credits(_family_reader(given, "codex-credits")),
         additional=tuple(
-            AdditionalLimit(id=_limit_id(family), name=text(given.get(f"x-{family}-limit-name")), windows=windows)
+            AdditionalLimit(id=_limit_id(family), name=as_text(given.get(f"x-{family}-limit-name")), windows=windows)
             for family in sorted(families)
             if (windows := _header_windows(given, family, seen_at))
         ),
@@ -89,11 +89,11 @@ def from_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
 
 def from_usage(usage: Any, *, seen_at: datetime) -> RateLimits:
     """Read the answer of `/wham/usage`, which tells everything that there is."""
-    answer = mapping(usage)
+    answer = as_mapping(usage)
     found = _told(answer, answer.get("rate_limit"), _additional(answer.get("additional_rate_limits"), seen_at), seen_at)
     return replace(
         found,
-        reached_type=text(mapping(answer.get("rate_limit_reached_type")).get("type")),
+        reached_type=as_text(as_mapping(answer.get("rate_limit_reached_type")).get("type")),
         spend_control=_spend_control(answer.get("spend_control"), seen_at),
     )
 
@@ -134,22 +134,22 @@ def _told(
 ) -> RateLimits:
     return RateLimits(
         seen_at=seen_at,
-        plan=text(answer.get("plan_type")),
+        plan=as_text(answer.get("plan_type")),
         windows=_windows(details, seen_at),
         limit_reached=_reached(details),
-        credits=_credits(mapping(answer.get("credits")).get),
+        credits=_credits(as_mapping(answer.get("credits")).get),
         additional=additional,
     )
 
 
 def _additional(given: Any, seen_at: datetime) -> tuple[AdditionalLimit, ...]:
     """Read the additional limits: a list as usage has it, or a mapping by the name, as events were seen to have."""
-    pairs = given.items() if isinstance(given, dict) else [(None, each) for each in items(given)]
+    pairs = given.items() if isinstance(given, dict) else [(None, each) for each in as_list(given)]
     found = [
         additional_limit(
             each.get("rate_limit", each),
             id=_limit_id(each.get("metered_feature")),
-            name=text(each.get("limit_name")) or text(name),
+            name=as_text(each.get("limit_name")) or as_text(name),
             seen_at=seen_at,
         )
         for name, each in pairs
@@ -169,19 +169,19 @@ def _family_reader(given: dict[str, str], prefix: str) -> Callable[[str], Any]:
 
 def _windows(details: Any, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
     # Whatever it is called: what a window is, its length says.
-    found = [_window(each.get, seen_at) for each in mapping(details).values() if isinstance(each, dict)]
+    found = [_window(each.get, seen_at) for each in as_mapping(details).values() if isinstance(each, dict)]
     return _sorted(each for each in found if each is not None)
 
 
 def _window(get: Callable[[str], Any], seen_at: datetime) -> RateLimitWindow | None:
-    used = number(get("used_percent"), at_most=_HIGHEST_PERCENT)
+    used = as_number(get("used_percent"), at_most=_HIGHEST_PERCENT)
     length = _first(_length(get(name), unit) for name, unit in _LENGTHS)
-    resets_at = _first(moment(get(name)) for name in _RESETS)
-    after = _first(number(get(name)) for name in _RESETS_AFTER)
+    resets_at = _first(as_datetime(get(name)) for name in _RESETS)
+    after = _first(as_number(get(name)) for name in _RESETS_AFTER)
     if used is None or not (used or length or resets_at or after):
         return None
     if resets_at is None and after is not None:
-        resets_at = moment(seen_at.timestamp() + after)
+        resets_at = as_datetime(seen_at.timestamp() + after)
     return RateLimitWindow(used_percent=used, window=length, resets_at=resets_at)
 
 
@@ -190,7 +190,7 @@ def _first(found: Iterable[_T | None]) -> _T | None:
 
 
 def _length(value: Any, unit: int) -> timedelta | None:
-    found = number(value, at_most=_LONGEST_WINDOW_SECONDS / unit)
+    found = as_number(value, at_most=_LONGEST_WINDOW_SECONDS / unit)
     return timedelta(seconds=found * unit) if found else None
 
 
@@ -199,42 +199,42 @@ def _sorted(windows: Iterable[RateLimitWindow]) -> tuple[RateLimitWindow, ...]:
 
 
 def _reached(details: Any) -> bool | None:
-    found = mapping(details)
-    reached, allowed = flag(found.get("limit_reached")), flag(found.get("allowed"))
+    found = as_mapping(details)
+    reached, allowed = as_bool(found.get("limit_reached")), as_bool(found.get("allowed"))
     return (None if allowed is None else not allowed) if reached is None else reached
 
 
 def _credits(get: Callable[[str], Any]) -> Credits | None:
-    has_credits, unlimited = flag(get("has_credits")), flag(get("unlimited"))
+    has_credits, unlimited = as_bool(get("has_credits")), as_bool(get("unlimited"))
     if has_credits is None or unlimited is None:
         return None
     return Credits(
         has_credits=has_credits,
         unlimited=unlimited,
-        balance=amount(get("balance")),
-        overage_limit_reached=flag(get("overage_limit_reached")),
+        balance=as_decimal(get("balance")),
+        overage_limit_reached=as_bool(get("overage_limit_reached")),
     )
 
 
 def _spend_control(given: Any, seen_at: datetime) -> SpendControl | None:
-    control = mapping(given)
-    reached, limit = flag(control.get("reached")), mapping(control.get("individual_limit"))
+    control = as_mapping(given)
+    reached, limit = as_bool(control.get("reached")), as_mapping(control.get("individual_limit"))
     if reached is None:
         return None
     window = _window(limit.get, seen_at)
     return SpendControl(
         reached=reached,
-        source=text(limit.get("source")),
-        limit=amount(limit.get("limit")),
-        used=amount(limit.get("used")),
-        remaining=amount(limit.get("remaining")),
+        source=as_text(limit.get("source")),
+        limit=as_decimal(limit.get("limit")),
+        used=as_decimal(limit.get("used")),
+        remaining=as_decimal(limit.get("remaining")),
         used_percent=window.used_percent if window else None,
         resets_at=window.resets_at if window else None,
     )
 
 
 def _limit_id(value: Any) -> str | None:
-    found = text(value)
+    found = as_text(value)
     return None if found is None else found.lower().replace("-", "_")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from .._coerce import moment, number, text
+from .._coerce import as_datetime, as_number, as_text
 from .._timefmt import local
 from .limit_parsing import CODEX, from_headers
 from .limit_types import RateLimitWindow
@@ -71,11 +71,11 @@ class UsageLimit:
 def usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: datetime) -> UsageLimit:
     """Read what an error of the type `usage_limit_reached` and the headers beside it tell."""
     limits = from_headers(headers, seen_at=now)
-    plan = text(error.get("plan_type"))
-    reached = text(headers.get("x-codex-rate-limit-reached-type"))
+    plan = as_text(error.get("plan_type"))
+    reached = as_text(headers.get("x-codex-rate-limit-reached-type"))
     name = _name_of_its_own(headers)
     full = _window(error, limits, name)
-    promo = text(headers.get("x-codex-promo-message"))
+    promo = as_text(headers.get("x-codex-promo-message"))
     subject, helps = _OF_WORKSPACES.get(reached or "", (_subject(plan, full, name), _what_helps(plan, name, promo)))
     waiting_helps = reached not in _CREDITS_DEPLETED
     when = f" It resets at {local(full.resets_at)}." if full.resets_at and waiting_helps else ""
@@ -97,11 +97,11 @@ def _window(error: Mapping[str, Any], limits: RateLimits | None, name: str | Non
     if limits and name:
         windows = next((limit.windows for limit in limits.additional if limit.name == name), ())
     full = max((each for each in windows if each.is_exhausted), key=_reset, default=None)
-    minutes = number(error.get("limit_window_minutes"), at_most=_LONGEST_WINDOW_MINUTES)
+    minutes = as_number(error.get("limit_window_minutes"), at_most=_LONGEST_WINDOW_MINUTES)
     return RateLimitWindow(
         used_percent=100,
         window=timedelta(minutes=minutes) if minutes else full.window if full else None,
-        resets_at=moment(error.get("resets_at")) or (full.resets_at if full else None),
+        resets_at=as_datetime(error.get("resets_at")) or (full.resets_at if full else None),
     )
 
 
@@ -125,5 +125,5 @@ def _what_helps(plan: str | None, name: str | None, promo: str | None) -> str | 
 
 def _name_of_its_own(headers: Mapping[str, str]) -> str | None:
     """Return the name of the limit that was reached when it is not that of the plan."""
-    limit_id = (text(headers.get("x-codex-active-limit")) or CODEX).lower().replace("_", "-")
-    return None if limit_id == CODEX else text(headers.get(f"x-{limit_id}-limit-name"))
+    limit_id = (as_text(headers.get("x-codex-active-limit")) or CODEX).lower().replace("_", "-")
+    return None if limit_id == CODEX else as_text(headers.get(f"x-{limit_id}-limit-name"))

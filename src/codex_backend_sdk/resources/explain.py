@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from openai.resources.responses import Responses as OfficialResponses
 
-from .._coerce import count, mapping
+from .._coerce import as_count, as_mapping
 from .._json import decode
 from .._request.compression import plain_body
 from .._request.prepare import prepare
@@ -77,7 +77,7 @@ def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
     options = _capture_options(client, {name: value for name, value in params.items() if name not in unknown})
     settings = client._codex
     examined = examine(
-        {**mapping(options.json_data), **mapping(options.extra_json)},
+        {**as_mapping(options.json_data), **as_mapping(options.extra_json)},
         unknown=unknown,
         model=settings.model,
         instructions=settings.instructions,
@@ -290,7 +290,7 @@ def _item_change(item: Any) -> str | None:
 
 
 def _context_window(catalogue: Sequence[Mapping[str, Any]] | None, model: str) -> int | None:
-    return next((count(entry.get("context_window")) for entry in catalogue or () if entry.get("id") == model), None)
+    return next((as_count(entry.get("context_window")) for entry in catalogue or () if entry.get("id") == model), None)
 
 
 def _window_findings(model: str, tokens: TokenEstimate, window: int | None) -> Iterator[Finding]:

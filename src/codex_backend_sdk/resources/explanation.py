@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .._coerce import items, mapping
+from .._coerce import as_list, as_mapping
 from .._json import encode
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ _UNCOUNTED: Final = ("input_audio", "input_file")
 
 def estimate_tokens(body: Mapping[str, Any]) -> TokenEstimate:
     """Estimate the number of input tokens of a request body."""
-    parts = [part for item in items(body.get("input")) for part in _parts(item)]
-    kinds = Counter(mapping(part).get("type") for part in parts if isinstance(mapping(part).get("type"), str))
+    parts = [part for item in as_list(body.get("input")) for part in _parts(item)]
+    kinds = Counter(as_mapping(part).get("type") for part in parts if isinstance(as_mapping(part).get("type"), str))
     images, uncounted = kinds["input_image"], sum(kinds[kind] for kind in _UNCOUNTED)
     size = sum(map(_bytes, parts))
     size += sum(len(encode(body[name])) for name in ("instructions", "tools", "text") if body.get(name))
@@ -151,7 +151,7 @@ def _parts(item: Any) -> Iterator[Any]:
 
 
 def _bytes(part: Any) -> int:
-    kind, encrypted = mapping(part).get("type"), mapping(part).get("encrypted_content")
+    kind, encrypted = as_mapping(part).get("type"), as_mapping(part).get("encrypted_content")
     if kind == "input_image" or kind in _UNCOUNTED:
         return 0
     if not isinstance(encrypted, str):
@@ -175,13 +175,13 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     body = request.body
     yield "request", f"{request.method} {request.url}"
     yield "model", explanation.model
-    given = items(body.get("input"))
+    given = as_list(body.get("input"))
     kinds = Counter(map(_kind, given))
     names = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common(_NAMES_SHOWN))
     yield "input", counted(len(given), "item") + (f": {names}" if names else "")
     if body.get("instructions"):
         yield "instructions", f"{len(str(body['instructions'])):,} characters"
-    if tools := items(body.get("tools")):
+    if tools := as_list(body.get("tools")):
         shown = ", ".join(map(_tool_name, tools[:_NAMES_SHOWN]))
         yield "tools", shown + (f" and {len(tools) - _NAMES_SHOWN} more" if len(tools) > _NAMES_SHOWN else "")
     shown_above = ("model", "input", "instructions", "tools")
@@ -195,8 +195,8 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _kind(item: Any) -> str:
-    kind = mapping(item).get("type")
-    return f"{mapping(item).get('role')} message" if kind == "message" else str(kind)
+    kind = as_mapping(item).get("type")
+    return f"{as_mapping(item).get('role')} message" if kind == "message" else str(kind)
 
 
 def _tool_name(tool: Any) -> str:
