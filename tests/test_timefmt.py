@@ -3,27 +3,45 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
-TELL = """
+from codex_backend_sdk._timefmt import format_duration
+
+# The time zone of a process is fixed when it starts, so each zone gets a process of its own.
+PROGRAM = """
 from datetime import UTC, datetime
-from codex_backend_sdk._timefmt import local
-print(local(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)))
+from codex_backend_sdk._timefmt import format_local_time
+print(format_local_time(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)))
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the system's own setting counts there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ignores TZ and uses the system's setting")
 @pytest.mark.parametrize(
-    ("zone", "told"),
+    ("zone", "expected"),
     [
         ("UTC", "2026-11-23 00:00 UTC"),
         ("EST5EDT", "2026-11-22 19:00 EST"),
         ("<+0530>-5:30", "2026-11-23 05:30 UTC+05:30"),
     ],
 )
-def test_a_moment_names_its_zone(zone: str, told: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", TELL], env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=60
+def test_local_time_names_its_zone(zone: str, expected: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=60
     )
-    assert ran.stdout == f"{told}\n", ran.stderr
+    assert process.stdout == f"{expected}\n", process.stderr
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        (timedelta(days=9, hours=23, minutes=59), "9 d 23 h"),
+        (timedelta(days=2, minutes=5), "2 d"),
+        (timedelta(hours=1, minutes=30), "1 h 30 min"),
+        (timedelta(minutes=59, seconds=59), "59 min"),
+        (timedelta(seconds=59), "0 min"),
+    ],
+)
+def test_duration_has_its_two_largest_units(duration: timedelta, expected: str) -> None:
+    assert format_duration(duration) == expected

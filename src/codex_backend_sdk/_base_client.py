@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 import httpx2
 import openai
 
-from ._catalogue import CatalogueCache
+from ._catalog import CatalogCache
 from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
 from ._errors.retrying import SystemClock
 from ._exceptions import LoginRequiredError
@@ -132,7 +132,7 @@ class BaseCodexClient:
         # A copy is handed the objects, so that it knows what this client has learned.
         given = compress_requests
         self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
-        self._catalogue = CatalogueCache()
+        self._catalog = CatalogCache()
         known = workspace_routing
         if not isinstance(known, WorkspaceRouting):
             known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
@@ -223,7 +223,7 @@ class BaseCodexClient:
         }
         with ArgumentHints(BaseCodexClient.copy, openai.OpenAI.copy):
             copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
-        copied._catalogue = self._catalogue
+        copied._catalog = self._catalog
         is_same_login = copied.credentials is self.credentials
         copied._limits = self._limits.sharing(on_limits) if is_same_login else self._limits.afresh(on_limits)
         return copied

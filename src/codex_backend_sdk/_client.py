@@ -125,7 +125,7 @@ class _Codex(BaseCodexClient):
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
         context = context_of_response(response)
         if context is not None and context.route is Route.MODELS:
-            self._catalogue.keep(data["data"], login=context.login, at=self._clock.monotonic())
+            self._catalog.put(data["data"], login=context.login, at=self._clock.monotonic())
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         built = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
@@ -139,7 +139,7 @@ class _Codex(BaseCodexClient):
         return super()._process_response(options=options, retries_taken=retries_taken, **answer)  # type: ignore[misc]
 
     def _offered(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
-        return self._catalogue.fresh(context.login, now=self._clock.monotonic())
+        return self._catalog.get_fresh(context.login, now=self._clock.monotonic())
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())

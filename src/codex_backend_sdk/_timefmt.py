@@ -1,4 +1,4 @@
-"""Spans and points in time as people read them, the points in their own time zone."""
+"""Format durations and times for messages and command output; times are shown in the local time zone."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["duration", "local"]
+__all__ = ["format_duration", "format_local_time"]
 
-_LONGEST_ZONE: Final = 5
+_MAX_ABBREVIATION_LENGTH: Final = 5
 _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
 
-def local(moment: datetime) -> str:
-    """Return the moment in the time zone of this machine, which it names: `2026-11-22 19:00 EST`, `… UTC+05:30`."""
-    here = moment.astimezone()
-    name = here.tzname() or ""
-    if not (name.isalpha() and len(name) <= _LONGEST_ZONE):  # `+03`, or a whole sentence on Windows
-        name = str(timezone(here.utcoffset() or timedelta(0)))
-    return f"{here:%Y-%m-%d %H:%M} {name}"
+def format_local_time(moment: datetime) -> str:
+    """Return an aware time in the local time zone, with the zone: `2026-11-22 19:00 EST`, `… UTC+05:30`."""
+    local = moment.astimezone()
+    zone = local.tzname() or ""
+    # Some zones have no abbreviation: POSIX names them `+03`, and Windows uses a whole phrase. Show the offset instead.
+    if not (zone.isalpha() and len(zone) <= _MAX_ABBREVIATION_LENGTH):
+        zone = str(timezone(local.utcoffset() or timedelta(0)))
+    return f"{local:%Y-%m-%d %H:%M} {zone}"
 
 
-def duration(span: timedelta) -> str:
-    """Return the two largest units of a span, `9 d 23 h`; what is left is cut off."""
-    for number, (unit, name) in enumerate(_UNITS):
-        if span >= unit:
-            rest = span % unit
-            parts = [f"{span // unit} {name}"]
-            if number + 1 < len(_UNITS) and rest >= _UNITS[number + 1][0]:
-                smaller, smaller_name = _UNITS[number + 1]
-                parts.append(f"{rest // smaller} {smaller_name}")
+def format_duration(duration: timedelta) -> str:
+    """Return the two largest units of a duration, rounded down: `9 d 23 h`, `5 h`, `0 min`."""
+    for index, (unit, name) in enumerate(_UNITS):
+        if duration >= unit:
+            parts = [f"{duration // unit} {name}"]
+            for smaller_unit, smaller_name in _UNITS[index + 1 : index + 2]:
+                count = duration % unit // smaller_unit
+                if count:
+                    parts.append(f"{count} {smaller_name}")
             return " ".join(parts)
     return "0 min"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_backend_sdk._timefmt import local
+from codex_backend_sdk._timefmt import format_local_time
 from codex_backend_sdk.cli.usage import report
 from codex_backend_sdk.limits.usage_parsing import read_usage
 from codex_backend_sdk.testing import Limits, Simulator, Window
@@ -80,7 +80,7 @@ def test_usage_of_further_limits_and_credits() -> None:
         }
     )
     assert text.splitlines()[1:] == [
-        f"  {'5 h'.ljust(22)}  {'█' * 12} 100 % used, resets in 1 h ({local(NOW + timedelta(hours=1))})",
+        f"  {'5 h'.ljust(22)}  {'█' * 12} 100 % used, resets in 1 h ({format_local_time(NOW + timedelta(hours=1))})",
         f"  GPT-X[2J-Spark, weekly  {'░' * 12}   0 % used",
         f"  {'Code review, weekly'.ljust(22)}  {'█'}{'░' * 11}   5 % used",
         "The limit is reached: credits pay for further calls until the reset.",

@@ -152,4 +152,4 @@ def test_a_moment_is_told_from_now(away: timedelta, text: str) -> None:
 
 
 def test_a_span_shorter_than_a_minute() -> None:
-    assert moments.duration(timedelta(seconds=59)) == "0 min"
+    assert moments.format_duration(timedelta(seconds=59)) == "0 min"

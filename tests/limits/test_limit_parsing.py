@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_backend_sdk._timefmt import local
+from codex_backend_sdk._timefmt import format_local_time
 from codex_backend_sdk.limits import limit_parsing
 from codex_backend_sdk.limits.limit_types import AdditionalLimit, Credits, RateLimits, RateLimitWindow, SpendControl
 
@@ -485,13 +485,13 @@ def test_for_people() -> None:
         additional=(AdditionalLimit(id="a", windows=(window(99.96, WEEK, None),)), AdditionalLimit()),
     )
     assert str(found) == (
-        f"plan pro; 5 h 42 % used, resets {local(LATER)}; a: weekly 100 % used; additional: no figures; "
+        f"plan pro; 5 h 42 % used, resets {format_local_time(LATER)}; a: weekly 100 % used; additional: no figures; "
         "credits 12.50; spending 8 of 25, not reached; the limit is reached"
     )
     assert str(seen(window(42, resets_at=None), spend_control=SpendControl(reached=False))) == "5 h 42 % used"
     assert str(seen()) == "nothing is known"
     assert str(SpendControl(reached=True)) == "reached"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \S+", local(LATER))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \S+", format_local_time(LATER))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._timefmt import local
+from codex_backend_sdk._timefmt import format_local_time
 from codex_backend_sdk.limits import usage_limit as module
 
 RESETS_AT = 1795360000
@@ -22,7 +22,7 @@ def test_everything_that_is_told() -> None:
     assert (limit.plan, limit.window) == ("plus", timedelta(hours=5))
     assert limit.resets_at == RESET
     assert limit.message == (
-        f"The 5 h usage limit of the plus plan is reached. It resets at {local(RESET)}. What helps before "
+        f"The 5 h usage limit of the plus plan is reached. It resets at {format_local_time(RESET)}. What helps before "
         "that: the Pro plan (https://chatgpt.com/explore/pro) or more credits (https://chatgpt.com/settings/usage)."
     )
 
@@ -126,7 +126,7 @@ HEADERS = {
 def test_the_headers_tell_what_the_error_does_not() -> None:
     limit = usage_limit({}, HEADERS)
     assert (limit.window, limit.resets_at) == (timedelta(days=7), datetime.fromtimestamp(RESETS_AT, UTC))
-    assert limit.message.startswith(f"The weekly usage limit is reached. It resets at {local(RESET)}.")
+    assert limit.message.startswith(f"The weekly usage limit is reached. It resets at {format_local_time(RESET)}.")
     assert limit.limits is not None
     assert len(limit.limits.windows) == 2
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
-from .._catalogue import as_official_list, find_model
+from .._catalog import find_model, to_official_list
 from .._errors.classify import AVAILABLE
 from .._errors.error_text import summarize
 from .._exceptions import UnexpectedResponseError
@@ -105,7 +105,7 @@ def _copy_elapsed(source: httpx2.Response, target: httpx2.Response | None) -> No
 def _official_models(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
     catalogue = _json_object(response, "its model catalogue")
     try:
-        answer = as_official_list(catalogue)
+        answer = to_official_list(catalogue)
     except ValueError as error:
         raise _unexpected(response, "its model catalogue") from error
     if context.model_id is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
 from .._threads import new_lock
-from .._timefmt import local
+from .._timefmt import format_local_time
 from ..types import Secret
 from . import _access_token_kind, _jwt
 from ._account import account_from
@@ -88,7 +88,7 @@ class StaticToken:
         """
         login = self._login or self._turn.outcome(self._find_out)
         if login.expires_at is not None and _jwt.has_expired(login, now=self._clock()):
-            raise self._no_good(f"expired at {local(login.expires_at)}")
+            raise self._no_good(f"expired at {format_local_time(login.expires_at)}")
         return login
 
     def renew(self, rejected: Login) -> Login:

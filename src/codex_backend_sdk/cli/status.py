@@ -72,4 +72,4 @@ def _expiry(expires_at: datetime | None, *, now: datetime, is_renewable: bool) -
     renewal = "renewed when it is needed" if is_renewable else "cannot be renewed"
     if expires_at is None:
         return f"unknown; {renewal}"
-    return f"{moments.local(expires_at)} ({moments.from_now(expires_at, now=now)}); {renewal}"
+    return f"{moments.format_local_time(expires_at)} ({moments.from_now(expires_at, now=now)}); {renewal}"

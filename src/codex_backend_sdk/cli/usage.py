@@ -67,7 +67,7 @@ def _rows(found: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
 def _reset(window: RateLimitWindow, *, now: datetime) -> str:
     if window.resets_at is None:
         return ""
-    return f", resets {moments.from_now(window.resets_at, now=now)} ({moments.local(window.resets_at)})"
+    return f", resets {moments.from_now(window.resets_at, now=now)} ({moments.format_local_time(window.resets_at)})"
 
 
 def _bar(percent: float) -> str:

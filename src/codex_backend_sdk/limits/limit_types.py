@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from .._timefmt import duration, local
+from .._timefmt import format_duration, format_local_time
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -79,7 +79,9 @@ class RateLimitWindow(Shown):
         """`5 h`, `daily`, `weekly`, `monthly`, or the length: `12 h`; `limit` when that is not known."""
         if self.window is None:
             return "limit"
-        return next((name for known, name in _NAMES.items() if are_alike(self.window, known)), duration(self.window))
+        return next(
+            (name for known, name in _NAMES.items() if are_alike(self.window, known)), format_duration(self.window)
+        )
 
     @property
     def remaining_percent(self) -> float:
@@ -92,7 +94,7 @@ class RateLimitWindow(Shown):
         return self.used_percent >= 100
 
     def __str__(self) -> str:
-        reset = f", resets {local(self.resets_at)}" if self.resets_at else ""
+        reset = f", resets {format_local_time(self.resets_at)}" if self.resets_at else ""
         return f"{self.name} {percentage(self.used_percent)} used{reset}"
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from .._catalogue import CatalogueCache
+    from .._catalog import CatalogCache
     from .._request.compression import Compression
     from .._request.shaping import Shaped
     from .._routing.resolver import WorkspaceRouting
@@ -63,7 +63,7 @@ class _Client(Protocol):
     credentials: CredentialSource
     _codex: Settings
     _compression: Compression
-    _catalogue: CatalogueCache
+    _catalog: CatalogCache
     _routing: WorkspaceRouting
 
     def _with_login(self, options: PreparedOptions, login: Login) -> PreparedOptions: ...
@@ -89,7 +89,7 @@ def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
     request = _prepare_request(client, options, examined.accepted, login)
     tokens = estimate_tokens(request.body)
     model = str(request.body["model"])
-    window = _context_window(client._catalogue.of(login), model)
+    window = _context_window(client._catalog.get(login), model)
     return Explanation(
         model=model,
         prepared_request=None if examined.is_refused else request,

@@ -61,7 +61,7 @@ def judge_clock(ahead: timedelta) -> Outcome:
     if away <= _RIGHT:
         return ok("The clock of this machine is right.")
     direction, effect = ("fast", "to have ended") if ahead > timedelta(0) else ("slow", "not to be valid yet")
-    what = f"The clock of this machine is {moments.duration(away)} {direction}."
+    what = f"The clock of this machine is {moments.format_duration(away)} {direction}."
     if away <= _NEAR:
         return warning(f"{what} The login may be renewed too early or too late.", _SET_THE_CLOCK)
     return broken(f"{what} Logins and certificates seem {effect}.", _SET_THE_CLOCK)

@@ -93,4 +93,4 @@ def _expiry(login: Login, scene: Scene) -> str:
     assert login.expires_at is not None
     now = scene.clock()
     word = "good until" if login.expires_at > now else "its access token ended at"
-    return f"{word} {moments.local(login.expires_at)} ({moments.from_now(login.expires_at, now=now)})"
+    return f"{word} {moments.format_local_time(login.expires_at)} ({moments.from_now(login.expires_at, now=now)})"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codex_backend_sdk._catalog import CatalogCache, find_model, to_official_list
+from codex_backend_sdk.types import Login, Secret
+
+CATALOG = {
+    "models": [
+        {"slug": "late", "priority": 9, "display_name": "Late"},
+        {"slug": "unordered"},
+        {"slug": "first", "priority": 1, "context_window": 272000},
+        {"no": "slug"},
+        "nonsense",
+    ]
+}
+
+
+def login(account_id: str | None) -> Login:
+    return Login(access_token=Secret("t"), account_id=account_id)
+
+
+def test_models_are_sorted_by_priority() -> None:
+    assert [model["id"] for model in to_official_list(CATALOG)["data"]] == ["first", "late", "unordered"]
+
+
+def test_official_model_keeps_the_backends_members() -> None:
+    assert find_model(CATALOG, "first") == {
+        "id": "first",
+        "object": "model",
+        "created": 0,
+        "owned_by": "openai",
+        "slug": "first",
+        "priority": 1,
+        "context_window": 272000,
+    }
+
+
+def test_unknown_model_is_none() -> None:
+    assert find_model(CATALOG, "none") is None
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"models": None}, {"detail": "Not Found"}])
+def test_value_that_is_not_a_catalog_is_rejected(value: Any) -> None:
+    with pytest.raises(ValueError, match="not a model catalog"):
+        to_official_list(value)
+
+
+def test_cache_belongs_to_one_account() -> None:
+    cache = CatalogCache()
+    assert cache.get(None) is None
+    models = to_official_list(CATALOG)["data"]
+    cache.put(models, login=login("a"), at=0.0)
+    assert cache.get(login("a")) is cache.get(login(None)) is cache.get(None) is models
+    assert cache.get(login("b")) is None
+
+
+@pytest.mark.parametrize(
+    ("account_id", "now", "is_fresh"), [("a", 299.0, True), ("a", 300.0, False), ("b", 0.0, False), (None, 0.0, False)]
+)
+def test_fresh_catalog_is_under_five_minutes_old(account_id: str | None, now: float, is_fresh: bool) -> None:
+    cache = CatalogCache()
+    models = to_official_list(CATALOG)["data"]
+    cache.put(models, login=login("a"), at=0.0)
+    assert cache.get_fresh(login(account_id), now=now) is (models if is_fresh else None)
