@@ -15,8 +15,15 @@ from codex_backend_sdk._errors.error_text import summarize
 from codex_backend_sdk._json import encode
 from codex_backend_sdk._request.shaping import shape
 from codex_backend_sdk._routing.workspace_parsing import read_routing, routed
-from codex_backend_sdk.limits.limit_parsing import from_event, from_headers, from_usage, merged
-from codex_backend_sdk.limits.usage_parsing import read_reset_credits, read_reset_result, read_usage
+from codex_backend_sdk.limits.limit_parsing import (
+    merge,
+    parse_event,
+    parse_headers,
+    parse_reset_credits,
+    parse_reset_result,
+    parse_usage,
+    parse_usage_report,
+)
 from codex_backend_sdk.resources.explain import examine
 from codex_backend_sdk.resources.explanation import Explanation, estimate_tokens
 from codex_backend_sdk.types import Routing
@@ -81,26 +88,26 @@ def _is_in_order(value: Any) -> bool:
 
 def limit_headers(data: bytes) -> None:
     choices = Choices(data)
-    found = from_headers(_headers(choices), seen_at=NOW)
-    newer = from_headers(_headers(choices), seen_at=NOW)
+    found = parse_headers(_headers(choices), seen_at=NOW)
+    newer = parse_headers(_headers(choices), seen_at=NOW)
     assert _is_in_order(found)
     assert len(str(found)) + len(repr(found)) > 0
     if newer is not None:
-        assert _is_in_order(merged(found, newer))
+        assert _is_in_order(merge(found, newer))
 
 
 def usage(data: bytes) -> None:
     choices = Choices(data)
     answer = choices.members(_USAGE) if choices.number(8) else choices.value(tuple(_USAGE))
     event = {"type": "codex.rate_limits", **answer} if isinstance(answer, dict) else answer
-    report = read_usage(answer, seen_at=NOW)
-    told = from_event(event, seen_at=NOW)
-    known = from_usage(answer, seen_at=NOW)
-    found = report, told, known, read_reset_credits(answer), read_reset_result(answer, redeem_request_id="r")
+    report = parse_usage_report(answer, seen_at=NOW)
+    told = parse_event(event, seen_at=NOW)
+    known = parse_usage(answer, seen_at=NOW)
+    found = report, told, known, parse_reset_credits(answer), parse_reset_result(answer, redeem_request_id="r")
     assert _is_in_order(found)
     assert all(f"{each}{each!r}" for each in found)
     if told is not None:
-        assert _is_in_order(merged(known, told))
+        assert _is_in_order(merge(known, told))
 
 
 _ERROR: dict[str, Any] = {

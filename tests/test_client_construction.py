@@ -109,7 +109,7 @@ def test_a_wait_for_limits_is_a_timedelta(ours: Any, official: Any, http: Any) -
     for make in (ours, ours(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
             make(wait_for_limit=5)
-        with pytest.raises(TypeError, match="`on_limits` has to be a plain function"):
+        with pytest.raises(TypeError, match="`on_limits` must be a plain function"):
             make(on_limits=5)
 
 

@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     from .auth.static_token import StaticToken as StaticToken
     from .limits.limit_types import AdditionalLimit as AdditionalLimit
     from .limits.limit_types import Credits as Credits
+    from .limits.limit_types import ModelUsage as ModelUsage
     from .limits.limit_types import RateLimits as RateLimits
     from .limits.limit_types import RateLimitWindow as RateLimitWindow
+    from .limits.limit_types import ResetCredit as ResetCredit
+    from .limits.limit_types import ResetCredits as ResetCredits
+    from .limits.limit_types import ResetResult as ResetResult
     from .limits.limit_types import SpendControl as SpendControl
-    from .limits.usage_types import ModelUsage as ModelUsage
-    from .limits.usage_types import ResetCredit as ResetCredit
-    from .limits.usage_types import ResetCredits as ResetCredits
-    from .limits.usage_types import ResetResult as ResetResult
-    from .limits.usage_types import UsageReport as UsageReport
+    from .limits.limit_types import UsageReport as UsageReport
     from .resources.explanation import Explanation as Explanation
     from .resources.explanation import Finding as Finding
     from .resources.explanation import PreparedRequest as PreparedRequest
@@ -100,9 +100,19 @@ _HOMES = {
         "UsageLimitError",
         "UsageNotIncludedError",
     ),
-    "limits.limit_types": ("AdditionalLimit", "Credits", "RateLimitWindow", "RateLimits", "SpendControl"),
+    "limits.limit_types": (
+        "AdditionalLimit",
+        "Credits",
+        "ModelUsage",
+        "RateLimitWindow",
+        "RateLimits",
+        "ResetCredit",
+        "ResetCredits",
+        "ResetResult",
+        "SpendControl",
+        "UsageReport",
+    ),
     "types": ("Login", "Routing", "Secret"),
-    "limits.usage_types": ("ModelUsage", "ResetCredit", "ResetCredits", "ResetResult", "UsageReport"),
     "auth.static_token": ("StaticToken",),
     "resources.models": ("Model",),
 }

@@ -225,7 +225,9 @@ class BaseCodexClient:
             copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
         is_same_login = copied.credentials is self.credentials
-        copied._limits = self._limits.sharing(on_limits) if is_same_login else self._limits.afresh(on_limits)
+        copied._limits = (
+            self._limits.with_callback(on_limits) if is_same_login else self._limits.for_other_login(on_limits)
+        )
         return copied
 
     with_options = copy

@@ -154,8 +154,7 @@ class _Codex(BaseCodexClient):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         what = f"{options.method.upper()} {options.url}"
-        is_repeatable = options.context.route.is_repeatable
-        retrying = RetryLoop(what, self._codex, self._clock, max_retries=max_retries, is_repeatable=is_repeatable)
+        retrying = RetryLoop(what, self._codex, self._clock, max_retries=max_retries)
         if retrying.until is not None:
             options.context = replace(options.context, until=retrying.until)
         return retrying
@@ -265,7 +264,7 @@ class OpenAI(_Codex, Authentication, openai.OpenAI):
             discard(response)
             response = super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response, refused=refused)
-        self._limits.in_headers(response, context)
+        self._limits.record_headers(response.headers, account_id=context.account_id)
         set_idle_limit(response.request, context)
         if not is_stream_to_read(response, context):
             read_body(response, context)
@@ -385,7 +384,7 @@ class AsyncOpenAI(_Codex, AsyncAuthentication, openai.AsyncOpenAI):
             await async_discard(response)
             response = await super()._send_request(in_plain(request, self._client), stream=True, **kwargs)
             self._compression.judge(response, refused=refused)
-        self._limits.in_headers(response, context)
+        self._limits.record_headers(response.headers, account_id=context.account_id)
         set_idle_limit(response.request, context)
         if not is_stream_to_read(response, context):
             await async_read_body(response, context)

@@ -207,9 +207,9 @@ class UsageLimitError(CodexError, openai.RateLimitError):
 
     plan: str | None = None
     resets_at: datetime | None = None
-    window: timedelta | None = None
+    window_length: timedelta | None = None
     limit_name: str | None = None
-    reached: str | None = None
+    reached_type: str | None = None
     limits: RateLimits | None = None
 
 

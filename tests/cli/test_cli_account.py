@@ -9,7 +9,7 @@ import pytest
 
 from codex_backend_sdk._timefmt import format_local_time
 from codex_backend_sdk.cli.usage import report
-from codex_backend_sdk.limits.usage_parsing import read_usage
+from codex_backend_sdk.limits.limit_parsing import parse_usage_report
 from codex_backend_sdk.testing import Limits, Simulator, Window
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def window(percent: int, seconds: int, reset_at: int | None = RESET) -> dict[str
 
 
 def told(answer: dict[str, Any]) -> str:
-    lines = report(read_usage(answer, seen_at=NOW), now=NOW)
+    lines = report(parse_usage_report(answer, seen_at=NOW), now=NOW)
     return "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines)
 
 

@@ -146,33 +146,33 @@ LIMITS = [
     *(Row(code, sdk.QuotaExceededError, LIMIT, SPENT, 429, code) for code in QUOTAS),
     Row("usage_limit", sdk.UsageLimitError, LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
     Row("usage_limit_week:go", sdk.UsageLimitError, LIMIT, "The weekly usage limit of the go plan", 429, _UP),
-    Row("usage_limit_no_reset", sdk.UsageLimitError, LIMIT, "is reached. What helps before", 429, _UP),
+    Row("usage_limit_no_reset", sdk.UsageLimitError, LIMIT, "is reached. To continue, buy credits", 429, _UP),
     Row("usage_limit_model:Spark", sdk.UsageLimitError, LIMIT, "limit of Spark is reached", 429, _UP),
-    Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "before that: another model.", 429, _UP),
-    Row("usage_limit_promo:Half price", sdk.UsageLimitError, LIMIT, "before that: Half price.", 429, _UP),
+    Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "To continue, use another model.", 429, _UP),
+    Row("usage_limit_promo:Half price", sdk.UsageLimitError, LIMIT, "Half price.", 429, _UP),
     *(
         Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
         for reached, helps in (
-            ("workspace_owner_credits_depleted", "adding credits to the workspace"),
-            ("workspace_member_credits_depleted", "asking the workspace's owner to add credits"),
-            ("workspace_owner_usage_limit_reached", "a higher cap in the workspace's settings"),
-            ("workspace_member_usage_limit_reached", "asking the owner for a higher cap"),
+            ("workspace_owner_credits_depleted", "To continue, add credits to the workspace."),
+            ("workspace_member_credits_depleted", "ask the workspace's owner to add credits"),
+            ("workspace_owner_usage_limit_reached", "raise the cap in the workspace's settings"),
+            ("workspace_member_usage_limit_reached", "ask the workspace's owner to raise it"),
         )
     ),
     *(
         Row(f"usage_limit:{plan}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
         for plan, helps in (
-            ("free", "before that: the Plus plan (https://chatgpt.com/explore/plus)."),
-            ("go", "before that: the Plus plan"),
-            ("plus", "the Pro plan (https://chatgpt.com/explore/pro) or more credits"),
-            ("pro", "before that: more credits (https://chatgpt.com/settings/usage)."),
-            ("prolite", "before that: more credits"),
-            ("promax", "before that: more credits"),
-            ("team", "asking your workspace's admin for more"),
-            ("business", "asking your workspace's admin"),
-            ("self_serve_business_usage_based", "asking your workspace's admin"),
-            ("enterprise_cbp_usage_based", "asking your workspace's admin"),
-            ("ent26", "asking your workspace's admin"),
+            ("free", "before that, upgrade to the Plus plan (https://chatgpt.com/explore/plus)."),
+            ("go", "before that, upgrade to the Plus plan"),
+            ("plus", "the Pro plan (https://chatgpt.com/explore/pro) or buy credits"),
+            ("pro", "before that, buy credits (https://chatgpt.com/settings/usage)."),
+            ("prolite", "before that, buy credits"),
+            ("promax", "before that, buy credits"),
+            ("team", "ask your workspace's admin to raise the limit"),
+            ("business", "ask your workspace's admin"),
+            ("self_serve_business_usage_based", "ask your workspace's admin"),
+            ("enterprise_cbp_usage_based", "ask your workspace's admin"),
+            ("ent26", "ask your workspace's admin"),
             ("enterprise", "of the enterprise plan is reached. It resets at"),
             ("edu", "of the edu plan is reached. It resets at"),
             ("edu_plus", "of the edu_plus plan is reached. It resets at"),
@@ -199,7 +199,7 @@ def test_a_plan_that_can_only_wait_is_told_nothing_else(plan: str, sim: Simulato
     sim.fail(f"usage_limit:{plan}")
     with pytest.raises(sdk.UsageLimitError) as caught:
         client.responses.create(input="hi")
-    assert "What helps" not in str(caught.value)
+    assert "To continue" not in str(caught.value)
 
 
 def test_no_redirect_is_followed_to_another_host(sim: Simulator, client: Any) -> None:

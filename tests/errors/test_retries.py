@@ -178,7 +178,7 @@ def test_it_does_not_wait_for_a_part_of_the_time(
     with pytest.raises(sdk.UsageLimitError) as caught:
         create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
     assert caught.value.resets_at == clock.now() + 10 * MINUTES
-    assert (caught.value.plan, caught.value.window) == ("plus", timedelta(hours=5))
+    assert (caught.value.plan, caught.value.window_length) == ("plus", timedelta(hours=5))
     assert clock.waits == []
     assert len(sim.requests) == 1
 

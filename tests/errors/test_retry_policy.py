@@ -59,12 +59,6 @@ def test_no_retries() -> None:
     assert waits(RetryPolicy(Retries(), max_retries=0), failed(500), times=1) == [None]
 
 
-def test_what_changes_something_each_time_is_not_repeated() -> None:
-    attempts = RetryPolicy(Retries(wait_for_limit=timedelta(hours=1)), max_retries=2, is_repeatable=False)
-    assert waits(attempts, NO_ANSWER, times=1) == [None]
-    assert waits(attempts, limited(5), times=1) == [None]
-
-
 def test_the_longest_wait_that_the_backend_may_ask_for_is_an_argument() -> None:
     attempts = RetryPolicy(Retries(max_retry_after=5), max_retries=2)
     assert waits(attempts, failed(429, retry_after="6"), times=1) == [None]

@@ -12,11 +12,8 @@ import openai
 import pytest
 
 from codex_backend_sdk import OpenAI, RateLimits, UsageLimitError
-from codex_backend_sdk._request.context import RequestContext
-from codex_backend_sdk._request.routes import Route
 from codex_backend_sdk.limits.tracker import LimitsState, LimitsTracker
 from codex_backend_sdk.testing import AdditionalLimit, Limits, Simulator, Turn, Window
-from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +50,7 @@ def test_every_answer_tells_the_limits(client: Any, sim: Simulator) -> None:
     client.responses.create(input="hi")
     limits = client.codex.limits
     assert used(client) == [("5 h", 12), ("weekly", 34)]
-    assert (limits.plan, limits.reached) == ("pro", False)
+    assert (limits.plan, limits.is_exhausted) == ("pro", False)
     assert before <= limits.seen_at <= datetime.now(UTC)
     assert limits.five_hours.resets_at > before
     assert asked(sim) == ["responses"]
@@ -97,7 +94,7 @@ def test_a_refusal_tells_them_too(client: Any, sim: Simulator) -> None:
         client.responses.create(input="hi")
     limits = client.codex.limits
     assert used(client) == [("5 h", 100), ("weekly", 34)]  # the refusal tells of the one that is used up
-    assert limits.reached
+    assert limits.is_exhausted
     assert limits.exhausted_window.resets_at == limits.five_hours.resets_at == caught.value.resets_at
 
 
@@ -106,9 +103,9 @@ def test_a_refusal_of_one_models_limit_says_nothing_of_the_plans(client: Any, si
     with pytest.raises(UsageLimitError):
         client.responses.create(input="hi")
     limits = client.codex.limits
-    assert (limits.active_limit, limits.reached) == ("codex_bengalfox", False)
+    assert (limits.active_limit, limits.is_exhausted) == ("codex_bengalfox", False)
     assert limits.limit("Spark") is limits.limit("codex_bengalfox")
-    assert limits.limit("Spark").reached
+    assert limits.limit("Spark").is_exhausted
 
 
 def test_a_page_of_something_else_leaves_them_as_they_were(client: Any, sim: Simulator) -> None:
@@ -183,7 +180,7 @@ def test_on_limits_hears_of_changes_only(new_client: Callable[..., Any], sim: Si
 
 def test_on_limits_hears_of_a_refusal_before_the_caller_does(new_client: Callable[..., Any], sim: Simulator) -> None:
     heard: list[bool] = []
-    client = new_client(on_limits=lambda limits: heard.append(limits.reached))
+    client = new_client(on_limits=lambda limits: heard.append(limits.is_exhausted))
     sim.fail("usage_limit")
     with pytest.raises(UsageLimitError):
         client.responses.create(input="hi")
@@ -259,18 +256,13 @@ def test_another_login_has_other_limits(new_client: Callable[..., Any], sim: Sim
 HEADERS = {"x-codex-primary-used-percent": "5", "x-codex-primary-window-minutes": "300"}
 
 
-def context_of(account_id: str | None) -> RequestContext:
-    login = Login(access_token=Secret("t"), account_id=account_id)
-    return RequestContext(route=Route.RESPONSES, login=login)
-
-
 def test_limits_of_another_account_are_forgotten() -> None:
     seen = LimitsTracker(now=lambda: NOW)
-    seen.in_usage({"plan_type": "pro", "credits": {"has_credits": True, "unlimited": True}}, context_of("a"))
-    seen.in_headers(httpx2.Response(200, headers=HEADERS), context_of("a"))
+    seen.record_usage({"plan_type": "pro", "credits": {"has_credits": True, "unlimited": True}}, account_id="a")
+    seen.record_headers(httpx2.Headers(HEADERS), account_id="a")
     assert seen.newest is not None
     assert seen.newest.plan == "pro"
-    seen.in_headers(httpx2.Response(200, headers=HEADERS), context_of("b"))
+    seen.record_headers(httpx2.Headers(HEADERS), account_id="b")
     assert seen.newest.plan is None
     assert seen.newest.credits is None
 
@@ -278,10 +270,9 @@ def test_limits_of_another_account_are_forgotten() -> None:
 def test_answers_are_read_in_the_order_in_which_they_came() -> None:
     times = iter(NOW + timedelta(seconds=number) for number in range(100))
     seen = LimitsTracker(now=lambda: next(times))
-    plan = context_of("a")
-    seen.in_headers(httpx2.Response(200, headers=HEADERS), plan)
-    seen.in_event({**EVENT, "credits": {"has_credits": True, "unlimited": True}}, plan)
-    seen.in_headers(httpx2.Response(200, headers={**HEADERS, "x-codex-primary-used-percent": "6"}), plan)
+    seen.record_headers(httpx2.Headers(HEADERS), account_id="a")
+    seen.record_event({**EVENT, "credits": {"has_credits": True, "unlimited": True}}, account_id="a")
+    seen.record_headers(httpx2.Headers({**HEADERS, "x-codex-primary-used-percent": "6"}), account_id="a")
     limits = seen.newest
     assert limits is not None
     assert limits.seen_at == NOW + timedelta(seconds=2)
@@ -289,12 +280,12 @@ def test_answers_are_read_in_the_order_in_which_they_came() -> None:
 
 
 def test_unread_answers_do_not_pile_up() -> None:
-    known = LimitsState(now=lambda: NOW)
-    seen = LimitsTracker(now=lambda: NOW, known=known)
+    state = LimitsState(now=lambda: NOW)
+    seen = LimitsTracker(now=lambda: NOW, state=state)
     for number in range(1000):
         headers = {**HEADERS, f"x-{number}-primary-used-percent": "1"}
-        seen.in_headers(httpx2.Response(200, headers=headers), context_of("a"))
-        assert len(known._unread) <= 8
+        seen.record_headers(httpx2.Headers(headers), account_id="a")
+        assert len(state._pending) <= 8
     assert seen.newest is not None
     assert len(seen.newest.additional) == 1000
 
@@ -305,8 +296,8 @@ def test_many_threads_lose_nothing() -> None:
 
     def tell(number: int) -> None:
         for _ in range(20):
-            response = httpx2.Response(200, headers={f"x-limit-{number}-primary-used-percent": "1"})
-            seen.in_headers(response, context_of("a"))
+            headers = httpx2.Headers({f"x-limit-{number}-primary-used-percent": "1"})
+            seen.record_headers(headers, account_id="a")
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import re
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,9 +9,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_backend_sdk._timefmt import format_local_time
-from codex_backend_sdk.limits import limit_parsing
-from codex_backend_sdk.limits.limit_types import AdditionalLimit, Credits, RateLimits, RateLimitWindow, SpendControl
+from codex_backend_sdk.limits.limit_parsing import (
+    merge,
+    parse_event,
+    parse_headers,
+    parse_reset_credits,
+    parse_reset_result,
+    parse_usage,
+    parse_usage_report,
+)
+from codex_backend_sdk.limits.limit_types import (
+    AdditionalLimit,
+    Credits,
+    ModelUsage,
+    RateLimits,
+    RateLimitWindow,
+    ResetCredit,
+    ResetCredits,
+    ResetResult,
+    SpendControl,
+    UsageReport,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -25,33 +42,35 @@ def unix(moment: datetime) -> int:
 
 
 def window(used: float, length: timedelta | None = FIVE_HOURS, resets_at: datetime | None = LATER) -> RateLimitWindow:
-    return RateLimitWindow(used_percent=used, window=length, resets_at=resets_at)
+    return RateLimitWindow(used_percent=used, length=length, resets_at=resets_at)
 
 
-def seen(*windows: RateLimitWindow, at: datetime = NOW, **members: Any) -> RateLimits:
+def limits_of(*windows: RateLimitWindow, at: datetime = NOW, **members: Any) -> RateLimits:
     return RateLimits(seen_at=at, windows=windows, **members)
 
 
 def family(
     name: str, place: str, used: object, minutes: object = None, reset_at: object = None, **more: object
 ) -> dict[str, str]:
-    told = {"used-percent": used, "window-minutes": minutes, "reset-at": reset_at, **more}
-    return {f"x-{name}-{place}-{key.replace('_', '-')}": str(value) for key, value in told.items() if value is not None}
+    values = {"used-percent": used, "window-minutes": minutes, "reset-at": reset_at, **more}
+    return {
+        f"x-{name}-{place}-{key.replace('_', '-')}": str(value) for key, value in values.items() if value is not None
+    }
 
 
-def read(headers: dict[str, str]) -> RateLimits:
-    found = limit_parsing.from_headers(headers, seen_at=NOW)
-    assert found is not None
-    return found
+def parsed_headers(headers: dict[str, str]) -> RateLimits:
+    limits = parse_headers(headers, seen_at=NOW)
+    assert limits is not None
+    return limits
 
 
 # Headers
 
 
-def test_headers_tell_windows_by_their_length_and_credits() -> None:
-    found = read(
+def test_headers_report_windows_and_credits() -> None:
+    limits = parsed_headers(
         {
-            **family("codex", "primary", "7", 10080, unix(NEXT_WEEK)),  # the weekly one first
+            **family("codex", "primary", "7", 10080, unix(NEXT_WEEK)),  # the weekly window first
             **family("codex", "secondary", "42.5", 300, unix(LATER)),
             "x-codex-credits-has-credits": "True",
             "x-codex-credits-unlimited": "0",
@@ -59,22 +78,22 @@ def test_headers_tell_windows_by_their_length_and_credits() -> None:
             "content-type": "text/event-stream",
         }
     )
-    assert found == seen(
+    assert limits == limits_of(
         window(42.5),
         window(7, WEEK, NEXT_WEEK),
         credits=Credits(has_credits=True, unlimited=False, balance=Decimal("12.50")),
     )
-    assert found.five_hours is found.windows[0]
-    assert found.weekly is found.windows[1]
-    assert found.seen_at == NOW
+    assert limits.five_hours is limits.windows[0]
+    assert limits.weekly is limits.windows[1]
+    assert limits.seen_at == NOW
 
 
-def test_headers_may_be_written_in_capitals() -> None:
-    assert read({"X-Codex-Primary-Used-Percent": "1"}).windows == (window(1, None, None),)
+def test_header_names_are_case_insensitive() -> None:
+    assert parsed_headers({"X-Codex-Primary-Used-Percent": "1"}).windows == (window(1, None, None),)
 
 
-def test_headers_of_another_limit_are_found_by_their_ending() -> None:
-    found = read(
+def test_header_families_become_additional_limits() -> None:
+    limits = parsed_headers(
         {
             **family("codex-bengalfox", "primary", "100", 300, unix(LATER)),
             "x-codex-bengalfox-limit-name": "GPT-X-Spark",
@@ -83,20 +102,20 @@ def test_headers_of_another_limit_are_found_by_their_ending() -> None:
             "x-codex-rate-limit-reached-type": "rate_limit_reached",
         }
     )
-    assert found.windows == ()
-    assert found.additional == (
+    assert limits.windows == ()
+    assert limits.additional == (
         AdditionalLimit(id="codex_bengalfox", name="GPT-X-Spark", windows=(window(100),)),
         AdditionalLimit(id="codex_secondary", windows=(window(1, FIVE_HOURS, None),)),
     )
-    assert (found.active_limit, found.reached_type) == ("codex_bengalfox", "rate_limit_reached")
-    assert not found.reached  # the plan's own is not
+    assert (limits.active_limit, limits.reached_type) == ("codex_bengalfox", "rate_limit_reached")
+    assert not limits.is_exhausted  # the plan's own limit is not
 
 
-def test_older_headers_say_how_far_off_the_reset_is() -> None:
-    found = read(
+def test_headers_with_seconds_until_the_reset() -> None:
+    limits = parsed_headers(
         {**family("codex", "primary", "1", 300, reset_after_seconds=3600), "x-codex-plan-type": "plus"},
     )
-    assert found == seen(window(1), plan="plus")
+    assert limits == limits_of(window(1), plan="plus")
 
 
 @pytest.mark.parametrize(
@@ -119,22 +138,22 @@ def test_older_headers_say_how_far_off_the_reset_is() -> None:
         {"codex-primary-used-percent": "1"},
     ],
 )
-def test_headers_that_say_nothing(headers: dict[str, str]) -> None:
-    assert limit_parsing.from_headers(headers, seen_at=NOW) is None
+def test_headers_without_limits_are_none(headers: dict[str, str]) -> None:
+    assert parse_headers(headers, seen_at=NOW) is None
 
 
 @pytest.mark.parametrize("reset", ["", "soon", "-5", "0", "nan", "1795360000000", "9" * 400])
-def test_a_reset_that_is_no_time_is_none(reset: str) -> None:
-    assert read(family("codex", "primary", "5", 300, reset)).windows == (window(5, FIVE_HOURS, None),)
+def test_invalid_reset_time_is_none(reset: str) -> None:
+    assert parsed_headers(family("codex", "primary", "5", 300, reset)).windows == (window(5, FIVE_HOURS, None),)
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "-300", "x", "1e-9", "9" * 30])
-def test_a_length_that_is_none_is_none(minutes: str) -> None:
-    assert read(family("codex", "primary", "5", minutes)).windows == (window(5, None, None),)
+def test_invalid_window_length_is_none(minutes: str) -> None:
+    assert parsed_headers(family("codex", "primary", "5", minutes)).windows == (window(5, None, None),)
 
 
-def test_an_unused_window_is_there() -> None:
-    assert read(family("codex", "primary", "0", 300)).windows == (window(0, FIVE_HOURS, None),)
+def test_unused_window_is_kept() -> None:
+    assert parsed_headers(family("codex", "primary", "0", 300)).windows == (window(0, FIVE_HOURS, None),)
 
 
 # The event
@@ -155,8 +174,8 @@ EVENT: dict[str, Any] = {
 }
 
 
-def test_an_event_tells_what_headers_tell() -> None:
-    assert limit_parsing.from_event(EVENT, seen_at=NOW) == seen(
+def test_event_reports_windows_credits_and_plan() -> None:
+    assert parse_event(EVENT, seen_at=NOW) == limits_of(
         window(42),
         window(5, WEEK, NOW + timedelta(seconds=600000)),
         plan="plus",
@@ -169,23 +188,23 @@ def test_an_event_tells_what_headers_tell() -> None:
     ("name", "other"),
     [({"metered_limit_name": "Codex-Bengalfox", "limit_name": "x"}, "codex_bengalfox"), ({"limit_name": "x"}, "x")],
 )
-def test_an_event_of_another_limit_says_nothing_of_the_plans_own(name: dict[str, str], other: str) -> None:
-    found = limit_parsing.from_event({**EVENT, **name}, seen_at=NOW)
-    assert found is not None
-    assert (found.windows, found.limit_reached, found.plan) == ((), None, "plus")
-    assert [(each.id, each.limit_reached, len(each.windows)) for each in found.additional] == [(other, False, 2)]
+def test_event_of_another_limit_leaves_the_plans_own(name: dict[str, str], other: str) -> None:
+    limits = parse_event({**EVENT, **name}, seen_at=NOW)
+    assert limits is not None
+    assert (limits.windows, limits.limit_reached, limits.plan) == ((), None, "plus")
+    assert [(limit.id, limit.limit_reached, len(limit.windows)) for limit in limits.additional] == [(other, False, 2)]
 
 
-def test_an_event_may_name_its_additional_limits_by_key() -> None:
+def test_event_with_additional_limits_by_name() -> None:
     event = {**EVENT, "additional_rate_limits": {"Spark": {"primary": {"used_percent": 3}}, "Other": None}}
-    found = limit_parsing.from_event(event, seen_at=NOW)
-    assert found is not None
-    assert found.additional == (AdditionalLimit(name="Spark", windows=(window(3, None, None),)),)
+    limits = parse_event(event, seen_at=NOW)
+    assert limits is not None
+    assert limits.additional == (AdditionalLimit(name="Spark", windows=(window(3, None, None),)),)
 
 
 @pytest.mark.parametrize("event", [None, [], {}, {"type": "other", "plan_type": "pro"}, {"type": EVENT["type"]}])
-def test_other_events_say_nothing(event: Any) -> None:
-    assert limit_parsing.from_event(event, seen_at=NOW) is None
+def test_events_without_limits_are_none(event: Any) -> None:
+    assert parse_event(event, seen_at=NOW) is None
 
 
 # Usage
@@ -224,8 +243,8 @@ USAGE: dict[str, Any] = {
 }
 
 
-def test_a_usage_answer_tells_everything() -> None:
-    assert limit_parsing.from_usage(USAGE, seen_at=NOW) == seen(
+def test_usage_reports_every_limit() -> None:
+    assert parse_usage(USAGE, seen_at=NOW) == limits_of(
         window(100),
         plan="pro",
         limit_reached=True,
@@ -249,22 +268,22 @@ def test_a_usage_answer_tells_everything() -> None:
 
 
 @pytest.mark.parametrize("usage", [None, [], "text", {}, {"plan_type": 5, "rate_limit": [], "credits": "x"}])
-def test_a_usage_answer_may_say_nothing(usage: Any) -> None:
-    assert limit_parsing.from_usage(usage, seen_at=NOW) == seen()
+def test_invalid_usage_has_no_limits(usage: Any) -> None:
+    assert parse_usage(usage, seen_at=NOW) == limits_of()
 
 
-def test_spend_control_without_a_limit_of_ones_own() -> None:
-    found = limit_parsing.from_usage({"spend_control": {"reached": True, "individual_limit": None}}, seen_at=NOW)
-    assert found.spend_control == SpendControl(reached=True)
-    assert found.reached
+def test_spend_control_without_individual_limit() -> None:
+    limits = parse_usage({"spend_control": {"reached": True, "individual_limit": None}}, seen_at=NOW)
+    assert limits.spend_control == SpendControl(reached=True)
+    assert limits.is_exhausted
 
 
 @pytest.mark.parametrize(
     "balance", [None, True, "", "some", "NaN", "Infinity", "1e99", [], "1" * 50, pytest.param(10**5000, id="huge")]
 )
-def test_a_balance_that_is_no_amount_is_none(balance: Any) -> None:
+def test_invalid_balance_is_none(balance: Any) -> None:
     usage = {"credits": {"has_credits": True, "unlimited": False, "balance": balance}}
-    assert limit_parsing.from_usage(usage, seen_at=NOW).credits == Credits(has_credits=True, unlimited=False)
+    assert parse_usage(usage, seen_at=NOW).credits == Credits(has_credits=True, unlimited=False)
 
 
 ODD = st.one_of(
@@ -289,39 +308,40 @@ NESTED = st.recursive(
     ),
     max_leaves=12,
 )
-AT_LEISURE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+# A busy machine must not fail these tests.
+NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@AT_LEISURE
-@given(answer=st.dictionaries(st.sampled_from(MEMBERS), NESTED, max_size=5))
-def test_whatever_is_told_is_read_and_shown(answer: dict[str, Any]) -> None:
-    found = [
-        limit_parsing.from_usage(answer, seen_at=NOW),
-        limit_parsing.from_event({**answer, "type": "codex.rate_limits"}, seen_at=NOW),
+@NO_DEADLINE
+@given(report=st.dictionaries(st.sampled_from(MEMBERS), NESTED, max_size=5))
+def test_any_event_or_usage_is_parsed_and_shown(report: dict[str, Any]) -> None:
+    parsed = [
+        parse_usage(report, seen_at=NOW),
+        parse_event({**report, "type": "codex.rate_limits"}, seen_at=NOW),
     ]
-    for one in found:
-        for other in found:
-            if one is not None and other is not None:
-                assert str(limit_parsing.merged(one, other))
-                assert repr(one)
+    for older in parsed:
+        for newer in parsed:
+            if older is not None and newer is not None:
+                assert str(merge(older, newer))
+                assert repr(older)
 
 
-@AT_LEISURE
+@NO_DEADLINE
 @given(
     headers=st.dictionaries(
         st.sampled_from([*family("codex", "primary", 1, 1, 1, reset_after_seconds=1), "x-codex-active-limit"]),
         st.one_of(st.text(max_size=9), st.floats().map(str), st.integers().map(str)),
     )
 )
-def test_whatever_headers_say_is_read(headers: dict[str, str]) -> None:
-    found = limit_parsing.from_headers(headers, seen_at=NOW)
-    assert found is None or str(found)
+def test_any_headers_are_parsed_and_shown(headers: dict[str, str]) -> None:
+    limits = parse_headers(headers, seen_at=NOW)
+    assert limits is None or str(limits)
 
 
 # Merging
 
 
-KNOWN = seen(
+KNOWN = limits_of(
     window(10),
     window(50, WEEK, NEXT_WEEK),
     plan="pro",
@@ -338,37 +358,37 @@ KNOWN = seen(
 SOON = NOW + timedelta(minutes=1)
 
 
-def test_the_first_that_is_seen_is_what_is_known() -> None:
-    assert limit_parsing.merged(None, KNOWN) is KNOWN
+def test_merge_without_older_limits() -> None:
+    assert merge(None, KNOWN) is KNOWN
 
 
-def test_headers_of_the_plans_own_limit_leave_the_rest_as_it_was() -> None:
-    found = limit_parsing.merged(KNOWN, seen(window(11), at=SOON))
-    assert found == replace(
+def test_merge_keeps_what_headers_leave_out() -> None:
+    limits = merge(KNOWN, limits_of(window(11), at=SOON))
+    assert limits == replace(
         KNOWN,
         windows=(window(11), window(50, WEEK, NEXT_WEEK)),
-        limit_reached=None,  # of the moment
+        limit_reached=None,  # of the moment, not kept
         reached_type=None,
         active_limit=None,
     )
-    assert found.seen_at == SOON
+    assert limits.seen_at == SOON
 
 
-def test_what_is_told_again_is_replaced() -> None:
+def test_merge_replaces_what_is_reported_again() -> None:
     credits, control = Credits(has_credits=True, unlimited=True), SpendControl(reached=True)
-    found = limit_parsing.merged(KNOWN, seen(plan="plus", credits=credits, spend_control=control))
-    assert (found.plan, found.credits, found.spend_control) == ("plus", credits, control)
-    assert found.windows == KNOWN.windows
+    limits = merge(KNOWN, limits_of(plan="plus", credits=credits, spend_control=control))
+    assert (limits.plan, limits.credits, limits.spend_control) == ("plus", credits, control)
+    assert limits.windows == KNOWN.windows
 
 
-def test_a_window_of_about_the_same_length_is_the_same() -> None:
-    found = limit_parsing.merged(KNOWN, seen(window(12, timedelta(minutes=299))))
-    assert [each.used_percent for each in found.windows] == [12, 50]
+def test_merge_identifies_windows_by_similar_length() -> None:
+    limits = merge(KNOWN, limits_of(window(12, timedelta(minutes=299))))
+    assert [window.used_percent for window in limits.windows] == [12, 50]
 
 
-def test_a_window_stays_until_its_reset_and_no_longer() -> None:
-    for newer in (seen(window(51, WEEK, NEXT_WEEK), at=LATER), seen(plan="pro", at=LATER)):
-        assert [each.name for each in limit_parsing.merged(KNOWN, newer).windows] == ["weekly"]
+def test_merge_drops_a_window_at_its_reset() -> None:
+    for newer in (limits_of(window(51, WEEK, NEXT_WEEK), at=LATER), limits_of(plan="pro", at=LATER)):
+        assert [window.name for window in merge(KNOWN, newer).windows] == ["weekly"]
 
 
 @pytest.mark.parametrize(
@@ -379,134 +399,118 @@ def test_a_window_stays_until_its_reset_and_no_longer() -> None:
         (window(1, FIVE_HOURS, None), window(2, WEEK)),
     ],
 )
-def test_a_window_that_cannot_be_told_apart_makes_way(older: RateLimitWindow, newer: RateLimitWindow) -> None:
-    assert limit_parsing.merged(seen(older), seen(newer)).windows == (newer,)
-    assert limit_parsing.merged(seen(older), seen(plan="pro")).windows == (older,)
+def test_merge_drops_an_ambiguous_window(older: RateLimitWindow, newer: RateLimitWindow) -> None:
+    assert merge(limits_of(older), limits_of(newer)).windows == (newer,)
+    assert merge(limits_of(older), limits_of(plan="pro")).windows == (older,)
 
 
-def test_additional_limits_are_merged_by_id_or_by_name() -> None:
+def test_merge_matches_additional_limits_by_id_or_name() -> None:
     newer = (
         AdditionalLimit(id="b", name="B", windows=(window(3),)),
         AdditionalLimit(name="A", windows=(window(4, WEEK),)),
         AdditionalLimit(windows=(window(5),)),
     )
-    assert limit_parsing.merged(KNOWN, seen(additional=newer)).additional == (
+    assert merge(KNOWN, limits_of(additional=newer)).additional == (
         AdditionalLimit(id="a", name="A", windows=(window(1), window(4, WEEK))),
         newer[0],
         newer[2],
     )
 
 
-# For the caller
+# Usage reports and reset credits
+
+
+REPORT: dict[str, Any] = {
+    "user_id": "user-abc123",
+    "account_id": "acc-1",
+    "email": "user@example.com",
+    "plan_type": "pro",
+    "rate_limit": {"primary_window": {"used_percent": 42, "limit_window_seconds": 18000}},
+    "code_review_rate_limit": {"primary_window": {"used_percent": 3, "limit_window_seconds": 604800}},
+    "model_usage": {
+        "gpt-6-astra": {"available": False, "available_at": 1795348800, "credits_would_enable": True},
+        "odd": None,
+    },
+    "rate_limit_reset_credits": {"available_count": 2},
+    "rate_limit_upsell": {"banner_type": "luna_reserve"},
+}
+
+
+def test_usage_report_is_parsed() -> None:
+    report = parse_usage_report(REPORT, seen_at=NOW)
+    assert report == UsageReport(
+        limits=parse_usage(REPORT, seen_at=NOW),
+        email="user@example.com",
+        account_id="acc-1",
+        user_id="user-abc123",
+        code_review=AdditionalLimit(
+            id="code_review",
+            name="Code review",
+            windows=(RateLimitWindow(used_percent=3, length=timedelta(weeks=1)),),
+        ),
+        models=(ModelUsage(model="gpt-6-astra", available=False, available_at=NOW, credits_would_enable=True),),
+        reset_credits=2,
+        banner={"banner_type": "luna_reserve"},
+    )
+    assert report.plan == "pro"
+    assert str(report) == "plan pro; 5 h 42 % used"
+    assert hash(report)
+
+
+def test_repr_of_a_report_hides_the_account() -> None:
+    shown = repr(parse_usage_report(REPORT, seen_at=NOW))
+    assert not any(secret in shown for secret in ("user@example.com", "acc-1", "user-abc123"))
+    assert "reset_credits=2" in shown
+
+
+@pytest.mark.parametrize("body", [None, "x", {}, {"model_usage": [], "rate_limit_reset_credits": None}])
+def test_invalid_usage_report_is_empty(body: Any) -> None:
+    assert parse_usage_report(body, seen_at=NOW) == UsageReport(limits=parse_usage({}, seen_at=NOW))
+
+
+def test_reset_credits_are_parsed() -> None:
+    given = {
+        "id": "RateLimitResetCredit_1",
+        "reset_type": "codex_rate_limits",
+        "status": "available",
+        "granted_at": "2026-11-22T12:00:00Z",
+        "expires_at": None,
+        "title": "One reset",
+        "description": "",
+    }
+    used = {"id": "RateLimitResetCredit_2", "status": "redeemed", "redeemed_at": "2026-11-22T12:00:00Z"}
+    parsed = parse_reset_credits({"credits": [given, used, {"id": ""}, None]})
+    assert parsed == ResetCredits(
+        available_count=1,
+        credits=(
+            ResetCredit(
+                id="RateLimitResetCredit_1",
+                reset_type="codex_rate_limits",
+                status="available",
+                granted_at=NOW,
+                title="One reset",
+            ),
+            ResetCredit(id="RateLimitResetCredit_2", status="redeemed", redeemed_at=NOW),
+        ),
+    )
+    assert [credit.is_available for credit in parsed] == [True, False]
+
+
+def test_backends_count_of_reset_credits_takes_precedence() -> None:
+    assert parse_reset_credits({"credits": [], "available_count": 3}).available_count == 3
+    assert parse_reset_credits(None) == ResetCredits(available_count=0)
 
 
 @pytest.mark.parametrize(
-    ("length", "name"),
-    [
-        (timedelta(minutes=300), "5 h"),
-        (timedelta(minutes=299), "5 h"),
-        (timedelta(days=1), "daily"),
-        (timedelta(days=7), "weekly"),
-        (timedelta(days=28), "monthly"),
-        (timedelta(days=31), "monthly"),
-        (timedelta(days=365), "yearly"),
-        (timedelta(days=14), "14 d"),
-        (timedelta(minutes=90), "1 h 30 min"),
-        (timedelta(minutes=1), "1 min"),
-        (timedelta(seconds=1), "0 min"),
-        (None, "limit"),
-    ],
+    ("code", "was_reset"),
+    [("reset", True), ("already_redeemed", True), ("nothing_to_reset", False), ("no_credit", False), ("new", False)],
 )
-def test_a_window_is_named_by_its_length(length: timedelta | None, name: str) -> None:
-    assert window(0, length).name == name
+def test_reset_result_is_parsed(code: str, was_reset: bool) -> None:
+    parsed = parse_reset_result({"code": code, "windows_reset": 2}, redeem_request_id="k")
+    assert parsed == ResetResult(code=code, windows_reset=2, redeem_request_id="k")
+    assert parsed.was_reset is was_reset
 
 
-def test_what_remains_is_never_less_than_nothing() -> None:
-    assert (window(42.5).remaining_percent, window(101).remaining_percent) == (57.5, 0)
-    assert (window(99.9).is_exhausted, window(100).is_exhausted) == (False, True)
-
-
-def test_a_window_is_looked_up_by_its_length() -> None:
-    found = seen(window(1, None), window(2, timedelta(minutes=299)), window(3, timedelta(hours=12)))
-    assert found.window(timedelta(hours=12)) is found.windows[2]
-    assert found.five_hours is found.windows[1]
-    assert found.weekly is None
-
-
-def test_the_used_up_window_that_resets_last_is_the_one_to_wait_for() -> None:
-    assert KNOWN.exhausted_window is None
-    both = seen(window(100), window(100, WEEK, NEXT_WEEK))
-    assert both.exhausted_window is both.windows[1]
-    unknown = seen(window(100, FIVE_HOURS, None), window(100, WEEK, NEXT_WEEK))
-    assert unknown.exhausted_window is unknown.windows[0]
-
-
-@pytest.mark.parametrize(
-    ("found", "reached"),
-    [
-        (seen(), False),
-        (seen(window(100)), True),
-        (seen(window(100), limit_reached=False), False),
-        (seen(window(1), limit_reached=True), True),
-        (seen(reached_type="rate_limit_reached"), True),
-        (seen(reached_type="rate_limit_reached", active_limit="codex"), True),
-        (seen(reached_type="rate_limit_reached", active_limit="other"), False),
-        (seen(limit_reached=False, spend_control=SpendControl(reached=True)), True),
-        (seen(limit_reached=False, spend_control=SpendControl(reached=False)), False),
-    ],
-)
-def test_reached(found: RateLimits, reached: bool) -> None:
-    assert found.reached is reached
-
-
-def test_an_additional_limit_is_reached_by_word_or_by_figure() -> None:
-    assert AdditionalLimit(windows=(window(100),)).reached
-    assert not AdditionalLimit(windows=(window(100),), limit_reached=False).reached
-
-
-def test_additional_limits_are_looked_up_by_id_or_name() -> None:
-    assert KNOWN.limit("A") is KNOWN.limit("a") is KNOWN.additional[0]
-    assert KNOWN.limit("c") is None
-
-
-def test_values_are_frozen_and_can_be_kept_in_sets() -> None:
-    with pytest.raises(FrozenInstanceError):
-        KNOWN.plan = "free"  # type: ignore[misc]
-    assert len({KNOWN, replace(KNOWN, seen_at=LATER)}) == 1
-
-
-def test_for_people() -> None:
-    found = seen(
-        window(42),
-        plan="pro",
-        limit_reached=True,
-        credits=Credits(has_credits=True, unlimited=False, balance=Decimal("12.50")),
-        spend_control=SpendControl(reached=False, used=Decimal(8), limit=Decimal(25)),
-        additional=(AdditionalLimit(id="a", windows=(window(99.96, WEEK, None),)), AdditionalLimit()),
-    )
-    assert str(found) == (
-        f"plan pro; 5 h 42 % used, resets {format_local_time(LATER)}; a: weekly 100 % used; additional: no figures; "
-        "credits 12.50; spending 8 of 25, not reached; the limit is reached"
-    )
-    assert str(seen(window(42, resets_at=None), spend_control=SpendControl(reached=False))) == "5 h 42 % used"
-    assert str(seen()) == "nothing is known"
-    assert str(SpendControl(reached=True)) == "reached"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \S+", format_local_time(LATER))
-
-
-@pytest.mark.parametrize(
-    ("credits", "words"),
-    [
-        (Credits(has_credits=True, unlimited=True), "unlimited"),
-        (Credits(has_credits=True, unlimited=False), "some"),
-        (Credits(has_credits=False, unlimited=False, balance=Decimal(0)), "none"),
-    ],
-)
-def test_credits_for_people(credits: Credits, words: str) -> None:
-    assert str(credits) == words
-
-
-def test_a_repr_leaves_out_what_was_not_told() -> None:
-    assert repr(seen(window(42, resets_at=None))) == (
-        "RateLimits(seen_at=2026-11-22 12:00:00+00:00, windows=(RateLimitWindow(used_percent=42, window=5:00:00),))"
-    )
+def test_invalid_reset_result_has_no_code() -> None:
+    parsed = parse_reset_result("x", redeem_request_id="k")
+    assert parsed == ResetResult(code=None, redeem_request_id="k")

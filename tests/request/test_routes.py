@@ -30,10 +30,6 @@ def test_routes(method: str, path: str, route: Route | None) -> None:
     assert find_route(method, path) is route
 
 
-def test_every_route_can_be_asked_again() -> None:
-    assert [route for route in Route if not route.is_repeatable] == []
-
-
 def test_the_model_of_a_path() -> None:
     assert model_id("/models/a%2Fb%20c") == "a/b c"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from ..limits.usage_limit import UsageLimit
+    from ..limits.exhausted_limit import ExhaustedLimit
 
 __all__ = ["AVAILABLE", "NO_ANSWER", "Failure", "Kind", "classify"]
 
@@ -67,7 +67,7 @@ class Failure:
     code: str | None = None
     param: str | None = None
     error: Any = field(default=None, repr=False)
-    limit: UsageLimit | None = None
+    limit: ExhaustedLimit | None = None
     available: tuple[str, ...] | None = None
 
 
@@ -175,10 +175,12 @@ def _available(error: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if isinstance(names, list) else None
 
 
-def _usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], now: datetime) -> UsageLimit:
-    from ..limits.usage_limit import usage_limit  # with all that reads limits: loaded by the few who need it
+def _usage_limit(error: Mapping[str, Any], headers: Mapping[str, str], now: datetime) -> ExhaustedLimit:
+    from ..limits.exhausted_limit import (
+        parse_exhausted_limit,  # with all that reads limits: loaded by the few who need it
+    )
 
-    return usage_limit(error, headers, now=now)
+    return parse_exhausted_limit(error, headers, now=now)
 
 
 def _code(error: Mapping[str, Any]) -> str | None:

@@ -50,7 +50,7 @@ _CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
     Kind.CLOUDFLARE: CloudflareBlockedError,
     Kind.REGION: RegionNotSupportedError,
 }
-_OF_A_LIMIT: Final = ("plan", "resets_at", "window", "limit_name", "reached", "limits")
+_OF_A_LIMIT: Final = ("plan", "resets_at", "window_length", "limit_name", "reached_type", "limits")
 # By an exception in the chain of causes and a word of the last: what happened, and what to look at. The first counts.
 _SAYS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (

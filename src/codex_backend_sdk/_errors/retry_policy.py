@@ -23,16 +23,12 @@ _AFTER_RESET_SECONDS: Final = 1.0
 
 
 class RetryPolicy:
-    """The attempts at one call. `taken` is the number of those that were repeats.
+    """The attempts at one call. `taken` is the number of those that were repeats."""
 
-    `is_repeatable` is False for a call that changes something each time it is sent.
-    """
-
-    def __init__(self, retries: Retries, *, max_retries: int, is_repeatable: bool = True) -> None:
+    def __init__(self, retries: Retries, *, max_retries: int) -> None:
         self.taken = 0
         self._retries = retries
         self._max_retries = max_retries
-        self._is_repeatable = is_repeatable
         self._waited_for_limits = 0.0
 
     def wait_after(self, failure: Failure, *, elapsed: float, now: datetime, jitter: float) -> float | None:
@@ -42,7 +38,7 @@ class RetryPolicy:
         """
         if failure.kind is Kind.USAGE_LIMIT:
             return self._wait_for_reset(failure, now)
-        if not (failure.may_repeat and self._is_repeatable and self.taken < self._max_retries):
+        if not (failure.may_repeat and self.taken < self._max_retries):
             return None
         wait = failure.retry_after
         if wait is None:
@@ -59,7 +55,7 @@ class RetryPolicy:
     def _wait_for_reset(self, failure: Failure, now: datetime) -> float | None:
         """Waiting for a reset is no retry: the call was refused for a reason that ends at a known time."""
         resets_at = failure.limit.resets_at if failure.limit else None
-        if resets_at is None or not self._is_repeatable:
+        if resets_at is None:
             return None
         wait = max((resets_at - now).total_seconds(), 0.0) + _AFTER_RESET_SECONDS
         longest = self._retries.wait_for_limit - timedelta(seconds=self._waited_for_limits)

@@ -50,12 +50,10 @@ class SystemClock:
 class RetryLoop:
     """One call, from its first attempt to its last; `until` is the monotonic time at which it has to be over."""
 
-    def __init__(
-        self, what: str, settings: Settings, clock: Clock, *, max_retries: int, is_repeatable: bool = True
-    ) -> None:
+    def __init__(self, what: str, settings: Settings, clock: Clock, *, max_retries: int) -> None:
         self._what = what
         self._clock = clock
-        self._attempts = RetryPolicy(settings.retries, max_retries=max_retries, is_repeatable=is_repeatable)
+        self._attempts = RetryPolicy(settings.retries, max_retries=max_retries)
         self._began = clock.monotonic()
         self._total = settings.timeouts.total
         self.until = None if self._total is None else time.monotonic() + self._total

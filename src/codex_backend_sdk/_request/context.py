@@ -40,6 +40,11 @@ class RequestContext:
     login: Login | None = field(default=None, repr=False)
     limits: LimitsTracker | None = field(default=None, repr=False)
 
+    @property
+    def account_id(self) -> str | None:
+        """The account that this attempt is signed for, if known."""
+        return None if self.login is None else self.login.account_id
+
     def attach(self, request: httpx2.Request, **of_this_attempt: Any) -> httpx2.Request:
         """Let the request carry this context to its response."""
         request.extensions[_EXTENSION] = replace(self, **of_this_attempt)

@@ -26,17 +26,6 @@ class Route(Enum):
     USAGE = auto()
     RESET = auto()  # uses a reset credit up
 
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether sending a request again does no harm, when nobody knows whether it arrived."""
-        return self in _REPEATABLE
-
-
-# They ask and change nothing; a reset credit is asked for with a key, by which the backend knows the request again.
-# A route that is not here is never repeated by itself.
-_REPEATABLE: Final = frozenset(
-    {Route.RESPONSES, Route.COMPACT, Route.MODELS, Route.MODEL, Route.ACCOUNT, Route.USAGE, Route.RESET}
-)
 
 _ROUTES: Final = (
     ("post", re.compile(r"/responses/?"), Route.RESPONSES),

@@ -49,7 +49,7 @@ def read_whole(response: httpx2.Response, context: RequestContext) -> httpx2.Res
     if context.route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
         answer = _json_object(response, "a JSON object")
         if context.route is Route.USAGE and context.limits is not None:
-            context.limits.in_usage(answer, context)
+            context.limits.record_usage(answer, account_id=context.account_id)
         return response
     return _official_models(response, context)
 

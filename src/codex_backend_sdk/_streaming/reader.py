@@ -240,7 +240,7 @@ class ResponseReader:
         if not isinstance(payload, dict):
             return
         if payload.get("type") == _RATE_LIMITS and self._context is not None and self._context.limits is not None:
-            self._context.limits.in_event(payload, self._context)
+            self._context.limits.record_event(payload, account_id=self._context.account_id)
         self._collector.take(payload)
         self._is_over = self._collector.ended_by is not None
         failure = self._collector.failure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..limits.limit_types import percentage
+from ..limits.limit_types import format_percent
 from . import moments, output
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def report(found: UsageReport, *, now: datetime) -> Iterator[str]:
     yield click.style(whose, bold=True)
     rows = list(_rows(found))
     name_width = max((len(name) for name, _ in rows), default=0)
-    used_width = max([len("100 %"), *(len(percentage(window.used_percent)) for _, window in rows)])
+    used_width = max([len("100 %"), *(len(format_percent(window.used_percent)) for _, window in rows)])
     for name, window in rows:
-        used = percentage(window.used_percent).rjust(used_width)
+        used = format_percent(window.used_percent).rjust(used_width)
         yield f"  {name.ljust(name_width)}  {_bar(window.used_percent)} {used} used{_reset(window, now=now)}"
     if not rows:
         yield "The backend names no limits for this account."
@@ -80,7 +80,7 @@ def _remarks(limits: RateLimits) -> Iterator[str]:
     credits, control = limits.credits, limits.spend_control
     has_credits = credits is not None and (credits.unlimited or credits.has_credits)
     is_capped = control is not None and control.reached
-    if limits.reached:
+    if limits.is_exhausted:
         then = "credits pay for" if has_credits and not is_capped else "the backend refuses"
         yield click.style(f"The limit is reached: {then} further calls until the reset.", fg="red")
     if has_credits:

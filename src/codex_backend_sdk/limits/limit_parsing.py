@@ -1,7 +1,13 @@
-"""What the backend tells of the plan's limits, in headers, in an event and in the usage answer → `RateLimits`.
+"""Parse what the backend reports about usage limits, and merge partial reports. Pure functions.
 
-Nothing here raises: a member of another type, a NaN, a negative or an absurd number is as if it had not been told.
-Codex CLI: codex-api/src/rate_limits.rs, codex-backend-openapi-models/.
+There are three sources with different spellings of the same figures:
+- the headers of every response (`x-codex-primary-used-percent`, …), which have no more than the figures;
+- the `codex.rate_limits` event of a stream, which adds the plan and whether a limit is reached;
+- the usage endpoint, `/wham/usage`, which is complete.
+
+Nothing here raises. A member of the wrong type, a NaN, a negative or an absurdly large number counts as absent: limits
+are a by-product of a call and must not break it. Wire source: Codex CLI, codex-api/src/rate_limits.rs,
+codex-backend-openapi-models/ and backend-client/src/client/rate_limit_resets.rs.
 """
 
 from __future__ import annotations
@@ -10,198 +16,211 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .._coerce import (
-    as_bool,
-    as_datetime,
-    as_decimal,
-    as_list,
-    as_mapping,
-    as_number,
-    as_text,
+from .._coerce import as_bool, as_count, as_datetime, as_decimal, as_list, as_mapping, as_number, as_text
+from .limit_types import (
+    AdditionalLimit,
+    Credits,
+    ModelUsage,
+    RateLimits,
+    RateLimitWindow,
+    ResetCredit,
+    ResetCredits,
+    ResetResult,
+    SpendControl,
+    UsageReport,
+    is_same_length,
 )
-from .limit_types import AdditionalLimit, Credits, RateLimits, RateLimitWindow, SpendControl, are_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 __all__ = [
-    "CODEX",
-    "additional_limit",
-    "from_event",
-    "from_headers",
-    "from_usage",
-    "merged",
+    "PLAN_LIMIT_ID",
+    "merge",
+    "parse_event",
+    "parse_headers",
+    "parse_reset_credits",
+    "parse_reset_result",
+    "parse_usage",
+    "parse_usage_report",
 ]
 
 _T = TypeVar("_T")
 
 # The id of the plan's own limit.
-CODEX: Final = "codex"
+PLAN_LIMIT_ID: Final = "codex"
 
-# A figure beyond these is a mistake, and could not be shown.
-_HIGHEST_PERCENT: Final = 10_000
-_LONGEST_WINDOW_SECONDS: Final = 10 * 366 * 86_400
+# A figure beyond these is a mistake of the backend, and some could not be displayed.
+_MAX_PERCENT: Final = 10_000
+_MAX_WINDOW_SECONDS: Final = 10 * 366 * 86_400
 
-# The spellings of each figure, in the order of trust. Older backends say how far off a reset is and not when it is.
-_LENGTHS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
-_RESETS: Final = ("reset_at", "resets_at")
-_RESETS_AFTER: Final = ("reset_after_seconds", "resets_in_seconds")
+# The spellings of each figure, most trusted first, lengths with their unit in seconds. Older backends send the seconds
+# until a reset instead of its time.
+_LENGTH_MEMBERS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
+_RESET_MEMBERS: Final = ("reset_at", "resets_at")
+_RESET_AFTER_MEMBERS: Final = ("reset_after_seconds", "resets_in_seconds")
 
-_FAMILY: Final = "-primary-used-percent"
+_FAMILY_SUFFIX: Final = "-primary-used-percent"
 
 
-def from_headers(headers: Mapping[str, str], *, seen_at: datetime) -> RateLimits | None:
-    """Read the headers of any answer, None when they say nothing of limits.
+# Limits
 
-    Each limit has a family of headers, `x-codex-primary-used-percent` or `x-codex-bengalfox-primary-used-percent`.
+
+def parse_headers(headers: Mapping[str, str], *, seen_at: datetime) -> RateLimits | None:
+    """Return the limits in the headers of a response, None when there are none.
+
+    Each limit has a family of headers: `x-codex-primary-used-percent`, `x-codex-bengalfox-primary-used-percent`, ….
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    families = {name.removeprefix("x-").removesuffix(_FAMILY) for name in given if name.endswith(_FAMILY)} - {CODEX}
-    found = RateLimits(
+    lowered = {name.lower(): value for name, value in headers.items()}
+    families = {
+        name.removeprefix("x-").removesuffix(_FAMILY_SUFFIX) for name in lowered if name.endswith(_FAMILY_SUFFIX)
+    }
+    limits = RateLimits(
         seen_at=seen_at,
-        plan=as_text(given.get("x-codex-plan-type")),
-        windows=_header_windows(given, CODEX, seen_at),
-        reached_type=as_text(given.get("x-codex-rate-limit-reached-type")),
-        active_limit=_limit_id(given.get("x-codex-active-limit")),
-        credits=_credits(_family_reader(given, "codex-credits")),
+        plan=as_text(lowered.get("x-codex-plan-type")),
+        windows=_header_windows(lowered, PLAN_LIMIT_ID, seen_at),
+        reached_type=as_text(lowered.get("x-codex-rate-limit-reached-type")),
+        active_limit=_limit_id(lowered.get("x-codex-active-limit")),
+        credits=_credits(_header_getter(lowered, "codex-credits")),
         additional=tuple(
-            AdditionalLimit(id=_limit_id(family), name=as_text(given.get(f"x-{family}-limit-name")), windows=windows)
-            for family in sorted(families)
-            if (windows := _header_windows(given, family, seen_at))
+            AdditionalLimit(id=_limit_id(family), name=as_text(lowered.get(f"x-{family}-limit-name")), windows=windows)
+            for family in sorted(families - {PLAN_LIMIT_ID})
+            if (windows := _header_windows(lowered, family, seen_at))
         ),
     )
-    return found if _says_something(found) else None
+    return None if _is_empty(limits) else limits
 
 
-def from_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
-    """Read a `codex.rate_limits` event, None when it is another or says nothing."""
+def parse_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
+    """Return the limits in a `codex.rate_limits` event, None when it is another event or reports none.
+
+    An event may be about another limit than the plan's own; then it becomes an additional limit.
+    """
     if not isinstance(event, dict) or event.get("type") != "codex.rate_limits":
         return None
-    limit_id = _limit_id(event.get("metered_limit_name")) or _limit_id(event.get("limit_name")) or CODEX
-    additional = _additional(event.get("additional_rate_limits"), seen_at)
-    found = _told(event, event.get("rate_limits"), additional, seen_at)
-    if limit_id != CODEX:
-        other = AdditionalLimit(id=limit_id, windows=found.windows, limit_reached=found.limit_reached)
-        found = replace(found, windows=(), limit_reached=None, additional=(other, *found.additional))
-    return found if _says_something(found) else None
+    limit_id = _limit_id(event.get("metered_limit_name")) or _limit_id(event.get("limit_name")) or PLAN_LIMIT_ID
+    limits = _rate_limits(event, event.get("rate_limits"), seen_at)
+    if limit_id != PLAN_LIMIT_ID:
+        named = AdditionalLimit(id=limit_id, windows=limits.windows, limit_reached=limits.limit_reached)
+        limits = replace(limits, windows=(), limit_reached=None, additional=(named, *limits.additional))
+    return None if _is_empty(limits) else limits
 
 
-def from_usage(usage: Any, *, seen_at: datetime) -> RateLimits:
-    """Read the answer of `/wham/usage`, which tells everything that there is."""
-    answer = as_mapping(usage)
-    found = _told(answer, answer.get("rate_limit"), _additional(answer.get("additional_rate_limits"), seen_at), seen_at)
+def parse_usage(usage: Any, *, seen_at: datetime) -> RateLimits:
+    """Return the limits in a response of `/wham/usage`, which is complete and needs no merging."""
+    report = as_mapping(usage)
     return replace(
-        found,
-        reached_type=as_text(as_mapping(answer.get("rate_limit_reached_type")).get("type")),
-        spend_control=_spend_control(answer.get("spend_control"), seen_at),
+        _rate_limits(report, report.get("rate_limit"), seen_at),
+        reached_type=as_text(as_mapping(report.get("rate_limit_reached_type")).get("type")),
+        spend_control=_spend_control(report.get("spend_control"), seen_at),
     )
 
 
-def merged(older: RateLimits | None, newer: RateLimits) -> RateLimits:
-    """Return what is known after headers or an event, which tell a part, came in on top of what was known.
+def merge(older: RateLimits | None, newer: RateLimits) -> RateLimits:
+    """Return the limits after headers or an event, which report only a part, arrived.
 
-    A window that is not told again stays until its reset; plan, credits, spend control and additional limits stay
-    until they are told again. What was reached is of the moment and does not stay. A usage answer needs no merging.
+    A window that is not reported again stays until its reset. Plan, credits, spend control and additional limits stay
+    until they are reported again. `limit_reached`, `reached_type` and `active_limit` are of the moment and do not stay.
     """
     if older is None:
         return newer
     return replace(
         newer,
         plan=newer.plan or older.plan,
-        windows=_merged_windows(older.windows, newer.windows, newer.seen_at),
+        windows=_merge_windows(older.windows, newer.windows, newer.seen_at),
         credits=newer.credits or older.credits,
         spend_control=newer.spend_control or older.spend_control,
-        additional=_merged_additional(older.additional, newer.additional, newer.seen_at),
+        additional=_merge_additional(older.additional, newer.additional, newer.seen_at),
     )
 
 
-def additional_limit(
-    details: Any, *, id: str | None = None, name: str | None = None, seen_at: datetime
-) -> AdditionalLimit | None:
-    """Read one limit as the usage answer has it, None when it says nothing."""
-    windows, reached = _windows(details, seen_at), _reached(details)
-    if not windows and reached is None:
-        return None
-    return AdditionalLimit(id=id, name=name, windows=windows, limit_reached=reached)
-
-
-# One limit
-
-
-def _told(
-    answer: dict[str, Any], details: Any, additional: tuple[AdditionalLimit, ...], seen_at: datetime
-) -> RateLimits:
+def _rate_limits(report: dict[str, Any], details: Any, seen_at: datetime) -> RateLimits:
+    """Return what an event and a usage report have in common; `details` is their member for the plan's own limit."""
     return RateLimits(
         seen_at=seen_at,
-        plan=as_text(answer.get("plan_type")),
+        plan=as_text(report.get("plan_type")),
         windows=_windows(details, seen_at),
-        limit_reached=_reached(details),
-        credits=_credits(as_mapping(answer.get("credits")).get),
-        additional=additional,
+        limit_reached=_limit_reached(details),
+        credits=_credits(as_mapping(report.get("credits")).get),
+        additional=_additional_limits(report.get("additional_rate_limits"), seen_at),
     )
 
 
-def _additional(given: Any, seen_at: datetime) -> tuple[AdditionalLimit, ...]:
-    """Read the additional limits: a list as usage has it, or a mapping by the name, as events were seen to have."""
-    pairs = given.items() if isinstance(given, dict) else [(None, each) for each in as_list(given)]
-    found = [
-        additional_limit(
-            each.get("rate_limit", each),
-            id=_limit_id(each.get("metered_feature")),
-            name=as_text(each.get("limit_name")) or as_text(name),
+def _additional_limits(value: Any, seen_at: datetime) -> tuple[AdditionalLimit, ...]:
+    """Parse the additional limits: a list in a usage report, a mapping by name in some events."""
+    named_entries = value.items() if isinstance(value, dict) else [(None, entry) for entry in as_list(value)]
+    limits = [
+        _additional_limit(
+            entry.get("rate_limit", entry),
+            id=_limit_id(entry.get("metered_feature")),
+            name=as_text(entry.get("limit_name")) or as_text(name),
             seen_at=seen_at,
         )
-        for name, each in pairs
-        if isinstance(each, dict)
+        for name, entry in named_entries
+        if isinstance(entry, dict)
     ]
-    return tuple(each for each in found if each is not None)
+    return tuple(limit for limit in limits if limit is not None)
 
 
-def _header_windows(given: dict[str, str], family: str, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
-    found = [_window(_family_reader(given, f"{family}-{place}"), seen_at) for place in ("primary", "secondary")]
-    return _sorted(each for each in found if each is not None)
+def _additional_limit(details: Any, *, id: str | None, name: str | None, seen_at: datetime) -> AdditionalLimit | None:
+    windows, limit_reached = _windows(details, seen_at), _limit_reached(details)
+    if not windows and limit_reached is None:
+        return None
+    return AdditionalLimit(id=id, name=name, windows=windows, limit_reached=limit_reached)
 
 
-def _family_reader(given: dict[str, str], prefix: str) -> Callable[[str], Any]:
-    return lambda name: given.get(f"x-{prefix}-{name.replace('_', '-')}")
+def _header_windows(headers: dict[str, str], family: str, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
+    return _sorted_windows(
+        _window(_header_getter(headers, f"{family}-{position}"), seen_at) for position in ("primary", "secondary")
+    )
+
+
+def _header_getter(headers: dict[str, str], prefix: str) -> Callable[[str], Any]:
+    return lambda member: headers.get(f"x-{prefix}-{member.replace('_', '-')}")
 
 
 def _windows(details: Any, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
-    # Whatever it is called: what a window is, its length says.
-    found = [_window(each.get, seen_at) for each in as_mapping(details).values() if isinstance(each, dict)]
-    return _sorted(each for each in found if each is not None)
+    # The members are `primary_window`, `secondary_window`, or `primary`, `secondary`. Their names do not matter, because
+    # a window is identified by its length.
+    return _sorted_windows(
+        _window(member.get, seen_at) for member in as_mapping(details).values() if isinstance(member, dict)
+    )
 
 
 def _window(get: Callable[[str], Any], seen_at: datetime) -> RateLimitWindow | None:
-    used = as_number(get("used_percent"), at_most=_HIGHEST_PERCENT)
-    length = _first(_length(get(name), unit) for name, unit in _LENGTHS)
-    resets_at = _first(as_datetime(get(name)) for name in _RESETS)
-    after = _first(as_number(get(name)) for name in _RESETS_AFTER)
-    if used is None or not (used or length or resets_at or after):
+    used = as_number(get("used_percent"), at_most=_MAX_PERCENT)
+    length = _first(_length(get(member), unit) for member, unit in _LENGTH_MEMBERS)
+    resets_at = _first(as_datetime(get(member)) for member in _RESET_MEMBERS)
+    reset_after = _first(as_number(get(member)) for member in _RESET_AFTER_MEMBERS)
+    # A window of nothing but zeros stands for one that the plan does not have.
+    if used is None or not (used or length or resets_at or reset_after):
         return None
-    if resets_at is None and after is not None:
-        resets_at = as_datetime(seen_at.timestamp() + after)
-    return RateLimitWindow(used_percent=used, window=length, resets_at=resets_at)
+    if resets_at is None and reset_after is not None:
+        resets_at = as_datetime(seen_at.timestamp() + reset_after)
+    return RateLimitWindow(used_percent=used, length=length, resets_at=resets_at)
 
 
-def _first(found: Iterable[_T | None]) -> _T | None:
-    return next((each for each in found if each), None)
+def _first(values: Iterable[_T | None]) -> _T | None:
+    return next((value for value in values if value), None)
 
 
 def _length(value: Any, unit: int) -> timedelta | None:
-    found = as_number(value, at_most=_LONGEST_WINDOW_SECONDS / unit)
-    return timedelta(seconds=found * unit) if found else None
+    units = as_number(value, at_most=_MAX_WINDOW_SECONDS / unit)
+    return timedelta(seconds=units * unit) if units else None
 
 
-def _sorted(windows: Iterable[RateLimitWindow]) -> tuple[RateLimitWindow, ...]:
-    return tuple(sorted(windows, key=lambda each: each.window or timedelta.max))
+def _sorted_windows(windows: Iterable[RateLimitWindow | None]) -> tuple[RateLimitWindow, ...]:
+    present = [window for window in windows if window is not None]
+    return tuple(sorted(present, key=lambda window: window.length or timedelta.max))
 
 
-def _reached(details: Any) -> bool | None:
-    found = as_mapping(details)
-    reached, allowed = as_bool(found.get("limit_reached")), as_bool(found.get("allowed"))
-    return (None if allowed is None else not allowed) if reached is None else reached
+def _limit_reached(details: Any) -> bool | None:
+    members = as_mapping(details)
+    limit_reached, allowed = as_bool(members.get("limit_reached")), as_bool(members.get("allowed"))
+    if limit_reached is None and allowed is not None:
+        return not allowed
+    return limit_reached
 
 
 def _credits(get: Callable[[str], Any]) -> Credits | None:
@@ -216,8 +235,8 @@ def _credits(get: Callable[[str], Any]) -> Credits | None:
     )
 
 
-def _spend_control(given: Any, seen_at: datetime) -> SpendControl | None:
-    control = as_mapping(given)
+def _spend_control(value: Any, seen_at: datetime) -> SpendControl | None:
+    control = as_mapping(value)
     reached, limit = as_bool(control.get("reached")), as_mapping(control.get("individual_limit"))
     if reached is None:
         return None
@@ -234,53 +253,118 @@ def _spend_control(given: Any, seen_at: datetime) -> SpendControl | None:
 
 
 def _limit_id(value: Any) -> str | None:
-    found = as_text(value)
-    return None if found is None else found.lower().replace("-", "_")
+    # Headers write `codex-bengalfox` where the usage report writes `codex_bengalfox`.
+    limit_id = as_text(value)
+    return None if limit_id is None else limit_id.lower().replace("-", "_")
 
 
-def _says_something(found: RateLimits) -> bool:
-    return found != RateLimits(seen_at=found.seen_at)
+def _is_empty(limits: RateLimits) -> bool:
+    return limits == RateLimits(seen_at=limits.seen_at)
 
 
 # Merging
 
 
-def _merged_windows(
+def _merge_windows(
     older: Iterable[RateLimitWindow], newer: tuple[RateLimitWindow, ...], now: datetime
 ) -> tuple[RateLimitWindow, ...]:
-    return _sorted([*newer, *(each for each in older if _still_stands(each, newer, now))])
+    return _sorted_windows([*newer, *(window for window in older if _is_still_valid(window, newer, now))])
 
 
-def _still_stands(window: RateLimitWindow, newer: tuple[RateLimitWindow, ...], now: datetime) -> bool:
+def _is_still_valid(window: RateLimitWindow, newer: tuple[RateLimitWindow, ...], now: datetime) -> bool:
     if window.resets_at is not None and window.resets_at <= now:
         return False
     if not newer:
         return True
-    if window.window is None or window.resets_at is None:  # it could be one of the newer, or stay for ever
+    # Without a length it could be one of the newer windows; without a reset time it would never be dropped.
+    if window.length is None or window.resets_at is None:
         return False
-    return not any(each.window is None or are_alike(each.window, window.window) for each in newer)
+    return not any(other.length is None or is_same_length(other.length, window.length) for other in newer)
 
 
-def _merged_additional(
+def _merge_additional(
     older: tuple[AdditionalLimit, ...], newer: tuple[AdditionalLimit, ...], now: datetime
 ) -> tuple[AdditionalLimit, ...]:
-    found = list(older)
+    merged = list(older)
     for limit in newer:
-        place = next((n for n, each in enumerate(found) if _is_same(each, limit)), None)
-        if place is None:
-            found.append(limit)
+        index = next((index for index, known in enumerate(merged) if _is_same_limit(known, limit)), None)
+        if index is None:
+            merged.append(limit)
             continue
-        known = found[place]
-        found[place] = replace(
+        known = merged[index]
+        merged[index] = replace(
             limit,
             id=limit.id or known.id,
             name=limit.name or known.name,
-            windows=_merged_windows(known.windows, limit.windows, now),
+            windows=_merge_windows(known.windows, limit.windows, now),
         )
-    return tuple(found)
+    return tuple(merged)
 
 
-def _is_same(one: AdditionalLimit, other: AdditionalLimit) -> bool:
-    if one.id is not None and other.id is not None:
-        return one.id == other.id
-    return one.name is not None and one.name == other.name
+def _is_same_limit(limit: AdditionalLimit, other: AdditionalLimit) -> bool:
+    if limit.id is not None and other.id is not None:
+        return limit.id == other.id
+    return limit.name is not None and limit.name == other.name
+
+
+# Usage reports and reset credits
+
+
+def parse_usage_report(usage: Any, *, seen_at: datetime) -> UsageReport:
+    """Return everything in a response of `/wham/usage`."""
+    report = as_mapping(usage)
+    banner = report.get("rate_limit_upsell")
+    return UsageReport(
+        limits=parse_usage(report, seen_at=seen_at),
+        email=as_text(report.get("email")),
+        account_id=as_text(report.get("account_id")),
+        user_id=as_text(report.get("user_id")),
+        code_review=_additional_limit(
+            report.get("code_review_rate_limit"), id="code_review", name="Code review", seen_at=seen_at
+        ),
+        models=tuple(
+            ModelUsage(
+                model=model,
+                available=as_bool(entry.get("available")),
+                available_at=as_datetime(entry.get("available_at")),
+                credits_would_enable=as_bool(entry.get("credits_would_enable")),
+            )
+            for model, entry in as_mapping(report.get("model_usage")).items()
+            if isinstance(entry, dict)
+        ),
+        reset_credits=as_count(as_mapping(report.get("rate_limit_reset_credits")).get("available_count")),
+        banner=banner if isinstance(banner, dict) else None,
+    )
+
+
+def parse_reset_credits(body: Any) -> ResetCredits:
+    """Return the credits in a response of `/wham/rate-limit-reset-credits`."""
+    members = as_mapping(body)
+    credits = tuple(
+        ResetCredit(
+            id=credit_id,
+            status=as_text(entry.get("status")),
+            reset_type=as_text(entry.get("reset_type")),
+            granted_at=as_datetime(entry.get("granted_at")),
+            expires_at=as_datetime(entry.get("expires_at")),
+            redeemed_at=as_datetime(entry.get("redeemed_at")),
+            title=as_text(entry.get("title")),
+            description=as_text(entry.get("description")),
+        )
+        for entry in as_list(members.get("credits"))
+        if isinstance(entry, dict) and (credit_id := as_text(entry.get("id")))
+    )
+    available_count = as_count(members.get("available_count"))
+    if available_count is None:
+        available_count = sum(credit.is_available for credit in credits)
+    return ResetCredits(credits=credits, available_count=available_count)
+
+
+def parse_reset_result(body: Any, *, redeem_request_id: str) -> ResetResult:
+    """Return the result in a response of `/wham/rate-limit-reset-credits/consume`."""
+    members = as_mapping(body)
+    return ResetResult(
+        code=as_text(members.get("code")),
+        windows_reset=as_count(members.get("windows_reset")),
+        redeem_request_id=redeem_request_id,
+    )

@@ -1,6 +1,11 @@
-"""How much of the plan is used, as frozen values that users receive.
+"""The plan's usage limits, usage reports and reset credits, as frozen values that users receive.
 
-A member that the backend did not tell, or told in a form that makes no sense, is None or empty.
+A limit has up to two windows (five hours and a week, as a rule), each with a percentage and a reset time. The plan has
+one limit of its own, and may have additional ones, for example for a single model. A member is None or empty when the
+backend did not report it, or reported a value that makes no sense; `repr()` leaves such members out.
+
+`limit_parsing` makes these values from headers, events and usage reports. This module does not import openai, because
+`codex-backend status` shows limits and has to start fast.
 """
 
 from __future__ import annotations
@@ -12,95 +17,102 @@ from typing import TYPE_CHECKING, Any, Final
 from .._timefmt import format_duration, format_local_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
 __all__ = [
     "AdditionalLimit",
     "Credits",
+    "ModelUsage",
     "RateLimitWindow",
     "RateLimits",
-    "Shown",
+    "ResetCredit",
+    "ResetCredits",
+    "ResetResult",
     "SpendControl",
-    "are_alike",
-    "percentage",
+    "UsageReport",
+    "format_percent",
+    "is_same_length",
 ]
 
 _FIVE_HOURS: Final = timedelta(hours=5)
 _WEEK: Final = timedelta(weeks=1)
-_NAMES: Final = {
+_WINDOW_NAMES: Final = {
     _FIVE_HOURS: "5 h",
     timedelta(days=1): "daily",
     _WEEK: "weekly",
     timedelta(days=30): "monthly",
     timedelta(days=365): "yearly",
 }
-# The backend was seen to say 299 minutes for five hours, and a month has 28 to 31 days.
-_ABOUT: Final = 0.07
+# The backend has reported 299 minutes for five hours, and a month has 28 to 31 days.
+_LENGTH_TOLERANCE: Final = 0.07
 
 
-def are_alike(one: timedelta, other: timedelta) -> bool:
-    """Whether two lengths mean the same window."""
-    return abs(one - other) <= other * _ABOUT
+def is_same_length(length: timedelta, expected: timedelta) -> bool:
+    """Return whether two lengths differ by 7 % at most, so that they mean the same window."""
+    return abs(length - expected) <= expected * _LENGTH_TOLERANCE
 
 
-def percentage(value: float) -> str:
-    """Return a percentage for people: `42 %`, `99.6 %`."""
+def format_percent(value: float) -> str:
+    """Return a percentage with one decimal at most: `42 %`, `99.6 %`."""
     return f"{round(value, 1):g} %"
 
 
-class Shown:
-    """Shows what is there: members that are None or empty are left out."""
+class _SparseRepr:
+    """A `repr()` without the members that are None or empty, and with readable times."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        members = [(each.name, getattr(self, each.name)) for each in fields(self) if each.repr]  # type: ignore[arg-type]
-        told = [f"{name}={_as_shown(value)}" for name, value in members if value is not None and value != ()]
-        return f"{type(self).__name__}({', '.join(told)})"
+        values = [(member.name, getattr(self, member.name)) for member in fields(self) if member.repr]  # type: ignore[arg-type]
+        shown = [f"{name}={_repr(value)}" for name, value in values if value is not None and value != ()]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _as_shown(value: Any) -> str:
+def _repr(value: Any) -> str:
     return str(value) if isinstance(value, (datetime, timedelta)) else repr(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RateLimitWindow(Shown):
-    """A stretch of time and how much of its allowance is used, in percent; it can be more than 100.
+# Limits
 
-    `window` is its length, by which windows are told apart: the backend may give the weekly one first, or alone.
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RateLimitWindow(_SparseRepr):
+    """A window of a limit: how much of its allowance is used, in percent (it can exceed 100), and when it resets.
+
+    Windows are identified by their `length`, not by their position: the backend may send the weekly one first, or alone.
     """
 
     used_percent: float
-    window: timedelta | None = None
+    length: timedelta | None = None
     resets_at: datetime | None = None
 
     @property
     def name(self) -> str:
-        """`5 h`, `daily`, `weekly`, `monthly`, or the length: `12 h`; `limit` when that is not known."""
-        if self.window is None:
+        """`5 h`, `daily`, `weekly`, `monthly`, `yearly`, another length such as `12 h`, or `limit` without one."""
+        if self.length is None:
             return "limit"
-        return next(
-            (name for known, name in _NAMES.items() if are_alike(self.window, known)), format_duration(self.window)
-        )
+        names = (name for length, name in _WINDOW_NAMES.items() if is_same_length(self.length, length))
+        return next(names, format_duration(self.length))
 
     @property
     def remaining_percent(self) -> float:
-        """What is left, from 100 to 0."""
+        """The rest of the allowance, from 100 to 0."""
         return max(0.0, 100.0 - self.used_percent)
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the allowance is used up."""
         return self.used_percent >= 100
 
     def __str__(self) -> str:
         reset = f", resets {format_local_time(self.resets_at)}" if self.resets_at else ""
-        return f"{self.name} {percentage(self.used_percent)} used{reset}"
+        return f"{self.name} {format_percent(self.used_percent)} used{reset}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Credits(Shown):
-    """Credits that go on where the plan ends. `balance` is None when it was not told, as for unlimited ones."""
+class Credits(_SparseRepr):
+    """Credits that pay for usage beyond the plan. `balance` is None when not reported, as for unlimited credits."""
 
     has_credits: bool
     unlimited: bool
@@ -114,8 +126,8 @@ class Credits(Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SpendControl(Shown):
-    """What a workspace lets its member spend; amounts are in credits."""
+class SpendControl(_SparseRepr):
+    """The spending cap of a workspace for this member; amounts are in credits. `reached` is the backend's word."""
 
     reached: bool
     source: str | None = None
@@ -130,16 +142,18 @@ class SpendControl(Shown):
         return state if self.limit is None or self.used is None else f"{self.used} of {self.limit}, {state}"
 
 
-class _Limit(Shown):
-    """What the plan's own limit and the additional ones have in common."""
+class _LimitWindows(_SparseRepr):
+    """The windows of one limit."""
 
     __slots__ = ()
     windows: tuple[RateLimitWindow, ...]
     limit_reached: bool | None
 
     def window(self, length: timedelta) -> RateLimitWindow | None:
-        """Return the window of about this length, None when there is none."""
-        return next((each for each in self.windows if each.window and are_alike(each.window, length)), None)
+        """Return the window of about this length, or None."""
+        return next(
+            (window for window in self.windows if window.length and is_same_length(window.length, length)), None
+        )
 
     @property
     def five_hours(self) -> RateLimitWindow | None:
@@ -148,22 +162,22 @@ class _Limit(Shown):
 
     @property
     def weekly(self) -> RateLimitWindow | None:
-        """The window of a week."""
+        """The window of one week."""
         return self.window(_WEEK)
 
     @property
     def exhausted_window(self) -> RateLimitWindow | None:
-        """The window that is used up; of several the one that resets last. None when none is."""
-        found = [each for each in self.windows if each.is_exhausted]
-        return max(found, key=lambda each: each.resets_at.timestamp() if each.resets_at else float("inf"), default=None)
+        """The window that is used up, or None. If there are several, the one that resets last."""
+        exhausted = [window for window in self.windows if window.is_exhausted]
+        return max(exhausted, key=lambda w: w.resets_at.timestamp() if w.resets_at else float("inf"), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class AdditionalLimit(_Limit):
-    """A limit besides the plan's own, for instance of one model.
+class AdditionalLimit(_LimitWindows):
+    """A limit beside the plan's own, for example of one model.
 
-    `id` is the backend's word for it (`codex_bengalfox`), `name` the one for people (`GPT-X-Spark`); one may be None.
-    `limit_reached` is what the backend said of it, None when it said nothing.
+    `id` is the backend's identifier (`codex_bengalfox`), `name` the one to display (`GPT-X-Spark`); one may be None.
+    `limit_reached` is the backend's own statement, None when it made none.
     """
 
     id: str | None = None
@@ -172,8 +186,8 @@ class AdditionalLimit(_Limit):
     limit_reached: bool | None = None
 
     @property
-    def reached(self) -> bool:
-        """Whether it is used up."""
+    def is_exhausted(self) -> bool:
+        """Whether this limit is used up: as the backend states it, else by its windows."""
         return self.exhausted_window is not None if self.limit_reached is None else self.limit_reached
 
     def __str__(self) -> str:
@@ -181,13 +195,13 @@ class AdditionalLimit(_Limit):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RateLimits(_Limit):
-    """How much of the plan was used when the backend last said so, at `seen_at`.
+class RateLimits(_LimitWindows):
+    """How much of the plan is used, as the backend reported it at `seen_at`.
 
-    `windows` are those of the plan's own limit, the shortest first. Two are equal that say the same, whenever it was
-    seen. `limit_reached` is what the backend said, None when it said nothing: `reached` knows the figures, too.
-    `reached_type` is what a refusal was about, as the backend spells it (`workspace_member_credits_depleted`), and
-    `active_limit` the id of the limit that it named: `codex` is the plan's own.
+    `windows` are those of the plan's own limit, shortest first. `limit_reached` is the backend's own statement, None
+    when it made none; `is_exhausted` considers the figures too. `reached_type` is the reason of a refusal in the
+    backend's words (`workspace_member_credits_depleted`). `active_limit` is the id of the limit that it named; `codex`
+    is the plan's own. Two values are equal when they report the same, at whatever time.
     """
 
     seen_at: datetime = field(compare=False)
@@ -201,29 +215,119 @@ class RateLimits(_Limit):
     additional: tuple[AdditionalLimit, ...] = ()
 
     @property
-    def reached(self) -> bool:
-        """Whether the plan's own limit, or what the workspace lets its member spend, is used up."""
+    def is_exhausted(self) -> bool:
+        """Whether the plan's own limit, or the member's spending cap in a workspace, is used up."""
         if self.limit_reached is not None:
-            own = self.limit_reached
+            is_plan_exhausted = self.limit_reached
         else:
-            own = self.exhausted_window is not None or (
+            is_plan_exhausted = self.exhausted_window is not None or (
                 self.reached_type is not None and self.active_limit in (None, "codex")
             )
-        return own or (self.spend_control is not None and self.spend_control.reached)
+        return is_plan_exhausted or (self.spend_control is not None and self.spend_control.reached)
 
     def limit(self, id_or_name: str) -> AdditionalLimit | None:
-        """Return an additional limit by its id or its name, None when it was not told."""
-        return next((each for each in self.additional if id_or_name in (each.id, each.name)), None)
+        """Return an additional limit by its id or name, or None."""
+        return next((limit for limit in self.additional if id_or_name in (limit.id, limit.name)), None)
 
     def __str__(self) -> str:
         control = self.spend_control
-        is_capped = control is not None and (control.reached or control.limit is not None)
+        has_cap = control is not None and (control.reached or control.limit is not None)
         parts = (
             self.plan and f"plan {self.plan}",
             *map(str, self.windows),
             *map(str, self.additional),
             self.credits and f"credits {self.credits}",
-            is_capped and f"spending {control}",
-            self.reached and "the limit is reached",
+            has_cap and f"spending {control}",
+            self.is_exhausted and "the limit is reached",
         )
         return "; ".join(part for part in parts if part) or "nothing is known"
+
+
+# Usage reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ModelUsage(_SparseRepr):
+    """Whether a model is available now, when it will be, and whether credits would make it available."""
+
+    model: str
+    available: bool | None = None
+    available_at: datetime | None = None
+    credits_would_enable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UsageReport(_SparseRepr):
+    """Everything that the usage endpoint reports about the plan.
+
+    `reset_credits` is the number of available reset credits, None for an account that cannot have any. `banner` is the
+    backend's offer for this account, as received. `repr()` does not show the account.
+    """
+
+    limits: RateLimits
+    email: str | None = field(default=None, repr=False)
+    account_id: str | None = field(default=None, repr=False)
+    user_id: str | None = field(default=None, repr=False)
+    code_review: AdditionalLimit | None = None
+    models: tuple[ModelUsage, ...] = ()
+    reset_credits: int | None = None
+    banner: dict[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def plan(self) -> str | None:
+        """The plan, as the backend spells it."""
+        return self.limits.plan
+
+    def __str__(self) -> str:
+        return str(self.limits)
+
+
+# Reset credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResetCredit(_SparseRepr):
+    """A credit that resets the plan's windows before their time. A credit that can be used has the status `available`."""
+
+    id: str
+    status: str | None = None
+    reset_type: str | None = None
+    granted_at: datetime | None = None
+    expires_at: datetime | None = None
+    redeemed_at: datetime | None = None
+    title: str | None = None
+    description: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the credit can be used."""
+        return self.status == "available"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResetCredits(_SparseRepr):
+    """The reset credits of the account; iterating yields each credit."""
+
+    available_count: int
+    credits: tuple[ResetCredit, ...] = ()
+
+    def __iter__(self) -> Iterator[ResetCredit]:
+        return iter(self.credits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResetResult(_SparseRepr):
+    """The result of using a reset credit.
+
+    `code` is the backend's: `reset`, `nothing_to_reset`, `no_credit`, `already_redeemed`, `cooldown_active`,
+    `redeeming`, or a newer one. `windows_reset` is the number of windows that were reset.
+    """
+
+    code: str | None
+    windows_reset: int | None = None
+    redeem_request_id: str
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether this request reset the windows, or an earlier one with the same `redeem_request_id` did."""
+        return self.code in ("reset", "already_redeemed")

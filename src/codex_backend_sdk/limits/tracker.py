@@ -1,15 +1,17 @@
-"""The newest limits that answers told of.
+"""Keep the newest usage limits that responses reported.
 
-Every answer tells them and hardly anybody looks, so an answer is only kept as it came: it is read when somebody asks,
-or at once where `on_limits` wants to hear of changes. What came later goes on top of what came before
-(`_core/limits.py`). Limits belong to an account: those of another one are forgotten when its first answer comes in.
+Every response reports limits, in its headers, in a `codex.rate_limits` event or as a whole usage report, but few
+programs read them. So a report is stored unparsed, and parsed when somebody reads the limits, or at once when there is
+an `on_limits` callback. Reports are merged in the order in which they arrived (`limit_parsing.merge`).
+
+Limits belong to an account. When a report of another account arrives, everything known of the one before is dropped.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._threads import new_lock
 
@@ -20,127 +22,136 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from .._request.context import RequestContext
     from .limit_types import RateLimits
 
 __all__ = ["LimitsState", "LimitsTracker"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
-# Answers that tell the same members replace each other; of more kinds than these none is kept unread.
-_MOST_UNREAD: Final = 8
+# A report replaces an unparsed one with the same members, so two or three are pending as a rule. Servers that vary
+# their headers must not make the store grow: when it holds more than this, it is parsed.
+_MAX_PENDING: Final = 8
 _LIMIT_NAMES: Final = ("metered_limit_name", "limit_name")
 
 
-def _core() -> ModuleType:
-    """Return what reads limits, loaded when the first are read: a program that never looks does without."""
+def _parser() -> ModuleType:
+    # Loaded with the first limits that are read: a program that never reads them starts faster without.
     from . import limit_parsing
 
     return limit_parsing
 
 
+class _Report(NamedTuple):
+    """Limits as one response reported them, not yet parsed. A complete report replaces what is known."""
+
+    account_id: str | None
+    seen_at: datetime
+    parse: Callable[[datetime], RateLimits | None]
+    is_complete: bool
+
+
 class LimitsState:
-    """What is known of the limits, shared by a client and its copies."""
+    """The limits that are known, and the reports that are not parsed yet; shared by a client and its copies."""
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
         self._lock = new_lock()
-        self._unread: dict[Any, tuple[str | None, datetime, Callable[[datetime], RateLimits | None], bool]] = {}
+        self._pending: dict[object, _Report] = {}
         self._account_id: str | None = None
         self._newest: RateLimits | None = None
 
-    def newest(self) -> RateLimits | None:
-        """Return the newest limits, None before any were seen."""
-        return self.change()[1]
-
-    def change(self) -> tuple[RateLimits | None, RateLimits | None]:
-        """Read what is unread; return the limits before and after that."""
-        with self._lock:
-            before = self._newest
-            unread, self._unread = self._unread, {}
-            for account_id, seen_at, read, is_whole in unread.values():
-                found = read(seen_at)
-                if found is None:
-                    continue
-                known = self._newest if account_id == self._account_id and not is_whole else None
-                self._newest, self._account_id = _core().merged(known, found), account_id
-            return before, self._newest
-
-    def keep(
+    def add(
         self,
         kind: object,
-        read: Callable[[datetime], RateLimits | None],
+        parse: Callable[[datetime], RateLimits | None],
         *,
         account_id: str | None,
-        is_whole: bool = False,
+        is_complete: bool = False,
     ) -> None:
-        """Keep an answer until it is read; a later one of the same kind takes its place."""
+        """Store a report. It replaces an unparsed one of the same kind, that is, with the same members."""
         with self._lock:
-            self._unread.pop(kind, None)  # so that it stands behind those that came meanwhile
-            self._unread[kind] = (account_id, self._now(), read, is_whole)
-            is_full = len(self._unread) > _MOST_UNREAD
+            self._pending.pop(kind, None)  # the new report goes to the end: reports are merged in order of arrival
+            self._pending[kind] = _Report(account_id, self._now(), parse, is_complete)
+            is_full = len(self._pending) > _MAX_PENDING
         if is_full:
-            self.change()
+            self.update()
+
+    def update(self) -> tuple[RateLimits | None, RateLimits | None]:
+        """Parse and merge the stored reports. Return the limits before and after that."""
+        with self._lock:
+            before = self._newest
+            pending, self._pending = self._pending, {}
+            for report in pending.values():
+                limits = report.parse(report.seen_at)
+                if limits is None:
+                    continue
+                keeps_known = report.account_id == self._account_id and not report.is_complete
+                self._newest = _parser().merge(self._newest if keeps_known else None, limits)
+                self._account_id = report.account_id
+            return before, self._newest
 
 
 class LimitsTracker:
-    """Through which a client's answers tell of the limits."""
+    """Collect the limits that a client's responses report, and call `on_limits` when they change."""
 
     def __init__(
         self,
         *,
         now: Callable[[], datetime],
         on_limits: Callable[[RateLimits], object] | None = None,
-        known: LimitsState | None = None,
+        state: LimitsState | None = None,
     ) -> None:
         if on_limits is not None and (inspect.iscoroutinefunction(on_limits) or not callable(on_limits)):
-            raise TypeError("`on_limits` has to be a plain function; it may start a task or fill a queue.")
+            raise TypeError(
+                f"`on_limits` must be a plain function, not {on_limits!r}. To do more, start a task or fill a queue in "
+                "it."
+            )
         self.now = now
         self._on_limits = on_limits
-        self._known = known or LimitsState(now=now)
+        self._state = state or LimitsState(now=now)
 
-    def sharing(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return one for a copy of the client: it knows the same, and tells `on_limits` if one is given."""
-        return self if on_limits is None else LimitsTracker(now=self.now, on_limits=on_limits, known=self._known)
+    def with_callback(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
+        """Return the tracker for a copy of the client: it shares the limits and has its own `on_limits`, if given."""
+        return self if on_limits is None else LimitsTracker(now=self.now, on_limits=on_limits, state=self._state)
 
-    def afresh(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return one that knows nothing yet, for another login."""
+    def for_other_login(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
+        """Return a tracker without limits for a copy of the client that has another login."""
         return LimitsTracker(now=self.now, on_limits=on_limits or self._on_limits)
 
     @property
     def newest(self) -> RateLimits | None:
-        """The newest limits, None before any were seen."""
-        return self._known.newest()
+        """The newest limits, None before the first report."""
+        return self._state.update()[1]
 
-    def in_headers(self, response: httpx2.Response, context: RequestContext) -> None:
-        """Note the headers of any answer."""
-        headers = response.headers
+    def record_headers(self, headers: httpx2.Headers, *, account_id: str | None) -> None:
+        """Record the headers of a response, whatever its status."""
         names = tuple([name for name, _ in headers.raw])
-        self._note(names, lambda at: _core().from_headers(headers, seen_at=at), context)
+        self._record(names, lambda at: _parser().parse_headers(headers, seen_at=at), account_id)
 
-    def in_event(self, event: dict[str, Any], context: RequestContext) -> None:
-        """Note a `codex.rate_limits` event."""
-        names = [each if isinstance(each := event.get(name), str) else None for name in _LIMIT_NAMES]
-        self._note(("event", *names), lambda at: _core().from_event(event, seen_at=at), context)
+    def record_event(self, event: dict[str, Any], *, account_id: str | None) -> None:
+        """Record a `codex.rate_limits` event."""
+        names = [name if isinstance(name := event.get(member), str) else None for member in _LIMIT_NAMES]
+        self._record(("event", *names), lambda at: _parser().parse_event(event, seen_at=at), account_id)
 
-    def in_usage(self, answer: dict[str, Any], context: RequestContext) -> None:
-        """Note an answer of the usage endpoint."""
-        self._note("usage", lambda at: _core().from_usage(answer, seen_at=at), context, is_whole=True)
+    def record_usage(self, usage: dict[str, Any], *, account_id: str | None) -> None:
+        """Record a response of the usage endpoint, which is complete."""
+        self._record("usage", lambda at: _parser().parse_usage(usage, seen_at=at), account_id, is_complete=True)
 
-    def _note(
+    def _record(
         self,
         kind: object,
-        read: Callable[[datetime], RateLimits | None],
-        context: RequestContext,
+        parse: Callable[[datetime], RateLimits | None],
+        account_id: str | None,
         *,
-        is_whole: bool = False,
+        is_complete: bool = False,
     ) -> None:
-        account_id = context.login.account_id if context.login is not None else None
-        self._known.keep(kind, read, account_id=account_id, is_whole=is_whole)
-        if self._on_limits is not None:
-            before, now = self._known.change()
-            if now is not None and now != before:
-                try:
-                    self._on_limits(now)
-                except Exception:
-                    _log.exception("`on_limits` failed; the call that brought the limits goes on.")
+        self._state.add(kind, parse, account_id=account_id, is_complete=is_complete)
+        if self._on_limits is None:
+            return
+        before, after = self._state.update()
+        if after is not None and after != before:
+            # Outside of the lock, because the callback may use the client.
+            try:
+                self._on_limits(after)
+            except Exception:  # the callback is the caller's code; its bugs must not break the call
+                _log.exception("`on_limits` raised an exception. The call that reported the limits continues.")

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._routing.resolver import ACCOUNTS, known_routing
 from .._routing.workspace_parsing import read_workspaces
-from ..limits.usage_parsing import read_usage
+from ..limits.limit_parsing import parse_usage_report
 
 if TYPE_CHECKING:
     import openai
 
     from .._account_types import Workspace
-    from ..limits.limit_types import RateLimits
+    from ..limits.limit_types import RateLimits, UsageReport
     from ..limits.tracker import LimitsTracker
-    from ..limits.usage_types import UsageReport
     from ..types import Routing
     from .explanation import Explanation
     from .reset_credits import AsyncResetCreditsResource, ResetCreditsResource
@@ -65,7 +64,7 @@ class Codex:
 
     def usage_report(self) -> UsageReport:
         """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return read_usage(self.usage(), seen_at=self._limits.now())
+        return parse_usage_report(self.usage(), seen_at=self._limits.now())
 
     @cached_property
     def reset_credits(self) -> ResetCreditsResource:
@@ -124,7 +123,7 @@ class AsyncCodex:
 
     async def usage_report(self) -> UsageReport:
         """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return read_usage(await self.usage(), seen_at=self._limits.now())
+        return parse_usage_report(await self.usage(), seen_at=self._limits.now())
 
     @cached_property
     def reset_credits(self) -> AsyncResetCreditsResource:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import openai
 
-from ..limits.usage_parsing import consume_body, read_reset_credits, read_reset_result
+from ..limits.limit_parsing import parse_reset_credits, parse_reset_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..limits.usage_types import ResetCredits, ResetResult
+    from ..limits.limit_types import ResetCredits, ResetResult
 
 __all__ = ["AsyncResetCreditsResource", "ResetCreditsResource"]
 
@@ -30,7 +30,7 @@ class ResetCreditsResource:
     def list(self) -> ResetCredits:
         """Return the reset credits. openai.NotFoundError for an account that the backend offers none."""
         with _explained():
-            return read_reset_credits(self._client.get(_PATH, cast_to=object))
+            return parse_reset_credits(self._client.get(_PATH, cast_to=object))
 
     def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
         """Use a reset credit up, now: the one with this id, or the one that the backend chooses.
@@ -40,8 +40,8 @@ class ResetCreditsResource:
         """
         key = redeem_request_id or str(uuid.uuid4())
         with _explained(key):
-            body = consume_body(credit_id, redeem_request_id=key)
-            return read_reset_result(self._client.post(_CONSUME, body=body, cast_to=object), redeem_request_id=key)
+            body = _consume_body(credit_id, redeem_request_id=key)
+            return parse_reset_result(self._client.post(_CONSUME, body=body, cast_to=object), redeem_request_id=key)
 
 
 class AsyncResetCreditsResource:
@@ -53,7 +53,7 @@ class AsyncResetCreditsResource:
     async def list(self) -> ResetCredits:
         """Return the reset credits. openai.NotFoundError for an account that the backend offers none."""
         with _explained():
-            return read_reset_credits(await self._client.get(_PATH, cast_to=object))
+            return parse_reset_credits(await self._client.get(_PATH, cast_to=object))
 
     async def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
         """Use a reset credit up, now: the one with this id, or the one that the backend chooses.
@@ -63,9 +63,13 @@ class AsyncResetCreditsResource:
         """
         key = redeem_request_id or str(uuid.uuid4())
         with _explained(key):
-            body = consume_body(credit_id, redeem_request_id=key)
+            body = _consume_body(credit_id, redeem_request_id=key)
             answer = await self._client.post(_CONSUME, body=body, cast_to=object)
-            return read_reset_result(answer, redeem_request_id=key)
+            return parse_reset_result(answer, redeem_request_id=key)
+
+
+def _consume_body(credit_id: str | None, *, redeem_request_id: str) -> dict[str, str]:
+    return {"redeem_request_id": redeem_request_id} | ({} if credit_id is None else {"credit_id": credit_id})
 
 
 @contextmanager

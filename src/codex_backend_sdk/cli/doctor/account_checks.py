@@ -46,7 +46,7 @@ def _models(scene: Scene, client: OpenAI) -> Outcome:
 
 def _limits(scene: Scene, client: OpenAI) -> Outcome:
     limits = client.codex.refresh_limits()
-    if limits.reached or limits.exhausted_window is not None:
+    if limits.is_exhausted or limits.exhausted_window is not None:
         return warning(f"{limits}.", "https://chatgpt.com/settings/usage shows and extends it.")
     return ok(f"{limits}.")
 
