@@ -5,20 +5,18 @@
     client = OpenAI().authenticate()
     print(client.responses.create(input="Explain quicksort in one paragraph.").output_text)
 
-Independent of OpenAI and not endorsed by it; the endpoints are not documented and may change without notice.
+This package is independent of OpenAI and not endorsed by it. The endpoints it uses are undocumented and may change
+without notice.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ._public import lazy_names
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ._account_types import Account as Account
-    from ._account_types import DeviceCode as DeviceCode
-    from ._account_types import Workspace as Workspace
     from ._client import AsyncOpenAI as AsyncOpenAI
     from ._client import OpenAI as OpenAI
     from ._exceptions import CloudflareBlockedError as CloudflareBlockedError
@@ -63,71 +61,12 @@ if TYPE_CHECKING:
     from .resources.explanation import PreparedRequest as PreparedRequest
     from .resources.explanation import TokenEstimate as TokenEstimate
     from .resources.models import Model as Model
+    from .types import Account as Account
+    from .types import Clock as Clock
+    from .types import DeviceCode as DeviceCode
     from .types import Login as Login
     from .types import Routing as Routing
     from .types import Secret as Secret
-
-# Where each public name lives. Imported on first use: `import codex_backend_sdk` alone must not cost openai's import.
-_HOMES = {
-    "_account_types": ("Account", "DeviceCode", "Workspace"),
-    "_client": ("AsyncOpenAI", "OpenAI"),
-    "_streaming.events": ("UnknownEvent",),
-    "resources.explanation": ("Explanation", "Finding", "TokenEstimate", "PreparedRequest"),
-    "_items": ("UnknownItem",),
-    "_exceptions": (
-        "CloudflareBlockedError",
-        "CodexBackendUnsupportedParameterError",
-        "CodexError",
-        "ContextLengthExceededError",
-        "CredentialStoreError",
-        "IdleTimeoutError",
-        "InvalidEncryptedContentError",
-        "LoginFailedError",
-        "LoginRequiredError",
-        "ModelNotAvailableError",
-        "PolicyViolationError",
-        "QuotaExceededError",
-        "TooManyRequestsError",
-        "RegionNotSupportedError",
-        "ResponseFailedError",
-        "ServerOverloadedError",
-        "StreamInterruptedError",
-        "TokenRefreshError",
-        "TotalTimeoutError",
-        "UnexpectedResponseError",
-        "UnsupportedEndpointError",
-        "UnsupportedParameterError",
-        "UsageLimitError",
-        "UsageNotIncludedError",
-    ),
-    "limits.limit_types": (
-        "AdditionalLimit",
-        "Credits",
-        "ModelUsage",
-        "RateLimitWindow",
-        "RateLimits",
-        "ResetCredit",
-        "ResetCredits",
-        "ResetResult",
-        "SpendControl",
-        "UsageReport",
-    ),
-    "types": ("Login", "Routing", "Secret"),
-    "auth.static_token": ("StaticToken",),
-    "resources.models": ("Model",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_HOME_OF)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from .types import Workspace as Workspace
+else:
+    __all__, __getattr__, __dir__ = lazy_names(__name__)

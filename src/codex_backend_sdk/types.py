@@ -1,4 +1,8 @@
-"""Frozen values that every client has: its login and its settings."""
+"""The values that users receive from this package or pass to it, apart from limits (`codex_backend_sdk.limits`).
+
+All of them are immutable, and none shows a token when it is printed. This module imports neither `openai` nor `httpx2`,
+so that `codex-backend status` starts quickly.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "Account",
     "Clock",
+    "DeviceCode",
     "Login",
     "Retries",
     "Routing",
     "Secret",
     "Settings",
     "Timeouts",
+    "Workspace",
 ]
 
 
 class Secret:
-    """A token that does not show itself: `repr`, `str` and pickling give at most its last four characters.
+    """A token that does not show itself: `repr()` and `str()` give at most its last four characters.
 
-    `reveal()` returns the text; it is called only where the token is put on the wire or into a store.
+    `reveal()` returns the token. A `Secret` cannot be pickled.
     """
 
     __slots__ = ("_text",)
@@ -32,11 +39,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the token itself."""
+        """Return the token itself. Call this only where the token goes into a request or a store."""
         return self._text
 
     def __repr__(self) -> str:
-        # A short secret would be half shown by its last four characters.
+        # The last four characters are too much of a short secret.
         tail = self._text[-4:] if len(self._text) >= 16 else ""
         return f"Secret('…{tail}')"
 
@@ -49,7 +56,7 @@ class Secret:
         return hash(self._text)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A Secret cannot be pickled; store a login with a CredentialStore instead.")
+        raise TypeError("A Secret cannot be pickled. Store the login with a CredentialStore instead.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
         return self
@@ -57,10 +64,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What a request needs to be signed, read from a stored login.
+    """An access token and the claims in it: everything that is needed to sign a request.
 
-    `expires_at` is None when the access token's expiry cannot be read. `residency` is the region in which the
-    access token says that answers have to be computed, None when it says nothing or sets no constraint.
+    `expires_at` is None when the expiry of the access token cannot be read. `residency` is the region in which
+    responses have to be computed according to the access token, None for no constraint.
     """
 
     access_token: Secret
@@ -73,23 +80,82 @@ class Login:
     residency: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The user who is logged in. It holds no secret.
+
+    `expires_at` is the expiry of the access token, None when it is unknown; the client refreshes the token before that.
+    `stored_in` describes the credential store, None for a login that exists only in this process.
+    """
+
+    email: str | None
+    plan: str | None
+    account_id: str | None
+    user_id: str | None
+    expires_at: datetime | None
+    stored_in: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """The code for a login on another device: the user opens `url` there and enters `user_code` within `expires_in`.
+
+    `interval` is how often the client polls the issuer. `device_auth_id` identifies this login attempt to the issuer.
+    """
+
+    user_code: str
+    url: str
+    expires_in: timedelta
+    interval: timedelta
+    device_auth_id: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A ChatGPT workspace (account) that the login belongs to. A member that the backend does not send is None.
+
+    `structure` is for example `personal`. `backend_origin` and `routing_override` are as the backend sent them, not
+    validated; the value `NO_CONSTRAINT` means that requests may go anywhere.
+    """
+
+    account_id: str
+    name: str | None
+    plan: str | None
+    structure: str | None
+    is_default: bool
+    backend_origin: str | None
+    routing_override: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Where the model requests of a workspace go.
+
+    `origin` (`https://host`) replaces the origin of `base_url`; None keeps it. `override` is sent with each request
+    in the header `x-openai-account-routing-override`; None sends no such header.
+    """
+
+    origin: str | None = None
+    override: str | None = None
+
+
 class Clock(Protocol):
-    """The time, as retries see it; tests give a clock of their own."""
+    """The clock of a client. Tests pass one of their own, so that retries take no time."""
 
     def now(self) -> datetime:
-        """Return the time of day, aware."""
+        """Return the current time, aware of its time zone."""
 
     def monotonic(self) -> float:
-        """Return seconds from an unknown beginning."""
+        """Return seconds since an arbitrary start; they never go backwards."""
 
     def jitter(self) -> float:
-        """Return a number between 0 and 1 that nobody can foresee."""
+        """Return a random number between 0 and 1 for the jitter of a backoff."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Block for this many seconds."""
 
     async def sleep_async(self, seconds: float) -> None:
-        """Wait, and let others run."""
+        """Wait for this many seconds without blocking the event loop."""
 
 
 class Retries(NamedTuple):
@@ -103,18 +169,6 @@ class Retries(NamedTuple):
     max_retry_after: float = 60.0
     wait_for_limit: timedelta = timedelta(0)
     on_interrupt: Literal["raise", "restart"] = "raise"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
-    """Where the model requests of a workspace go.
-
-    `origin` (`https://host`) takes the place of the one of `base_url`, None leaves it. `override` is sent with each
-    request as `x-openai-account-routing-override`, None for no such header.
-    """
-
-    origin: str | None = None
-    override: str | None = None
 
 
 class Timeouts(NamedTuple):

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._account_types import DeviceCode
 from codex_backend_sdk.auth import _device_code
 from codex_backend_sdk.auth._oauth import Grant
-from codex_backend_sdk.types import Secret
+from codex_backend_sdk.types import DeviceCode, Secret
 
 ISSUER = "https://auth.example.com"
 CODE = {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345", "interval": "5", "expires_at": "2026-11-22"}

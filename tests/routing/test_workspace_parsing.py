@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._account_types import Workspace
 from codex_backend_sdk._routing.workspace_parsing import Unusable, is_asked, read_routing, read_workspaces, routed
-from codex_backend_sdk.types import Login, Routing, Secret
+from codex_backend_sdk.types import Login, Routing, Secret, Workspace
 
 OPENAIS = "https://chatgpt.com/backend-api/codex/"
 LOCAL = "http://127.0.0.1:9000/backend-api/codex/"

@@ -17,10 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from .._coerce import parse_json_object
 from .._urls import LOOPBACK_HOSTS, require_safe_url
-from ..types import Routing
+from ..types import Routing, Workspace
 
 if TYPE_CHECKING:
-    from .._account_types import Workspace
     from ..types import Login
 
 __all__ = ["Unusable", "is_asked", "read_routing", "read_workspaces", "routed"]
@@ -121,8 +120,6 @@ def _is_openais(host: str) -> bool:
 
 
 def _workspace(entry: dict[str, Any], default: object) -> Workspace:
-    from .._account_types import Workspace  # few accounts are asked about
-
     account_id = _text(entry.get("id")) or _text(entry.get("account_id")) or ""
     return Workspace(
         account_id=account_id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..types import Account
+
 if TYPE_CHECKING:
-    from .._account_types import Account
     from ..types import Login
 
 __all__ = ["account_from"]
@@ -13,8 +14,6 @@ __all__ = ["account_from"]
 
 def account_from(login: Login, *, stored_in: str | None) -> Account:
     """Leave the secret out of a login."""
-    from .._account_types import Account  # a program that only makes calls does without
-
     return Account(
         email=login.email,
         plan=login.plan,

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias, TypeGuard
 
-from .._account_types import DeviceCode
 from .._coerce import parse_json_object
 from .._constants import CLIENT_ID
-from ..types import Secret
+from ..types import DeviceCode, Secret
 from ._oauth import Grant, error_code, error_text
 
 __all__ = [

@@ -13,9 +13,8 @@ from ._failures import Unreachable, login_failed
 if TYPE_CHECKING:
     import httpx2
 
-    from .._account_types import DeviceCode
     from .._exceptions import LoginFailedError
-    from ..types import Login, Secret
+    from ..types import DeviceCode, Login, Secret
     from ._channel import Channel
     from ._jwt import RefreshReason
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from .._account_types import Account, DeviceCode
-    from ..types import Login, Secret
+    from ..types import Account, DeviceCode, Login, Secret
     from ._held import Held
     from ._oauth import Grant, TokenAnswer
 

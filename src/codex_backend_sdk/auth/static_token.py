@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from .._account_types import Account
     from .._exceptions import LoginRequiredError
-    from ..types import Login
+    from ..types import Account, Login
 
 __all__ = ["StaticToken"]
 

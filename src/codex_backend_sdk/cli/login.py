@@ -13,8 +13,8 @@ import click
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
 
 if TYPE_CHECKING:
-    from .._account_types import DeviceCode
     from ..auth import CredentialStore
+    from ..types import DeviceCode
 
 __all__ = ["login", "logout"]
 

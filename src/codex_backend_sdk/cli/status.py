@@ -10,8 +10,7 @@ import click
 from . import moments, output
 
 if TYPE_CHECKING:
-    from .._account_types import Account
-    from ..types import Login
+    from ..types import Account, Login
 
 __all__ = ["status"]
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import Self
 
-    from .._account_types import Account
     from ..auth import CredentialSource
+    from ..types import Account
 
 __all__ = ["AsyncAuthentication", "Authentication", "in_thread"]
 

@@ -12,10 +12,9 @@ from ..limits.limit_parsing import parse_usage_report
 if TYPE_CHECKING:
     import openai
 
-    from .._account_types import Workspace
     from ..limits.limit_types import RateLimits, UsageReport
     from ..limits.tracker import LimitsTracker
-    from ..types import Routing
+    from ..types import Routing, Workspace
     from .explanation import Explanation
     from .reset_credits import AsyncResetCreditsResource, ResetCreditsResource
 

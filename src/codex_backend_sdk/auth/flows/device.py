@@ -13,8 +13,7 @@ from .._oauth import Grant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..._account_types import DeviceCode
-    from ...types import Login
+    from ...types import DeviceCode, Login
     from .._deadline import Limit
     from .._issuer import Issuer
 

@@ -1,0 +1,119 @@
+"""The public names of this package, `auth` and `testing`, and their import on first use (PEP 562).
+
+`import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a second,
+and the pytest plugin must not import the simulator in a test run that does not use it. So each `__init__` names its
+public objects for type checkers only, and gets them at run time from `lazy_names`.
+
+The table decides what is public. A test compares it with the names that type checkers see, and `docs/api.md` documents
+all of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PUBLIC_NAMES", "lazy_names"]
+
+# package → module in `codex_backend_sdk` → the public names that it defines
+PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "codex_backend_sdk": {
+        "_client": ("AsyncOpenAI", "OpenAI"),
+        "_exceptions": (
+            "CloudflareBlockedError",
+            "CodexBackendUnsupportedParameterError",
+            "CodexError",
+            "ContextLengthExceededError",
+            "CredentialStoreError",
+            "IdleTimeoutError",
+            "InvalidEncryptedContentError",
+            "LoginFailedError",
+            "LoginRequiredError",
+            "ModelNotAvailableError",
+            "PolicyViolationError",
+            "QuotaExceededError",
+            "RegionNotSupportedError",
+            "ResponseFailedError",
+            "ServerOverloadedError",
+            "StreamInterruptedError",
+            "TokenRefreshError",
+            "TooManyRequestsError",
+            "TotalTimeoutError",
+            "UnexpectedResponseError",
+            "UnsupportedEndpointError",
+            "UnsupportedParameterError",
+            "UsageLimitError",
+            "UsageNotIncludedError",
+        ),
+        "_items": ("UnknownItem",),
+        "_streaming.events": ("UnknownEvent",),
+        "auth.static_token": ("StaticToken",),
+        "limits.limit_types": (
+            "AdditionalLimit",
+            "Credits",
+            "ModelUsage",
+            "RateLimitWindow",
+            "RateLimits",
+            "ResetCredit",
+            "ResetCredits",
+            "ResetResult",
+            "SpendControl",
+            "UsageReport",
+        ),
+        "resources.explanation": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
+        "resources.models": ("Model",),
+        "types": ("Account", "Clock", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
+    },
+    "codex_backend_sdk.auth": {
+        "auth.credentials": ("Credentials", "exchange_api_key", "resolve_credentials"),
+        "auth.static_token": ("StaticToken",),
+        "auth.stores.file": ("CredentialStore", "FileStore", "MemoryStore"),
+        "auth.stores.keyring": ("KeyringStore",),
+        "auth.stores.redis": ("RedisStore",),
+        "auth.token_manager": ("CredentialSource",),
+        "types": ("Account", "DeviceCode", "Login", "Secret"),
+    },
+    "codex_backend_sdk.testing": {
+        "testing.backend.limits_state": ("AdditionalLimit", "Limits", "Window"),
+        "testing.foreground": ("serve",),
+        "testing.http.record": ("RecordedRequest",),
+        "testing.issuer.device_codes": ("DeviceSettings",),
+        "testing.sim_account": ("Account",),
+        "testing.simulator": ("Simulator",),
+        "testing.turns": ("Turn",),
+    },
+}
+
+
+def lazy_names(package: str, *, extra: str = "") -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+    """Return `__all__`, `__getattr__` and `__dir__` for a package.
+
+    `extra` is the optional dependency group that the package needs. A missing dependency then raises a
+    ModuleNotFoundError with the command that installs it.
+    """
+    module_of = {name: module for module, names in PUBLIC_NAMES[package].items() for name in names}
+
+    def __getattr__(name: str) -> object:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        try:
+            value: object = getattr(import_module(f"codex_backend_sdk.{module_of[name]}"), name)
+        except ModuleNotFoundError as error:
+            dependency = (error.name or "").partition(".")[0]
+            if not extra or dependency == "codex_backend_sdk":
+                raise
+            raise ModuleNotFoundError(
+                f"{name} needs {dependency}, which is not installed. Run: pip install 'codex-backend-sdk[{extra}]'",
+                name=error.name,
+            ) from error
+        setattr(sys.modules[package], name, value)  # the next access does not come here
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *module_of})
+
+    return sorted(module_of), __getattr__, __dir__
