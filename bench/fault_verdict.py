@@ -1,4 +1,4 @@
-"""What a client did about a fault, from what was measured: no client is known here by name."""
+"""Judge what a client did about a fault. The rules are the same for all clients."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GOOD", "Facts", "Verdict", "judge"]
 
-# What nobody has to be ashamed of; the rest is shown in bold.
-GOOD = ("right answer", "clear error")
+# The good verdicts; the table shows all others in bold.
+GOOD = ("correct response", "clear error")
 
 
 class Facts(NamedTuple):
-    """What one call led to.
+    """The outcome of one call.
 
-    `said` is the line of the process that made it, None when it ended without one; `killed` when it was stopped at the
-    time limit. `requests` is how often the simulator was asked for an answer.
+    `said` is the JSON line that the calling process printed, or None if it ended without one. `killed` is True if the
+    process was stopped at the time limit. `requests` is the number of model requests that the simulator received.
     """
 
     said: dict[str, Any] | None
@@ -30,18 +30,18 @@ class Facts(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """In a word, and the details."""
+    """One of the verdicts of docs/fault-comparison.md, and its details."""
 
     word: str
     details: str
 
 
 def judge(case: Case, facts: Facts, *, expected: str) -> Verdict:
-    """Say what the client did."""
+    """Return the verdict about what the client did."""
     if facts.killed:
-        return Verdict("hang", f"{_times(facts.requests)}, ended by force")
+        return Verdict("hang", f"{_times(facts.requests)}, killed")
     if facts.said is None:
-        return Verdict("crash", "the process ended without a word")
+        return Verdict("crash", "the process ended without output")
     error = facts.said.get("error")
     if error is None:
         return _judge_text(facts.said.get("text"), facts.said.get("status"), expected)
@@ -52,21 +52,21 @@ def judge(case: Case, facts: Facts, *, expected: str) -> Verdict:
     if facts.requests > case.requests:
         return Verdict("blind retries", f"{_times(facts.requests)} in {seconds}, then {name}")
     if _is_untyped(error):
-        return Verdict("untyped error", f"{name} of Python itself")
+        return Verdict("untyped error", f"{name} is a built-in class")
     if not _tells(case, error, facts.resets_at):
-        return Verdict("unclear error", f"{name} does not say {'when it resets' if facts.resets_at else 'what it is'}")
+        return Verdict("unclear error", f"{name} does not name {'the reset time' if facts.resets_at else 'the cause'}")
     return Verdict("clear error", name)
 
 
 def _judge_text(text: Any, status: Any, expected: str) -> Verdict:
     if text == expected:
-        return Verdict("right answer", "")
+        return Verdict("correct response", "")
     if status not in ("completed", None):
-        return Verdict("nothing raised", f"only `status` says `{status}`")
+        return Verdict("nothing raised", f"only `status` is `{status}`")
     if not text:
-        return Verdict("wrong answer", "empty, as a success")
+        return Verdict("wrong response", "no text")
     part = isinstance(text, str) and expected.startswith(text)
-    return Verdict("wrong answer", "a part of the text, as a success" if part else "another text, as a success")
+    return Verdict("wrong response", "only a part of the text" if part else "a different text")
 
 
 def _times(requests: int) -> str:
@@ -74,7 +74,7 @@ def _times(requests: int) -> str:
 
 
 def _is_untyped(error: dict[str, Any]) -> bool:
-    """Whether its class is one of Python's own, which any bug could have raised."""
+    """True if the class belongs to Python itself, so that any bug could have raised it."""
     return error["module"].partition(".")[0] in (*sys.stdlib_module_names, "builtins")
 
 
@@ -85,7 +85,7 @@ def _tells(case: Case, error: dict[str, Any], resets_at: int | None) -> bool:
 
 
 def _written(moment: int) -> list[str]:
-    """Return the ways to write a time, in UTC and here."""
+    """Return the common ways to write a time, in UTC and in local time."""
     moments = [datetime.fromtimestamp(moment, UTC), datetime.fromtimestamp(moment).astimezone()]
     return [
         str(moment),

@@ -1,6 +1,7 @@
-"""`python -m bench.faults`: what each client does about each fault; writes bench/faults.json and docs/reliability.md.
+"""`python -m bench.faults`: compare what each client does about each fault.
 
-Each call has a simulator and a process of its own, and is ended after a time limit.
+Writes bench/faults.json and the table of docs/fault-comparison.md. Each call has its own simulator and its own
+process, which is killed after a time limit.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from codex_backend_sdk.testing import Simulator
 __all__ = ["render", "run", "table"]
 
 RESULTS = ROOT / "bench" / "faults.json"
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "fault-comparison.md"
 _BEGIN, _END = "<!-- make faults writes this: begin -->", "<!-- end -->"
 _START_SECONDS = 60
 _LIMIT_SECONDS = 20
@@ -111,7 +112,7 @@ def table(results: dict[str, Any]) -> str:
         lines.append(f"| {case.title} | {' | '.join(cells)} |")
     counts = [Counter(row["verdict"] for row in results["rows"] if row["peer"] == peer) for peer in peers]
     total = " | ".join(f"{sum(count[word] for word in GOOD)} of {len(CASES)}" for count in counts)
-    lines.append(f"| **right answer or clear error** | {total} |")
+    lines.append(f"| **correct response or clear error** | {total} |")
     return "\n".join(lines) + "\n"
 
 
@@ -127,7 +128,7 @@ def _as_lines(results: dict[str, Any]) -> str:
 
 
 def render(results: dict[str, Any], *, page: Path = PAGE) -> None:
-    """Write the table into the page, between its two marks."""
+    """Write the table into the page, between its two markers."""
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     page.write_text(f"{before}{_BEGIN}\n\n{table(results)}\n{_END}{after}", encoding="utf-8")
@@ -141,7 +142,7 @@ def main() -> int:
     asked = parser.parse_args()
     cases = [case for case in CASES if not asked.faults or any(part in case.fault for part in asked.faults)]
     for peer in asked.peers:
-        if (found := run(peer, NOTHING))["verdict"] != "right answer":
+        if (found := run(peer, NOTHING))["verdict"] != "correct response":
             parser.exit(1, f"{peer} cannot be compared, it fails where nothing goes wrong: {found}\n")
     begun = time.monotonic()
     jobs = [(peer, case) for case in cases for peer in asked.peers]

@@ -1,6 +1,7 @@
-"""Results → SVG plots, by hand: four of them do not need a library, and these adapt to a dark page.
+"""Draw the SVG plots of docs/performance.md from the results of a run.
 
-A plot brings its own background, since a page may be dark where the system is light.
+The SVG is written by hand: four plots do not justify a plotting library, and these follow the reader's dark mode.
+Each plot paints its own background, because a page can be dark on a system that is set to light.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _CLASSES = {"ours": "ours", "openai": "openai", "floor": "floor"}
 
 
 class Bar(NamedTuple):
-    """One bar: who, how much, and how it is written."""
+    """One bar: the name of its client, its value, and the value as text."""
 
     name: str
     value: float
@@ -55,7 +56,7 @@ class Bar(NamedTuple):
 
 
 def draw(rows: dict[str, Any]) -> dict[str, str]:
-    """Return the plots by name, those for which the rows are there."""
+    """Return SVG by plot name. A plot is left out if one of its rows is missing from the results."""
     plots: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
         "cpu-per-event": (_cpu_per_event, ("text",)),
         "history": (_history, ("scale", "history")),
@@ -78,7 +79,7 @@ def _start_up(imports: dict[str, Any], cold: dict[str, Any]) -> str:
 
     groups = [
         ("importing the client", shown(imports, "wall_ms")),
-        ("first text of a new process, after its imports; the server takes 300 ms", shown(cold, "text_ms")),
+        ("first text of a new process, after its imports; the server responds after 300 ms", shown(cold, "text_ms")),
     ]
     return _bars("Start-up", groups)
 
@@ -133,7 +134,7 @@ def _bars(title: str, groups: list[tuple[str, list[Bar]]]) -> str:
 
 
 def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float, float]]]) -> str:
-    """Draw curves on two logarithmic axes; a curve's name stands at its end."""
+    """Draw curves on two logarithmic axes, each with its name at its end."""
     points = [point for curve in curves.values() for point in curve]
     low_x, high_x = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
     low_y, high_y = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
@@ -163,13 +164,13 @@ def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float,
         parts += [f'<circle class="{_class(name)}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places]
         ends.append((places[-1], name))
     parts += _apart([end for end in ends if end[0][0] > right - 1])
-    # A curve that ends early would have others run through its name: it is written above.
+    # Other curves would run through the name of a curve that ends early, so it is written above its last point.
     parts += [_text(x - 8, y - 10, _named(name), _class(name), "end") for (x, y), name in ends if x <= right - 1]
     return _svg(title, _TOP + _CHART_HEIGHT + _BOTTOM, parts)
 
 
 def _apart(ends: list[tuple[tuple[float, float], str]]) -> list[str]:
-    """Write the names of curves beside their ends, none over another."""
+    """Write the names of curves beside their ends, without overlaps."""
     written: list[float] = []
     parts = []
     for (x, y), name in sorted(ends):

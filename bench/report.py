@@ -1,4 +1,4 @@
-"""Results → results.json, the table and plots of docs/performance.md, and the short table of the README."""
+"""Write the results of a run: bench/results.json, and the table and plots of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
     from bench.rows import Row
     from bench.session import Figures
 
-__all__ = ["Results", "line", "summary", "table"]
+__all__ = ["Results", "line", "table"]
 
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
-README = ROOT / "README.md"
 _BEGIN, _END = "<!-- make bench writes this: begin -->", "<!-- end -->"
-# What the README shows.
-_SHORT = ("text", "history", "call", "collect", "concurrent", "cold")
-# What can make a difference to the figures.
+# Packages that influence the figures; their versions are stored with the results.
 _PACKAGES = ("openai", "pydantic", "pydantic-core", "httpx2", "httpx", "requests", "jiter")
 _VERSIONS = (
     "import json, sys; from importlib.metadata import distributions as d;"
@@ -39,7 +36,7 @@ _VERSIONS = (
 
 @dataclass
 class Results:
-    """What a run has found so far."""
+    """The results of a run so far."""
 
     about: dict[str, Any]
     begun: float
@@ -47,11 +44,11 @@ class Results:
 
     @classmethod
     def begin(cls) -> Results:
-        """Note when and where the run takes place; no names, no paths."""
+        """Start a run: record the machine and the versions, without user names or paths."""
         return cls({"machine": _machine(), "versions": _versions()}, time.monotonic())
 
     def add(self, row: Row, figures: dict[str, Figures], verdicts: list[Verdict]) -> None:
-        """Note a row."""
+        """Record the figures and verdicts of a row."""
         middles = medians(figures)
         jobs = [
             {
@@ -68,47 +65,42 @@ class Results:
 
     @property
     def asked(self) -> int:
-        """How many bars there were."""
+        """Number of bars."""
         return sum(len(row["bars"]) for row in self.rows)
 
     @property
     def met(self) -> int:
-        """How many of them were met."""
+        """Number of bars that were met."""
         return sum(bar["met"] for row in self.rows for bar in row["bars"])
 
     def write(self) -> list[Path]:
-        """Write the results, the plots, and the tables of the pages, and return where all of it is."""
+        """Write the results, the plots and the table of the page; return the paths that were written."""
         self.about["machine"]["load_at_end"] = _load()
         self.about["seconds"] = round(time.monotonic() - self.begun)
         RESULTS.write_text(json.dumps({**self.about, "rows": self.rows}, indent=1, ensure_ascii=False) + "\n")
         render(json.loads(RESULTS.read_text()))
-        return [RESULTS, PAGE, PLOTS, README]
+        return [RESULTS, PAGE, PLOTS]
 
 
-def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS, readme: Path = README) -> None:
-    """Write the plots, and the tables into the page and the README, between their two marks."""
+def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS) -> None:
+    """Write the plots into the folder, and the table into the page between its two markers."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, svg in plots.draw({row["name"]: row for row in results["rows"]}).items():
         (folder / f"{name}.svg").write_text(svg)
-    _fill(page, table(results))
-    _fill(readme, summary(results))
-
-
-def _fill(page: Path, text: str) -> None:
     before, _, rest = page.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}")
+    page.write_text(f"{before}{_BEGIN}\n\n{table(results)}\n{_END}{after}")
 
 
 def line(row: Row, middles: dict[str, dict[str, float]], verdicts: list[Verdict]) -> str:
-    """Return what a row has found, for a person who waits."""
-    told = [f"{row.name}: {row.title}"]
-    told += [
+    """Return the results of a row as progress output."""
+    lines = [f"{row.name}: {row.title}"]
+    lines += [
         f"    {'met    ' if v.is_met else 'NOT MET'} {v.asks}: {v.found} (rounds {v.low:.3g} to {v.high:.3g})"
         for v in verdicts
     ]
-    told += [f"        {label}: " + _listed(figures) for label, figures in middles.items()]
-    return "\n".join(told)
+    lines += [f"        {label}: " + _listed(figures) for label, figures in middles.items()]
+    return "\n".join(lines)
 
 
 def _listed(figures: dict[str, float]) -> str:
@@ -116,13 +108,13 @@ def _listed(figures: dict[str, float]) -> str:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return the Markdown table of a run, and what it ran on."""
-    lines = ["| what | here | by comparison | bar | found | met |", "|---|---|---|---|---|---|"]
+    """Return the Markdown table of a run and a line about the machine."""
+    lines = ["| measurement | this package | peers | bar | result | met |", "|---|---|---|---|---|---|"]
     for row in results["rows"]:
         for number, bar in enumerate(row["bars"]):
-            said = (row["title"], *_compared(row)) if number == 0 else ("", "", "")
+            cells = (row["title"], *_compared(row)) if number == 0 else ("", "", "")
             lines.append(
-                f"| {' | '.join(said)} | {bar['bar']} | {bar['found']} | {'yes' if bar['met'] else '**no**'} |"
+                f"| {' | '.join(cells)} | {bar['bar']} | {bar['found']} | {'yes' if bar['met'] else '**no**'} |"
             )
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"]["ours"].items())
@@ -134,18 +126,7 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary(results: dict[str, Any]) -> str:
-    """Return a short Markdown table that compares with `openai` only."""
-    rows = {row["name"]: row for row in results["rows"]}
-    lines = ["| what | here | `openai` | ratio |", "|---|---|---|---|"]
-    for row in (rows[name] for name in _SHORT):
-        shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["at"] is None}
-        found = next(bar["found"] for bar in row["bars"] if bar["bar"].endswith(" openai"))
-        lines.append(f"| {row['title']} | {_told(shown['ours'], row)} | {_told(shown['openai'], row)} | {found} |")
-    return "\n".join(lines) + "\n"
-
-
-def _told(value: float, row: dict[str, Any]) -> str:
+def _with_unit(value: float, row: dict[str, Any]) -> str:
     return f"{_number(value)} {row['unit']}"
 
 
@@ -154,10 +135,10 @@ def _number(value: float) -> str:
 
 
 def _compared(row: dict[str, Any]) -> tuple[str, str]:
-    """Return our figure and those of the others; curves are for the plots."""
+    """Return our figure and those of the peers. Points of a curve belong to the plots only."""
     shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["at"] is None}
     others = ", ".join(f"{name} {_number(value)}" for name, value in shown.items() if name != "ours")
-    return _told(shown["ours"], row) if "ours" in shown else "", others
+    return _with_unit(shown["ours"], row) if "ours" in shown else "", others
 
 
 def _rounded(value: float) -> float:
@@ -180,8 +161,8 @@ def _load() -> float | None:
 
 def _cpu() -> str:
     facts = Path("/proc/cpuinfo")
-    told = facts.read_text().splitlines() if facts.exists() else []
-    models = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
 
 
@@ -190,7 +171,7 @@ def _versions() -> dict[str, dict[str, str]]:
 
 
 def _versions_of(peer: str) -> dict[str, str]:
-    told = subprocess.run([str(ready(peer)), "-c", _VERSIONS], capture_output=True, text=True, check=True).stdout
-    installed: dict[str, str] = json.loads(told)
+    output = subprocess.run([str(ready(peer)), "-c", _VERSIONS], capture_output=True, text=True, check=True).stdout
+    installed: dict[str, str] = json.loads(output)
     wanted = (*_PACKAGES, "codex-backend-sdk", "login-with-chatgpt")
     return {name: installed[name] for name in wanted if name in installed}

@@ -1,61 +1,128 @@
-"""A page of documentation: its examples run on a simulator, and its links lead somewhere."""
+"""Read a documentation page, run each of its examples alone, and check its links.
+
+A reader pastes one block into a file and runs it. So each Python block runs here in a fresh namespace, against a
+simulator that it finds through the environment, and must not need another block. A block of pytest tests runs in a
+pytest process of its own. `<!-- not run -->` on the line before a block exempts it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+import openai
+import pytest
 
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from typing import Any
-
-    import pytest
-    from sybil.example import Example
-
-__all__ = ["Examples", "assert_links", "examples_of", "section"]
+    from collections.abc import Iterable, Iterator
 
 
-class Examples(NamedTuple):
-    """The examples of a page, in order, what they have in common, and whom they talk to."""
+__all__ = [
+    "ROOT",
+    "Block",
+    "assert_links",
+    "blocks_of",
+    "programs_in",
+    "pytest_files_in",
+    "run_program",
+    "run_tests",
+    "simulator_in_environment",
+]
 
-    each: Sequence[Example]
-    found: dict[str, Any]
-    simulator: Simulator
+ROOT = Path(__file__).parent.parent
+_BLOCK = re.compile(
+    r"^(?P<marker><!-- not run -->\n+)?```(?P<language>\w+)\n(?P<code>.+?)^```", re.MULTILINE | re.DOTALL
+)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: its page, the line where its code begins, its language and its code."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+
+    @property
+    def is_pytest_file(self) -> bool:
+        """True if the block defines tests and so belongs into a test file."""
+        return "def test_" in self.code
+
+
+def blocks_of(page: Path, language: str = "python") -> list[Block]:
+    """Return the blocks of the page in this language, without those that are marked `<!-- not run -->`."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text.count("\n", 0, match.start("code")) + 1, match["language"], match["code"])
+        for match in _BLOCK.finditer(text)
+        if match["language"] == language and not match["marker"]
+    ]
+
+
+def programs_in(*pages: Path) -> pytest.MarkDecorator:
+    """Parametrize a test with `block`: each Python block of the pages that is a program."""
+    return _parametrized(block for page in pages for block in blocks_of(page) if not block.is_pytest_file)
+
+
+def pytest_files_in(*pages: Path) -> pytest.MarkDecorator:
+    """Parametrize a test with `block`: each Python block of the pages that is a file of pytest tests."""
+    return _parametrized(block for page in pages for block in blocks_of(page) if block.is_pytest_file)
+
+
+def _parametrized(blocks: Iterable[Block]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", list(blocks), ids=lambda block: f"{block.page.name}:{block.line}")
 
 
 @contextlib.contextmanager
-def examples_of(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examples]:
-    """Read the examples; by the environment they find a simulator, and a login for it in `home`."""
-    document = Sybil([PythonCodeBlockParser(), SkipParser()], path=str(page.parent)).parse(page)
+def simulator_in_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """Start a simulator and set the environment as `codex-backend simulate` tells users to; the login is in `home`."""
     with Simulator() as simulator:
         simulator.write_codex_home(home)
         monkeypatch.delenv("CODEX_ACCESS_TOKEN", raising=False)
         for name, value in {**simulator.environment, "CODEX_HOME": str(home)}.items():
             monkeypatch.setenv(name, value)
-        yield Examples(list(document.examples()), document.namespace, simulator)
+        yield simulator
 
 
-def section(page: Path, title: str) -> str:
-    """Return what stands under the title (`## …`), to the next one of its level."""
-    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n{title}\n")
-    return rest.partition(f"\n{title.partition(' ')[0]} ")[0]
+def run_program(block: Block, *, close: bool = True) -> dict[str, Any]:
+    """Run the block as a script of its own and return its global variables. By default its sync clients are closed."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    # Tracebacks name the page and its line.
+    code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
+    try:
+        exec(code, namespace)
+    finally:
+        for value in list(namespace.values()):
+            if close and isinstance(value, openai.OpenAI):
+                value.close()
+    return namespace
+
+
+def run_tests(block: Block, pytester: pytest.Pytester) -> None:
+    """Run the block as a test file of its own; all of its tests must pass."""
+    pytester.makepyfile(test_pasted=block.code)
+    result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
+    result.assert_outcomes(passed=block.code.count("def test_"))
 
 
 def assert_links(page: Path) -> None:
-    """Each link that stays in the page names a title of it, each other one that is no URL a file."""
-    text = page.read_text(encoding="utf-8")
-    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-    links = re.findall(r"\]\(([^)]+)\)", text)
-    assert {link[1:] for link in links if link.startswith("#")} <= anchors
-    files = [link.partition("#")[0] for link in links if not link.startswith(("#", "http"))]
-    assert files
-    for file in files:
-        assert (page.parent / file).exists(), file
+    """Check that each relative link of the page leads to an existing file and, with `#`, to one of its headings."""
+    prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if link.startswith(("https:", "http:")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{page}: {link}"
+        if anchor:
+            assert anchor in _anchors(target), f"{page}: {link}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}

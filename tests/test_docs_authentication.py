@@ -1,45 +1,34 @@
-"""The examples of docs/authentication.md run, in order."""
+"""docs/authentication.md: its examples have the results that it promises, and its arguments exist."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
+import re
 from typing import TYPE_CHECKING
 
-from pages import assert_links, examples_of
+from pages import ROOT, blocks_of, run_program, simulator_in_environment
 
-from codex_backend_sdk.cli import main
+from codex_backend_sdk.auth import Credentials
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
-PAGE = Path(__file__).parent.parent / "docs" / "authentication.md"
+PAGE = ROOT / "docs" / "authentication.md"
 
 
-def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    clients = []
-    with examples_of(PAGE, tmp_path, monkeypatch) as (examples, found, simulator):
-        monkeypatch.setenv("MY_OWN_VARIABLE", simulator.personal_access_token())
-        for example in examples:
-            example.evaluate()
-            clients.append(found.get("client"))
-    for client in clients:
-        if client is not None:
-            client.close()
-    assert len(examples) >= 4
-    assert f"user@example.com pro {tmp_path / 'auth.json'}" in capsys.readouterr().out
-    assert not (tmp_path / "auth.json").exists(), "the last example signs out"
+def test_status_example_prints_account_and_revokes_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = (block for block in blocks_of(PAGE) if "client.revoke()" in block.code)
+    with simulator_in_environment(tmp_path, monkeypatch):
+        run_program(block)
+    assert capsys.readouterr().out == f"user@example.com pro {tmp_path / 'auth.json'}\n"
+    assert not (tmp_path / "auth.json").exists()
 
 
-def test_every_message_and_option_that_is_named_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert main(["login", "--help"]) == 0
-    login = capsys.readouterr().out
-    assert main(["logout", "--help"]) == 0
-    logout = capsys.readouterr().out
-    for option, said in (("--device", login), ("--no-browser", login), ("--revoke", logout)):
-        assert option in text
-        assert option in said
-
-
-def test_every_link_leads_somewhere() -> None:
-    assert_links(PAGE)
+def test_arguments_of_authenticate_are_complete() -> None:
+    documented = set(re.findall(r"^\| `(\w+)=", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    parameters = set(inspect.signature(Credentials.authenticate).parameters)
+    assert documented == parameters - {"self", "ports"}

@@ -1,4 +1,4 @@
-"""The examples of docs/reliability.md run, in order, and its tables name what there is."""
+"""docs/reliability.md: its examples have the results that it promises, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -7,62 +7,92 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from pages import assert_links, examples_of
+from pages import ROOT, blocks_of, run_program, simulator_in_environment
 
 import codex_backend_sdk as sdk
+from codex_backend_sdk._request import shaping
 from codex_backend_sdk.testing import Simulator, Turn
 
-PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = ROOT / "docs" / "reliability.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with examples_of(PAGE, tmp_path, monkeypatch) as (examples, found, simulator):
-        for example in examples:
-            if "restarts" in example.parsed:
-                simulator.script(Turn.text("half of it").cut_after_events(8))
-            example.evaluate()
+def section(heading: str) -> str:
+    """Return the text between this level-2 heading and the next."""
+    return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_error_example_names_each_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (block for block in blocks_of(PAGE) if "def ask" in block.code)
+    block = block._replace(code=block.code.replace("OpenAI()", "OpenAI(max_retries=0)").partition("print(ask")[0])
+    with simulator_in_environment(tmp_path, monkeypatch) as simulator:
+        namespace = run_program(block, close=False)
         simulator.fail("usage_limit:plus", "cut_after_events:9", "rate_limited:100", "cut_after_bytes:0")
-        found["client"] = found["client"].with_options(max_retries=0)
-        said = [found["ask"]("Say one two") for _ in range(4)]
-        found["client"].close()
-    assert len(examples) == 6
-    assert capsys.readouterr().out.splitlines() == ["hello", "hello", "hello 1", "hello", "hello"]
-    assert said[0].startswith("The plus plan is used up until 20")
-    assert said[1].startswith("Only so far: one")
-    assert said[2].startswith("Not now: Too many requests")
-    assert said[3] == "Only so far: nothing"
+        limit, cut, throttled, empty = (namespace["ask"]("Say one two") for _ in range(4))
+        namespace["client"].close()
+    assert limit.startswith("The plus plan is exhausted until 20")
+    assert cut.startswith("Incomplete: one")
+    assert throttled.startswith("Not now: ")
+    assert empty == "Incomplete: nothing"
 
 
-def test_every_error_that_a_call_can_raise_is_in_the_table() -> None:
-    section = TEXT.partition("## What is raised")[2].partition("\n## ")[0]
-    named = set(re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `", section, re.MULTILINE))
-    told = {name.strip("`") for cell in named for name in cell.split(", ")}
-    ours = {name for name in sdk.__all__ if inspect.isclass(getattr(sdk, name)) and is_error(name)}
-    # Signing in and resources that are not there have pages of their own.
-    assert told == ours - {"CodexError", "CredentialStoreError", "LoginFailedError", "UnsupportedEndpointError"}
+def test_restart_example_counts_one_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = (block for block in blocks_of(PAGE) if "stream.restarts" in block.code)
+    with simulator_in_environment(tmp_path, monkeypatch) as simulator:
+        simulator.script(Turn.text("half of it").cut_after_events(8))
+        run_program(block)
+    assert capsys.readouterr().out == "hello 1\n"
 
 
-def is_error(name: str) -> bool:
-    return issubclass(getattr(sdk, name), sdk.CodexError)
+def test_error_tables_are_complete() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", section("Errors"), re.MULTILINE)
+    classes = {name: getattr(sdk, name) for name in sdk.__all__ if inspect.isclass(getattr(sdk, name))}
+    errors = {name for name, cls in classes.items() if issubclass(cls, sdk.CodexError)}
+    # Errors of the login and of missing resources are described on other pages.
+    assert set(documented) == errors - {
+        "CodexError",
+        "CredentialStoreError",
+        "LoginFailedError",
+        "UnsupportedEndpointError",
+    }
+    assert len(documented) == len(set(documented))
 
 
-def test_mistakes_in_the_program_are_pythons_own_errors() -> None:
+def test_arguments_of_tables_exist() -> None:
+    documented = set(re.findall(r"^\| `([a-z_]+)` \|", TEXT, re.MULTILINE))
+    parameters = set(inspect.signature(sdk.OpenAI.copy).parameters) | {"max_retries"}
+    assert len(documented) == 9
+    assert documented <= parameters
+
+
+def test_unsupported_parameters_are_those_of_the_policy() -> None:
+    text = section("Unsupported parameters")
+    dropped = set(re.findall(r"`([a-z_]+)`", text.partition("omits")[2].partition("logs a warning")[0]))
+    assert len(dropped) > 10
+    assert dropped <= set(shaping._REFUSED)
+
+
+def test_mistakes_raise_errors_of_python() -> None:
     with Simulator() as simulator:
         with simulator.client() as client:
-            for wrong, error in ((b"text", TypeError), (float("nan"), ValueError)):
+            for content, error in ((b"text", TypeError), (float("nan"), ValueError)):
                 with pytest.raises(error):
-                    client.responses.create(input=[{"role": "user", "content": wrong}])
+                    client.responses.create(input=[{"role": "user", "content": content}])
         with pytest.raises(RuntimeError):
             client.responses.create(input="hi")
         assert not simulator.requests
 
 
-def test_so_is_a_second_event_loop(tmp_path: Path) -> None:
-    # In a process of its own: what the first loop leaves open is complained of at a moment that nobody can foresee.
+def test_second_event_loop_raises_runtime_error(tmp_path: Path) -> None:
+    # Runs in a process of its own: the sockets of the first loop cause warnings whenever they are collected.
     program = """
 import asyncio
 from codex_backend_sdk import AsyncOpenAI
@@ -84,14 +114,3 @@ except RuntimeError as error:
         env.pop("CODEX_ACCESS_TOKEN", None)
         ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=40)
     assert ran.stdout == "hello\nEvent loop is closed\n", ran.stderr
-
-
-def test_every_argument_that_is_named_is_one() -> None:
-    named = set(re.findall(r"^\| `([a-z_]+)` \|", TEXT, re.MULTILINE))
-    known = set(inspect.signature(sdk.OpenAI.copy).parameters) | {"max_retries"}
-    assert named
-    assert named <= known
-
-
-def test_every_link_leads_somewhere() -> None:
-    assert_links(PAGE)

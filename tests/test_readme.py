@@ -1,23 +1,49 @@
-"""The examples of the README run, in order, and give what they promise."""
+"""The README: each example runs alone and prints what it should; names, links and length are right."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pages import assert_links, examples_of, section
+import openai
+import pytest
+from pages import (
+    ROOT,
+    Block,
+    assert_links,
+    programs_in,
+    pytest_files_in,
+    run_program,
+    run_tests,
+    simulator_in_environment,
+)
 
+import codex_backend_sdk
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
 pytest_plugins = ["pytester"]
 
-README = Path(__file__).parent.parent / "README.md"
-# Where the README shows another way by now. https://github.com/B4PT0R/codex-backend-sdk, README.md (MIT licence)
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+# What each program prints, recognised by a part of its code.
+OUTPUTS = {
+    '    print(client.responses.create(input="Hello!")': "Hello",
+    "AsyncOpenAI": "quicksort",
+    "Explain quicksort": "quicksort",
+    "Say 'hi' five times": "hi hi hi hi hi\n",
+    "get_weather": "Paris",
+    "class Person": "name='Bob' age=42\n",
+    "limits.windows": "weekly 66.0 ",
+    "sim.script": "",
+}
+
+# Forms of the original 0.x README that users still have in their programs.
+# https://github.com/B4PT0R/codex-backend-sdk, README.md (MIT licence)
 ORIGINAL = """
 stream = client.responses.create(
     model="gpt-5.5",
@@ -54,61 +80,41 @@ second = client.responses.create(
     tools=tools,
 )
 """
-HEADINGS = {
-    "Basic usage",
-    "Streaming",
-    "Models",
-    "Multi-turn input",
-    "Function calling",
-    "Structured output",
-    "Codex-specific endpoints",
-}
 
 
-def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with examples_of(README, tmp_path, monkeypatch) as (examples, found, _):
-        for example in examples:
-            example.evaluate()
-        found["client"].close()
-    output = capsys.readouterr().out
-    assert len(examples) == 15
-    assert "You asked about quicksort" in output
-    assert "hi hi hi hi hi" in output
-    assert "gpt-6.1-sol GPT-6.1-Sol 272000" in output
-    assert found["info"].id == "gpt-5.5"
-    assert "Alice" in found["reply2"]
-    assert found["call"]["arguments"] == '{"city": "Paris"}'
-    assert [item["type"] for item in found["history"][-2:]] == ["function_call", "function_call_output"]
-    assert found["history"][0] == {"role": "user", "content": "What's the weather in Paris?"}
-    assert "cloudy" in found["second"].output_text
-    assert "{'name': 'Bob', 'age': 42}" in output
-    assert found["quota"]["plan_type"] == "pro"
-    assert re.search(r"plan pro; 5 h 12 % used, resets .*; weekly 34 % used", output)
-    assert "weekly 66.0 " in output
-    assert "['temperature']" in output
-    assert "The client drops `temperature`." in output
+@programs_in(README)
+def test_program_runs_alone(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = next(output for part, output in OUTPUTS.items() if part in block.code)
+    with simulator_in_environment(tmp_path, monkeypatch):
+        run_program(block)
+    assert expected in capsys.readouterr().out
 
 
-def test_what_is_for_a_file_of_its_own_needs_no_other_example(pytester: pytest.Pytester) -> None:
-    program, tests = re.findall(r"^```python\n(.+?)^```", section(README, "## Testing your own program"), re.M | re.S)
-    exec(compile(program, "README.md", "exec"), {})
-    pytester.makepyfile(test_pasted=tests)
-    result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
-    result.assert_outcomes(passed=2)
+@pytest_files_in(README)
+def test_pytest_file_passes_alone(block: Block, pytester: pytest.Pytester) -> None:
+    run_tests(block, pytester)
 
 
-def test_the_originals_examples_run_as_it_wrote_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_of_the_original_still_run(capsys: pytest.CaptureFixture[str]) -> None:
     with Simulator() as simulator, simulator.client() as client:
-        found = {"client": client, "json": json}
-        exec(compile(ORIGINAL, "README.md of 0.x", "exec"), found)
+        namespace = {"client": client, "json": json}
+        exec(compile(ORIGINAL, "README.md of 0.x", "exec"), namespace)
     assert capsys.readouterr().out.startswith("hi hi hi hi hi")
-    assert "cloudy" in found["second"].output_text
+    assert "cloudy" in namespace["second"].output_text
 
 
-def test_it_has_the_seven_examples_of_the_original() -> None:
-    titles = {line.removeprefix("### ") for line in README.read_text().splitlines() if line.startswith("### ")}
-    assert titles == HEADINGS
+def test_readme_shows_the_two_commands() -> None:
+    assert "$ make demo" in TEXT
+    assert "$ make test" in TEXT
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_error_names_exist() -> None:
+    names = set(re.findall(r"`(?:openai\.)?(\w+Error)`", TEXT))
+    assert len(names) > 8
+    assert not {name for name in names if not hasattr(codex_backend_sdk, name) and not hasattr(openai, name)}
+
+
+def test_links_lead_somewhere() -> None:
     assert_links(README)

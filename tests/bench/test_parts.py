@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -117,10 +116,7 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     begin, end = "<!-- make bench writes this: begin -->", "<!-- end -->"
     page.write_text(f"Before.\n\n{begin}\nold\n{end}\n\nAfter.\n")
     results = json.loads(report.RESULTS.read_text())
-    readme = tmp_path / "readme.md"
-    readme.write_text(page.read_text())
-    report.render(results, page=page, folder=tmp_path / "plots", readme=readme)
-    assert readme.read_text().startswith(f"Before.\n\n{begin}\n\n| what | here | `openai` |")
+    report.render(results, page=page, folder=tmp_path / "plots")
     written = page.read_text()
     assert written.startswith(f"Before.\n\n{begin}\n")
     assert written.endswith(f"{end}\n\nAfter.\n")
@@ -131,20 +127,12 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
 def test_the_plots_are_svg_and_stand_in_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("")
-    report.render(json.loads(report.RESULTS.read_text()), page=page, folder=tmp_path, readme=page)
+    report.render(json.loads(report.RESULTS.read_text()), page=page, folder=tmp_path)
     drawn = {path.name for path in tmp_path.glob("*.svg")}
     assert drawn == {"cpu-per-event.svg", "history.svg", "concurrency.svg", "start-up.svg"}
     for name in drawn:
         assert ET.parse(tmp_path / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert f"(performance/{name})" in report.PAGE.read_text()
-
-
-def test_the_readme_shows_the_last_run_and_a_plot() -> None:
-    told = report.README.read_text()
-    assert report.summary(json.loads(report.RESULTS.read_text())) in told
-    for picture in re.findall(r"!\[[^]]+\]\((?!https?:)([^)]+)\)", told):
-        assert (report.ROOT / picture).exists()
-    assert "(docs/performance/cpu-per-event.svg)" in told
 
 
 def test_the_results_are_of_these_rows_and_name_no_place() -> None:

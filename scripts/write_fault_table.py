@@ -1,0 +1,21 @@
+"""Write the table of faults into docs/testing.md. Run it after a change of the simulator's fault catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+
+PAGE = Path(__file__).parent.parent / "docs" / "testing.md"
+HEADER = "| fault | what happens |\n|---|---|\n"
+
+
+def main() -> None:
+    """Replace the table, which is the last thing on the page."""
+    before = PAGE.read_text(encoding="utf-8").partition(HEADER)[0]
+    rows = "".join(f"| `{fault.usage}` | {fault.says} |\n" for fault in FAULTS.values())
+    PAGE.write_text(before + HEADER + rows, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
