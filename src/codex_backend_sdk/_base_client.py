@@ -1,64 +1,80 @@
-"""How a client is made and copied: the arguments that are ours, beside the official ones."""
+"""What the sync and the async client share: construction, copies, and every hook that does no I/O.
+
+`BaseCodexClient` stands before the official class in the method resolution order, as the official Azure client's mixin
+does, and overrides the hooks listed in `_upstream.HOOKS`. The two shells in `_client` add the hooks that do I/O.
+"""
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, cast
 
 import httpx2
 import openai
+from openai.types.responses import CompactedResponse, Response
 
 from ._catalog import CatalogCache
-from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
-from ._errors.retrying import SystemClock
+from ._constants import BACKEND_URL, BACKEND_URL_ENV
+from ._errors.classify import classify
+from ._errors.exception_mapping import status_error
+from ._errors.retrying import RetryLoop, SystemClock
 from ._exceptions import LoginRequiredError
+from ._options import (
+    REPLACED_BY_LOGIN,
+    ClientOptions,
+    HttpClientT,
+    KeyFunctionT,
+    OfficialCopyOptions,
+    OfficialOptions,
+    require_official_timeout,
+    show_official_options,
+)
 from ._request.argument_hints import ArgumentHints
-from ._request.backend_url import Backend
 from ._request.compression import Compression
-from ._request.identity import printable
-from ._request.timeouts import require_timeout
+from ._request.context import context_of_response
+from ._request.routes import BackendURL, Route
+from ._request.auth_flow import RequestSigner, user_agent
+from ._request.timeouts import set_limits
 from ._routing.resolver import WorkspaceRouting
-from ._upstream import close_when_forgotten
+from ._streaming.events import build_item, build_response
+from ._upstream import PreparedOptions, close_when_forgotten
 from ._urls import require_backend_url
 from .auth._network import opened
 from .auth.credentials import resolve_credentials
 from .limits.tracker import LimitsTracker
-from .types import Retries, Settings, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Self
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
+    from typing import Self, Unpack
 
+    from ._options import OnInterrupt, UnsupportedPolicy
+    from ._request.context import RequestContext
+    from ._upstream import FinalRequestOptions
     from .auth import CredentialSource, CredentialStore
     from .limits.limit_types import RateLimits
-    from .types import Clock
+    from .types import Clock, Login
 
 __all__ = ["BaseCodexClient"]
 
-_Policy = Literal["raise", "drop"]
-_OnInterrupt = Literal["raise", "restart"]
-
-# What stands in the place of an API key: other libraries read `client.api_key` and send it elsewhere.
+# Stands in for an API key. Other libraries read `client.api_key` and send it elsewhere, so it is never a token.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
-_KEY_IS_UNUSED: Final = "The `api_key` that was given is not used here."
-# Upstream closes a connection that was idle for 5 s; many a tool call takes longer. Codex CLI: reqwest's default, 90 s.
-# Of the idle ones 100 are kept, as upstream does: each is looked at whenever a call begins or ends.
-_CONNECTIONS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
-# More cannot be waited for on every system.
-_MOST_SECONDS: Final = 1e9
-# Official ways to authenticate or to choose a host that the login takes the place of.
-_REPLACED: Final = ("provider", "workload_identity", "data_residency")
+_KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
+# openai closes a connection after 5 s of idleness, and many tool calls take longer. Codex CLI: reqwest's default, 90 s.
+# As in openai, at most 100 idle connections are kept: the pool inspects each of them at every request.
+_CONNECTION_LIMITS: Final = httpx2.Limits(
+    max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90
+)
 
 
-class BaseCodexClient:
-    """What both clients are told when they are made."""
+class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
+    """The part of a client that is independent of I/O."""
 
     credentials: CredentialSource
-    _codex: Settings
-    _known_backend: Backend
+    _codex: ClientOptions
     _http_client_class: ClassVar[type[httpx2.Client | httpx2.AsyncClient]]
 
     def __init__(
@@ -68,7 +84,7 @@ class BaseCodexClient:
         model: str | None = None,
         instructions: str | None = None,
         originator: str | None = None,
-        unsupported: _Policy = "raise",
+        unsupported: UnsupportedPolicy = "raise",
         issuer: str | None = None,
         compress_requests: bool | Compression = True,
         workspace_routing: bool | WorkspaceRouting = True,
@@ -76,114 +92,107 @@ class BaseCodexClient:
         first_byte_timeout: float | None = None,
         idle_timeout: float | None = None,
         total_timeout: float | None = None,
-        on_interrupt: _OnInterrupt = "raise",
+        on_interrupt: OnInterrupt = "raise",
         retry_deadline: float | None = None,
         max_retry_after: float = 60.0,
-        wait_for_limit: timedelta = timedelta(0),
+        wait_for_limit: timedelta | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
-        **official: Any,
+        **official: Unpack[OfficialOptions[HttpClientT, KeyFunctionT]],
     ) -> None:
-        """Construct a client; nothing is read, opened or sent before the first call.
+        """Construct a client. Nothing is read, opened or sent before the first call.
 
-        `model` and `instructions` are used by calls that give none. `originator` names your program to the backend.
-        `credentials` is where the login comes from (default: the Codex CLI's own file). `unsupported` says what
-        happens to parameters that the backend refuses: "raise", or "drop" with a logged warning. `issuer` is the
-        sign-in server. `compress_requests=False` sends long bodies in plain. `workspace_routing=False` never asks
-        whether the account's workspace has a backend of its own.
-
-        Limits are in seconds: `connect_timeout` and `first_byte_timeout` (until the answer begins) take the place of
-        those in the official `timeout`; `idle_timeout` is for a silence inside of an answer, where any byte counts
-        (300, or the official one if it is shorter); `total_timeout` is for a whole call with its attempts, waits and
-        events. The official `timeout` of one call stands above the first three.
-
-        A failed call is sent again up to `max_retries` times, as long as `retry_deadline` (seconds since the call
-        began) allows, and unless the backend asks for a wait of more than `max_retry_after` seconds. An answer that
-        breaks after events of it were handed out is raised, or asked for anew with `on_interrupt="restart"`.
-        `wait_for_limit` is how long a call may wait for a used-up plan to be filled up again. `clock` is for tests.
-
-        `on_limits` is called with the limits whenever an answer changes them, in the middle of the call that brings it:
-        a plain function that returns soon.
-
-        Everything else is the official client's.
+        Args:
+            credentials: Where the login comes from (default: the Codex CLI's own store, `~/.codex/auth.json`).
+            model: The model of calls that name none.
+            instructions: The instructions of calls that give none; `""` sends none.
+            originator: The name of your program, sent to the backend in the `originator` and `User-Agent` headers.
+            unsupported: What to do with parameters that the backend rejects: `"raise"` an error before the request, or
+                `"drop"` them with a logged warning.
+            issuer: The URL of the OAuth issuer (default: `CODEX_ISSUER_URL`, else OpenAI's).
+            compress_requests: Compress long request bodies with zstd.
+            workspace_routing: Look up, once, whether the workspace has a backend of its own.
+            connect_timeout: Seconds for connecting.
+            first_byte_timeout: Seconds until the response begins.
+            idle_timeout: Seconds of silence within a response; any byte counts (default: 300, or the official timeout
+                if that is shorter).
+            total_timeout: Seconds for a whole call, including its attempts, waits and events.
+            on_interrupt: What to do when a stream breaks after events were delivered: `"raise"`, or `"restart"` it.
+            retry_deadline: Seconds after which a failed call is not sent again.
+            max_retry_after: The longest wait, in seconds, that the backend may request before a retry.
+            wait_for_limit: How long a call may wait for an exhausted usage limit to reset (default: it does not wait).
+            clock: Time, sleep and randomness for retries; for tests.
+            on_limits: Called with the usage limits whenever a response changes them, in the middle of that call: a plain
+                function that returns soon.
+            **official: Every other argument of the official client, such as `timeout`, `max_retries`, `http_client`,
+                `base_url` (default: `CODEX_BASE_URL`, else the Codex backend) or `default_headers`.
         """
-        _check("unsupported", unsupported, get_args(_Policy))
-        _check("on_interrupt", on_interrupt, get_args(_OnInterrupt))
-        self._codex = Settings(
-            model=model or DEFAULT_MODEL,
-            instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
-            originator=printable(originator or DEFAULT_ORIGINATOR),
+        self._codex = ClientOptions.validated(
+            model=model,
+            instructions=instructions,
+            originator=originator,
             unsupported=unsupported,
-            retries=Retries(
-                deadline=_seconds("retry_deadline", retry_deadline),
-                max_retry_after=_seconds("max_retry_after", max_retry_after),
-                wait_for_limit=_time_span("wait_for_limit", wait_for_limit),
-                on_interrupt=on_interrupt,
-            ),
-            timeouts=Timeouts(
-                connect=_seconds("connect_timeout", connect_timeout),
-                first_byte=_seconds("first_byte_timeout", first_byte_timeout),
-                idle=_seconds("idle_timeout", idle_timeout),
-                total=_seconds("total_timeout", total_timeout),
-            ),
+            connect_timeout=connect_timeout,
+            first_byte_timeout=first_byte_timeout,
+            idle_timeout=idle_timeout,
+            total_timeout=total_timeout,
+            on_interrupt=on_interrupt,
+            retry_deadline=retry_deadline,
+            max_retry_after=max_retry_after,
+            wait_for_limit=wait_for_limit,
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
-        # A copy is handed the objects, so that it knows what this client has learned.
-        given = compress_requests
-        self._compression = given if isinstance(given, Compression) else Compression(enabled=given)
+        # `copy()` passes these two objects on, so that a copy knows what this client has learned.
+        self._compression = (
+            compress_requests
+            if isinstance(compress_requests, Compression)
+            else Compression(enabled=compress_requests)
+        )
+        self._routing = (
+            workspace_routing
+            if isinstance(workspace_routing, WorkspaceRouting)
+            else WorkspaceRouting(enabled=workspace_routing, clock=self._clock.monotonic)
+        )
         self._catalog = CatalogCache()
-        known = workspace_routing
-        if not isinstance(known, WorkspaceRouting):
-            known = WorkspaceRouting(enabled=known, clock=self._clock.monotonic)
-        self._routing = known
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
+        arguments = self._official_arguments(cast("dict[str, Any]", official))
         with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
-            super().__init__(**self._for_the_official(official))
-        self._known_backend = Backend(self._official.base_url)
-        # Upstream looks the platform up in a thread before the first request of every async copy; we do not send it.
+            super().__init__(**arguments)
+        self._backend_url = BackendURL(self._official.base_url)
+        # openai looks the platform up in a thread before the first request of every async client; we do not send it.
         self.__dict__["_platform"] = "Unknown"
 
-    def _for_the_official(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return the official arguments as they are given to the official client: with our own defaults."""
-        replaced = [name for name in _REPLACED if given.get(name) not in (None, openai.NOT_GIVEN)]
-        if replaced:
-            raise ValueError(f"`{replaced[0]}` cannot be used here: the ChatGPT login signs the requests.")
-        require_timeout(given.get("timeout"))
-        if not given.get("base_url"):
+    def _official_arguments(self, official: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments for the official constructor, with our defaults."""
+        for name in REPLACED_BY_LOGIN:
+            if official.get(name) not in (None, openai.NOT_GIVEN):
+                raise ValueError(f"`{name}` cannot be used with this client: the ChatGPT login signs the requests.")
+        require_official_timeout(official.get("timeout"))
+        if not official.get("base_url"):
             from_environment = os.environ.get(BACKEND_URL_ENV)
-            given["base_url"] = from_environment or BACKEND_URL
             if from_environment:
                 require_backend_url(from_environment, what=BACKEND_URL_ENV)
-        given["api_key"] = given.get("api_key") or _NO_API_KEY
-        if given.get("http_client") is None:
-            given["http_client"] = opened(self._http_client_class, limits=_CONNECTIONS)
-            close_when_forgotten(given["http_client"])
-        return given
-
-    @contextmanager
-    def _key_is_named(self) -> Iterator[None]:
-        """Where a login is missing and an API key was given, say that the key is no help."""
-        try:
-            yield
-        except LoginRequiredError as error:
-            if self._official.api_key != _NO_API_KEY and _KEY_IS_UNUSED not in str(error):
-                error.args = (f"{error} {_KEY_IS_UNUSED}",)
-            raise
+            official["base_url"] = from_environment or BACKEND_URL
+        official["api_key"] = official.get("api_key") or _NO_API_KEY
+        if official.get("http_client") is None:
+            official["http_client"] = opened(self._http_client_class, limits=_CONNECTION_LIMITS)
+            close_when_forgotten(official["http_client"])
+        return official
 
     @property
     def _official(self) -> openai.OpenAI:
-        """This object, as type checkers may see it: the official class comes after this one."""
+        """This object as the official class, which follows in the method resolution order."""
         return cast("openai.OpenAI", self)
 
     def copy(
         self,
         *,
+        credentials: CredentialSource | CredentialStore | None = None,
         model: str | None = None,
         instructions: str | None = None,
         originator: str | None = None,
-        unsupported: _Policy | None = None,
-        credentials: CredentialSource | CredentialStore | None = None,
+        unsupported: UnsupportedPolicy | None = None,
         issuer: str | None = None,
         compress_requests: bool | None = None,
         workspace_routing: bool | None = None,
@@ -191,68 +200,161 @@ class BaseCodexClient:
         first_byte_timeout: float | None = None,
         idle_timeout: float | None = None,
         total_timeout: float | None = None,
-        on_interrupt: _OnInterrupt | None = None,
+        on_interrupt: OnInterrupt | None = None,
         retry_deadline: float | None = None,
         max_retry_after: float | None = None,
         wait_for_limit: timedelta | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
-        **official: Any,
+        **official: Unpack[OfficialCopyOptions[HttpClientT, KeyFunctionT]],
     ) -> Self:
-        """Return a client with some arguments changed, which shares the connections and the login of this one."""
-        told, retries, timeouts = self._codex, self._codex.retries, self._codex.timeouts
+        """Return a client with some arguments changed. It shares the connections and the login of this one.
+
+        The arguments are those of the constructor; None keeps the value of this client.
+        """
+        changes = {
+            "credentials": credentials,
+            "model": model,
+            "instructions": instructions,
+            "originator": originator,
+            "unsupported": unsupported,
+            "compress_requests": compress_requests,
+            "workspace_routing": workspace_routing,
+            "connect_timeout": connect_timeout,
+            "first_byte_timeout": first_byte_timeout,
+            "idle_timeout": idle_timeout,
+            "total_timeout": total_timeout,
+            "on_interrupt": on_interrupt,
+            "retry_deadline": retry_deadline,
+            "max_retry_after": max_retry_after,
+            "wait_for_limit": wait_for_limit,
+            "clock": clock,
+        }
         ours = {
-            "credentials": _or(credentials, self.credentials),
-            "model": model or told.model,
-            "instructions": _or(instructions, told.instructions),
-            "originator": originator or told.originator,
-            "unsupported": _or(unsupported, told.unsupported),
+            **self._codex.as_arguments(),
+            "credentials": self.credentials,
+            "compress_requests": self._compression,
+            "workspace_routing": self._routing,
+            "clock": self._clock,
             "issuer": issuer,
-            "compress_requests": _or(compress_requests, self._compression),
-            "workspace_routing": _or(workspace_routing, self._routing),
-            "connect_timeout": _or(connect_timeout, timeouts.connect),
-            "first_byte_timeout": _or(first_byte_timeout, timeouts.first_byte),
-            "idle_timeout": _or(idle_timeout, timeouts.idle),
-            "total_timeout": _or(total_timeout, timeouts.total),
-            "on_interrupt": _or(on_interrupt, retries.on_interrupt),
-            "retry_deadline": _or(retry_deadline, retries.deadline),
-            "max_retry_after": _or(max_retry_after, retries.max_retry_after),
-            "wait_for_limit": _or(wait_for_limit, retries.wait_for_limit),
-            "clock": _or(clock, self._clock),
+            **{name: value for name, value in changes.items() if value is not None},
         }
         with ArgumentHints(BaseCodexClient.copy, openai.OpenAI.copy):
             copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
-        is_same_login = copied.credentials is self.credentials
+        has_same_login = copied.credentials is self.credentials
         copied._limits = (
-            self._limits.with_callback(on_limits) if is_same_login else self._limits.for_other_login(on_limits)
+            self._limits.with_callback(on_limits) if has_same_login else self._limits.for_other_login(on_limits)
         )
         return copied
 
     with_options = copy
 
+    @contextmanager
+    def _explaining_api_key(self) -> Iterator[None]:
+        """Where a login is missing and an API key was given, report that the key does not help."""
+        try:
+            yield
+        except LoginRequiredError as error:
+            if self._official.api_key != _NO_API_KEY and _KEY_IS_UNUSED not in str(error):
+                error.args = (f"{error} {_KEY_IS_UNUSED}",)
+            raise
 
-def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"`{name}` must be {' or '.join(map(repr, allowed))}, not {value!r}.")
+    # Identity. `RequestSigner` sets the headers that the official client would set from its API key and platform.
 
+    @property
+    def user_agent(self) -> str:
+        """The program's name, this package's name and version, and the system."""
+        return user_agent(self._codex.originator)
 
-def _seconds(name: str, value: Any) -> Any:
-    if value is None and name != "max_retry_after":
+    def platform_headers(self) -> dict[str, str]:
+        return {}
+
+    def _auth_headers(self, security: object) -> dict[str, str]:
+        return {}
+
+    def _validate_headers(self, headers: object, custom_headers: object) -> None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"`{name}` must be a number of seconds (`math.inf`: no limit), not {value!r}.")
-    if not (0 <= value <= _MOST_SECONDS or value == math.inf):  # nor a NaN
-        raise ValueError(f"`{name}` must be 0 to {_MOST_SECONDS:g} seconds, or `math.inf` for no limit; not {value!r}.")
-    return value
+
+    def _idempotency_key(self) -> str:
+        # openai makes a random key for every request and sends it only under a header that the caller names.
+        is_sent = self._official._idempotency_header is not None
+        return super()._idempotency_key() if is_sent else ""  # type: ignore[misc]
+
+    # Requests
+
+    @cached_property
+    def _signer(self) -> RequestSigner:
+        return RequestSigner(self._codex.originator)
+
+    def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
+        if not isinstance(options, PreparedOptions):
+            return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
+        require_official_timeout(options.timeout)
+        request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
+        context: RequestContext = options.context
+        has_own_timeout = not isinstance(options.timeout, openai.NotGiven)
+        idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=has_own_timeout, until=context.until)
+        self._signer.sign(request, options.login)
+        return context.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
+
+    def _prepare_url(self, url: str) -> httpx2.URL:
+        return self._backend().url(url, join=super()._prepare_url)  # type: ignore[misc]
+
+    def _backend(self) -> BackendURL:
+        """Return the backend's URL, checked again when `client.base_url` was assigned."""
+        if self._official.base_url is not self._backend_url.base:
+            self._backend_url = BackendURL(self._official.base_url)
+        return self._backend_url
+
+    def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
+        if isinstance(options, PreparedOptions):
+            options.login = login
+            self._routing.lead(options, login, backend=self._backend().address)
+        else:
+            options.follow_redirects = False  # a redirect would take the login to another host
+        return options
+
+    def _retry_loop(self, options: PreparedOptions) -> RetryLoop:
+        """Replace openai's retry loop: it retries exhausted plans and ignores deadlines."""
+        max_retries = options.get_max_retries(self._official.max_retries)
+        if isinstance(max_retries, int) and max_retries >= 0:  # openai rejects anything else itself
+            options.max_retries = 0
+        if options.idempotency_key is None and options.method.lower() != "get":
+            options.idempotency_key = self._official._idempotency_key()
+        description = f"{options.method.upper()} {options.url}"
+        retry_loop = RetryLoop(description, self._codex, self._clock, max_retries=max_retries)
+        if retry_loop.until is not None:
+            options.context = replace(options.context, until=retry_loop.until)
+        return retry_loop
+
+    # Responses
+
+    def _process_response(self, *, options: FinalRequestOptions, retries_taken: int = 0, **rest: Any) -> Any:
+        if isinstance(options, PreparedOptions):
+            retries_taken = options.retries_taken
+        return super()._process_response(options=options, retries_taken=retries_taken, **rest)  # type: ignore[misc]
+
+    def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
+        context = context_of_response(response)
+        if context is not None and context.route is Route.MODELS:
+            self._catalog.put(data["data"], login=context.login, at=self._clock.monotonic())
+        if cast_to is Response and not self._official._strict_response_validation:
+            return build_response(data)
+        processed = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
+        if cast_to is CompactedResponse and isinstance(data, dict):
+            processed.output = [build_item(item) for item in data.get("output") or ()]
+        return processed
+
+    def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
+        failure = classify(response.status_code, body, response.headers, now=self._clock.now())
+        official = super()._make_status_error  # type: ignore[misc]
+        return status_error(failure, response, official=lambda: official(failure.message, body=body, response=response))
+
+    def _cached_models(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
+        return self._catalog.get_fresh(context.login, now=self._clock.monotonic())
 
 
-def _time_span(name: str, value: Any) -> timedelta:
-    if not isinstance(value, timedelta):
-        raise TypeError(f"`{name}` must be a timedelta, such as `timedelta(hours=6)`, not {value!r}.")
-    return value
-
-
-def _or(given: Any, kept: Any) -> Any:
-    return kept if given is None else given
+show_official_options(BaseCodexClient.__init__, OfficialOptions)
+show_official_options(BaseCodexClient.copy, OfficialCopyOptions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,11 +18,8 @@ __all__ = [
     "Clock",
     "DeviceCode",
     "Login",
-    "Retries",
     "Routing",
     "Secret",
-    "Settings",
-    "Timeouts",
     "Workspace",
 ]
 
@@ -156,40 +153,3 @@ class Clock(Protocol):
 
     async def sleep_async(self, seconds: float) -> None:
         """Wait for this many seconds without blocking the event loop."""
-
-
-class Retries(NamedTuple):
-    """When a failed call is sent again, beside the official `max_retries`; times in seconds.
-
-    `deadline` is for all attempts and the waits between them, `max_retry_after` the longest wait that the backend may
-    ask for, `wait_for_limit` the longest time to wait for a used-up plan to be filled up again.
-    """
-
-    deadline: float | None = None
-    max_retry_after: float = 60.0
-    wait_for_limit: timedelta = timedelta(0)
-    on_interrupt: Literal["raise", "restart"] = "raise"
-
-
-class Timeouts(NamedTuple):
-    """How long each part of a call may take, in seconds; `math.inf` is for ever.
-
-    None leaves the first three to the official `timeout`. `total` is for a whole call, its attempts and the waits
-    between them included; None is for ever.
-    """
-
-    connect: float | None = None
-    first_byte: float | None = None
-    idle: float | None = None
-    total: float | None = None
-
-
-class Settings(NamedTuple):
-    """What a client was told, beyond the official arguments; `with_options()` hands it on."""
-
-    model: str
-    instructions: str
-    originator: str
-    unsupported: Literal["raise", "drop"]
-    retries: Retries
-    timeouts: Timeouts

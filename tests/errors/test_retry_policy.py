@@ -7,7 +7,7 @@ import pytest
 
 from codex_backend_sdk._errors.classify import NO_ANSWER, Failure, classify
 from codex_backend_sdk._errors.retry_policy import RetryPolicy
-from codex_backend_sdk.types import Retries
+from codex_backend_sdk._options import RetryOptions as Retries
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from .classify import Kind
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..types import Retries
+    from .._options import RetryOptions
     from .classify import Failure
 
 __all__ = ["RetryPolicy"]
@@ -25,7 +25,7 @@ _AFTER_RESET_SECONDS: Final = 1.0
 class RetryPolicy:
     """The attempts at one call. `taken` is the number of those that were repeats."""
 
-    def __init__(self, retries: Retries, *, max_retries: int) -> None:
+    def __init__(self, retries: RetryOptions, *, max_retries: int) -> None:
         self.taken = 0
         self._retries = retries
         self._max_retries = max_retries

@@ -16,7 +16,8 @@ from .retry_policy import RetryPolicy
 if TYPE_CHECKING:
     import openai
 
-    from ..types import Clock, Settings
+    from .._options import ClientOptions
+    from ..types import Clock
 
 __all__ = ["RetryLoop", "SystemClock"]
 
@@ -50,7 +51,7 @@ class SystemClock:
 class RetryLoop:
     """One call, from its first attempt to its last; `until` is the monotonic time at which it has to be over."""
 
-    def __init__(self, what: str, settings: Settings, clock: Clock, *, max_retries: int) -> None:
+    def __init__(self, what: str, settings: ClientOptions, clock: Clock, *, max_retries: int) -> None:
         self._what = what
         self._clock = clock
         self._attempts = RetryPolicy(settings.retries, max_retries=max_retries)

@@ -1,4 +1,7 @@
-"""An argument that a call does not have: Python's own TypeError, with what to write instead."""
+"""Hints for unknown arguments: Python's own TypeError, completed with what to write instead.
+
+A table covers the names that programs bring along from Chat Completions; the closest name in the signature covers typos.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +11,62 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["OF_RESPONSES", "ArgumentHints"]
+__all__ = ["RESPONSES_HINTS", "ArgumentHints"]
 
-_NO_LENGTH: Final = (
-    "An answer's length cannot be limited: the Codex backend refuses `max_output_tokens`, which is its name here"
+_NO_MAX_TOKENS: Final = (
+    "The Codex backend does not support `max_output_tokens`, its name in the Responses API: "
+    "the length of a response cannot be limited"
 )
 
-# Names of chat.completions and of other methods, which programs are often moved from.
-OF_RESPONSES: Final = {
+# Arguments of Chat Completions and of other methods, which users often bring along.
+RESPONSES_HINTS: Final = {
     "functions": "Use `tools`",
-    "max_completion_tokens": _NO_LENGTH,
-    "max_tokens": _NO_LENGTH,
-    "messages": "That is of chat.completions; use `input`",
-    "reasoning_effort": "Use `reasoning={'effort': …}`",
-    "response_format": "Use `text={'format': …}`, or `client.responses.parse(text_format=…)`",
-    "text_format": "`client.responses.parse(…)` takes it",
-    "verbosity": "Use `text={'verbosity': …}`",
+    "max_completion_tokens": _NO_MAX_TOKENS,
+    "max_tokens": _NO_MAX_TOKENS,
+    "messages": "That is an argument of Chat Completions; use `input`",
+    "reasoning_effort": "Use `reasoning={'effort': ...}`",
+    "response_format": "Use `text={'format': ...}`, or `client.responses.parse(text_format=...)`",
+    "system": "Use `instructions`",
+    "system_prompt": "Use `instructions`",
+    "text_format": "Use `client.responses.parse(...)`, which takes it",
+    "verbosity": "Use `text={'verbosity': ...}`",
 }
 
-_UNKNOWN: Final = re.compile(r"\b(\w+)\(\) got an unexpected keyword argument '(\w+)'")
+# CPython's message, unchanged from 3.11 to 3.14. An unknown wording loses the hint and nothing else.
+_UNEXPECTED_ARGUMENT: Final = re.compile(r"\b(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 
 
 class ArgumentHints:
-    """A context in which a TypeError about an unknown argument of these functions says what is meant.
+    """A context manager that completes a TypeError about an unknown argument of these functions.
 
-    The functions are those of one name, which together have all the arguments. It holds no state, and costs 0.1 µs.
+    The functions share one name; together they have all the arguments. The context manager is stateless and costs 0.1 µs.
     """
 
-    __slots__ = ("_functions", "_known")
+    __slots__ = ("_functions", "_hints")
 
-    def __init__(self, *functions: Callable[..., Any], known: Mapping[str, str] = {}) -> None:
+    def __init__(self, *functions: Callable[..., Any], hints: Mapping[str, str] = {}) -> None:
         self._functions = functions
-        self._known = known
+        self._hints = hints
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        found = _UNKNOWN.search(str(error)) if kind is TypeError else None
-        if found is None or error is None or found[1] != self._functions[0].__name__:
+        match = _UNEXPECTED_ARGUMENT.search(str(error)) if kind is TypeError else None
+        if match is None or error is None or match[1] != self._functions[0].__name__:
             return
-        instead = self._instead(found[2])
-        if instead is not None:
-            error.args = (f"{str(error)[: found.end()]}. {instead}",)
+        hint = self._hint(match[2])
+        if hint is not None:
+            error.args = (f"{str(error)[: match.end()]}. {hint}",)
 
-    def _instead(self, name: str) -> str | None:
-        from difflib import get_close_matches  # 5 ms that only this error needs
+    def _hint(self, name: str) -> str | None:
+        # Imported here: 5 ms that only this error needs.
+        from difflib import get_close_matches
         from inspect import Parameter, signature
 
-        if name in self._known:
-            return f"{self._known[name]}."
-        given = [each for function in self._functions for each in signature(function).parameters.values()]
-        names = [each.name for each in given if each.kind is Parameter.KEYWORD_ONLY and not each.name.startswith("_")]
+        if name in self._hints:
+            return f"{self._hints[name]}."
+        parameters = [p for function in self._functions for p in signature(function).parameters.values()]
+        names = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY and not p.name.startswith("_")]
         close = get_close_matches(name, names, n=1)
         return f"Did you mean `{close[0]}`?" if close else None

@@ -1,9 +1,11 @@
-"""Request bodies compressed with zstd, and what happens where something on the way cannot read them.
+"""Request bodies compressed with zstd, and the fallback where a middlebox cannot read them.
 
-The backend takes them (the Codex CLI sends nothing else), but some middleboxes do not. So the first refusal of a
-compressed body is answered with the same request in plain: if that is taken, this client sends plain bodies from then
-on. A compressed body that was taken once settles the question the other way.
-Level and threshold are measured: level 1 halves a history at 100 MB/s and more; below 4 KiB it saves no packet.
+The Codex CLI sends every body compressed, so the backend reads them, but some proxies do not. The first time that a
+compressed body is rejected with a status that may be about its encoding, the same body is sent uncompressed. If that
+succeeds, this client and its copies stop compressing; once any compressed body was accepted, the question is settled.
+
+Level and threshold are measured: level 1 halves a history at 100 MB/s and more, level 3 takes twice the time for a tenth
+less; below 4 KiB compression saves no packet.
 """
 
 from __future__ import annotations
@@ -20,72 +22,83 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["Compression", "plain_body"]
+__all__ = ["Compression", "plain_content", "uncompressed"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
 _LEVEL: Final = 1
 _THRESHOLD_BYTES: Final = 4096
-_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1; no JSON begins with it
-# The answers that may be about the encoding of a body and not about what it says.
-_MOST_DOUBTS: Final = 2  # refused twice in either form: it is not about the form
-_DOUBTFUL: Final = frozenset({400, 403, 406, 411, 413, 415, 422, 501})
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1; no JSON text begins with it
+_ENCODING_STATUSES: Final = frozenset({400, 403, 406, 411, 413, 415, 422, 501})
+# If the uncompressed body is rejected too, this many times, the encoding is not the reason.
+_MAX_FALLBACKS: Final = 2
 
 
 class Compression:
-    """Whether the requests of one client, and of its copies, are compressed."""
+    """Whether one client, and its copies, compress their requests."""
 
     def __init__(self, *, enabled: bool = True) -> None:
         self.enabled = enabled
-        self._is_proved = False
-        self._doubts = 0
+        self._is_accepted = False
+        self._failed_fallbacks = 0
 
-    def apply(self, pieces: Iterator[bytes]) -> tuple[bytes, dict[str, str]]:
-        """Return the body to send and the headers that say how it is encoded."""
+    def encode(self, pieces: Iterator[bytes]) -> tuple[bytes, dict[str, str]]:
+        """Return the body to send, from its pieces, and the headers that describe its encoding."""
         first = next(pieces)
         if not self.enabled or len(first) < _THRESHOLD_BYTES:
-            plain = BytesIO()  # hands out what it holds without a copy
+            plain = BytesIO()  # `getvalue` returns its buffer without a copy
             plain.writelines(chain([first], pieces))
             return plain.getvalue(), {}
-        return _compressed(first, pieces), {"Content-Encoding": "zstd"}
+        return _compress(first, pieces), {"Content-Encoding": "zstd"}
 
-    def is_doubted(self, request: httpx2.Request, response: httpx2.Response) -> bool:
-        """Whether this answer asks for another try with a plain body; an answer that does not settles the matter."""
+    def is_in_doubt(self, request: httpx2.Request, response: httpx2.Response) -> bool:
+        """Whether a response calls for the same request with an uncompressed body. A success settles the question."""
         if request.headers.get("Content-Encoding") != "zstd":
             return False
         if response.is_success:
-            self._is_proved = True
-        return not self._is_proved and self._doubts < _MOST_DOUBTS and response.status_code in _DOUBTFUL
+            self._is_accepted = True
+        may_fall_back = not self._is_accepted and self._failed_fallbacks < _MAX_FALLBACKS
+        return may_fall_back and response.status_code in _ENCODING_STATUSES
 
-    def judge(self, plain_response: httpx2.Response, *, refused: int) -> None:
-        """Learn from the answer to the plain body, when the compressed one was refused with this status."""
-        # Another failure of the plain body says nothing: what refused the compressed one may have let it pass.
-        self._doubts += plain_response.status_code == refused
-        if plain_response.is_success:
+    def learn(self, response: httpx2.Response, *, rejected_status: int) -> None:
+        """Take the response to the uncompressed body into account; the compressed one had `rejected_status`."""
+        # A different failure decides nothing: what rejected the compressed body may have let this one pass.
+        self._failed_fallbacks += response.status_code == rejected_status
+        if response.is_success:
             self.enabled = False
-            _log.info("Something on the way to the backend refuses zstd; this client sends plain bodies from now on.")
+            _log.info("A proxy before the backend rejects zstd; this client sends uncompressed bodies from now on.")
 
 
-def _compressed(first: bytes, following: Iterator[bytes]) -> bytes:
-    zstd = _zstd()
-    second = next(following, None)
-    if second is None:  # two thirds of the time, where the length is known before
-        return bytes(zstd.compress(first, level=_LEVEL))
-    compressor = zstd.ZstdCompressor(level=_LEVEL)
-    compressed = BytesIO()
-    compressed.writelines(map(compressor.compress, chain((first, second), following)))
-    compressed.write(compressor.flush())
-    return compressed.getvalue()
+def uncompressed(request: httpx2.Request) -> httpx2.Request:
+    """Return the same request with its body as it was before compression."""
+    dropped = ("content-encoding", "content-length")
+    headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() not in dropped]
+    same_class = type(request)  # a caller's legacy `httpx` client builds requests of its own class
+    return same_class(
+        request.method, request.url, headers=headers, content=plain_content(request), extensions=request.extensions
+    )
 
 
-def plain_body(request: httpx2.Request) -> bytes:
-    """Return the body of a request as it was before it was compressed, if it was."""
+def plain_content(request: httpx2.Request) -> bytes:
+    """Return the body of a request as it was before compression."""
     content: bytes = request.content
     return bytes(_zstd().decompress(content)) if content.startswith(_ZSTD_MAGIC) else content
 
 
+def _compress(first: bytes, rest: Iterator[bytes]) -> bytes:
+    zstd = _zstd()
+    second = next(rest, None)
+    if second is None:  # compressing in one call takes two thirds of the time
+        return bytes(zstd.compress(first, level=_LEVEL))
+    compressor = zstd.ZstdCompressor(level=_LEVEL)
+    compressed = BytesIO()
+    compressed.writelines(map(compressor.compress, chain((first, second), rest)))
+    compressed.write(compressor.flush())
+    return compressed.getvalue()
+
+
 def _zstd() -> ModuleType:
-    # Loaded when the first long body is sent: it takes longer than all of an ordinary short request.
+    # Imported for the first long body: the import takes longer than a whole short request.
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

@@ -1,4 +1,8 @@
-"""What is known of a request when it is shaped and needed when its answer is read."""
+"""What is known when a request is prepared and needed when its response is read.
+
+A `RequestContext` travels to the response in the request's extensions: openai's request pipeline passes nothing else from
+one end to the other.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,23 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestContext", "context_of", "context_of_response"]
 
-_EXTENSION: Final = "codex_backend_sdk.plan"
+_EXTENSION: Final = "codex_backend_sdk.context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """How one request's answer is to be read.
+    """How the response to one request is read.
 
-    `streamed`: the caller wants events. `dropped`: parameters that were left out, None when none may be.
-    `model_id`: the model to pick from the catalogue. `kept`: the input items that a compaction keeps.
-    `restarts`: a broken answer is asked for anew, although events of it were handed out.
-    `until`: the monotonic time at which the whole call ends. `idle_timeout`: the longest silence inside of the
-    answer, in seconds. `login`: what this attempt is signed with. `limits`: where the limits go
-    that the answer tells.
+    Attributes:
+        streamed: The caller receives events.
+        dropped: The parameters that were dropped from the request; None if dropping is off.
+        model_id: The model to pick from the catalog.
+        kept: The input items that a compaction keeps.
+        restarts: A broken stream starts again although events were delivered.
+        until: The monotonic time at which the whole call must be over.
+        idle_timeout: The longest silence within the response, in seconds.
+        login: The login that signed this attempt.
+        limits: Where the usage limits in the response are recorded.
     """
 
     route: Route
@@ -42,24 +50,24 @@ class RequestContext:
 
     @property
     def account_id(self) -> str | None:
-        """The account that this attempt is signed for, if known."""
+        """The account of the login that signed this attempt, if known."""
         return None if self.login is None else self.login.account_id
 
-    def attach(self, request: httpx2.Request, **of_this_attempt: Any) -> httpx2.Request:
-        """Let the request carry this context to its response."""
-        request.extensions[_EXTENSION] = replace(self, **of_this_attempt)
+    def attach(self, request: httpx2.Request, **attempt: Any) -> httpx2.Request:
+        """Attach this context to a request, completed with what is known of this attempt only."""
+        request.extensions[_EXTENSION] = replace(self, **attempt)
         return request
 
 
 def context_of(request: httpx2.Request) -> RequestContext | None:
-    """Return the context that a request carries, or None for one that is not ours."""
+    """Return the context of a request, or None for a request that this package did not prepare."""
     context: RequestContext | None = request.extensions.get(_EXTENSION)
     return context
 
 
 def context_of_response(response: httpx2.Response) -> RequestContext | None:
-    """Return the context of the request that was answered; an answer that was made by hand has no request."""
+    """Return the context of the request behind a response; a response made by hand has no request."""
     try:
         return context_of(response.request)
-    except RuntimeError:
+    except RuntimeError:  # httpx's error for a response without a request
         return None

@@ -1,6 +1,8 @@
-"""Official request options → the request that is sent, or a refusal before anything is.
+"""Prepare a request: check its route and parameters, and shape its body, before anything is sent.
 
-Everything that a client does between `client.responses.create(...)` and the wire is decided here.
+Input: the request options that an official resource method built. Output: `PreparedOptions`, with which openai's own
+pipeline sends the request, and in them the `RequestContext` by which the response is read. The body is encoded, and
+compressed, once for all attempts of the call.
 """
 
 from __future__ import annotations
@@ -15,21 +17,19 @@ from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndp
 from .._items import subscriptable
 from .._json import encode_in_pieces
 from .._upstream import PreparedOptions
-from .compression import plain_body
 from .context import RequestContext
-from .routes import Route, find_route, missing_resource, model_id
-from .shaping import Refusal, compaction, shape
+from .routes import Route, find_route, missing_resource, requested_model
+from .shaping import compaction, shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import httpx2
-
+    from .._options import ClientOptions
     from .._upstream import FinalRequestOptions
-    from ..types import Settings
     from .compression import Compression
+    from .shaping import RejectedParameter, ShapedRequest
 
-__all__ = ["in_plain", "prepare", "refuse", "refuse_websocket"]
+__all__ = ["prepare", "reject_resource", "reject_websocket"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -38,122 +38,121 @@ _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 
 
 def prepare(
-    options: FinalRequestOptions, settings: Settings, compression: Compression, *, streamed: bool
+    options: FinalRequestOptions, client_options: ClientOptions, compression: Compression, *, streamed: bool
 ) -> PreparedOptions:
-    """Return the options that upstream shall send, with the plan for reading the answer.
+    """Return the options to send, with the context for reading the response.
 
-    UnsupportedEndpointError for a route that the backend does not have, CodexBackendUnsupportedParameterError for
-    parameters that it refuses.
+    UnsupportedEndpointError for a route that the backend lacks, CodexBackendUnsupportedParameterError for parameters
+    that it rejects.
     """
     route = find_route(options.method, options.url)
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
-        return _prepare_response(options, route, settings, compression, streamed=streamed)
-    if route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
-        return PreparedOptions.of(options, RequestContext(route=route))
-    return PreparedOptions.of(
-        options,
-        RequestContext(route=route, model_id=model_id(options.url) if route is Route.MODEL else None),
-        url="/models",
-        params={"client_version": CATALOGUE_CLIENT_VERSION, **options.params},
-    )
+        return _prepare_response(options, route, client_options, compression, streamed=streamed)
+    if route in (Route.MODELS, Route.MODEL):
+        # The backend has no route for a single model: both read the catalog.
+        model_id = requested_model(options.url) if route is Route.MODEL else None
+        return PreparedOptions.of(
+            options,
+            RequestContext(route=route, model_id=model_id),
+            url="/models",
+            params={"client_version": CATALOGUE_CLIENT_VERSION, **options.params},
+        )
+    return PreparedOptions.of(options, RequestContext(route=route))
 
 
 def _prepare_response(
-    options: FinalRequestOptions, route: Route, settings: Settings, compression: Compression, *, streamed: bool
+    options: FinalRequestOptions,
+    route: Route,
+    client_options: ClientOptions,
+    compression: Compression,
+    *,
+    streamed: bool,
 ) -> PreparedOptions:
-    given = {**_mapping(options.json_data), **_mapping(options.extra_json)}
-    shaped = shape(given, model=settings.model, instructions=settings.instructions)
-    dropped = _apply_policy(settings, shaped.droppable, shaped.meaningful)
+    parameters = {**_members(options.json_data), **_members(options.extra_json)}
+    shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
+    dropped = _apply_policy(client_options, shaped)
     body, kept, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
         kept = tuple(item for item in body["input"] if item.get("role") == "user")
         body = compaction(body)
         headers |= _COMPACTION_HEADERS
     cache_key = body.get("prompt_cache_key")
-    if (
-        isinstance(cache_key, str)
-        and cache_key.isascii()
-        and cache_key.isprintable()
-        and cache_key == cache_key.strip()
-    ):
-        headers["session-id"] = cache_key  # what leads a call to the machine whose prompt cache is warm
-    content, encoding = compression.apply(encode_in_pieces(body))  # once, for all attempts
+    if _fits_into_header(cache_key):
+        headers["session-id"] = cache_key  # routes the call to the machine whose prompt cache is warm
+    content, encoding = compression.encode(encode_in_pieces(body))
     return PreparedOptions.of(
         options,
         RequestContext(
             route=route,
             streamed=streamed and route is Route.RESPONSES,
-            restarts=settings.retries.on_interrupt == "restart",
+            restarts=client_options.retries.on_interrupt == "restart",
             dropped=dropped,
             kept=kept,
         ),
         url="/responses",
-        headers={**headers, **encoding, **_mapping(options.headers)},
+        headers={**headers, **encoding, **_members(options.headers)},
         json_data=None,
         extra_json=None,
         content=content,
-        post_parser=_keep_subscriptable(options.post_parser),
+        post_parser=_keep_items_subscriptable(options.post_parser),
     )
 
 
-def _apply_policy(
-    settings: Settings, droppable: Sequence[Refusal], meaningful: Sequence[Refusal]
-) -> tuple[str, ...] | None:
-    refused = [*meaningful, *(droppable if settings.unsupported == "raise" else ())]
-    if refused:
-        raise _unsupported_parameters(refused, can_drop=not meaningful)
-    if settings.unsupported == "raise":
+def _apply_policy(client_options: ClientOptions, shaped: ShapedRequest) -> tuple[str, ...] | None:
+    """Return the names of dropped parameters (None if dropping is off), or raise the error that names all rejected."""
+    drops = client_options.unsupported == "drop"
+    rejected = shaped.required if drops else (*shaped.required, *shaped.droppable)
+    if rejected:
+        raise _unsupported_parameters(rejected, can_drop=not shaped.required)
+    if not drops:
         return None
-    for refusal in droppable:
-        _log.warning("codex_backend_sdk: the backend does not take `%s`; the call goes out without it.", refusal.name)
-    return tuple(refusal.name for refusal in droppable)
+    for parameter in shaped.droppable:
+        _log.warning("codex_backend_sdk dropped `%s`: the Codex backend does not support it.", parameter.name)
+    return tuple(parameter.name for parameter in shaped.droppable)
 
 
-def in_plain(request: httpx2.Request, http_client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
-    """Return the same request with its body as it was before it was compressed."""
-    encoded = ("content-encoding", "content-length")
-    headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() not in encoded]
-    return http_client.build_request(
-        request.method, str(request.url), headers=headers, content=plain_body(request), extensions=request.extensions
-    )
+def _fits_into_header(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
-def refuse_websocket(url: str) -> None:
-    """UnsupportedEndpointError for a WebSocket handshake; those do not pass the other checks."""
+def reject_websocket(url: str) -> None:
+    """Raise UnsupportedEndpointError for a WebSocket handshake, which bypasses `prepare`."""
     if url.startswith(("ws://", "wss://")):
         name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
         raise _unsupported_endpoint(f"{name}.connect", "use `client.responses.create(..., stream=True)`")
 
 
-def refuse(resource: str) -> NoReturn:
-    """UnsupportedEndpointError for a resource by its name."""
+def reject_resource(resource: str) -> NoReturn:
+    """Raise UnsupportedEndpointError for a resource by its name."""
     raise _unsupported_endpoint(resource, "")
 
 
-def _unsupported_endpoint(resource: str, instead: str) -> UnsupportedEndpointError:
-    hint = f" Instead: {instead}." if instead else ""
+def _unsupported_endpoint(resource: str, alternative: str) -> UnsupportedEndpointError:
+    hint = f" Instead: {alternative}." if alternative else ""
     return UnsupportedEndpointError(
-        f"The Codex backend has no `{resource}`.{hint} Nothing was sent. "
-        "It has `responses`, `models` and the endpoints under `client.codex`.",
+        f"The Codex backend does not support `{resource}`. Nothing was sent.{hint} "
+        "It supports `responses`, `models` and the endpoints under `client.codex`.",
         resource=resource,
     )
 
 
-def _unsupported_parameters(refused: Sequence[Refusal], *, can_drop: bool) -> CodexBackendUnsupportedParameterError:
-    names = ", ".join(f"`{refusal.name}`" for refusal in refused)
-    remedies = "".join(f" For `{name}`: {remedy}." for name, remedy in refused if remedy)
-    leave = "Leave it out" if len(refused) == 1 else "Leave them out"
-    drop = f" {leave}, or let `OpenAI(unsupported='drop')` leave out what can be." if can_drop else ""
+def _unsupported_parameters(
+    rejected: Sequence[RejectedParameter], *, can_drop: bool
+) -> CodexBackendUnsupportedParameterError:
+    names = ", ".join(f"`{parameter.name}`" for parameter in rejected)
+    remedies = "".join(f" For `{name}`: {remedy}." for name, remedy in rejected if remedy)
+    omit = "Omit it" if len(rejected) == 1 else "Omit them"
+    drop = f" {omit}, or construct the client with `unsupported='drop'`." if can_drop else ""
     return CodexBackendUnsupportedParameterError(
-        f"The Codex backend refuses {names}; nothing was sent.{remedies}{drop}",
-        parameters=[refusal.name for refusal in refused],
+        f"The Codex backend does not support {names}. Nothing was sent.{remedies}{drop}",
+        parameters=[parameter.name for parameter in rejected],
     )
 
 
-def _keep_subscriptable(parser: Any) -> Any:
-    """Wrap the parser of `parse()`, which builds the response anew."""
+def _keep_items_subscriptable(parser: Any) -> Any:
+    """Wrap the parser of `parse()`, which builds new objects for the response and its items."""
     if isinstance(parser, NotGiven):
         return parser
 
@@ -167,5 +166,5 @@ def _keep_subscriptable(parser: Any) -> Any:
     return parse
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _members(value: Any) -> Mapping[str, Any]:
     return {} if value is None or isinstance(value, (NotGiven, Omit)) else value

@@ -1,30 +1,37 @@
-"""Which official routes the Codex backend has, and the name of what it has not.
+"""Which official routes the Codex backend has, their URLs, and the name of a resource that it lacks.
 
-Every official resource method ends in a request for a path, so the path decides: what is not in `ROUTES` is refused
-before anything is sent.
+Every official resource method ends in a request for a path, so the path decides: what is not in the table below is
+rejected before anything is sent, under the name that the user called (`client.files.create` → `files`).
 """
 
 from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-__all__ = ["Route", "find_route", "missing_resource", "model_id"]
+from .._urls import require_backend_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+
+__all__ = ["BackendURL", "Route", "find_route", "missing_resource", "requested_model"]
 
 
 class Route(Enum):
-    """What a request is for; it decides how the request is shaped and how its answer is read."""
+    """The purpose of a request; it decides how the request is shaped and how the response is read."""
 
     RESPONSES = auto()
     COMPACT = auto()
     MODELS = auto()
     MODEL = auto()
-    # The ChatGPT endpoints that only this package has, under `client.codex`
+    # ChatGPT endpoints without an official counterpart, under `client.codex`.
     ACCOUNT = auto()
     USAGE = auto()
-    RESET = auto()  # uses a reset credit up
+    RESET = auto()  # consumes a reset credit; its request id makes it idempotent
 
 
 _ROUTES: Final = (
@@ -38,15 +45,16 @@ _ROUTES: Final = (
     ("post", re.compile(r"/wham/rate-limit-reset-credits/consume"), Route.RESET),
 )
 
-# What to use instead of a resource that people ask for most.
-_INSTEAD: Final = {
+# What to use instead of the resources that users miss most; the first prefix that fits decides.
+_ALTERNATIVES: Final = {
     "chat.completions": "use `client.responses.create(...)`",
     "completions": "use `client.responses.create(...)`",
-    "responses.retrieve": "the backend keeps no responses: keep the object that `create` returned",
+    "responses.retrieve": "the backend stores no responses: keep the object that `create` returned",
+    "responses.input_tokens": "`client.codex.explain(...).tokens` estimates the input tokens",
     "conversations": "pass the earlier items in `input`",
 }
 
-# Paths whose name as a resource is not the path with its slashes turned into dots.
+# Paths of `/responses/{id}/…` whose resource name is not the path with dots.
 _RESPONSE_METHODS: Final = {
     ("get", ""): "responses.retrieve",
     ("delete", ""): "responses.delete",
@@ -56,27 +64,27 @@ _RESPONSE_METHODS: Final = {
 
 
 def find_route(method: str, path: str) -> Route | None:
-    """Return what a request is for, or None when the Codex backend has no such route."""
+    """Return the purpose of a request, or None if the Codex backend has no such route."""
     for verb, pattern, route in _ROUTES:
         if verb == method.lower() and pattern.fullmatch(path):
             return route
     return None
 
 
-def model_id(path: str) -> str:
-    """Return the model id that a path `/models/{id}` asks for."""
+def requested_model(path: str) -> str:
+    """Return the model id in a path `/models/{id}`."""
     return unquote(path.rsplit("/", 1)[-1])
 
 
 def missing_resource(method: str, path: str) -> tuple[str, str]:
-    """Return the official name of a resource that the backend does not have, and what to use instead, or ""."""
+    """Return the official name of a resource that the backend lacks, and what to use instead (or "")."""
     if "://" in path:
-        return path.partition("?")[0], "it is an address of its own, and the login goes to the Codex backend only"
+        return path.partition("?")[0], "pass a path: the login is sent to the Codex backend only"
     bare, _, query = path.partition("?")
     resource = _resource_name(method.lower(), [part for part in bare.split("/") if part])
     if "beta=true" in query:
         resource = f"beta.{resource}"
-    return resource, next((text for name, text in _INSTEAD.items() if resource.startswith(name)), "")
+    return resource, next((text for name, text in _ALTERNATIVES.items() if resource.startswith(name)), "")
 
 
 def _resource_name(method: str, parts: list[str]) -> str:
@@ -86,6 +94,31 @@ def _resource_name(method: str, parts: list[str]) -> str:
         case ["models", *_]:
             return f"models.{method}"
         case _:
-            # An id has a digit or an upper-case letter in it; the name of a resource has neither.
+            # Ids contain a digit or an upper-case letter; names of resources contain neither.
             names = [part for part in parts if re.fullmatch(r"[a-z_-]+", part)]
             return ".".join(name.replace("-", "_") for name in names) or "/".join(parts) or "/"
+
+
+class BackendURL:
+    """The configured backend's address, checked, and the URLs of its paths. ValueError if no login may be sent there."""
+
+    def __init__(self, base: httpx2.URL) -> None:
+        self.base = base
+        self.address = str(base)
+        require_backend_url(self.address, what="base_url")
+        self._urls: dict[str, httpx2.URL] = {}
+
+    def url(self, path: str, *, join: Callable[[str], httpx2.URL]) -> httpx2.URL:
+        """Return the URL of a path; `join` appends a path to the address as the official client does.
+
+        URLs are cached: there are few paths, and parsing two URLs is a tenth of the cost of a call.
+        """
+        if path not in self._urls:
+            self._urls[path] = self._account_url(path) if path.startswith("/wham/") else join(path)
+        return self._urls[path]
+
+    def _account_url(self, path: str) -> httpx2.URL:
+        # The account's endpoints are siblings of the Codex backend. Codex CLI: backend-client/src/client.rs.
+        base = self.base.path.rstrip("/").removesuffix("/codex")
+        full_path = base + path if "/backend-api" in base else base + path.replace("/wham/", "/api/codex/", 1)
+        return self.base.copy_with(raw_path=full_path.encode())

@@ -20,24 +20,18 @@ import openai
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from ..types import Timeouts
+    from .._options import TimeoutOptions
     from .context import RequestContext
 
-__all__ = ["async_within", "reads_end_at", "require_timeout", "set_idle_limit", "set_limits", "within"]
+__all__ = ["async_within", "reads_end_at", "set_idle_limit", "set_limits", "within"]
 
 # Codex CLI: model-provider-info, `stream_idle_timeout_ms`.
 _IDLE_SECONDS: Final = 300.0
 
 
-def require_timeout(given: Any) -> None:
-    """TypeError for an official `timeout` of another type than those that are limits in seconds."""
-    if isinstance(given, bool) or not isinstance(given, (int, float, tuple, httpx2.Timeout, openai.NotGiven, NoneType)):
-        raise TypeError(
-            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {given!r}."
-        )
 
 
-def set_limits(request: httpx2.Request, timeouts: Timeouts, *, is_of_call: bool, until: float | None) -> float | None:
+def set_limits(request: httpx2.Request, timeouts: TimeoutOptions, *, is_of_call: bool, until: float | None) -> float | None:
     """Put the limits on a request and return the one for silence inside of its answer, in seconds.
 
     `is_of_call` says that the official `timeout` was given for this call, whose limits are kept then. `until` is the

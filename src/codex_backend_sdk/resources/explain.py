@@ -23,7 +23,7 @@ from openai.resources.responses import Responses as OfficialResponses
 
 from .._coerce import as_count, as_mapping
 from .._json import decode
-from .._request.compression import plain_body
+from .._request.compression import plain_content
 from .._request.prepare import prepare
 from .._request.shaping import is_absent, plain, shape, shape_item
 from .._upstream import FinalRequestOptions
@@ -42,8 +42,12 @@ if TYPE_CHECKING:
     from .._routing.resolver import WorkspaceRouting
     from .._upstream import PreparedOptions
     from ..auth import CredentialSource
+<<<<<<< HEAD
     from ..types import Settings
     from .explanation import FindingLevel, TokenEstimate
+=======
+    from .._options import ClientOptions
+>>>>>>> be99644 (Validate the client's options in one place and type the official ones; one auth flow for both clients)
 
 __all__ = ["Examined", "examine", "explain"]
 
@@ -61,7 +65,7 @@ class _Client(Protocol):
 
     base_url: httpx2.URL
     credentials: CredentialSource
-    _codex: Settings
+    _codex: ClientOptions
     _compression: Compression
     _catalog: CatalogCache
     _routing: WorkspaceRouting
@@ -128,10 +132,16 @@ def _prepare_request(
     # The real access token stays out of the request, so that no later change can show it by mistake.
     login = replace(login or Login(access_token=_NO_TOKEN, account_id=None), access_token=_NO_TOKEN)
     options.json_data, options.extra_json = accepted, None
+<<<<<<< HEAD
     prepared = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
     request = client._build_request(client._with_login(prepared, login))
     body = plain_body(request)
     url = request.url
+=======
+    ready = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
+    request = client._build_request(client._with_login(ready, replace(login, access_token=_NO_TOKEN)))
+    plain = plain_content(request)
+>>>>>>> be99644 (Validate the client's options in one place and type the official ones; one auth flow for both clients)
     return PreparedRequest(
         method=request.method,
         # Without the user's password and the values of the query, which may be secrets.

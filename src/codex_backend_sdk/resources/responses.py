@@ -14,11 +14,11 @@ from openai import NotGiven, Omit
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
-from .._request.argument_hints import OF_RESPONSES, ArgumentHints
-from .._request.shaping import plain
+from .._request.argument_hints import RESPONSES_HINTS, ArgumentHints
+from .._request.shaping import to_json_data
 
 if TYPE_CHECKING:
-    from ..types import Settings
+    from .._options import ClientOptions
 
 __all__ = ["AsyncResponses", "Responses"]
 
@@ -29,7 +29,7 @@ _BULK: Final = ("input", "tools")
 _OF_CREATE: Final = (*_BULK, "include", "parallel_tool_calls", "prompt_cache_key", "store")
 _NONE_HAS_A_MEANING: Final = ("timeout", "parse_as")
 _create, _parse, _compact, _stream = (
-    ArgumentHints(method, known=OF_RESPONSES)
+    ArgumentHints(method, hints=RESPONSES_HINTS)
     for method in (
         OfficialResponses.create,
         OfficialResponses.parse,
@@ -106,7 +106,7 @@ def _given(
     read twice, and the default model stands in where upstream insists on one. `lift` names what goes past upstream's
     transform, in `extra_body`.
     """
-    settings: Settings | None = getattr(client, "_codex", None)
+    settings: ClientOptions | None = getattr(client, "_codex", None)
     if settings is not None:
         params = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
         if isinstance(params.get("tools"), Iterator):
@@ -115,7 +115,7 @@ def _given(
             params["model"] = settings.model
     bulk = {name: params.pop(name) for name in lift if not _is_absent(params.get(name))}
     if bulk:
-        bulk = bulk if settings is not None else plain(bulk)  # our clients do that once, when they shape the request
+        bulk = bulk if settings is not None else to_json_data(bulk)  # our clients do that once, when they shape the request
         params["extra_body"] = {**bulk, **(params.get("extra_body") or {})}
     return params
 

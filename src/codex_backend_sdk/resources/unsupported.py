@@ -7,7 +7,7 @@ from typing import NoReturn
 from openai.resources.beta import AsyncBeta as OfficialAsyncBeta
 from openai.resources.beta import Beta as OfficialBeta
 
-from .._request.prepare import refuse
+from .._request.prepare import reject_resource
 
 __all__ = ["AsyncBeta", "Beta"]
 
@@ -18,7 +18,7 @@ class Beta(OfficialBeta):
     @property
     def realtime(self) -> NoReturn:
         """Not there: UnsupportedEndpointError."""
-        refuse("beta.realtime")
+        reject_resource("beta.realtime")
 
 
 class AsyncBeta(OfficialAsyncBeta):
@@ -27,4 +27,4 @@ class AsyncBeta(OfficialAsyncBeta):
     @property
     def realtime(self) -> NoReturn:
         """Not there: UnsupportedEndpointError."""
-        refuse("beta.realtime")
+        reject_resource("beta.realtime")

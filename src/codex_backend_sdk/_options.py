@@ -1,0 +1,217 @@
+"""The options of a client: the official ones, typed, and ours, validated and frozen.
+
+`OpenAI(...)` takes every official argument and the ones of this package. The official ones are listed here as a
+`TypedDict`, so that type checkers, completion and `help()` know them; a test compares the list with the installed
+`openai`. Three official arguments are missing on purpose: they choose another way to authenticate or another host, which
+the ChatGPT login replaces.
+
+Our own arguments are validated once, when a client is constructed or copied, and kept as `ClientOptions`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar, get_args
+
+import httpx2
+import openai
+
+from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "REPLACED_BY_LOGIN",
+    "ClientOptions",
+    "OfficialCopyOptions",
+    "OfficialOptions",
+    "OnInterrupt",
+    "RetryOptions",
+    "TimeoutOptions",
+    "UnsupportedPolicy",
+    "header_safe",
+    "require_official_timeout",
+    "show_official_options",
+]
+
+HttpClientT = TypeVar("HttpClientT", bound="httpx2.Client | httpx2.AsyncClient")
+KeyFunctionT = TypeVar("KeyFunctionT")
+
+UnsupportedPolicy = Literal["raise", "drop"]
+OnInterrupt = Literal["raise", "restart"]
+
+# Official arguments that choose another way to authenticate or another host: the ChatGPT login replaces them.
+REPLACED_BY_LOGIN: Final = ("provider", "workload_identity", "data_residency")
+# `time.sleep` and `select` reject longer waits on some systems.
+_MAX_SECONDS: Final = 1e9
+
+
+class OfficialOptions(TypedDict, Generic[HttpClientT, KeyFunctionT], total=False):
+    """The official constructor's arguments."""
+
+    api_key: str | KeyFunctionT | None
+    admin_api_key: str | None
+    organization: str | None
+    project: str | None
+    webhook_secret: str | None
+    base_url: str | httpx2.URL | openai.NotGiven | None
+    websocket_base_url: str | httpx2.URL | None
+    timeout: float | openai.Timeout | openai.NotGiven | None
+    max_retries: int
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, object] | None
+    http_client: HttpClientT | None
+    _strict_response_validation: bool
+
+
+class OfficialCopyOptions(OfficialOptions[HttpClientT, KeyFunctionT], Generic[HttpClientT, KeyFunctionT], total=False):
+    """The official arguments of `copy()` and `with_options()`."""
+
+    set_default_headers: Mapping[str, str] | None
+    set_default_query: Mapping[str, object] | None
+
+
+class RetryOptions(NamedTuple):
+    """When a failed call is sent again, beside the official `max_retries`.
+
+    `deadline` (seconds) limits all attempts and the waits between them. `max_retry_after` (seconds) is the longest
+    wait that the backend may request. `wait_for_limit` is how long a call may wait for an exhausted limit to reset.
+    """
+
+    deadline: float | None = None
+    max_retry_after: float = 60.0
+    wait_for_limit: timedelta = timedelta(0)
+    on_interrupt: OnInterrupt = "raise"
+
+
+class TimeoutOptions(NamedTuple):
+    """How long each part of a call may take, in seconds; `math.inf` means no limit.
+
+    None leaves the first three to the official `timeout`. `total` limits a whole call, including its attempts and the
+    waits between them; None means no limit.
+    """
+
+    connect: float | None = None
+    first_byte: float | None = None
+    idle: float | None = None
+    total: float | None = None
+
+
+class ClientOptions(NamedTuple):
+    """The validated options that only this package has, shared by a client and its copies."""
+
+    model: str
+    instructions: str
+    originator: str
+    unsupported: UnsupportedPolicy
+    retries: RetryOptions
+    timeouts: TimeoutOptions
+
+    @classmethod
+    def validated(
+        cls,
+        *,
+        model: str | None,
+        instructions: str | None,
+        originator: str | None,
+        unsupported: UnsupportedPolicy,
+        connect_timeout: float | None,
+        first_byte_timeout: float | None,
+        idle_timeout: float | None,
+        total_timeout: float | None,
+        on_interrupt: OnInterrupt,
+        retry_deadline: float | None,
+        max_retry_after: float,
+        wait_for_limit: timedelta | None,
+    ) -> ClientOptions:
+        """Check the arguments of the constructor. TypeError or ValueError names the argument and what it takes."""
+        _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
+        _require_choice("on_interrupt", on_interrupt, get_args(OnInterrupt))
+        if max_retry_after is None:
+            raise TypeError("`max_retry_after` must be a number of seconds (`math.inf`: no limit), not None.")
+        wait_for_limit = timedelta(0) if wait_for_limit is None else wait_for_limit
+        if not isinstance(wait_for_limit, timedelta):
+            raise TypeError(f"`wait_for_limit` must be a timedelta, such as `timedelta(hours=6)`, not {wait_for_limit!r}.")
+        return cls(
+            model=model or DEFAULT_MODEL,
+            instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
+            originator=header_safe(originator or DEFAULT_ORIGINATOR),
+            unsupported=unsupported,
+            retries=RetryOptions(
+                deadline=_seconds("retry_deadline", retry_deadline),
+                max_retry_after=_seconds("max_retry_after", max_retry_after) or 0.0,
+                wait_for_limit=wait_for_limit,
+                on_interrupt=on_interrupt,
+            ),
+            timeouts=TimeoutOptions(
+                connect=_seconds("connect_timeout", connect_timeout),
+                first_byte=_seconds("first_byte_timeout", first_byte_timeout),
+                idle=_seconds("idle_timeout", idle_timeout),
+                total=_seconds("total_timeout", total_timeout),
+            ),
+        )
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the constructor arguments that produce these options again."""
+        return {
+            "model": self.model,
+            "instructions": self.instructions,
+            "originator": self.originator,
+            "unsupported": self.unsupported,
+            "connect_timeout": self.timeouts.connect,
+            "first_byte_timeout": self.timeouts.first_byte,
+            "idle_timeout": self.timeouts.idle,
+            "total_timeout": self.timeouts.total,
+            "on_interrupt": self.retries.on_interrupt,
+            "retry_deadline": self.retries.deadline,
+            "max_retry_after": self.retries.max_retry_after,
+            "wait_for_limit": self.retries.wait_for_limit,
+        }
+
+
+def require_official_timeout(timeout: Any) -> None:
+    """Raise TypeError for an official `timeout` that is not a number of seconds, a Timeout or None."""
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not (is_number or timeout is None or isinstance(timeout, (tuple, httpx2.Timeout, openai.NotGiven))):
+        raise TypeError(
+            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {timeout!r}."
+        )
+
+
+def header_safe(text: str) -> str:
+    """Replace what an HTTP header cannot hold with `_`. Codex CLI: login/src/auth/default_client.rs."""
+    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
+
+
+def show_official_options(function: Callable[..., Any], options: type) -> None:
+    """Let `help()` and interactive completion see the members of a TypedDict in place of `**official`."""
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    official = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=openai.NOT_GIVEN, annotation=annotation)
+        for name, annotation in _annotations(options).items()
+        if not name.startswith("_")
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *official])  # type: ignore[attr-defined]
+
+
+def _annotations(options: type) -> dict[str, str]:
+    return {name: str(getattr(hint, "__forward_arg__", hint)) for name, hint in options.__annotations__.items()}
+
+
+def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` must be {' or '.join(map(repr, choices))}, not {value!r}.")
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"`{name}` must be a number of seconds (`math.inf`: no limit), not {value!r}.")
+    if not (0 <= value <= _MAX_SECONDS or value == math.inf):  # rejects NaN, too
+        raise ValueError(f"`{name}` must be 0 to {_MAX_SECONDS:g} seconds, or `math.inf` for no limit; not {value!r}.")
+    return value
