@@ -58,7 +58,7 @@ def test_every_official_argument_works(ours: Any, official: Any, http: Any) -> N
 @pytest.mark.parametrize("name", ["provider", "workload_identity", "data_residency"])
 def test_other_ways_to_sign_in_are_refused(ours: Any, official: Any, http: Any, name: str) -> None:
     if name in inspect.signature(official.__init__).parameters:
-        with pytest.raises(ValueError, match=f"`{name}` cannot be used here"):
+        with pytest.raises(ValueError, match=f"`{name}` cannot be used with this client"):
             ours(**{name: "us"})
 
 
@@ -224,4 +224,4 @@ def test_without_a_login_an_api_key_is_told_to_be_no_help(ours: Any, official: A
     for _ in range(2):
         with pytest.raises(sdk.LoginRequiredError) as caught:
             anyio.run(ask)
-        assert str(caught.value).count("`api_key` that was given is not used") == (key is not None)
+        assert str(caught.value).count("`api_key` argument is not used") == (key is not None)

@@ -33,10 +33,10 @@ from ._options import (
     show_official_options,
 )
 from ._request.argument_hints import ArgumentHints
+from ._request.auth_flow import RequestSigner, user_agent
 from ._request.compression import Compression
 from ._request.context import context_of_response
 from ._request.routes import BackendURL, Route
-from ._request.auth_flow import RequestSigner, user_agent
 from ._request.timeouts import set_limits
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
@@ -65,9 +65,7 @@ _NO_API_KEY: Final = "the-login-is-not-an-api-key"
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
 # openai closes a connection after 5 s of idleness, and many tool calls take longer. Codex CLI: reqwest's default, 90 s.
 # As in openai, at most 100 idle connections are kept: the pool inspects each of them at every request.
-_CONNECTION_LIMITS: Final = httpx2.Limits(
-    max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90
-)
+_CONNECTION_LIMITS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
 
 
 class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
@@ -145,9 +143,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
         # `copy()` passes these two objects on, so that a copy knows what this client has learned.
         self._compression = (
-            compress_requests
-            if isinstance(compress_requests, Compression)
-            else Compression(enabled=compress_requests)
+            compress_requests if isinstance(compress_requests, Compression) else Compression(enabled=compress_requests)
         )
         self._routing = (
             workspace_routing

@@ -134,7 +134,9 @@ class ClientOptions(NamedTuple):
             raise TypeError("`max_retry_after` must be a number of seconds (`math.inf`: no limit), not None.")
         wait_for_limit = timedelta(0) if wait_for_limit is None else wait_for_limit
         if not isinstance(wait_for_limit, timedelta):
-            raise TypeError(f"`wait_for_limit` must be a timedelta, such as `timedelta(hours=6)`, not {wait_for_limit!r}.")
+            raise TypeError(
+                f"`wait_for_limit` must be a timedelta, such as `timedelta(hours=6)`, not {wait_for_limit!r}."
+            )
         return cls(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,

@@ -8,18 +8,18 @@ from codex_backend_sdk._request.argument_hints import ArgumentHints
 
 
 def call(*, model: str = "", temperature: float = 1, _private: int = 0) -> None:
-    """Something to call with arguments it does not have."""
+    """Stand in for a method of the official client."""
 
 
 def other(*, module: str = "") -> None:
-    """Something else that is called inside."""
+    """Stand in for a function that the method calls."""
 
 
-NAMED = ArgumentHints(call, known={"messages": "Use `input`"})
+HINTS = ArgumentHints(call, hints={"messages": "Use `input`"})
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("messages", "'messages'. Use `input`."),
         ("temprature", "'temprature'. Did you mean `temperature`?"),
@@ -27,20 +27,20 @@ NAMED = ArgumentHints(call, known={"messages": "Use `input`"})
         ("zzz", "'zzz'"),
     ],
 )
-def test_an_argument_that_does_not_exist(name: str, said: str) -> None:
-    given: dict[str, Any] = {name: 1}
-    with pytest.raises(TypeError) as caught, NAMED:
-        call(**given)
-    assert str(caught.value) == f"call() got an unexpected keyword argument {said}"
+def test_unknown_argument_gets_a_hint(name: str, expected: str) -> None:
+    arguments: dict[str, Any] = {name: 1}
+    with pytest.raises(TypeError) as caught, HINTS:
+        call(**arguments)
+    assert str(caught.value) == f"call() got an unexpected keyword argument {expected}"
 
 
-def test_other_errors_are_left_alone() -> None:
-    given: dict[str, Any] = {"modul": 1}
-    with pytest.raises(TypeError, match="argument 'modul'"), NAMED:
-        other(**given)
+def test_other_errors_pass_unchanged() -> None:
+    arguments: dict[str, Any] = {"modul": 1}
+    with pytest.raises(TypeError, match="argument 'modul'"), HINTS:
+        other(**arguments)
     for error in (TypeError("call() is not there"), ValueError("call() got an unexpected keyword argument 'messages'")):
-        with pytest.raises(type(error)) as caught, NAMED:
+        with pytest.raises(type(error)) as caught, HINTS:
             raise error
         assert "Use" not in str(caught.value)
-    with NAMED:
+    with HINTS:
         call()

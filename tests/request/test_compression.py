@@ -41,9 +41,9 @@ def test_a_long_history_arrives_whole(new_client: Callable[..., Any], sim: Simul
 
 def test_what_is_compressed_is_never_held_in_plain() -> None:
     body = {"input": [{"role": "user", "content": LONG}] * 2000}
-    Compression().apply(encode_in_pieces(body))
+    Compression().encode(encode_in_pieces(body))
     tracemalloc.start()
-    content, _ = Compression().apply(encode_in_pieces(body))
+    content, _ = Compression().encode(encode_in_pieces(body))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(content) < 2**20

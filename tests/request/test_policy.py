@@ -21,9 +21,9 @@ def test_all_offenders_are_named_and_nothing_is_sent(client: Any, sim: Simulator
         client.responses.create(input="hi", temperature=0, user="me", previous_response_id="resp_1")
     assert set(caught.value.parameters) == {"previous_response_id", "temperature", "user"}
     assert "pass the earlier items in `input`" in str(caught.value)
-    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Leave them out, or"):
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Omit them, or"):
         client.responses.create(input="hi", temperature=0, user="me")
-    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Leave it out, or"):
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Omit it, or"):
         client.responses.create(input="hi", user="me")
     assert isinstance(caught.value, (openai.OpenAIError, NotImplementedError))
     assert sim.requests == []
@@ -41,8 +41,8 @@ def test_every_method_has_the_policy(client: Any, sim: Simulator, method: str) -
 @pytest.mark.parametrize(
     ("method", "name", "said"),
     [
-        ("create", "messages", "chat.completions; use `input`"),
-        ("stream", "max_tokens", "the Codex backend refuses `max_output_tokens`"),
+        ("create", "messages", "Chat Completions; use `input`"),
+        ("stream", "max_tokens", "The Codex backend does not support `max_output_tokens`"),
         ("create", "text_format", "`client.responses.parse"),
         ("parse", "temprature", "Did you mean `temperature`"),
         ("compact", "instruction", "Did you mean `instructions`"),
@@ -72,7 +72,7 @@ def test_dropping_is_never_silent(
     assert client.responses.compact(input="hi", extra_body={"temperature": 0}).dropped_parameters == ["temperature"]
     assert {"temperature", "user"}.isdisjoint(bodies()[0])
     assert [record.args for record in caplog.records] == [("temperature",), ("user",), ("temperature",)]
-    assert caplog.messages[0].startswith("codex_backend_sdk: the backend does not take `temperature`")
+    assert caplog.messages[0].startswith("codex_backend_sdk dropped `temperature`")
 
 
 def test_a_stream_lists_what_was_dropped(sim: Simulator) -> None:

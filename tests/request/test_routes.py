@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_backend_sdk._request.routes import Route, find_route, missing_resource, model_id
+from codex_backend_sdk._request.routes import Route, find_route, missing_resource, requested_model
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from codex_backend_sdk._request.routes import Route, find_route, missing_resourc
         ("get", "/wham/other", None),
     ],
 )
-def test_routes(method: str, path: str, route: Route | None) -> None:
+def test_find_route(method: str, path: str, route: Route | None) -> None:
     assert find_route(method, path) is route
 
 
-def test_the_model_of_a_path() -> None:
-    assert model_id("/models/a%2Fb%20c") == "a/b c"
+def test_model_id_is_unquoted() -> None:
+    assert requested_model("/models/a%2Fb%20c") == "a/b c"
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_the_model_of_a_path() -> None:
         ("get", "", "/"),
     ],
 )
-def test_what_is_missing_is_named(method: str, path: str, resource: str) -> None:
+def test_missing_resource_is_named(method: str, path: str, resource: str) -> None:
     assert missing_resource(method, path)[0] == resource
 
 
-def test_the_way_out_is_named_where_there_is_one() -> None:
+def test_missing_resource_names_alternative() -> None:
     assert "client.responses.create" in missing_resource("post", "/chat/completions")[1]
     assert missing_resource("get", "/files")[1] == ""

@@ -12,12 +12,12 @@ import openai
 import pytest
 from openai.types.responses import ParsedResponseFunctionToolCall, ResponseFunctionToolCall
 
-from codex_backend_sdk._request.shaping import Shaped, compaction, plain, shape
+from codex_backend_sdk._request.shaping import ShapedRequest, compaction, shape, to_json_data
 
 HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
 
 
-def shaped(**given: Any) -> Shaped:
+def shaped(**given: Any) -> ShapedRequest:
     return shape({"input": "hi", **given}, model="default-model", instructions="default instructions")
 
 
@@ -107,7 +107,7 @@ REFUSED = {
 def test_refused_parameters_are_reported_and_not_in_the_body(name: str) -> None:
     result = shaped(**{name: REFUSED[name]})
     assert [refusal.name for refusal in result.droppable] == [name]
-    assert result.meaningful == ()
+    assert result.required == ()
     assert name not in result.body
 
 
@@ -124,8 +124,8 @@ def test_refused_parameters_are_reported_and_not_in_the_body(name: str) -> None:
 )
 def test_parameters_that_change_the_meaning_are_never_droppable(meaningful: dict[str, Any]) -> None:
     result = shaped(**meaningful)
-    assert [refusal.name for refusal in result.meaningful] == list(meaningful)
-    assert all(refusal.remedy for refusal in result.meaningful)
+    assert [refusal.name for refusal in result.required] == list(meaningful)
+    assert all(refusal.remedy for refusal in result.required)
     assert result.droppable == ()
     assert result.body["store"] is False
 
@@ -229,7 +229,7 @@ def test_a_compaction_ends_with_its_trigger() -> None:
 
 def test_plain_data() -> None:
     given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": datetime(2026, 1, 2, tzinfo=UTC), "e": Large(3.5)}
-    assert plain(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
+    assert to_json_data(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
 
 
 class Large(float):
@@ -239,10 +239,10 @@ class Large(float):
 @pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
 def test_what_is_no_data(wrong: Any) -> None:
     with pytest.raises(TypeError, match=f"JSON cannot hold a value of type {type(wrong).__name__}"):
-        plain({"a": [wrong]})
+        to_json_data({"a": [wrong]})
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), Large("-inf")])
 def test_numbers_that_json_does_not_have(wrong: float) -> None:
     with pytest.raises(ValueError, match=f"JSON cannot hold the number {wrong}"):
-        plain({"a": [wrong]})
+        to_json_data({"a": [wrong]})

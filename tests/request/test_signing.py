@@ -205,7 +205,7 @@ def test_a_login_that_fits_into_no_header_is_told_of_without_it(
         renew = staticmethod(lambda rejected: login)
 
     with pytest.raises(
-        sdk.LoginRequiredError, match=f"The {member.replace('_', ' ')} of this login is empty, or"
+        sdk.LoginRequiredError, match=f"The {member.replace('_', ' ')} of this login is empty or"
     ) as caught:
         new_client(credentials=Own()).codex.usage()
     error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]

@@ -78,7 +78,7 @@ def _prepare_response(
         kept = tuple(item for item in body["input"] if item.get("role") == "user")
         body = compaction(body)
         headers |= _COMPACTION_HEADERS
-    cache_key = body.get("prompt_cache_key")
+    cache_key: Any = body.get("prompt_cache_key")
     if _fits_into_header(cache_key):
         headers["session-id"] = cache_key  # routes the call to the machine whose prompt cache is warm
     content, encoding = compression.encode(encode_in_pieces(body))

@@ -10,12 +10,10 @@ import contextlib
 import math
 import threading
 import time
-from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import httpx2
-import openai
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,9 +27,9 @@ __all__ = ["async_within", "reads_end_at", "set_idle_limit", "set_limits", "with
 _IDLE_SECONDS: Final = 300.0
 
 
-
-
-def set_limits(request: httpx2.Request, timeouts: TimeoutOptions, *, is_of_call: bool, until: float | None) -> float | None:
+def set_limits(
+    request: httpx2.Request, timeouts: TimeoutOptions, *, is_of_call: bool, until: float | None
+) -> float | None:
     """Put the limits on a request and return the one for silence inside of its answer, in seconds.
 
     `is_of_call` says that the official `timeout` was given for this call, whose limits are kept then. `until` is the

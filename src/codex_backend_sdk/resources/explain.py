@@ -25,7 +25,7 @@ from .._coerce import as_count, as_mapping
 from .._json import decode
 from .._request.compression import plain_content
 from .._request.prepare import prepare
-from .._request.shaping import is_absent, plain, shape, shape_item
+from .._request.shaping import is_absent, shape, shape_item, to_json_data
 from .._upstream import FinalRequestOptions
 from ..types import Login, Secret
 from .explanation import Explanation, Finding, PreparedRequest, counted, estimate_tokens
@@ -37,17 +37,13 @@ if TYPE_CHECKING:
     import httpx2
 
     from .._catalog import CatalogCache
+    from .._options import ClientOptions
     from .._request.compression import Compression
-    from .._request.shaping import Shaped
+    from .._request.shaping import ShapedRequest
     from .._routing.resolver import WorkspaceRouting
     from .._upstream import PreparedOptions
     from ..auth import CredentialSource
-<<<<<<< HEAD
-    from ..types import Settings
     from .explanation import FindingLevel, TokenEstimate
-=======
-    from .._options import ClientOptions
->>>>>>> be99644 (Validate the client's options in one place and type the official ones; one auth flow for both clients)
 
 __all__ = ["Examined", "examine", "explain"]
 
@@ -132,16 +128,10 @@ def _prepare_request(
     # The real access token stays out of the request, so that no later change can show it by mistake.
     login = replace(login or Login(access_token=_NO_TOKEN, account_id=None), access_token=_NO_TOKEN)
     options.json_data, options.extra_json = accepted, None
-<<<<<<< HEAD
     prepared = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
     request = client._build_request(client._with_login(prepared, login))
-    body = plain_body(request)
+    body = plain_content(request)
     url = request.url
-=======
-    ready = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
-    request = client._build_request(client._with_login(ready, replace(login, access_token=_NO_TOKEN)))
-    plain = plain_content(request)
->>>>>>> be99644 (Validate the client's options in one place and type the official ones; one auth flow for both clients)
     return PreparedRequest(
         method=request.method,
         # Without the user's password and the values of the query, which may be secrets.
@@ -205,21 +195,21 @@ def examine(
         for name in unknown
     ]
     try:
-        present = {name: plain(value) for name, value in given.items() if not is_absent(value)}
+        present = {name: to_json_data(value) for name, value in given.items() if not is_absent(value)}
         shaped = shape(present, model=model, instructions=instructions)
     except (TypeError, ValueError) as error:
         findings.append(Finding(level="refused", what="The call is not valid.", why=str(error)))
         return Examined(tuple(findings), is_refused=True, accepted=None)
     findings += _policy_findings(shaped, drops=drops)
     is_refused = any(finding.level == "refused" for finding in findings)
-    refused_names = {refusal.name for refusal in (*shaped.meaningful, *shaped.droppable)}
+    refused_names = {refusal.name for refusal in (*shaped.required, *shaped.droppable)}
     findings += _change_findings(present, shaped.body, refused_names)
     accepted = {name: value for name, value in present.items() if name not in refused_names}
     return Examined(tuple(findings), is_refused, accepted)
 
 
-def _policy_findings(shaped: Shaped, *, drops: bool) -> Iterator[Finding]:
-    for name, remedy in shaped.meaningful:
+def _policy_findings(shaped: ShapedRequest, *, drops: bool) -> Iterator[Finding]:
+    for name, remedy in shaped.required:
         yield Finding(
             level="refused",
             what=f"The backend does not accept `{name}`.",

@@ -115,7 +115,9 @@ def _given(
             params["model"] = settings.model
     bulk = {name: params.pop(name) for name in lift if not _is_absent(params.get(name))}
     if bulk:
-        bulk = bulk if settings is not None else to_json_data(bulk)  # our clients do that once, when they shape the request
+        bulk = (
+            bulk if settings is not None else to_json_data(bulk)
+        )  # our clients do that once, when they shape the request
         params["extra_body"] = {**bulk, **(params.get("extra_body") or {})}
     return params
 
