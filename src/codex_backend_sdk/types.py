@@ -7,14 +7,10 @@ so that `codex-backend status` starts quickly.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-<<<<<<< HEAD
-from datetime import timedelta
-=======
->>>>>>> ea399d8 (Report rejected parameters, resources and timeouts in plain words)
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 __all__ = [
     "Account",
