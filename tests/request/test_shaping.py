@@ -185,13 +185,13 @@ def test_no_input(wrong: Any) -> None:
         body(input=wrong)
 
 
-def test_a_whole_response_is_no_input() -> None:
-    with pytest.raises(TypeError, match=r"pass its items: `input=\[\*response\.output"):
+def test_whole_response_as_input_raises() -> None:
+    with pytest.raises(TypeError, match=r"Pass its items: `input=\[\*response\.output"):
         body(input={"object": "response", "id": "resp_1", "output": []})
 
 
 @pytest.mark.parametrize("wrong", [[5], [None], [["x"]]])
-def test_an_item_that_is_none(wrong: Any) -> None:
+def test_invalid_item_raises(wrong: Any) -> None:
     with pytest.raises(TypeError, match="must be a mapping or an official object"):
         body(input=wrong)
 
@@ -237,12 +237,12 @@ class Large(float):
 
 
 @pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
-def test_what_is_no_data(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=f"JSON cannot hold a value of type {type(wrong).__name__}"):
+def test_value_that_json_cannot_represent_raises(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"JSON cannot represent a value of type {type(wrong).__name__}"):
         to_json_data({"a": [wrong]})
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), Large("-inf")])
-def test_numbers_that_json_does_not_have(wrong: float) -> None:
-    with pytest.raises(ValueError, match=f"JSON cannot hold the number {wrong}"):
+def test_number_that_json_cannot_represent_raises(wrong: float) -> None:
+    with pytest.raises(ValueError, match=f"JSON cannot represent the number {wrong}"):
         to_json_data({"a": [wrong]})
