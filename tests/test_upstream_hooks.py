@@ -1,4 +1,4 @@
-"""The private names of `openai` that we stand on are where they were, and only the seam imports them."""
+"""The contract with the private names of `openai`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from codex_backend_sdk import _upstream, _upstream_streaming
+from codex_backend_sdk._upstream import HOOKS, streaming_hooks
 
-HOOKS = {**_upstream.HOOKS, **_upstream_streaming.HOOKS}
+ALL_HOOKS = {**HOOKS, **streaming_hooks()}
 SOURCE = Path(__file__).parent.parent / "src" / "codex_backend_sdk"
-# For annotations only, and for the base classes that resources inherit from.
-ALLOWED = {"resources/models.py"}
+# These import private names for annotations only.
+TYPE_ONLY = {"resources/models.py"}
 
 
-@pytest.mark.parametrize(("owner", "name"), HOOKS)
-def test_a_hook_has_the_parameters_it_always_had(owner: type, name: str) -> None:
+@pytest.mark.parametrize(("owner", "name"), ALL_HOOKS)
+def test_hook_keeps_its_parameters(owner: type, name: str) -> None:
     parameters = list(inspect.signature(getattr(owner, name)).parameters)
-    assert tuple(parameters[1:]) == HOOKS[owner, name]
+    assert tuple(parameters[1:]) == ALL_HOOKS[owner, name]
 
 
-def test_only_the_seam_imports_private_names() -> None:
-    found = {
+def test_only_upstream_imports_private_names() -> None:
+    importers = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
         if re.search(r"(from|import) openai(\.\w+)*\._|from openai\.lib", path.read_text())
     }
-    assert found - ALLOWED == {"_upstream.py", "_upstream_streaming.py"}
+    assert importers - TYPE_ONLY == {"_upstream.py"}

@@ -1,13 +1,17 @@
-"""The only place that imports openai's private names, with `_seam_streaming`, and the contract they have to keep.
+"""The only module that imports private names of `openai`, and the contract that they must keep.
 
-`HOOKS` lists the methods that the clients override or call, with the parameters they had in every version from 3.15.0
-on; a test compares them with the installed version, so that a release which moves one is noticed as that.
+`HOOKS` and `streaming_hooks()` list the methods that this package overrides or calls, with the parameters they have in
+every supported version of `openai`; a test compares the lists with the installed version, so that a release which moves a
+hook fails that test and not a user's call. What is overridden, and why, is in `docs/design.md`.
+
+The names behind `responses.stream()` are loaded on first use (PEP 562): `openai.lib.streaming` takes 50 ms to import.
 """
 
 from __future__ import annotations
 
 import weakref
 from copy import copy
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -24,7 +28,16 @@ from openai._models import FinalRequestOptions
 from pydantic import ConfigDict
 
 if TYPE_CHECKING:
-    pass
+    from openai.lib._parsing._responses import parse_response as parse_response
+    from openai.lib.streaming.responses import AsyncResponseStream as AsyncResponseStream
+    from openai.lib.streaming.responses import AsyncResponseStreamManager as AsyncResponseStreamManager
+    from openai.lib.streaming.responses import (
+        ResponseFunctionCallArgumentsDeltaEvent as ResponseFunctionCallArgumentsDeltaEvent,
+    )
+    from openai.lib.streaming.responses import ResponseStream as ResponseStream
+    from openai.lib.streaming.responses import ResponseStreamManager as ResponseStreamManager
+    from openai.lib.streaming.responses import ResponseStreamState as ResponseStreamState
+    from openai.lib.streaming.responses import ResponseTextDeltaEvent as ResponseTextDeltaEvent
 
 __all__ = [
     "HOOKS",
@@ -33,9 +46,10 @@ __all__ = [
     "PreparedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
-    "keep_body",
     "make_request_options",
     "request_exceptions",
+    "set_body",
+    "streaming_hooks",
     "timeout_exceptions",
 ]
 
@@ -59,11 +73,36 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (BaseClient, "platform_headers"): (),
 }
 
+_STREAMING: Final = "openai.lib.streaming.responses"
+_LAZY: Final = {
+    "AsyncResponseStream": _STREAMING,
+    "AsyncResponseStreamManager": _STREAMING,
+    "ResponseFunctionCallArgumentsDeltaEvent": _STREAMING,
+    "ResponseStream": _STREAMING,
+    "ResponseStreamManager": _STREAMING,
+    "ResponseStreamState": _STREAMING,
+    "ResponseTextDeltaEvent": _STREAMING,
+    "parse_response": "openai.lib._parsing._responses",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def streaming_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
+    """Return the hooks of `responses.stream()`, as `HOOKS` lists the others."""
+    state = __getattr__("ResponseStreamState")
+    return {(state, "handle_event"): ("event",), (state, "_get_output_item"): ("output_index",)}
+
 
 class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
-    """Request options that carry our plan for the request, its login, and the number of its attempt."""
+    """Request options that carry the context of the request, its login, and the number of retries before this attempt."""
 
-    # It is built without validation, and a validator that nobody asks takes 3 ms to make.
+    # Instances are copies of validated options, so no validator is needed; building one takes 3 ms.
     model_config = ConfigDict(defer_build=True)
 
     context: Any = None
@@ -72,22 +111,23 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for t
 
     @classmethod
     def of(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
-        """Return a copy of the options with some of them changed and the plan attached."""
-        prepared: Any = copy(options)  # building one anew, whose members are all known, takes five times as long
+        """Return a copy of the options with changes and the context. Redirects are never followed."""
+        prepared: Any = copy(options)  # constructing a new object takes five times as long
         prepared.__class__ = cls
-        # A redirect would take the prompt and the account id along to another host.
+        # A redirect would take the prompt and the account id to another host.
         vars(prepared).update(context=context, login=None, retries_taken=0, follow_redirects=False, **changes)
         assert isinstance(prepared, cls)
         return prepared
 
 
 def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> None:
-    """Close the connections of a client that nobody closed, before the garbage collector warns of its sockets.
+    """Close the connections of a client that was never closed, before the garbage collector warns about its sockets.
 
-    Upstream's `__del__` does that too, but may come after the sockets' own; a weak reference's callback never does.
+    openai's `__del__` closes them, too, but may run after that of the sockets; the callback of a weak reference runs first.
     """
     if isinstance(http_client, httpx2.Client):
-        weakref.finalize(http_client, _close_all, _transports(http_client)).atexit = False
+        transports = [http_client._transport, *http_client._mounts.values()]
+        weakref.finalize(http_client, _close_all, transports).atexit = False
 
 
 def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
@@ -96,14 +136,10 @@ def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
             transport.close()
 
 
-def _transports(http_client: Any) -> list[Any]:
-    return [http_client._transport, *http_client._mounts.values()]
-
-
-def keep_body(response: httpx2.Response, body: bytes) -> None:
-    """Let a response have this body, as one that was read; as UTF-8 where its charset is none that text can have."""
+def set_body(response: httpx2.Response, body: bytes) -> None:
+    """Set the body of a response as if it had been read; as UTF-8 if Python does not know its charset."""
     response._content = body
     try:
         _ = response.text
-    except Exception:  # each codec has its own
+    except Exception:  # every codec raises errors of its own
         response.encoding = "utf-8"

@@ -9,7 +9,7 @@ from openai import Omit
 from openai.types.responses import ParsedResponseFunctionToolCall, ParsedResponseOutputMessage
 
 from codex_backend_sdk._streaming.events import build_event
-from codex_backend_sdk._upstream_streaming import ResponseStreamState
+from codex_backend_sdk._upstream import ResponseStreamState
 from codex_backend_sdk.resources.response_stream import _State
 
 CREATED = {

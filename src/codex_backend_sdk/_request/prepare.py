@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import BaseModel, NotGiven, Omit
 
-from .._constants import CATALOGUE_CLIENT_VERSION
+from .._constants import CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import subscriptable
 from .._json import encode_in_pieces
@@ -57,7 +57,7 @@ def prepare(
             options,
             RequestContext(route=route, model_id=model_id),
             url="/models",
-            params={"client_version": CATALOGUE_CLIENT_VERSION, **options.params},
+            params={"client_version": CATALOG_CLIENT_VERSION, **options.params},
         )
     return PreparedOptions.of(options, RequestContext(route=route))
 

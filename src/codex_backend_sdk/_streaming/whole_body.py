@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 
 from .._request.timeouts import async_within, within
-from .._upstream import keep_body, request_exceptions, timeout_exceptions
+from .._upstream import request_exceptions, set_body, timeout_exceptions
 from .drain import async_drain, drain, leave
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_body(response: httpx2.Response, context: RequestContext) -> None:
             raise
     finally:
         response.close()
-    keep_body(response, bytes(body))
+    set_body(response, bytes(body))
 
 
 async def async_read_body(response: httpx2.Response, context: RequestContext) -> None:
@@ -58,7 +58,7 @@ async def async_read_body(response: httpx2.Response, context: RequestContext) ->
     finally:
         await leave(chunks)
         await response.aclose()
-    keep_body(response, bytes(body))
+    set_body(response, bytes(body))
 
 
 def discard(response: httpx2.Response) -> None:

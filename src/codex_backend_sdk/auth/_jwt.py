@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from .._constants import RENEW_AT_THE_LAST, RENEW_BEFORE_EXPIRY, RENEW_OPAQUE_AFTER
+from .._constants import REFRESH_BEFORE_EXPIRY, REFRESH_IN_LAST_FRACTION, REFRESH_OPAQUE_AFTER
 from ..types import Login
 from ._auth_json import is_token, tokens_of
 
@@ -64,9 +64,9 @@ def renewal(
     `life` is how long the issuer's tokens live, where that is known: a short life is used for its greater part.
     """
     if expires_at is not None:
-        window = RENEW_BEFORE_EXPIRY if life is None else min(RENEW_BEFORE_EXPIRY, life * RENEW_AT_THE_LAST)
+        window = REFRESH_BEFORE_EXPIRY if life is None else min(REFRESH_BEFORE_EXPIRY, life * REFRESH_IN_LAST_FRACTION)
         return _moved(expires_at, -window), "proactive_expiry"
-    return _moved(last_refresh or _BEFORE_ALL, RENEW_OPAQUE_AFTER), "scheduled"
+    return _moved(last_refresh or _BEFORE_ALL, REFRESH_OPAQUE_AFTER), "scheduled"
 
 
 def _moved(moment: datetime, by: timedelta) -> datetime:

@@ -18,7 +18,7 @@ from openai.types.responses import (
 
 from .._items import subscriptable
 from .._streaming.events import UnknownEvent
-from .._upstream_streaming import (
+from .._upstream import (
     AsyncResponseStream,
     AsyncResponseStreamManager,
     ResponseFunctionCallArgumentsDeltaEvent,
