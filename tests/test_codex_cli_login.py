@@ -22,7 +22,7 @@ from real_cli import BINARY, NEEDED, alone
 from support.tunnels import proxy, tls
 
 from codex_backend_sdk.auth import Credentials, FileStore
-from codex_backend_sdk.testing import DeviceSettings, Simulator
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    with Simulator(device=DeviceSettings(interval=1, pending=1)) as sim:
+    with Simulator(device_login=DeviceLoginSettings(interval_seconds=1, pending_polls=1)) as sim:
         yield Home(tmp_path, sim)
 
 

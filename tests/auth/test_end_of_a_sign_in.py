@@ -13,7 +13,7 @@ import pytest
 
 from codex_backend_sdk._exceptions import LoginFailedError
 from codex_backend_sdk.auth import Credentials, MemoryStore
-from codex_backend_sdk.testing import DeviceSettings, Simulator
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ SLOW = 12  # seconds that the issuer takes, where nobody shall wait for it
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    with Simulator(device=DeviceSettings(interval=1)) as simulator:
+    with Simulator(device_login=DeviceLoginSettings(interval_seconds=1)) as simulator:
         yield simulator
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
-from codex_backend_sdk.testing import DeviceSettings, Simulator, Turn
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ def paths(sim: Simulator) -> list[str]:
 
 def test_signing_in_and_out(on_a_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
-        with Simulator(device=DeviceSettings()) as sim:
+        with Simulator(device_login=DeviceLoginSettings()) as sim:
             async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
                 told: list[object] = []
 
@@ -60,7 +60,7 @@ def test_signing_in_and_out(on_a_loop: Callable[..., None]) -> None:
 
 def test_a_cancelled_sign_in_ends(on_a_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
-        with Simulator(approve="ask") as sim:
+        with Simulator(approval="manual") as sim:
             async with sim.async_client(credentials=MemoryStore()) as client:
                 with anyio.move_on_after(0.5) as scope:
                     await client.authenticate(open_browser=False, on_url=lambda url: None, ports=(0,))

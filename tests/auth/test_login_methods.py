@@ -16,7 +16,7 @@ import pytest
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Account, Credentials, DeviceCode, MemoryStore, StaticToken
-from codex_backend_sdk.testing import DeviceSettings, Simulator, Turn
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ def test_a_source_of_the_callers_own_is_signed_out_where_it_comes_from(
 
 
 def test_a_device_code_signs_in(new_client: Callable[..., Any]) -> None:
-    with Simulator(device=DeviceSettings(pending=1, interval=1)) as device_sim:
+    with Simulator(device_login=DeviceLoginSettings(pending_polls=1, interval_seconds=1)) as device_sim:
         codes: list[DeviceCode] = []
         client = new_client(credentials=Credentials(MemoryStore(), issuer=device_sim.issuer))
         assert client.authenticate_device_code(on_code=codes.append).account().email == "user@example.com"
@@ -207,7 +207,7 @@ def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str)
     def waiting() -> list[str]:
         return [thread.name for thread in threading.enumerate() if thread.name.startswith("codex-sign-in")]
 
-    with Simulator(approve="ask", device=DeviceSettings(interval=1)) as sim:
+    with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as sim:
         anyio.run(run, sim)
         assert told.is_set()
         polls = len(sim.requests)
@@ -242,7 +242,7 @@ def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
             for _ in range(44):
                 tasks.start_soon(sign_in, 1.0)
 
-    with Simulator(approve="ask") as sim:
+    with Simulator(approval="manual") as sim:
         anyio.run(run, sim)
     assert ends == ["timeout"] * 45
     assert len(told) == 1

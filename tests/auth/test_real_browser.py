@@ -43,7 +43,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    with Simulator(approve="ask") as simulator:
+    with Simulator(approval="manual") as simulator:
         yield simulator
 
 

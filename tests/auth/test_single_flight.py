@@ -26,7 +26,7 @@ from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk._threads import new_lock
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
-from codex_backend_sdk.testing import Account, Simulator
+from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -445,7 +445,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_process_that_forks_while_its_workspace_is_asked_about_has_a_child_that_works(tmp_path: Path) -> None:
-    with Simulator(account=Account(plan="enterprise")) as sim:
+    with Simulator(account=SimulatedAccount(plan="enterprise")) as sim:
         sim.fail("delayed:3@accounts")
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document())

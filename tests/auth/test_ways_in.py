@@ -27,7 +27,7 @@ from codex_backend_sdk.auth import (
     resolve_credentials,
 )
 from codex_backend_sdk.auth.flows.environment import why_no_browser
-from codex_backend_sdk.testing import DeviceSettings, Simulator
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ class Pauses(threading.Event):
 
 
 def test_a_device_code_is_shown_and_asked_about_until_it_was_typed_in() -> None:
-    with Simulator(device=DeviceSettings(pending=3, interval=7)) as sim:
+    with Simulator(device_login=DeviceLoginSettings(pending_polls=3, interval_seconds=7)) as sim:
         store, codes, pauses = MemoryStore(), [], Pauses()
         credentials = Credentials(store, issuer=sim.issuer)
         login = credentials.authenticate_device_code(on_code=codes.append, cancel=pauses)
@@ -94,18 +94,33 @@ def test_without_a_callback_the_code_is_logged(sim: Simulator, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("settings", "approve", "options", "code", "words"),
     [
-        (DeviceSettings(enabled=False), "auto", {}, "device_code_not_enabled", "is not enabled for this account"),
-        (DeviceSettings(), "deny", {}, "access_denied", "failed with status 400"),
-        (DeviceSettings(), "ask", {"cancel": Pauses(after=2)}, "cancelled", "Login cancelled"),
-        (DeviceSettings(interval=1), "ask", {"timeout": 0.2}, "timeout", "not finished within 0.2 seconds"),
-        (DeviceSettings(), "auto", {"workspace_id": "acc-other"}, "workspace_restriction", "workspace id.s. acc-other"),
+        (DeviceLoginSettings(enabled=False), "auto", {}, "device_code_not_enabled", "is not enabled for this account"),
+        (DeviceLoginSettings(), "deny", {}, "access_denied", "failed with status 400"),
+        (DeviceLoginSettings(), "manual", {"cancel": Pauses(after=2)}, "cancelled", "Login cancelled"),
+        (
+            DeviceLoginSettings(interval_seconds=1),
+            "manual",
+            {"timeout": 0.2},
+            "timeout",
+            "not finished within 0.2 seconds",
+        ),
+        (
+            DeviceLoginSettings(),
+            "auto",
+            {"workspace_id": "acc-other"},
+            "workspace_restriction",
+            "workspace id.s. acc-other",
+        ),
     ],
 )
 def test_a_device_sign_in_that_does_not_end_well(
-    settings: DeviceSettings, approve: Any, options: dict[str, Any], code: str, words: str
+    settings: DeviceLoginSettings, approve: Any, options: dict[str, Any], code: str, words: str
 ) -> None:
     store = MemoryStore()
-    with Simulator(approve=approve, device=settings) as sim, pytest.raises(LoginFailedError, match=words) as caught:
+    with (
+        Simulator(approval=approve, device_login=settings) as sim,
+        pytest.raises(LoginFailedError, match=words) as caught,
+    ):
         Credentials(store, issuer=sim.issuer).authenticate_device_code(on_code=lambda code: None, **options)
     assert caught.value.code == code
     assert store.load() is None
@@ -142,7 +157,7 @@ def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFai
 
 @pytest.mark.parametrize("way", ["browser", "device code"])
 def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: str) -> None:
-    with Simulator(approve="ask", device=DeviceSettings()) as sim:
+    with Simulator(approval="manual", device_login=DeviceLoginSettings()) as sim:
         error, shown = waits_for_another(sim, way, timeout=0.3)
         assert (error.code, shown) == ("timeout", [])
         assert "within 0.3 seconds" in str(error)
@@ -166,7 +181,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
             return super().wait(timeout)
 
     pauses = Hours()
-    with Simulator(approve="ask", device=DeviceSettings(interval=60)) as sim:
+    with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=60)) as sim:
         issuer = Issuer(sim.issuer, originator="tests")
         with pytest.raises(LoginFailedError, match="not finished within 900 seconds"):
             device.sign_in(
@@ -183,7 +198,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
     "fault", ["status:502", "status:429", "html+status:503", "reset", "cut_after_bytes:20", "not_http"]
 )
 def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> None:
-    with Simulator(device=DeviceSettings(pending=2)) as sim:
+    with Simulator(device_login=DeviceLoginSettings(pending_polls=2)) as sim:
         sim.fail(f"{fault}@{POLL}", times=2)
         credentials = Credentials(MemoryStore(), issuer=sim.issuer)
         assert credentials.authenticate_device_code(cancel=Pauses(), timeout=20).email == "user@example.com"

@@ -10,7 +10,7 @@ import pytest
 from codex_backend_sdk._timefmt import format_local_time
 from codex_backend_sdk.cli.usage import report
 from codex_backend_sdk.limits.limit_parsing import parse_usage_report
-from codex_backend_sdk.testing import Limits, Simulator, Window
+from codex_backend_sdk.testing import SimulatedLimits, SimulatedWindow, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_usage_shows_both_windows(run: Run, store_login: StoreLogin) -> None:
 
 
 def test_usage_goes_by_length_when_the_weekly_window_is_the_first(run: Run, store_login: StoreLogin) -> None:
-    with Simulator(limits=Limits(primary=Window(34, 10080), secondary=Window(12, 300))) as other:
+    with Simulator(limits=SimulatedLimits(primary=SimulatedWindow(34, minutes=10080), secondary=SimulatedWindow(12, minutes=300))) as other:
         store_login(other.login_document())
         with pytest.MonkeyPatch.context() as changed:
             for name, value in other.environment.items():

@@ -18,9 +18,8 @@ import pytest
 
 from codex_backend_sdk import Routing
 from codex_backend_sdk.cli.doctor.registry import CHECKS
-from codex_backend_sdk.testing import Account, Simulator
-from codex_backend_sdk.testing.backend.limits_state import Limits, Window
-from codex_backend_sdk.testing.backend.model_catalogue import Catalogue
+from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, Simulator
+from codex_backend_sdk.testing.backend.simulated_limits import SimulatedLimits, SimulatedWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -392,8 +391,8 @@ def test_a_login_that_is_refused_and_cannot_be_renewed(lone: Run, store_login: S
 def test_a_plan_that_is_used_up_and_an_account_without_the_default_model(
     lone: Run, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    limits = Limits(primary=Window(100, 300))
-    with Simulator(catalogue=Catalogue.of("gpt-a", "gpt-b"), limits=limits) as other:
+    limits = SimulatedLimits(primary=SimulatedWindow(100, minutes=300))
+    with Simulator(model_catalog=ModelCatalog.of("gpt-a", "gpt-b"), limits=limits) as other:
         other.write_codex_home(home)
         for name, value in other.environment.items():
             monkeypatch.setenv(name, value)
@@ -407,7 +406,7 @@ def test_a_plan_that_is_used_up_and_an_account_without_the_default_model(
 @pytest.fixture
 def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A backend for a plan that may have a routing of its own."""
-    with Simulator(account=Account(plan="enterprise")) as simulator:
+    with Simulator(account=SimulatedAccount(plan="enterprise")) as simulator:
         simulator.write_codex_home(home)
         for name, value in simulator.environment.items():
             monkeypatch.setenv(name, value)
@@ -416,7 +415,7 @@ def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator
 
 def test_a_workspace_with_a_backend_of_its_own(lone: Run, workspace: Simulator) -> None:
     assert "go to the backend above." in line(lone("doctor"), "Routing")
-    with Simulator(workspace_of=workspace) as own:
+    with Simulator(accepts_logins_of=workspace) as own:
         workspace.routing = Routing(origin=own.url, override="us")
         ran = lone("doctor")
     assert f"go to {own.url}, with the word `us`." in line(ran, "Routing")

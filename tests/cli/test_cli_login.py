@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from codex_backend_sdk.testing import DeviceSettings, Simulator
+from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ def test_login_that_is_not_finished_in_time_is_one_line(run: Run, home: Path) ->
 
 
 def test_login_that_is_denied_says_so(spawn: Spawn, home: Path) -> None:
-    with Simulator(approve="deny") as deny, begun(spawn, env=deny.environment) as process:
+    with Simulator(approval="deny") as deny, begun(spawn, env=deny.environment) as process:
         visit(process)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -153,7 +153,7 @@ def test_logout_of_nobody_says_so(run: Run, home: Path, arguments: tuple[str, ..
 
 def test_login_with_a_device_code_shows_where_to_type_it_in(spawn: Spawn, home: Path) -> None:
     with (
-        Simulator(approve="ask", device=DeviceSettings(interval=1)) as ask,
+        Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as ask,
         spawn("login", "--device", env=ask.environment) as process,
     ):
         shown = ""
@@ -170,7 +170,7 @@ def test_login_with_a_device_code_shows_where_to_type_it_in(spawn: Spawn, home: 
 
 
 def test_login_with_a_device_code_where_that_is_switched_off_is_one_line(run_alone: Run, home: Path) -> None:
-    with Simulator(device=DeviceSettings(enabled=False)) as off:
+    with Simulator(device_login=DeviceLoginSettings(enabled=False)) as off:
         ran = run_alone("login", "--device", env=off.environment)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: Signing in with a device code is not enabled")

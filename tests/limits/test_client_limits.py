@@ -13,7 +13,7 @@ import pytest
 
 from codex_backend_sdk import OpenAI, RateLimits, UsageLimitError
 from codex_backend_sdk.limits.tracker import LimitsState, LimitsTracker
-from codex_backend_sdk.testing import AdditionalLimit, Limits, Simulator, Turn, Window
+from codex_backend_sdk.testing import SimulatedAdditionalLimit, SimulatedLimits, SimulatedWindow, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +118,7 @@ def test_a_page_of_something_else_leaves_them_as_they_were(client: Any, sim: Sim
 
 
 def test_the_weekly_window_may_be_the_first(client: Any, sim: Simulator) -> None:
-    sim.limits = Limits(primary=Window(90, 10080), secondary=None)
+    sim.limits = SimulatedLimits(primary=SimulatedWindow(90, minutes=10080), secondary=None)
     client.responses.create(input="hi")
     assert used(client) == [("weekly", 90)]
     assert client.codex.limits.five_hours is None
@@ -128,7 +128,7 @@ def test_the_weekly_window_may_be_the_first(client: Any, sim: Simulator) -> None
 
 
 def test_refreshing_asks_and_tells_everything(client: Any, sim: Simulator) -> None:
-    sim.limits = replace(sim.limits, additional=(AdditionalLimit(),), has_credits=True, credit_balance="12.50")
+    sim.limits = replace(sim.limits, additional=(SimulatedAdditionalLimit(),), has_credits=True, credit_balance="12.50")
     found = client.codex.refresh_limits()
     assert found == client.codex.limits
     assert [limit.name for limit in found.additional] == ["GPT-X-Spark"]
@@ -137,9 +137,9 @@ def test_refreshing_asks_and_tells_everything(client: Any, sim: Simulator) -> No
 
 
 def test_what_only_usage_knows_stays_when_headers_come_in(client: Any, sim: Simulator) -> None:
-    sim.limits = replace(sim.limits, additional=(AdditionalLimit(),))
+    sim.limits = replace(sim.limits, additional=(SimulatedAdditionalLimit(),))
     client.codex.usage()
-    sim.limits = Limits(primary=Window(50, 300))
+    sim.limits = SimulatedLimits(primary=SimulatedWindow(50, minutes=300))
     client.responses.create(input="hi")
     assert used(client) == [("5 h", 50), ("weekly", 34)]
     assert client.codex.limits.limit("GPT-X-Spark").windows[0].used_percent == 1
@@ -162,7 +162,7 @@ def test_the_usage_report_is_the_usage_answer_typed(client: Any, sim: Simulator)
 def test_on_limits_hears_of_changes_only(new_client: Callable[..., Any], sim: Simulator) -> None:
     heard: list[RateLimits] = []
     # Windows that do not end meanwhile.
-    sim.limits = Limits(primary=Window(12, 300, datetime.now(UTC) + FIVE_HOURS), secondary=None)
+    sim.limits = SimulatedLimits(primary=SimulatedWindow(12, minutes=300, resets_at=datetime.now(UTC) + FIVE_HOURS), secondary=None)
     client = new_client(on_limits=heard.append)
     client.responses.create(input="hi")
     client.responses.create(input="hi")
@@ -172,7 +172,7 @@ def test_on_limits_hears_of_changes_only(new_client: Callable[..., Any], sim: Si
     before = len(heard)
     client.codex.usage()
     assert len(heard) == before
-    sim.limits = replace(sim.limits, primary=Window(13, 300, sim.limits.primary.resets_at))
+    sim.limits = replace(sim.limits, primary=SimulatedWindow(13, minutes=300, resets_at=sim.limits.primary.resets_at))
     client.codex.usage()
     assert [limits.windows[0].used_percent for limits in heard] == [12] * before + [13]
     assert heard[-1] is client.codex.limits

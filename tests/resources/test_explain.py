@@ -11,7 +11,7 @@ from openai import NotGiven
 import codex_backend_sdk as sdk
 from codex_backend_sdk.resources.explain import Examined, examine
 from codex_backend_sdk.resources.explanation import Explanation, PreparedRequest, estimate_tokens
-from codex_backend_sdk.testing import Account, Simulator
+from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 # --- a call on a client ----------------------------------------------------------------------------------------------
 
@@ -108,12 +108,12 @@ def test_copies_share_the_catalog_of_one_account(client: Any, sim: Simulator) ->
 
 
 def test_workspace_routing_is_reported(new_client: Any) -> None:
-    with Simulator(account=Account(plan="enterprise")) as sim:
+    with Simulator(account=SimulatedAccount(plan="enterprise")) as sim:
         client = new_client(base_url=sim.base_url, issuer=sim.issuer, credentials=sim.credentials())
         client.codex.usage()
         before = [finding.what for finding in client.codex.explain(input="hi").findings]
         assert "The workspace may have a backend of its own." in before
-        with Simulator(workspace_of=sim) as own:
+        with Simulator(accepts_logins_of=sim) as own:
             sim.routing = sdk.Routing(origin=own.url)
             client.responses.create(input="hi")
             after = [finding.what for finding in client.codex.explain(input="hi").findings]

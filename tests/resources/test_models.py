@@ -10,7 +10,7 @@ from support.both import Blocking
 from support.faulted import RunningClock, paths
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import Account, Simulator
+from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 
 def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
@@ -76,7 +76,7 @@ def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_agai
 
 def test_that_of_another_account_is_not_shown(client: Any) -> None:
     client.models.list()
-    with Simulator(account=Account(account_id="acc-other")) as other:
+    with Simulator(account=SimulatedAccount(account_id="acc-other")) as other:
         copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
         with pytest.raises(sdk.ModelNotAvailableError, match="This account has: "):
             copied.responses.create(model="gpt-0", input="hi")

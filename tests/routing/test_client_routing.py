@@ -18,7 +18,7 @@ from support.both import Blocking
 import codex_backend_sdk as sdk
 from codex_backend_sdk import Routing
 from codex_backend_sdk._routing.resolver import WorkspaceRouting
-from codex_backend_sdk.testing import Account, Simulator, Turn
+from codex_backend_sdk.testing import SimulatedAccount, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ MINUTE, DAY = 60, 24 * 3600
 
 @pytest.fixture(scope="module")
 def simulators() -> Iterator[tuple[Simulator, Simulator]]:
-    with Simulator(account=Account(plan="enterprise")) as main, Simulator(workspace_of=main) as own:
+    with Simulator(account=SimulatedAccount(plan="enterprise")) as main, Simulator(accepts_logins_of=main) as own:
         yield main, own
 
 
@@ -172,7 +172,7 @@ def test_it_is_asked_again_after_a_day(member: Callable[..., Any], main: Simulat
 
 @pytest.mark.parametrize(("plan", "residency", "asks"), [("plus", "no_constraint", False), ("plus", "us", True)])
 def test_a_personal_account_does_not_ask(new_client: Callable[..., Any], plan: str, residency: str, asks: bool) -> None:
-    with Simulator(account=Account(plan=plan, residency=residency)) as sim:
+    with Simulator(account=SimulatedAccount(plan=plan, residency=residency)) as sim:
         client = new_client(base_url=sim.base_url, credentials=sim.credentials())
         client.responses.create(input="hi")
         assert asked(sim) == ["check"] * asks + ["responses"]

@@ -42,7 +42,7 @@ def test_what_is_read(text: str, place: str, times: int | None, is_anywhere: boo
         ("byte_by_byte@nowhere", "No such place: nowhere. Places: responses, models"),
         ("tls_failure:loudly", "no such handshake: loudly; there are plain"),
         ("tls_failure+reset", "Nothing can follow a handshake"),
-        ("compressed:lzma", "No such encoding: lzma. Encodings: gzip, zstd, br"),
+        ("compressed:lzma", "Unknown content encoding: lzma. Supported: gzip, zstd, br"),
         ("cloudflare:angry", "No such page: angry"),
         ("refresh_token_reused:round", "No such shape: round. Shapes: object, text, code"),
         ("throttled:0", "has to be 1 or more"),

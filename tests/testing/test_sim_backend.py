@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk.testing import Account
-from codex_backend_sdk.testing.backend.limits_state import Limits, Window
-from codex_backend_sdk.testing.backend.model_catalogue import Catalogue
+from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount
+from codex_backend_sdk.testing.backend.simulated_limits import SimulatedLimits, SimulatedWindow
 
 PATHS = ["/codex/models?client_version=0.169.0", "/wham/usage", "/wham/accounts/check", "/wham/config/bundle"]
 
@@ -27,7 +26,7 @@ def test_a_caller_without_a_good_token_is_unauthorized(wire: Any, path: str, aut
 
 def test_an_expired_token_says_so(start_wire: Callable[..., Any]) -> None:
     now = [datetime(2026, 11, 22, tzinfo=UTC)]
-    wire = start_wire(clock=lambda: now[0], token_lifetime=timedelta(minutes=5))
+    wire = start_wire(clock=lambda: now[0], access_token_lifetime=timedelta(minutes=5))
     now[0] += timedelta(minutes=5, seconds=-1)
     assert wire.get("/wham/usage").status_code == 200
     now[0] += timedelta(seconds=1)
@@ -86,7 +85,7 @@ def test_an_old_client_is_not_shown_new_models(wire: Any) -> None:
 
 
 def test_a_catalogue_of_ones_own(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(catalogue=Catalogue.of("alpha", "beta"))
+    wire = start_wire(model_catalog=ModelCatalog.of("alpha", "beta"))
     models = wire.get("/codex/models", params={"client_version": "0.169.0"}).json()["models"]
     assert [model["slug"] for model in models] == ["alpha", "beta"]
     assert wire.ask("hi", model="beta").status_code == 200
@@ -96,7 +95,9 @@ def test_a_catalogue_of_ones_own(start_wire: Callable[..., Any]) -> None:
 def test_usage_and_the_headers_of_an_answer_tell_the_same(start_wire: Callable[..., Any]) -> None:
     now = datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)
     wire = start_wire(
-        account=Account(plan="plus"), clock=lambda: now, limits=Limits(primary=Window(81, 300), has_credits=True)
+        account=SimulatedAccount(plan="plus"),
+        clock=lambda: now,
+        limits=SimulatedLimits(primary=SimulatedWindow(81, minutes=300), has_credits=True),
     )
     usage = wire.get("/wham/usage").json()
     answer = wire.ask("hi")

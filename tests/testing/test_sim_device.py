@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk.testing import Account, DeviceSettings
+from codex_backend_sdk.testing import DeviceLoginSettings, SimulatedAccount
 
 CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
 
@@ -37,7 +37,7 @@ def decide(wire: Any, user_code: str, decision: str) -> int:
 
 
 def test_a_code_is_pending_as_often_as_asked_for_and_then_gives_a_login(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(device=DeviceSettings(pending=2, interval=7))
+    wire = start_wire(device_login=DeviceLoginSettings(pending_polls=2, interval_seconds=7))
     code = begin(wire).json()
     assert re.fullmatch(r"[A-Z]{4}-\d{5}", code["user_code"])
     assert code["interval"] == "7", "a string, as from the real issuer"
@@ -57,7 +57,7 @@ def test_a_code_is_pending_as_often_as_asked_for_and_then_gives_a_login(start_wi
 
 @pytest.mark.parametrize(("decision", "status"), [("approve", 200), ("deny", 400)])
 def test_the_page_decides_where_a_person_is_asked(start_wire: Callable[..., Any], decision: str, status: int) -> None:
-    wire = start_wire(approve="ask")
+    wire = start_wire(approval="manual")
     code = begin(wire).json()
     assert [poll(wire, code).status_code for _ in range(3)] == [403, 403, 403]
     page = wire.http.get(f"{wire.sim.issuer}/codex/device", params={"user_code": '"><b>'})
@@ -70,7 +70,7 @@ def test_the_page_decides_where_a_person_is_asked(start_wire: Callable[..., Any]
 
 def test_denying_refusing_and_forgetting(start_wire: Callable[..., Any]) -> None:
     clock = Clock()
-    wire = start_wire(approve="deny", clock=clock)
+    wire = start_wire(approval="deny", clock=clock)
     assert poll(wire, begin(wire).json()).json()["error"]["code"] == "access_denied"
     late = begin(wire).json()
     clock.now += timedelta(minutes=15)
@@ -81,11 +81,11 @@ def test_denying_refusing_and_forgetting(start_wire: Callable[..., Any]) -> None
 
 
 def test_device_codes_can_be_switched_off(start_wire: Callable[..., Any]) -> None:
-    assert begin(start_wire(device=DeviceSettings(enabled=False))).status_code == 404
+    assert begin(start_wire(device_login=DeviceLoginSettings(enabled=False))).status_code == 404
 
 
 def test_a_personal_access_token_tells_whose_it_is_and_is_good_at_the_backend(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(account=Account(account_id="acc-7", email="ada@example.com", plan="plus"))
+    wire = start_wire(account=SimulatedAccount(account_id="acc-7", email="ada@example.com", plan="plus"))
     token = wire.sim.personal_access_token()
     assert token.startswith("at-")
     whoami = f"{wire.sim.issuer}/api/accounts/v1/user-auth-credential/whoami"

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from codex_backend_sdk.testing import Account
+from codex_backend_sdk.testing import SimulatedAccount
 
 CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
 VERIFIER = "v" * 86
@@ -91,8 +91,8 @@ def test_a_login_gives_tokens_that_the_backend_accepts(wire: Any) -> None:
 
 def test_the_tokens_have_the_claims_that_clients_read(start_wire: Callable[..., Any]) -> None:
     clock = Clock()
-    account = Account(account_id="acc-9", email="ada@example.com", plan="plus", is_fedramp=True)
-    wire = start_wire(account=account, clock=clock, token_lifetime=timedelta(hours=2))
+    account = SimulatedAccount(account_id="acc-9", email="ada@example.com", plan="plus", is_fedramp=True)
+    wire = start_wire(account=account, clock=clock, access_token_lifetime=timedelta(hours=2))
     tokens = exchange(wire, returned(wire)["code"]).json()
     identity, access = claims(tokens["id_token"]), claims(tokens["access_token"])
     auth = identity["https://api.openai.com/auth"]
@@ -140,7 +140,7 @@ def test_another_mistake_is_brought_back_by_the_browser(wire: Any, changes: dict
 
 
 def test_the_page_can_ask_and_both_buttons_work(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(approve="ask")
+    wire = start_wire(approval="manual")
     page = wire.http.get(f"{wire.sim.issuer}/oauth/authorize", params={**QUERY, "originator": "<b>x</b>"})
     assert page.status_code == 200
     assert "&lt;b&gt;x&lt;/b&gt;" in page.text
@@ -152,7 +152,7 @@ def test_the_page_can_ask_and_both_buttons_work(start_wire: Callable[..., Any]) 
 
 
 def test_the_page_can_deny(start_wire: Callable[..., Any]) -> None:
-    assert returned(start_wire(approve="deny"))["error"] == "access_denied"
+    assert returned(start_wire(approval="deny"))["error"] == "access_denied"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_reused_refresh_token_ends_the_whole_login_but_no_other(wire: Any) -> 
 
 def test_a_refresh_token_can_expire(start_wire: Callable[..., Any]) -> None:
     clock = Clock()
-    wire = start_wire(clock=clock, refresh_lifetime=timedelta(days=30))
+    wire = start_wire(clock=clock, refresh_token_lifetime=timedelta(days=30))
     clock.now += timedelta(days=29)
     tokens = refresh(wire, wire.tokens["refresh_token"]).json()
     clock.now += timedelta(days=30)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_backend_sdk.testing import Account, AdditionalLimit, Limits, Turn, Window
+from codex_backend_sdk.testing import SimulatedAccount, SimulatedAdditionalLimit, SimulatedLimits, SimulatedWindow, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,9 @@ def clock() -> list[datetime]:
 
 @pytest.fixture
 def wire(start_wire: Callable[..., Any], clock: list[datetime]) -> Any:
-    return start_wire(clock=lambda: clock[0], account=Account(plan="plus"), limits=Limits(reset_credits=2))
+    return start_wire(
+        clock=lambda: clock[0], account=SimulatedAccount(plan="plus"), limits=SimulatedLimits(reset_credits=2)
+    )
 
 
 def used(wire: Any) -> list[int]:
@@ -38,7 +40,9 @@ def consume(wire: Any, body: Any) -> Any:
 
 def test_limits_can_be_set_at_any_time(wire: Any) -> None:
     assert used(wire) == [12, 34]
-    wire.sim.limits = Limits(primary=Window(100, 10080, NOW + timedelta(days=1)), secondary=None)
+    wire.sim.limits = SimulatedLimits(
+        primary=SimulatedWindow(100, minutes=10080, resets_at=NOW + timedelta(days=1)), secondary=None
+    )
     usage = wire.get("/wham/usage").json()
     assert used(wire) == [100]
     assert usage["rate_limit"]["limit_reached"] is True
@@ -52,7 +56,7 @@ def test_limits_can_be_set_at_any_time(wire: Any) -> None:
 
 
 def test_additional_limits_are_told_everywhere(wire: Any) -> None:
-    wire.sim.limits = Limits(additional=(AdditionalLimit(primary=Window(7, 300)),))
+    wire.sim.limits = SimulatedLimits(additional=(SimulatedAdditionalLimit(primary=SimulatedWindow(7, minutes=300)),))
     answer = wire.ask("hi")
     assert answer.headers["x-codex-bengalfox-primary-used-percent"] == "7.0"
     assert answer.headers["x-codex-bengalfox-limit-name"] == "GPT-X-Spark"
@@ -80,7 +84,9 @@ def test_a_fault_uses_the_window_of_its_length_up(wire: Any, fault: str, expecte
 
 
 def test_a_models_own_limit_is_not_the_plans(wire: Any) -> None:
-    wire.sim.limits = replace(wire.sim.limits, additional=(AdditionalLimit(), AdditionalLimit(id="other")))
+    wire.sim.limits = replace(
+        wire.sim.limits, additional=(SimulatedAdditionalLimit(), SimulatedAdditionalLimit(id="other"))
+    )
     wire.sim.fail("usage_limit_model:Spark")
     wire.ask("hi")
     assert used(wire) == [12, 34]
@@ -117,7 +123,7 @@ def test_a_reset_credit_fills_the_windows_up_once_for_each_key(wire: Any) -> Non
 
 
 def test_a_reset_credit_is_not_used_for_nothing(wire: Any) -> None:
-    wire.sim.limits = Limits(primary=Window(0, 300), secondary=None, reset_credits=1)
+    wire.sim.limits = SimulatedLimits(primary=SimulatedWindow(0, minutes=300), secondary=None, reset_credits=1)
     assert consume(wire, {"redeem_request_id": "k"}).json()["code"] == "nothing_to_reset"
     assert wire.sim.limits.reset_credits == 1
 
@@ -140,6 +146,6 @@ def test_a_request_without_a_key_is_refused(wire: Any, body: Any) -> None:
 
 
 def test_an_account_without_reset_credits(wire: Any) -> None:
-    wire.sim.limits = Limits(reset_credits=None)
+    wire.sim.limits = SimulatedLimits(reset_credits=None)
     assert wire.get("/wham/usage").json()["rate_limit_reset_credits"] is None
     assert wire.get(LIST).status_code == consume(wire, {"redeem_request_id": "k"}).status_code == 404

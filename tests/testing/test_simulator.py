@@ -65,7 +65,7 @@ def test_stop_is_bounded_while_a_client_holds_a_connection_and_an_unfinished_req
 
 
 def test_starting_twice_is_refused() -> None:
-    with Simulator() as sim, pytest.raises(RuntimeError, match="running already"):
+    with Simulator() as sim, pytest.raises(RuntimeError, match="already running"):
         sim.start()
 
 
@@ -179,8 +179,8 @@ def test_a_login_can_be_made_that_has_expired(wire: Any) -> None:
 
 
 def test_an_unknown_rule_is_named_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"No such rule: store_flase\. Rules: .*store_false"):
-        Simulator(rules={"store_flase": False})
+    with pytest.raises(ValueError, match=r"Unknown validation rule: store_flase\. Rules: .*store_false"):
+        Simulator(validation_rules={"store_flase": False})
 
 
 def test_a_mistake_in_a_scripted_turn_is_a_500_and_does_not_end_the_simulator(

@@ -123,7 +123,7 @@ def test_a_cut_answer_ends_without_the_final_chunk(wire: Any) -> None:
 
 
 def test_the_preamble_can_be_switched_off(start_wire: Any) -> None:
-    wire = start_wire(preamble=False)
+    wire = start_wire(codex_events=False)
     assert types(wire.events("hi"))[0] == "response.created"
 
 

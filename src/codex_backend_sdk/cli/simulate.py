@@ -9,7 +9,7 @@ import click
 from .extras import needs_extra
 
 if TYPE_CHECKING:
-    from ..testing.issuer.issuer_pages import Approval
+    from ..testing.issuer.oauth_issuer import Approval
 
 __all__ = ["simulate"]
 
@@ -44,8 +44,8 @@ def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[s
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
 @click.option(
-    "--approve",
-    type=click.Choice(["auto", "ask", "deny"]),
+    "--approval",
+    type=click.Choice(["auto", "manual", "deny"]),
     default="auto",
     show_default=True,
     help="What the sign-in page does: approve by itself, show buttons, or refuse.",
@@ -70,7 +70,7 @@ def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[s
 def simulate(
     context: click.Context,
     port: int,
-    approve: Approval,
+    approval: Approval,
     codex_home: str | None,
     faults: tuple[str, ...],
     fail_probability: float | None,
@@ -82,6 +82,6 @@ def simulate(
     with needs_extra("testing"):
         from ..testing import serve
     code = serve(
-        port, echo=click.echo, approve=approve, codex_home=codex_home, faults=faults, probability=fail_probability
+        port, echo=click.echo, approval=approval, codex_home=codex_home, faults=faults, probability=fail_probability
     )
     context.exit(code)

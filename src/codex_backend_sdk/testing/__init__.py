@@ -1,10 +1,11 @@
-"""A Codex backend and its login issuer on this machine, for tests and for trying the package without a login.
+"""A simulator of the Codex backend and its OAuth issuer, for tests and for trying the package without a login.
 
     with Simulator() as sim:
         client = sim.client()
         print(client.responses.create(input="Say hi.").output_text)
 
-Needs the extra `codex-backend-sdk[testing]`.
+It needs the extra `codex-backend-sdk[testing]`. Names are imported on first use: the pytest plugin imports this package
+in every test run, and that must cost nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING
 from .._public import lazy_names
 
 if TYPE_CHECKING:
-    from .backend.limits_state import AdditionalLimit as AdditionalLimit
-    from .backend.limits_state import Limits as Limits
-    from .backend.limits_state import Window as Window
-    from .foreground import serve as serve
-    from .http.record import RecordedRequest as RecordedRequest
-    from .issuer.device_codes import DeviceSettings as DeviceSettings
-    from .sim_account import Account as Account
+    from .backend.model_catalog import ModelCatalog as ModelCatalog
+    from .backend.simulated_limits import SimulatedAdditionalLimit as SimulatedAdditionalLimit
+    from .backend.simulated_limits import SimulatedLimits as SimulatedLimits
+    from .backend.simulated_limits import SimulatedWindow as SimulatedWindow
+    from .http.recording import RecordedRequest as RecordedRequest
+    from .issuer.device_codes import DeviceLoginSettings as DeviceLoginSettings
+    from .serve_command import serve as serve
+    from .simulated_account import SimulatedAccount as SimulatedAccount
     from .simulator import Simulator as Simulator
     from .turns import Turn as Turn
 else:

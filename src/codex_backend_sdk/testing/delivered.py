@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from .faults import stream_faults
-from .http.body_compression import encoder
-from .http.delivery import Answer, Pause, each
+from .http.delivery import Pause, SimulatedResponse, as_chunks, body_encoder
 from .replies.reply_events import as_sse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .backend.stage import Stage
+    from .backend.turn_context import TurnContext
     from .faults.stream_faults import Change
 
 __all__ = ["Delivered"]
@@ -29,7 +28,7 @@ class Delivered:
     `play` makes the answer. `is_own` tells that it starts from what the simulator would answer by itself.
     """
 
-    play: Callable[[Stage], Answer]
+    play: Callable[[TurnContext], SimulatedResponse]
     is_own: bool = False
 
     # Ended before its time
@@ -49,7 +48,7 @@ class Delivered:
     def reset(self, after_bytes: int | None = None) -> Self:
         """Reset the connection after so many bytes of the body; without a number before anything is sent."""
         if after_bytes is None:
-            return self._altered(lambda answer: replace(answer, chunks=each(()), bare=True, ending="reset"))
+            return self._altered(lambda answer: replace(answer, chunks=as_chunks(()), is_bare=True, ending="reset"))
         return self._changed(stream_faults.first_bytes(after_bytes), keeps_length=True, ending="reset")
 
     # Slow
@@ -87,7 +86,7 @@ class Delivered:
         new = {**(headers or {}), **{name.replace("_", "-"): value for name, value in named.items()}}
         names = {name.lower() for name in new}
 
-        def change(answer: Answer) -> Answer:
+        def change(answer: SimulatedResponse) -> SimulatedResponse:
             kept = [(name, value) for name, value in answer.headers if name.lower() not in names]
             return replace(answer, headers=(*kept, *new.items()))
 
@@ -112,7 +111,7 @@ class Delivered:
 
     def compressed(self, encoding: str = "gzip") -> Self:
         """Compress the body: `gzip`, `zstd` or `br`; what is done to it afterwards is done to the compressed one."""
-        encoder(encoding)
+        body_encoder(encoding)
         return self.with_headers(content_encoding=encoding)._changed(stream_faults.compressed(encoding))
 
     # Another body
@@ -142,11 +141,11 @@ class Delivered:
 
     # How a turn is made of another one
 
-    def _altered(self, change: Callable[[Answer], Answer]) -> Self:
-        return replace(self, play=lambda stage: change(self.play(stage)))
+    def _altered(self, change: Callable[[SimulatedResponse], SimulatedResponse]) -> Self:
+        return replace(self, play=lambda context: change(self.play(context)))
 
     def _changed(self, change: Change, *, keeps_length: bool = False, **members: Any) -> Self:
-        def altered(answer: Answer) -> Answer:
+        def altered(answer: SimulatedResponse) -> SimulatedResponse:
             kept = tuple(pair for pair in answer.headers if keeps_length or pair[0].lower() != _LENGTH)
             return replace(answer, chunks=change(answer.chunks), headers=kept, **members)
 

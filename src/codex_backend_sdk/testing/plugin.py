@@ -1,6 +1,7 @@
-"""pytest fixtures; the plugin is found by pytest itself once the package is installed.
+"""The pytest plugin: fixtures for a simulator and a client, and a marker for faults.
 
-Nothing is imported here before a test asks for a fixture: the plugin is loaded in every test run of its users.
+pytest loads the plugin in every test run once the package is installed, so nothing heavy may be imported before a test
+uses a fixture.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ _MARKER = "codex_faults"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    text = "let requests to codex_simulator fail, as Simulator.fail does"
+    """Register the marker."""
+    text = "make requests to codex_simulator fail, with the arguments of Simulator.fail"
     config.addinivalue_line("markers", f"{_MARKER}(*faults, times=1, route=None, probability=None): {text}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose faults nobody would see."""
-    is_used = "codex_simulator" in getattr(item, "fixturenames", ())  # `codex_client` is made of it
-    if not is_used and item.get_closest_marker(_MARKER) is not None:
+    """Fail a test that has the marker but uses no simulator: its faults would have no effect."""
+    uses_simulator = "codex_simulator" in getattr(item, "fixturenames", ())  # `codex_client` requires it, too
+    if not uses_simulator and item.get_closest_marker(_MARKER) is not None:
         pytest.fail(f"`{_MARKER}` needs the fixture `codex_simulator` or `codex_client`.", pytrace=False)
 
 
 @pytest.fixture
 def codex_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """A started `Simulator`, stopped after the test; needs the extra `codex-backend-sdk[testing]`.
+    """A running `Simulator`, stopped after the test. Needs the extra `codex-backend-sdk[testing]`.
 
-    `@pytest.mark.codex_faults("overloaded", "usage_limit:plus")` lets requests fail, as `Simulator.fail` does.
+    `@pytest.mark.codex_faults("overloaded", "usage_limit:plus")` makes requests fail, as `Simulator.fail` does.
     """
-    from . import Simulator
+    from . import Simulator  # imported late: see the module docstring
 
     with Simulator() as simulator:
-        # From the outside in: a class's faults come before those of its method.
+        # Outermost first: the faults of a class come before those of its methods.
         for marker in reversed(list(request.node.iter_markers(_MARKER))):
             simulator.fail(*marker.args, **marker.kwargs)
         yield simulator
@@ -50,6 +51,6 @@ def codex_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 
 @pytest.fixture
 def codex_client(codex_simulator: Simulator) -> Iterator[OpenAI]:
-    """A client that is signed in to the test's `codex_simulator`, closed after the test."""
+    """A client that is logged in to the test's `codex_simulator`, closed after the test."""
     with codex_simulator.client() as client:
         yield client

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from .backend.limits_state import AdditionalLimit, Window
+from .backend.simulated_limits import SimulatedAdditionalLimit, SimulatedWindow
 from .delivered import Delivered
-from .http.delivery import Answer, each
+from .http.delivery import SimulatedResponse, as_chunks
 from .replies.sentences import QUOTA_CODES, cloudflare_page, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from .backend.stage import Stage
+    from .backend.turn_context import TurnContext
 
 __all__ = ["Refused"]
 
@@ -49,8 +49,8 @@ class Refused(Delivered):
         (`Simulator.limits`) say that this window is used up, too.
         """
 
-        def play(stage: Stage) -> Answer:
-            reset = None if resets_in is None else int((stage.now + resets_in).timestamp())
+        def play(context: TurnContext) -> SimulatedResponse:
+            reset = None if resets_in is None else int((context.now + resets_in).timestamp())
             family = "codex" if limit_name is None else "codex_bengalfox"
             prefix = f"x-{family.replace('_', '-')}"
             minutes = int(window.total_seconds() // 60)
@@ -66,17 +66,19 @@ class Refused(Delivered):
             error = {
                 "type": "usage_limit_reached",
                 "message": sentence("usage_limit_reached"),
-                "plan_type": plan or stage.asked.account.plan,
+                "plan_type": plan or context.request.account.plan,
                 "resets_at": reset,
                 "resets_in_seconds": None if resets_in is None else int(resets_in.total_seconds()),
                 "limit_window_minutes": minutes,
                 "eligible_promo": None,
             }
             sent = tuple((name, value) for name, value in headers.items() if value is not None)
-            exhausted_window = Window(100, minutes, None if resets_in is None else stage.now + resets_in)
-            model = None if limit_name is None else AdditionalLimit(id=family, name=limit_name)
-            stage.meter.use_up(exhausted_window, reached=reached, model=model)
-            return Answer.json(429, {"error": error}, sent)
+            exhausted_window = SimulatedWindow(
+                100, minutes=minutes, resets_at=None if resets_in is None else context.now + resets_in
+            )
+            model = None if limit_name is None else SimulatedAdditionalLimit(id=family, name=limit_name)
+            context.account_limits.exhaust(exhausted_window, reached_type=reached, additional=model)
+            return SimulatedResponse.json(429, {"error": error}, sent)
 
         return cls(play)
 
@@ -157,7 +159,7 @@ class Refused(Delivered):
     @classmethod
     def error(cls, status: int, body: object, headers: Mapping[str, str] | None = None) -> Self:
         """Answer with a status and a JSON body."""
-        return cls(lambda stage: Answer.json(status, body, tuple((headers or {}).items())))
+        return cls(lambda context: SimulatedResponse.json(status, body, tuple((headers or {}).items())))
 
     @classmethod
     def raw(
@@ -174,7 +176,7 @@ class Refused(Delivered):
     @classmethod
     def not_http(cls, data: bytes = b"SSH-2.0-simulator\r\n\x00\xff\r\n\r\n") -> Self:
         """Send bytes that are no HTTP, and close the connection."""
-        return cls._answering(status=200, headers=(), body=data, bare=True)
+        return cls._answering(status=200, headers=(), body=data, is_bare=True)
 
     @classmethod
     def redirect(cls, to: str | None = None, status: int = 307) -> Self:
@@ -183,15 +185,19 @@ class Refused(Delivered):
         A client that follows with its access token has given it to another host; `Simulator.requests` shows it.
         """
 
-        def play(stage: Stage) -> Answer:
-            target = to or f"http://localhost:{stage.port}{stage.path}"
-            return Answer(status=status, headers=(("location", target), ("content-length", "0")), chunks=each(()))
+        def play(context: TurnContext) -> SimulatedResponse:
+            target = to or f"http://localhost:{context.port}{context.path}"
+            return SimulatedResponse(
+                status=status, headers=(("location", target), ("content-length", "0")), chunks=as_chunks(())
+            )
 
         return cls(play)
 
     @classmethod
     def _answering(cls, *, body: bytes, **members: Any) -> Self:
-        make: Callable[[Stage], Answer] = lambda stage: Answer(chunks=each([body]), **members)  # noqa: E731
+        def make(context: TurnContext) -> SimulatedResponse:
+            return SimulatedResponse(chunks=as_chunks([body]), **members)
+
         return cls(make)
 
 

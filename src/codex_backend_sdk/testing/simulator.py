@@ -1,4 +1,9 @@
-"""The simulator: a Codex backend and its OAuth issuer on 127.0.0.1."""
+"""The simulator: a Codex backend and its OAuth issuer on 127.0.0.1.
+
+One ASGI application serves both, behind two layers: the recording of requests is outermost, then come faults, then the
+routes. All state (tokens, limits, scripted turns, recorded requests) belongs to one `Simulator` object and may be
+changed from any thread while it runs.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +17,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from ..types import Routing
-from .backend.limits_state import Limits
-from .backend.meter import Meter
-from .backend.model_catalogue import Catalogue
-from .backend.routes_app import Backend
-from .backend.rules import Rules
-from .codex_home import auth_document, write_codex_home
+from .backend.backend_routes import BackendRoutes
+from .backend.model_catalog import ModelCatalog
+from .backend.simulated_limits import AccountLimits, SimulatedLimits
+from .backend.validation import RequestValidator
 from .faults.fault_middleware import Intervention
 from .faults.program import Program
-from .http.asgi_runner import Runner, listen
-from .http.record import RecordedRequest, Recorder, Records
-from .issuer.device_codes import DeviceCodes, DeviceSettings
-from .issuer.device_pages import DevicePages
-from .issuer.issuer_pages import Approval, IssuerPages
-from .issuer.oauth_issuer import Issuer
-from .issuer.token_mint import Ids
-from .sim_account import Account
+from .http.asgi_server import ServerThread, listen
+from .http.recording import RecordedRequest, RecordingMiddleware, RequestLog
+from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
+from .issuer.issuer_routes import IssuerRoutes
+from .issuer.oauth_issuer import Approval, OAuthIssuer
+from .issuer.token_mint import IdGenerator
+from .simulated_account import SimulatedAccount, auth_document, write_codex_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,23 +45,40 @@ if TYPE_CHECKING:
 __all__ = ["Simulator"]
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 class Simulator:
-    """A Codex backend and its OAuth issuer in one local server; use it as a context manager.
+    """A local server that simulates the Codex backend and its OAuth issuer. Use it as a context manager.
 
-    It answers by itself, without a model, until a `script` says otherwise. `port=0` takes a free port. `approve`
-    says what the pages for signing in do: `auto` approves without a person, `ask` shows buttons, `deny` refuses;
-    `device` how it goes with a device code. `rules` switches refusals on and off by name (`testing.rules`). `clock`
-    gives the present time, aware. A renewal of the login takes `refresh_delay`, which may be changed meanwhile; a
-    client that is gone by then used up nothing. `routing` is what it says of where the account's requests go; it may be
-    changed meanwhile, too. `workspace_of` makes it the own backend of the workspace of another simulator, whose account
-    and logins it takes:
+        with Simulator() as sim, sim.client() as client:
+            sim.script("Hello")
+            assert client.responses.create(input="hi").output_text == "Hello"
 
-        sim, own = Simulator(account=Account(plan="enterprise")), Simulator(workspace_of=sim)
-        sim.routing = Routing(origin=own.url, override="us")    # both are started
+    Without scripted turns it generates default responses; no model is involved.
+
+    - `host`, `port`: where to listen; port 0 takes a free port.
+    - `account`: the account that every login belongs to.
+    - `approval`: what the login pages do: `auto` approves every login, `manual` shows two buttons, `deny` refuses.
+    - `access_token_lifetime`, `refresh_token_lifetime` (None: unlimited): how long issued tokens are valid.
+    - `refresh_delay`: how long a token refresh takes. A client that disconnects earlier has not used its refresh token.
+      The attribute may be changed at any time.
+    - `device_login`: how the login with a device code behaves.
+    - `validation_rules`: turns checks of model requests on or off by name (`testing.backend.validation.RULES`).
+    - `model_catalog`: the available models; by default those of a recent Codex CLI.
+    - `limits`: the initial usage limits, see the attribute `limits`.
+    - `codex_events`: whether a stream begins with the events `codex.rate_limits` and `codex.response.metadata`.
+    - `seed`: of the identifiers and tokens, and of faults with a probability.
+    - `clock`: returns the present time, as an aware datetime.
+    - `routing`: where the backend says that requests of the account's workspace go. The attribute may be changed at
+      any time.
+    - `accepts_logins_of`: another simulator with which to share the account and its logins. Together they simulate a
+      workspace with its own backend:
+
+        sim = Simulator(account=SimulatedAccount(plan="enterprise"))
+        workspace = Simulator(accepts_logins_of=sim)
+        sim.routing = Routing(origin=workspace.url, override="us")    # both must be running
     """
 
     def __init__(
@@ -67,84 +86,86 @@ class Simulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        account: Account | None = None,
-        approve: Approval = "auto",
-        token_lifetime: timedelta = timedelta(days=10),
-        refresh_lifetime: timedelta | None = None,
+        account: SimulatedAccount | None = None,
+        approval: Approval = "auto",
+        access_token_lifetime: timedelta = timedelta(days=10),
+        refresh_token_lifetime: timedelta | None = None,
         refresh_delay: timedelta = timedelta(0),
-        device: DeviceSettings | None = None,
-        rules: Mapping[str, bool] | None = None,
-        catalogue: Catalogue | None = None,
-        limits: Limits | None = None,
-        preamble: bool = True,
+        device_login: DeviceLoginSettings | None = None,
+        validation_rules: Mapping[str, bool] | None = None,
+        model_catalog: ModelCatalog | None = None,
+        limits: SimulatedLimits | None = None,
+        codex_events: bool = True,
         seed: int = 0,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = _utc_now,
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
-        workspace_of: Simulator | None = None,
+        accepts_logins_of: Simulator | None = None,
     ) -> None:
-        self.account: Account = (account or Account()) if workspace_of is None else workspace_of.account
+        self.account: SimulatedAccount = (
+            (account or SimulatedAccount()) if accepts_logins_of is None else accepts_logins_of.account
+        )
         self.refresh_delay = refresh_delay
         self.routing = routing
         self._host, self._port = host, port
-        self._approve = approve
+        self._approval: Approval = approval
         self._clock = clock
-        self._ids = Ids(seed)
-        self._records = Records()
+        self._ids = IdGenerator(seed)
+        self._request_log = RequestLog()
         self._program = Program(seed)
-        self._runner: Runner | None = None
+        self._server: ServerThread | None = None
         self._url: str | None = None
-        self._lifecycle = threading.Lock()
-        self._issuer = Issuer(
+        self._lifecycle_lock = threading.Lock()
+        self._issuer = OAuthIssuer(
             account=self.account,
             ids=self._ids,
             clock=clock,
             url=lambda: self.url,
-            token_lifetime=token_lifetime,
-            refresh_lifetime=refresh_lifetime,
+            access_token_lifetime=access_token_lifetime,
+            refresh_token_lifetime=refresh_token_lifetime,
         )
         self._device_codes = DeviceCodes(
             self._issuer,
-            settings=device or DeviceSettings(),
-            approve=approve,
+            settings=device_login or DeviceLoginSettings(),
+            approval=approval,
             ids=self._ids,
             clock=clock,
             url=lambda: self.url,
         )
-        self._meter = Meter(limits or Limits())
-        self._backend = Backend(
+        self._account_limits = AccountLimits(limits or SimulatedLimits())
+        self._backend = BackendRoutes(
             account=self.account,
-            issuer=self._issuer if workspace_of is None else workspace_of._issuer,
-            catalogue=catalogue or Catalogue.standard(),
-            meter=self._meter,
-            rules=Rules(rules),
+            issuer=self._issuer if accepts_logins_of is None else accepts_logins_of._issuer,
+            model_catalog=model_catalog or ModelCatalog.standard(),
+            account_limits=self._account_limits,
+            validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
-            preamble=preamble,
+            codex_events=codex_events,
             schedule=self._program.turns,
             routing=lambda: self.routing,
         )
 
-    # Life
+    # Starting and stopping
 
     def start(self) -> Self:
-        """Start serving; returns when the server accepts connections."""
-        with self._lifecycle:
-            if self._runner is not None:
-                raise RuntimeError("The simulator is running already")
+        """Start the server; return when it accepts connections. Raises `OSError` if the port is in use."""
+        with self._lifecycle_lock:
+            if self._server is not None:
+                raise RuntimeError("The simulator is already running.")
             listener = listen(self._host, self._port)
             host = f"[{self._host}]" if ":" in self._host else self._host
             self._url = f"http://{host}:{listener.getsockname()[1]}"
-            runner = Runner(self._app(), listener, handshake=self._program.handshake)
-            runner.start()
-            self._runner = runner
+            server = ServerThread(self._app(), listener, handshake=self._program.handshake)
+            server.start()
+            self._server = server
         return self
 
     def stop(self) -> None:
-        """Stop serving, within seconds; a simulator that is not running stays so."""
-        with self._lifecycle:
-            runner, self._runner = self._runner, None
-            if runner is not None:
-                runner.stop()
+        """Stop the server within seconds. Does nothing if it is not running."""
+        with self._lifecycle_lock:
+            server, self._server = self._server, None
+            if server is not None:
+                server.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -153,25 +174,28 @@ class Simulator:
         self.stop()
 
     def _app(self) -> ASGIApp:
-        pages = IssuerPages(
-            self._issuer, email=self.account.email, approve=self._approve, refresh_delay=lambda: self.refresh_delay
+        issuer_routes = IssuerRoutes(
+            self._issuer,
+            self._device_codes,
+            account=self.account,
+            approval=self._approval,
+            refresh_delay=lambda: self.refresh_delay,
         )
-        device_pages = DevicePages(self._device_codes, issuer=self._issuer, account=self.account)
         app = Starlette(
-            routes=[*pages.routes(), *device_pages.routes(), *self._backend.routes()],
-            exception_handlers={HTTPException: _as_json},
+            routes=[*issuer_routes.routes(), *self._backend.routes()],
+            exception_handlers={HTTPException: _http_error},
         )
-        disturbed = Intervention(app, schedule=self._program.turns, stage=self._backend.stage)
-        return Recorder(disturbed, records=self._records, ids=self._ids)
+        with_faults = Intervention(app, schedule=self._program.turns, turn_context=self._backend.turn_context)
+        return RecordingMiddleware(with_faults, log=self._request_log, ids=self._ids)
 
     # Addresses
 
     @property
     def url(self) -> str:
-        """The server's address, without a path."""
+        """The address of the server, without a path. Raises `RuntimeError` before `start`."""
         if self._url is None:
             raise RuntimeError(
-                "The simulator has no address before it is started: `with Simulator() as sim:`, or `sim.start()`"
+                "The simulator has no address before it starts. Use `with Simulator() as sim:`, or call `start()`."
             )
         return self._url
 
@@ -192,15 +216,15 @@ class Simulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that point this package, in any process, at the simulator."""
+        """The environment variables that make this package, in any process, use the simulator."""
         return {"CODEX_BASE_URL": self.base_url, "CODEX_ISSUER_URL": self.issuer}
 
-    # Being signed in
+    # Logins
 
     def login_document(self, *, expires_in: timedelta | None = None) -> dict[str, Any]:
-        """Return an `auth.json` document with tokens that this simulator accepts and can renew.
+        """Return the content of an `auth.json` for a new login to this simulator.
 
-        `expires_in` may be negative, for a login whose access token has expired.
+        `expires_in` overrides the lifetime of the access token. A negative value gives an expired one.
         """
         tokens = self._issuer.issue(lifetime=expires_in)
         return auth_document(tokens, account=self.account, issuer=self.issuer, now=self._clock())
@@ -210,19 +234,21 @@ class Simulator:
         return self._issuer.personal_access_token()
 
     def credentials(self) -> Credentials:
-        """Return credentials that are signed in, in memory."""
+        """Return `Credentials` with a new login in memory."""
         from ..auth import Credentials, MemoryStore
 
         return Credentials(MemoryStore(self.login_document()), issuer=self.issuer)
 
+    # The clients are imported late: a program that only serves does not load openai.
+
     def client(self, **options: Any) -> OpenAI:
-        """Return a client that is signed in to this simulator; `options` as for `OpenAI`."""
+        """Return a client that is logged in to this simulator; `options` are those of `OpenAI`."""
         from .. import OpenAI
 
         return OpenAI(**self._client_options(options))
 
     def async_client(self, **options: Any) -> AsyncOpenAI:
-        """Return an async client that is signed in to this simulator; `options` as for `AsyncOpenAI`."""
+        """Return an async client that is logged in to this simulator; `options` are those of `AsyncOpenAI`."""
         from .. import AsyncOpenAI
 
         return AsyncOpenAI(**self._client_options(options))
@@ -234,10 +260,10 @@ class Simulator:
     def write_codex_home(
         self, path: str | Path, *, model: str | None = None, expires_in: timedelta | None = None
     ) -> Path:
-        """Write `auth.json` and `config.toml` with which the real Codex CLI runs on this simulator.
+        """Write an `auth.json` and a `config.toml` with which the real Codex CLI uses this simulator; return the path.
 
-        Start it with `CODEX_HOME` set to the path, which is returned. An existing file is replaced. `expires_in` is
-        as for `login_document`; the CLI renews at `CODEX_REFRESH_TOKEN_URL_OVERRIDE`.
+        Run the CLI with `CODEX_HOME` set to this path, and with `CODEX_REFRESH_TOKEN_URL_OVERRIDE` if it should refresh
+        its tokens here. Existing files are replaced. `expires_in` is that of `login_document`.
         """
         return write_codex_home(
             path,
@@ -247,56 +273,57 @@ class Simulator:
             model=model,
         )
 
-    # What it says and what it heard
+    # Behavior and records
 
     def script(self, *turns: Given) -> None:
-        """Give the next answers of `POST /responses`, in order: turns, texts to say, or lists of events.
+        """Queue responses for the next model requests, in order.
 
-        A request that the backend would refuse is refused, and takes nothing from the script. After the last turn
-        the simulator answers by itself again.
+        Each argument is a `Turn`, a text, or a list of events. A request that fails validation is rejected and leaves
+        the queue unchanged. When the queue is empty, the simulator generates default responses again.
         """
         self._program.script(turns)
 
     def fail(
         self, *faults: str | Turn, times: int | None = 1, route: str | None = None, probability: float | None = None
     ) -> None:
-        """Let the next requests fail, one with each fault: a name of `testing.faults`, or a turn.
+        """Make the next requests fail, one with each fault: the name of a fault, or a turn.
 
             sim.fail("overloaded", "usage_limit:plus,60", "reset@token", Turn.text("Hello").byte_by_byte())
 
-        Model answers fail in the order of the script; other places (`route`, or `@` in a name) have queues of their own.
-        `times=None` lasts until `clear()`, and so does `probability`: that part of the requests, drawn by the seed.
-        ValueError says which name or argument is wrong.
+        Faults of model requests join the queue of `script`. Each other route (`route`, or `@` in a name) has its own
+        queue. `times=None` repeats the faults until `clear()`. With `probability`, requests fail at random until
+        `clear()`, drawn with the seed. Raises `ValueError` for an unknown name or an invalid argument.
         """
         self._program.fail(faults, times=times, route=route, probability=probability)
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests so far, in the order in which they arrived; a copy."""
-        return self._records.all()
+        """A copy of the list of recorded requests, in the order of arrival."""
+        return self._request_log.snapshot()
 
     @property
-    def limits(self) -> Limits:
-        """The account's limits as answers tell them now; set others at any time.
+    def limits(self) -> SimulatedLimits:
+        """The usage limits that responses report. May be assigned at any time.
 
-            sim.limits = Limits(primary=Window(97, 300), reset_credits=1)
+            sim.limits = SimulatedLimits(primary=SimulatedWindow(97, minutes=300), reset_credits=1)
 
-        They tell and do not refuse: a fault `usage_limit` refuses, and uses its window up here as well.
+        They only change what responses report and never reject a request. A fault `usage_limit` rejects one request,
+        and the limits report the exhausted window from then on.
         """
-        return self._meter.limits
+        return self._account_limits.limits
 
     @limits.setter
-    def limits(self, limits: Limits) -> None:
-        self._meter.limits = limits
+    def limits(self, limits: SimulatedLimits) -> None:
+        self._account_limits.limits = limits
 
     def clear(self) -> None:
-        """Forget the requests, the rest of the script, the faults, and what became of the limits."""
-        self._records.clear()
+        """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
+        self._request_log.clear()
         self._program.clear()
-        self._meter.clear()
+        self._account_limits.restore()
 
 
-async def _as_json(request: Request, error: Exception) -> JSONResponse:
-    """Answer what has no route, as the backend does: `{"detail": "Not Found"}`."""
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Respond to an unknown path as the backend does: `{"detail": "Not Found"}`."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"detail": error.detail}, error.status_code)

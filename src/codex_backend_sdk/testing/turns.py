@@ -12,8 +12,8 @@ from .replies.answers import custom_call, function_call, message
 from .replies.sentences import sentence
 
 if TYPE_CHECKING:
-    from .backend.stage import Stage
-    from .http.delivery import Answer
+    from .backend.turn_context import TurnContext
+    from .http.delivery import SimulatedResponse
     from .replies.answers import Item
     from .replies.reply_events import Event
 
@@ -34,7 +34,7 @@ class Turn(Refused):
     @classmethod
     def text(cls, text: str, *, cut_after: int | None = None, usage: Mapping[str, Any] | None = None) -> Self:
         """Say this text."""
-        return cls._of(lambda stage: [message(text, stage.ids)], cut_after=cut_after, usage=usage)
+        return cls._of(lambda context: [message(text, context.ids)], cut_after=cut_after, usage=usage)
 
     @classmethod
     def call(
@@ -49,27 +49,27 @@ class Turn(Refused):
         """Call a function; arguments that are text are sent as they are, valid JSON or not."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return cls._of(
-            lambda stage: [function_call(name, text, stage.ids, call_id=call_id, namespace=namespace)],
+            lambda context: [function_call(name, text, context.ids, call_id=call_id, namespace=namespace)],
             cut_after=cut_after,
         )
 
     @classmethod
     def custom_call(cls, name: str, text: str, *, call_id: str | None = None, namespace: str | None = None) -> Self:
         """Call a custom tool with this input."""
-        return cls._of(lambda stage: [custom_call(name, text, stage.ids, call_id=call_id, namespace=namespace)])
+        return cls._of(lambda context: [custom_call(name, text, context.ids, call_id=call_id, namespace=namespace)])
 
     @classmethod
     def items(
         cls, *items: Mapping[str, Any], cut_after: int | None = None, usage: Mapping[str, Any] | None = None
     ) -> Self:
         """Give these output items, of any type."""
-        return cls._of(lambda stage: [dict(item) for item in items], cut_after=cut_after, usage=usage)
+        return cls._of(lambda context: [dict(item) for item in items], cut_after=cut_after, usage=usage)
 
     @classmethod
     def events(cls, events: Sequence[Mapping[str, Any] | bytes], *, cut_after: int | None = None) -> Self:
         """Send these events and nothing else; bytes are sent as they are, for what is no event at all."""
         sent: list[Event | bytes] = [e if isinstance(e, bytes) else dict(e) for e in events]
-        return cls(lambda stage: stage.send(sent))._cut(cut_after)
+        return cls(lambda context: context.event_stream(sent))._cut(cut_after)
 
     @classmethod
     def failed(
@@ -96,40 +96,46 @@ class Turn(Refused):
     def error_event(cls, code: str, message: str | None = None, *, text: str = "") -> Self:
         """End with an `error` event, inside an answer of status 200."""
 
-        def play(stage: Stage) -> Answer:
-            *events, last = stage.events(_said(text, stage))
+        def play(context: TurnContext) -> SimulatedResponse:
+            *events, last = context.response_events(_said(text, context))
             error = {"type": code, "code": code, "message": message or sentence(code), "param": None}
             end: Event = {"type": "error", "sequence_number": last["sequence_number"], "error": error}
-            return stage.send([*events, end])
+            return context.event_stream([*events, end])
 
         return cls(play)
 
     @classmethod
     def default(cls, *, cut_after: int | None = None) -> Self:
         """Answer as without a script, for instance to cut such an answer or to keep a place in a script."""
-        return cls(lambda stage: stage.own(), is_own=True)._cut(cut_after)
+        return cls(lambda context: context.default_response(), is_own=True)._cut(cut_after)
 
     @classmethod
     def _of(
         cls,
-        make: Callable[[Stage], list[Item]],
+        make: Callable[[TurnContext], list[Item]],
         *,
         cut_after: int | None = None,
         usage: Mapping[str, Any] | None = None,
     ) -> Self:
         final = None if usage is None else {"usage": dict(usage)}
-        return cls(lambda stage: stage.send(stage.events(make(stage), final=final)))._cut(cut_after)
+        return cls(lambda context: context.event_stream(context.response_events(make(context), final=final)))._cut(
+            cut_after
+        )
 
     @classmethod
     def _ended(cls, text: str, ending: str, final: Mapping[str, Any]) -> Self:
-        return cls(lambda stage: stage.send(stage.events(_said(text, stage), ending=ending, final=final)))
+        return cls(
+            lambda context: context.event_stream(
+                context.response_events(_said(text, context), ending=ending, final=final)
+            )
+        )
 
     def _cut(self, after: int | None) -> Self:
         return self if after is None else self.cut_after_events(after)
 
 
-def _said(text: str, stage: Stage) -> list[Item]:
-    return [message(text, stage.ids)] if text else []
+def _said(text: str, context: TurnContext) -> list[Item]:
+    return [message(text, context.ids)] if text else []
 
 
 # What a script is made of.

@@ -13,7 +13,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ..http.connection import HANDSHAKES
+from ..http.asgi_server import HANDSHAKE_FAILURES
 from ..replies.sentences import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
 from ..turns import Turn
 from . import token_faults, workspace_faults
@@ -21,7 +21,7 @@ from . import token_faults, workspace_faults
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..http.connection import Handshake
+    from ..http.asgi_server import HandshakeFailure
 
 __all__ = ["FAULTS", "PLACES", "Argument", "Fault"]
 
@@ -168,9 +168,9 @@ def _open_schema() -> Turn:
     return Turn.invalid("invalid_function_parameters", text, param="tools[0].parameters")
 
 
-def _handshake(how: str = "closed") -> Handshake:
-    if how not in HANDSHAKES:
-        raise ValueError(f"no such handshake: {how}; there are {', '.join(HANDSHAKES)}")
+def _handshake(how: str = "closed") -> HandshakeFailure:
+    if how not in HANDSHAKE_FAILURES:
+        raise ValueError(f"no such handshake: {how}; there are {', '.join(HANDSHAKE_FAILURES)}")
     return how
 
 

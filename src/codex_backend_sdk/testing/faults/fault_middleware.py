@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..backend.stage import Captured
-from ..http.delivery import Answer
+from ..backend.turn_context import CapturedResponse
+from ..http.delivery import SimulatedResponse
 from ..turns import Turn
 from .fault_catalogue import PLACES
 from .fault_syntax import planned
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from ..backend.stage import Stage
+    from ..backend.turn_context import TurnContext
     from .schedule import Schedule
 
 __all__ = ["HEADER", "Intervention"]
@@ -27,18 +27,18 @@ _RESPONSES = PLACES["responses"]
 class Intervention:
     """ASGI middleware; what is meant for a model answer is handed on to the backend, which knows the request."""
 
-    def __init__(self, app: ASGIApp, *, schedule: Schedule[Turn], stage: Callable[..., Stage]) -> None:
+    def __init__(self, app: ASGIApp, *, schedule: Schedule[Turn], turn_context: Callable[..., TurnContext]) -> None:
         self._app = app
         self._schedule = schedule
-        self._stage = stage
+        self._turn_context = turn_context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the application answer."""
+        """SimulatedResponse, or let the application answer."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             turn = self._asked_for(headers.get(HEADER), scope["path"])
         except ValueError as problem:
-            await Answer.json(400, {"detail": f"{HEADER}: {problem}"})(scope, receive, send)
+            await SimulatedResponse.json(400, {"detail": f"{HEADER}: {problem}"})(scope, receive, send)
             return
         if scope["path"] == _RESPONSES:
             scope["state"]["turn"] = turn
@@ -60,12 +60,12 @@ class Intervention:
             return None
         return found.turn if self._schedule.is_within(f"{path} {text}", found.times) else None
 
-    async def _play(self, turn: Turn, scope: Scope, receive: Receive, headers: dict[str, str]) -> Answer:
+    async def _play(self, turn: Turn, scope: Scope, receive: Receive, headers: dict[str, str]) -> SimulatedResponse:
         captured = await _captured(self._app, scope, receive) if turn.is_own else None
-        return turn.play(self._stage(scope=scope, headers=headers, body={}, captured=captured))
+        return turn.play(self._turn_context(scope=scope, headers=headers, body={}, captured=captured))
 
 
-async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Captured:
+async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> CapturedResponse:
     """Let the application answer, and keep the answer."""
     start: dict[str, Any] = {}
     body: list[bytes] = []
@@ -78,4 +78,4 @@ async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Captured:
 
     await app(scope, receive, keep)
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-    return Captured(start["status"], tuple(pairs), b"".join(body))
+    return CapturedResponse(start["status"], tuple(pairs), b"".join(body))

@@ -17,7 +17,7 @@ from ..turns import Turn
 from .fault_catalogue import FAULTS, PLACES
 
 if TYPE_CHECKING:
-    from ..http.connection import Handshake
+    from ..http.asgi_server import HandshakeFailure
     from .fault_catalogue import Fault
 
 __all__ = ["Planned", "planned", "put_at"]
@@ -32,7 +32,7 @@ class Planned:
     `is_anywhere` tells that the text names no place, so that `place` is the one where the fault is at home.
     """
 
-    turn: Turn | Handshake
+    turn: Turn | HandshakeFailure
     place: str
     times: int | None
     is_anywhere: bool

@@ -12,7 +12,7 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..http.connection import Handshake
+    from ..http.asgi_server import HandshakeFailure
     from ..turns import Given
 
 __all__ = ["Program"]
@@ -25,7 +25,7 @@ class Program:
 
     def __init__(self, seed: int) -> None:
         self.turns: Schedule[Turn] = Schedule(seed)
-        self._handshakes: Schedule[Handshake] = Schedule(seed)
+        self._handshakes: Schedule[HandshakeFailure] = Schedule(seed)
 
     def script(self, given: Iterable[Given]) -> None:
         """Add answers of `POST /responses`; all of them, or none where one is no turn."""
@@ -47,7 +47,7 @@ class Program:
             else:
                 _put(self._handshakes, plan.place, plan.turn, count, probability)
 
-    def handshake(self) -> Handshake:
+    def handshake(self) -> HandshakeFailure:
         """Say how the next TLS handshake ends: nothing here speaks TLS."""
         return self._handshakes.take(PLACES["handshake"]) or "plain"
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..http.body_compression import encoder
-from ..http.delivery import Pause
+from ..http.delivery import Pause, body_encoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -103,10 +102,10 @@ def compressed(encoding: str) -> Change:
     """Compress each chunk."""
 
     async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        inner = encoder(encoding)
+        inner = body_encoder(encoding)
         async for chunk in chunks:
-            yield inner.add(chunk) if isinstance(chunk, bytes) and chunk else chunk
-        yield inner.end()
+            yield inner.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
+        yield inner.finish()
 
     return change
 

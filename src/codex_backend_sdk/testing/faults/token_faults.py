@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..issuer.token_mint import jwt
+from ..issuer.token_mint import encode_jwt
 from ..replies.sentences import sentence
 from ..turns import Turn
 from .changed import changed
@@ -57,4 +57,4 @@ def _moved(token: str) -> str:
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     auth = claims["https://api.openai.com/auth"]
-    return jwt(json.loads(json.dumps(claims).replace(auth["chatgpt_account_id"], OTHER_ACCOUNT)))
+    return encode_jwt(json.loads(json.dumps(claims).replace(auth["chatgpt_account_id"], OTHER_ACCOUNT)))

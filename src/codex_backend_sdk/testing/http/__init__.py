@@ -1,1 +1,1 @@
-"""How the simulator serves, records and delivers HTTP."""
+"""HTTP for the simulator: the server thread, delivery of responses and recording of requests."""

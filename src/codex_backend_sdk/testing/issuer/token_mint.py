@@ -1,7 +1,7 @@
-"""Mint identifiers and tokens: the same seed gives the same ones in the same order.
+"""Create identifiers and JWTs; the same seed gives the same values in the same order.
 
-The tokens are well-formed JWTs with the claims that the issuer's have; their signature is a digest that nobody
-can verify, as nobody does: neither the Codex CLI nor this package checks it (Codex CLI: login/src/token_data.rs).
+The tokens carry the claims of the real issuer's. Their signature is a digest that cannot be verified: neither the Codex
+CLI nor this package verifies it (Codex CLI: login/src/token_data.rs).
 """
 
 from __future__ import annotations
@@ -17,47 +17,49 @@ from ..._constants import CLIENT_ID
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..sim_account import Account
+    from ..simulated_account import SimulatedAccount
 
-__all__ = ["Ids", "access_claims", "id_claims", "jwt"]
+__all__ = ["IdGenerator", "access_token_claims", "encode_jwt", "id_token_claims"]
 
-_AUTH = "https://api.openai.com/auth"
-_PROFILE = "https://api.openai.com/profile"
+_AUTH_CLAIM = "https://api.openai.com/auth"
+_PROFILE_CLAIM = "https://api.openai.com/profile"
 
 
-class Ids:
-    """A source of identifiers that never repeats itself; safe to use from any thread."""
+class IdGenerator:
+    """A source of unique identifiers. Safe to use from any thread."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        # One bytecode call under the interpreter's lock: two threads cannot be given the same number.
+        # `next` on a count is atomic under the interpreter's lock: two threads never get the same number.
         self._numbers = itertools.count(1)
 
     def new(self, prefix: str, length: int = 24) -> str:
-        """Return `prefix_` and `length` hexadecimal digits."""
+        """Return `prefix_` followed by `length` hexadecimal digits."""
         digest = hashlib.sha256(f"{self._seed}:{next(self._numbers)}".encode()).hexdigest()
         return f"{prefix}_{digest[:length]}"
 
 
-def jwt(claims: dict[str, Any]) -> str:
-    """Return the claims as a JWT."""
-    head = _encode(json.dumps({"alg": "RS256", "typ": "JWT", "kid": "simulator"}).encode())
-    payload = _encode(json.dumps(claims, separators=(",", ":")).encode())
-    return f"{head}.{payload}.{_encode(hashlib.sha256(f'{head}.{payload}'.encode()).digest())}"
+def encode_jwt(claims: dict[str, Any]) -> str:
+    """Return the claims as a JWT with an unverifiable signature."""
+    header = _base64url(json.dumps({"alg": "RS256", "typ": "JWT", "kid": "simulator"}).encode())
+    payload = _base64url(json.dumps(claims, separators=(",", ":")).encode())
+    return f"{header}.{payload}.{_base64url(hashlib.sha256(f'{header}.{payload}'.encode()).digest())}"
 
 
-def id_claims(account: Account, *, issuer: str, issued: datetime, expires: datetime) -> dict[str, Any]:
+def id_token_claims(
+    account: SimulatedAccount, *, issuer: str, issued_at: datetime, expires_at: datetime
+) -> dict[str, Any]:
     """Return the claims of an id token."""
     return {
         "iss": issuer,
         "aud": [CLIENT_ID],
         "sub": f"auth0|{account.user_id}",
-        "iat": int(issued.timestamp()),
-        "exp": int(expires.timestamp()),
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
         "email": account.email,
         "email_verified": True,
-        _AUTH: {
-            **_auth_claims(account),
+        _AUTH_CLAIM: {
+            **_account_claims(account),
             "chatgpt_account_is_fedramp": account.is_fedramp,
             "organizations": [
                 {"id": "org-simulated", "is_default": True, "role": "owner", "title": "Personal"},
@@ -67,10 +69,10 @@ def id_claims(account: Account, *, issuer: str, issued: datetime, expires: datet
     }
 
 
-def access_claims(
-    account: Account, *, issuer: str, issued: datetime, expires: datetime, token_id: str, scope: str
+def access_token_claims(
+    account: SimulatedAccount, *, issuer: str, issued_at: datetime, expires_at: datetime, token_id: str, scope: str
 ) -> dict[str, Any]:
-    """Return the claims of an access token; `token_id` makes two of the same second differ."""
+    """Return the claims of an access token; `token_id` keeps tokens of the same second distinct."""
     return {
         "iss": issuer,
         "aud": ["https://api.openai.com/v1"],
@@ -78,19 +80,19 @@ def access_claims(
         "sub": f"auth0|{account.user_id}",
         "jti": token_id,
         "scp": scope.split(),
-        "iat": int(issued.timestamp()),
-        "nbf": int(issued.timestamp()),
-        "exp": int(expires.timestamp()),
-        _AUTH: {
-            **_auth_claims(account),
+        "iat": int(issued_at.timestamp()),
+        "nbf": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        _AUTH_CLAIM: {
+            **_account_claims(account),
             "chatgpt_account_user_id": f"{account.user_id}__{account.account_id}",
             "chatgpt_compute_residency": account.residency,
         },
-        _PROFILE: {"email": account.email, "email_verified": True},
+        _PROFILE_CLAIM: {"email": account.email, "email_verified": True},
     }
 
 
-def _auth_claims(account: Account) -> dict[str, Any]:
+def _account_claims(account: SimulatedAccount) -> dict[str, Any]:
     return {
         "chatgpt_account_id": account.account_id,
         "chatgpt_plan_type": account.plan,
@@ -99,5 +101,5 @@ def _auth_claims(account: Account) -> dict[str, Any]:
     }
 
 
-def _encode(data: bytes) -> str:
+def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

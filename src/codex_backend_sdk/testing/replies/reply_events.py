@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..backend.asked import Asked
+    from ..backend.parsed_request import ParsedRequest
     from .answers import Item
 
 __all__ = ["Event", "as_sse", "told", "usage_of"]
@@ -35,7 +35,7 @@ _ECHOED: tuple[tuple[str, Any], ...] = (
 
 
 def told(
-    asked: Asked,
+    request: ParsedRequest,
     items: Sequence[Item],
     *,
     response_id: str,
@@ -47,9 +47,9 @@ def told(
 
     `final` has what the terminal event's response says besides: its usage, error or incomplete details.
     """
-    skeleton = _response(asked, response_id, created_at)
+    skeleton = _response(request, response_id, created_at)
     first = {**skeleton, "status": "in_progress"}
-    last = {**skeleton, "status": ending, "usage": usage_of(asked, items), **(final or {})}
+    last = {**skeleton, "status": ending, "usage": usage_of(request, items), **(final or {})}
     if ending == "completed":
         last = {"completed_at": created_at, "end_turn": True, **last}
     events: list[Event] = [
@@ -69,9 +69,9 @@ def as_sse(event: Event) -> bytes:
     return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
-def usage_of(asked: Asked, items: Sequence[Item]) -> dict[str, Any]:
+def usage_of(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
     """Return usage figures: a token for every four characters, which is about right for English."""
-    given = [asked.body.get(name) for name in ("instructions", "input", "tools")]
+    given = [request.body.get(name) for name in ("instructions", "input", "tools")]
     input_tokens = _tokens(given)
     reasoning_tokens = sum(_tokens(item) for item in items if item["type"] == "reasoning")
     output_tokens = reasoning_tokens + sum(_tokens(item) for item in items if item["type"] != "reasoning")
@@ -88,8 +88,8 @@ def _tokens(value: Any) -> int:
     return (len(json.dumps(value, ensure_ascii=False)) + 3) // 4
 
 
-def _response(asked: Asked, response_id: str, created_at: int) -> dict[str, Any]:
-    body = asked.body
+def _response(request: ParsedRequest, response_id: str, created_at: int) -> dict[str, Any]:
+    body = request.body
     return {
         "id": response_id,
         "object": "response",
@@ -99,7 +99,7 @@ def _response(asked: Asked, response_id: str, created_at: int) -> dict[str, Any]
         "incomplete_details": None,
         "max_output_tokens": None,
         "metadata": {},
-        "model": asked.model,
+        "model": request.model,
         "output": [],
         "previous_response_id": None,
         "store": False,

@@ -1,7 +1,7 @@
-"""The models the simulator offers: those that Codex CLI 0.169.0 carries (`codex debug models`), as it describes them.
+"""The simulator's model catalog: the models that Codex CLI 0.169.0 lists (`codex debug models`).
 
-Complete enough for the real CLI, which refuses the whole list when one entry lacks a required member
-(Codex CLI: protocol/src/openai_models.rs). The instructions are our own.
+Each entry has every member that the real CLI requires, because the CLI rejects the whole catalog if one entry lacks a
+member (Codex CLI: protocol/src/openai_models.rs). The instructions are not OpenAI's.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import re
 from typing import Any
 
-__all__ = ["Catalogue", "parse_version"]
+__all__ = ["ModelCatalog", "parse_version"]
 
 Version = tuple[int, int, int]
 
 _INSTRUCTIONS = "You are a coding agent. You work on the user's computer and answer in plain words."
 
-_EFFORTS = {
+_EFFORT_DESCRIPTIONS = {
     "low": "Fast responses with lighter reasoning",
     "medium": "Balances speed and reasoning depth",
     "high": "Greater reasoning depth for complex problems",
@@ -25,10 +25,10 @@ _EFFORTS = {
     "max": "The deepest reasoning",
     "ultra": "The deepest reasoning, with delegation",
 }
-_ALL = tuple(_EFFORTS)
-_NO_ULTRA = _ALL[:-1]
+_ALL_EFFORTS = tuple(_EFFORT_DESCRIPTIONS)
+_NO_ULTRA = _ALL_EFFORTS[:-1]
 
-# What an entry has where its row below does not say otherwise.
+# The members of an entry that its row below does not override.
 _COMMON: dict[str, Any] = {
     "description": None,
     "default_reasoning_level": "low",
@@ -66,32 +66,32 @@ _COMMON: dict[str, Any] = {
     "tool_mode": "code_mode_only",
     "multi_agent_version": "v2",
 }
-_CYBER: dict[str, Any] = {
+_CYBER_MODEL: dict[str, Any] = {
     "visibility": "hide",
     "additional_speed_tiers": [],
     "service_tiers": [],
     "model_specialty": "cyber",
 }
 
-# (slug, display name, priority, efforts, the oldest client that is shown it, what differs from _COMMON).
-# The backend hides new models from old clients; which version each needs is this simulator's choice.
+# (slug, display name, priority, efforts, minimum client version, members that differ from _COMMON).
+# The backend hides new models from old clients. The minimum versions are this simulator's choice.
 _Row = tuple[str, str, int, tuple[str, ...], Version, dict[str, Any]]
 _ROWS: tuple[_Row, ...] = (
-    ("gpt-6.1-sol", "GPT-6.1-Sol", 1, _ALL, (0, 160, 0), {"supports_reasoning_effort_updates": True}),
-    ("gpt-6-astra", "GPT-6-Astra", 2, _ALL, (0, 150, 0), {"supports_reasoning_effort_updates": True}),
-    ("gpt-6-sol", "GPT-6-Sol", 3, _ALL, (0, 150, 0), {"default_reasoning_level": "medium"}),
+    ("gpt-6.1-sol", "GPT-6.1-Sol", 1, _ALL_EFFORTS, (0, 160, 0), {"supports_reasoning_effort_updates": True}),
+    ("gpt-6-astra", "GPT-6-Astra", 2, _ALL_EFFORTS, (0, 150, 0), {"supports_reasoning_effort_updates": True}),
+    ("gpt-6-sol", "GPT-6-Sol", 3, _ALL_EFFORTS, (0, 150, 0), {"default_reasoning_level": "medium"}),
     ("gpt-6-luna", "GPT-6-Luna", 4, _NO_ULTRA, (0, 150, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-5.6-sol", "GPT-5.6-Sol", 5, _ALL, (0, 0, 0), {}),
-    ("gpt-6.1-terra", "GPT-6.1 Terra", 7, _ALL, (0, 160, 0), {"context_window": 500000}),
-    ("gpt-5.6-terra", "GPT-5.6-Terra", 8, _ALL, (0, 0, 0), {"default_reasoning_level": "medium"}),
+    ("gpt-5.6-sol", "GPT-5.6-Sol", 5, _ALL_EFFORTS, (0, 0, 0), {}),
+    ("gpt-6.1-terra", "GPT-6.1 Terra", 7, _ALL_EFFORTS, (0, 160, 0), {"context_window": 500000}),
+    ("gpt-5.6-terra", "GPT-5.6-Terra", 8, _ALL_EFFORTS, (0, 0, 0), {"default_reasoning_level": "medium"}),
     ("gpt-5.6-luna", "GPT-5.6-Luna", 9, _NO_ULTRA, (0, 0, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-daybreak-blue-latest", "Daybreak Blue", 11, _ALL, (0, 0, 0), _CYBER),
-    ("gpt-daybreak-red-latest", "Daybreak Red", 12, _ALL, (0, 0, 0), _CYBER),
+    ("gpt-daybreak-blue-latest", "Daybreak Blue", 11, _ALL_EFFORTS, (0, 0, 0), _CYBER_MODEL),
+    ("gpt-daybreak-red-latest", "Daybreak Red", 12, _ALL_EFFORTS, (0, 0, 0), _CYBER_MODEL),
     (
         "gpt-5.5",
         "GPT-5.5",
         13,
-        _ALL[:4],
+        _ALL_EFFORTS[:4],
         (0, 0, 0),
         {
             "default_reasoning_level": "medium",
@@ -106,10 +106,10 @@ _ROWS: tuple[_Row, ...] = (
 )
 
 
-class Catalogue:
-    """The models of the account: entries as `GET /models` gives them, each with the oldest client it is shown to.
+class ModelCatalog:
+    """The models of the account: pairs of (minimum client version, entry), with entries as `GET /models` returns them.
 
-    `etag` is a weak entity tag that differs for other entries.
+    `etag` is a weak entity tag of the entries.
     """
 
     def __init__(self, entries: tuple[tuple[Version, dict[str, Any]], ...]) -> None:
@@ -118,19 +118,19 @@ class Catalogue:
         self.etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
     @classmethod
-    def standard(cls) -> Catalogue:
-        """Return the models that Codex CLI 0.169.0 carries."""
+    def standard(cls) -> ModelCatalog:
+        """Return the models of Codex CLI 0.169.0."""
         return cls(tuple((row[4], _entry(row)) for row in _ROWS))
 
     @classmethod
-    def of(cls, *slugs: str) -> Catalogue:
-        """Return a catalogue of made-up models with these names, the first one first."""
+    def of(cls, *slugs: str) -> ModelCatalog:
+        """Return a catalog of invented models; the first slug has the highest priority."""
         rows: list[_Row] = [(slug, slug, n, _NO_ULTRA, (0, 0, 0), {}) for n, slug in enumerate(slugs, 1)]
         return cls(tuple((row[4], _entry(row)) for row in rows))
 
     def visible_to(self, version: Version) -> dict[str, Any]:
-        """Return the answer of `GET /models` for a client of this version."""
-        return {"models": [entry for oldest, entry in self.entries if oldest <= version]}
+        """Return the body of `GET /models` for a client of this version."""
+        return {"models": [entry for minimum, entry in self.entries if minimum <= version]}
 
     def find(self, slug: object) -> dict[str, Any] | None:
         """Return the entry of a model, or None."""
@@ -138,20 +138,21 @@ class Catalogue:
 
 
 def parse_version(text: str | None) -> Version | None:
-    """Read `major.minor.patch`; None for anything else."""
-    found = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text or "")
-    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+    """Parse `major.minor.patch`; return None for any other text."""
+    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text or "")
+    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
 def _entry(row: _Row) -> dict[str, Any]:
-    slug, name, priority, efforts, _, different = row
+    slug, name, priority, efforts, _, overrides = row
+    levels = [{"effort": effort, "description": _EFFORT_DESCRIPTIONS[effort]} for effort in efforts]
     return {
         "slug": slug,
         "display_name": name,
         "priority": priority,
-        "supported_reasoning_levels": [{"effort": each, "description": _EFFORTS[each]} for each in efforts],
+        "supported_reasoning_levels": levels,
         **_COMMON,
-        "description": f"{name}, as the simulator plays it.",
+        "description": f"The simulator's stand-in for {name}.",
         **({"multi_agent_reasoning_effort": "xhigh"} if "ultra" in efforts else {}),
-        **different,
+        **overrides,
     }

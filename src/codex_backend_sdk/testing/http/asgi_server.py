@@ -1,0 +1,250 @@
+"""Serve an ASGI application on a loopback socket, from a background thread with its own event loop.
+
+uvicorn does the work, with three changes that a test suite needs:
+
+- starting and stopping take milliseconds: the server waits for an event where uvicorn polls ten times a second;
+- stopping is bounded: responses in progress have half a second, then their connections are aborted;
+- an application can reach the connection of its request (`CONNECTION_EXTENSION` in the ASGI scope) and break HTTP
+  on it: write raw bytes, close it in the middle of a response, reset it.
+
+The server speaks plain HTTP only. A client that starts a TLS handshake fails, in a way that a test may choose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import anyio
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Receive
+
+__all__ = [
+    "CONNECTION_EXTENSION",
+    "HANDSHAKE_FAILURES",
+    "ControlledConnection",
+    "HandshakeFailure",
+    "ServerThread",
+    "listen",
+    "wait_for_disconnect",
+]
+
+_START_TIMEOUT_SECONDS = 10.0
+_STOP_TIMEOUT_SECONDS = 10.0
+# How long `stop` lets responses in progress continue before it aborts their connections.
+_GRACE_SECONDS = 0.5
+
+# The key in `scope["extensions"]` under which an application finds the connection of its request.
+CONNECTION_EXTENSION = "codex_simulator.connection"
+
+# What a client that starts a TLS handshake gets: a plain HTTP response, a TLS alert, a closed connection, a reset
+# connection, or silence.
+HandshakeFailure = Literal["plain", "alert", "closed", "reset", "silent"]
+HANDSHAKE_FAILURES: tuple[HandshakeFailure, ...] = get_args(HandshakeFailure)
+
+_TLS_HANDSHAKE_RECORD = 0x16  # the first byte of a client that speaks TLS (RFC 8446, 5.1)
+_HANDSHAKE_RESPONSES: dict[HandshakeFailure, bytes] = {
+    "plain": b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    "alert": bytes((0x15, 3, 3, 0, 2, 2, 40)),  # fatal, handshake_failure (RFC 8446, 6)
+}
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free port. Raises `OSError` if the address is in use."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only on a socket whose protocol is explicit. Without it each response is 40 ms late.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # On Windows, SO_REUSEADDR would let two programs listen on the same port.
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def wait_for_disconnect(receive: Receive, seconds: float | None = None) -> bool:
+    """Wait until the client disconnects, at most `seconds`; return whether it did."""
+    with anyio.move_on_after(seconds):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return True
+    return False
+
+
+class ControlledConnection(H11Protocol):
+    """A server connection that an application may write to and end outside of HTTP.
+
+    `handshake` is called for a client that starts a TLS handshake, and returns how the handshake fails.
+    """
+
+    def __init__(self, *args: Any, handshake: Callable[[], HandshakeFailure], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handshake = handshake
+        self._is_first_read = True
+        self._ignores_input = False
+        self._is_idle = False
+        inner = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope.setdefault("extensions", {})[CONNECTION_EXTENSION] = self
+            await inner(scope, receive, send)
+
+        self.app = app
+
+    def data_received(self, data: bytes) -> None:
+        """Handle incoming bytes; called by asyncio."""
+        if self._is_first_read and data[0] == _TLS_HANDSHAKE_RECORD:
+            self._ignores_input = True
+            self._fail_handshake(self._handshake())
+        self._is_first_read = False
+        if not self._ignores_input:
+            super().data_received(data)
+
+    def _fail_handshake(self, failure: HandshakeFailure) -> None:
+        self.write(_HANDSHAKE_RESPONSES.get(failure, b""))
+        if failure != "silent":
+            self.end(reset=failure == "reset")
+
+    def shutdown(self) -> None:
+        """End the connection because the server stops; called by `_BoundedServer`."""
+        # A response that pauses would use up the grace period without sending a byte.
+        if self._is_idle:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def write(self, data: bytes) -> None:
+        """Send raw bytes, unless the connection is closing."""
+        if data and not self.is_closing():
+            self.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Return whether either side has closed the connection."""
+        return self.transport.is_closing()
+
+    def is_flushed(self) -> bool:
+        """Return whether the operating system has taken all bytes, or the connection is closing."""
+        return self.is_closing() or self.transport.get_write_buffer_size() == 0
+
+    def end(self, *, reset: bool) -> None:
+        """Close the connection after its buffer is sent, or reset it at once; the HTTP response stays unfinished."""
+        if not reset:
+            self.transport.close()
+            return
+        sock = self.transport.get_extra_info("socket")
+        if not self.is_closing() and sock is not None:
+            # Closing a socket with a linger time of 0 sends RST instead of FIN.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
+
+    async def pause(self, seconds: float | None, receive: Receive) -> bool:
+        """Send nothing for `seconds` (None: without limit); return early, with True, if the client disconnects."""
+        self._is_idle = True
+        try:
+            return await wait_for_disconnect(receive, seconds)
+        finally:
+            self._is_idle = False
+
+
+class _BoundedServer(uvicorn.Server):
+    """uvicorn's server, waiting for an event instead of polling, with a bounded shutdown."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_requested = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # also updates the Date header, once a second
+            try:
+                await asyncio.wait_for(self._stop_requested.wait(), 1.0)
+            except TimeoutError:
+                continue
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        connections, tasks = self.server_state.connections, self.server_state.tasks
+        for connection in list(connections):
+            connection.shutdown()
+        if tasks:
+            await asyncio.wait(list(tasks), timeout=_GRACE_SECONDS)
+        for connection in list(connections):
+            connection.transport.abort()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # one turn of the loop, in which aborted transports close their sockets
+
+    def request_stop(self) -> None:
+        """Ask the server to stop. Safe to call from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
+
+
+class ServerThread:
+    """Serve `app` on a listening socket: `start` returns when it accepts requests, `stop` when the thread has ended."""
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, handshake: Callable[[], HandshakeFailure] = lambda: "plain"
+    ) -> None:
+        # Logging, signal handlers and the lifespan protocol belong to the program that uses the simulator.
+        config = uvicorn.Config(
+            app,
+            http=cast(Any, partial(ControlledConnection, handshake=handshake)),
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+        self._listener = listener
+        self._server = _BoundedServer(config)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="codex-simulator", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and wait until the server accepts requests."""
+        self._thread.start()
+        if not self._server.ready.wait(_START_TIMEOUT_SECONDS) or self._failure is not None:
+            self.stop()
+            raise RuntimeError("The simulator's server did not start.") from self._failure
+
+    def stop(self) -> None:
+        """Stop the server, close the socket and join the thread."""
+        self._server.request_stop()
+        self._thread.join(_STOP_TIMEOUT_SECONDS)
+        self._listener.close()
+        if self._thread.is_alive():
+            raise RuntimeError(f"The simulator's thread did not end within {_STOP_TIMEOUT_SECONDS:.0f} s.")
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        except BaseException as error:  # `start` raises it in the caller's thread
+            self._failure = error
+        finally:
+            self._server.ready.set()

@@ -1,0 +1,100 @@
+"""The simulated account, and the files that log the Codex CLI and this package in to the simulator.
+
+`auth.json` has the shape that the Codex CLI writes (Codex CLI: login/src/auth/storage.rs). `config.toml` makes the
+simulator the model provider of the real CLI and turns off every feature that would contact another host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._constants import CLIENT_ID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .issuer.oauth_issuer import IssuedTokens
+
+__all__ = ["SimulatedAccount", "auth_document", "write_codex_home"]
+
+# The CLI refuses a provider named "OpenAI" over plain http, and it tries WebSockets first unless they are disabled
+# (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are off: no request leaves this machine.
+_CONFIG = """{model}model_provider = "simulator"
+chatgpt_base_url = {chatgpt_url}
+cli_auth_credentials_store = "file"
+check_for_update_on_startup = false
+
+[model_providers.simulator]
+name = "Simulator"
+base_url = {base_url}
+requires_openai_auth = true
+supports_websockets = false
+
+[analytics]
+enabled = false
+
+[feedback]
+enabled = false
+
+[otel]
+exporter = "none"
+metrics_exporter = "none"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedAccount:
+    """Describe the ChatGPT account of a simulator, as token claims and the usage response report it.
+
+    `plan` uses the backend's spelling: `free`, `plus`, `pro`, `team`, `business`, `enterprise`, …. `residency` is the
+    region in the claims of the access token.
+    """
+
+    account_id: str = "acc-00000000-0000-4000-8000-000000000001"
+    user_id: str = "user-simulated"
+    email: str = "user@example.com"
+    plan: str = "pro"
+    is_fedramp: bool = False
+    residency: str = "no_constraint"
+
+
+def auth_document(tokens: IssuedTokens, *, account: SimulatedAccount, issuer: str, now: datetime) -> dict[str, Any]:
+    """Return the content of `auth.json` for these tokens. Codex CLI: login/src/auth/storage.rs."""
+    return {
+        "auth_mode": "chatgpt",
+        "OPENAI_API_KEY": None,
+        "tokens": {
+            "id_token": tokens.id_token,
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "oauth_provenance": {"issuer": issuer, "client_id": CLIENT_ID},
+            "account_id": account.account_id,
+        },
+        "last_refresh": now.strftime("%Y-%m-%dT%H:%M:%S.%f000Z"),
+    }
+
+
+def write_codex_home(
+    path: str | Path, *, auth: dict[str, Any], chatgpt_url: str, base_url: str, model: str | None
+) -> Path:
+    """Write `auth.json` (mode 0600) and `config.toml` into the directory and return its path."""
+    home = Path(path)
+    home.mkdir(parents=True, exist_ok=True)
+    auth_file = home / "auth.json"
+    # Replace an existing file instead of writing into it: other users might be able to read it.
+    auth_file.unlink(missing_ok=True)
+    descriptor = os.open(auth_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(auth, file, indent=2)
+    # Every JSON string is a valid TOML basic string.
+    config = _CONFIG.format(
+        model="" if model is None else f"model = {json.dumps(model)}\n",
+        chatgpt_url=json.dumps(chatgpt_url),
+        base_url=json.dumps(base_url),
+    )
+    (home / "config.toml").write_text(config, encoding="utf-8")
+    return home
