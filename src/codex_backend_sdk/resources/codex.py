@@ -1,141 +1,198 @@
-"""`client.codex`: what only the Codex backend has."""
+"""`client.codex`: the endpoints that only the Codex backend has.
+
+The ChatGPT endpoints under `/wham` report usage, workspaces and reset credits. Codex CLI: backend-client/src/client.rs.
+The requests go through the client's own `get` and `post`, so they are signed, retried and reported like any other call.
+The async classes have the methods of the sync ones, to be awaited; the sync docstrings have the details.
+"""
 
 from __future__ import annotations
 
+import uuid
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+import openai
 
 from .._routing.resolver import ACCOUNTS, known_routing
 from .._routing.workspace_parsing import read_workspaces
-from ..limits.limit_parsing import parse_usage_report
+from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, parse_usage_report
 
 if TYPE_CHECKING:
-    import openai
+    from collections.abc import Iterator
 
-    from ..limits.limit_types import RateLimits, UsageReport
+    from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
     from ..types import Routing, Workspace
     from .explanation import Explanation
-    from .reset_credits import AsyncResetCreditsResource, ResetCreditsResource
 
-__all__ = ["AsyncCodex", "Codex"]
+__all__ = ["AsyncCodex", "AsyncResetCreditsResource", "Codex", "ResetCreditsResource"]
 
-_USAGE = "/wham/usage"
+_ClientT = TypeVar("_ClientT", openai.OpenAI, openai.AsyncOpenAI)
+
+_USAGE: Final = "/wham/usage"
+_RESET_CREDITS: Final = "/wham/rate-limit-reset-credits"
+_CONSUME: Final = f"{_RESET_CREDITS}/consume"
 
 
-class Codex:
-    """The Codex-only endpoints."""
+class _BaseCodex(Generic[_ClientT]):
+    """The members that need no request."""
 
-    def __init__(self, client: openai.OpenAI, *, limits: LimitsTracker) -> None:
-        self._client = client
+    def __init__(self, client: _ClientT, *, limits: LimitsTracker) -> None:
+        self._client: _ClientT = client
         self._limits = limits
 
     @property
     def limits(self) -> RateLimits | None:
-        """How much of the plan is used, as the newest answer to this client or a copy said; None before there was one.
+        """The usage of the plan as the newest response reported it, None before the first response.
 
-        Nothing is asked: every model answer says it, and so does a refusal. `refresh_limits()` asks.
+        Every response of the model and every usage-limit error reports it, so this sends no request. A client shares
+        it with its copies. `refresh_limits()` requests it.
         """
         return self._limits.newest
 
-    def refresh_limits(self) -> RateLimits:
-        """Ask how much of the plan is used, and return it."""
-        return self.usage_report().limits
+    @property
+    def routing(self) -> Routing | None:
+        """Where the model requests of this login go, None while that is unknown. Sends no request."""
+        return known_routing(self._client)
 
-    def usage(self) -> dict[str, Any]:
-        """Return the plan's usage as the backend tells it.
 
-        Members: `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`: `used_percent`,
-        `limit_window_seconds`, `reset_at` in unix seconds), `additional_rate_limits`, `credits`, and others.
-        """
-        return cast("dict[str, Any]", self._client.get(_USAGE, cast_to=object))
-
-    def explain(self, **params: Any) -> Explanation:
-        """Say what `client.responses.create()` would do with these parameters, without a request. Print it to read it.
-
-        What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
-        `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
-        TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
-        """
-        from .explain import explain
-
-        return explain(cast("Any", self._client), params)
-
-    def usage_report(self) -> UsageReport:
-        """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return parse_usage_report(self.usage(), seen_at=self._limits.now())
+class Codex(_BaseCodex[openai.OpenAI]):
+    """Usage, limits, workspaces and reset credits of the account, and explanations of calls."""
 
     @cached_property
     def reset_credits(self) -> ResetCreditsResource:
-        """Credits that fill the limits up again before their time."""
-        from .reset_credits import ResetCreditsResource
-
+        """Credits that reset the plan's limits early."""
         return ResetCreditsResource(self._client)
 
+    def usage(self) -> dict[str, Any]:
+        """Request the plan's usage and return the JSON object of the backend.
+
+        Its members are `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`, each with
+        `used_percent`, `limit_window_seconds` and `reset_at` in unix seconds), `additional_rate_limits`, `credits` and
+        others. `usage_report()` returns the same as typed values.
+        """
+        return cast("dict[str, Any]", self._client.get(_USAGE, cast_to=object))
+
+    def usage_report(self) -> UsageReport:
+        """Request the plan's usage and return it as typed values: limits, usable models, number of reset credits."""
+        return parse_usage_report(self.usage(), seen_at=self._limits.now())
+
+    def refresh_limits(self) -> RateLimits:
+        """Request the usage of the plan's limits and return it."""
+        return self.usage_report().limits
+
     def workspaces(self) -> list[Workspace]:
-        """Return the accounts (workspaces) that the login belongs to."""
+        """Request the workspaces (ChatGPT accounts) that the login belongs to."""
         return read_workspaces(self._client.get(ACCOUNTS, cast_to=object))
 
-    @property
-    def routing(self) -> Routing | None:
-        """Where the model requests of this login go, without a request; None while it is not known."""
-        return known_routing(self._client)
+    def explain(self, **params: Any) -> Explanation:
+        """Explain what `client.responses.create()` would do with these parameters. Sends no request.
 
+        The explanation lists what the client refuses, drops and changes, estimates the input's tokens, and shows the
+        prepared request without its secrets. Print it for a summary. An iterator among the parameters is consumed.
 
-class AsyncCodex:
-    """The Codex-only endpoints."""
-
-    def __init__(self, client: openai.AsyncOpenAI, *, limits: LimitsTracker) -> None:
-        self._client = client
-        self._limits = limits
-
-    @property
-    def limits(self) -> RateLimits | None:
-        """How much of the plan is used, as the newest answer to this client or a copy said; None before there was one.
-
-        Nothing is asked: every model answer says it, and so does a refusal. `refresh_limits()` asks.
+        Raises TypeError for what `create()` rejects before it looks at the parameters, for example `extra_headers=7`.
         """
-        return self._limits.newest
-
-    async def refresh_limits(self) -> RateLimits:
-        """Ask how much of the plan is used, and return it."""
-        return (await self.usage_report()).limits
-
-    async def usage(self) -> dict[str, Any]:
-        """Return the plan's usage as the backend tells it.
-
-        Members: `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`: `used_percent`,
-        `limit_window_seconds`, `reset_at` in unix seconds), `additional_rate_limits`, `credits`, and others.
-        """
-        return cast("dict[str, Any]", await self._client.get(_USAGE, cast_to=object))
-
-    async def explain(self, **params: Any) -> Explanation:
-        """Say what `client.responses.create()` would do with these parameters, without a request. Print it to read it.
-
-        What is refused or likely to be, left out and changed, how the call fits its model (by the catalogue, if
-        `client.models.list()` was called), and the request itself without its secrets. An iterator is used up.
-        TypeError where `create()` raises it before it looks at the parameters: `extra_headers` that are no mapping.
-        """
-        from .explain import explain
+        from .explain import explain  # the only method that needs the official resource, which is slow to import
 
         return explain(cast("Any", self._client), params)
 
-    async def usage_report(self) -> UsageReport:
-        """Return the plan's usage, typed: limits, the models that can be used, reset credits."""
-        return parse_usage_report(await self.usage(), seen_at=self._limits.now())
+
+class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
+    """Usage, limits, workspaces and reset credits of the account, and explanations of calls."""
 
     @cached_property
     def reset_credits(self) -> AsyncResetCreditsResource:
-        """Credits that fill the limits up again before their time."""
-        from .reset_credits import AsyncResetCreditsResource
-
+        """Credits that reset the plan's limits early."""
         return AsyncResetCreditsResource(self._client)
 
+    async def usage(self) -> dict[str, Any]:
+        """Request the plan's usage and return the JSON object of the backend; see `Codex.usage`."""
+        return cast("dict[str, Any]", await self._client.get(_USAGE, cast_to=object))
+
+    async def usage_report(self) -> UsageReport:
+        """Request the plan's usage and return it as typed values: limits, usable models, number of reset credits."""
+        return parse_usage_report(await self.usage(), seen_at=self._limits.now())
+
+    async def refresh_limits(self) -> RateLimits:
+        """Request the usage of the plan's limits and return it."""
+        return (await self.usage_report()).limits
+
     async def workspaces(self) -> list[Workspace]:
-        """Return the accounts (workspaces) that the login belongs to."""
+        """Request the workspaces (ChatGPT accounts) that the login belongs to."""
         return read_workspaces(await self._client.get(ACCOUNTS, cast_to=object))
 
-    @property
-    def routing(self) -> Routing | None:
-        """Where the model requests of this login go, without a request; None while it is not known."""
-        return known_routing(self._client)
+    async def explain(self, **params: Any) -> Explanation:
+        """Explain what `client.responses.create()` would do with these parameters; see `Codex.explain`."""
+        from .explain import explain  # as above
+
+        return explain(cast("Any", self._client), params)
+
+
+class ResetCreditsResource:
+    """The account's reset credits. The backend offers them to some plans only."""
+
+    def __init__(self, client: openai.OpenAI) -> None:
+        self._client = client
+
+    def list(self) -> ResetCredits:
+        """Request the reset credits. Raises openai.NotFoundError for an account that has none to offer."""
+        with _explained_errors():
+            return parse_reset_credits(self._client.get(_RESET_CREDITS, cast_to=object))
+
+    def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
+        """Use up a reset credit now: the one with this id, or one that the backend chooses.
+
+        `redeem_request_id` makes the request idempotent: a second call with the same value uses no second credit.
+        Without it, every call creates its own; all attempts of a call share it, and a note of the exception names it
+        when the call fails. Raises openai.NotFoundError as `list` does.
+        """
+        key = redeem_request_id or str(uuid.uuid4())
+        with _explained_errors(key):
+            result = self._client.post(_CONSUME, body=_consume_body(credit_id, key), cast_to=object)
+            return parse_reset_result(result, redeem_request_id=key)
+
+
+class AsyncResetCreditsResource:
+    """The account's reset credits. The backend offers them to some plans only."""
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+
+    async def list(self) -> ResetCredits:
+        """Request the reset credits. Raises openai.NotFoundError for an account that has none to offer."""
+        with _explained_errors():
+            return parse_reset_credits(await self._client.get(_RESET_CREDITS, cast_to=object))
+
+    async def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
+        """Use up a reset credit now: the one with this id, or one that the backend chooses; see the sync `consume`."""
+        key = redeem_request_id or str(uuid.uuid4())
+        with _explained_errors(key):
+            result = await self._client.post(_CONSUME, body=_consume_body(credit_id, key), cast_to=object)
+            return parse_reset_result(result, redeem_request_id=key)
+
+
+def _consume_body(credit_id: str | None, key: str) -> dict[str, str]:
+    return {"redeem_request_id": key} | ({} if credit_id is None else {"credit_id": credit_id})
+
+
+@contextmanager
+def _explained_errors(key: str | None = None) -> Iterator[None]:
+    """Add to an error what it means for reset credits. `key` is the `redeem_request_id` of a call that uses one up."""
+    try:
+        yield
+    except openai.NotFoundError as error:
+        error.message = (
+            f"The backend has no reset credits for this account, or not this one ({error.message}). "
+            "Check `client.codex.usage_report().reset_credits`."
+        )
+        error.args = (error.message,)
+        raise
+    except openai.APIError as error:
+        if key is not None:
+            error.add_note(
+                "The credit may have been used. Call "
+                f"`consume(redeem_request_id={key!r})` to try again: it uses no second credit."
+            )
+        raise
