@@ -80,7 +80,7 @@ def test_a_personal_access_token_signs_requests_and_a_401_is_final(
     with pytest.raises(sdk.LoginRequiredError, match=r"was refused by the backend \(401\) and cannot be renewed"):
         client.responses.create(input="hi")
     assert paths(sim) == ["whoami", "responses", "responses"]
-    with pytest.raises(sdk.LoginFailedError, match="login comes from credentials=StaticToken"):
+    with pytest.raises(sdk.LoginFailedError, match="this client comes from credentials=StaticToken"):
         client.authenticate(force=True)
 
 
@@ -138,7 +138,7 @@ def test_a_source_of_the_callers_own_is_signed_out_where_it_comes_from(
     assert client.account().email == "user@example.com"
     assert client.authenticate_device_code().account().stored_in is None
     for call in (client.logout, client.revoke, lambda: client.authenticate(force=True)):
-        with pytest.raises(sdk.LoginFailedError, match="login comes from Own; sign in and out there"):
+        with pytest.raises(sdk.LoginFailedError, match="this client comes from Own. Log in and out there"):
             call()
 
 

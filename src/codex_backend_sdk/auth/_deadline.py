@@ -30,6 +30,8 @@ class Limit:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
+            raise TypeError(f"`timeout` must be a number of seconds, or None for no limit; not {seconds!r}.")
         self._seconds = seconds
         self._cancel = cancel or threading.Event()
         self._clock = clock

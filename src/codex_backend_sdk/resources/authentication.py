@@ -1,4 +1,16 @@
-"""Signing in and out on a client. The login itself is sync and exists once; an async caller waits for a thread."""
+"""The login methods of the clients: `authenticate()`, `account()`, `logout()`, `revoke()`.
+
+`Credentials` does the work, in blocking code that exists once. The sync client calls it; the async client runs it in a
+worker thread. Two kinds of threads are needed:
+
+- Requests that the issuer answers soon (a token refresh, a revocation) share a limited number of threads of our own, so
+  that they never use up those of the application. A cancelled task leaves its thread running, because a token that the
+  issuer has already issued still has to be stored.
+- A login waits for a user, and for callbacks that may wait for anything. It gets a thread without a limit: with one,
+  logins that wait for each other could block all threads. Cancelling the task cancels the login.
+
+The arguments of `authenticate*` repeat those of `Credentials`; a test compares the signatures.
+"""
 
 from __future__ import annotations
 
@@ -11,184 +23,270 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
+from .._constants import CALLBACK_PORTS, LOGIN_TIMEOUT
 from .._exceptions import LoginFailedError
 from ..auth._account import account_from
 from ..auth.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Self
 
     from ..auth import CredentialSource
-    from ..types import Account
+    from ..types import Account, DeviceCode
 
 __all__ = ["AsyncAuthentication", "Authentication", "in_thread"]
 
 _T = TypeVar("_T")
 
-# Of the callbacks, these are called while the caller waits: an async caller may give async ones.
-_CALLBACKS = ("on_url", "on_code")
-
-# Threads of our own, so that the application's stay free, however many of its tasks wait for a login. What waits for
-# the issuer ends by itself, and so it may wait for its turn, too. A sign-in waits for a person, and for callbacks that
-# may wait for anything: a limit could lock it up.
-_THREADS: Final = 100
-_waiting: Final[RunVar[anyio.CapacityLimiter]] = RunVar("codex_backend_sdk_waiting")
+_MAX_THREADS: Final = 100
+_limiter: Final[RunVar[anyio.CapacityLimiter]] = RunVar("codex_backend_sdk_limiter")  # one for each event loop
 
 
 class Authentication:
-    """What a client can do about its login."""
+    """The login methods of the sync client."""
 
     credentials: CredentialSource
 
-    def authenticate(self, **how: Any) -> Self:
+    def authenticate(
+        self,
+        *,
+        interactive: bool = True,
+        force: bool = False,
+        open_browser: Callable[[str], object] | bool = True,
+        on_url: Callable[[str], object] | None = None,
+        paste: Callable[[str], str | None] | None = None,
+        timeout: float | None = LOGIN_TIMEOUT.total_seconds(),
+        ports: Sequence[int] = CALLBACK_PORTS,
+        workspace_id: str | None = None,
+        scopes: Sequence[str] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Self:
         """Make sure that there is a login, and return this client.
 
-        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
-        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
-        signs in afresh, `timeout` is in seconds. LoginRequiredError or LoginFailedError when there is no login in the end.
+        Use the stored login, and refresh it if it has expired. Without one, open the login page in a browser.
+
+        - `interactive=False` never opens anything. `force=True` logs in again even if there is a login.
+        - `open_browser` is a function that opens the URL, or False to open nothing. `on_url` is called with the URL.
+        - `paste` is called with a prompt, like `input`, and returns the address on which the browser ended. It is for a
+          browser on another machine, which cannot reach the callback server.
+        - `timeout` is in seconds, for the whole login; None waits without a limit. Setting `cancel` ends it early.
+        - `ports` are the ports to try for the callback server. `workspace_id` accepts only a login of that ChatGPT
+          workspace. `scopes` replaces the OAuth scopes.
+
+        Raises LoginRequiredError when a login is needed and `interactive` is false, LoginFailedError when the login
+        fails, TokenRefreshError when the stored login cannot be refreshed now, CredentialStoreError for a damaged store.
         """
-        _authenticate(self.credentials, how)
+        credentials = self.credentials
+        if isinstance(credentials, Credentials):
+            credentials.authenticate(
+                interactive=interactive,
+                force=force,
+                open_browser=open_browser,
+                on_url=on_url,
+                paste=paste,
+                timeout=timeout,
+                ports=ports,
+                workspace_id=workspace_id,
+                scopes=scopes,
+                cancel=cancel,
+            )
+        else:
+            _check_external_login(credentials, force=force)
         return self
 
-    def authenticate_device_code(self, **how: Any) -> Self:
-        """Make sure that there is a login, and return this client; without one, sign in on another device.
+    def authenticate_device_code(
+        self,
+        *,
+        on_code: Callable[[DeviceCode], object] | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        workspace_id: str | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Self:
+        """Make sure that there is a login, and return this client; without one, log in on another device.
 
-        `how` has the arguments of `codex_backend_sdk.auth.Credentials.authenticate_device_code`: `on_code` is told
-        the code and where to type it in. LoginRequiredError or LoginFailedError when there is no login in the end.
+        `on_code` is called with the code and the address where the user enters it; without it, both are logged.
+        `timeout` is in seconds; a code expires after 15 minutes at most. The other arguments are those of
+        `authenticate`, and so are the errors. LoginFailedError also when the account does not allow device codes.
         """
-        _authenticate_device_code(self.credentials, how)
+        credentials = self.credentials
+        if isinstance(credentials, Credentials):
+            credentials.authenticate_device_code(
+                on_code=on_code, force=force, timeout=timeout, workspace_id=workspace_id, cancel=cancel
+            )
+        else:
+            _check_external_login(credentials, force=force)
         return self
 
     def account(self) -> Account:
-        """Who is signed in: email, plan, ids, expiry, and where the login is stored. LoginRequiredError when nobody is."""
+        """Return the user who is logged in: email, plan, ids, expiry, and where the login is stored.
+
+        Reads the store and sends no request. Raises LoginRequiredError when there is no login.
+        """
         return _account(self.credentials)
 
     def logout(self) -> bool:
-        """Delete the stored login; True if there was one. It stays good at the issuer: see `revoke()`."""
-        return _own(self.credentials, "logout")
+        """Delete the stored login and return whether there was one. The tokens stay valid: see `revoke()`."""
+        return _call_if_supported(self.credentials, "logout")
 
     def revoke(self) -> bool:
-        """Make the login worthless at the issuer, then delete it; True if there was one."""
-        return _own(self.credentials, "revoke")
+        """Revoke the login at the issuer, then delete it; return whether there was one."""
+        return _call_if_supported(self.credentials, "revoke")
 
 
 class AsyncAuthentication:
-    """What an async client can do about its login; the event loop goes on meanwhile."""
+    """The login methods of the async client. They do not block the event loop."""
 
     credentials: CredentialSource
 
-    async def authenticate(self, **how: Any) -> Self:
+    async def authenticate(
+        self,
+        *,
+        interactive: bool = True,
+        force: bool = False,
+        open_browser: Callable[[str], object] | bool = True,
+        on_url: Callable[[str], object] | None = None,
+        paste: Callable[[str], str | None] | None = None,
+        timeout: float | None = LOGIN_TIMEOUT.total_seconds(),  # noqa: ASYNC109 - the signature of the sync client
+        ports: Sequence[int] = CALLBACK_PORTS,
+        workspace_id: str | None = None,
+        scopes: Sequence[str] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Self:
         """Make sure that there is a login, and return this client.
 
-        A stored login is used, and renewed when it has expired; without one a browser opens. `how` has the arguments
-        of `codex_backend_sdk.auth.Credentials.authenticate`: `interactive=False` never opens anything, `force=True`
-        signs in afresh, `timeout` is in seconds; `on_url` may be async. Cancelling the task ends the sign-in.
-        LoginRequiredError or LoginFailedError when there is no login in the end.
+        The arguments and errors are those of `OpenAI.authenticate`. `on_url` may be an async function. Cancelling the
+        task ends the login.
         """
-        await _stoppable(_authenticate, self.credentials, how)
+        credentials = self.credentials
+        cancel = threading.Event() if cancel is None else cancel
+
+        def log_in() -> None:
+            if isinstance(credentials, Credentials):
+                credentials.authenticate(
+                    interactive=interactive,
+                    force=force,
+                    open_browser=open_browser,
+                    on_url=_blocking(on_url),
+                    paste=paste,
+                    timeout=timeout,
+                    ports=ports,
+                    workspace_id=workspace_id,
+                    scopes=scopes,
+                    cancel=cancel,
+                )
+            else:
+                _check_external_login(credentials, force=force)
+
+        await _run_cancellable(log_in, cancel)
         return self
 
-    async def authenticate_device_code(self, **how: Any) -> Self:
-        """Make sure that there is a login, and return this client; without one, sign in on another device.
+    async def authenticate_device_code(
+        self,
+        *,
+        on_code: Callable[[DeviceCode], object] | None = None,
+        force: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature of the sync client
+        workspace_id: str | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Self:
+        """Make sure that there is a login, and return this client; without one, log in on another device.
 
-        `how` has the arguments of `codex_backend_sdk.auth.Credentials.authenticate_device_code`: `on_code`, which may
-        be async, is told the code and where to type it in. Cancelling the task ends the sign-in. LoginRequiredError or
-        LoginFailedError when there is no login in the end.
+        The arguments and errors are those of `OpenAI.authenticate_device_code`. `on_code` may be an async function.
+        Cancelling the task ends the login.
         """
-        await _stoppable(_authenticate_device_code, self.credentials, how)
+        credentials = self.credentials
+        cancel = threading.Event() if cancel is None else cancel
+
+        def log_in() -> None:
+            if isinstance(credentials, Credentials):
+                credentials.authenticate_device_code(
+                    on_code=_blocking(on_code), force=force, timeout=timeout, workspace_id=workspace_id, cancel=cancel
+                )
+            else:
+                _check_external_login(credentials, force=force)
+
+        await _run_cancellable(log_in, cancel)
         return self
 
     async def account(self) -> Account:
-        """Return who is logged in: email, plan, ids, expiry, and where the login is stored. LoginRequiredError if nobody is."""
+        """Return the user who is logged in: email, plan, ids, expiry, and where the login is stored.
+
+        Reads the store and sends no request. Raises LoginRequiredError when there is no login.
+        """
         return await in_thread(lambda: _account(self.credentials))
 
     async def logout(self) -> bool:
-        """Delete the stored login; True if there was one. It stays good at the issuer: see `revoke()`."""
-        return await in_thread(lambda: _own(self.credentials, "logout"))
+        """Delete the stored login and return whether there was one. The tokens stay valid: see `revoke()`."""
+        return await in_thread(lambda: _call_if_supported(self.credentials, "logout"))
 
     async def revoke(self) -> bool:
-        """Make the login worthless at the issuer, then delete it; True if there was one."""
-        return await in_thread(lambda: _own(self.credentials, "revoke"))
+        """Revoke the login at the issuer, then delete it; return whether there was one."""
+        return await in_thread(lambda: _call_if_supported(self.credentials, "revoke"))
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
 
 
 async def in_thread(action: Callable[[], _T]) -> _T:
-    """Run what may block; a caller that is cancelled leaves it running, so that a renewed login is still stored."""
-    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True, limiter=_limiter())
-
-
-def _limiter() -> anyio.CapacityLimiter:
-    """Return the one of this event loop."""
+    """Run a blocking action in one of the limited threads. It goes on when the caller is cancelled."""
     try:
-        return _waiting.get()
+        limiter = _limiter.get()
     except LookupError:
-        limiter = anyio.CapacityLimiter(_THREADS)
-        _waiting.set(limiter)
-        return limiter
+        limiter = anyio.CapacityLimiter(_MAX_THREADS)
+        _limiter.set(limiter)
+    return await anyio.to_thread.run_sync(action, abandon_on_cancel=True, limiter=limiter)
 
 
-async def _stoppable(
-    action: Callable[[CredentialSource, Mapping[str, Any]], None],
-    credentials: CredentialSource,
-    how: Mapping[str, Any],
-) -> None:
-    """Sign in, in a thread, which ends when the caller is cancelled."""
-    cancel: threading.Event = how.get("cancel") or threading.Event()
-    callbacks = {name: _either(how[name]) for name in _CALLBACKS if how.get(name) is not None}
+async def _run_cancellable(log_in: Callable[[], None], cancel: threading.Event) -> None:
+    """Run a login in a thread of its own, and set `cancel` when the caller is cancelled."""
     try:
-        await anyio.to_thread.run_sync(
-            lambda: action(credentials, {**how, **callbacks, "cancel": cancel}),
-            abandon_on_cancel=True,
-            limiter=anyio.CapacityLimiter(math.inf),
-        )
+        await anyio.to_thread.run_sync(log_in, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(math.inf))
     except anyio.get_cancelled_exc_class():
         cancel.set()
         raise
 
 
-def _either(callback: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Make an async callback one that a thread can call; a sync one stays in the thread."""
-    from anyio import from_thread  # 1.5 ms that only a sign-in needs
+def _blocking(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
+    """Wrap a callback that may be async: a worker thread can call the result. A sync callback stays in the thread."""
+    if callback is None:
+        return None
+    from anyio import from_thread  # takes 1.5 ms, and only a login needs it
 
-    async def awaited(result: Awaitable[object]) -> None:
+    async def wait_for(result: Awaitable[object]) -> None:
         await result
 
     def call(value: Any) -> None:
         result = callback(value)
         if inspect.isawaitable(result):
-            from_thread.run(awaited, result)
+            from_thread.run(wait_for, result)
 
     return call
 
 
-def _authenticate(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
-    if isinstance(credentials, Credentials):
-        credentials.authenticate(**how)
-    elif how.get("force"):
-        raise _made_elsewhere(credentials)
-    else:
-        credentials.current()  # a source of the caller's own knows its own way to sign in
+# --- sources of credentials that are not `Credentials` ---------------------------------------------------------------
 
 
-def _authenticate_device_code(credentials: CredentialSource, how: Mapping[str, Any]) -> None:
-    if isinstance(credentials, Credentials):
-        credentials.authenticate_device_code(**how)
-    else:
-        _authenticate(credentials, how)
+def _check_external_login(credentials: CredentialSource, *, force: bool) -> None:
+    """Get the login of a source that has its own way to log in, which this client cannot start."""
+    if force:
+        raise _not_supported(credentials)
+    credentials.current()
 
 
 def _account(credentials: CredentialSource) -> Account:
-    own = getattr(credentials, "account", None)
-    return cast("Account", own()) if callable(own) else account_from(credentials.current(), stored_in=None)
+    method = getattr(credentials, "account", None)
+    return cast("Account", method()) if callable(method) else account_from(credentials.current(), stored_in=None)
 
 
-def _own(credentials: CredentialSource, name: str) -> bool:
-    own = getattr(credentials, name, None)
-    if not callable(own):
-        raise _made_elsewhere(credentials)
-    return bool(own())
+def _call_if_supported(credentials: CredentialSource, name: str) -> bool:
+    method = getattr(credentials, name, None)
+    if not callable(method):
+        raise _not_supported(credentials)
+    return bool(method())
 
 
-def _made_elsewhere(credentials: CredentialSource) -> LoginFailedError:
+def _not_supported(credentials: CredentialSource) -> LoginFailedError:
     name = getattr(credentials, "name", None) or type(credentials).__name__
-    return LoginFailedError(f"This client's login comes from {name}; sign in and out there.", code="not_supported")
+    return LoginFailedError(f"The login of this client comes from {name}. Log in and out there.", code="not_supported")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.resources.authentication import AsyncAuthentication, Authentication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_backend_sdk.testing import Simulator
+
+METHODS = ("authenticate", "authenticate_device_code")
+
+
+@pytest.mark.parametrize("mixin", [Authentication, AsyncAuthentication])
+@pytest.mark.parametrize("method", METHODS)
+def test_client_signature_equals_that_of_credentials(mixin: type, method: str) -> None:
+    ours = inspect.signature(getattr(mixin, method)).parameters
+    assert ours == inspect.signature(getattr(Credentials, method)).parameters
+
+
+def test_sync_and_async_client_have_the_same_login_methods() -> None:
+    sync, asynchronous = (
+        {name for name in vars(mixin) if name[0] != "_"} for mixin in (Authentication, AsyncAuthentication)
+    )
+    assert sync == asynchronous
+    for name in sync - set(METHODS):
+        assert inspect.signature(getattr(Authentication, name)) == inspect.signature(getattr(AsyncAuthentication, name))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("timeout", ["x", True, [5]])
+def test_timeout_of_a_wrong_type_is_a_type_error(
+    new_client: Callable[..., Any], sim: Simulator, method: str, timeout: Any
+) -> None:
+    client = new_client(credentials=MemoryStore())
+    with pytest.raises(TypeError, match=r"`timeout` must be .*seconds"):
+        getattr(client, method)(timeout=timeout)
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unknown_argument_is_a_type_error(client: Any, method: str) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'forse'"):
+        getattr(client, method)(forse=True)
