@@ -1,4 +1,4 @@
-"""What the Makefile does before it installs anything."""
+"""What the Makefile checks before it installs anything."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 @pytest.mark.parametrize(
-    ("named", "says", "code"),
+    ("arguments", "message", "code"),
     [
         ((), "", 0),
         (("PYTHON=./same",), "", 0),
-        (("PYTHON=./other",), "PYTHON=./other is CPython 3.13.0, but .venv was made with CPython 3.11.2.", 2),
-        (("PYTHON=./absent",), "PYTHON=./absent is none that starts, but .venv was made with CPython 3.11.2.", 2),
+        (("PYTHON=./other",), "PYTHON=./other is CPython 3.13.0, but .venv was created with CPython 3.11.2.", 2),
+        (
+            ("PYTHON=./absent",),
+            "PYTHON=./absent is not a working interpreter, but .venv was created with CPython 3.11.2.",
+            2,
+        ),
     ],
 )
-def test_an_interpreter_that_is_named_is_not_ignored(
-    tmp_path: Path, named: tuple[str, ...], says: str, code: int
-) -> None:
+def test_named_interpreter_is_checked(tmp_path: Path, arguments: tuple[str, ...], message: str, code: int) -> None:
     shutil.copy(MAKEFILE, tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     for name, version in ((".venv/bin/python", "3.11.2"), ("same", "3.11.2"), ("other", "3.13.0")):
         (tmp_path / name).write_text(f"#!/bin/sh\necho CPython {version}\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)
-    command = ["make", *named, "environment"]
+    command = ["make", *arguments, "environment"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
-    assert (ran.returncode, bool(ran.stderr)) == (code, bool(says))
-    assert says in ran.stderr
-    assert ("rm -rf .venv" in ran.stderr) == bool(says)
+    assert (ran.returncode, bool(ran.stderr)) == (code, bool(message))
+    assert message in ran.stderr
+    assert ("rm -rf .venv" in ran.stderr) == bool(message)
