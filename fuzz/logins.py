@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from codex_backend_sdk.auth import _auth_json, _device_code, _jwt, _oauth
-from codex_backend_sdk.auth._access_token_kind import login_of_personal, mistaken
-from codex_backend_sdk.auth._deadline import Limit
+from codex_backend_sdk.auth._deadline import Deadline
 from codex_backend_sdk.auth.flows import pages
-from codex_backend_sdk.auth.flows.callback_server import Conversation
-from codex_backend_sdk.auth.stores import keyring_format
+from codex_backend_sdk.auth.flows.callback_server import LoginCallback
+from codex_backend_sdk.auth.static_token import why_not_access_token
+from codex_backend_sdk.auth.stores import keyring as keyring_store
 from codex_backend_sdk.types import Login, Secret
 
 from .choices import Choices
@@ -38,15 +38,15 @@ def auth_json(data: bytes) -> None:
     if document is None:
         return
     assert repr(_auth_json.parse(_auth_json.render(document))) == repr(document)
-    assert json.loads(keyring_format.compact(document)).keys() == document.keys()
-    _auth_json.unusable(document)
+    assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
+    _auth_json.other_credentials(document)
     _jwt.login_from(document)
-    answer = _oauth.TokenAnswer(access_token=Secret("new"))
-    signed_in = _auth_json.signed_in(document, answer, account_id="acc", now=NOW)
+    answer = _oauth.TokenResponse(access_token=Secret("new"))
+    signed_in = _auth_json.with_new_login(document, answer, account_id="acc", now=NOW)
     assert document.keys() <= signed_in.keys()
     if _auth_json.tokens_of(document) is None:
         return
-    renewed = _auth_json.renewed(document, answer, now=NOW)
+    renewed = _auth_json.with_refreshed_tokens(document, answer, now=NOW)
     rest = {"tokens", "last_refresh"}
     assert repr({k: v for k, v in renewed.items() if k not in rest}) == repr(
         {k: v for k, v in document.items() if k not in rest}
@@ -68,15 +68,15 @@ def keyring_entries(data: bytes) -> None:
     choices = Choices(data)
     size = choices.one_of((8, 64, 2560))
     text = choices.rest().decode("latin-1")
-    keyring_format.contents(text)
-    found = keyring_format.split(text, entry_bytes=size)
+    keyring_store.parse_index(text)
+    found = keyring_store.split_value(text, entry_bytes=size)
     if found is None:
         assert len(text) * 2 <= size
         return
     table, parts = found
     assert "".join(parts) == text
     assert all(len(part) * 2 <= size for part in parts)
-    assert keyring_format.contents(table.entry()) == table
+    assert keyring_store.parse_index(table.text()) == table
     assert len(set(table.names("a"))) == len(parts)
 
 
@@ -95,17 +95,17 @@ def jwt(data: bytes) -> None:
     choices = Choices(data)
     if choices.number(3):
         claims = json.dumps(choices.members(_CLAIMS), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        text = f"e30.{_oauth.base64url(claims)}.{choices.take(4).decode('latin-1')}"
+        text = f"e30.{_oauth.encode_base64url(claims)}.{choices.take(4).decode('latin-1')}"
     else:
         text = choices.rest().decode("utf-8", "surrogateescape")
     token = Secret(text)
     login = _jwt.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
-    moment, _ = _jwt.renewal(expires_at=login.expires_at, last_refresh=None)
+    moment, _ = _jwt.refresh_due(expires_at=login.expires_at, last_refresh=None)
     assert moment.tzinfo is not None
     _jwt.has_expired(login, now=NOW)
     assert login.account_id is None or _auth_json.is_token(login.account_id)
     assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
-    reason = mistaken(token)
+    reason = why_not_access_token(token)
     assert reason is None or len(text) < 12 or text not in reason
     assert text == "" or len(text) < 12 or text not in repr(login)
 
@@ -130,23 +130,23 @@ def issuer_answers(data: bytes) -> None:
     else:
         body = choices.rest()
     try:
-        answer = _oauth.read_answer(body, required=("access_token",) if choices.number(2) else ())
+        answer = _oauth.parse_token_response(body, required=("access_token",) if choices.number(2) else ())
     except ValueError:
         pass
     else:
         found = (answer.id_token, answer.access_token, answer.refresh_token)
         assert all(token is None or _auth_json.is_token(token.reveal()) for token in found)
-    said = _oauth.error_text(body, hide=_HIDDEN)
+    said = _oauth.describe_error(body, hide=_HIDDEN)
     assert said.isprintable()
     assert 0 < len(said) <= 301
     assert _HIDDEN.reveal() not in said
     code = _oauth.error_code(body)
     assert code is None or code == code.lower()
-    _oauth.classify_refresh(status, body)
-    given = _device_code.read_user_code(status, body, issuer="https://issuer")
-    assert isinstance(given, _device_code.Refusal) or 1 <= given.interval.total_seconds() <= 60
-    _device_code.judge_poll(status, body, issuer="https://issuer")
-    login_of_personal(Secret("at-x"), status, body)
+    _oauth.classify_refresh_failure(status, body)
+    given = _device_code.parse_user_code(status, body, issuer="https://issuer")
+    assert isinstance(given, _device_code.DeviceCodeRefusal) or 1 <= given.interval.total_seconds() <= 60
+    _device_code.parse_poll(status, body, issuer="https://issuer")
+    _oauth.parse_whoami(Secret("at-x"), status, body)
 
 
 _STATE = "9Wm3Zk7yQ1"
@@ -174,19 +174,19 @@ def callbacks(data: bytes) -> None:
         query = "".join(pairs) + choices.take(8).decode("latin-1")
     else:
         query = choices.rest().decode("latin-1")  # as the server of the standard library reads a request line
-    outcome = _oauth.check_callback(query, expected_state=_STATE)
+    outcome = _oauth.parse_authorization_response(query, expected_state=_STATE)
     states = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "state"]
     is_right = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
-    assert (outcome.kind != "mismatch") == is_right, "the state is not what decides"
-    assert (outcome.kind == "code") == (outcome.code is not None)
-    if outcome.kind == "mismatch":
-        conversation = Conversation(_STATE, _no_login, Limit())
-        answer = conversation.answer(f"/auth/callback?{query}")
+    assert (outcome is not None) == is_right, "the state alone must decide"
+    if outcome is None:
+        conversation = LoginCallback(_STATE, _no_login, Deadline())
+        answer = conversation.respond(f"/auth/callback?{query}")
         assert (answer.status, answer.is_last) == (400, False)
-        assert not conversation.is_over
-        assert conversation.answer(query).status in (200, 404)
-    page = pages.failure_page(outcome.message or query, code=outcome.error_code or query or "x")
+        assert not conversation.is_decided
+        assert conversation.respond(query).status in (200, 404)
+    message, code = (outcome.error_message, outcome.error_code) if outcome else (None, None)
+    page = pages.failure_page(message or query, code=code or query or "x")
     assert page.count("<") == _TAGS, "foreign text is HTML on the page"
-    pasted = _oauth.pasted_target(query)
+    pasted = _oauth.callback_target(query)
     if pasted is not None:
         assert pasted.startswith("/auth/callback?")

@@ -54,7 +54,7 @@ def test_a_client_loads_nothing_that_only_a_sign_in_or_another_store_needs() -> 
     unneeded = (
         "auth._oauth",
         "auth._device_code",
-        "auth.stores.keyring_format",
+        "auth.stores.keyring",
         "auth._issuer",
         "auth.static_token",
         "auth.stores.redis",

@@ -42,7 +42,7 @@ from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
 from ._upstream import PreparedOptions, close_when_forgotten
 from ._urls import require_backend_url
-from .auth._network import opened
+from .auth._http import open_client
 from .auth.credentials import resolve_credentials
 from .limits.tracker import LimitsTracker
 
@@ -172,7 +172,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             official["base_url"] = from_environment or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
-            official["http_client"] = opened(self._http_client_class, limits=_CONNECTION_LIMITS)
+            official["http_client"] = open_client(self._http_client_class, limits=_CONNECTION_LIMITS)
             close_when_forgotten(official["http_client"])
         return official
 

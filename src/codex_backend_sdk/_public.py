@@ -71,8 +71,10 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "codex_backend_sdk.auth": {
         "auth.credentials": ("Credentials", "exchange_api_key", "resolve_credentials"),
         "auth.static_token": ("StaticToken",),
-        "auth.stores.file": ("CredentialStore", "FileStore", "MemoryStore"),
+        "auth.stores.base": ("CredentialStore",),
+        "auth.stores.file": ("FileStore",),
         "auth.stores.keyring": ("KeyringStore",),
+        "auth.stores.memory": ("MemoryStore",),
         "auth.stores.redis": ("RedisStore",),
         "auth.token_manager": ("CredentialSource",),
         "types": ("Account", "DeviceCode", "Login", "Secret"),

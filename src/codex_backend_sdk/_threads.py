@@ -1,36 +1,160 @@
-"""Locks that a forked child finds free.
+"""Threads, locks and single-flight that survive a fork, Ctrl-C and the end of the interpreter.
 
-A child has no other thread than the one that forked: what another one had locked would stay so for ever. All that is
-guarded here is changed by single assignments, so a child can go on with what it finds.
+Each of these events can strand work that runs in another thread. This module handles each of them once:
+
+- Fork: the child has only the thread that forked. Locks that other threads held stay locked in it, and work that they
+  ran never finishes. An object that owns such state registers a reset with `reset_in_child`; locks from `create_lock`
+  and every `SingleFlight` are registered already.
+- Ctrl-C: KeyboardInterrupt is raised in the main thread, between any two instructions. Work that must not be cut off
+  runs in a thread that is no daemon (`run_uninterrupted`, `SingleFlight`): the interpreter waits for it before it exits.
+- Interpreter exit: no thread can be started any more. `start_in_thread` then runs the work in the calling thread.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Final
-from weakref import WeakSet
+import time
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
-__all__ = ["new_lock"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PATIENCE_SECONDS", "SingleFlight", "create_lock", "reset_in_child", "run_uninterrupted", "start_in_thread"]
+
+_T = TypeVar("_T")
+
+# --- fork --------------------------------------------------------------------------------------------------------
+
+_resets: Final[WeakKeyDictionary[Any, Callable[[Any], object]]] = WeakKeyDictionary()
 
 
-def new_lock() -> threading.Lock:
-    """Return a lock; it is free in every child.
+def reset_in_child(owner: _T, reset: Callable[[_T], object]) -> None:
+    """Call `reset(owner)` in every forked child before the child runs other code, for as long as `owner` exists.
 
-    It is a plain one: Ctrl-C in the `__enter__` of a class of ours could leave it locked, with nobody to release it.
+    Only a weak reference to `owner` is kept, so `reset` must not hold one either: pass a function or an unbound method.
+    `owner` must be hashable by identity. A second registration replaces the first.
     """
-    lock = threading.Lock()
-    _ALL.add(lock)
-    return lock
+    _resets[owner] = reset
 
 
-_ALL: Final[WeakSet[threading.Lock]] = WeakSet()
-
-
-def _free_all() -> None:
-    for lock in list(_ALL):
-        lock._at_fork_reinit()  # type: ignore[attr-defined]  # what threading and logging do with theirs
+def _reset_all() -> None:
+    for owner, reset in list(_resets.items()):
+        reset(owner)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_all)
+    os.register_at_fork(after_in_child=_reset_all)
+
+
+def create_lock() -> threading.Lock:
+    """Create a lock that is free in every forked child, whoever held it in the parent.
+
+    State that such a lock guards must be consistent after each single assignment, since a child continues with
+    whatever the parent had assigned so far. The lock is a plain `threading.Lock`: in an `__enter__` written in Python,
+    Ctrl-C could strike between the acquisition and the `with` block, and the lock would never be released.
+    """
+    lock = threading.Lock()
+    reset_in_child(lock, _reinitialize)
+    return lock
+
+
+def _reinitialize(lock: threading.Lock) -> None:
+    lock._at_fork_reinit()  # type: ignore[attr-defined]  # threading and logging do the same with their own locks
+
+
+# --- threads -----------------------------------------------------------------------------------------------------
+
+
+def start_in_thread(
+    action: Callable[[], _T], *, name: str, daemon: bool, outcome: Future[_T] | None = None
+) -> Future[_T]:
+    """Run `action` in a new thread and return the future of its outcome, which is `outcome` if given.
+
+    A caller may stop waiting at any time; the action continues. The interpreter cuts a daemon thread off at its exit
+    and waits for any other.
+    """
+    future: Future[_T] = Future() if outcome is None else outcome
+
+    def work() -> None:
+        try:
+            result = action()
+        except BaseException as error:  # including KeyboardInterrupt and SystemExit: the caller decides
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    try:
+        threading.Thread(target=work, name=name, daemon=daemon).start()
+    except RuntimeError:  # the interpreter is exiting, or the system's limit of threads is reached
+        work()
+    return future
+
+
+def run_uninterrupted(action: Callable[[], _T], *, name: str = "codex-login") -> _T:
+    """Run `action` and return its result. If Ctrl-C interrupts the caller, the action still runs to its end."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets KeyboardInterrupt
+        return action()
+    return start_in_thread(action, name=name, daemon=False).result()
+
+
+# --- single-flight -----------------------------------------------------------------------------------------------
+
+# A token refresh takes about a second; an issuer that hangs takes half a minute. After this time a caller with another
+# result at hand had better use that.
+PATIENCE_SECONDS: Final = 3.0
+
+
+class _Flight(Future[_T]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patience_ends_at = time.monotonic() + PATIENCE_SECONDS
+
+
+class SingleFlight(Generic[_T]):
+    """Single-flight: concurrent callers share one run of an action and its outcome, with a bounded wait.
+
+    The action runs in a thread of its own that is no daemon, so Ctrl-C takes a caller away but not the run.
+    """
+
+    def __init__(self, *, name: str = "codex-login") -> None:
+        self._name = name
+        self._lock = create_lock()
+        self._flight: _Flight[_T] | None = None
+        reset_in_child(self, SingleFlight._forget_flight)  # the parent's thread does not run in the child
+
+    def run(self, action: Callable[[], _T], *, fallback: Callable[[], _T | None] = lambda: None) -> _T:
+        """Run `action`, or join the run in progress, and return or raise its outcome.
+
+        If the run is not over three seconds after its start, call `fallback` and return its result unless that is
+        None; then wait on.
+        """
+        flight = self._join_or_start(action)
+        wait([flight], timeout=flight.patience_ends_at - time.monotonic())
+        if not flight.done():
+            result = fallback()
+            if result is not None:
+                return result
+        return flight.result()
+
+    def _join_or_start(self, action: Callable[[], _T]) -> _Flight[_T]:
+        with self._lock:
+            if self._flight is not None:
+                return self._flight
+            flight = self._flight = _Flight()
+
+        def run() -> _T:
+            try:
+                return action()
+            finally:  # before the outcome is set: a caller that comes after it must start a new run
+                with self._lock:
+                    if self._flight is flight:
+                        self._flight = None
+
+        start_in_thread(run, name=self._name, daemon=False, outcome=flight)
+        return flight
+
+    def _forget_flight(self) -> None:
+        self._flight = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STORES: dict[str, Callable[[str], CredentialStore]] = {
     "file": lambda place: FileStore(Path(place) / "auth.json"),
     "keyring": KeyringStore,
-    "redis": lambda url: RedisStore(url, lock_lives=2),
+    "redis": lambda url: RedisStore(url, lock_lifetime=2),
 }
 
 

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_backend_sdk.auth.stores import keyring_format
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -47,7 +45,7 @@ class Keyring:
         self.before_set(username)
         if self.broken:
             raise self.broken
-        assert len(password.encode("utf-16-le")) <= keyring_format.WINDOWS_BYTES
+        assert len(password.encode("utf-16-le")) <= 2560
         self.entries[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:

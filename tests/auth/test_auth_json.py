@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk.auth import _auth_json
-from codex_backend_sdk.auth._oauth import TokenAnswer
+from codex_backend_sdk.auth._oauth import TokenResponse
 from codex_backend_sdk.types import Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
@@ -25,7 +25,7 @@ FULL = {
     "last_refresh": "2026-11-22T05:51:37.545431475Z",
     "of_the_future": {"n": 1.5, "text": "ü\ud800"},
 }
-ALL = TokenAnswer(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
+ALL = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
 
 
 def test_a_document_survives_reading_and_writing() -> None:
@@ -116,26 +116,26 @@ def test_a_document_without_an_access_token_has_no_tokens(document: dict[str, An
         (
             {"auth_mode": "newest"},
             "newest",
-            "a login of the kind 'newest', which this version does not know",
+            "credentials of the unknown kind 'newest'",
         ),
-        ({"auth_mode": 5}, "5", "a login of the kind '5', which this version does not know"),
+        ({"auth_mode": 5}, "5", "credentials of the unknown kind '5'"),
     ],
 )
 def test_the_mode_says_what_is_stored(document: dict[str, Any], mode: str, holds: str | None) -> None:
     assert _auth_json.mode_of(document) == mode
-    assert _auth_json.unusable(document) == holds
+    assert _auth_json.other_credentials(document) == holds
 
 
 def test_a_refresh_changes_only_what_came() -> None:
     before = json.dumps(FULL)
-    after = _auth_json.renewed(FULL, TokenAnswer(access_token=Secret("at_2")), now=NOW)
+    after = _auth_json.with_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
     tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
     assert after == {**FULL, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
     assert json.dumps(FULL) == before, "the document given is not changed"
 
 
 def test_a_refresh_of_nothing_makes_a_document() -> None:
-    assert _auth_json.renewed({}, ALL, now=NOW)["tokens"] == {
+    assert _auth_json.with_refreshed_tokens({}, ALL, now=NOW)["tokens"] == {
         "id_token": "d.e.f",
         "access_token": "at_2",
         "refresh_token": "rt_2",
@@ -143,7 +143,7 @@ def test_a_refresh_of_nothing_makes_a_document() -> None:
 
 
 def test_a_new_login_replaces_the_tokens_and_keeps_the_rest() -> None:
-    after = _auth_json.signed_in(FULL, ALL, account_id="acc-2", now=NOW)
+    after = _auth_json.with_new_login(FULL, ALL, account_id="acc-2", now=NOW)
     assert after == {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": "sk-fake",
@@ -154,7 +154,7 @@ def test_a_new_login_replaces_the_tokens_and_keeps_the_rest() -> None:
 
 
 def test_a_first_login_makes_the_document_of_the_codex_cli() -> None:
-    after = _auth_json.signed_in(None, ALL, account_id=None, now=NOW)
+    after = _auth_json.with_new_login(None, ALL, account_id=None, now=NOW)
     assert after["OPENAI_API_KEY"] is None
     assert after["tokens"]["account_id"] is None
     assert _auth_json.mode_of({**after, "auth_mode": None}) == "chatgpt"
@@ -162,7 +162,7 @@ def test_a_first_login_makes_the_document_of_the_codex_cli() -> None:
 
 def test_a_timestamp_is_utc_and_ends_in_z() -> None:
     east = NOW.astimezone(timezone(timedelta(hours=9)))
-    assert _auth_json.timestamp(east) == "2026-11-22T12:00:00.000250Z"
+    assert _auth_json.format_timestamp(east) == "2026-11-22T12:00:00.000250Z"
 
 
 @pytest.mark.parametrize(

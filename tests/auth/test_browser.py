@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import socket
 import threading
 import time
@@ -16,12 +15,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError
-from codex_backend_sdk.auth._deadline import Limit
+from codex_backend_sdk.auth._deadline import Deadline
 from codex_backend_sdk.auth.flows import browser, pages
 from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from codex_backend_sdk.auth._oauth import AuthorizationGrant
 
 LOGIN = Login(access_token=Secret("secret-token"), account_id="acc-1")
 
@@ -67,12 +68,14 @@ class Visit:
         return self.result
 
 
-def sign_in(visit: Visit, *, complete: Callable[[browser.Grant], Login] = lambda grant: LOGIN, **more: Any) -> Login:
+def sign_in(
+    visit: Visit, *, complete: Callable[[AuthorizationGrant], Login] = lambda grant: LOGIN, **more: Any
+) -> Login:
     given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
-    ways = browser.Ways(open_browser=visit, **given)
+    ways = browser.Presentation(open_browser=visit, **given)
     options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **more}
-    options["limit"] = Limit(options.pop("timeout", 10.0), options.pop("cancel", None))
-    return browser.sign_in(complete, ways=ways, **options)
+    options["deadline"] = Deadline(options.pop("timeout", 10.0), options.pop("cancel", None))
+    return browser.log_in_with_browser(complete, presentation=ways, **options)
 
 
 def callback(redirect_uri: str, **query: str) -> Page:
@@ -81,13 +84,13 @@ def callback(redirect_uri: str, **query: str) -> Page:
 
 def test_a_sign_in_ends_on_the_success_page_after_the_tokens_are_stored() -> None:
     stored: list[str] = []
-    grants: list[browser.Grant] = []
+    grants: list[AuthorizationGrant] = []
 
     def script(back: str, state: str) -> tuple[int, Page]:
         early = fetch(back.replace("/auth/callback", "/success?x=1"))
         return early.status, callback(back, state=state, code="ac_1")
 
-    def complete(grant: browser.Grant) -> Login:
+    def complete(grant: AuthorizationGrant) -> Login:
         grants.append(grant)
         time.sleep(0.1)
         stored.append("now")
@@ -98,7 +101,7 @@ def test_a_sign_in_ends_on_the_success_page_after_the_tokens_are_stored() -> Non
     early, page = visit.outcome()
     assert early == 404, "no success before there is one"
     assert (page.status, urlsplit(page.url).path, stored) == (200, "/success", ["now"])
-    assert "You are signed in" in page.text
+    assert "You are logged in" in page.text
     assert urlsplit(page.url).query == "", "the code does not stay in the address"
     assert page.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -147,7 +150,7 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
 @pytest.mark.parametrize(
     ("query", "code", "shown"),
     [
-        ({"error": "access_denied"}, "access_denied", "Sign-in failed: access_denied"),
+        ({"error": "access_denied"}, "access_denied", "Login failed: access_denied"),
         (
             {"error": "access_denied", "error_description": "missing_codex_entitlement"},
             "access_denied",
@@ -156,7 +159,7 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
         (
             {"error": HOSTILE, "error_description": HOSTILE},
             HOSTILE,
-            "Sign-in failed: &lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&quot;$title&amp;",
+            "Login failed: &lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&quot;$title&amp;",
         ),
         ({}, "missing_authorization_code", "Missing authorization code."),
     ],
@@ -170,7 +173,7 @@ def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str,
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert shown in page.text
     assert "<script" not in page.text
-    assert "signed in" not in page.text
+    assert "logged in" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str,
     ],
 )
 def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Exception, code: str) -> None:
-    def complete(grant: browser.Grant) -> Login:
+    def complete(grant: AuthorizationGrant) -> Login:
         raise error
 
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
@@ -192,7 +195,7 @@ def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Excepti
     page = visit.outcome().text
     assert code in page
     assert "&lt;b&gt;" in page
-    assert "signed in" not in page
+    assert "logged in" not in page
 
 
 def test_a_login_can_be_cancelled() -> None:
@@ -252,7 +255,7 @@ def test_idle_and_broken_connections_block_nobody(capfd: pytest.CaptureFixture[s
 def test_a_callback_that_is_loaded_twice_exchanges_the_code_once() -> None:
     exchanges: list[Secret] = []
 
-    def complete(grant: browser.Grant) -> Login:
+    def complete(grant: AuthorizationGrant) -> Login:
         exchanges.append(grant.code)
         time.sleep(0.3)
         return LOGIN
@@ -367,7 +370,7 @@ def test_when_every_port_is_taken_the_error_names_them() -> None:
         threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
         with pytest.raises(
             LoginFailedError,
-            match=rf"a port on 127\.0\.0\.1 .* {port} \(held by \S+ \(process {os.getpid()}\)\) cannot",
+            match=rf"one of the ports {port} on 127\.0\.0\.1 .* `codex-backend login --device`",
         ) as caught:
             sign_in(Visit(lambda back, state: None), ports=(port,))
     assert caught.value.code == "port_in_use"
@@ -415,19 +418,27 @@ def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.
 
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
         sign_in(opener, timeout=0.3)  # type: ignore[arg-type]
-    assert "No browser could be opened. Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+    assert (
+        "No browser could be opened. Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize"
+        in caplog.text
+    )
 
 
 def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
-    ways = browser.Ways(open_browser=False, on_url=urls.append)
+    ways = browser.Presentation(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
-        browser.sign_in(lambda grant: LOGIN, ways=ways, limit=Limit(0.1), **options)
+        browser.log_in_with_browser(lambda grant: LOGIN, presentation=ways, deadline=Deadline(0.1), **options)
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
-        browser.sign_in(lambda grant: LOGIN, ways=browser.Ways(open_browser=False), limit=Limit(0.1), **options)
-    assert "Open this address to sign in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+        browser.log_in_with_browser(
+            lambda grant: LOGIN,
+            presentation=browser.Presentation(open_browser=False),
+            deadline=Deadline(0.1),
+            **options,
+        )
+    assert "Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 
 def test_no_log_line_holds_a_code_or_a_token(caplog: pytest.LogCaptureFixture) -> None:

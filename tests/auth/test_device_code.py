@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk.auth import _device_code
-from codex_backend_sdk.auth._oauth import Grant
+from codex_backend_sdk.auth._oauth import AuthorizationGrant
 from codex_backend_sdk.types import DeviceCode, Secret
 
 ISSUER = "https://auth.example.com"
@@ -19,8 +19,8 @@ def as_json(members: Any) -> bytes:
     return json.dumps(members).encode()
 
 
-def read(status: int, body: bytes) -> DeviceCode | _device_code.Refusal:
-    return _device_code.read_user_code(status, body, issuer=ISSUER)
+def read(status: int, body: bytes) -> DeviceCode | _device_code.DeviceCodeRefusal:
+    return _device_code.parse_user_code(status, body, issuer=ISSUER)
 
 
 def test_a_code_says_where_to_type_it_in() -> None:
@@ -65,34 +65,36 @@ def test_the_interval_is_a_string_of_seconds_within_reason(given: object, second
 @pytest.mark.parametrize(
     ("status", "body", "code", "words"),
     [
-        (404, b"", "device_code_not_enabled", "not enabled for this account or sign-in server"),
-        (404, as_json(CODE), "device_code_not_enabled", "signing in with a browser works without"),
+        (404, b"", "device_code_not_enabled", "not enabled for this account or issuer"),
+        (404, as_json(CODE), "device_code_not_enabled", "Login with a browser works without it"),
         (403, b'{"error": {"message": "no"}}', "device_code_failed", "status 403, no"),
         (429, b"slow", "device_code_failed", "status 429, slow"),
         (500, b"", "device_code_failed", "status 500, unknown error"),
-        (200, b"<html>", "device_code_failed", "no usable code"),
-        (200, b"[]", "device_code_failed", "no usable code"),
-        (200, as_json({"user_code": "A"}), "device_code_failed", "no usable code"),
-        (200, as_json({**CODE, "user_code": 5}), "device_code_failed", "no usable code"),
-        (200, as_json({**CODE, "user_code": "A\x1b[2J"}), "device_code_failed", "no usable code"),
-        (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no usable code"),
+        (200, b"<html>", "device_code_failed", "no usable device code"),
+        (200, b"[]", "device_code_failed", "no usable device code"),
+        (200, as_json({"user_code": "A"}), "device_code_failed", "no usable device code"),
+        (200, as_json({**CODE, "user_code": 5}), "device_code_failed", "no usable device code"),
+        (200, as_json({**CODE, "user_code": "A\x1b[2J"}), "device_code_failed", "no usable device code"),
+        (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no usable device code"),
     ],
 )
 def test_without_a_code_there_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
     found = read(status, body)
-    assert isinstance(found, _device_code.Refusal)
+    assert isinstance(found, _device_code.DeviceCodeRefusal)
     assert found.code == code
     assert words in found.message
 
 
-GRANTED = Grant(code=Secret("ac_1"), verifier=Secret("v_1"), redirect_uri=f"{ISSUER}/deviceauth/callback")
+GRANTED = AuthorizationGrant(code=Secret("ac_1"), verifier=Secret("v_1"), redirect_uri=f"{ISSUER}/deviceauth/callback")
 
 
-def refused(code: str, status: int) -> _device_code.Refusal:
-    return _device_code.Refusal(code, f"Device sign-in failed with status {status}.")
+def refused(code: str, status: int) -> _device_code.DeviceCodeRefusal:
+    return _device_code.DeviceCodeRefusal(code, f"The device login failed with status {status}.")
 
 
-NO_CODE = _device_code.Refusal("device_code_failed", "Device sign-in failed: the answer has no usable code in it.")
+NO_CODE = _device_code.DeviceCodeRefusal(
+    "device_code_failed", "The device login failed: the response has no usable authorization code in it."
+)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ NO_CODE = _device_code.Refusal("device_code_failed", "Device sign-in failed: the
     ],
 )
 def test_what_an_answer_to_a_question_means(status: int, body: bytes, outcome: object) -> None:
-    assert _device_code.judge_poll(status, body, issuer=ISSUER) == outcome
+    assert _device_code.parse_poll(status, body, issuer=ISSUER) == outcome
 
 
 def test_the_requests_are_those_of_the_codex_cli() -> None:

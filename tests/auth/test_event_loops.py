@@ -66,7 +66,7 @@ def test_a_cancelled_sign_in_ends(on_a_loop: Callable[..., None]) -> None:
                     await client.authenticate(open_browser=False, on_url=lambda url: None, ports=(0,))
                 assert scope.cancelled_caught
                 await anyio.sleep(1.5)
-                assert "codex-sign-in" not in {thread.name for thread in threading.enumerate()}
+                assert "codex-login-server" not in {thread.name for thread in threading.enumerate()}
 
     on_a_loop(scenario)
 

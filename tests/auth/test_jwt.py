@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk.auth._jwt import account_of, claims, expiry, has_expired, login_from, renewal
+from codex_backend_sdk.auth._jwt import account_of, claims, expiry, has_expired, login_from, refresh_due
 from codex_backend_sdk.types import Login, Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -89,7 +89,7 @@ def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None)
 def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
     expires_at = None if left is None else NOW + left
     last_refresh = None if age is None else NOW - age
-    moment, why = renewal(expires_at=expires_at, last_refresh=last_refresh)
+    moment, why = refresh_due(expires_at=expires_at, last_refresh=last_refresh)
     assert (why if moment <= NOW else None) == reason
 
 
@@ -104,7 +104,7 @@ def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | N
     ],
 )
 def test_a_short_life_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
-    assert renewal(expires_at=NOW, last_refresh=None, life=life) == (NOW - left, "proactive_expiry")
+    assert refresh_due(expires_at=NOW, last_refresh=None, lifetime=life) == (NOW - left, "proactive_expiry")
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from codex_backend_sdk.auth.stores import keyring_format
+from codex_backend_sdk.auth.stores import keyring as keyring_store
+from codex_backend_sdk.auth.stores.base import digest
 
 LONG = "0123456789" * 5
 
 
 def test_the_account_is_the_start_of_a_digest_of_the_path() -> None:
     """As the Codex CLI 0.169.0 names it; `printf /home/user/.codex | sha256sum` gives the same."""
-    assert keyring_format.account("/home/user/.codex") == "cli|59448a44901f7128"
+    assert keyring_store.entry_name("/home/user/.codex") == "cli|59448a44901f7128"
 
 
 @pytest.mark.parametrize(
@@ -21,43 +22,43 @@ def test_the_account_is_the_start_of_a_digest_of_the_path() -> None:
     ],
 )
 def test_windows_paths_are_told_as_rust_does(path: str, told: str) -> None:
-    assert keyring_format.verbatim(path) == told
+    assert keyring_store.windows_path(path) == told
 
 
 def test_an_entry_is_compact_ascii() -> None:
-    assert keyring_format.compact({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
+    assert keyring_store.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
 
 
 def test_a_digest_tells_values_apart_and_none_stays_none() -> None:
-    assert keyring_format.digest(None) is None
-    assert keyring_format.digest("a") == keyring_format.digest(b"a") != keyring_format.digest("b")
+    assert digest(None) is None
+    assert digest("a") == digest(b"a") != digest("b")
 
 
 @pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
 def test_a_value_that_fits_is_kept_whole(entry_bytes: int | None) -> None:
-    assert keyring_format.split(LONG, entry_bytes=entry_bytes) is None
+    assert keyring_store.split_value(LONG, entry_bytes=entry_bytes) is None
 
 
 def test_a_longer_one_is_cut_and_its_contents_can_be_read() -> None:
-    cut = keyring_format.split(LONG, entry_bytes=40)
+    cut = keyring_store.split_value(LONG, entry_bytes=40)
     assert cut is not None
     table, parts = cut
     assert [len(part) for part in parts] == [20, 20, 10]
     assert "".join(parts) == LONG
-    assert keyring_format.contents(table.entry()) == table
-    assert table.digest == keyring_format.digest(LONG)
+    assert keyring_store.parse_index(table.text()) == table
+    assert table.digest == digest(LONG)
     names = table.names("cli|x")
     assert names == [f"cli|x|{table.digest[:16]}|{number}" for number in range(3)]
-    other = keyring_format.split(LONG + "!", entry_bytes=40)
+    other = keyring_store.split_value(LONG + "!", entry_bytes=40)
     assert other is not None
     assert not set(names) & set(other[0].names("cli|x")), "another value, other entries"
 
 
 def test_the_contents_are_no_login_to_the_codex_cli() -> None:
     """It reads any JSON object, and knows none of these members."""
-    cut = keyring_format.split(LONG, entry_bytes=40)
+    cut = keyring_store.split_value(LONG, entry_bytes=40)
     assert cut is not None
-    assert cut[0].entry().startswith('{"codex_backend_sdk_parts":3,')
+    assert cut[0].text().startswith('{"codex_backend_sdk_parts":3,')
 
 
 @pytest.mark.parametrize(
@@ -73,4 +74,4 @@ def test_the_contents_are_no_login_to_the_codex_cli() -> None:
     ],
 )
 def test_anything_else_is_no_table_of_contents(entry: str | None) -> None:
-    assert keyring_format.contents(entry) is None
+    assert keyring_store.parse_index(entry) is None

@@ -77,7 +77,9 @@ def test_a_personal_access_token_signs_requests_and_a_401_is_final(
     assert sim.requests[-1].headers["authorization"] == f"Bearer {token}"
     assert sim.requests[-1].headers["chatgpt-account-id"] == sim.account.account_id
     sim.script(UNAUTHORIZED)
-    with pytest.raises(sdk.LoginRequiredError, match=r"was refused by the backend \(401\) and cannot be renewed"):
+    with pytest.raises(
+        sdk.LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"
+    ):
         client.responses.create(input="hi")
     assert paths(sim) == ["whoami", "responses", "responses"]
     with pytest.raises(sdk.LoginFailedError, match="this client comes from credentials=StaticToken"):
@@ -106,7 +108,7 @@ def test_the_account_and_its_end(new_client: Callable[..., Any], sim: Simulator)
     assert sim.requests == []
     with pytest.raises(sdk.LoginRequiredError):
         client.account()
-    with pytest.raises(sdk.LoginRequiredError, match=r"Sign in with client\.authenticate"):
+    with pytest.raises(sdk.LoginRequiredError, match=r"Log in with client\.authenticate"):
         client.responses.create(input="hi")
 
 
@@ -205,7 +207,7 @@ def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str)
             tasks.cancel_scope.cancel()
 
     def waiting() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("codex-sign-in")]
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("codex-login-server")]
 
     with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as sim:
         anyio.run(run, sim)

@@ -13,15 +13,15 @@ from codex_backend_sdk.types import Secret
 def test_pkce_follows_the_example_of_rfc_7636() -> None:
     """RFC 7636, appendix B."""
     octets = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
-    assert _oauth.pkce(octets) == _oauth.Pkce(
+    assert _oauth.Pkce.from_random(octets) == _oauth.Pkce(
         Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     )
 
 
 def test_verifier_and_state_have_the_lengths_of_the_codex_cli() -> None:
-    made = _oauth.pkce(bytes(64))
-    assert (len(made.verifier.reveal()), len(made.challenge), len(_oauth.base64url(bytes(32)))) == (86, 43, 43)
-    assert re.fullmatch(r"[\w-]+", _oauth.base64url(bytes(range(256)))), "no padding, no + and /"
+    made = _oauth.Pkce.from_random(bytes(64))
+    assert (len(made.verifier.reveal()), len(made.challenge), len(_oauth.encode_base64url(bytes(32)))) == (86, 43, 43)
+    assert re.fullmatch(r"[\w-]+", _oauth.encode_base64url(bytes(range(256)))), "no padding, no + and /"
 
 
 def test_the_authorize_url_is_the_one_of_the_codex_cli() -> None:
@@ -61,51 +61,54 @@ NO_CODE = "Missing authorization code. Sign-in could not be completed."
 
 
 @pytest.mark.parametrize(
-    ("query", "kind", "error_code", "message"),
+    ("query", "error_code", "message"),
     [
-        ({"state": "S", "code": "ac_1"}, "code", None, None),
-        ({"state": "S.onboarding_entrypoint=life_sciences", "code": "ac_1"}, "code", None, None),
-        ({"state": "S.onboarding_entrypoint=other", "code": "ac_1"}, "mismatch", None, "State mismatch"),
-        ({"state": "s", "code": "ac_1"}, "mismatch", None, "State mismatch"),
-        ({"state": "", "code": "ac_1"}, "mismatch", None, "State mismatch"),
-        ({"state": "Sä", "error": "access_denied"}, "mismatch", None, "State mismatch"),
-        ({"code": "ac_1"}, "mismatch", None, "State mismatch"),
-        ({}, "mismatch", None, "State mismatch"),
-        ({"state": "S", "error": "access_denied"}, "refused", "access_denied", "Sign-in failed: access_denied"),
+        ({"error": "access_denied"}, "access_denied", "Login failed: access_denied"),
         (
-            {"state": "S", "error": "server_error", "error_description": "try\nlater", "code": "ac_1"},
-            "refused",
+            {"error": "server_error", "error_description": "try\nlater", "code": "ac_1"},
             "server_error",
-            "Sign-in failed: try later",
+            "Login failed: try later",
         ),
+        ({"error": "access_denied", "error_description": "x missing_codex_entitlement x"}, "access_denied", NO_CODEX),
         (
-            {"state": "S", "error": "access_denied", "error_description": "x missing_codex_entitlement x"},
-            "refused",
-            "access_denied",
-            NO_CODEX,
-        ),
-        (
-            {"state": "S", "error": "other", "error_description": "missing_codex_entitlement"},
-            "refused",
+            {"error": "other", "error_description": "missing_codex_entitlement"},
             "other",
-            "Sign-in failed: missing_codex_entitlement",
+            "Login failed: missing_codex_entitlement",
         ),
-        ({"state": "S", "error": ""}, "refused", "", "Sign-in failed: unknown error"),
-        ({"state": "S"}, "refused", "missing_authorization_code", NO_CODE),
-        ({"state": "S", "code": ""}, "refused", "missing_authorization_code", NO_CODE),
+        ({"error": ""}, "", "Login failed: unknown error"),
+        ({}, "missing_authorization_code", NO_CODE),
+        ({"code": ""}, "missing_authorization_code", NO_CODE),
     ],
 )
-def test_every_row_of_the_callback_checks(
-    query: dict[str, str], kind: str, error_code: str | None, message: str | None
-) -> None:
-    outcome = _oauth.check_callback(urlencode(query), expected_state="S")
-    code = Secret("ac_1") if kind == "code" else None
-    assert (outcome.kind, outcome.code, outcome.error_code, outcome.message) == (kind, code, error_code, message)
+def test_callback_without_a_code_is_an_error(query: dict[str, str], error_code: str, message: str) -> None:
+    response = _oauth.parse_authorization_response(urlencode({"state": "S", **query}), expected_state="S")
+    assert response == _oauth.AuthorizationResponse(error_code=error_code, error_message=message)
+
+
+@pytest.mark.parametrize("state", ["S", "S.onboarding_entrypoint=life_sciences"])
+def test_callback_with_the_right_state_has_the_code(state: str) -> None:
+    response = _oauth.parse_authorization_response(urlencode({"state": state, "code": "ac_1"}), expected_state="S")
+    assert response == _oauth.AuthorizationResponse(code=Secret("ac_1"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"state": "S.onboarding_entrypoint=other", "code": "ac_1"},
+        {"state": "s", "code": "ac_1"},
+        {"state": "", "code": "ac_1"},
+        {"state": "Sä", "error": "access_denied"},
+        {"code": "ac_1"},
+        {},
+    ],
+)
+def test_callback_with_another_state_is_ignored(query: dict[str, str]) -> None:
+    assert _oauth.parse_authorization_response(urlencode(query), expected_state="S") is None
 
 
 def test_the_exchange_is_the_form_of_the_codex_cli() -> None:
-    form = _oauth.exchange_form(
-        _oauth.Grant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
+    form = _oauth.code_exchange_form(
+        _oauth.AuthorizationGrant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
     )
     assert urlencode(form) == (
         "grant_type=authorization_code&client_id=app_EMoamEEZ73f0CkXaXp7hrann&code=ac_1"
@@ -136,14 +139,14 @@ def test_the_refresh_token_is_revoked_where_there_is_one() -> None:
 
 def test_an_answer_may_leave_tokens_out_unless_they_are_required() -> None:
     body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
-    assert _oauth.read_answer(body) == _oauth.TokenAnswer(access_token=Secret("a"))
-    with pytest.raises(ValueError, match="lacks a usable id_token and refresh_token"):
-        _oauth.read_answer(body, required=_oauth.TOKEN_NAMES)
+    assert _oauth.parse_token_response(body) == _oauth.TokenResponse(access_token=Secret("a"))
+    with pytest.raises(ValueError, match="has no usable id_token and refresh_token"):
+        _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
 
 
 def test_a_complete_answer_is_read() -> None:
     body = b'{"access_token": "a", "id_token": "i", "refresh_token": "r"}'
-    assert _oauth.read_answer(body, required=_oauth.TOKEN_NAMES) == _oauth.TokenAnswer(
+    assert _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES) == _oauth.TokenResponse(
         id_token=Secret("i"), access_token=Secret("a"), refresh_token=Secret("r")
     )
 
@@ -153,11 +156,11 @@ def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
     for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
         members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
         body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
-        answer = _oauth.read_answer(body.encode())
+        answer = _oauth.parse_token_response(body.encode())
         came = [answer.id_token, answer.access_token, answer.refresh_token]
         assert [token.reveal() for token in came if token] == list(others)
-        with pytest.raises(ValueError, match=f"lacks a usable {name}$"):
-            _oauth.read_answer(body.encode(), required=_oauth.TOKEN_NAMES)
+        with pytest.raises(ValueError, match=f"has no usable {name}$"):
+            _oauth.parse_token_response(body.encode(), required=_oauth.TOKEN_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
 )
 def test_an_answer_that_is_none_is_an_error(body: bytes, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        _oauth.read_answer(body)
+        _oauth.parse_token_response(body)
 
 
 @pytest.mark.parametrize(
@@ -210,16 +213,18 @@ def test_where_the_error_code_is_found(body: bytes, code: str | None) -> None:
     ],
 )
 def test_what_an_error_answer_says(body: bytes, text: str) -> None:
-    assert _oauth.error_text(body) == text
+    assert _oauth.describe_error(body) == text
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\0\x1b", b'{"error_description": "\\u0000", "error": "\\u0000"}'])
 def test_an_error_answer_always_says_something(body: bytes) -> None:
-    assert _oauth.error_text(body)
+    assert _oauth.describe_error(body)
 
 
 def test_the_code_is_not_repeated_in_an_error() -> None:
-    assert _oauth.error_text(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
+    assert (
+        _oauth.describe_error(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
+    )
 
 
 def body_of(code: object) -> bytes:
@@ -248,7 +253,7 @@ def body_of(code: object) -> bytes:
     ],
 )
 def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str) -> None:
-    failure = _oauth.classify_refresh(status, body)
+    failure = _oauth.classify_refresh_failure(status, body)
     assert failure.reason == reason
     assert failure.is_permanent is (reason != "transient")
     assert "rt_secret" not in failure.message
@@ -276,7 +281,7 @@ def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str
     ],
 )
 def test_a_pasted_address_is_taken_in_any_of_its_forms(text: str, target: str | None) -> None:
-    assert _oauth.pasted_target(text) == target
+    assert _oauth.callback_target(text) == target
 
 
 def test_the_api_key_exchange_is_the_form_of_the_codex_cli() -> None:
@@ -285,6 +290,6 @@ def test_the_api_key_exchange_is_the_form_of_the_codex_cli() -> None:
         "&client_id=app_EMoamEEZ73f0CkXaXp7hrann&requested_token=openai-api-key&subject_token=id"
         "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"
     )
-    assert _oauth.read_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
-    with pytest.raises(ValueError, match="lacks a usable access_token"):
-        _oauth.read_api_key(b"{}")
+    assert _oauth.parse_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
+    with pytest.raises(ValueError, match="has no usable access_token"):
+        _oauth.parse_api_key(b"{}")

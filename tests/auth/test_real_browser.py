@@ -117,7 +117,7 @@ def test_an_approved_sign_in_is_stored_before_the_page_says_so(
 
     def approve(tab: Tab, url: str) -> None:
         tab.click("button[value=approve]")
-        tab.wait("document.title === 'You are signed in'")
+        tab.wait("document.title === 'You are logged in'")
         seen.update(stored=store.load(), address=tab.run("location.href"), text=tab.text)
         seen["history"] = tab.call("Page.getNavigationHistory")["entries"]
         check_looks(tab, "success", pictures)
@@ -136,7 +136,7 @@ def test_a_denied_sign_in_says_so(browser: Chromium, sim: Simulator, tmp_path: P
 
     def deny(tab: Tab, url: str) -> None:
         tab.click("button[value=deny]")
-        tab.wait("document.title === 'Sign-in did not work'")
+        tab.wait("document.title === 'Login failed'")
         texts.append(tab.text)
         check_looks(tab, "failure", pictures)
 
@@ -159,7 +159,7 @@ def test_a_callback_of_somebody_else_is_refused_and_the_sign_in_goes_on(
         texts.append(tab.text)
         tab.go(url)
         tab.click("button[value=approve]")
-        tab.wait("document.title === 'You are signed in'")
+        tab.wait("document.title === 'You are logged in'")
 
     login = sign_in(FileStore(tmp_path / "auth.json"), sim, Visit(browser, attacked))
     assert texts == ["State mismatch"]

@@ -44,13 +44,13 @@ REFUSED = b'{"error": "invalid_grant", "error_description": "ac_1 is no good"}'
 
 # what the browser brings · how the issuer answers the exchange · options → code and words of the failure
 CALLBACKS = {
-    "denied": ({"error": "access_denied"}, None, {}, "access_denied", "Sign-in failed: access_denied"),
+    "denied": ({"error": "access_denied"}, None, {}, "access_denied", "Login failed: access_denied"),
     "described": (
         {"error": "server_error", "error_description": "Try later"},
         None,
         {},
         "server_error",
-        "Sign-in failed: Try later",
+        "Login failed: Try later",
     ),
     "not entitled": (
         {"error": "access_denied", "error_description": "x missing_codex_entitlement y"},
@@ -64,7 +64,7 @@ CALLBACKS = {
         None,
         {},
         "server_error",
-        "Sign-in failed: missing_codex_entitlement",
+        "Login failed: missing_codex_entitlement",
     ),
     "error and code": ({"error": "access_denied", "code": "ac_1"}, None, {}, "access_denied", "Sign-in failed"),
     "no code": ({}, None, {}, "missing_authorization_code", NO_CODE),
@@ -82,7 +82,7 @@ CALLBACKS = {
         (307, b"", {"Location": "http://127.0.0.1:9/oauth/token"}),
         {},
         "token_exchange_failed",
-        "redirects elsewhere, which is not followed.",
+        "redirects to another address, which is not followed.",
     ),
     "another workspace": (
         {"code": "ac_1"},
@@ -117,7 +117,7 @@ def test_what_a_callback_leads_to(row: Any, issuer: IssuerStub) -> None:
     page = pages.get(timeout=20)
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert code in page.text
-    assert "You are signed in" not in page.text
+    assert "You are logged in" not in page.text
     assert store.load() is None
 
 

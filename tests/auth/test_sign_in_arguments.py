@@ -76,7 +76,7 @@ def test_with_a_login_nothing_is_opened_unless_it_is_forced(new_client: Callable
     assert store.load() == before
     client.authenticate(force=True, open_browser=approve, ports=(0,), timeout=30)
     assert store.load() != before
-    with pytest.raises(ValueError, match="force=True needs a person"):
+    with pytest.raises(ValueError, match="force=True logs in again"):
         client.authenticate(force=True, interactive=False)
 
 

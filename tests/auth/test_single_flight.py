@@ -24,7 +24,7 @@ from issuer_stub import IssuerStub
 
 from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
-from codex_backend_sdk._threads import new_lock
+from codex_backend_sdk._threads import create_lock
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
@@ -241,7 +241,7 @@ def test_a_store_that_cannot_be_read_does_not_end_the_life_of_a_token(caplog: py
         clock.now += HOUR - MINUTE
         store.faults["load"] = CredentialStoreError("Cannot read Redis: it is away")
         assert source.current() is login
-        assert "could not be read, its old token is still used: Cannot read Redis" in caplog.text
+        assert "could not be read; its old token is still used. Cannot read Redis" in caplog.text
         clock.now += MINUTE
         with pytest.raises(CredentialStoreError, match="it is away"):
             source.current()
@@ -335,7 +335,7 @@ def test_a_client_works_on_when_the_disk_is_full_or_read_only(limit: str, said: 
         assert done.returncode == 0, done.stderr
         warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
         assert warnings[-1].startswith(
-            f"WARNING The renewed login could not be stored: Cannot write {store.path}: {said}"
+            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {said}"
         )
         assert f"Make {store.path} writable." in warnings[-1]
         assert len(warnings) == (1 if limit == "full" else 2), "read-only, the lock is missing, too"
@@ -460,7 +460,7 @@ def test_an_interrupt_leaves_no_lock_behind() -> None:
     before = signal.signal(signal.SIGVTALRM, interrupt)
     try:
         for microseconds in range(100, 600, 2):
-            lock = new_lock()
+            lock = create_lock()
             with suppress(KeyboardInterrupt):
                 signal.setitimer(signal.ITIMER_VIRTUAL, microseconds / 1e6)
                 for _ in range(1_000_000):

@@ -251,10 +251,13 @@ def test_threads_with_one_rejected_login_renew_it_once_however_short_its_life(
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        (None, "There is no login in memory. Sign in with client.authenticate"),
+        (None, "There is no login in memory. Log in with client.authenticate"),
         ({}, "There is no login in memory."),
         ({"auth_mode": "chatgpt", "tokens": None}, "There is no login in memory."),
-        ({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-secret"}, "memory holds an OpenAI API key. This client needs"),
+        (
+            {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-secret"},
+            "memory holds an OpenAI API key. This client needs a ChatGPT login",
+        ),
         ({"auth_mode": "headers"}, "memory holds request headers."),
     ],
 )
@@ -342,7 +345,7 @@ def test_nor_when_there_was_no_login_for_a_while(issuer: IssuerStub) -> None:
     store.save(issuer.document())
     for call in (source.current, lambda: source.renew(rejected), source.account):
         with pytest.raises(
-            LoginRequiredError, match=r"now belongs to another account\. client\.authenticate\(\) changes"
+            LoginRequiredError, match=r"now belongs to another account\. Call client\.authenticate\(\) to change"
         ):
             call()
     assert source.authenticate(interactive=False).account_id == "acc-2"
@@ -359,7 +362,7 @@ def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
     before = store.load()
     issuer.account = "acc-2"
     for _ in range(2):
-        with pytest.raises(LoginRequiredError, match="the login of another account"):
+        with pytest.raises(LoginRequiredError, match="returned the login of another account"):
             source.current()
     assert store.load() == before
     assert len(issuer.requests) == 1
@@ -371,7 +374,7 @@ def test_an_access_token_of_another_account_beside_our_id_token_is_refused(issue
     ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
     answer = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
     issuer.refusal = (200, json.dumps(answer).encode(), {})
-    with pytest.raises(LoginRequiredError, match="the login of another account"):
+    with pytest.raises(LoginRequiredError, match="returned the login of another account"):
         source.current()
     assert store.load() == before
 
@@ -501,7 +504,7 @@ def test_tokens_that_cannot_be_stored_are_used_and_stored_later(
     login = source.current()
     assert source.ready() is login
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "could not be stored: OSError. It stays in use" in caplog.text
+    assert "could not be stored: OSError. This process uses it" in caplog.text
     store.broken = None
     renewed = source.renew(login)
     assert [request.json["refresh_token"] for request in issuer.asked("/oauth/token")] == ["rt_0", "rt_1"]
@@ -711,7 +714,7 @@ def test_a_login_that_was_refused_for_good_is_replaced_by_the_browser(issuer: Is
     issuer.live_refresh_token = "another"
     with pytest.raises(LoginRequiredError):
         source.renew(refused)
-    with pytest.raises(LoginRequiredError, match="refused and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match="rejects the login in memory, and it cannot be refreshed"):
         source.authenticate(**login_options(interactive=False, open_browser=never))
     assert source.authenticate(**login_options()).access_token != refused.access_token
 
@@ -812,8 +815,8 @@ def test_threads_that_sign_in_together_open_one_browser(issuer: IssuerStub) -> N
             r"the token endpoint returned status 400: code \[REDACTED\] is bad",
         ),
         ((502, b"<html>", {}), "status 502: <html>"),
-        ((307, b"", {"Location": "http://127.0.0.1:9"}), "redirects elsewhere, which is not followed"),
-        ((200, b"{}", {}), "lacks a usable id_token and access_token and refresh_token"),
+        ((307, b"", {"Location": "http://127.0.0.1:9"}), "redirects to another address, which is not followed"),
+        ((200, b"{}", {}), "has no usable id_token and access_token and refresh_token"),
     ],
 )
 def test_a_refused_exchange_fails_the_login(
@@ -870,7 +873,7 @@ def test_an_issuer_that_cannot_be_reached_does_not_stop_the_logout(
     assert "could not be revoked" in caplog.text
     assert source.store.load() is None
     source.store.save(issuer.document())
-    with pytest.raises(LoginFailedError, match="memory was removed, but not revoked") as caught:
+    with pytest.raises(LoginFailedError, match="deleted from memory, but the issuer did not confirm") as caught:
         source.revoke(must_confirm=True)
     assert caught.value.code == "not_revoked"
     assert source.store.load() is None
@@ -938,7 +941,7 @@ def test_a_given_http_client_is_used_without_its_own_credentials_and_left_open(i
             MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, http=http, clock=issuer.clock
         )
         issuer.refusal = 307, b"", {"Location": issuer.url + "/elsewhere"}
-        with pytest.raises(TokenRefreshError, match="redirects elsewhere"):
+        with pytest.raises(TokenRefreshError, match="redirects to another address"):
             source.current()
         assert not http.is_closed
     assert [request.path for request in issuer.requests] == ["/oauth/token"]
@@ -969,7 +972,7 @@ def test_no_text_shows_a_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixt
     with pytest.raises(LoginRequiredError) as caught:
         source.renew(login)
     shown = "\n".join(
-        [repr(source), repr(source._held), repr(login), caplog.text, *traceback.format_exception(caught.value)]
+        [repr(source), repr(source._cached), repr(login), caplog.text, *traceback.format_exception(caught.value)]
     )
     tokens = [login.access_token.reveal(), *issuer.document()["tokens"].values()]
     assert not [

@@ -122,7 +122,7 @@ def spoilt(store: Any) -> CredentialStore:
     if isinstance(store, RedisStore):
         store._client.set(store.key, "{")
     elif isinstance(store, KeyringStore):
-        store._set(store._account, "{")
+        store._set(store._entry, "{")
     else:
         getattr(store, "_file", store).path.write_text("{")
     assert isinstance(store, CredentialStore)

@@ -13,7 +13,7 @@ from servers import Keyring, needs_secret_service, secret_service
 
 from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
-from codex_backend_sdk.auth.stores import keyring_format
+from codex_backend_sdk.auth.stores import keyring as keyring_store
 from codex_backend_sdk.testing import Simulator
 
 DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_token": "secret-token"}}
@@ -26,7 +26,7 @@ def keyring() -> Keyring:
 
 @pytest.fixture
 def store(keyring: Keyring, tmp_path: Path) -> KeyringStore:
-    return KeyringStore(tmp_path, backend=keyring, entry_bytes=keyring_format.WINDOWS_BYTES)
+    return KeyringStore(tmp_path, backend=keyring, entry_bytes=2560)
 
 
 def long_document(letter: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def long_document(letter: str) -> dict[str, Any]:
 @pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
 def test_the_entry_is_the_one_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
     store.save(DOCUMENT)
-    account = keyring_format.account(str(tmp_path.resolve()))
+    account = keyring_store.entry_name(str(tmp_path.resolve()))
     compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
     assert keyring.entries == {("Codex Auth", account): compact}
     assert account in store.location
@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_removed_is_a_warning(
     (tmp_path / "auth.json").mkdir()
     store.save(DOCUMENT)
     assert store.load() == DOCUMENT
-    assert "the old file is still there: Cannot delete" in caplog.text
+    assert "the old file is still there. Cannot delete" in caplog.text
 
 
 def test_a_long_value_is_split_and_the_old_parts_go(store: KeyringStore, keyring: Keyring) -> None:
@@ -160,10 +160,10 @@ except RuntimeError as error:
 # One item may be there already, made by the Codex CLI's library with attributes of its own.
 BESIDE_ANOTHER = """
 import json, secretstorage, sys
-from codex_backend_sdk.auth.stores import keyring_format as entries
+from codex_backend_sdk.auth.stores import keyring as entries
 from codex_backend_sdk.auth import KeyringStore
 store = KeyringStore(sys.argv[1])
-account = entries.account(sys.argv[1])
+account = entries.entry_name(sys.argv[1])
 connection = secretstorage.dbus_init()
 collection = secretstorage.get_default_collection(connection)
 theirs = {"service": "Codex Auth", "username": account, "target": "default", "application": "rust-keyring"}

@@ -56,7 +56,7 @@ def test_the_value_is_the_text_of_an_auth_json_in_one_key(url: str) -> None:
 @needs_redis
 def test_a_lock_lives_as_long_as_its_holder_works(url: str) -> None:
     """Far longer than it was made for: the limits of a refresh are for each read, not for the whole."""
-    store, other = RedisStore(url, lock_lives=0.4), RedisStore(url, lock_lives=0.4, lock_timeout=1.2)
+    store, other = RedisStore(url, lock_lifetime=0.4), RedisStore(url, lock_lifetime=0.4, lock_timeout=1.2)
     with (
         store.lock(),
         pytest.raises(CredentialStoreError, match=r"held the lock of Redis at .* for 1\.2 seconds"),
@@ -70,7 +70,7 @@ def test_a_lock_lives_as_long_as_its_holder_works(url: str) -> None:
 HOLDER = """
 import sys
 from codex_backend_sdk.auth import RedisStore
-with RedisStore(sys.argv[1], lock_lives=1).lock():
+with RedisStore(sys.argv[1], lock_lifetime=1).lock():
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -99,12 +99,12 @@ def test_a_lock_that_was_lost_is_a_warning_and_is_not_taken_from_its_new_holder(
     """What a machine meets that was suspended in mid-refresh."""
     import redis
 
-    store = RedisStore(url, lock_lives=0.4)
+    store = RedisStore(url, lock_lifetime=0.4)
     with redis.Redis.from_url(url) as client:
         with store.lock():
             client.set(f"{store.key}:lock", "another")
             time.sleep(0.3)
-        assert "The lock on the login in Redis was lost" in caplog.text
+        assert "The lock of the login in Redis was lost" in caplog.text
         assert client.get(f"{store.key}:lock") == b"another"
         client.delete(f"{store.key}:lock")
 
@@ -142,7 +142,7 @@ def test_a_wrong_password_is_not_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://user:secret-word@x", "rediss://:a/secret-word@host:1/0", "secret-word"])
 def test_a_damaged_url_is_an_error_that_does_not_repeat_it(url: str) -> None:
     pytest.importorskip("redis")
-    with pytest.raises(ValueError, match="The URL must have the form rediss://") as caught:
+    with pytest.raises(ValueError, match="The Redis URL is not valid. Use rediss://") as caught:
         RedisStore(url)
     assert "secret-word" not in str(caught.value)
     assert caught.value.__context__ is None

@@ -169,8 +169,8 @@ def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: st
 
 
 def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for() -> None:
-    from codex_backend_sdk.auth._deadline import Limit
-    from codex_backend_sdk.auth._issuer import Issuer
+    from codex_backend_sdk.auth._deadline import Deadline
+    from codex_backend_sdk.auth._issuer import IssuerClient
     from codex_backend_sdk.auth.flows import device
 
     now = [0.0]
@@ -182,13 +182,13 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
 
     pauses = Hours()
     with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=60)) as sim:
-        issuer = Issuer(sim.issuer, originator="tests")
+        issuer = IssuerClient(sim.issuer, originator="tests")
         with pytest.raises(LoginFailedError, match="not finished within 900 seconds"):
-            device.sign_in(
+            device.log_in_with_device_code(
                 lambda grant: pytest.fail("there is no grant"),
                 issuer=issuer,
                 on_code=None,
-                limit=Limit(86400, pauses, clock=lambda: now[0]),
+                deadline=Deadline(86400, pauses, clock=lambda: now[0]),
             )
         assert asked(sim, POLL) == 15
     assert pauses.seconds == [60.0] * 15
@@ -208,7 +208,7 @@ def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> N
 def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    with pytest.raises(LoginFailedError, match=r"No device code was given: .* could not be reached"):
+    with pytest.raises(LoginFailedError, match=r"The issuer gave no device code: .* could not be reached"):
         Credentials(MemoryStore(), issuer=f"http://127.0.0.1:{port}").authenticate_device_code()
 
 
@@ -222,7 +222,7 @@ def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
     assert (login.account_id, login.email, login.plan) == (sim.account.account_id, "user@example.com", "pro")
     assert token.current() is token.ready() is login
     assert asked(sim, WHOAMI) == 1
-    with pytest.raises(LoginRequiredError, match=r"was refused by the backend \(401\) and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"):
         token.renew(login)
 
 
@@ -258,7 +258,7 @@ def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
     assert token.ready() is login, "there is nothing to renew it with, so it is used to its end"
     now[0] += timedelta(minutes=3)
     assert token.ready() is None
-    with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be refreshed"):
         token.current()
     assert sim.requests == []
 
@@ -274,7 +274,7 @@ def test_an_access_token_in_the_environment_goes_before_the_stored_login(
     token = resolve_credentials(None, **options)
     assert isinstance(token, StaticToken)
     assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
-    with pytest.raises(LoginRequiredError, match="Put a new one there, or unset CODEX_ACCESS_TOKEN"):
+    with pytest.raises(LoginRequiredError, match="Set a new one, or unset CODEX_ACCESS_TOKEN"):
         token.renew(token.current())
     explicit = resolve_credentials(store, **options)
     assert isinstance(explicit, Credentials), "what the program says goes before the environment"
@@ -283,13 +283,13 @@ def test_an_access_token_in_the_environment_goes_before_the_stored_login(
 
 @pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
 def test_what_is_no_access_token_is_refused_without_being_shown(given: str) -> None:
-    with pytest.raises(ValueError, match=r"StaticToken\(…\) is no access token: it ") as caught:
+    with pytest.raises(ValueError, match=r"StaticToken\(…\) is not an access token: it ") as caught:
         StaticToken(given)
     assert "secret" not in str(caught.value)
 
 
 def test_a_token_that_the_issuer_refuses_is_an_error_of_ours(sim: Simulator) -> None:
-    with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Make a new one"):
+    with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
         StaticToken("at-unknown", issuer=sim.issuer).current()
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
@@ -302,7 +302,7 @@ def test_signing_a_token_out_forgets_it(sim: Simulator) -> None:
     with pytest.raises(LoginFailedError, match="in the settings of ChatGPT"):
         token.revoke()
     assert [token.logout(), token.logout()] == [True, False]
-    with pytest.raises(LoginRequiredError, match="was signed out"):
+    with pytest.raises(LoginRequiredError, match="was logged out"):
         token.current()
     given = Secret(sim.login_document()["tokens"]["access_token"])
     assert StaticToken(given, issuer=sim.issuer).revoke()
@@ -318,12 +318,12 @@ def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
     login = credentials.authenticate(interactive=False)
     assert credentials.current() is credentials.ready() is login
     assert asked(sim, WHOAMI) == 1
-    with pytest.raises(LoginRequiredError, match="cannot be renewed"):
+    with pytest.raises(LoginRequiredError, match="cannot be refreshed"):
         credentials.renew(login)
     assert asked(sim, "/oauth/token") == 0
     assert credentials.account().email == "user@example.com"
     assert credentials.revoke()
-    assert "revoked in the settings of ChatGPT" in caplog.text
+    assert "Revoke it in the settings of ChatGPT" in caplog.text
     assert asked(sim, "/oauth/revoke") == 0
     assert store.load() is None
 
@@ -425,7 +425,10 @@ def test_on_such_a_machine_the_address_is_logged_with_the_reason(
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
     with pytest.raises(LoginFailedError, match="not finished"):
         Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
-    assert "No browser is opened: this is an SSH session. Open this address to sign in: http://127.0.0.1" in caplog.text
+    assert (
+        "No browser is opened: this is an SSH session. Open this address in a browser to log in: http://127.0.0.1"
+        in caplog.text
+    )
     assert capfd.readouterr() == ("", "")
 
 
@@ -449,7 +452,7 @@ def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) ->
     assert login.email == "user@example.com"
     assert time.monotonic() - began < 3, "no page is waited for"
     assert len(prompts) == 4
-    assert "Once more" in prompts[1]
+    assert "Paste it again" in prompts[1]
 
 
 @pytest.mark.parametrize("given", [None, "", EOFError()])

@@ -16,7 +16,7 @@ from anyio.lowlevel import RunVar
 
 from .._request.context import RequestContext
 from .._request.routes import Route
-from .._threads import new_lock
+from .._threads import create_lock
 from .._upstream import FinalRequestOptions, PreparedOptions, request_exceptions, timeout_exceptions
 from ..types import Routing
 from .workspace_parsing import Unusable, is_asked, read_routing, routed
@@ -52,7 +52,7 @@ class _Known:
         self.routing: Routing | None = None
         self.asked_again_at = float("-inf")
         self.has_warned = False
-        self.lock = new_lock()  # held while somebody asks
+        self.lock = create_lock()  # held while somebody asks
 
 
 class WorkspaceRouting:
@@ -65,7 +65,7 @@ class WorkspaceRouting:
         self.clock = clock
         self.limit = limit
         self._accounts: dict[tuple[str, str], _Known] = {}
-        self._lock = new_lock()
+        self._lock = create_lock()
 
     def question(self, client: Any, options: object, login: Login, *, backend: str) -> Question | None:
         """Return the question that has to be answered before this request is sent, None when there is none."""

@@ -1,7 +1,7 @@
-"""auth.json: the text, the document in it, and what may change in a document that is shared with the Codex CLI.
+"""The auth.json document, which this package shares with the Codex CLI: reading it, and what may change in it.
 
-The rule of this file: whatever we do not know stays as it was.
-Shape and modes: Codex CLI login/src/auth/storage.rs.
+Invariant: members that this package does not know stay as they are.
+Wire source (members and modes): Codex CLI, login/src/auth/storage.rs.
 """
 
 from __future__ import annotations
@@ -13,51 +13,53 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..types import Secret
 
 if TYPE_CHECKING:
-    from ._oauth import TokenAnswer
+    from ._oauth import TokenResponse
 
 __all__ = [
     "PERSONAL_MODE",
     "StoredTokens",
+    "format_timestamp",
+    "is_personal_token",
     "is_token",
     "mode_of",
+    "other_credentials",
     "parse",
     "personal_token",
     "render",
-    "renewed",
-    "signed_in",
-    "timestamp",
     "tokens_of",
-    "unusable",
+    "with_new_login",
+    "with_refreshed_tokens",
 ]
 
-CHATGPT_MODE: Final = "chatgpt"
+_CHATGPT_MODE: Final = "chatgpt"
 PERSONAL_MODE: Final = "personalAccessToken"
-# The first two keep ChatGPT tokens under `tokens`; in the second an application supplies them from outside.
-USABLE_MODES: Final = frozenset({CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_MODE})
+# The first two have ChatGPT tokens under `tokens`; in the second an application supplies them.
+_USABLE_MODES: Final = frozenset({_CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_MODE})
 
-# What else may be stored, and how a person would call it. Key: auth_mode.
-OTHER_MODES: Final = {
+# The other kinds of credentials in a document, by `auth_mode`, as a message names them.
+_OTHER_MODES: Final = {
     "apikey": "an OpenAI API key",
     "agentIdentity": "an agent identity",
     "headers": "request headers",
     "bedrockApiKey": "an Amazon Bedrock key",
 }
 
-# Without `auth_mode` the first of these members that is set decides, else the mode is chatgpt.
-MODE_BY_MEMBER: Final = (
+# Without `auth_mode` the first of these members that is set decides; without any of them the mode is chatgpt.
+_MODE_BY_MEMBER: Final = (
     ("personal_access_token", PERSONAL_MODE),
     ("bedrock_api_key", "bedrockApiKey"),
     ("OPENAI_API_KEY", "apikey"),
 )
 
-KNOWN_MEMBERS: Final = frozenset(
+_KNOWN_MEMBERS: Final = frozenset(
     {"auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh", "agent_identity"}
-    | {member for member, _ in MODE_BY_MEMBER}
+    | {member for member, _ in _MODE_BY_MEMBER}
 )
+_PERSONAL_PREFIX: Final = "at-"  # Codex CLI: login/src/auth/access_token.rs
 
 
 class StoredTokens(NamedTuple):
-    """The ChatGPT tokens of a document; a member that is missing, null or empty is None."""
+    """The ChatGPT tokens of a document. A member that is missing, null or empty is None."""
 
     access_token: Secret
     refresh_token: Secret | None = None
@@ -67,24 +69,29 @@ class StoredTokens(NamedTuple):
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text can be a token; one that cannot would be shown by the error of the header it does not fit."""
+    """Return whether a text can be a token: the HTTP client would show any other in its error about the header."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
+def is_personal_token(token: Secret) -> bool:
+    """Return whether a token is a personal access token, which has no claims and no refresh token."""
+    return token.reveal().startswith(_PERSONAL_PREFIX)
+
+
 def parse(data: bytes) -> dict[str, Any]:
-    """Read the bytes of an auth.json; ValueError when they are not one. The error's text holds none of them."""
+    """Parse the bytes of an auth.json; ValueError if they are none. The error's text holds none of them."""
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        # `from None`: the original exceptions carry the whole text, and with it the tokens.
+        # `from None`, here and below: the original exceptions hold the whole text, tokens included.
         raise ValueError("it is not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not valid JSON (line {error.lineno}, column {error.colno})") from None
     except (ValueError, RecursionError):
         raise ValueError("it is not valid JSON") from None
     if not isinstance(document, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004  (the file's fault, not the caller's)
-    if document and not KNOWN_MEMBERS & document.keys():
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  (the file's mistake, not the caller's)
+    if document and not _KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
     tokens_of(document)
     personal_token(document)
@@ -92,45 +99,45 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """Write a document the way the Codex CLI does: pretty-printed JSON."""
+    """Return the document as the Codex CLI writes it: pretty-printed JSON."""
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def mode_of(document: dict[str, Any]) -> str:
-    """Name the kind of login that a document holds; `auth_mode` decides where it is present."""
+    """Return the kind of credentials in a document. `auth_mode` decides where it is present."""
     mode = document.get("auth_mode")
     if mode is not None:
         return str(mode)
-    return next((mode for member, mode in MODE_BY_MEMBER if document.get(member) is not None), CHATGPT_MODE)
+    return next((mode for member, mode in _MODE_BY_MEMBER if document.get(member) is not None), _CHATGPT_MODE)
 
 
-def unusable(document: dict[str, Any]) -> str | None:
-    """Say what a document holds instead of a ChatGPT login; None when it holds one or nothing at all."""
+def other_credentials(document: dict[str, Any]) -> str | None:
+    """Name what a document holds instead of a ChatGPT login; None if it holds a login, or nothing."""
     mode = mode_of(document)
-    if mode in USABLE_MODES:
+    if mode in _USABLE_MODES:
         return None
-    return OTHER_MODES.get(mode, f"a login of the kind {mode[:40]!r}, which this version does not know")
+    return _OTHER_MODES.get(mode, f"credentials of the unknown kind {mode[:40]!r}")
 
 
 def personal_token(document: dict[str, Any]) -> Secret | None:
-    """Return the personal access token of a document whose kind of login that is, else None.
+    """Return the personal access token of a document of that mode, else None.
 
-    ValueError when it is not text, or no token.
+    Raises ValueError if the member is not a token.
     """
     return _secret(document, "personal_access_token") if mode_of(document) == PERSONAL_MODE else None
 
 
 def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
-    """Return the ChatGPT tokens of a document, None when it has none.
+    """Return the ChatGPT tokens of a document, None if it has none.
 
-    ValueError when a member that must be text is something else, or a token has characters that no token has. A
-    document without `last_refresh` is taken: the expiry of the access token says all that is needed.
+    Raises ValueError if a member has the wrong type, or a token has characters that no token has. `last_refresh` may
+    be missing: the expiry of the access token is enough.
     """
     tokens = document.get("tokens")
     if tokens is None or mode_of(document) == PERSONAL_MODE:
         return None
     if not isinstance(tokens, dict):
-        raise ValueError("its member `tokens` is not an object")  # noqa: TRY004
+        raise ValueError("its member `tokens` is not an object")  # noqa: TRY004  (see `parse`)
     access_token = _secret(tokens, "access_token")
     if access_token is None:
         return None
@@ -138,74 +145,77 @@ def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
         access_token=access_token,
         refresh_token=_secret(tokens, "refresh_token"),
         id_token=_secret(tokens, "id_token"),
-        account_id=_fitting(tokens, "account_id"),
+        account_id=_header_text(tokens, "account_id"),
         last_refresh=_moment(document, "last_refresh"),
     )
 
 
-def renewed(document: dict[str, Any], answer: TokenAnswer, *, now: datetime) -> dict[str, Any]:
-    """Return the document after a refresh: tokens that came replace theirs, all else stays.
+def with_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *, now: datetime) -> dict[str, Any]:
+    """Return the document after a refresh: the tokens of the response replace theirs, everything else stays.
 
-    `account_id` is not changed. Codex CLI: login/src/auth/manager.rs.
+    `account_id` does not change. Codex CLI: login/src/auth/manager.rs.
     """
     return {
         **document,
-        "tokens": {**(document.get("tokens") or {}), **_revealed(answer)},
-        "last_refresh": timestamp(now),
+        "tokens": {**(document.get("tokens") or {}), **_plain_tokens(response)},
+        "last_refresh": format_timestamp(now),
     }
 
 
-def signed_in(
-    document: dict[str, Any] | None, answer: TokenAnswer, *, account_id: str | None, now: datetime
+def with_new_login(
+    document: dict[str, Any] | None, response: TokenResponse, *, account_id: str | None, now: datetime
 ) -> dict[str, Any]:
     """Return the document after a new login.
 
-    `tokens` is replaced as a whole, since its unknown members describe the login before this one.
+    `tokens` is replaced as a whole: its unknown members describe the previous login.
     """
     return {
-        "OPENAI_API_KEY": None,  # always written, null when absent
+        "OPENAI_API_KEY": None,  # the Codex CLI always writes it, as null if there is no key
         **(document or {}),
-        "auth_mode": CHATGPT_MODE,
-        "tokens": {**_revealed(answer), "account_id": account_id},
-        "last_refresh": timestamp(now),
+        "auth_mode": _CHATGPT_MODE,
+        "tokens": {**_plain_tokens(response), "account_id": account_id},
+        "last_refresh": format_timestamp(now),
     }
 
 
-def timestamp(moment: datetime) -> str:
-    """Write an aware datetime as RFC 3339 in UTC, ending in `Z`."""
+def format_timestamp(moment: datetime) -> str:
+    """Format an aware datetime as RFC 3339 in UTC, ending in `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _revealed(answer: TokenAnswer) -> dict[str, str]:
+def _plain_tokens(response: TokenResponse) -> dict[str, str]:
     members = {
-        "id_token": answer.id_token,
-        "access_token": answer.access_token,
-        "refresh_token": answer.refresh_token,
+        "id_token": response.id_token,
+        "access_token": response.access_token,
+        "refresh_token": response.refresh_token,
     }
     return {name: secret.reveal() for name, secret in members.items() if secret is not None}
 
 
-def _text(members: dict[str, Any], name: str) -> str | None:
+# --- members of a document: None if absent, ValueError if wrong --------------------------------------------------
+
+
+def _string(members: dict[str, Any], name: str) -> str | None:
     value = members.get(name)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"its member `{name}` is not text")
     return value or None
 
 
-def _secret(members: dict[str, Any], name: str) -> Secret | None:
-    text = _fitting(members, name)
-    return None if text is None else Secret(text)
-
-
-def _fitting(members: dict[str, Any], name: str) -> str | None:
-    text = _text(members, name)
+def _header_text(members: dict[str, Any], name: str) -> str | None:
+    text = _string(members, name)
     if text is not None and not is_token(text):
-        raise ValueError(f"its member `{name}` has a space, a line break or another character that no header takes")
+        raise ValueError(f"its member `{name}` has a space, a line break or another character not allowed in a header")
     return text
 
 
+def _secret(members: dict[str, Any], name: str) -> Secret | None:
+    text = _header_text(members, name)
+    return None if text is None else Secret(text)
+
+
 def _moment(members: dict[str, Any], name: str) -> datetime | None:
-    text = _text(members, name)
+    text = _string(members, name)
     if text is None:
         return None
     try:

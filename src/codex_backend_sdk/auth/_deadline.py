@@ -1,27 +1,38 @@
-"""How long a sign-in may take: a time limit and a cancellation, from the call to the login."""
+"""When a login ends: a time limit and a cancellation, from the call to the stored tokens.
+
+One `Deadline` is handed through all steps of a login. Each step that waits, waits no longer than it; the step that
+stores the tokens checks it last, so that a login that timed out or was cancelled stores nothing afterwards.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Final, TypeVar
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from ._failures import CANCELLED, login_failed, not_finished
+from .._threads import start_in_thread
+from . import _auth_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-__all__ = ["Limit", "begun"]
+__all__ = ["Deadline", "EndReason"]
 
 _T = TypeVar("_T")
 
-_LOOK_SECONDS: Final = 0.2  # how soon a cancellation is seen where something else is waited for
+_POLL_SECONDS: Final = 0.2  # how soon a cancellation is noticed while waiting for something else
 
 
-class Limit:
-    """The end of one sign-in: `seconds` from now (None: never), or once `cancel` is set."""
+class EndReason(NamedTuple):
+    """Why a login must not continue: the message and the code of its LoginFailedError."""
+
+    message: str
+    code: str
+
+
+class Deadline:
+    """The end of one login: `seconds` from now (None: never), or as soon as `cancel` is set."""
 
     def __init__(
         self,
@@ -33,84 +44,66 @@ class Limit:
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
             raise TypeError(f"`timeout` must be a number of seconds, or None for no limit; not {seconds!r}.")
         self._seconds = seconds
-        self._cancel = cancel or threading.Event()
+        self._cancel_event = cancel or threading.Event()
         self._clock = clock
-        self._end = float("inf") if seconds is None else clock() + seconds
-        self._is_stopped = False
+        self._ends_at = float("inf") if seconds is None else clock() + seconds
+        self._is_cancelled = False
 
     @property
-    def left(self) -> float:
-        """The seconds that are left; never less than 0."""
-        return max(0.0, self._end - self._clock())
+    def remaining_seconds(self) -> float:
+        """The seconds until the time limit; never negative."""
+        return max(0.0, self._ends_at - self._clock())
 
-    def stop(self) -> None:
-        """End the sign-in, as `cancel` does: whatever still works for it stores nothing any more."""
-        self._is_stopped = True
+    def cancel(self) -> None:
+        """End the login, without setting the caller's event. Work that still runs for it then stores nothing."""
+        self._is_cancelled = True
 
     @property
     def is_cancelled(self) -> bool:
-        """Tell whether somebody ended the sign-in, before its time or after."""
-        return self._is_stopped or self._cancel.is_set()
+        """True if the login was cancelled, before or after its time limit."""
+        return self._is_cancelled or self._cancel_event.is_set()
 
     @property
-    def reached(self) -> tuple[str, str] | None:
-        """What ended the sign-in: the words and the code of its LoginFailedError; None while it may go on."""
+    def end_reason(self) -> EndReason | None:
+        """Why the login must not continue; None while it may."""
         if self.is_cancelled:
-            return CANCELLED, "cancelled"
-        if self._clock() >= self._end:
-            return not_finished(self._seconds), "timeout"
+            return EndReason(_auth_errors.CANCELLED, "cancelled")
+        if self._clock() >= self._ends_at:
+            return EndReason(f"The login was not finished within {self._seconds:g} seconds.", "timeout")
         return None
 
     def check(self) -> None:
-        """Raise LoginFailedError when the sign-in must not go on."""
-        reached = self.reached
-        if reached is not None:
-            words, code = reached
-            raise login_failed(words, code=code)
+        """Raise LoginFailedError if the login must not continue."""
+        reason = self.end_reason
+        if reason is not None:
+            raise _auth_errors.LoginFailedError(reason.message, code=reason.code)
 
-    def pause(self, seconds: float) -> None:
-        """Let some time pass, less where the end comes first; LoginFailedError when it has come."""
-        self._cancel.wait(min(seconds, self.left))
+    def sleep(self, seconds: float) -> None:
+        """Sleep, no longer than until the end; raise LoginFailedError if the end came."""
+        self._cancel_event.wait(min(seconds, self.remaining_seconds))
         self.check()
 
-    def shorter(self, seconds: float) -> Limit:
-        """Return the limit that is reached in `seconds` from now, or earlier with this one."""
-        if seconds >= self.left:
+    def shortened(self, seconds: float) -> Deadline:
+        """Return a deadline that ends `seconds` from now, or with this one if that is earlier."""
+        if seconds >= self.remaining_seconds:
             return self
-        return Limit(seconds, self._cancel, clock=self._clock)
+        return Deadline(seconds, self._cancel_event, clock=self._clock)
 
     def acquire(self, lock: threading.Lock) -> None:
-        """Wait for a lock; LoginFailedError when the sign-in ends before it is free."""
-        while not lock.acquire(timeout=min(_LOOK_SECONDS, self.left)):
+        """Acquire a lock; raise LoginFailedError if the login ends first."""
+        while not lock.acquire(timeout=min(_POLL_SECONDS, self.remaining_seconds)):
             self.check()
 
-    def run(self, action: Callable[[], _T], *, to_its_end: bool = False) -> _T:
-        """Run `action`, which may take as long as the issuer likes, and wait for it no longer than this.
+    def run(self, action: Callable[[], _T], *, must_finish: bool = False) -> _T:
+        """Run `action` in a thread and return its result; raise LoginFailedError if the login ends first.
 
-        LoginFailedError when the sign-in ends before; the action goes on without its caller, and before it stores anything
-        it looks at this limit itself. The end of the process cuts it off, unless it has to come `to_its_end`.
+        The action then continues without its caller, so it must check this deadline itself before it stores anything.
+        The end of the process cuts it off, unless it `must_finish`.
         """
         self.check()
-        outcome = begun(action, name="codex-sign-in", daemon=not to_its_end)
-        while not wait([outcome], min(_LOOK_SECONDS, self.left)).done:
+        outcome = start_in_thread(action, name="codex-login-step", daemon=not must_finish)
+        while not wait([outcome], min(_POLL_SECONDS, self.remaining_seconds)).done:
             self.check()
-        if self.is_cancelled:  # whoever cancelled is not told of a login
+        if self.is_cancelled:  # a caller who cancelled gets no login, even one that came in the same moment
             self.check()
         return outcome.result()
-
-
-def begun(action: Callable[[], _T], *, name: str, daemon: bool = True) -> Future[_T]:
-    """Run `action` in a thread of its own; whoever has waited long enough for its outcome can leave it."""
-    outcome: Future[_T] = Future()
-    try:
-        threading.Thread(target=_fulfil, args=(outcome, action), name=name, daemon=daemon).start()
-    except RuntimeError:  # the interpreter is ending: no more threads
-        _fulfil(outcome, action)
-    return outcome
-
-
-def _fulfil(outcome: Future[_T], action: Callable[[], _T]) -> None:
-    try:
-        outcome.set_result(action())
-    except BaseException as error:  # whatever it is, it is the caller's
-        outcome.set_exception(error)

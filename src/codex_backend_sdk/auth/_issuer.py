@@ -1,4 +1,9 @@
-"""The conversation with the OAuth issuer: code exchange, refresh, revocation, device code, whose token it is."""
+"""The client of the OAuth issuer: code exchange, refresh, revocation, device codes, accounts of personal access tokens.
+
+Each method sends one request (`_http`) and hands the response to a pure parser (`_oauth`, `_device_code`). Methods of a
+login raise the public exceptions; `refresh` and the device code methods return a failure as a value, since their
+callers decide what it means.
+"""
 
 from __future__ import annotations
 
@@ -7,151 +12,164 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
-from . import _access_token_kind, _device_code, _oauth
-from ._failures import Unreachable, login_failed
+from . import _auth_errors, _device_code, _oauth
+from ._auth_errors import IssuerConnectionError
 
 if TYPE_CHECKING:
     import httpx2
 
     from .._exceptions import LoginFailedError
     from ..types import DeviceCode, Login, Secret
-    from ._channel import Channel
+    from ._http import IssuerTransport
     from ._jwt import RefreshReason
 
-__all__ = ["Issuer"]
+__all__ = ["IssuerClient"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_REVOKE_SECONDS: Final = 10.0  # Codex CLI: login/src/auth/revoke.rs
+_REVOKE_TIMEOUT_SECONDS: Final = 10.0  # Codex CLI: login/src/auth/revoke.rs
 _TOKEN_PATH: Final = "/oauth/token"
 _REVOKE_PATH: Final = "/oauth/revoke"
 
 
-class Issuer:
-    """Speaks to one issuer. `http` is the caller's own client, which stays open; else each request opens one."""
+class IssuerClient:
+    """Calls one issuer. `http` is the caller's own client, which stays open; else each request opens one."""
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
         self.url = url
-        # The name of a calling application may hold what a header value may not. Codex CLI:
-        # login/src/auth/default_client.rs replaces such characters, too.
+        # The name of an application may have characters that are not allowed in a header. The Codex CLI replaces them
+        # in the same way: login/src/auth/default_client.rs.
         self.originator = re.sub(r"[^ -~]", "_", originator)
         self._http = http
 
     @cached_property
-    def _channel(self) -> Channel:
-        from ._channel import Channel
+    def _transport(self) -> IssuerTransport:
+        from ._http import IssuerTransport  # imports httpx2
 
-        return Channel(self.url, originator=self.originator, http=self._http)
+        return IssuerTransport(self.url, originator=self.originator, http=self._http)
 
-    def check(self) -> None:
-        """Raise LoginFailedError when the environment allows no connection: nobody shall sign in for nothing."""
+    def check_connection(self) -> None:
+        """Raise LoginFailedError if the environment allows no connection, before the user logs in for nothing."""
         try:
-            self._channel.check()
-        except Unreachable as error:
-            raise login_failed(f"{error}.", code="no_connection") from None
+            self._transport.check()
+        except IssuerConnectionError as error:
+            raise _auth_errors.LoginFailedError(f"{error}.", code="no_connection") from None
 
-    # --- signing in and out ----------------------------------------------------------------------------------
+    # --- logging in and out ------------------------------------------------------------------------------------------
 
-    def exchange(self, grant: _oauth.Grant) -> _oauth.TokenAnswer:
-        """Turn an authorization code into tokens; LoginFailedError when the issuer refuses or cannot be reached."""
-        answer = self._granted(
-            self._channel.request("POST", _TOKEN_PATH, data=_oauth.exchange_form(grant)), hide=grant.code
-        )
+    def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _oauth.TokenResponse:
+        """Exchange an authorization code for tokens; LoginFailedError if the issuer refuses or cannot be reached."""
+        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.code_exchange_form(grant))
+        body = self._send_exchange(request, hide=grant.code)
         try:
-            return _oauth.read_answer(answer.content, required=_oauth.TOKEN_NAMES)
+            return _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
         except ValueError as error:
-            problem = str(error)
-        raise _exchange_failed(problem)
+            raise _exchange_failed(str(error)) from None
 
-    def api_key(self, id_token: Secret) -> Secret:
-        """Get an API key of the platform for an id token; LoginFailedError when the issuer refuses."""
-        answer = self._granted(
-            self._channel.request("POST", _TOKEN_PATH, data=_oauth.api_key_form(id_token)), hide=id_token
-        )
+    def exchange_api_key(self, id_token: Secret) -> Secret:
+        """Exchange an id token for an API key of the platform; LoginFailedError if the issuer refuses."""
+        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.api_key_form(id_token))
+        body = self._send_exchange(request, hide=id_token)
         try:
-            return _oauth.read_api_key(answer.content)
+            return _oauth.parse_api_key(body)
         except ValueError:
-            problem = "the answer has no key in it"
-        raise _exchange_failed(problem)
+            raise _exchange_failed("the response has no API key in it") from None
+
+    def _send_exchange(self, request: httpx2.Request, *, hide: Secret) -> bytes:
+        try:
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
+            raise _exchange_failed(str(error)) from None
+        if not response.is_success:
+            detail = _oauth.describe_error(response.content, hide=hide)
+            raise _exchange_failed(f"the token endpoint returned status {response.status_code}: {detail}")
+        return response.content
 
     def revoke(self, *, refresh_token: Secret | None, access_token: Secret) -> bool:
-        """Make the tokens worthless at the issuer; False when it did not confirm."""
-        request = self._channel.request(
+        """Revoke a login. Returns False, with a warning in the log, if the issuer did not confirm."""
+        request = self._transport.build_request(
             "POST",
             _REVOKE_PATH,
             json=_oauth.revoke_body(refresh_token=refresh_token, access_token=access_token),
-            seconds=_REVOKE_SECONDS,
+            timeout=_REVOKE_TIMEOUT_SECONDS,
         )
         try:
-            answer = self._channel.send(request)
-        except Unreachable as error:
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
             log.warning("The login could not be revoked: %s.", error)
             return False
-        if not answer.is_success:
-            log.warning("The login could not be revoked: %s answered with status %d.", self.url, answer.status_code)
-        return answer.is_success
+        if not response.is_success:
+            log.warning("The login could not be revoked: %s returned status %d.", self.url, response.status_code)
+        return response.is_success
 
-    def _granted(self, request: httpx2.Request, *, hide: Secret) -> httpx2.Response:
+    # --- refresh -----------------------------------------------------------------------------------------------------
+
+    def refresh(self, refresh_token: Secret, *, reason: RefreshReason) -> _oauth.TokenResponse | _oauth.RefreshFailure:
+        """Refresh a login. Returns a failure as a value."""
+        request = self._transport.build_request(
+            "POST", _TOKEN_PATH, json=_oauth.refresh_body(refresh_token, reason=reason)
+        )
         try:
-            answer = self._channel.send(request)
-        except Unreachable as error:
-            raise _exchange_failed(str(error)) from None
-        if not answer.is_success:
-            said = _oauth.error_text(answer.content, hide=hide)
-            raise _exchange_failed(f"the token endpoint returned status {answer.status_code}: {said}")
-        return answer
-
-    # --- renewal ---------------------------------------------------------------------------------------------
-
-    def refresh(self, refresh_token: Secret, *, reason: RefreshReason) -> _oauth.TokenAnswer | _oauth.RefreshFailure:
-        """Ask for new tokens. A failure is a value: what to do about it depends on who asks."""
-        try:
-            answer = self._channel.send(
-                self._channel.request("POST", _TOKEN_PATH, json=_oauth.refresh_body(refresh_token, reason=reason))
-            )
-        except Unreachable as error:
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
             return _oauth.RefreshFailure("transient", f"{error}.")
-        if not answer.is_success:  # any 2xx may hold the new tokens, and the old one is used up
-            return _oauth.classify_refresh(answer.status_code, answer.content)
+        if not response.is_success:  # any 2xx may hold the new tokens, and the old refresh token is used up then
+            return _oauth.classify_refresh_failure(response.status_code, response.content)
         try:
-            return _oauth.read_answer(answer.content)
+            return _oauth.parse_token_response(response.content)
         except ValueError as error:
-            return _oauth.RefreshFailure("transient", f"{self.url} answered the refresh, but {error}.")
+            return _oauth.RefreshFailure("transient", f"{self.url} refreshed the login, but {error}.")
 
-    # --- device code -----------------------------------------------------------------------------------------
+    # --- device code -------------------------------------------------------------------------------------------------
 
-    def user_code(self) -> DeviceCode | _device_code.Refusal:
-        """Ask for a device code; LoginFailedError when the issuer cannot be reached."""
-        request = self._channel.request("POST", _device_code.USER_CODE_PATH, json=_device_code.user_code_body())
+    def request_device_code(self) -> DeviceCode | _device_code.DeviceCodeRefusal:
+        """Request a device code; LoginFailedError if the issuer cannot be reached."""
+        request = self._transport.build_request("POST", _device_code.USER_CODE_PATH, json=_device_code.user_code_body())
         try:
-            answer = self._channel.send(request)
-        except Unreachable as error:
-            raise login_failed(f"No device code was given: {error}.", code="device_code_failed") from None
-        return _device_code.read_user_code(answer.status_code, answer.content, issuer=self.url)
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
+            raise _auth_errors.LoginFailedError(
+                f"The issuer gave no device code: {error}.", code="device_code_failed"
+            ) from None
+        return _device_code.parse_user_code(response.status_code, response.content, issuer=self.url)
 
-    def poll(self, code: DeviceCode) -> _oauth.Grant | Literal["pending"] | _device_code.Refusal:
-        """Ask whether the code was typed in. An issuer that cannot be reached just now counts as "not yet"."""
+    def poll_device_code(
+        self, code: DeviceCode
+    ) -> _oauth.AuthorizationGrant | Literal["pending"] | _device_code.DeviceCodeRefusal:
+        """Return the grant if the user has entered the code. "pending" also if the issuer cannot be reached for now."""
+        request = self._transport.build_request("POST", _device_code.POLL_PATH, json=_device_code.poll_body(code))
         try:
-            answer = self._channel.send(
-                self._channel.request("POST", _device_code.POLL_PATH, json=_device_code.poll_body(code))
-            )
-        except Unreachable as error:
-            if not error.may_pass:
-                return _device_code.Refusal("device_code_failed", f"Device sign-in failed: {error}.")
-            log.info("%s; asking again.", error)
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
+            if not error.is_transient:
+                return _device_code.DeviceCodeRefusal("device_code_failed", f"The device login failed: {error}.")
+            log.info("%s; trying again.", error)
             return _device_code.PENDING
-        return _device_code.judge_poll(answer.status_code, answer.content, issuer=self.url)
+        return _device_code.parse_poll(response.status_code, response.content, issuer=self.url)
 
-    # --- access tokens ---------------------------------------------------------------------------------------
+    # --- personal access tokens --------------------------------------------------------------------------------------
 
-    def whoami(self, token: Secret) -> Login | _access_token_kind.Unknown:
-        """Ask whose personal access token this is. A failure is a value."""
+    def identify(self, token: Secret, *, location: str, remedy: str) -> Login:
+        """Return the login of a personal access token. `location` and `remedy` complete the error messages.
+
+        Raises LoginRequiredError if the issuer refuses the token, TokenRefreshError if a later attempt may succeed.
+        """
+        request = self._transport.build_request("GET", _oauth.WHOAMI_PATH, bearer=token)
+        result: Login | _oauth.WhoamiFailure
         try:
-            answer = self._channel.send(self._channel.request("GET", _access_token_kind.WHOAMI_PATH, bearer=token))
-        except Unreachable as error:
-            return _access_token_kind.Unknown(f"{error}.", is_permanent=False)
-        return _access_token_kind.login_of_personal(token, answer.status_code, answer.content)
+            response = self._transport.send(request)
+        except IssuerConnectionError as error:
+            result = _oauth.WhoamiFailure(f"{error}.", is_permanent=False)
+        else:
+            result = _oauth.parse_whoami(token, response.status_code, response.content)
+        if not isinstance(result, _oauth.WhoamiFailure):
+            return result
+        message = f"The personal access token in {location} cannot be used. {result.message}"
+        if result.is_permanent:
+            raise _auth_errors.LoginRequiredError(f"{message} {remedy}")
+        raise _auth_errors.TokenRefreshError(message)
 
 
 def _exchange_failed(detail: str) -> LoginFailedError:
-    return login_failed(f"Token exchange failed: {detail.rstrip('.')}.", code="token_exchange_failed")
+    # "Token exchange failed" is the Codex CLI's wording.
+    return _auth_errors.LoginFailedError(f"Token exchange failed: {detail.rstrip('.')}.", code="token_exchange_failed")

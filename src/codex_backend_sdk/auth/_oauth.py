@@ -1,6 +1,7 @@
-"""The conversation with the OAuth issuer, decided without speaking: what to ask and what an answer means.
+"""The OAuth protocol of the issuer, without I/O: what to send, and what a response means.
 
-Facts: Codex CLI login/src/server.rs, login/src/pkce.rs, login/src/auth/manager.rs. PKCE: RFC 7636.
+Standards: RFC 6749 (authorization code), RFC 7636 (PKCE), RFC 8693 (token exchange).
+Wire source: Codex CLI, login/src/server.rs, login/src/pkce.rs, login/src/auth/manager.rs.
 """
 
 from __future__ import annotations
@@ -14,64 +15,68 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from .._coerce import parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
-from ..types import Secret
+from ..types import Login, Secret
 from ._auth_json import is_token
 
 if TYPE_CHECKING:
     from ._jwt import RefreshReason
 
 __all__ = [
-    "CallbackOutcome",
-    "Grant",
+    "TOKEN_NAMES",
+    "WHOAMI_PATH",
+    "AuthorizationGrant",
+    "AuthorizationResponse",
     "Pkce",
     "RefreshFailure",
-    "TokenAnswer",
+    "TokenResponse",
+    "WhoamiFailure",
     "api_key_form",
     "authorize_url",
-    "base64url",
-    "check_callback",
-    "classify_refresh",
+    "callback_target",
+    "classify_refresh_failure",
+    "code_exchange_form",
+    "describe_error",
+    "encode_base64url",
     "error_code",
-    "error_text",
-    "exchange_form",
-    "pasted_target",
-    "pkce",
-    "read_answer",
-    "read_api_key",
+    "parse_api_key",
+    "parse_authorization_response",
+    "parse_token_response",
+    "parse_whoami",
     "refresh_body",
     "revoke_body",
 ]
 
-# The issuer may add this to the state when the login was begun from an onboarding page.
-STATE_SUFFIXES: Final = ("", ".onboarding_entrypoint=life_sciences")
-SHOWN_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
+# The issuer may append this to the state when the login began on an onboarding page. Codex CLI: login/src/server.rs.
+_STATE_SUFFIXES: Final = ("", ".onboarding_entrypoint=life_sciences")
+_SHOWN_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
 
-NO_ENTITLEMENT: Final = (
+# The Codex CLI's words: login/src/server.rs.
+_NO_ENTITLEMENT: Final = (
     "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
 )
-NO_CODE: Final = "Missing authorization code. Sign-in could not be completed."
+_NO_CODE: Final = "Missing authorization code. Sign-in could not be completed."
 
 
-# --- the browser's way out and back ----------------------------------------------------------------------------
+# --- authorization in the browser --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Pkce:
-    """A verifier to keep, and the challenge (method S256) to send ahead of it."""
+    """The verifier, which stays here until the code exchange, and its challenge (method S256), which is sent first."""
 
     verifier: Secret
     challenge: str
 
+    @classmethod
+    def from_random(cls, random_bytes: bytes) -> Pkce:
+        """Derive both from random bytes; 64 of them give a verifier of 86 characters, as the Codex CLI uses."""
+        verifier = encode_base64url(random_bytes)
+        return cls(Secret(verifier), encode_base64url(hashlib.sha256(verifier.encode()).digest()))
 
-def base64url(data: bytes) -> str:
-    """Encode without padding, as PKCE, the state and a JWT have it."""
+
+def encode_base64url(data: bytes) -> str:
+    """Encode as base64url without padding, as PKCE, the state and JWTs use it."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def pkce(random_bytes: bytes) -> Pkce:
-    """Derive verifier and challenge; 64 random bytes give the 86 characters that the Codex CLI uses."""
-    verifier = base64url(random_bytes)
-    return Pkce(Secret(verifier), base64url(hashlib.sha256(verifier.encode()).digest()))
 
 
 def authorize_url(
@@ -84,7 +89,7 @@ def authorize_url(
     scope: str = LOGIN_SCOPES,
     workspace_id: str | None = None,
 ) -> str:
-    """Build the address that the user's browser opens, its parameters in the Codex CLI's order."""
+    """Build the URL that the user's browser opens, with the parameters in the Codex CLI's order."""
     parameters = {
         "response_type": "code",
         "client_id": CLIENT_ID,
@@ -103,8 +108,8 @@ def authorize_url(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a finished sign-in is worth: with these three the issuer hands out tokens."""
+class AuthorizationGrant:
+    """The result of a login in the browser, which the issuer exchanges for tokens."""
 
     code: Secret
     verifier: Secret
@@ -112,67 +117,54 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackOutcome:
-    """What a callback means: go on with `code`, end with `error_code` and `message`, or (`mismatch`) ignore it."""
+class AuthorizationResponse:
+    """The query of a callback (RFC 6749, 4.1.2): a `code`, or an `error_code` with a message for the user."""
 
-    kind: Literal["mismatch", "refused", "code"]
     code: Secret | None = None
     error_code: str | None = None
-    message: str | None = None
+    error_message: str = ""
 
 
-def check_callback(query: str, *, expected_state: str) -> CallbackOutcome:
-    """Judge the query of a request to the callback path: the first row whose condition holds decides."""
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    error = given.get("error")
-    description = given.get("error_description") or error or "unknown error"
-    code = given.get("code")
-    rows = (
-        (
-            not _is_state(given.get("state", ""), expected_state),
-            CallbackOutcome(kind="mismatch", message="State mismatch"),
-        ),
-        (
-            error == "access_denied" and "missing_codex_entitlement" in description,
-            CallbackOutcome(kind="refused", error_code=error, message=NO_ENTITLEMENT),
-        ),
-        (
-            error is not None,
-            CallbackOutcome(kind="refused", error_code=error, message=f"Sign-in failed: {_shown(description)}"),
-        ),
-        (
-            not code,
-            CallbackOutcome(kind="refused", error_code="missing_authorization_code", message=NO_CODE),
-        ),
-        (True, CallbackOutcome(kind="code", code=Secret(code or ""))),
-    )
-    return next(outcome for holds, outcome in rows if holds)
+def parse_authorization_response(query: str, *, expected_state: str) -> AuthorizationResponse | None:
+    """Parse the query of a callback. None if its state is not that of this login: the request must be ignored."""
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    if not _is_expected_state(parameters.get("state", ""), expected_state):
+        return None
+    error, code = parameters.get("error"), parameters.get("code")
+    description = parameters.get("error_description") or error or "unknown error"
+    if error == "access_denied" and "missing_codex_entitlement" in description:
+        return AuthorizationResponse(error_code=error, error_message=_NO_ENTITLEMENT)
+    if error is not None:
+        return AuthorizationResponse(error_code=error, error_message=f"Login failed: {_one_line(description)}")
+    if not code:
+        return AuthorizationResponse(error_code="missing_authorization_code", error_message=_NO_CODE)
+    return AuthorizationResponse(code=Secret(code))
 
 
-def pasted_target(text: str) -> str | None:
-    """Return path and query of the address that a browser ended on, None when the text is no such address.
+def callback_target(pasted: str) -> str | None:
+    """Return path and query of the callback address that a user pasted; None if the text is no such address.
 
-    The query alone is enough. Whether it belongs to this sign-in is the callback's to judge.
+    The query alone is enough. Whether its state is right, `parse_authorization_response` decides.
     """
-    address = "".join(text.split())  # a terminal breaks long lines
+    address = "".join(pasted.split())  # a terminal breaks long lines
     try:
-        address.encode()  # what a terminal could not decode are lone surrogates
+        address.encode()  # bytes that a terminal could not decode are lone surrogates
         query = urlsplit(address).query or ("" if "://" in address else address.lstrip("?"))
     except ValueError:
         return None
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    return f"{CALLBACK_PATH}?{query}" if given.keys() & {"code", "error"} else None
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    return f"{CALLBACK_PATH}?{query}" if parameters.keys() & {"code", "error"} else None
 
 
-def _is_state(given: str, expected: str) -> bool:
-    return any(hmac.compare_digest(given.encode(), (expected + suffix).encode()) for suffix in STATE_SUFFIXES)
+def _is_expected_state(state: str, expected: str) -> bool:
+    return any(hmac.compare_digest(state.encode(), (expected + suffix).encode()) for suffix in _STATE_SUFFIXES)
 
 
-# --- requests to the token endpoint ----------------------------------------------------------------------------
+# --- requests to the token endpoint ------------------------------------------------------------------------------
 
 
-def exchange_form(grant: Grant) -> dict[str, str]:
-    """Return the form fields that exchange an authorization code for tokens."""
+def code_exchange_form(grant: AuthorizationGrant) -> dict[str, str]:
+    """Return the form that exchanges an authorization code for tokens (RFC 6749, 4.1.3)."""
     return {
         "grant_type": "authorization_code",
         "client_id": CLIENT_ID,
@@ -183,7 +175,7 @@ def exchange_form(grant: Grant) -> dict[str, str]:
 
 
 def api_key_form(id_token: Secret) -> dict[str, str]:
-    """Return the form fields that exchange an id token for an API key of the platform (RFC 8693)."""
+    """Return the form that exchanges an id token for an API key of the OpenAI platform (RFC 8693)."""
     return {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "client_id": CLIENT_ID,
@@ -194,7 +186,7 @@ def api_key_form(id_token: Secret) -> dict[str, str]:
 
 
 def refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, str]:
-    """Return the JSON body of a refresh; unlike the code exchange it is not a form."""
+    """Return the JSON body of a refresh. The Codex CLI sends JSON here, and a form for the code exchange."""
     return {
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
@@ -204,18 +196,18 @@ def refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, s
 
 
 def revoke_body(*, refresh_token: Secret | None, access_token: Secret) -> dict[str, str]:
-    """Return the JSON body of a revocation: of the refresh token where there is one, which ends the login."""
+    """Return the JSON body of a revocation: of the refresh token if there is one, which ends the whole login."""
     if refresh_token is None:
         return {"token": access_token.reveal(), "token_type_hint": "access_token"}
     return {"token": refresh_token.reveal(), "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
 
 
-# --- answers of the token endpoint -----------------------------------------------------------------------------
+# --- responses of the token endpoint -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenAnswer:
-    """The tokens that came; a refresh may leave any of them out, and the stored one stays in force."""
+class TokenResponse:
+    """The tokens in a response. A refresh may leave any of them out; the stored one stays valid then."""
 
     id_token: Secret | None = None
     access_token: Secret | None = None
@@ -225,45 +217,44 @@ class TokenAnswer:
 TOKEN_NAMES: Final = ("id_token", "access_token", "refresh_token")
 
 
-def read_answer(body: bytes, *, required: tuple[str, ...] = ()) -> TokenAnswer:
-    """Read a 200 answer, without what is no token in it.
+def parse_token_response(body: bytes, *, required: tuple[str, ...] = ()) -> TokenResponse:
+    """Parse the body of a successful response. Members that cannot be tokens are left out.
 
-    ValueError when it is not JSON, or a token of `required` is missing or none, or there is none among what came: a
-    refresh has used up the old refresh token, so one bad member must not cost the others.
+    A refresh has used up the old refresh token, so one bad member must not cost the others. Raises ValueError if the
+    body is not a JSON object, lacks a `required` token, or has members for tokens and none of them is usable.
     """
-    answer = parse_json(body)
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is not a JSON object")  # noqa: TRY004  (the issuer's fault, not the caller's)
-    came = {name: answer[name] for name in TOKEN_NAMES if answer.get(name) is not None}
-    tokens = {name: token for name, token in came.items() if isinstance(token, str) and is_token(token)}
-    lacking = [name for name in required if name not in tokens] or ([] if tokens else list(came))
-    if lacking:
-        raise ValueError(f"the answer lacks a usable {' and '.join(lacking)}")
-    return TokenAnswer(**{name: Secret(token) for name, token in tokens.items()})
+    response = parse_json(body)
+    if not isinstance(response, dict):
+        raise ValueError("the response is not a JSON object")  # noqa: TRY004  (the issuer's mistake, not the caller's)
+    present = {name: response[name] for name in TOKEN_NAMES if response.get(name) is not None}
+    tokens = {name: value for name, value in present.items() if isinstance(value, str) and is_token(value)}
+    missing = [name for name in required if name not in tokens] or ([] if tokens else list(present))
+    if missing:
+        raise ValueError(f"the response has no usable {' and '.join(missing)}")
+    return TokenResponse(**{name: Secret(token) for name, token in tokens.items()})
 
 
-def read_api_key(body: bytes) -> Secret:
-    """Read a 200 answer to `api_key_form`; ValueError when there is no key in it."""
-    key = read_answer(body, required=("access_token",)).access_token
+def parse_api_key(body: bytes) -> Secret:
+    """Parse the body of a successful response to `api_key_form`; ValueError if there is no key in it."""
+    key = parse_token_response(body, required=("access_token",)).access_token
     assert key is not None  # it is required
     return key
 
 
 def error_code(body: bytes) -> str | None:
-    """Return the error code of an answer, lower-case: `error.code`, else `error`, else `code`."""
-    answer = parse_json_object(body)
-    error = answer.get("error")
-    found = error.get("code") if isinstance(error, dict) else error
-    code = found or answer.get("code")
+    """Return the error code of a response in lower case: `error.code`, else `error`, else `code`."""
+    response = parse_json_object(body)
+    error = response.get("error")
+    code = (error.get("code") if isinstance(error, dict) else error) or response.get("code")
     return code.lower() if isinstance(code, str) and code else None
 
 
-def error_text(body: bytes, *, hide: Secret | None = None) -> str:
-    """Return what an error answer says, for people, in one short line; occurrences of `hide` are blacked out."""
-    members = parse_json_object(body)
-    error = members.get("error")
+def describe_error(body: bytes, *, hide: Secret | None = None) -> str:
+    """Return the message of an error response in one line of at most 301 characters. `hide` is blacked out."""
+    response = parse_json_object(body)
+    error = response.get("error")
     candidates = (
-        members.get("error_description"),
+        response.get("error_description"),
         error.get("message") if isinstance(error, dict) else None,
         error.get("code") if isinstance(error, dict) else error,
         body.decode("utf-8", "replace"),
@@ -271,7 +262,7 @@ def error_text(body: bytes, *, hide: Secret | None = None) -> str:
     texts = (
         text.replace(hide.reveal(), "[REDACTED]") if hide else text for text in candidates if isinstance(text, str)
     )
-    return next(filter(None, map(_shown, texts)), "unknown error")
+    return next(filter(None, map(_one_line, texts)), "unknown error")
 
 
 FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "transient"]
@@ -279,19 +270,19 @@ FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailure:
-    """Why a refresh failed, in words; a permanent failure cannot be mended by asking again."""
+    """Why a refresh failed: a reason for programs and a sentence for users."""
 
     reason: FailureReason
     message: str
 
     @property
     def is_permanent(self) -> bool:
-        """Tell whether only a new login helps."""
+        """True if only a new login helps."""
         return self.reason != "transient"
 
 
-# The first row that fits decides; None fits any code.
-REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, str], ...]] = (
+# The first matching row decides; None matches every code. Codex CLI: login/src/auth/manager.rs.
+_REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, str], ...]] = (
     (frozenset({400, 401}), "refresh_token_expired", "expired", "The refresh token has expired."),
     (frozenset({400, 401}), "refresh_token_reused", "exhausted", "The refresh token was already used."),
     (frozenset({400, 401}), "refresh_token_invalidated", "revoked", "The refresh token was revoked."),
@@ -300,16 +291,52 @@ REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, s
 )
 
 
-def classify_refresh(status: int, body: bytes) -> RefreshFailure:
-    """Say what a refused refresh means, by status and error code. The issuer's own text is not shown."""
+def classify_refresh_failure(status: int, body: bytes) -> RefreshFailure:
+    """Classify a failed refresh by status and error code. The issuer's own text is not shown: it may hold the token."""
     code = error_code(body)
-    for statuses, known_code, reason, message in REFRESH_FAILURES:
+    for statuses, known_code, reason, message in _REFRESH_FAILURES:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)
-    return RefreshFailure("transient", f"The issuer answered the refresh with status {status}.")
+    return RefreshFailure("transient", f"The issuer returned status {status} for the token refresh.")
 
 
-def _shown(text: str) -> str:
-    """Fit foreign text into one line of a message: no control characters, no endless page."""
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
-    return line if len(line) <= SHOWN_ERROR_CHARACTERS else line[:SHOWN_ERROR_CHARACTERS] + "…"
+def _one_line(text: str) -> str:
+    """Fit the text of another program into one line: no control characters, no endless page."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= _SHOWN_ERROR_CHARACTERS else line[:_SHOWN_ERROR_CHARACTERS] + "…"
+
+
+# --- personal access tokens --------------------------------------------------------------------------------------
+
+# A personal access token has no claims; this endpoint returns them. Codex CLI: login/src/auth/personal_access_token.rs.
+WHOAMI_PATH: Final = "/api/accounts/v1/user-auth-credential/whoami"
+_REFUSED_STATUSES: Final = frozenset({401, 403})
+_REQUIRED_MEMBERS: Final = ("chatgpt_account_id", "chatgpt_user_id")  # the backend needs both
+
+
+@dataclass(frozen=True, slots=True)
+class WhoamiFailure:
+    """Why the account of a personal access token is unknown. If permanent, another request does not help."""
+
+    message: str
+    is_permanent: bool
+
+
+def parse_whoami(token: Secret, status: int, body: bytes) -> Login | WhoamiFailure:
+    """Build the login of a personal access token from the response of the whoami endpoint."""
+    if status in _REFUSED_STATUSES:
+        return WhoamiFailure(f"The issuer does not accept it (status {status}).", is_permanent=True)
+    if status != 200:
+        return WhoamiFailure(f"The issuer returned status {status} for its account.", is_permanent=False)
+    response = parse_json_object(body)
+    if not all(isinstance(response.get(name), str) and is_token(response[name]) for name in _REQUIRED_MEMBERS):
+        return WhoamiFailure("The issuer's response does not name its account.", is_permanent=False)
+    email, plan = response.get("email"), response.get("chatgpt_plan_type")
+    return Login(
+        access_token=token,
+        account_id=response["chatgpt_account_id"],
+        user_id=response["chatgpt_user_id"],
+        email=email if isinstance(email, str) and email else None,
+        plan=plan if isinstance(plan, str) and plan else None,
+        is_fedramp=response.get("chatgpt_account_is_fedramp") is True,
+    )

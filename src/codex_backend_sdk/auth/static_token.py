@@ -1,4 +1,9 @@
-"""A login that is one access token, given by the environment or by the caller: used as it is, never renewed."""
+"""A login that is one access token, from the environment or from the caller. It is used as it is and never refreshed.
+
+Two kinds of token exist. A personal access token (`at-…`) has no claims, so the issuer is called once for its account.
+Any other is a JWT with the account in its claims. Wire source: Codex CLI, login/src/auth/access_token.rs,
+login/src/auth/personal_access_token.rs.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,14 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from .._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
-from .._threads import new_lock
+from .._threads import SingleFlight, create_lock
 from .._timefmt import format_local_time
+from .._urls import issuer_url
 from ..types import Secret
-from . import _access_token_kind, _jwt
-from ._account import account_from
-from ._failures import login_failed, login_required
-from ._issuer import Issuer
-from ._personal import whose
-from ._single_flight import Turn
-from ._which_issuer import issuer_url
+from . import _auth_errors, _jwt
+from ._auth_json import is_personal_token, is_token
+from ._cached_login import account_from
+from ._issuer import IssuerClient
 from .token_manager import utc_now
 
 if TYPE_CHECKING:
@@ -27,16 +30,17 @@ if TYPE_CHECKING:
     from .._exceptions import LoginRequiredError
     from ..types import Account, Login
 
-__all__ = ["StaticToken"]
+__all__ = ["StaticToken", "why_not_access_token"]
 
-_GIVEN: Final = "credentials=StaticToken(…)"
+_ARGUMENT: Final = "credentials=StaticToken(…)"
+_AGENT_IDENTITY_ISSUER: Final = "https://chatgpt.com/codex-backend/agent-identity"
 
 
 class StaticToken:
-    """A login that consists of one access token; it cannot be renewed.
+    """A login that consists of one access token. It cannot be refreshed.
 
-    `token` is a personal access token (`at-…`, the issuer is asked once whose it is) or a JWT with the account in its
-    claims. ValueError when it is neither. `issuer`, `clock` and `http` are those of `Credentials`.
+    `token` is a personal access token (`at-…`) or a JWT with the account in its claims; ValueError if it is neither.
+    `name` says in messages where the token comes from. `issuer`, `clock` and `http` are those of `Credentials`.
     """
 
     def __init__(
@@ -47,93 +51,115 @@ class StaticToken:
         originator: str = DEFAULT_ORIGINATOR,
         clock: Callable[[], datetime] = utc_now,
         http: httpx2.Client | None = None,
-        name: str = _GIVEN,
+        name: str = _ARGUMENT,
     ) -> None:
-        secret = token if isinstance(token, Secret) else Secret(token.strip())
-        del token  # a traceback of what follows would show it
-        self._token: Secret | None = secret
-        mistake = _access_token_kind.mistaken(secret)
-        if mistake is not None:
-            raise ValueError(f"{name} is no access token: {mistake}.")
-        self._issuer = Issuer(issuer_url(issuer), originator=originator, http=http)
+        token = token if isinstance(token, Secret) else Secret(token.strip())
+        reason = why_not_access_token(token)
+        if reason is not None:
+            raise ValueError(f"{name} is not an access token: {reason}.")
+        self._token: Secret | None = token
+        self._issuer = IssuerClient(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
-        self._turn: Turn[Login] = Turn()
-        self._lock = new_lock()
+        self._single_flight: SingleFlight[Login] = SingleFlight()
+        self._lock = create_lock()  # guards `_token` and `_login`
         self._login: Login | None = None
 
     @classmethod
     def from_environment(cls, *, issuer: str | None = None, originator: str = DEFAULT_ORIGINATOR) -> StaticToken | None:
-        """Return the token in `$CODEX_ACCESS_TOKEN`, None when there is none."""
-        given = Secret(os.environ.get(ACCESS_TOKEN_ENV, "").strip())
-        return cls(given, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if given.reveal() else None
+        """Return the token in `$CODEX_ACCESS_TOKEN`, None if the variable is not set or empty."""
+        token = Secret(os.environ.get(ACCESS_TOKEN_ENV, "").strip())
+        return cls(token, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if token.reveal() else None
 
     def __repr__(self) -> str:
         return f"StaticToken({self._token!r})"
 
     @property
     def name(self) -> str:
-        """Where the token was given: the variable, or the argument."""
+        """Where the token comes from: the variable, or the argument."""
         return self._name
 
     def ready(self) -> Login | None:
-        """Return the login if it is known whose it is and the token has not run out; no I/O."""
+        """Return the login if its account is known and the token has not expired; no I/O."""
         login = self._login
         return login if login is not None and not _jwt.has_expired(login, now=self._clock()) else None
 
     def current(self) -> Login:
-        """Return the login. LoginRequiredError when the token has run out or is refused, TokenRefreshError when it cannot
-        be found out just now whose it is.
+        """Return the login. The first call for a personal access token calls the issuer.
+
+        Raises LoginRequiredError if the token has expired or the issuer refuses it, TokenRefreshError if the issuer
+        cannot be reached for now.
         """
-        login = self._login or self._turn.outcome(self._find_out)
+        login = self._login or self._single_flight.run(self._identify)
         if login.expires_at is not None and _jwt.has_expired(login, now=self._clock()):
-            raise self._no_good(f"expired at {format_local_time(login.expires_at)}")
+            raise self._unusable(f"expired at {format_local_time(login.expires_at)}")
         return login
 
     def renew(self, rejected: Login) -> Login:
-        """Raise LoginRequiredError: the backend answered 401, and there is no way to renew this token."""
-        raise self._no_good("was refused by the backend (401)")
+        """Raise LoginRequiredError: the backend rejected the token with status 401, and it cannot be refreshed."""
+        raise self._unusable("was rejected by the backend (status 401)")
 
     def account(self) -> Account:
-        """Say whose token it is."""
+        """Return the account of the token."""
         return account_from(self.current(), stored_in=self._name)
 
     def logout(self) -> bool:
-        """Forget the token in this program; the variable keeps it. True if it was not forgotten before."""
+        """Forget the token in this object; the variable keeps it. Returns False if it was forgotten before."""
         with self._lock:
-            was_there = self._token is not None
+            had_token = self._token is not None
             self._token = self._login = None
-            return was_there
+            return had_token
 
     def revoke(self) -> bool:
-        """Make the token worthless at the issuer, then forget it. LoginFailedError for a personal access token."""
+        """Revoke the token at the issuer, then forget it. Raises LoginFailedError for a personal access token."""
         token = self._token
-        if token is not None and _access_token_kind.is_personal(token):
-            raise login_failed(
-                "A personal access token is revoked where it was made, in the settings of ChatGPT.",
+        if token is not None and is_personal_token(token):
+            raise _auth_errors.LoginFailedError(
+                "The issuer does not revoke personal access tokens. Revoke it in the settings of ChatGPT.",
                 code="not_revocable",
             )
         if token is not None:
             self._issuer.revoke(refresh_token=None, access_token=token)
         return self.logout()
 
-    def _find_out(self) -> Login:
+    def _identify(self) -> Login:
         token = self._token
         if token is None:
-            raise login_required(f"{self._name} was signed out.", remedy="Make a new client to sign in.")
-        if _access_token_kind.is_personal(token):
-            login = whose(self._issuer, token, place=self._name, remedy=self._remedy)
+            raise _auth_errors.LoginRequiredError(f"{self._name} was logged out. Create a new client to log in.")
+        if is_personal_token(token):
+            login = self._issuer.identify(token, location=self._name, remedy=self._remedy)
         else:
-            login = _access_token_kind.login_of_jwt(token)
+            login = _jwt.login_of(access_token=token)
         with self._lock:
-            self._login = login if self._token is token else None  # it may have been signed out meanwhile
+            self._login = login if self._token is token else None  # `logout()` may have run in the meantime
         return login
 
-    def _no_good(self, what: str) -> LoginRequiredError:
-        return login_required(f"The access token in {self._name} {what} and cannot be renewed.", remedy=self._remedy)
+    def _unusable(self, reason: str) -> LoginRequiredError:
+        return _auth_errors.LoginRequiredError(
+            f"The access token in {self._name} {reason} and cannot be refreshed. {self._remedy}"
+        )
 
     @property
     def _remedy(self) -> str:
         if self._name == ACCESS_TOKEN_ENV:
-            return f"Put a new one there, or unset {ACCESS_TOKEN_ENV} and sign in with `codex-backend login`."
-        return "Make a new one and pass that."
+            return f"Set a new one, or unset {ACCESS_TOKEN_ENV} and log in with `codex-backend login`."
+        return "Create a new token and pass that."
+
+
+def why_not_access_token(token: Secret) -> str | None:
+    """Return why a text cannot be an access token, None if it may be one. The reason holds no part of the text."""
+    text = token.reveal()
+    if not text:
+        return "it is empty"
+    if not is_token(text):
+        return "it has characters that no token has"
+    if is_personal_token(token):
+        return None
+    if text.startswith("sk-"):
+        return "it is an API key of the OpenAI platform"
+    claims = _jwt.claims(token)
+    if not claims:
+        return "it is neither a personal access token (at-…) nor a JWT"
+    if claims.get("iss") == _AGENT_IDENTITY_ISSUER:
+        return "it is an agent identity, which this package does not support"
+    return None

@@ -1,11 +1,12 @@
-"""One login for all who use it: loaded once, renewed once, for every thread and process.
+"""The login of one store, loaded once and refreshed once for all threads and processes that use it.
 
-The rules, in the order in which they are applied:
-- who holds the thread lock looks at the memory first, then at the store, then asks the issuer;
-- the issuer is asked under the store's lock, after the store was read again under it;
-- what the issuer answers is stored before it is used, and used even if it cannot be stored;
-- a running source never changes its account: that takes `authenticate()`.
-Codex CLI: login/src/auth/manager.rs.
+Three locks keep concurrent users apart, always taken in this order:
+
+1. the single flight of `current()`: threads share one run and its outcome;
+2. the thread lock: guards the fields of the manager, held during a refresh;
+3. the store's lock: keeps other processes away while the store is read, the issuer is called and the result is stored.
+
+Wire source: Codex CLI, login/src/auth/manager.rs.
 """
 
 from __future__ import annotations
@@ -15,19 +16,16 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from .._constants import DEFAULT_ORIGINATOR
-from .._threads import new_lock
-from . import _auth_json, _jwt
-from ._failures import REMEDY, is_login_required, is_store_failure, login_required, refresh_failed
-from ._held import LONG_AGO, Held, hold, keep, read
-from ._personal import whose
-from ._single_flight import Turn
-from ._to_its_end import to_its_end
-from ._which_issuer import issuer_url
+from .._threads import SingleFlight, create_lock, run_uninterrupted
+from .._urls import issuer_url
+from . import _auth_errors, _jwt
+from ._auth_json import with_refreshed_tokens
+from ._cached_login import LONG_AGO, CachedLogin, Unsaved, read_login, save_login
 from .stores.auto import default_store
-from .stores.file import default_home
+from .stores.base import default_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,58 +34,98 @@ if TYPE_CHECKING:
 
     from .._exceptions import LoginRequiredError
     from ..types import Login, Secret
-    from ._issuer import Issuer
+    from ._issuer import IssuerClient
     from ._jwt import RefreshReason
-    from ._oauth import RefreshFailure, TokenAnswer
-    from .stores.file import CredentialStore
+    from ._oauth import RefreshFailure, TokenResponse
+    from .stores.base import CredentialStore
 
 __all__ = ["CredentialSource", "TokenManager", "utc_now"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_SIGN_IN: Final = "Sign in with client.authenticate() or `codex-backend login`."
-# While the old token lives, a failing issuer is not asked again by every request.
-_PAUSE: Final = timedelta(seconds=10)
-# A store that could not be written is tried again after this time: the disk may have room again.
-_PAUSE_OF_STORE: Final = timedelta(minutes=1)
-# When the store is read again after the issuer has refused the refresh token; seconds between the looks.
-_LOOKS_AFTER_REFUSAL: Final = (0.0, 0.1, 0.2)
+_LOG_IN: Final = "Log in with client.authenticate() or `codex-backend login`."
+# Pause between two refresh attempts while the old token is valid: an issuer that fails is not called by every request.
+_BACKOFF: Final = timedelta(seconds=10)
+# Pause between two attempts to save refreshed tokens: the disk may have room again.
+_SAVE_RETRY_INTERVAL: Final = timedelta(minutes=1)
+# Pauses before each reading of the store after the issuer has refused the refresh token.
+_REREAD_PAUSES_SECONDS: Final = (0.0, 0.1, 0.2)
 
 
 @runtime_checkable
 class CredentialSource(Protocol):
-    """What signs requests. Supply your own to get the login from elsewhere. All methods are thread-safe."""
+    """A source of logins that sign requests. Implement it to get the login from elsewhere.
+
+    All methods must be thread-safe.
+    """
 
     def ready(self) -> Login | None:
-        """Return the login that can be used at once, None when `current()` has to be asked. Never waits."""
+        """Return the login if it can be used at once, None if `current()` must be called. Must not wait."""
         ...
 
     def current(self) -> Login:
-        """Return a usable login, loaded or renewed when needed; may wait. LoginRequiredError when there is none."""
+        """Return a usable login, loaded or refreshed if needed. May wait. Raise LoginRequiredError if there is none."""
         ...
 
     def renew(self, rejected: Login) -> Login:
-        """Return another login after the backend answered 401 to `rejected`; may wait.
+        """Return another login after the backend rejected `rejected` with status 401. May wait.
 
-        LoginRequiredError when only a new sign-in helps, TokenRefreshError when a later try may succeed.
+        Raise LoginRequiredError if only a new login helps, TokenRefreshError if a later attempt may succeed.
         """
         ...
 
 
-class _Dead(NamedTuple):
-    """A permanent refusal, and the version of the store it was about; another version deserves a new try."""
+class _PermanentRefusal(NamedTuple):
+    """The issuer refuses the refresh token for good. Valid for this version of the store only."""
 
-    version: object
+    store_version: object
     message: str
 
 
+class _SharedFailure:
+    """The message of a failure that threads share: each compares the object before and after its wait, by identity."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+class _LoginAttempt(NamedTuple):
+    """The outcome of the last interactive login: None for success, or the message if the user denied it."""
+
+    denial: str | None
+
+
 def utc_now() -> datetime:
-    """Return the present."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 class TokenManager:
-    """The login in a store, renewed in time. `Credentials` adds the ways to get one and to get rid of it."""
+    """The login of one store, refreshed before it expires. `Credentials` adds logging in and out.
+
+    Refresh policy. A refresh is due five minutes before the access token expires, or for the last quarter of a shorter
+    lifetime; a token without a readable expiry is due eight days after its last refresh.
+
+    1. No refresh is due: `current()` returns the cached login, without a lock and without I/O.
+    2. A refresh is due, and the store has a login that another process refreshed: that one is used.
+    3. A refresh is due: under the store's lock the store is read again (case 2), the issuer is called, and the new
+       tokens are stored before they are used.
+    4. The refresh fails, or takes longer than three seconds, while the old token is valid: the old token is used, and
+       the next attempt follows ten seconds later, at the latest when the token expires.
+    5. The refresh fails and the old token has expired: TokenRefreshError if a later attempt may succeed, else
+       LoginRequiredError. Threads that waited for the failed attempt raise the same error without a call of their own.
+    6. The issuer refuses the refresh token for good: the store is read three times more within 0.3 seconds, since a
+       process that does not take our lock (the Codex CLI) may have used the token a moment ago and is about to store
+       its result. After that the refusal is remembered for this version of the store.
+    7. The new tokens cannot be stored: they are used from memory, since the old refresh token is worthless now. Saving
+       is retried once a minute, unless the store has changed in the meantime.
+    8. The new tokens are due for a refresh at once (a wrong clock, a very short lifetime): as in case 4 they are used
+       for ten seconds.
+    9. The store cannot be read: the cached login is used as long as its token is valid.
+    10. The store or the issuer returns the login of another account: LoginRequiredError. Requests of a running client
+        never change over to another account; only `authenticate()` does that.
+    11. `renew()`, after the backend rejected a token: as cases 2 and 3, at once, if the token is still the same.
+    """
 
     def __init__(
         self,
@@ -104,272 +142,276 @@ class TokenManager:
         self._originator = originator
         self._http = http
         self._clock = clock
-        self._turn: Turn[Login] = Turn()
-        self._signing_in = new_lock()  # a person is asked once, however many threads want a login
-        self._lock = new_lock()  # guards everything below
-        self._held: Held | None = None
-        self._account_id: str | None = None  # whose requests these are; it outlives the login
-        self._dead: _Dead | None = None
-        self._given_up: Secret | None = None  # the token that the backend refuses and the issuer does not renew
-        self._ready: tuple[Login, datetime] | None = None  # what requests are signed with, and until when
-        self._life: timedelta | None = None  # of an access token, once a renewal was seen
-        self._rests_until = LONG_AGO
-        self._failures = 0  # transient ones, ever; with the words of the last
-        self._failure = ""
-        self._saves_again_at = LONG_AGO
-        self._sign_ins = 0
-        self._denials = 0  # by the person who was to sign in, with the words of the last
-        self._denial = ""
-        self._unsaved_since: object = None  # the version of the store that could not be replaced
+        self._single_flight: SingleFlight[Login] = SingleFlight()
+        self._lock = create_lock()  # guards the fields below
+        self._cached: CachedLogin | None = None
+        # The cached login and when it needs attention, as one value: `ready()` reads it without the lock.
+        self._ready: tuple[Login, datetime] | None = None
+        self._account_id: str | None = None  # of the requests; stays when the login is removed elsewhere (case 10)
+        self._lifetime: timedelta | None = None  # of the issuer's access tokens, known after the first refresh
+        self._backoff_ends_at = LONG_AGO  # cases 4, 8 and 9
+        self._permanent_refusal: _PermanentRefusal | None = None  # case 6
+        self._transient_failure: _SharedFailure | None = None  # case 5
+        self._rejected_token: Secret | None = None  # the backend rejects it, and it cannot be refreshed
+        # Used by `Credentials`: one interactive login at a time, however many threads want one.
+        self._login_lock = create_lock()
+        self._last_attempt: _LoginAttempt | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer_url!r})"
 
     @cached_property
     def store(self) -> CredentialStore:
-        """Where the login is kept. The default is looked up at the first use, which reads the CLI's config.toml."""
+        """The store of the login. The default store reads the Codex CLI's config.toml at the first use."""
         return default_store(self._home) if self._given_store is None else self._given_store
 
     @cached_property
-    def _issuer(self) -> Issuer:
-        from ._issuer import Issuer  # most programs find a login that is good
+    def _issuer(self) -> IssuerClient:
+        from ._issuer import IssuerClient  # most programs find a valid login and never call the issuer
 
-        return Issuer(self._issuer_url, originator=self._originator, http=self._http)
+        return IssuerClient(self._issuer_url, originator=self._originator, http=self._http)
 
-    # --- the login for a request -----------------------------------------------------------------------------
+    # --- public --------------------------------------------------------------------------------------------------
 
     def ready(self) -> Login | None:
-        """Return the login in memory if nothing is to be done about it; no lock, no I/O."""
+        """Return the cached login if no refresh is due; no lock, no I/O."""
         ready = self._ready
         return ready[0] if ready is not None and self._clock() < ready[1] else None
 
     def current(self) -> Login:
-        """Return a login that is good for a request, renewing one that expires within 5 minutes.
+        """Return a login for a request, refreshed if that is due.
 
-        When renewing fails, or takes more than 3 seconds, the old token serves as long as it lives; after that it is
-        waited for, and LoginRequiredError or TokenRefreshError are raised.
+        If the refresh fails or takes longer than three seconds, return the old login while it is valid. Otherwise wait
+        for the refresh, and raise LoginRequiredError or TokenRefreshError if it fails.
         """
-        ready = self.ready()
-        return self._turn.outcome(self._current_in_turn, instead=self._living) if ready is None else ready
+        return self.ready() or self._single_flight.run(self._current_locked, fallback=self._valid_cached_login)
 
     def renew(self, rejected: Login) -> Login:
-        """Return another login than `rejected`, which the backend answered with 401: from the store, else new."""
-        failures_before = self._failures
-        return to_its_end(lambda: self._renew_in_turn(rejected, failures_before))
+        """Return another login after the backend rejected `rejected` with status 401: from the store, else refreshed."""
+        failure_before = self._transient_failure
+        return run_uninterrupted(lambda: self._renew_locked(rejected, failure_before))
 
-    def _current_in_turn(self) -> Login:
-        failures_before = self._failures
+    def _current_locked(self) -> Login:
+        failure_before = self._transient_failure
         with self._lock:
-            return self._current(failures_before)
+            return self._current(failure_before)
 
-    def _living(self) -> Login | None:
-        held = self._held
-        return None if held is None or _jwt.has_expired(held.login, now=self._clock()) else held.login
+    def _valid_cached_login(self) -> Login | None:
+        cached = self._cached
+        return cached.login if cached is not None and self._is_valid(cached) else None
 
-    def _renew_in_turn(self, rejected: Login, failures_before: int) -> Login:
+    def _renew_locked(self, rejected: Login, failure_before: _SharedFailure | None) -> Login:
         with self._lock:
-            held = self._held
-            if held is None or not self._replaces(held, rejected):
-                held = self._reload()
-            if self._replaces(held, rejected):
-                return held.login  # another thread or process was here first
-            self._share_failure(failures_before)
+            cached = self._cached
+            if cached is None or not self._supersedes(cached, rejected):
+                cached = self._reload()
+            if self._supersedes(cached, rejected):  # another thread or process has refreshed it
+                return cached.login
+            self._raise_shared_failure(failure_before)
             try:
                 return self._refresh("unauthorized_recovery", rejected)
-            except RuntimeError as error:
-                if is_login_required(error):
-                    self._given_up = rejected.access_token
+            except _auth_errors.LoginRequiredError:
+                self._rejected_token = rejected.access_token
                 raise
 
-    # --- everything below runs under self._lock --------------------------------------------------------------
+    # --- everything below runs with self._lock held ----------------------------------------------------------------
 
-    def _current(self, failures_before: int) -> Login:
-        held = self._held
-        if held is not None and not held.is_saved:
-            held = self._save_again(held)
-        if held is None or not self._is_good(held):
-            held = self._look_again(held)
-        if self._is_good(held):
-            return held.login
+    def _current(self, failure_before: _SharedFailure | None) -> Login:
+        cached = self._cached
+        if cached is not None and cached.unsaved is not None:
+            cached = self._retry_save(cached, cached.unsaved)
+        if cached is None or self._is_due(cached):
+            try:
+                cached = self._reload()
+            except _auth_errors.CredentialStoreError as error:  # case 9
+                if cached is None or not self._is_valid(cached):
+                    raise
+                self._start_backoff(cached)
+                log.warning("The stored login could not be read; its old token is still used. %s", error)
+        if not self._is_due(cached):
+            return cached.login
         try:
-            self._share_failure(failures_before)
-            return self._refresh(held.renewal(self._life)[1], held.login)
-        except (RuntimeError, ConnectionError) as error:  # LoginRequiredError, CredentialStoreError, TokenRefreshError
-            if _jwt.has_expired(held.login, now=self._clock()):
+            self._raise_shared_failure(failure_before)
+            return self._refresh(cached.refresh_due(self._lifetime)[1], cached.login)
+        except (
+            _auth_errors.LoginRequiredError,
+            _auth_errors.CredentialStoreError,
+            _auth_errors.TokenRefreshError,
+        ) as error:
+            if not self._is_valid(cached):
                 raise
-            self._rest(held)
-            log.warning("The login could not be renewed, its old token is still used: %s", error)
-            return held.login
+            self._start_backoff(cached)  # case 4
+            log.warning("The login could not be refreshed; its old token is still used. %s", error)
+            return cached.login
 
-    def _look_again(self, held: Held | None) -> Held:
-        """Read the store again. One that cannot be read just now does not end the life of a token."""
-        try:
-            return self._reload()
-        except RuntimeError as error:
-            if not is_store_failure(error) or held is None or _jwt.has_expired(held.login, now=self._clock()):
-                raise
-            self._rest(held)
-            log.warning("The stored login could not be read, its old token is still used: %s", error)
-            return held
-
-    def _reload(self) -> Held:
-        """Read the store again. The account has to be the same as before."""
-        held = self._newest(read(self.store, self._whose))
-        if held is None:
-            self._adopt(None)
-            raise login_required(f"There is no login in {self.store.location}.", remedy=_SIGN_IN)
-        if self._account_id is not None and held.login.account_id not in (None, self._account_id):
-            raise login_required(
-                f"The login in {self.store.location} now belongs to another account.",
-                remedy="client.authenticate() changes over to it.",
+    def _reload(self) -> CachedLogin:
+        """Read the store and cache its login. The account must be the same as before (case 10)."""
+        cached = self._prefer_unsaved(read_login(self.store, self._identify))
+        if cached is None:
+            self._set_cached(None)
+            raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN}")
+        if self._account_id is not None and cached.login.account_id not in (None, self._account_id):
+            raise _auth_errors.LoginRequiredError(
+                f"The login in {self.store.location} now belongs to another account. "
+                "Call client.authenticate() to change over to it."
             )
-        self._adopt(held)
-        return held
+        self._set_cached(cached)
+        return cached
 
-    def _whose(self, token: Secret) -> Login:
-        """Find the login of a stored personal access token; the issuer is asked once."""
-        held = self._held
-        if held is not None and held.login.access_token == token:
-            return held.login
-        return whose(self._issuer, token, place=self.store.location, remedy=REMEDY)
+    def _identify(self, token: Secret) -> Login:
+        """Return the login of a stored personal access token. The issuer is called once for each token."""
+        cached = self._cached
+        if cached is not None and cached.login.access_token == token:
+            return cached.login
+        return self._issuer.identify(token, location=self.store.location, remedy=_auth_errors.LOG_IN_AGAIN)
 
-    def _newest(self, held: Held | None) -> Held | None:
-        """Return the login that the store refused, if there is one and the store has no later one."""
-        before = self._held
-        if before is None or before.is_saved:
-            return held
-        return held if held is not None and held.is_later_than(before) else before
+    def _prefer_unsaved(self, stored: CachedLogin | None) -> CachedLogin | None:
+        """Return the cached login if the store did not take it (case 7) and has no newer one."""
+        cached = self._cached
+        if cached is None or cached.unsaved is None:
+            return stored
+        return stored if stored is not None and stored.is_newer_than(cached) else cached
 
-    def _adopt(self, held: Held | None) -> None:
-        before, self._held = self._held, held
-        if held is None or before is None or held.login != before.login:
-            self._rests_until = LONG_AGO
-        if held is not None and before is not None and held.login.access_token != before.login.access_token:
-            self._life = held.life
-        if held is not None:
-            self._account_id = held.login.account_id or self._account_id
-        self._settle()
+    # --- the cache -----------------------------------------------------------------------------------------------
 
-    def _change_over(self, held: Held | None) -> None:
-        """Adopt a login whosever it is; where there is none, the account stays the one that it was."""
-        if held is not None:
-            self._account_id = None
-        self._adopt(held)
+    def _set_cached(self, cached: CachedLogin | None, *, may_change_account: bool = False) -> None:
+        """Replace the cached login. Without one the account stays, so that a later login must be of the same."""
+        before, self._cached = self._cached, cached
+        if cached is None or before is None or cached.login != before.login:
+            self._backoff_ends_at = LONG_AGO
+        if cached is not None:
+            if before is not None and cached.login.access_token != before.login.access_token:
+                self._lifetime = cached.lifetime
+            kept_account_id = None if may_change_account else self._account_id
+            self._account_id = cached.login.account_id or kept_account_id
+        self._update_ready()
 
-    def _settle(self) -> None:
-        """Say with what requests are signed, and how long that is nobody's business; after every change."""
-        held = self._held
-        if held is None:
+    def _update_ready(self) -> None:
+        """Publish the cached login and how long it needs no attention. Call after every change of state."""
+        cached = self._cached
+        if cached is None:
             self._ready = None
             return
-        until = self._good_until(held)
-        self._ready = held.login, until if held.is_saved else min(until, self._saves_again_at)
+        until = self._due_at(cached)
+        self._ready = cached.login, until if cached.unsaved is None else min(until, cached.unsaved.retry_at)
 
-    def _good_until(self, held: Held) -> datetime:
-        return max(held.renewal(self._life)[0], self._rests_until)
+    def _due_at(self, cached: CachedLogin) -> datetime:
+        return max(cached.refresh_due(self._lifetime)[0], self._backoff_ends_at)
 
-    def _is_good(self, held: Held) -> bool:
-        return self._clock() < self._good_until(held)
+    def _is_due(self, cached: CachedLogin) -> bool:
+        return self._clock() >= self._due_at(cached)
 
-    def _replaces(self, held: Held, rejected: Login) -> bool:
-        """Tell whether this login can be used where `rejected` could not."""
-        return held.login.access_token != rejected.access_token and self._is_good(held)
+    def _is_valid(self, cached: CachedLogin) -> bool:
+        return not _jwt.has_expired(cached.login, now=self._clock())
 
-    def _share_failure(self, failures_before: int) -> None:
-        """Raise the failure that this thread has waited for, instead of failing once more by itself."""
-        if self._failures != failures_before:
-            raise refresh_failed(self._failure)
+    def _supersedes(self, cached: CachedLogin, rejected: Login) -> bool:
+        """Return whether the cached login can be used where `rejected` could not."""
+        return cached.login.access_token != rejected.access_token and not self._is_due(cached)
 
-    def _rest(self, held: Held) -> None:
-        """Leave the issuer alone for a moment, but not longer than the token lives."""
+    def _start_backoff(self, cached: CachedLogin) -> None:
+        """Make no further attempt for ten seconds, or until the token expires if that is earlier."""
         now = self._clock()
-        until = now + _PAUSE
-        expires_at = held.login.expires_at
-        self._rests_until = min(until, expires_at) if expires_at is not None and expires_at > now else until
-        self._settle()
+        expires_at = cached.login.expires_at
+        ends_at = now + _BACKOFF
+        self._backoff_ends_at = ends_at if expires_at is None or expires_at <= now else min(ends_at, expires_at)
+        self._update_ready()
+
+    # --- refresh -------------------------------------------------------------------------------------------------
 
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
-        """Get another access token than the one of `rejected`, under the lock of the store."""
-        from ._oauth import TokenAnswer
+        """Return a login with another access token than `rejected`."""
+        from ._oauth import TokenResponse
 
         with self.store.lock():
-            version = self.store.version()  # before reading: a change in between makes a new try, not a missed one
-            held = self._reload()
-            if self._replaces(held, rejected):
-                return held.login  # another process was here first
-            if self._dead is not None and self._dead.version == version:
-                raise self._cannot_renew(self._dead.message)
-            if held.tokens.refresh_token is None:
-                raise self._cannot_renew("Its access token has expired or was refused, and it has no refresh token.")
-            answer = self._issuer.refresh(held.tokens.refresh_token, reason=reason)
-            if isinstance(answer, TokenAnswer):
-                return self._store_renewed(held, answer, version)
-            return self._recover(held, answer, version)
+            # The version is taken before the reading: a change between the two causes a needless attempt, not a missed one.
+            version = self.store.version()
+            cached = self._reload()
+            if self._supersedes(cached, rejected):  # case 2
+                return cached.login
+            if self._permanent_refusal is not None and self._permanent_refusal.store_version == version:
+                raise self._cannot_refresh(self._permanent_refusal.message)
+            if cached.tokens.refresh_token is None:
+                raise self._cannot_refresh("Its access token has expired or was rejected, and it has no refresh token.")
+            response = self._issuer.refresh(cached.tokens.refresh_token, reason=reason)
+            if isinstance(response, TokenResponse):
+                return self._store_refreshed(cached, response, version)
+            return self._handle_failure(cached, response, version)
 
-    def _store_renewed(self, held: Held, answer: TokenAnswer, version: object) -> Login:
-        # The id token says whose login it is, the access token whose plan is used: each is compared with its like.
-        of_login = _jwt.account_of(answer.id_token, answer.access_token), held.login.account_id
-        of_access = (_jwt.account_of(None, each) for each in (answer.access_token, held.tokens.access_token))
-        if any(None not in (new, old) and new != old for new, old in (of_login, of_access)):
-            self._bury(version, "The issuer answered the refresh with the login of another account.")
-        renewed = hold(_auth_json.renewed(held.document, answer, now=self._clock()))
+    def _store_refreshed(self, before: CachedLogin, response: TokenResponse, version: object) -> Login:
+        # The id token names the account of the login, the access token the account that is billed. Each is compared
+        # with its own kind: in a workspace the two may differ.
+        accounts = (
+            (_jwt.account_of(response.id_token, response.access_token), before.login.account_id),
+            (_jwt.account_of(None, response.access_token), _jwt.account_of(None, before.tokens.access_token)),
+        )
+        if any(None not in pair and pair[0] != pair[1] for pair in accounts):
+            raise self._refuse_for_good(version, "The issuer returned the login of another account.")
+        refreshed = CachedLogin.from_document(with_refreshed_tokens(before.document, response, now=self._clock()))
         try:
-            keep(self.store, renewed)
+            save_login(self.store, refreshed)
         except BaseException as error:
-            # The old refresh token is used up: these tokens are all there is, even if nobody can store them.
-            self._unsaved_since = version
-            self._saves_again_at = self._clock() + _PAUSE_OF_STORE
-            self._adopt(replace(renewed, is_saved=False))
+            # Case 7, for Ctrl-C as well: the old refresh token is worthless now, these tokens are all there is.
+            unsaved = Unsaved(version, self._clock() + _SAVE_RETRY_INTERVAL)
+            self._set_cached(replace(refreshed, unsaved=unsaved))
             if not isinstance(error, Exception):
                 raise
-            self._warn_not_stored(error)
+            self._warn_unsaved(error)
         else:
-            self._adopt(renewed)
-        if not self._is_good(renewed):  # no new access token, a very short life, or a wrong clock
-            self._rest(renewed)
-        return renewed.login
+            self._set_cached(refreshed)
+        if self._is_due(refreshed):  # case 8
+            self._start_backoff(refreshed)
+        return refreshed.login
 
-    def _warn_not_stored(self, error: Exception) -> None:
+    def _warn_unsaved(self, error: Exception) -> None:
+        # The text of a foreign exception may hold what was to be stored.
+        is_ours = isinstance(error, _auth_errors.CredentialStoreError)
         log.warning(
-            "The renewed login could not be stored: %s It stays in use in this process, which tries again every "
-            "minute; until then it is lost when the process ends. Make %s writable.",
-            error if isinstance(error, RuntimeError) else f"{type(error).__name__}.",
+            "The refreshed login could not be stored: %s This process uses it from memory and retries every minute; "
+            "it is lost if the process ends before that succeeds. Make %s writable.",
+            error if is_ours else f"{type(error).__name__}.",
             self.store.location,
         )
 
-    def _save_again(self, held: Held) -> Held:
-        """Store the login that could not be stored, if nobody has changed what is stored since."""
-        self._saves_again_at = self._clock() + _PAUSE_OF_STORE
-        self._settle()
+    def _retry_save(self, cached: CachedLogin, unsaved: Unsaved) -> CachedLogin:
+        """Save the login that the store did not take, unless the store has changed in the meantime."""
+        postponed = replace(cached, unsaved=unsaved._replace(retry_at=self._clock() + _SAVE_RETRY_INTERVAL))
+        self._set_cached(postponed)
         try:
             with self.store.lock():
-                if self.store.version() != self._unsaved_since:
-                    return held  # a later login, or none after a logout: the next renewal reads it
-                keep(self.store, held)
+                # A changed store holds a newer login, or none after a logout: the next refresh reads it.
+                if self.store.version() != unsaved.store_version:
+                    return postponed
+                save_login(self.store, cached)
         except Exception as error:  # a store of the caller's own may raise anything
-            log.debug("The renewed login could still not be stored: %s", type(error).__name__)
-            return held
-        log.info("The renewed login is stored now, in %s.", self.store.location)
-        saved = replace(held, is_saved=True)
-        self._adopt(saved)
+            log.debug("The refreshed login still could not be stored: %s", type(error).__name__)
+            return postponed
+        log.info("The refreshed login is stored now, in %s.", self.store.location)
+        saved = replace(cached, unsaved=None)
+        self._set_cached(saved)
         return saved
 
-    def _recover(self, held: Held, failure: RefreshFailure, version: object) -> Login:
+    def _handle_failure(self, cached: CachedLogin, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:
-            self._failures += 1
-            self._failure = failure.message
-            raise refresh_failed(failure.message)
-        # A peer that does not take our lock may have used the refresh token a moment ago, and stores what it got.
-        for pause in _LOOKS_AFTER_REFUSAL:
+            self._transient_failure = _SharedFailure(failure.message)
+            raise _auth_errors.TokenRefreshError(failure.message)
+        for pause in _REREAD_PAUSES_SECONDS:  # case 6
             time.sleep(pause)
-            again = self._reload()
-            if self._replaces(again, held.login):
-                return again.login
-        return self._bury(version, failure.message)
+            reloaded = self._reload()
+            if self._supersedes(reloaded, cached.login):
+                return reloaded.login
+        raise self._refuse_for_good(version, failure.message)
 
-    def _bury(self, version: object, message: str) -> NoReturn:
-        self._dead = _Dead(version, message)
-        raise self._cannot_renew(message)
+    def _raise_shared_failure(self, failure_before: _SharedFailure | None) -> None:
+        """Raise the failure of an attempt that this thread has waited for (case 5)."""
+        failure = self._transient_failure
+        if failure is not None and failure is not failure_before:
+            raise _auth_errors.TokenRefreshError(failure.message)
 
-    def _cannot_renew(self, why: str) -> LoginRequiredError:
-        return login_required(f"The login in {self.store.location} cannot be renewed. {why}")
+    def _refuse_for_good(self, version: object, message: str) -> LoginRequiredError:
+        self._permanent_refusal = _PermanentRefusal(version, message)
+        return self._cannot_refresh(message)
+
+    def _cannot_refresh(self, reason: str) -> LoginRequiredError:
+        return _auth_errors.LoginRequiredError(
+            f"The login in {self.store.location} cannot be refreshed. {reason} {_auth_errors.LOG_IN_AGAIN}"
+        )

@@ -92,7 +92,7 @@ def logout(revoke: bool) -> None:
     The Codex CLI uses the same one and is signed out, too.
     """
     from ..auth import Credentials
-    from ..auth._held import read_tokens
+    from ..auth._cached_login import read_tokens
 
     credentials = Credentials()
     had_tokens = revoke and read_tokens(credentials.store) is not None
@@ -114,11 +114,11 @@ def _why_no_browser(no_browser: bool) -> str | None:
 def _tell_what_is_replaced(store: CredentialStore) -> None:
     """Say who is signed in before somebody else is; what cannot be read is replaced, too."""
     from ..auth import _auth_json, _jwt
-    from ..auth._held import load
+    from ..auth._cached_login import load_document
 
     with suppress(RuntimeError, ValueError):
-        document = load(store) or {}
-        other, found = _auth_json.unusable(document), _jwt.login_from(document)
+        document = load_document(store) or {}
+        other, found = _auth_json.other_credentials(document), _jwt.login_from(document)
         if other is not None:
             click.echo(f"{store.location} holds {other}. A ChatGPT login takes its place, for the Codex CLI as well.\n")
         elif found is not None:

@@ -24,7 +24,7 @@ def status(context: click.Context) -> None:
     personal access token is has to be asked at the sign-in server.
     """
     from ..auth import Credentials, StaticToken, _auth_json, _jwt
-    from ..auth._held import load
+    from ..auth._cached_login import load_document
 
     now = datetime.now(UTC)
     given = StaticToken.from_environment()
@@ -33,8 +33,8 @@ def status(context: click.Context) -> None:
         return
     credentials = Credentials()
     store = credentials.store
-    document = load(store) or {}
-    other = _auth_json.unusable(document)
+    document = load_document(store) or {}
+    other = _auth_json.other_credentials(document)
     if other is not None:
         _nobody(f"{store.location} holds {other}, no ChatGPT login.", remedy="replaces it by one")
         context.exit(1)

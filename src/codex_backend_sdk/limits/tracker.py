@@ -13,7 +13,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .._threads import new_lock
+from .._threads import create_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class LimitsState:
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._lock = new_lock()
+        self._lock = create_lock()
         self._pending: dict[object, _Report] = {}
         self._account_id: str | None = None
         self._newest: RateLimits | None = None

@@ -25,7 +25,7 @@ from anyio.lowlevel import RunVar
 
 from .._constants import CALLBACK_PORTS, LOGIN_TIMEOUT
 from .._exceptions import LoginFailedError
-from ..auth._account import account_from
+from ..auth._cached_login import account_from
 from ..auth.credentials import Credentials
 
 if TYPE_CHECKING:

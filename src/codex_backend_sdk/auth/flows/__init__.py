@@ -1,1 +1,1 @@
-"""The interactive ways to log in: a browser with a local callback server, or a device code."""
+"""The ways to log in: a browser on this machine, a browser elsewhere and a pasted address, a device code."""

@@ -1,19 +1,24 @@
-"""The browser login: out to the issuer's page, and back by the server on loopback or by a pasted address."""
+"""The browser login: send the user to the issuer's page, and receive the code by a callback or a pasted address.
+
+The callback server listens on loopback before the URL is shown, since the URL contains its port. The issuer redirects
+the browser to it; if the browser runs on another machine, the user pastes the address that it ended on instead. Both
+ways lead to the same `LoginCallback`, and the first one decides.
+"""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import webbrowser
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS, LOGIN_SCOPES
-from .. import _oauth
-from .._deadline import Limit
-from .._oauth import Grant
-from .callback_server import Conversation, bound, serving
+from ..._threads import start_in_thread
+from .._deadline import Deadline
+from .._oauth import AuthorizationGrant, Pkce, authorize_url, callback_target, encode_base64url
+from .callback_server import LoginCallback, bind_callback_server, serve_callback
 from .environment import why_no_browser
 
 if TYPE_CHECKING:
@@ -21,51 +26,50 @@ if TYPE_CHECKING:
 
     from ...types import Login
 
-__all__ = ["Conversation", "Grant", "Ways", "sign_in"]
+__all__ = ["Presentation", "log_in_with_browser"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_PASTE: Final = "If the browser cannot come back here, paste the address that it ends on: "
-_PASTE_AGAIN: Final = "That is not the address that this sign-in ends on; it has code= and state= in it. Once more: "
-_BAD_REQUEST: Final = 400
+_PASTE_PROMPT: Final = "If the browser cannot connect back to this machine, paste the address that it ended on: "
+_PASTE_AGAIN_PROMPT: Final = "This is not the address of this login; it must contain code= and state=. Paste it again: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """How the person and the browser find each other; the arguments of `Credentials.authenticate`."""
+class Presentation:
+    """How the URL reaches the user's browser and how its result comes back; arguments of `Credentials.authenticate`."""
 
     open_browser: Callable[[str], object] | bool = True
     on_url: Callable[[str], object] | None = None
     paste: Callable[[str], str | None] | None = None
 
 
-def sign_in(
-    complete: Callable[[Grant], Login],
+def log_in_with_browser(
+    complete: Callable[[AuthorizationGrant], Login],
     *,
     issuer: str,
     originator: str,
-    ways: Ways,
-    limit: Limit | None = None,
+    presentation: Presentation,
+    deadline: Deadline | None = None,
     ports: Sequence[int] = CALLBACK_PORTS,
     workspace_id: str | None = None,
     scope: str = LOGIN_SCOPES,
 ) -> Login:
-    """Send the user to the issuer and wait for the way back; `complete` turns the grant into a stored login.
+    """Show the issuer's page to the user and wait for the result.
 
-    LoginFailedError when the sign-in is denied, not finished within its `limit`, or when no port is free; and whatever
-    `complete` raises, which has to look at the limit before it stores anything.
+    `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
+    LoginFailedError if the login is denied, cancelled, timed out, or no port is free, and whatever `complete` raises.
     """
-    limit = limit or Limit()
-    state = _oauth.base64url(secrets.token_bytes(32))
-    pkce = _oauth.pkce(secrets.token_bytes(64))
-    with bound(ports, limit) as server:
+    deadline = deadline or Deadline()
+    state = encode_base64url(secrets.token_bytes(32))
+    pkce = Pkce.from_random(secrets.token_bytes(64))
+    with bind_callback_server(ports, deadline) as server:
         redirect_uri = f"http://{CALLBACK_HOST}:{server.server_address[1]}{CALLBACK_PATH}"
-        conversation = Conversation(
+        callback = LoginCallback(
             state,
-            lambda code: complete(Grant(code=code, verifier=pkce.verifier, redirect_uri=redirect_uri)),
-            limit,
+            lambda code: complete(AuthorizationGrant(code=code, verifier=pkce.verifier, redirect_uri=redirect_uri)),
+            deadline,
         )
-        url = _oauth.authorize_url(
+        url = authorize_url(
             issuer,
             redirect_uri=redirect_uri,
             challenge=pkce.challenge,
@@ -74,60 +78,58 @@ def sign_in(
             scope=scope,
             workspace_id=workspace_id,
         )
-        with serving(server, conversation):
-            limit.check()  # binding may have taken a while
-            _show(url, ways)
-            if ways.paste is not None:
-                _start(_take_pasted, ways.paste, conversation)
-            return conversation.wait()
+        with serve_callback(server, callback):
+            deadline.check()  # binding the port may have taken a while
+            _present(url, presentation)
+            if presentation.paste is not None:
+                _start_helper(partial(_read_pasted, presentation.paste, callback))
+            return callback.wait()
 
 
-def _show(url: str, ways: Ways) -> None:
-    if ways.on_url is not None:
-        ways.on_url(url)
-    opener, reason = _opener(ways.open_browser)
+def _present(url: str, presentation: Presentation) -> None:
+    if presentation.on_url is not None:
+        presentation.on_url(url)
+    why_not = ""
+    opener: Callable[[str], object] | None = None
+    if callable(presentation.open_browser):
+        opener = presentation.open_browser
+    elif presentation.open_browser:
+        reason = why_no_browser()
+        if reason is None:
+            opener = webbrowser.open
+        else:
+            why_not = f"No browser is opened: {reason}. "
     if opener is not None:
-        # In a thread: a browser for terminals does not return before it is closed.
-        _start(_open, opener, url)
-    elif ways.on_url is None:
-        log.warning("%sOpen this address to sign in: %s", reason, url)
-
-
-def _opener(wanted: Callable[[str], object] | bool) -> tuple[Callable[[str], object] | None, str]:
-    """Return what opens the address, or why nothing does."""
-    if not isinstance(wanted, bool):
-        return wanted, ""
-    why_not = why_no_browser() if wanted else None
-    if why_not is not None:
-        return None, f"No browser is opened: {why_not}. "
-    return (webbrowser.open if wanted else None), ""
+        _start_helper(partial(_open, opener, url))  # in a thread: a terminal browser returns only when it is closed
+    elif presentation.on_url is None:
+        log.warning("%sOpen this address in a browser to log in: %s", why_not, url)
 
 
 def _open(opener: Callable[[str], object], url: str) -> None:
     try:
         if opener(url) is not False:
             return
-    except Exception as error:  # whatever the opener of a caller raises: the address can still be opened by hand
+    except Exception as error:  # of the caller's opener, which may raise anything: the user can still open the URL
         log.debug("The browser could not be opened.", exc_info=error)
-    log.warning("No browser could be opened. Open this address to sign in: %s", url)
+    log.warning("No browser could be opened. Open this address in a browser to log in: %s", url)
 
 
-def _take_pasted(paste: Callable[[str], str | None], conversation: Conversation) -> None:
-    """Ask for the address until one is good, nothing more comes, or the browser was quicker."""
-    prompt = _PASTE
-    while not conversation.is_over:
+def _read_pasted(paste: Callable[[str], str | None], callback: LoginCallback) -> None:
+    """Prompt for the address until one is accepted, the input ends, or the browser was faster."""
+    prompt = _PASTE_PROMPT
+    while not callback.is_decided:
         try:
             text = paste(prompt)
-        except Exception as error:  # the end of the input, or whatever else: the browser may still come back
+        except Exception as error:  # the end of the input, or any other: the browser may still connect back
             log.debug("No address was pasted.", exc_info=error)
             return
         if not text:
             return
-        prompt = _PASTE_AGAIN
-        target = _oauth.pasted_target(text)
-        if target is not None and conversation.answer(target).status != _BAD_REQUEST:
-            conversation.end()  # there is no page to wait for
+        prompt = _PASTE_AGAIN_PROMPT
+        target = callback_target(text)
+        if target is not None and callback.respond(target).status != 400:
+            callback.finish()  # no browser waits for a page
 
 
-def _start(work: Callable[..., None], *arguments: object) -> None:
-    threading.Thread(target=work, args=arguments, name="codex-sign-in-helper", daemon=True).start()
+def _start_helper(action: Callable[[], None]) -> None:
+    start_in_thread(action, name="codex-login-helper", daemon=True)

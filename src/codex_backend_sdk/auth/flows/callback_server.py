@@ -1,7 +1,7 @@
-"""The way back from the browser: what it is told, and the server on loopback that tells it.
+"""The callback of a browser login: the state machine that it drives, and the loopback server in front of it.
 
-`Conversation` knows what to answer to which address and how the sign-in ends; it is not tied to the server, so that
-an address can as well be pasted. Paths, answers and their order: Codex CLI login/src/server.rs.
+`LoginCallback` maps paths to responses and decides how the login ends. It is independent of the server, so that a pasted
+address takes the same way as a request. Paths, responses and their order: Codex CLI, login/src/server.rs.
 """
 
 from __future__ import annotations
@@ -15,38 +15,42 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Final
 
 from ..._constants import CALLBACK_HOST, CALLBACK_PATH
-from .. import _oauth
-from .._failures import CANCELLED, login_failed
+from ..._threads import start_in_thread
+from .. import _auth_errors
+from .._oauth import AuthorizationResponse, parse_authorization_response
 from . import pages
-from .ports import listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ...types import Login, Secret
-    from .._deadline import Limit
+    from .._deadline import Deadline
 
-__all__ = ["Answer", "Conversation", "bound", "serving"]
+__all__ = ["CallbackResponse", "LoginCallback", "bind_callback_server", "serve_callback"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
 _BIND_ATTEMPTS: Final = 10
 _BIND_PAUSE_SECONDS: Final = 0.2
-_CONNECTION_SECONDS: Final = 30  # an idle connection is dropped after this time; it blocks nobody meanwhile
-_SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches it at once, or never
-_FAILURE_PAGE_SECONDS: Final = 0.3  # it waits for it already
-_STOP_SECONDS: Final = 2.0
-_STOP_BYTES: Final = 4096
-_WAIT_SECONDS: Final = 0.2  # short enough for Ctrl-C on Windows, where a wait cannot be interrupted
+_IDLE_CONNECTION_SECONDS: Final = 30  # an idle connection is closed after this time
+_SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches the page at once or never
+_FAILURE_PAGE_SECONDS: Final = 0.3  # the browser is waiting for it already
+_CANCEL_REQUEST_SECONDS: Final = 2.0
+_CANCEL_RESPONSE_BYTES: Final = 4096
+_WAIT_SECONDS: Final = 0.2  # short: on Windows, Ctrl-C does not interrupt a wait
+
+
+# --- the state machine -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer to the browser; after one that `is_last` the server is not needed any more."""
+class CallbackResponse:
+    """An HTTP response for the browser. After one that `is_last` the server can stop."""
 
     status: int
     body: str = ""
@@ -55,159 +59,161 @@ class Answer:
     is_last: bool = False
 
 
-class Conversation:
-    """One sign-in. `answer()` may be called by many threads at once; the first conclusion stays."""
+class LoginCallback:
+    """The outcome of one login. `respond()` may be called by many threads at once; the first outcome stays.
 
-    def __init__(self, state: str, complete: Callable[[Secret], Login], limit: Limit) -> None:
+    `complete` exchanges the code and stores the tokens. It runs in a thread of its own, at most once: a code is valid
+    for one exchange, and a browser may load the callback again.
+    """
+
+    def __init__(self, state: str, complete: Callable[[Secret], Login], deadline: Deadline) -> None:
         self._state = state
         self._complete = complete
-        self._limit = limit
-        self._guard = threading.Lock()  # for what follows; never held while something is waited for
-        self._has_come_back = False
+        self._deadline = deadline
+        self._lock = threading.Lock()  # guards the fields below; never held while waiting
+        self._was_called = False
         self._login: Login | None = None
         self._error: Exception | None = None
-        self._signed_in_at: float | None = None  # monotonic
+        self._logged_in_at: float | None = None  # time.monotonic()
         self._decided = threading.Event()
-        self._over = threading.Event()
-        self._routes: dict[str, Callable[[str], Answer]] = {
-            CALLBACK_PATH: self._callback,
-            "/success": self._success,
-            "/cancel": self._cancel,
+        self._finished = threading.Event()
+        self._routes: dict[str, Callable[[str], CallbackResponse]] = {
+            CALLBACK_PATH: self._handle_callback,
+            "/success": self._handle_success,
+            "/cancel": self._handle_cancel,
         }
 
-    def answer(self, target: str) -> Answer:
-        """Answer a GET of `target` (path and query). It may take as long as exchanging the code takes."""
+    def respond(self, target: str) -> CallbackResponse:
+        """Return the response to a GET of `target` (path and query). May wait for the code exchange."""
         path, _, query = target.partition("?")
         return self._routes.get(path, _not_found)(query)
 
     @property
-    def is_over(self) -> bool:
-        """Tell whether it is decided how the sign-in ends."""
+    def is_decided(self) -> bool:
+        """True if the outcome of the login is known."""
         return self._decided.is_set()
 
-    def end(self) -> None:
-        """Tell `wait()` that the browser has seen the last page."""
-        self._over.set()
+    def finish(self) -> None:
+        """End `wait()`: the browser has received the last page."""
+        self._finished.set()
 
     def wait(self) -> Login:
-        """Return the login, or raise why there is none; LoginFailedError once the limit is reached."""
+        """Return the login or raise the reason for its failure; LoginFailedError at the deadline."""
         try:
-            while not self._over.wait(_WAIT_SECONDS) and not self._is_enough():
+            while not self._finished.wait(_WAIT_SECONDS) and not self._should_stop_waiting():
                 pass
-        finally:  # an interrupt ends the sign-in, too
-            self._give_up(CANCELLED, code="cancelled")
+        finally:  # for Ctrl-C too: an exchange that still runs must store nothing
+            self._fail(_auth_errors.CANCELLED, code="cancelled")
         if self._login is None:
-            raise self._error or AssertionError("a conversation ended without an outcome")
-        if self._limit.is_cancelled:  # whoever cancelled is not told of a login, but a stored one stays
-            self._limit.check()
+            raise self._error or AssertionError("the login ended without an outcome")
+        if self._deadline.is_cancelled:  # a caller who cancelled gets no login; one that is stored stays stored
+            self._deadline.check()
         return self._login
 
-    def _is_enough(self) -> bool:
-        """Tell whether the last page need not be waited for."""
-        if self._signed_in_at is not None:
-            is_late = time.monotonic() > self._signed_in_at + _SUCCESS_PAGE_SECONDS
-            return is_late or self._limit.is_cancelled
-        reached = self._limit.reached
-        if reached is None:
+    def _should_stop_waiting(self) -> bool:
+        if self._logged_in_at is not None:
+            is_late = time.monotonic() > self._logged_in_at + _SUCCESS_PAGE_SECONDS
+            return is_late or self._deadline.is_cancelled
+        reason = self._deadline.end_reason
+        if reason is None:
             return False
-        self._give_up(reached[0], code=reached[1])
-        if self._has_come_back:  # a browser waits for the page that says so
-            self._over.wait(_FAILURE_PAGE_SECONDS)
+        self._fail(reason.message, code=reason.code)
+        if self._was_called:  # a browser waits for the page with the failure
+            self._finished.wait(_FAILURE_PAGE_SECONDS)
         return True
 
-    def _callback(self, query: str) -> Answer:
-        outcome = _oauth.check_callback(query, expected_state=self._state)
-        if outcome.kind == "mismatch":
-            return Answer(status=400, body=outcome.message or "")
-        with self._guard:
-            is_first, self._has_come_back = not self._has_come_back, True
-        # A page that is loaded again gets the same answer: the code is good for one exchange only.
+    def _handle_callback(self, query: str) -> CallbackResponse:
+        response = parse_authorization_response(query, expected_state=self._state)
+        if response is None:
+            return CallbackResponse(status=400, body="State mismatch")
+        with self._lock:
+            is_first, self._was_called = not self._was_called, True
         if is_first:
-            threading.Thread(target=self._decide, args=(outcome,), name="codex-sign-in-exchange", daemon=True).start()
+            # Not in this thread: the browser may close its connection while the exchange runs.
+            start_in_thread(partial(self._decide, response), name="codex-login-exchange", daemon=True)
         self._decided.wait()
-        return self._page()
+        if self._login is not None:
+            # A redirect, so that the address with the code does not stay in the browser's history.
+            return CallbackResponse(status=302, location="/success")
+        # LoginFailedError has a code; other exceptions of `complete` come from the store.
+        code = getattr(self._error, "code", None) or "persist_failed"
+        return _html_page(pages.failure_page(str(self._error), code=code))
 
-    def _decide(self, outcome: _oauth.CallbackOutcome) -> None:
-        if outcome.code is None:
-            self._settle(error=login_failed(outcome.message or "", code=outcome.error_code))
+    def _handle_success(self, query: str) -> CallbackResponse:
+        return _not_found(query) if self._login is None else _html_page(pages.success_page())
+
+    def _handle_cancel(self, query: str) -> CallbackResponse:
+        self._fail(_auth_errors.CANCELLED, code="cancelled")
+        return CallbackResponse(status=200, body=_auth_errors.CANCELLED, is_last=True)
+
+    def _decide(self, response: AuthorizationResponse) -> None:
+        if response.code is None:
+            self._fail(response.error_message, code=response.error_code)
             return
         try:
-            self._settle(self._complete(outcome.code))
+            self._set_outcome(self._complete(response.code))
         except Exception as error:  # `wait()` raises it
-            self._settle(error=error)
+            self._set_outcome(error=error)
 
-    def _give_up(self, message: str, *, code: str) -> None:
-        if not self.is_over:
-            self._settle(error=login_failed(message, code=code))
+    def _fail(self, message: str, *, code: str | None) -> None:
+        if not self.is_decided:
+            self._set_outcome(error=_auth_errors.LoginFailedError(message, code=code))
 
-    def _settle(self, login: Login | None = None, *, error: Exception | None = None) -> None:
-        """Decide how the sign-in ends, once."""
-        with self._guard:
-            if self.is_over:
+    def _set_outcome(self, login: Login | None = None, *, error: Exception | None = None) -> None:
+        with self._lock:
+            if self.is_decided:
                 return
             self._login, self._error = login, error
             if login is None:
-                self._limit.stop()  # an exchange that still goes on is for nothing
+                self._deadline.cancel()  # an exchange that still runs must store nothing
             else:
-                self._signed_in_at = time.monotonic()
+                self._logged_in_at = time.monotonic()
             self._decided.set()
 
-    def _page(self) -> Answer:
-        if self._login is not None:
-            # A redirect, so that the address with the code in it does not stay in the browser's history.
-            return Answer(status=302, location="/success")
-        # A LoginFailedError has a code; what else `complete` raises comes from the store.
-        code = getattr(self._error, "code", None) or "persist_failed"
-        return _html(pages.failure_page(str(self._error), code=code))
 
-    def _success(self, query: str) -> Answer:
-        return _not_found(query) if self._login is None else _html(pages.success_page())
-
-    def _cancel(self, query: str) -> Answer:
-        self._give_up(CANCELLED, code="cancelled")
-        return Answer(status=200, body=CANCELLED, is_last=True)
+def _html_page(page: str) -> CallbackResponse:
+    return CallbackResponse(status=200, body=page, content_type="text/html", is_last=True)
 
 
-def _html(page: str) -> Answer:
-    return Answer(status=200, body=page, content_type="text/html", is_last=True)
+def _not_found(query: str) -> CallbackResponse:
+    return CallbackResponse(status=404, body="Not Found")
 
 
-def _not_found(query: str) -> Answer:
-    return Answer(status=404, body="Not Found")
+# --- the server --------------------------------------------------------------------------------------------------
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    """One thread a connection: browsers open spare connections and leave them idle."""
+class _CallbackServer(socketserver.ThreadingTCPServer):
+    """One thread for each connection: browsers open spare connections and leave them idle."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
     # On Windows this option would let two programs listen on the same port.
     allow_reuse_address = os.name != "nt"
-    conversation: Conversation
+    callback: LoginCallback
 
     def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("A connection of the sign-in broke off.", exc_info=True)
+        log.debug("A connection to the callback server broke.", exc_info=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = _CONNECTION_SECONDS
-    server: _Server
+class _CallbackHandler(BaseHTTPRequestHandler):
+    timeout = _IDLE_CONNECTION_SECONDS
+    server: _CallbackServer
 
     def do_GET(self) -> None:
-        answer = self.server.conversation.answer(self.path)
+        response = self.server.callback.respond(self.path)
         try:
-            self._write(answer)
+            self._write(response)
         finally:
-            if answer.is_last:
-                self.server.conversation.end()
+            if response.is_last:
+                self.server.callback.finish()
 
-    def _write(self, answer: Answer) -> None:
-        body = answer.body.encode()
-        self.send_response(answer.status)
-        if answer.location is not None:
-            self.send_header("Location", answer.location)
-        self.send_header("Content-Type", f"{answer.content_type}; charset=utf-8")
+    def _write(self, response: CallbackResponse) -> None:
+        body = response.body.encode()
+        self.send_response(response.status)
+        if response.location is not None:
+            self.send_header("Location", response.location)
+        self.send_header("Content-Type", f"{response.content_type}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -218,68 +224,66 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a request line holds the authorization code."""
+        """Log nothing: a request line contains the authorization code."""
 
     def version_string(self) -> str:
         return "codex-backend-sdk"
 
 
 @contextmanager
-def bound(ports: Sequence[int], limit: Limit) -> Iterator[_Server]:
-    """Listen on the first port that is free, or becomes free when asked for; LoginFailedError when none is in time."""
+def bind_callback_server(ports: Sequence[int], deadline: Deadline) -> Iterator[_CallbackServer]:
+    """Listen on the first port that is free. Raises LoginFailedError if none is.
+
+    An older login that still waits on a port is asked to stop.
+    """
     for port in ports:
-        server = _bind(port, limit)
+        server = _bind(port, deadline)
         if server is not None:
             with server:
                 yield server
             return
-    taken = " and ".join(_with_holder(port) for port in ports)
-    raise login_failed(
-        f"The sign-in needs a port on {CALLBACK_HOST} to come back to, and {taken} cannot be used: another program "
-        "listens there. End that program, or the other sign-in, and try again.",
+    names = " and ".join(str(port) for port in ports)
+    raise _auth_errors.LoginFailedError(
+        f"The login needs one of the ports {names} on {CALLBACK_HOST} for its callback, and other programs use them. "
+        "End those programs, or log in with a device code: client.authenticate_device_code() or "
+        "`codex-backend login --device`.",
         code="port_in_use",
     )
 
 
-def _with_holder(port: int) -> str:
-    holder = listener(port)
-    return f"{port} (held by {holder})" if holder else str(port)
-
-
-def _bind(port: int, limit: Limit) -> _Server | None:
-    """Listen on a port. An older sign-in that still waits there is asked to stop, as the Codex CLI does."""
+def _bind(port: int, deadline: Deadline) -> _CallbackServer | None:
     for attempt in range(_BIND_ATTEMPTS):
-        limit.check()
+        deadline.check()
         try:
-            return _Server((CALLBACK_HOST, port), _Handler)
+            return _CallbackServer((CALLBACK_HOST, port), _CallbackHandler)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 log.debug("Port %d cannot be used: %s", port, error)
                 return None
         if attempt == 0:
-            _ask_to_stop(port, limit)
-        limit.pause(_BIND_PAUSE_SECONDS)
+            _cancel_other_login(port, deadline)
+        deadline.sleep(_BIND_PAUSE_SECONDS)
     return None
 
 
-def _ask_to_stop(port: int, limit: Limit) -> None:
-    """Ask for /cancel. Whatever listens there is unknown: it gets little time, however much it has to say."""
-    limit = limit.shorter(_STOP_SECONDS)
+def _cancel_other_login(port: int, deadline: Deadline) -> None:
+    """Send GET /cancel, as the Codex CLI does. The program there is unknown, so the time for its response is short."""
+    deadline = deadline.shortened(_CANCEL_REQUEST_SECONDS)
     request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
-    with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_STOP_SECONDS) as other:
+    with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_CANCEL_REQUEST_SECONDS) as other:
         other.sendall(request.encode())
         other.settimeout(_WAIT_SECONDS)
-        while limit.reached is None:
+        while deadline.end_reason is None:
             with suppress(TimeoutError):
-                if not other.recv(_STOP_BYTES):
+                if not other.recv(_CANCEL_RESPONSE_BYTES):
                     break
 
 
 @contextmanager
-def serving(server: _Server, conversation: Conversation) -> Iterator[None]:
-    """Answer the browser meanwhile."""
-    server.conversation = conversation
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="codex-sign-in", daemon=True)
+def serve_callback(server: _CallbackServer, callback: LoginCallback) -> Iterator[None]:
+    """Serve requests in a thread until the block ends."""
+    server.callback = callback
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="codex-login-server", daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The device-code login: show a code, and ask until it was typed into a browser on any other device."""
+"""The device code login: show a code, and poll until the user has entered it in a browser on any device."""
 
 from __future__ import annotations
 
@@ -6,54 +6,52 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._device_code import Refusal
-from .._failures import login_failed
-from .._oauth import Grant
+from .. import _auth_errors
+from .._device_code import DeviceCodeRefusal
+from .._oauth import AuthorizationGrant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...types import DeviceCode, Login
-    from .._deadline import Limit
-    from .._issuer import Issuer
+    from .._deadline import Deadline
+    from .._issuer import IssuerClient
 
-__all__ = ["sign_in"]
+__all__ = ["log_in_with_device_code"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
 
-def sign_in(
-    complete: Callable[[Grant], Login],
+def log_in_with_device_code(
+    complete: Callable[[AuthorizationGrant], Login],
     *,
-    issuer: Issuer,
+    issuer: IssuerClient,
     on_code: Callable[[DeviceCode], object] | None,
-    limit: Limit,
+    deadline: Deadline,
 ) -> Login:
-    """Show a code and wait for the login, within `limit` and no longer than the code lives.
+    """Show a code and wait for the login, until `deadline` or the end of the code's lifetime.
 
-    LoginFailedError when it is denied, cancelled, switched off for the account, or out of time; and whatever `complete`
-    raises, which has to look at the limit before it stores anything.
+    `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
+    LoginFailedError if the login is denied, cancelled, timed out or not enabled for the account, and whatever `complete`
+    raises.
     """
-    code = limit.run(issuer.user_code)
-    if isinstance(code, Refusal):
-        raise login_failed(code.message, code=code.code)
-    limit = limit.shorter(code.expires_in.total_seconds())
-    _show(code, on_code)
-    while True:
-        outcome = limit.run(partial(issuer.poll, code))
-        if isinstance(outcome, Grant):
-            return limit.run(partial(complete, outcome))
-        if isinstance(outcome, Refusal):
-            raise login_failed(outcome.message, code=outcome.code)
-        limit.pause(code.interval.total_seconds())
-
-
-def _show(code: DeviceCode, on_code: Callable[[DeviceCode], object] | None) -> None:
+    code = deadline.run(issuer.request_device_code)
+    if isinstance(code, DeviceCodeRefusal):
+        raise _auth_errors.LoginFailedError(code.message, code=code.code)
+    deadline = deadline.shortened(code.expires_in.total_seconds())
     if on_code is not None:
         on_code(code)
-        return
-    log.warning(
-        "Open %s on any device and enter the code %s. Enter it nowhere else, and no code that somebody sent you.",
-        code.url,
-        code.user_code,
-    )
+    else:
+        log.warning(
+            "Open %s on any device and enter the code %s. Enter it nowhere else, and enter no code that you received "
+            "from another person.",
+            code.url,
+            code.user_code,
+        )
+    while True:
+        outcome = deadline.run(partial(issuer.poll_device_code, code))
+        if isinstance(outcome, AuthorizationGrant):
+            return deadline.run(partial(complete, outcome))
+        if isinstance(outcome, DeviceCodeRefusal):
+            raise _auth_errors.LoginFailedError(outcome.message, code=outcome.code)
+        deadline.sleep(code.interval.total_seconds())

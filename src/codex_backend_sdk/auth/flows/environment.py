@@ -1,4 +1,4 @@
-"""Whether a browser that is opened here would be seen by the person who signs in."""
+"""Whether the user would see a browser that is opened on this machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["why_no_browser"]
 
-_SSH: Final = ("SSH_CONNECTION", "SSH_TTY")
-_DISPLAY: Final = ("DISPLAY", "WAYLAND_DISPLAY")
-_CONTAINER: Final = ("container", "KUBERNETES_SERVICE_HOST")
-_CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
+_SSH_VARIABLES: Final = ("SSH_CONNECTION", "SSH_TTY")
+_DISPLAY_VARIABLES: Final = ("DISPLAY", "WAYLAND_DISPLAY")
+_CONTAINER_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
+_CONTAINER_FILES: Final = ("/.dockerenv", "/run/.containerenv")
 
 
 def why_no_browser(
@@ -26,27 +26,27 @@ def why_no_browser(
     exists: Callable[[str], bool] = lambda path: Path(path).exists(),
     has_browser: Callable[[], bool] | None = None,
 ) -> str | None:
-    """Return why a browser is of no use here, `this is an SSH session`; None when there is one.
+    """Return why a browser is of no use here, such as "this is an SSH session"; None if it is.
 
-    `BROWSER` overrules all of it: the remote windows of editors set it to a program that opens the browser of the
-    machine in front of the person.
+    The variable `BROWSER` takes precedence: the remote windows of editors set it to a program that opens the browser on
+    the user's machine.
     """
     environment = os.environ if environment is None else environment
-    given = {name for name, value in environment.items() if value}
-    if "BROWSER" in given:
+    variables = {name for name, value in environment.items() if value}
+    if "BROWSER" in variables:
         return None
-    has_no_display = platform.startswith("linux") and not given.intersection(_DISPLAY)
+    has_no_display = platform.startswith("linux") and not variables.intersection(_DISPLAY_VARIABLES)
     rows: tuple[tuple[str, Callable[[], bool]], ...] = (
-        ("this is an SSH session", lambda: bool(given.intersection(_SSH))),
-        ("this is a container", lambda: has_no_display and _is_container(given, exists)),
+        ("this is an SSH session", lambda: bool(variables.intersection(_SSH_VARIABLES))),
+        ("this is a container", lambda: has_no_display and _is_container(variables, exists)),
         ("there is no display", lambda: has_no_display),
         ("no browser is installed", lambda: not (has_browser or _has_browser)()),
     )
-    return next((reason for reason, holds in rows if holds()), None)
+    return next((reason for reason, applies in rows if applies()), None)
 
 
-def _is_container(given: set[str], exists: Callable[[str], bool]) -> bool:
-    return bool(given.intersection(_CONTAINER)) or any(exists(mark) for mark in _CONTAINER_MARKS)
+def _is_container(variables: set[str], exists: Callable[[str], bool]) -> bool:
+    return bool(variables.intersection(_CONTAINER_VARIABLES)) or any(exists(path) for path in _CONTAINER_FILES)
 
 
 def _has_browser() -> bool:

@@ -1,4 +1,4 @@
-"""The two pages that the browser shows at the end of a sign-in. They load nothing and run nothing."""
+"""The two pages that the browser shows at the end of a login. They load no resources and run no scripts."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ _CROSS: Final = "M23 23l18 18M41 23L23 41"
 
 
 def success_page() -> str:
-    """Return the page that says that the login is stored."""
+    """Return the page for a login that is stored."""
     return _PAGE.substitute(
-        title="You are signed in",
+        title="You are logged in",
         message="Your login is stored. You can close this tab and go back to your program.",
         detail="",
         footer="codex-backend-sdk",
@@ -64,9 +64,9 @@ def success_page() -> str:
 
 
 def failure_page(message: str, *, code: str | None) -> str:
-    """Return the page that says why nobody is signed in. `message` and `code` may be foreign: they are escaped."""
+    """Return the page for a login that failed. `message` and `code` may come from the issuer: they are escaped."""
     return _PAGE.substitute(
-        title="Sign-in did not work",
+        title="Login failed",
         message=escape(message),
         detail=f'<p style="margin-top:12px"><code>{escape(code)}</code></p>' if code else "",
         footer="You can close this tab and try again from your program.",

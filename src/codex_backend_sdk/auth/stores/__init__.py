@@ -1,1 +1,1 @@
-"""Where a login is stored: a file, memory, the keyring, Redis, or what the Codex CLI is configured to use."""
+"""The stores of a login: a file, memory, the system's keyring, Redis, or the one the Codex CLI is configured for."""

@@ -1,27 +1,25 @@
-"""Which store is the default: the one that the Codex CLI is told to use.
+"""The default store: the one that the Codex CLI is configured for.
 
-Its setting is `cli_auth_credentials_store` in `$CODEX_HOME/config.toml`. Codex CLI: login/src/auth/storage.rs.
+The setting is `cli_auth_credentials_store` in `$CODEX_HOME/config.toml`. Wire source: Codex CLI,
+login/src/auth/storage.rs.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _auth_json
-from .._failures import store_failed
-from .._held import LONG_AGO
-from .file import FileStore, MemoryStore, default_home
-from .lock_file import reason
+from .. import _auth_errors, _auth_json
+from .base import default_home, os_error_text
+from .file import FileStore
+from .memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from datetime import datetime
     from pathlib import Path
 
-    from .file import CredentialStore
+    from .base import CredentialStore
     from .keyring import KeyringStore
 
 __all__ = ["AutoStore", "default_store"]
@@ -32,7 +30,7 @@ _SETTING: Final = "cli_auth_credentials_store"
 
 
 class AutoStore:
-    """The keyring, and auth.json where there is no keyring. Of two logins the one that was refreshed last is taken."""
+    """The keyring, or auth.json where there is no keyring. Of two logins the one that was refreshed last is used."""
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
         self._keyring = keyring
@@ -47,26 +45,27 @@ class AutoStore:
         return f"AutoStore({self._keyring!r}, {self._file!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read both. A keyring that cannot be read just now is left out where the file has a login."""
+        """Return the document that was refreshed last. If the keyring cannot be read, that of the file."""
         try:
-            kept = self._keyring.load()
-        except RuntimeError as error:
-            log.info("The file is used instead of the keyring: %s", error)
-            filed = self._file.load()
-            if filed is None and self._keyring.exists():  # else a moment's failure would look like a logout
-                raise store_failed(
+            in_keyring = self._keyring.load()
+        except _auth_errors.CredentialStoreError as error:
+            log.info("The login is read from the file, not from the keyring. %s", error)
+            in_file = self._file.load()
+            # A keyring that is locked for a moment must not look like a logout.
+            if in_file is None and self._keyring.exists():
+                raise _auth_errors.CredentialStoreError(
                     f"{str(error).rstrip('.')}; and there is no login in {self._file.location}. Unlock the keyring, or "
-                    "sign in anew with client.authenticate(force=True) or `codex-backend login`."
+                    "log in again with client.authenticate(force=True) or `codex-backend login`."
                 ) from error
-            return filed
-        if kept is None:
+            return in_file
+        if in_keyring is None:
             return self._file.load()
-        # A file beside it is what was saved when the keyring could not be written, or it is of no interest.
-        with suppress(RuntimeError):
-            filed = self._file.load()
-            if filed is not None and _refreshed(filed) > _refreshed(kept):
-                return filed
-        return kept
+        # A file beside the keyring was saved while the keyring could not be written, or it is outdated.
+        try:
+            in_file = self._file.load()
+        except _auth_errors.CredentialStoreError:
+            return in_keyring
+        return in_file if in_file is not None and _is_newer(in_file, in_keyring) else in_keyring
 
     def save(self, document: dict[str, Any]) -> None:
         """Write to the keyring, else to the file."""
@@ -76,82 +75,84 @@ class AutoStore:
         """Write to the keyring, else to the file, damaged or not."""
         self._save(document, self._file.replace)
 
-    def _save(self, document: dict[str, Any], to_file: Callable[[dict[str, Any]], None]) -> None:
+    def _save(self, document: dict[str, Any], save_to_file: Callable[[dict[str, Any]], None]) -> None:
         try:
-            self._keyring.save(document)  # which minds no damage
-        except RuntimeError as error:
-            log.warning("The login is stored in the file, not in the keyring: %s", error)
-            to_file(document)
+            self._keyring.save(document)  # replaces a damaged entry as well
+        except _auth_errors.CredentialStoreError as error:
+            log.warning("The login is stored in the file, not in the keyring. %s", error)
+            save_to_file(document)
 
     def clear(self) -> bool:
-        """Delete both. CredentialStoreError when what is in the keyring stays."""
-        was_filed = self._file.clear()
+        """Delete both. Raises CredentialStoreError if the entry in the keyring stays."""
+        had_file = self._file.clear()
         try:
-            return self._keyring.clear() or was_filed
-        except RuntimeError:
+            return self._keyring.clear() or had_file
+        except _auth_errors.CredentialStoreError:
             if self._keyring.exists():
                 raise
-            return was_filed
+            return had_file
 
     def lock(self) -> AbstractContextManager[object]:
-        """Hold the lock file, which both share."""
+        """Hold the lock file, which both stores share."""
         return self._file.lock()
 
     def version(self) -> object:
         """Return both versions."""
-        version: object = None
-        with suppress(RuntimeError):
-            version = self._keyring.version()
-        return (version, self._file.version())
+        try:
+            keyring_version = self._keyring.version()
+        except _auth_errors.CredentialStoreError:
+            keyring_version = None
+        return (keyring_version, self._file.version())
 
 
-def _refreshed(document: dict[str, Any]) -> datetime:
-    stored = _auth_json.tokens_of(document)
-    return (stored and stored.last_refresh) or LONG_AGO
+def _is_newer(document: dict[str, Any], other: dict[str, Any]) -> bool:
+    tokens, other_tokens = _auth_json.tokens_of(document), _auth_json.tokens_of(other)
+    if tokens is None or tokens.last_refresh is None:
+        return False
+    return other_tokens is None or other_tokens.last_refresh is None or tokens.last_refresh > other_tokens.last_refresh
 
 
-def _keyring(home: Path) -> KeyringStore:
-    from .keyring import KeyringStore  # the file is what nearly everybody has
+def _keyring_store(home: Path) -> KeyringStore:
+    from .keyring import KeyringStore  # most users have the file
 
     return KeyringStore(home)
 
 
-# A login that is kept in memory is the whole process's, as it is with the Codex CLI.
-_EPHEMERAL: Final[dict[str, MemoryStore]] = {}
+# A login in memory belongs to the whole process, as in the Codex CLI. Key: CODEX_HOME.
+_ephemeral_stores: Final[dict[str, MemoryStore]] = {}
 
 _STORES: Final[dict[str, Callable[[Path], CredentialStore]]] = {
     "file": lambda home: FileStore(home / "auth.json"),
-    "keyring": _keyring,
-    "auto": lambda home: AutoStore(_keyring(home), FileStore(home / "auth.json")),
-    "ephemeral": lambda home: _EPHEMERAL.setdefault(str(home), MemoryStore()),
+    "keyring": _keyring_store,
+    "auto": lambda home: AutoStore(_keyring_store(home), FileStore(home / "auth.json")),
+    "ephemeral": lambda home: _ephemeral_stores.setdefault(str(home), MemoryStore()),
 }
 
 
 def default_store(home: Path | None = None) -> CredentialStore:
-    """Return the store of a CODEX_HOME (default: `$CODEX_HOME`, else `~/.codex`) that its config.toml names.
+    """Return the store that the config.toml of a CODEX_HOME names (default: `$CODEX_HOME`, else `~/.codex`).
 
-    CredentialStoreError when that file cannot be read, or names no store that there is.
+    Raises CredentialStoreError if the file cannot be read or names an unknown store.
     """
     home = default_home() if home is None else home
-    file = home / "config.toml"
-    name = _setting(file)
+    path = home / "config.toml"
+    name = _read_setting(path)
     if not isinstance(name, str) or name not in _STORES:
-        raise store_failed(f"{_SETTING} in {file} must be one of: {', '.join(_STORES)}.")
+        raise _auth_errors.CredentialStoreError(f"{_SETTING} in {path} must be one of: {', '.join(_STORES)}.")
     return _STORES[name](home)
 
 
-def _setting(file: Path) -> Any:
-    try:  # editors of Windows begin a file with a byte order mark, which TOML does not know
-        return _parsed(file.read_text(encoding="utf-8-sig")).get(_SETTING, "file")
+def _read_setting(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark, which TOML forbids
+        import tomllib  # only for users with such a file
+
+        return tomllib.loads(text).get(_SETTING, "file")
     except (FileNotFoundError, NotADirectoryError):
         return "file"
     except OSError as error:
-        raise store_failed(f"Cannot read {file}: {reason(error)}.") from error
-    except (ValueError, RecursionError):  # neither UTF-8 nor TOML; the cause would show what stands in the file
-        raise store_failed(f"{file} is not valid TOML, so the place of the login is not known.") from None
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    import tomllib  # needed by those who have such a file
-
-    return tomllib.loads(text)
+        raise _auth_errors.CredentialStoreError(f"Cannot read {path}: {os_error_text(error)}.") from error
+    except (ValueError, RecursionError):  # not UTF-8, or not TOML; the original error would show the file's content
+        raise _auth_errors.CredentialStoreError(
+            f"{path} is not valid TOML, so it is unknown where the login is stored. Correct the file."
+        ) from None

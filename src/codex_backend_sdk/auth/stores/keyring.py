@@ -1,46 +1,60 @@
-"""The login in the operating system's keyring, where the Codex CLI keeps it when it is told to.
+"""A login in the operating system's keyring, in the entry that the Codex CLI uses.
 
-The package `keyring` (extra `keyring`) speaks to the keyring. Three of its habits are corrected here: on Linux it
-would add a second item beside the Codex CLI's, which the Codex CLI then refuses as ambiguous; on Windows it names
-entries in another way; and it may replace an entry by deleting it first, so readers are kept away meanwhile.
+Names and value of the entry are the Codex CLI's: login/src/auth/storage.rs, and the crate keyring-rs. The package
+`keyring` (extra `keyring`) accesses the keyring. Three of its habits are corrected here:
+
+- On Linux it would add a second item beside the Codex CLI's, which the Codex CLI then rejects as ambiguous. Existing
+  items are overwritten instead, through the package's Secret Service connection.
+- On Windows it names entries in another way. The service name is built so that the result is the Codex CLI's name.
+- It may replace an entry by deleting it first. A lock file keeps our readers away in the meantime.
+
+The Codex CLI writes one entry of any length, and Windows refuses more than 2,560 bytes. Then, and only then, the entry
+holds an index, which the Codex CLI reads as "not logged in", and the value is split over further entries. Their names
+change with the value, so one write (of the index) switches from the old value to the new one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _auth_json
-from .._failures import is_store_failure, store_failed
-from . import keyring_format
-from .file import FileStore, absolute, default_home
-from .lock_file import LOCK_SECONDS, locked, reason
+from .. import _auth_errors
+from .base import LOCK_TIMEOUT_SECONDS, absolute_path, default_home, digest, os_error_text, parse_document
+from .file import FileStore, locked_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["KeyringStore"]
+__all__ = ["EntryIndex", "KeyringStore", "entry_name", "parse_index", "split_value", "to_compact_json", "windows_path"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_MISSING: Final = (
-    "The login is kept in the operating system's keyring, and the package that reads it is not installed: "
-    "pip install 'codex-backend-sdk[keyring]'"
+_SERVICE: Final = "Codex Auth"
+_WINDOWS_ENTRY_BYTES: Final = 2560  # CRED_MAX_CREDENTIAL_BLOB_SIZE of wincred.h
+_BYTES_PER_CHARACTER: Final = 2  # UTF-16; the value is ASCII
+_INDEX_MEMBER: Final = "codex_backend_sdk_parts"
+
+_NOT_INSTALLED: Final = (
+    "The login is stored in the operating system's keyring, and the package that reads it is not installed. "
+    "Run pip install 'codex-backend-sdk[keyring]'."
 )
 
-# The packages whose messages say something to people, and no secret.
-_TELLING: Final = frozenset({"keyring", "secretstorage", "jeepney"})
+# The packages whose error messages are useful and hold no secret.
+_PACKAGES_WITH_SAFE_ERRORS: Final = frozenset({"keyring", "secretstorage", "jeepney"})
 
 
 class KeyringStore:
-    """The entry that the Codex CLI makes with `cli_auth_credentials_store = "keyring"`; needs the extra `keyring`.
+    """The entry that the Codex CLI uses with `cli_auth_credentials_store = "keyring"`; needs the extra `keyring`.
 
-    `home` is the CODEX_HOME whose login it is. `backend` is a `keyring.backend.KeyringBackend` (default: the one that
-    the package `keyring` chooses). A value longer than `entry_bytes` in UTF-16 is split over several entries (default:
-    2,560 on Windows, else never); the Codex CLI cannot read those. `lock_timeout` is in seconds.
+    `home` is the CODEX_HOME of the login. `backend` is a `keyring.backend.KeyringBackend` (default: the choice of the
+    package `keyring`). A value longer than `entry_bytes` in UTF-16 is split over several entries (default: 2,560 on
+    Windows, else never); the Codex CLI cannot read those. `lock_timeout` is in seconds.
     """
 
     def __init__(
@@ -48,198 +62,240 @@ class KeyringStore:
         home: str | os.PathLike[str] | None = None,
         *,
         backend: Any = None,
-        entry_bytes: int | None = keyring_format.WINDOWS_BYTES if os.name == "nt" else None,
-        lock_timeout: float = LOCK_SECONDS,
+        entry_bytes: int | None = _WINDOWS_ENTRY_BYTES if os.name == "nt" else None,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
-        self.home = default_home() if home is None else absolute(home)
+        self.home = default_home() if home is None else absolute_path(home)
         self._file = FileStore(self.home / "auth.json", lock_timeout=lock_timeout)
-        self._backend = backend
+        self._given_backend = backend
         self._entry_bytes = entry_bytes
 
     @property
     def location(self) -> str:
-        """The keyring, and the names of the entry in it."""
-        return f"the keyring ({keyring_format.SERVICE}, {self._account})"
+        """The keyring, with service and name of the entry."""
+        return f"the keyring ({_SERVICE}, {self._entry})"
 
     def __repr__(self) -> str:
         return f"KeyringStore({str(self.home)!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read the entry; None when there is none, CredentialStoreError when the keyring or the entry is unusable."""
+        """Read the entry; None if there is none. Raises CredentialStoreError if keyring or entry is unusable."""
         with self._access("read"):
-            value = self._value()
-        if value is None:
-            return None
-        try:
-            return _auth_json.parse(value.encode())
-        except ValueError as error:
-            raise store_failed(f"{self.location} holds no usable login: {error}. It was left as it is.") from None
+            value = self._read_value()
+        return None if value is None else parse_document(value.encode(), location=self.location)
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the entry, and remove auth.json as the Codex CLI does: one login, in one place."""
-        value = keyring_format.compact(document)
+        """Replace the entry, and delete auth.json as the Codex CLI does, so that there is one login."""
+        value = to_compact_json(document)
         with suppress(OSError):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._access("write"):
-            before = keyring_format.contents(self._get(self._account))
-            self._put(value)
-            kept = keyring_format.split(value, entry_bytes=self._entry_bytes)
-            if before is not None and (kept is None or kept[0] != before):
-                self._remove(before.names(self._account))
+            old_index = parse_index(self._get(self._entry))
+            new_index = self._write_value(value)
+            if old_index is not None and old_index != new_index:
+                self._delete(old_index.names(self._entry))
         try:
             self._file.clear()
-        except RuntimeError as error:
-            log.warning("The login is in the keyring now, but the old file is still there: %s", error)
+        except _auth_errors.CredentialStoreError as error:
+            log.warning("The login is stored in the keyring, and the old file is still there. %s", error)
 
     def clear(self) -> bool:
-        """Delete the entry, and auth.json with it."""
+        """Delete the entry and auth.json. Return False if there was neither."""
         with self._access("delete"):
-            table = keyring_format.contents(self._get(self._account))
-            names = [self._account, *(table.names(self._account) if table else ())]
-            was_there = self._remove(names)
-        return self._file.clear() or was_there
+            index = parse_index(self._get(self._entry))
+            had_entry = self._delete([self._entry, *(index.names(self._entry) if index else ())])
+        return self._file.clear() or had_entry
 
     def lock(self) -> AbstractContextManager[object]:
-        """Hold the lock file in CODEX_HOME, the same as for auth.json."""
+        """Hold the lock file of auth.json in CODEX_HOME."""
         return self._file.lock()
 
     def version(self) -> object:
-        """Return a digest of the entry: no keyring tells less at less cost."""
+        """Return a digest of the entry; no keyring offers less at a lower cost."""
         with self._access("read"):
-            return keyring_format.digest(self._get(self._account))
+            return digest(self._get(self._entry))
 
     def exists(self) -> bool:
-        """Tell whether there is a keyring here at all, be it locked or out of reach just now; a container has none."""
+        """Return whether this system has a keyring, even one that is locked. A container has none."""
         try:
-            return type(self._keyring()).__module__ != "keyring.backends.fail"
-        except RuntimeError:  # the package is not installed, or told to use none
+            return type(self._backend()).__module__ != "keyring.backends.fail"
+        except _auth_errors.CredentialStoreError:  # the package is not installed, or configured to use none
             return False
 
-    # --- the entries -----------------------------------------------------------------------------------------
+    # --- the entries -------------------------------------------------------------------------------------------------
 
     @property
-    def _account(self) -> str:
+    def _entry(self) -> str:
         home = os.path.realpath(self.home)
-        return keyring_format.account(keyring_format.verbatim(home) if os.name == "nt" else home)
-
-    @contextmanager
-    def _access(self, doing: str) -> Iterator[None]:
-        """Keep our readers and writers apart for the moment of one access, and tell all failures in one way."""
-        is_here = self.home.is_dir()  # else there is nobody to keep apart, and reading makes no folder
-        path = self.home / "auth.keyring.lock"
-        with locked(path, location=self.location) if is_here else nullcontext():
-            try:
-                yield
-            except Exception as error:  # each keyring has exceptions of its own
-                if is_store_failure(error):
-                    raise
-                # Whatever else is in an error of a keyring unknown to us: it may be the value.
-                raise self._failed(doing, error) from (error if _is_telling(error) else None)
-
-    def _failed(self, doing: str, error: Exception) -> Exception:
-        said = (_is_telling(error) and str(error)) or reason(error)
-        return store_failed(f"Cannot {doing} {self.location}: {said}")
-
-    def _value(self) -> str | None:
-        entry = self._get(self._account)
-        table = keyring_format.contents(entry)
-        if table is None:
-            return entry
-        value = "".join(self._get(name) or "" for name in table.names(self._account))
-        if keyring_format.digest(value) != table.digest:
-            raise store_failed(f"{self.location} holds no usable login: a part of it is missing or damaged.")
-        return value
-
-    def _put(self, value: str) -> None:
-        cut = keyring_format.split(value, entry_bytes=self._entry_bytes)
-        if cut is None:
-            self._set(self._account, value)
-            return
-        table, parts = cut
-        for name, part in zip(table.names(self._account), parts, strict=True):
-            self._set(name, part)
-        self._set(self._account, table.entry())  # last: from here on the new value is the stored one
-
-    def _remove(self, names: list[str]) -> bool:
-        found = [name for name in names if self._get(name) is not None]
-        for name in found:
-            _delete(self._keyring(), self._service, name)
-        return bool(found)
-
-    def _get(self, name: str) -> str | None:
-        return _read(self._keyring(), self._service, name) or None
-
-    def _set(self, name: str, value: str) -> None:
-        keyring = self._keyring()
-        if not _overwritten(keyring, self._service, name, value):
-            keyring.set_password(self._service, name, value)
+        return entry_name(windows_path(home) if os.name == "nt" else home)
 
     @property
     def _service(self) -> str:
-        # Windows has one name for an entry, which both packages make up; this is the Codex CLI's (keyring-rs).
-        return f"{self._account}.{keyring_format.SERVICE}" if os.name == "nt" else keyring_format.SERVICE
+        # Windows has one name for an entry, which both packages compose; this results in the Codex CLI's (keyring-rs).
+        return f"{self._entry}.{_SERVICE}" if os.name == "nt" else _SERVICE
 
-    def _keyring(self) -> Any:
-        if self._backend is None:
-            self._backend = _chosen()
-        return self._backend
+    @contextmanager
+    def _access(self, verb: str) -> Iterator[None]:
+        """Keep our readers and writers apart during one access, and turn all errors into CredentialStoreError."""
+        # Without a folder there is no other process to keep away, and reading must not create it.
+        has_home = self.home.is_dir()
+        path = self.home / "auth.keyring.lock"
+        with locked_file(path, location=self.location) if has_home else nullcontext():
+            try:
+                yield
+            except _auth_errors.CredentialStoreError:
+                raise
+            except Exception as error:  # each keyring has exceptions of its own
+                is_safe = type(error).__module__.partition(".")[0] in _PACKAGES_WITH_SAFE_ERRORS
+                text = (is_safe and str(error)) or os_error_text(error)
+                # The text of another package's error may be the value itself: neither text nor cause are shown.
+                raise _auth_errors.CredentialStoreError(f"Cannot {verb} {self.location}: {text}") from (
+                    error if is_safe else None
+                )
+
+    def _read_value(self) -> str | None:
+        entry = self._get(self._entry)
+        index = parse_index(entry)
+        if index is None:
+            return entry
+        value = "".join(self._get(name) or "" for name in index.names(self._entry))
+        if digest(value) != index.digest:
+            raise _auth_errors.CredentialStoreError(
+                f"{self.location} holds no usable login: a part of it is missing or damaged. {_auth_errors.LOG_IN_AGAIN}"
+            )
+        return value
+
+    def _write_value(self, value: str) -> EntryIndex | None:
+        """Write the value, and return the index if it is split."""
+        split = split_value(value, entry_bytes=self._entry_bytes)
+        if split is None:
+            self._set(self._entry, value)
+            return None
+        index, parts = split
+        for name, part in zip(index.names(self._entry), parts, strict=True):
+            self._set(name, part)
+        self._set(self._entry, index.text())  # last: this write makes the new value the stored one
+        return index
+
+    def _delete(self, names: list[str]) -> bool:
+        """Delete entries; False if there was none."""
+        existing = [name for name in names if self._get(name) is not None]
+        backend = self._backend()
+        for name in existing:
+            if not _is_secret_service(backend):
+                backend.delete_password(self._service, name)
+                continue
+            with _secret_service_items(backend, self._service, name) as items:
+                for item in items:
+                    item.delete()
+        return bool(existing)
+
+    def _get(self, name: str) -> str | None:
+        backend = self._backend()
+        if not _is_secret_service(backend):
+            return backend.get_password(self._service, name) or None
+        with _secret_service_items(backend, self._service, name) as items:
+            return (items[0].get_secret().decode() or None) if items else None
+
+    def _set(self, name: str, value: str) -> None:
+        backend = self._backend()
+        if _is_secret_service(backend):
+            with _secret_service_items(backend, self._service, name) as items:
+                for item in items:
+                    item.set_secret(value.encode(), "text/plain")
+                if items:
+                    return
+        backend.set_password(self._service, name, value)
+
+    def _backend(self) -> Any:
+        if self._given_backend is None:
+            self._given_backend = _choose_backend()
+        return self._given_backend
 
 
-def _chosen() -> Any:
-    """Return the backend that the user or the package has chosen; of several the one that the Codex CLI uses."""
+# --- the package `keyring` ---------------------------------------------------------------------------------------
+
+
+def _choose_backend() -> Any:
+    """Return the backend that the package or its user chose; of several chained ones the one the Codex CLI uses."""
     try:
         import keyring
     except ModuleNotFoundError as error:
         if error.name != "keyring":
             raise
-        raise store_failed(_MISSING) from None
+        raise _auth_errors.CredentialStoreError(_NOT_INSTALLED) from None
     backend = keyring.get_keyring()
-    if type(backend).__module__ == "keyring.backends.null":  # it takes everything, and keeps nothing
-        raise store_failed("The package `keyring` is told to use no keyring.")
+    if type(backend).__module__ == "keyring.backends.null":  # accepts everything and stores nothing
+        raise _auth_errors.CredentialStoreError("The package `keyring` is configured to use no keyring.")
     chained = list(getattr(backend, "backends", None) or [backend])
     return next(filter(_is_secret_service, chained), chained[0])
 
 
-def _is_telling(error: Exception) -> bool:
-    return type(error).__module__.partition(".")[0] in _TELLING
-
-
-def _is_secret_service(keyring: Any) -> bool:
-    return hasattr(keyring, "get_preferred_collection")
+def _is_secret_service(backend: Any) -> bool:
+    return hasattr(backend, "get_preferred_collection")
 
 
 @contextmanager
-def _items(keyring: Any, service: str, name: str) -> Iterator[list[Any]]:
-    """Find the items of a Secret Service, whoever made them."""
-    collection = keyring.get_preferred_collection()
+def _secret_service_items(backend: Any, service: str, name: str) -> Iterator[list[Any]]:
+    """Find the items of an entry in a Secret Service, whichever program made them."""
+    collection = backend.get_preferred_collection()
     with closing(collection.connection):
-        found = collection.search_items({"service": service, "username": name})
-        # keyring-rs: one that names another target is another entry
-        yield [item for item in found if item.get_attributes().get("target", "default") == "default"]
+        items = collection.search_items({"service": service, "username": name})
+        # keyring-rs: an item with another target is another entry
+        yield [item for item in items if item.get_attributes().get("target", "default") == "default"]
 
 
-def _read(keyring: Any, service: str, name: str) -> str | None:
-    if not _is_secret_service(keyring):
-        value: str | None = keyring.get_password(service, name)
-        return value
-    with _items(keyring, service, name) as items:
-        return items[0].get_secret().decode() if items else None
+# --- names and values, without I/O -------------------------------------------------------------------------------
 
 
-def _overwritten(keyring: Any, service: str, name: str, value: str) -> bool:
-    """Give the items of a Secret Service that are there a new value; False when there is none, or no such service."""
-    if not _is_secret_service(keyring):
-        return False
-    with _items(keyring, service, name) as items:
-        for item in items:
-            item.set_secret(value.encode(), "text/plain")
-        return bool(items)
+def entry_name(home: str) -> str:
+    """Return the name of the entry for a CODEX_HOME, which is absolute and without symlinks, as in the Codex CLI."""
+    return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
 
 
-def _delete(keyring: Any, service: str, name: str) -> None:
-    if not _is_secret_service(keyring):
-        keyring.delete_password(service, name)
-        return
-    with _items(keyring, service, name) as items:
-        for item in items:
-            item.delete()
+def windows_path(path: str) -> str:
+    r"""Return an absolute Windows path as Rust's `canonicalize` does, with `\\?\` before it."""
+    if path.startswith("\\\\?\\"):
+        return path
+    return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
+
+
+def to_compact_json(document: dict[str, Any]) -> str:
+    """Return a document as ASCII without white space."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryIndex:
+    """How many entries hold a value, and the digest of the whole, which is part of their names."""
+
+    count: int
+    digest: str
+
+    def names(self, entry: str) -> list[str]:
+        """Return the names of those entries, in order."""
+        return [f"{entry}|{self.digest[:16]}|{number}" for number in range(self.count)]
+
+    def text(self) -> str:
+        """Return the text that is stored in the Codex CLI's entry instead of the value."""
+        return to_compact_json({_INDEX_MEMBER: self.count, "sha256": self.digest})
+
+
+def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, list[str]] | None:
+    """Split a value that is too long for one entry; None if it fits (`entry_bytes=None`: always)."""
+    if entry_bytes is None or len(value) * _BYTES_PER_CHARACTER <= entry_bytes:
+        return None
+    size = entry_bytes // _BYTES_PER_CHARACTER
+    parts = [value[start : start + size] for start in range(0, len(value), size)]
+    return EntryIndex(len(parts), digest(value) or ""), parts
+
+
+def parse_index(entry: str | None) -> EntryIndex | None:
+    """Parse an index; None for an entry that holds the value itself."""
+    if entry is None or _INDEX_MEMBER not in entry:
+        return None
+    try:
+        members = json.loads(entry)
+        return EntryIndex(int(members[_INDEX_MEMBER]), str(members["sha256"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -50,7 +50,7 @@ def _find() -> Found:
         return Found(given.current(), f"the variable {given.name}")
     store = default_store()
     document = store.load() or {}
-    other = _auth_json.unusable(document)
+    other = _auth_json.other_credentials(document)
     if other is not None:
         return Found(None, store.location, problem=f"{store.location} holds {other}, no ChatGPT login.")
     personal = _auth_json.personal_token(document)

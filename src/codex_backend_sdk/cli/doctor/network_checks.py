@@ -32,9 +32,9 @@ def check_certificates(scene: Scene) -> Iterator[Outcome]:
     """Say whom TLS trusts. ValueError when what the variables of the network name cannot be used."""
     import httpx2
 
-    from ...auth._network import opened
+    from ...auth._http import open_client
 
-    opened(httpx2.Client).close()
+    open_client(httpx2.Client).close()
     given = [f"{name}={scene.environment[name]}" for name in _AUTHORITIES if scene.environment.get(name)]
     yield ok(f"{', '.join(given)} can be used." if given else "The usual authorities are trusted.")
     others = [name for name in _OTHERS if scene.environment.get(name)]

@@ -60,10 +60,10 @@ def ask(url: str, scene: Scene) -> httpx2.Response:
     """Return what a server answers to a GET that nobody has signed."""
     import httpx2
 
-    from ...auth._network import opened
+    from ...auth._http import open_client
 
     try:
-        http = opened(httpx2.Client, timeout=scene.seconds)
+        http = open_client(httpx2.Client, timeout=scene.seconds)
     except ValueError:
         raise Unanswered("the settings of the network cannot be used", is_told=True) from None
     with http:

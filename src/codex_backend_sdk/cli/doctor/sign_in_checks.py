@@ -25,12 +25,10 @@ def check_ports(scene: Scene) -> Iterator[Outcome]:
 
 
 def judge_ports(ports: Sequence[int]) -> Iterator[Outcome]:
-    """Say which of the ports are free, and who holds the others."""
-    from ...auth.flows.ports import listener
-
+    """Report which of the ports are free."""
     taken = [port for port in ports if not _is_free(port)]
     free = [port for port in ports if port not in taken]
-    named = " and ".join(f"{port} ({listener(port) or 'another program'})" for port in taken)
+    named = " and ".join(map(str, taken))
     if not taken:
         yield ok(f"{' and '.join(map(str, free))} on {CALLBACK_HOST} are free for a sign-in.")
     elif free:

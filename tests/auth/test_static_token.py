@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from issuer_stub import jwt
 
-from codex_backend_sdk.auth import _access_token_kind
+from codex_backend_sdk.auth import _jwt, _oauth
+from codex_backend_sdk.auth._auth_json import is_personal_token
+from codex_backend_sdk.auth.static_token import why_not_access_token
 from codex_backend_sdk.types import Login, Secret
 
 AUTH = "https://api.openai.com/auth"
 TOKEN = Secret("at-1234567890abcdef")
-WHO = {
+WHOAMI = {
     "email": "ada@example.com",
     "chatgpt_user_id": "user-1",
     "chatgpt_account_id": "acc-1",
@@ -22,7 +24,7 @@ WHO = {
 
 
 @pytest.mark.parametrize(
-    ("token", "mistake"),
+    ("token", "reason"),
     [
         ("at-1234", None),
         (jwt({"exp": 1}), None),
@@ -36,17 +38,17 @@ WHO = {
         (jwt({"iss": "https://chatgpt.com/codex-backend/agent-identity"}), "it is an agent identity, which"),
     ],
 )
-def test_what_was_given_instead_of_an_access_token(token: str, mistake: str | None) -> None:
-    found = _access_token_kind.mistaken(Secret(token))
-    assert (found or "").startswith(mistake or "")
-    assert (found is None) == (mistake is None)
+def test_text_that_is_not_an_access_token_has_a_reason(token: str, reason: str | None) -> None:
+    actual = why_not_access_token(Secret(token))
+    assert (actual or "").startswith(reason or "")
+    assert (actual is None) == (reason is None)
 
 
-def test_a_jwt_says_whose_it_is() -> None:
+def test_jwt_claims_give_the_login() -> None:
     claims = {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus", "chatgpt_account_is_fedramp": True}
     token = Secret(jwt({"exp": 1795360000, AUTH: claims}))
-    assert not _access_token_kind.is_personal(token)
-    assert _access_token_kind.login_of_jwt(token) == Login(
+    assert not is_personal_token(token)
+    assert _jwt.login_of(access_token=token) == Login(
         access_token=token,
         account_id="acc-1",
         is_fedramp=True,
@@ -55,21 +57,22 @@ def test_a_jwt_says_whose_it_is() -> None:
     )
 
 
-def test_the_issuer_says_whose_a_personal_token_is() -> None:
-    assert _access_token_kind.is_personal(TOKEN)
-    assert _access_token_kind.login_of_personal(TOKEN, 200, json.dumps(WHO).encode()) == Login(
+def test_whoami_response_gives_the_login() -> None:
+    assert is_personal_token(TOKEN)
+    assert _oauth.parse_whoami(TOKEN, 200, json.dumps(WHOAMI).encode()) == Login(
         access_token=TOKEN, account_id="acc-1", user_id="user-1", email="ada@example.com", plan="pro"
     )
 
 
-def test_the_e_mail_address_may_be_missing() -> None:
-    found = _access_token_kind.login_of_personal(TOKEN, 200, json.dumps({**WHO, "email": None}).encode())
-    assert isinstance(found, Login)
-    assert found.email is None
+@pytest.mark.parametrize("value", [None, "", 5])
+def test_whoami_response_without_email_is_accepted(value: object) -> None:
+    login = _oauth.parse_whoami(TOKEN, 200, json.dumps({**WHOAMI, "email": value}).encode())
+    assert isinstance(login, Login)
+    assert login.email is None
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "is_permanent"),
+    ("status", "response", "is_permanent"),
     [
         (401, {}, True),
         (403, {}, True),
@@ -78,11 +81,11 @@ def test_the_e_mail_address_may_be_missing() -> None:
         (500, {}, False),
         (200, {}, False),
         (200, [], False),
-        (200, {**WHO, "chatgpt_account_id": None}, False),
-        (200, {**WHO, "chatgpt_user_id": 5}, False),
+        (200, {**WHOAMI, "chatgpt_account_id": None}, False),
+        (200, {**WHOAMI, "chatgpt_user_id": 5}, False),
     ],
 )
-def test_when_the_issuer_does_not_say(status: int, answer: Any, is_permanent: bool) -> None:
-    found = _access_token_kind.login_of_personal(TOKEN, status, json.dumps(answer).encode())
-    assert isinstance(found, _access_token_kind.Unknown)
-    assert found.is_permanent is is_permanent
+def test_whoami_failure_is_permanent_only_if_refused(status: int, response: Any, is_permanent: bool) -> None:
+    failure = _oauth.parse_whoami(TOKEN, status, json.dumps(response).encode())
+    assert isinstance(failure, _oauth.WhoamiFailure)
+    assert failure.is_permanent is is_permanent
