@@ -66,7 +66,7 @@ CALLBACKS = {
         "server_error",
         "Login failed: missing_codex_entitlement",
     ),
-    "error and code": ({"error": "access_denied", "code": "ac_1"}, None, {}, "access_denied", "Sign-in failed"),
+    "error and code": ({"error": "access_denied", "code": "ac_1"}, None, {}, "access_denied", "Login failed"),
     "no code": ({}, None, {}, "missing_authorization_code", NO_CODE),
     "empty code": ({"code": ""}, None, {}, "missing_authorization_code", NO_CODE),
     "exchange refused": (

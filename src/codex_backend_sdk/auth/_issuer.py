@@ -60,22 +60,23 @@ class IssuerClient:
     def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _oauth.TokenResponse:
         """Exchange an authorization code for tokens; LoginFailedError if the issuer refuses or cannot be reached."""
         request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.code_exchange_form(grant))
-        body = self._send_exchange(request, hide=grant.code)
+        response = self._send_exchange(request, hide=grant.code)
         try:
-            return _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
+            return _oauth.parse_token_response(response.content, required=_oauth.TOKEN_NAMES)
         except ValueError as error:
             raise _exchange_failed(str(error)) from None
 
     def exchange_api_key(self, id_token: Secret) -> Secret:
         """Exchange an id token for an API key of the platform; LoginFailedError if the issuer refuses."""
         request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.api_key_form(id_token))
-        body = self._send_exchange(request, hide=id_token)
+        response = self._send_exchange(request, hide=id_token)
         try:
-            return _oauth.parse_api_key(body)
+            return _oauth.parse_api_key(response.content)
         except ValueError:
             raise _exchange_failed("the response has no API key in it") from None
 
-    def _send_exchange(self, request: httpx2.Request, *, hide: Secret) -> bytes:
+    def _send_exchange(self, request: httpx2.Request, *, hide: Secret) -> httpx2.Response:
+        """Send a request to the token endpoint. Returns the response, whose `repr` does not show its body."""
         try:
             response = self._transport.send(request)
         except IssuerConnectionError as error:
@@ -83,7 +84,7 @@ class IssuerClient:
         if not response.is_success:
             detail = _oauth.describe_error(response.content, hide=hide)
             raise _exchange_failed(f"the token endpoint returned status {response.status_code}: {detail}")
-        return response.content
+        return response
 
     def revoke(self, *, refresh_token: Secret | None, access_token: Secret) -> bool:
         """Revoke a login. Returns False, with a warning in the log, if the issuer did not confirm."""

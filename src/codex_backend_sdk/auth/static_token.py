@@ -53,11 +53,12 @@ class StaticToken:
         http: httpx2.Client | None = None,
         name: str = _ARGUMENT,
     ) -> None:
+        # First of all: crash reporters show the local variables of this frame, and `repr(self)`.
         token = token if isinstance(token, Secret) else Secret(token.strip())
+        self._token: Secret | None = token
         reason = why_not_access_token(token)
         if reason is not None:
             raise ValueError(f"{name} is not an access token: {reason}.")
-        self._token: Secret | None = token
         self._issuer = IssuerClient(issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
