@@ -1,131 +1,174 @@
-"""`client.responses`: the official resource with a default model, any iterable as input, and true endings.
+"""`client.responses`: the official resource, with a default model and any iterable as input.
 
-The signatures are the official ones, overloads included: type checkers see the inherited methods, and at run time the
-few below pass everything on.
+Each method below completes the parameters and calls the official method, which builds the request options. The shaping
+for the backend comes later, in `_request`, where every request passes.
+
+At run time the methods have the official signatures and docstrings (`functools.wraps`). Type checkers see the inherited
+methods, except for `create`: its overloads add `dropped_parameters` and `restarts` to what it returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from openai import NotGiven, Omit
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
 from .._request.argument_hints import RESPONSES_HINTS, ArgumentHints
-from .._request.shaping import to_json_data
+from .._request.shaping import is_absent
 
 if TYPE_CHECKING:
-    from .._options import ClientOptions
+    from typing import Unpack
+
+    import httpx2
+    import openai
+    from openai._types import Body, Headers, Query
+    from openai.types.responses import Response, ResponseStreamEvent
+    from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+    from .._streaming.streams import AsyncCodexStream, CodexStream
+
+    class CreateParams(ResponseCreateParamsBase, total=False):
+        """The official parameters of `create`, apart from `stream`."""
+
+        extra_headers: Headers | None
+        extra_query: Query | None
+        extra_body: Body | None
+        timeout: float | httpx2.Timeout | openai.NotGiven | None
+
+    class CodexResponse(Response):
+        """For type checkers: the official `Response`, with the attribute that `unsupported="drop"` adds."""
+
+        dropped_parameters: list[str]
+
 
 __all__ = ["AsyncResponses", "Responses"]
 
-# These two are handed over past upstream's parameter transform, which walks every member of every item against the
-# official types: 0.5 ms an item. For these types it changes nothing that `plain` does not do.
-_BULK: Final = ("input", "tools")
-# Up to 20 µs each. Those that a tracer of official calls shows by name (`model`, `reasoning`, …) are left to it.
-_OF_CREATE: Final = (*_BULK, "include", "parallel_tool_calls", "prompt_cache_key", "store")
-_NONE_HAS_A_MEANING: Final = ("timeout", "parse_as")
-_create, _parse, _compact, _stream = (
-    ArgumentHints(method, hints=RESPONSES_HINTS)
-    for method in (
-        OfficialResponses.create,
-        OfficialResponses.parse,
-        OfficialResponses.compact,
-        OfficialResponses.stream,
-    )
-)
+# Parameters that go past the official parameter transform, in `extra_body`. The transform walks every member of every
+# item against the official types, which takes 0.5 ms per item of `input` and up to 20 µs for each of the others. It
+# changes nothing in them that `to_json_data` does not do as well. Parameters that tracers of official calls report by
+# name (`model`, `reasoning`, …) stay where they are.
+_BYPASS_OF_CREATE: Final = ("input", "tools", "include", "parallel_tool_calls", "prompt_cache_key", "store")
+_BYPASS_OF_COMPACT: Final = ("input", "tools")
+_BYPASS_OF_PARSE: Final = ("input",)  # the official method itself needs `tools`
+# None is a value of these parameters. For all others it means that the parameter is not given.
+_NULLABLE: Final = ("timeout", "parse_as")
+
+_create_hints = ArgumentHints(OfficialResponses.create, hints=RESPONSES_HINTS)
+_parse_hints = ArgumentHints(OfficialResponses.parse, hints=RESPONSES_HINTS)
+_compact_hints = ArgumentHints(OfficialResponses.compact, hints=RESPONSES_HINTS)
+_stream_hints = ArgumentHints(OfficialResponses.stream, hints=RESPONSES_HINTS)
 
 
 class Responses(OfficialResponses):
     """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # the parameters are keyword-only and the same
+        def create(
+            self, *, stream: Literal[False] | openai.Omit | None = ..., **params: Unpack[CreateParams]
+        ) -> CodexResponse: ...
+        @overload
+        def create(
+            self, *, stream: Literal[True], **params: Unpack[CreateParams]
+        ) -> CodexStream[ResponseStreamEvent]: ...
+        @overload
+        def create(
+            self, *, stream: bool, **params: Unpack[CreateParams]
+        ) -> CodexResponse | CodexStream[ResponseStreamEvent]: ...
+        def create(self, **params: Any) -> Any: ...
+
+    else:
 
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
-            with _create:
-                return super().create(**_given(self._client, params, lift=_OF_CREATE))
+            with _create_hints:
+                return super().create(**_complete(params, bypass=_BYPASS_OF_CREATE))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
-            with _parse:
-                return super().parse(**_given(self._client, params, lift=("input",)))
+            with _parse_hints:
+                return super().parse(**_complete(params, bypass=_BYPASS_OF_PARSE))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
-            with _compact:
-                return super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
+            with _compact_hints:
+                params = _complete(params, bypass=_BYPASS_OF_COMPACT)
+                return super().compact(**_with_model(self._client, params))
 
         @wraps(OfficialResponses.stream)
         def stream(self, **params: Any) -> Any:
-            from .response_stream import StreamManager  # few calls are made through it
+            from .response_stream import StreamManager  # few programs use this method
 
-            with _stream:
-                manager = super().stream(**_given(self._client, params, needs_model=True))
-            return StreamManager(manager) if _is_ours(self._client) else manager
+            with _stream_hints:
+                return StreamManager(super().stream(**_with_model(self._client, _complete(params))))
 
 
 class AsyncResponses(OfficialAsyncResponses):
     """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # as above
+        async def create(
+            self, *, stream: Literal[False] | openai.Omit | None = ..., **params: Unpack[CreateParams]
+        ) -> CodexResponse: ...
+        @overload
+        async def create(
+            self, *, stream: Literal[True], **params: Unpack[CreateParams]
+        ) -> AsyncCodexStream[ResponseStreamEvent]: ...
+        @overload
+        async def create(
+            self, *, stream: bool, **params: Unpack[CreateParams]
+        ) -> CodexResponse | AsyncCodexStream[ResponseStreamEvent]: ...
+        async def create(self, **params: Any) -> Any: ...
+
+    else:
 
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
-            with _create:
-                return await super().create(**_given(self._client, params, lift=_OF_CREATE))
+            with _create_hints:
+                return await super().create(**_complete(params, bypass=_BYPASS_OF_CREATE))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
-            with _parse:
-                return await super().parse(**_given(self._client, params, lift=("input",)))
+            with _parse_hints:
+                return await super().parse(**_complete(params, bypass=_BYPASS_OF_PARSE))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
-            with _compact:
-                return await super().compact(**_given(self._client, params, lift=_BULK, needs_model=True))
+            with _compact_hints:
+                params = _complete(params, bypass=_BYPASS_OF_COMPACT)
+                return await super().compact(**_with_model(self._client, params))
 
         @wraps(OfficialAsyncResponses.stream)
         def stream(self, **params: Any) -> Any:
-            from .response_stream import AsyncStreamManager
+            from .response_stream import AsyncStreamManager  # few programs use this method
 
-            with _stream:
-                manager = super().stream(**_given(self._client, params, needs_model=True))
-            return AsyncStreamManager(manager) if _is_ours(self._client) else manager
+            with _stream_hints:
+                return AsyncStreamManager(super().stream(**_with_model(self._client, _complete(params))))
 
 
-def _given(
-    client: object, params: dict[str, Any], *, lift: tuple[str, ...] = (), needs_model: bool = False
-) -> dict[str, Any]:
-    """Return the parameters to call the official method with.
+def _complete(params: dict[str, Any], *, bypass: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the parameters for the official method; those in `bypass` move to `extra_body`.
 
-    On a client of ours what is absent is left out (upstream takes a None for a value), a generator of tools can be
-    read twice, and the default model stands in where upstream insists on one. `lift` names what goes past upstream's
-    transform, in `extra_body`.
+    Parameters that are None are left out, because the official client sends them as null. An iterator of tools becomes
+    a list, because `parse` reads it twice. A value in the caller's `extra_body` wins.
     """
-    settings: ClientOptions | None = getattr(client, "_codex", None)
-    if settings is not None:
-        params = {name: value for name, value in params.items() if value is not None or name in _NONE_HAS_A_MEANING}
-        if isinstance(params.get("tools"), Iterator):
-            params["tools"] = list(params["tools"])
-        if needs_model and _is_absent(params.get("model")) and _is_absent(params.get("response_id")):
-            params["model"] = settings.model
-    bulk = {name: params.pop(name) for name in lift if not _is_absent(params.get(name))}
-    if bulk:
-        bulk = (
-            bulk if settings is not None else to_json_data(bulk)
-        )  # our clients do that once, when they shape the request
-        params["extra_body"] = {**bulk, **(params.get("extra_body") or {})}
+    params = {name: value for name, value in params.items() if value is not None or name in _NULLABLE}
+    if isinstance(params.get("tools"), Iterator):
+        params["tools"] = list(params["tools"])
+    bypassed = {name: params.pop(name) for name in bypass if not is_absent(params.get(name))}
+    if bypassed:
+        params["extra_body"] = {**bypassed, **(params.get("extra_body") or {})}
     return params
 
 
-def _is_ours(client: object) -> bool:
-    """Whether it is one of our clients; these classes serve an official one as well, with the official behaviour."""
-    return hasattr(client, "_codex")
-
-
-def _is_absent(value: Any) -> bool:
-    return value is None or isinstance(value, (Omit, NotGiven))
+def _with_model(client: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Add the client's default model for a method that requires one, unless it continues an existing response."""
+    if is_absent(params.get("model")) and is_absent(params.get("response_id")):
+        params["model"] = client._codex.model
+    return params

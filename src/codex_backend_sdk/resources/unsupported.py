@@ -1,4 +1,7 @@
-"""What would slip past the check of routes: an official resource that opens a connection of its own."""
+"""Official resources that the check of routes cannot refuse, because they open a connection of their own.
+
+Every other official method that the Codex backend does not have fails in `prepare`, when it sends its request.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ __all__ = ["AsyncBeta", "Beta"]
 
 
 class Beta(OfficialBeta):
-    """Nothing of it is there; the other resources under it are refused when they send a request."""
+    """The official beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
 
     @property
     def realtime(self) -> NoReturn:
-        """Not there: UnsupportedEndpointError."""
+        """Raise UnsupportedEndpointError."""
         reject_resource("beta.realtime")
 
 
 class AsyncBeta(OfficialAsyncBeta):
-    """Nothing of it is there; the other resources under it are refused when they send a request."""
+    """The official beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
 
     @property
     def realtime(self) -> NoReturn:
-        """Not there: UnsupportedEndpointError."""
+        """Raise UnsupportedEndpointError."""
         reject_resource("beta.realtime")
