@@ -36,7 +36,8 @@ from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, user_agent
 from ._request.compression import Compression
 from ._request.context import context_of_response
-from ._request.routes import BackendURL, Route
+from ._request.prepare import BackendURL
+from ._request.routes import Route
 from ._request.timeouts import set_limits
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response

@@ -42,7 +42,9 @@ def test_usage_shows_both_windows(run: Run, store_login: StoreLogin) -> None:
 
 
 def test_usage_goes_by_length_when_the_weekly_window_is_the_first(run: Run, store_login: StoreLogin) -> None:
-    with Simulator(limits=SimulatedLimits(primary=SimulatedWindow(34, minutes=10080), secondary=SimulatedWindow(12, minutes=300))) as other:
+    with Simulator(
+        limits=SimulatedLimits(primary=SimulatedWindow(34, minutes=10080), secondary=SimulatedWindow(12, minutes=300))
+    ) as other:
         store_login(other.login_document())
         with pytest.MonkeyPatch.context() as changed:
             for name, value in other.environment.items():

@@ -162,7 +162,9 @@ def test_the_usage_report_is_the_usage_answer_typed(client: Any, sim: Simulator)
 def test_on_limits_hears_of_changes_only(new_client: Callable[..., Any], sim: Simulator) -> None:
     heard: list[RateLimits] = []
     # Windows that do not end meanwhile.
-    sim.limits = SimulatedLimits(primary=SimulatedWindow(12, minutes=300, resets_at=datetime.now(UTC) + FIVE_HOURS), secondary=None)
+    sim.limits = SimulatedLimits(
+        primary=SimulatedWindow(12, minutes=300, resets_at=datetime.now(UTC) + FIVE_HOURS), secondary=None
+    )
     client = new_client(on_limits=heard.append)
     client.responses.create(input="hi")
     client.responses.create(input="hi")

@@ -17,24 +17,52 @@ from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndp
 from .._items import subscriptable
 from .._json import encode_in_pieces
 from .._upstream import PreparedOptions
+from .._urls import require_backend_url
 from .context import RequestContext
 from .routes import Route, find_route, missing_resource, requested_model
 from .shaping import compaction, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import httpx2
 
     from .._options import ClientOptions
     from .._upstream import FinalRequestOptions
     from .compression import Compression
     from .shaping import RejectedParameter, ShapedRequest
 
-__all__ = ["prepare", "reject_resource", "reject_websocket"]
+__all__ = ["BackendURL", "prepare", "reject_resource", "reject_websocket"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
 # Codex CLI: core/src/compact_remote_v2.rs.
 _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
+
+
+class BackendURL:
+    """The configured backend's address, checked, and the URLs of its paths. ValueError if no login may be sent there."""
+
+    def __init__(self, base: httpx2.URL) -> None:
+        self.base = base
+        self.address = str(base)
+        require_backend_url(self.address, what="base_url")
+        self._urls: dict[str, httpx2.URL] = {}
+
+    def url(self, path: str, *, join: Callable[[str], httpx2.URL]) -> httpx2.URL:
+        """Return the URL of a path; `join` appends a path to the address as the official client does.
+
+        URLs are cached: there are few paths, and parsing two URLs is a tenth of the cost of a call.
+        """
+        if path not in self._urls:
+            self._urls[path] = self._account_url(path) if path.startswith("/wham/") else join(path)
+        return self._urls[path]
+
+    def _account_url(self, path: str) -> httpx2.URL:
+        # The account's endpoints are siblings of the Codex backend. Codex CLI: backend-client/src/client.rs.
+        base = self.base.path.rstrip("/").removesuffix("/codex")
+        full_path = base + path if "/backend-api" in base else base + path.replace("/wham/", "/api/codex/", 1)
+        return self.base.copy_with(raw_path=full_path.encode())
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""Which official routes the Codex backend has, their URLs, and the name of a resource that it lacks.
+"""Which official routes the Codex backend has, and the name of a resource that it lacks.
 
 Every official resource method ends in a request for a path, so the path decides: what is not in the table below is
 rejected before anything is sent, under the name that the user called (`client.files.create` → `files`).
@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
-from .._urls import require_backend_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import httpx2
-
-__all__ = ["BackendURL", "Route", "find_route", "missing_resource", "requested_model"]
+__all__ = ["Route", "find_route", "missing_resource", "requested_model"]
 
 
 class Route(Enum):
@@ -97,28 +90,3 @@ def _resource_name(method: str, parts: list[str]) -> str:
             # Ids contain a digit or an upper-case letter; names of resources contain neither.
             names = [part for part in parts if re.fullmatch(r"[a-z_-]+", part)]
             return ".".join(name.replace("-", "_") for name in names) or "/".join(parts) or "/"
-
-
-class BackendURL:
-    """The configured backend's address, checked, and the URLs of its paths. ValueError if no login may be sent there."""
-
-    def __init__(self, base: httpx2.URL) -> None:
-        self.base = base
-        self.address = str(base)
-        require_backend_url(self.address, what="base_url")
-        self._urls: dict[str, httpx2.URL] = {}
-
-    def url(self, path: str, *, join: Callable[[str], httpx2.URL]) -> httpx2.URL:
-        """Return the URL of a path; `join` appends a path to the address as the official client does.
-
-        URLs are cached: there are few paths, and parsing two URLs is a tenth of the cost of a call.
-        """
-        if path not in self._urls:
-            self._urls[path] = self._account_url(path) if path.startswith("/wham/") else join(path)
-        return self._urls[path]
-
-    def _account_url(self, path: str) -> httpx2.URL:
-        # The account's endpoints are siblings of the Codex backend. Codex CLI: backend-client/src/client.rs.
-        base = self.base.path.rstrip("/").removesuffix("/codex")
-        full_path = base + path if "/backend-api" in base else base + path.replace("/wham/", "/api/codex/", 1)
-        return self.base.copy_with(raw_path=full_path.encode())
