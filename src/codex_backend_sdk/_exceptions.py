@@ -1,39 +1,39 @@
-"""The exceptions, split first by what the reader should do.
+"""The exceptions, by what the reader of the error should do: act, retry or report.
 
-Every one is an `openai.OpenAIError`; one that is born of an HTTP answer is also the official class for it, so
-`except openai.NotFoundError` and the like keep working.
+Every exception is an `openai.OpenAIError`. One that comes from an HTTP response also derives from openai's class for
+its status, so `except openai.NotFoundError` and the like keep working. The class is the same whether the backend sent
+the error as the status of its response or within a stream that had begun with status 200.
 
     openai.OpenAIError
     └── CodexError
-        │   act yourself
-        ├── LoginRequiredError (RuntimeError)                 there is no login, or it cannot be renewed
-        ├── LoginFailedError (RuntimeError)                   a sign-in was denied, cancelled or ran out of time
-        ├── CredentialStoreError (RuntimeError)          the stored login is damaged or cannot be written
-        ├── CodexBackendUnsupportedParameterError (NotImplementedError)
-        │   └── UnsupportedParameterError (openai.BadRequestError)     the same, found out by the backend
-        ├── UnsupportedEndpointError (NotImplementedError)    the Codex backend has no such resource
+        │   act: the same request fails again
+        ├── LoginRequiredError (RuntimeError)                    there is no login, or it cannot be refreshed
+        │   └── LoginRejectedError (openai.AuthenticationError)  the backend rejects the login, refreshed or not
+        ├── LoginFailedError (RuntimeError)                      a login attempt was denied, canceled or timed out
+        ├── CredentialStoreError (RuntimeError)                  the stored login is damaged or cannot be written
+        ├── CodexBackendUnsupportedParameterError (NotImplementedError)   found before anything was sent
+        │   └── UnsupportedParameterError (openai.BadRequestError)        found by the backend
+        ├── UnsupportedEndpointError (NotImplementedError)       the Codex backend has no such resource
         ├── ModelNotAvailableError (openai.NotFoundError, openai.BadRequestError, LookupError)
-        │                                                `available` are those that are
-        ├── ContextLengthExceededError (openai.BadRequestError)        the input is too long for the model
-        ├── InvalidEncryptedContentError (openai.BadRequestError)      reasoning of another account or model
+        ├── ContextLengthExceededError (openai.BadRequestError)  the input is too long for the model
+        ├── InvalidEncryptedContentError (openai.BadRequestError)         reasoning of another account or model
         ├── PolicyViolationError (openai.BadRequestError, openai.PermissionDeniedError)
-        ├── CloudflareBlockedError (openai.PermissionDeniedError)      stopped on the way to the backend
+        ├── CloudflareBlockedError (openai.PermissionDeniedError)         blocked on the way to the backend
         ├── RegionNotSupportedError (openai.PermissionDeniedError)
-        ├── UsageLimitError (openai.RateLimitError)    the plan is used up until `resets_at`
-        ├── UsageNotIncludedError (openai.RateLimitError)     the plan has no Codex
-        ├── QuotaExceededError (openai.RateLimitError)        the credit is spent
-        │   try again
-        ├── TooManyRequestsError (openai.RateLimitError)          too many requests; `retry_after` says for how long
+        ├── UsageLimitError (openai.RateLimitError)              the plan is exhausted until `resets_at`
+        ├── UsageNotIncludedError (openai.RateLimitError)        the plan does not include Codex
+        ├── QuotaExceededError (openai.RateLimitError)           the workspace is out of credits
+        ├── TotalTimeoutError                                    below StreamInterruptedError
+        │   retry: the same request may succeed in a moment
+        ├── TooManyRequestsError (openai.RateLimitError)         after `retry_after` seconds
         ├── ServerOverloadedError (openai.InternalServerError)
-        ├── TokenRefreshError (ConnectionError)          the issuer could not be reached or is overloaded
-        ├── StreamInterruptedError (openai.APIConnectionError)   the answer was cut; `partial` holds what had arrived
-        │   ├── IdleTimeoutError (openai.APITimeoutError)     the answer fell silent
-        │   └── TotalTimeoutError (openai.APITimeoutError)    the whole call took too long
-        ├── ResponseFailedError (openai.APIError)             the backend gave the answer up; `code` says why
-        │   report it
-        └── UnexpectedResponseError (openai.APIResponseValidationError)   the backend sent something that is no answer
-
-Each is the same whether the backend said it by the status of its answer or inside of an answer that had begun.
+        ├── TokenRefreshError (ConnectionError)                  the issuer could not be reached or is overloaded
+        ├── StreamInterruptedError (openai.APIConnectionError)   `partial` holds the response received so far
+        │   ├── IdleTimeoutError (openai.APITimeoutError)        no data came for `idle_timeout`
+        │   └── TotalTimeoutError (openai.APITimeoutError)       the whole call exceeded `total_timeout`
+        ├── ResponseFailedError (openai.APIError)                the backend ended the response; `code` says why
+        │   report: a bug of the backend, of a proxy, or of this package
+        └── UnexpectedResponseError (openai.APIResponseValidationError)   a success without a valid response
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ __all__ = [
     "IdleTimeoutError",
     "InvalidEncryptedContentError",
     "LoginFailedError",
+    "LoginRejectedError",
     "LoginRequiredError",
     "ModelNotAvailableError",
     "PolicyViolationError",
@@ -82,12 +83,23 @@ __all__ = [
 class CodexError(openai.OpenAIError):
     """The base of every exception that this package adds to the official ones.
 
-    All have these members, None where there is nothing to tell: `status_code` (what the error means over HTTP, also
-    when it came inside of an answer), `body` (the error object, or what was sent in its place), `code`, `request_id`,
-    `cf_ray` (Cloudflare's name for the request), `partial` (the response as far as it had arrived) and `retry_after`
-    (seconds, when the backend told them).
+    Every exception has these members; they are None where they do not apply.
+
+    Attributes:
+        is_retryable: Whether the same request may succeed when it is sent again soon. The client retries such errors
+            itself, up to `max_retries`. Official exceptions raised by the client have this member too.
+        status_code: The HTTP status of the error, also if the error arrived within a stream.
+        body: The error object of the response, or its whole body.
+        code: The error code of the backend or the issuer.
+        request_id: The backend's id of the request, for a support case.
+        cf_ray: Cloudflare's id of the request.
+        partial: The response received before the error.
+        retry_after: The seconds to wait before a retry, if the backend sent them.
     """
 
+    # The default for exceptions without a failure of the backend, and for those made by hand in tests. For all others
+    # the client sets the value of the failure table (`_errors/classify.py`, `FailureKind`); a test compares both.
+    is_retryable: bool = False
     status_code: Any = None
     body: object | None = None
     code: str | None = None
@@ -98,13 +110,17 @@ class CodexError(openai.OpenAIError):
 
 
 class LoginRequiredError(CodexError, RuntimeError):
-    """There is no usable login; the message names the call or command that mends it."""
+    """There is no usable login. The message names the call or command that logs in."""
+
+
+class LoginRejectedError(LoginRequiredError, openai.AuthenticationError):
+    """The backend still responds with 401 after the token was refreshed. The user must log in again."""
 
 
 class LoginFailedError(CodexError, RuntimeError):
-    """A sign-in ended without a login: denied, cancelled, refused by the issuer, or out of time.
+    """A login attempt ended without a login: denied, canceled, rejected by the issuer, or timed out.
 
-    `code` is the issuer's or the callback's error code, for example `access_denied`, or None.
+    `code` is the error code of the issuer or of the callback, for example `access_denied`, or None.
     """
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
@@ -113,15 +129,17 @@ class LoginFailedError(CodexError, RuntimeError):
 
 
 class CredentialStoreError(CodexError, RuntimeError):
-    """The stored login cannot be read or written; the message names the place."""
+    """The stored login cannot be read or written. The message names the store."""
 
 
 class TokenRefreshError(CodexError, ConnectionError):
-    """The login could not be renewed just now; the stored login is kept and a later try may succeed."""
+    """The access token could not be refreshed at the moment. The stored login is kept; a later call may succeed."""
+
+    is_retryable = True
 
 
 class CodexBackendUnsupportedParameterError(CodexError, NotImplementedError):
-    """Official parameters that the Codex backend refuses were given; nothing was sent.
+    """Parameters were given that the Codex backend rejects. Nothing was sent.
 
     `parameters` has the names of all of them, in the order given.
     """
@@ -132,7 +150,7 @@ class CodexBackendUnsupportedParameterError(CodexError, NotImplementedError):
 
 
 class UnsupportedEndpointError(CodexError, NotImplementedError):
-    """The Codex backend has no such resource; nothing was sent. `resource` names it."""
+    """The Codex backend does not have this resource. Nothing was sent. `resource` names it."""
 
     def __init__(self, message: str, *, resource: str) -> None:
         super().__init__(message)
@@ -140,44 +158,44 @@ class UnsupportedEndpointError(CodexError, NotImplementedError):
 
 
 class UnsupportedParameterError(CodexBackendUnsupportedParameterError, openai.BadRequestError):
-    """The backend refused a parameter, or its value; `param` and `parameters` name it, as far as it told."""
+    """The backend rejected a parameter or its value. `param` and `parameters` name it, if the backend did."""
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None) -> None:
         openai.BadRequestError.__init__(self, message, response=response, body=body)
 
     @property
-    def parameters(self) -> tuple[str, ...]:  # type: ignore[override]  # what `param` says, whenever that is found out
-        """The parameter, if the backend named one."""
+    def parameters(self) -> tuple[str, ...]:  # type: ignore[override]  # follows `param`, which is set after __init__
+        """The rejected parameter, if the backend named one."""
         return () if self.param is None else (self.param,)
 
 
 class ModelNotAvailableError(CodexError, openai.NotFoundError, openai.BadRequestError, LookupError):
-    """This account has no such model.
+    """This account cannot use the model.
 
-    `available` has the ids of those it is offered, hidden ones left out, None when the catalogue could not be asked.
+    `available` has the ids of the models that it can use, without hidden ones; None if the catalog is unknown.
     """
 
     available: tuple[str, ...] | None = None
 
 
 class ContextLengthExceededError(CodexError, openai.BadRequestError):
-    """The input does not fit the model's context window; `client.responses.compact(...)` shortens it."""
+    """The input does not fit the model's context window. `client.responses.compact(...)` shortens it."""
 
 
 class InvalidEncryptedContentError(CodexError, openai.BadRequestError):
-    """A reasoning item of `input` came from another account or model; leave such items out."""
+    """A reasoning item in `input` belongs to another account or model. Remove such items."""
 
 
 class PolicyViolationError(CodexError, openai.BadRequestError, openai.PermissionDeniedError):
-    """The backend does not answer this request by its usage policy; `code` names it."""
+    """The backend refused the request under its usage policy; `code` names the policy."""
 
 
 class CloudflareBlockedError(CodexError, openai.PermissionDeniedError):
-    """The request was stopped before it reached the backend; the message says what to try."""
+    """Cloudflare blocked the request before it reached the backend. The message names remedies."""
 
 
 class RegionNotSupportedError(CodexError, openai.PermissionDeniedError):
-    """The backend is not available where this request seemed to come from."""
+    """The backend is not available in the country from which the request seems to come."""
 
 
 class UsageNotIncludedError(CodexError, openai.RateLimitError):
@@ -185,24 +203,36 @@ class UsageNotIncludedError(CodexError, openai.RateLimitError):
 
 
 class QuotaExceededError(CodexError, openai.RateLimitError):
-    """The credit of the account or its workspace is spent."""
+    """The account or its workspace is out of credits, or has reached its spending limit."""
 
 
 class TooManyRequestsError(CodexError, openai.RateLimitError):
-    """Too many requests in a short time, or no flex capacity; `retry_after` is in seconds, None when not told."""
+    """Too many requests in a short time, or no flex capacity (then `is_retryable` is False).
+
+    `retry_after` is in seconds, None if the backend did not send it.
+    """
+
+    is_retryable = True
 
 
 class ServerOverloadedError(CodexError, openai.InternalServerError):
     """The model is at capacity."""
 
+    is_retryable = True
+
 
 class UsageLimitError(CodexError, openai.RateLimitError):
-    """The plan's usage is spent. Not retried, unless the client was told to `wait_for_limit`.
+    """A usage limit of the plan is exhausted. The client does not retry, but can wait: see `wait_for_limit`.
 
-    `plan` is the plan's name as the backend spells it, `resets_at` an aware datetime, `window` the length of the
-    window that is full, `limit_name` the name of a limit that is one model's own, `reached` the backend's word for
-    what a workspace ran out of, `limits` all that the answer's headers told; each None when not told. The message says
-    what helps.
+    The message says how to continue. Each attribute is None if the backend did not report it.
+
+    Attributes:
+        plan: The plan, as the backend spells it.
+        resets_at: The time of the reset, with a time zone.
+        window_length: The length of the exhausted window.
+        limit_name: The name of the limit, if it is that of a single model.
+        reached_type: What a workspace ran out of, in the backend's words.
+        limits: All limits in the headers of the response.
     """
 
     plan: str | None = None
@@ -214,11 +244,13 @@ class UsageLimitError(CodexError, openai.RateLimitError):
 
 
 class StreamInterruptedError(CodexError, openai.APIConnectionError):
-    """The answer ended before its terminal event, so it is not complete.
+    """The stream ended before its terminal event, so the response is not complete.
 
-    `partial` is the response as far as it had arrived (status `in_progress`), or None when nothing had;
-    `events_seen` is the number of events that had.
+    `partial` is the response received so far (status `in_progress`), or None if there was none yet. `events_seen` is the
+    number of events received.
     """
+
+    is_retryable = True
 
     def __init__(
         self, message: str, *, request: httpx2.Request, partial: Response | None = None, events_seen: int = 0
@@ -229,18 +261,26 @@ class StreamInterruptedError(CodexError, openai.APIConnectionError):
 
 
 class IdleTimeoutError(StreamInterruptedError, openai.APITimeoutError):
-    """Nothing came for longer than `idle_timeout`, in the middle of an answer."""
+    """No data came for longer than `idle_timeout`, within a response."""
 
 
 class TotalTimeoutError(StreamInterruptedError, openai.APITimeoutError):
-    """The whole call took longer than `total_timeout`; it is not tried again."""
+    """The whole call, including its retries, took longer than `total_timeout`.
+
+    `is_retryable` is False, although the next call could be faster: the limit is the caller's own, and a loop that
+    retries it would exceed it.
+    """
+
+    is_retryable = False
 
 
 class ResponseFailedError(CodexError, openai.APIError):
-    """The backend ended the answer with `response.failed` or `error`.
+    """The backend ended the response with `response.failed` or `error`.
 
-    `code`, `param` and `type` are the backend's; `partial` is the response as far as it had arrived, or None.
+    `code`, `param` and `type` are the backend's. `partial` is the response received so far, or None.
     """
+
+    is_retryable = True
 
     def __init__(
         self,
@@ -255,7 +295,7 @@ class ResponseFailedError(CodexError, openai.APIError):
 
 
 class UnexpectedResponseError(CodexError, openai.APIResponseValidationError):
-    """The backend answered with success, but not with what was asked for: HTML, plain JSON, a damaged event."""
+    """The response has a success status, but not the expected content: HTML, other JSON, a damaged event."""
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None = None) -> None:
         super().__init__(response, body, message=message)

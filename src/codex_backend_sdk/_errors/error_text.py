@@ -1,4 +1,9 @@
-"""What a body says, in a line for people: nothing of a request is echoed, and no page of HTML is shown as it is."""
+"""Extract the readable part of an error body, for exception messages. Pure.
+
+Bodies come from the backend, from Cloudflare, from proxies and from captive portals. Three rules keep messages short
+and safe: an excerpt has 300 characters at most, HTML is reduced to its title, and a body of an unknown shape is only
+measured, because it may repeat the prompt.
+"""
 
 from __future__ import annotations
 
@@ -6,56 +11,59 @@ import json
 import re
 from typing import Any, Final
 
-__all__ = ["error_of", "is_html", "summarize", "words_of"]
+__all__ = ["describe_body", "error_message", "error_object", "is_html"]
 
-_LONGEST_EXCERPT: Final = 300
+_MAX_EXCERPT_LENGTH: Final = 300
 
 
-def summarize(content_type: str, text: str) -> str:
-    """Say in a few words what a body is that should have been something else; nothing of a request is echoed."""
+def describe_body(content_type: str, text: str) -> str:
+    """Describe a body that came instead of the expected one: `an HTML page titled “Sign in”`, `JSON, 26 characters`."""
     if not text.strip():
         return "an empty body"
     if is_html(text):
-        title = _title(text)
+        title = _html_title(text)
         return f"an HTML page titled “{title}”" if title else "an HTML page"
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
         return f"{content_type or 'untyped data'}, {len(text)} characters"
-    said = words_of(body) if isinstance(body, dict) else None
-    return f"JSON that says “{said}”" if said else f"JSON, {len(text)} characters"
+    message = error_message(body) if isinstance(body, dict) else None
+    return f"JSON with the message “{message}”" if message else f"JSON, {len(text)} characters"
 
 
 def is_html(text: str) -> bool:
-    """Whether a text is a page for a browser."""
+    """Return whether a text is an HTML page."""
     return re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE) is not None
 
 
-def _title(html: str) -> str | None:
-    found = re.search(r"<title[^>]*>(.*?)</title>", html, re.IGNORECASE | re.DOTALL)
-    return _excerpt(found[1]) if found else None
+def error_object(body: Any) -> dict[str, Any]:
+    """Return the error object of a body, or an empty one.
 
-
-def error_of(body: Any) -> dict[str, Any]:
-    """Return the error object of an answer, `error` or (as web frameworks make it) `detail`; empty if it has none."""
+    It is the member `error`, as in the OpenAI API, or `detail`, as the web framework of the backend writes it.
+    """
     if not isinstance(body, dict):
         return {}
-    return next((error for error in (body.get("error"), body.get("detail")) if isinstance(error, dict)), {})
+    return next((member for member in (body.get("error"), body.get("detail")) if isinstance(member, dict)), {})
 
 
-def words_of(body: Any) -> str | None:
-    """Return the backend's own words: `error.message`, `detail` (a text, or a list of faults), or a plain text."""
+def error_message(body: Any) -> str | None:
+    """Return the message in a decoded body: `error.message`, `detail` (text or a list of faults), or a plain text."""
     if isinstance(body, dict):
-        said = error_of(body).get("message") or body.get("detail") or body.get("message")
-        return None if said is None else _excerpt(said if isinstance(said, str) else repr(said)) or None
+        message = error_object(body).get("message") or body.get("detail") or body.get("message")
+        return None if message is None else _excerpt(message if isinstance(message, str) else repr(message)) or None
     if not isinstance(body, str) or not body.strip():
         return None
     if is_html(body):
-        title = _title(body)
-        return f"an HTML page titled “{title}”, not an answer of the backend" if title else None
+        title = _html_title(body)
+        return f"an HTML page titled “{title}” instead of a response of the backend" if title else None
     return _excerpt(body)
+
+
+def _html_title(html: str) -> str | None:
+    match = re.search(r"<title[^>]*>(.*?)</title>", html, re.IGNORECASE | re.DOTALL)
+    return _excerpt(match[1]) if match else None
 
 
 def _excerpt(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_EXCERPT else line[:_LONGEST_EXCERPT] + "…"
+    return line if len(line) <= _MAX_EXCERPT_LENGTH else line[:_MAX_EXCERPT_LENGTH] + "…"

@@ -1,4 +1,10 @@
-"""What went wrong → the exception that tells it, and back: what an exception means to the retry policy."""
+"""Turn failures into exceptions, and keep in each exception what the failure means for a retry.
+
+Failures come from three places: an error status (`from_status`), an error event within a stream (`from_stream`), and
+the HTTP client, whose exceptions upstream wraps without address or reason (`complete_error`). `attach_failure` sets the
+members that all of them share: `is_retryable`, `retry_after`, `request_id`, `cf_ray`, and the `Failure` itself, which
+`failure_of` returns to the retry loop.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,7 @@ from .._exceptions import (
     CloudflareBlockedError,
     ContextLengthExceededError,
     InvalidEncryptedContentError,
+    LoginRejectedError,
     ModelNotAvailableError,
     PolicyViolationError,
     QuotaExceededError,
@@ -25,51 +32,53 @@ from .._exceptions import (
     UsageLimitError,
     UsageNotIncludedError,
 )
-from .classify import NO_ANSWER, Failure, Kind
+from .classify import NO_RESPONSE, TOTAL_TIMEOUT, Failure, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from openai.types.responses import Response
 
-__all__ = ["add_available_models", "failure_of", "marked", "status_error", "stream_error", "with_cause"]
+__all__ = ["add_available_models", "attach_failure", "complete_error", "failure_of", "from_status", "from_stream"]
 
-# The kinds that have a class of their own. The others have the official one of their status, or `ResponseFailedError`.
-_CLASSES: Final[dict[Kind, type[openai.APIStatusError]]] = {
-    Kind.USAGE_LIMIT: UsageLimitError,
-    Kind.USAGE_NOT_INCLUDED: UsageNotIncludedError,
-    Kind.QUOTA: QuotaExceededError,
-    Kind.FLEX_UNAVAILABLE: TooManyRequestsError,
-    Kind.RATE_LIMITED: TooManyRequestsError,
-    Kind.OVERLOADED: ServerOverloadedError,
-    Kind.CONTEXT_LENGTH: ContextLengthExceededError,
-    Kind.MODEL: ModelNotAvailableError,
-    Kind.PARAMETER: UnsupportedParameterError,
-    Kind.ENCRYPTED_CONTENT: InvalidEncryptedContentError,
-    Kind.POLICY: PolicyViolationError,
-    Kind.CLOUDFLARE: CloudflareBlockedError,
-    Kind.REGION: RegionNotSupportedError,
+# Other kinds raise openai's class for their status, or `ResponseFailedError` within a stream.
+_EXCEPTION_CLASSES: Final[dict[FailureKind, type[openai.APIStatusError]]] = {
+    FailureKind.USAGE_LIMIT: UsageLimitError,
+    FailureKind.USAGE_NOT_INCLUDED: UsageNotIncludedError,
+    FailureKind.QUOTA_EXCEEDED: QuotaExceededError,
+    FailureKind.FLEX_UNAVAILABLE: TooManyRequestsError,
+    FailureKind.TOO_MANY_REQUESTS: TooManyRequestsError,
+    FailureKind.OVERLOADED: ServerOverloadedError,
+    FailureKind.CONTEXT_LENGTH: ContextLengthExceededError,
+    FailureKind.MODEL_NOT_AVAILABLE: ModelNotAvailableError,
+    FailureKind.UNSUPPORTED_PARAMETER: UnsupportedParameterError,
+    FailureKind.ENCRYPTED_CONTENT: InvalidEncryptedContentError,
+    FailureKind.POLICY_VIOLATION: PolicyViolationError,
+    FailureKind.CLOUDFLARE_BLOCKED: CloudflareBlockedError,
+    FailureKind.REGION_NOT_SUPPORTED: RegionNotSupportedError,
+    FailureKind.LOGIN_REJECTED: LoginRejectedError,
 }
-_OF_A_LIMIT: Final = ("plan", "resets_at", "window_length", "limit_name", "reached_type", "limits")
-# By an exception in the chain of causes and a word of the last: what happened, and what to look at. The first counts.
-_SAYS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
+_LIMIT_MEMBERS: Final = ("plan", "resets_at", "window_length", "limit_name", "reached_type", "limits")
+
+# A connection error is described by the first row whose exception is in its chain of causes and whose text is in the
+# last one: `httpx2` reports everything that its HTTP parser rejects as `RemoteProtocolError`.
+_CONNECTION_ERRORS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (
         ssl.SSLCertVerificationError,
         "",
-        "the certificate of {} is not accepted ({}). If a proxy of your network breaks TLS up, or the server is your "
-        "own, name the certificate of its authority in `CODEX_CA_CERTIFICATE` or `SSL_CERT_FILE`.",
+        "the certificate of {} is not accepted ({}). Behind a TLS-inspecting proxy or private CA? Set "
+        "`CODEX_CA_CERTIFICATE` or `SSL_CERT_FILE` to the CA's PEM file.",
     ),
-    (ssl.SSLError, "", "{} was reached, but not by TLS ({}). Is the proxy or `base_url` right?"),
-    (httpx2.RemoteProtocolError, "buffer too long", "{} answered with a header that is too long ({})."),
-    (httpx2.RemoteProtocolError, "illegal", "{} did not answer in HTTP ({}). Is the proxy or `base_url` right?"),
+    (ssl.SSLError, "", "the TLS handshake with {} failed ({}). Check the proxy and `base_url`."),
+    (httpx2.RemoteProtocolError, "buffer too long", "{} sent a header that is too long ({})."),
+    (httpx2.RemoteProtocolError, "illegal", "{} did not respond in HTTP ({}). Check the proxy and `base_url`."),
     (
         httpx2.DecodingError,
         "",
-        "the answer of {} cannot be decompressed ({}). Something between here and there may change it.",
+        "the response of {} cannot be decompressed ({}). Check whether a proxy changes it.",
     ),
-    (BaseException, "", "{} could not be reached ({}). Is the network up, and the proxy or `base_url` right?"),
+    (BaseException, "", "{} could not be reached ({}). Check the network, the proxy and `base_url`."),
 )
-
 
 # By the exception of the HTTP client: the name of the limit in the request's timeouts, what did not happen, and the
 # argument of the client that changes the limit. The first match counts.
@@ -81,83 +90,118 @@ _TIMEOUTS: Final = (
 )
 
 
-def status_error(
+def from_status(
     failure: Failure, response: httpx2.Response, *, official: Callable[[], openai.APIStatusError]
 ) -> openai.APIStatusError:
-    """Return the exception for an error that came as the status of an answer."""
-    made = _made(failure, response) if failure.kind in _CLASSES else official()
-    return marked(made, response, failure)  # type: ignore[no-any-return]
-
-
-def stream_error(failure: Failure, response: httpx2.Response, *, partial: Response | None) -> openai.APIError:
-    """Return the exception for an error that came inside of an answer."""
-    error: Any
-    if failure.kind in _CLASSES:
-        error = _made(failure, response)
-        error.status_code = failure.status
-    else:
-        error = ResponseFailedError(failure.message, request=response.request, body=failure.error)
-        error.status_code = response.status_code
-    error.partial = partial
-    return marked(error, response, failure)  # type: ignore[no-any-return]
-
-
-def _made(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
-    error: Any = _CLASSES[failure.kind](failure.message, response=response, body=failure.error)
-    error.code = error.code if error.code is not None else failure.code
-    error.param = error.param if error.param is not None else failure.param
-    if isinstance(error, ModelNotAvailableError):
-        error.available = failure.available
-    if failure.limit is not None:
-        for name in _OF_A_LIMIT:
-            setattr(error, name, getattr(failure.limit, name))
-    return error  # type: ignore[no-any-return]
-
-
-def marked(error: Any, response: httpx2.Response, failure: Failure = NO_ANSWER) -> Any:
-    """Let an exception name the answer that it came from, and what it means to the retry policy."""
-    headers = response.headers
-    error.request_id = headers.get("x-request-id") or headers.get("x-oai-request-id")
-    error.cf_ray = headers.get("cf-ray")
-    error.retry_after = failure.retry_after
-    error._codex_failure = failure
+    """Return the exception for an error status. `official` makes openai's own, for kinds without a class of ours."""
+    error = _api_error(failure, response) if failure.kind in _EXCEPTION_CLASSES else official()
+    attach_failure(error, failure, response=response)
     return error
 
 
+def from_stream(failure: Failure, response: httpx2.Response, *, partial: Response | None) -> openai.APIError:
+    """Return the exception for an error event within a stream. `partial` is the response received so far."""
+    error: Any
+    if failure.kind in _EXCEPTION_CLASSES:
+        error = _api_error(failure, response)
+        error.status_code = failure.status  # that of the response is 200
+    else:
+        error = ResponseFailedError(failure.message, request=response.request, body=failure.body)
+        error.status_code = response.status_code
+    error.partial = partial
+    attach_failure(error, failure, response=response)
+    return error  # type: ignore[no-any-return]
+
+
+def _api_error(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
+    error: Any = _EXCEPTION_CLASSES[failure.kind](failure.message, response=response, body=failure.body)
+    # openai's constructor reads both from the body; classification finds them in more places.
+    error.code = error.code if error.code is not None else failure.code
+    error.param = error.param if error.param is not None else failure.param
+    if isinstance(error, ModelNotAvailableError):
+        error.available = failure.available_models
+    if failure.limit is not None:
+        for member in _LIMIT_MEMBERS:
+            setattr(error, member, getattr(failure.limit, member))
+    return error  # type: ignore[no-any-return]
+
+
+def attach_failure(
+    error: openai.APIError, failure: Failure | None = None, *, response: httpx2.Response | None = None
+) -> None:
+    """Set the members of an exception that come from its failure and its response.
+
+    Without a failure the exception is one of no response at all, or of an interrupted one.
+    """
+    if failure is None:
+        failure = TOTAL_TIMEOUT if isinstance(error, TotalTimeoutError) else NO_RESPONSE
+    members: Any = error
+    members._codex_failure = failure
+    members.is_retryable = failure.is_retryable
+    members.retry_after = failure.retry_after
+    if response is not None:
+        members.request_id = response.headers.get("x-request-id") or response.headers.get("x-oai-request-id")
+        members.cf_ray = response.headers.get("cf-ray")
+
+
 def failure_of(error: openai.APIError) -> Failure | None:
-    """Return what an exception means, None for one that no other attempt can mend."""
+    """Return the failure attached to an exception. An exception without one (damaged data) is never retried."""
     failure: Failure | None = getattr(error, "_codex_failure", None)
-    if failure is None and isinstance(error, openai.APIConnectionError) and not isinstance(error, TotalTimeoutError):
-        return NO_ANSWER
     return failure
 
 
-def with_cause(error: openai.APIError, *, until: float | None) -> openai.APIError:
-    """Say which address could not be reached and why, or which limit ran out, where upstream only says that it was so.
+def complete_error(error: openai.APIError, *, until: float | None) -> openai.APIError:
+    """Return the exception to raise for one that an attempt raised.
 
-    `until` is the monotonic time at which the whole call had to be over.
+    Upstream reports that a connection failed or timed out, but neither the address nor the reason, nor which limit was
+    reached. `until` is the monotonic time at which the whole call had to be over.
     """
     if isinstance(error, openai.APITimeoutError):
-        return _timeout_error(error, until)
-    cause = error.__cause__
-    if type(error) is not openai.APIConnectionError or cause is None:
-        return error
+        error = _timeout_error(error, until)
+    elif type(error) is openai.APIConnectionError and error.__cause__ is not None:
+        error = _connection_error(error, error.__cause__)
+    if failure_of(error) is None:
+        if isinstance(error, openai.APIConnectionError):
+            attach_failure(error)
+        else:
+            members: Any = error
+            members.is_retryable = False
+    return error
+
+
+def _connection_error(error: openai.APIConnectionError, cause: BaseException) -> openai.APIConnectionError:
     address = error.request.url.copy_with(query=None)
     if isinstance(cause, httpx2.LocalProtocolError):
-        # Its text and its frames have the header that cannot be sent, which may be the token's.
+        # Its text and its frames hold the header that cannot be sent, which may be the token: drop it.
         error.__cause__ = error.__context__ = None
-        return _unsendable(
-            f"The request to {address} could not be sent: it breaks the rules of HTTP. Is there a line break "
-            "or another control character in a header (`default_headers`, `extra_headers`, your own credentials)?",
+        unsendable = openai.APIConnectionError(
+            message=f"The request to {address} could not be sent: it is not valid HTTP. Check the headers "
+            "(`default_headers`, `extra_headers`, your own credentials) for line breaks and other control characters.",
             request=error.request,
         )
+        attach_failure(
+            unsendable,
+            Failure(kind=FailureKind.CLIENT_ERROR, status=0, message=unsendable.message, is_retryable=False),
+        )
+        return unsendable
     chain = list(_chain(cause))
-    says = next(says for kind, word, says in _SAYS if word in str(cause) and any(isinstance(e, kind) for e in chain))
-    told = openai.APIConnectionError(
-        message=f"Connection error: {says.format(address, str(cause) or type(cause).__name__)}", request=error.request
+    template = next(
+        template
+        for kind, text, template in _CONNECTION_ERRORS
+        if text in str(cause) and any(isinstance(link, kind) for link in chain)
     )
-    told.__cause__ = cause
-    return told
+    explained = openai.APIConnectionError(
+        message=f"Connection error: {template.format(address, str(cause) or type(cause).__name__)}",
+        request=error.request,
+    )
+    explained.__cause__ = cause
+    return explained
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _timeout_error(error: openai.APITimeoutError, until: float | None) -> openai.APITimeoutError:
@@ -179,22 +223,10 @@ def _timeout_error(error: openai.APITimeoutError, until: float | None) -> openai
     return error
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def add_available_models(error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None) -> None:
-    """Let the error say which models this account is offered, if that is known."""
+    """Add the models that the account can use to an error about another one; None if they are unknown."""
     if models is None:
         return
     error.available = tuple(model["id"] for model in models if model.get("visibility") != "hide")
-    error.message += f" This account has: {', '.join(error.available) or 'none'}."
+    error.message += f" Available models: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)
-
-
-def _unsendable(message: str, *, request: httpx2.Request) -> openai.APIConnectionError:
-    error: Any = openai.APIConnectionError(message=message, request=request)
-    error._codex_failure = Failure(kind=Kind.REFUSED, status=0, message=message, may_repeat=False)
-    return error  # type: ignore[no-any-return]

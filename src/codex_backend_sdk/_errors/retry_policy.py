@@ -1,11 +1,19 @@
-"""A failure and what was tried before → the seconds to wait before the next attempt, or None for no other."""
+"""Decide after each failed attempt whether to send the request again, and how long to wait before. Pure.
+
+Two different waits:
+- A retry follows a failure that can pass quickly (`Failure.is_retryable`). Its wait is the backend's `Retry-After`, or
+  exponential backoff with full jitter. The caller bounds retries by number (`max_retries`), by the longest
+  `Retry-After` (`max_retry_after`) and by the time of all attempts (`retry_deadline`).
+- A wait for the reset of an exhausted usage limit is no retry: the time is known, it may take hours, and it is off
+  unless the caller sets `wait_for_limit`. It counts for neither `max_retries` nor `retry_deadline`.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from .classify import Kind
+from .classify import FailureKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,51 +23,53 @@ if TYPE_CHECKING:
 
 __all__ = ["RetryPolicy"]
 
-# The official client's.
-_FIRST_SECONDS: Final = 0.5
-_LONGEST_SECONDS: Final = 8.0
-# A window is open again a little after its reset: clocks differ.
-_AFTER_RESET_SECONDS: Final = 1.0
+# The backoff of openai's client.
+_INITIAL_WAIT_SECONDS: Final = 0.5
+_MAX_WAIT_SECONDS: Final = 8.0
+# Added to the reset time, because the backend's clock may be behind ours.
+_RESET_MARGIN_SECONDS: Final = 1.0
 
 
 class RetryPolicy:
-    """The attempts at one call. `taken` is the number of those that were repeats."""
+    """The retries of one call. `taken` is the number of retries so far."""
 
     def __init__(self, retries: RetryOptions, *, max_retries: int) -> None:
         self.taken = 0
         self._retries = retries
         self._max_retries = max_retries
-        self._waited_for_limits = 0.0
+        self._waited_for_resets = 0.0
 
     def wait_after(self, failure: Failure, *, elapsed: float, now: datetime, jitter: float) -> float | None:
-        """Return the seconds to wait before the next attempt, None when there shall be none.
+        """Return the seconds to wait before the next attempt, None to give up.
 
-        `elapsed` is the time since the first attempt began, in seconds; `jitter` lies between 0 and 1.
+        `elapsed` is the time since the first attempt began, in seconds. `jitter` is a random number from 0 to 1.
         """
-        if failure.kind is Kind.USAGE_LIMIT:
+        if failure.kind is FailureKind.USAGE_LIMIT:
             return self._wait_for_reset(failure, now)
-        if not (failure.may_repeat and self.taken < self._max_retries):
+        if not failure.is_retryable or self.taken >= self._max_retries:
             return None
         wait = failure.retry_after
         if wait is None:
-            # "Full jitter": clients that failed together must not come back together.
-            wait = min(_FIRST_SECONDS * 2**self.taken, _LONGEST_SECONDS) * jitter
+            # Full jitter: clients that failed at the same time must not return at the same time.
+            wait = min(_INITIAL_WAIT_SECONDS * 2**self.taken, _MAX_WAIT_SECONDS) * jitter
         elif wait > self._retries.max_retry_after:
             return None
         deadline = self._retries.deadline
-        if deadline is not None and elapsed - self._waited_for_limits + wait > deadline:
+        if deadline is not None and elapsed - self._waited_for_resets + wait > deadline:
             return None
         self.taken += 1
         return wait
 
     def _wait_for_reset(self, failure: Failure, now: datetime) -> float | None:
-        """Waiting for a reset is no retry: the call was refused for a reason that ends at a known time."""
         resets_at = failure.limit.resets_at if failure.limit else None
         if resets_at is None:
             return None
-        wait = max((resets_at - now).total_seconds(), 0.0) + _AFTER_RESET_SECONDS
-        longest = self._retries.wait_for_limit - timedelta(seconds=self._waited_for_limits)
-        if (resets_at - now) > longest or longest <= timedelta(0):
+        until_reset = resets_at - now
+        # The budget is for all resets of the call together. So a backend whose resets never take effect cannot hold the
+        # call for longer than the caller allowed.
+        budget = self._retries.wait_for_limit - timedelta(seconds=self._waited_for_resets)
+        if until_reset > budget or budget <= timedelta(0):
             return None
-        self._waited_for_limits += wait
+        wait = max(until_reset.total_seconds(), 0.0) + _RESET_MARGIN_SECONDS
+        self._waited_for_resets += wait
         return wait

@@ -1,4 +1,8 @@
-"""The attempts at one call: asked after each failure, how long to wait for the next."""
+"""Run the retry policy for one call against a clock: measure the elapsed time, and log each retry.
+
+The client sleeps and sends; this module only says for how long. `total_timeout` ends a call whatever the policy says:
+no wait may last beyond it.
+"""
 
 from __future__ import annotations
 
@@ -25,55 +29,58 @@ _log = logging.getLogger("codex_backend_sdk")
 
 
 class SystemClock:
-    """The time of this machine."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
-        """Return the time of day."""
+        """Return the time of day, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds from an unknown beginning."""
+        """Return the seconds since an arbitrary moment; they never go back."""
         return time.monotonic()
 
     def jitter(self) -> float:
-        """Return a number between 0 and 1."""
+        """Return a random number from 0 to 1."""
         return random.random()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Block this thread."""
         time.sleep(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
-        """Wait, and let others run."""
+        """Suspend this task, under asyncio or trio."""
         await anyio.sleep(seconds)
 
 
 class RetryLoop:
-    """One call, from its first attempt to its last; `until` is the monotonic time at which it has to be over."""
+    """The attempts of one call.
 
-    def __init__(self, what: str, settings: ClientOptions, clock: Clock, *, max_retries: int) -> None:
-        self._what = what
+    `request_name` names the request in the log: `POST /responses`. `until` is the monotonic time at which the whole
+    call must be over, by the system's clock and not by `clock`, because sockets obey it.
+    """
+
+    def __init__(self, request_name: str, options: ClientOptions, clock: Clock, *, max_retries: int) -> None:
+        self._request_name = request_name
         self._clock = clock
-        self._attempts = RetryPolicy(settings.retries, max_retries=max_retries)
-        self._began = clock.monotonic()
-        self._total = settings.timeouts.total
-        self.until = None if self._total is None else time.monotonic() + self._total
+        self._policy = RetryPolicy(options.retries, max_retries=max_retries)
+        self._started_at = clock.monotonic()
+        self._total_seconds = options.timeouts.total
+        self.until = None if self._total_seconds is None else time.monotonic() + self._total_seconds
 
     @property
     def taken(self) -> int:
-        """How many repeats there were."""
-        return self._attempts.taken
+        """The number of retries so far."""
+        return self._policy.taken
 
     def wait_after(self, error: openai.APIError) -> float | None:
-        """Return the seconds to wait before the next attempt, None when this error is the caller's."""
+        """Return the seconds to wait before the next attempt, None if this error is to be raised."""
         failure = failure_of(error)
         if failure is None:
             return None
         clock = self._clock
-        elapsed = clock.monotonic() - self._began
-        wait = self._attempts.wait_after(failure, elapsed=elapsed, now=clock.now(), jitter=clock.jitter())
-        if wait is not None and self._total is not None and elapsed + wait >= self._total:
+        elapsed = clock.monotonic() - self._started_at
+        wait = self._policy.wait_after(failure, elapsed=elapsed, now=clock.now(), jitter=clock.jitter())
+        if wait is None or (self._total_seconds is not None and elapsed + wait >= self._total_seconds):
             return None
-        if wait is not None:
-            _log.info("%s is sent again in %.2f s, after: %s", self._what, wait, error.message)
+        _log.info("%s is sent again in %.2f s, after: %s", self._request_name, wait, error.message)
         return wait
