@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from codex_backend_sdk._errors.classify import Kind, classify
-from codex_backend_sdk._errors.error_text import summarize
+from codex_backend_sdk._errors.classify import FailureKind, classify
+from codex_backend_sdk._errors.error_text import describe_body
 from codex_backend_sdk._json import encode
 from codex_backend_sdk._request.shaping import shape
 from codex_backend_sdk._routing.workspace_parsing import read_routing, routed
@@ -126,13 +126,13 @@ def failures(data: bytes) -> None:
     headers = httpx2.Headers({name: value.encode() for name, value in _headers(choices).items()})
     status = choices.one_of(_STATUSES)
     failure = classify(status, body, headers, now=NOW)
-    assert isinstance(failure.kind, Kind)
+    assert isinstance(failure.kind, FailureKind)
     assert failure.status == (failure.kind.status if status is None else status)
     assert failure.retry_after is None or 0 <= failure.retry_after < math.inf
     assert isinstance(failure.message, str)
     assert failure.message
     assert _is_in_order(failure.limit)
-    assert summarize(choices.text(), text)
+    assert describe_body(choices.text(), text)
 
 
 _ORIGINS = (

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._exceptions import IdleTimeoutError as IdleTimeoutError
     from ._exceptions import InvalidEncryptedContentError as InvalidEncryptedContentError
     from ._exceptions import LoginFailedError as LoginFailedError
+    from ._exceptions import LoginRejectedError as LoginRejectedError
     from ._exceptions import LoginRequiredError as LoginRequiredError
     from ._exceptions import ModelNotAvailableError as ModelNotAvailableError
     from ._exceptions import PolicyViolationError as PolicyViolationError

@@ -19,7 +19,7 @@ from openai.types.responses import CompactedResponse, Response
 from ._catalog import CatalogCache
 from ._constants import BACKEND_URL, BACKEND_URL_ENV
 from ._errors.classify import classify
-from ._errors.exception_mapping import status_error
+from ._errors.exception_mapping import from_status
 from ._errors.retrying import RetryLoop, SystemClock
 from ._exceptions import LoginRequiredError
 from ._options import (
@@ -347,7 +347,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())
         official = super()._make_status_error  # type: ignore[misc]
-        return status_error(failure, response, official=lambda: official(failure.message, body=body, response=response))
+        return from_status(failure, response, official=lambda: official(failure.message, body=body, response=response))
 
     def _cached_models(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
         return self._catalog.get_fresh(context.login, now=self._clock.monotonic())

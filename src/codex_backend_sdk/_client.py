@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from ._base_client import BaseCodexClient
-from ._errors.exception_mapping import add_available_models, with_cause
+from ._errors.exception_mapping import add_available_models, complete_error
 from ._exceptions import ModelNotAvailableError
 from ._request.auth_flow import RefreshLogin, auth_flow
 from ._request.context import context_of
@@ -123,7 +123,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
             try:
                 return attempt()
             except openai.APIError as failure:
-                error = with_cause(failure, until=retry_loop.until)
+                error = complete_error(failure, until=retry_loop.until)
 
     def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
@@ -255,7 +255,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
             try:
                 return await attempt()
             except openai.APIError as failure:
-                error = with_cause(failure, until=retry_loop.until)
+                error = complete_error(failure, until=retry_loop.until)
 
     async def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)

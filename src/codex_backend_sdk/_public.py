@@ -32,6 +32,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "IdleTimeoutError",
             "InvalidEncryptedContentError",
             "LoginFailedError",
+            "LoginRejectedError",
             "LoginRequiredError",
             "ModelNotAvailableError",
             "PolicyViolationError",

@@ -11,7 +11,6 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 import httpx2
-import openai
 import pytest
 
 import codex_backend_sdk as sdk
@@ -35,8 +34,8 @@ AFTER_401 = {
     "good": ([], False, ["responses"], "completed"),
     "refreshed": ([UNAUTHORIZED], False, ["responses", "token", "responses"], "completed"),
     "adopted": ([UNAUTHORIZED], True, ["responses", "responses"], "completed"),
-    "refused": ([UNAUTHORIZED] * 2, False, ["responses", "token", "responses"], openai.AuthenticationError),
-    "refused after adoption": ([UNAUTHORIZED] * 2, True, ["responses", "responses"], openai.AuthenticationError),
+    "refused": ([UNAUTHORIZED] * 2, False, ["responses", "token", "responses"], sdk.LoginRejectedError),
+    "refused after adoption": ([UNAUTHORIZED] * 2, True, ["responses", "responses"], sdk.LoginRejectedError),
 }
 
 

@@ -158,8 +158,6 @@ def test_a_call_shows_no_token_whatever_becomes_of_it(
             else:
                 with sim.client(**options) as client:
                     client.responses.create(input="hi")
-        except sdk.CodexError as error:  # pragma: no cover  (none of these is one of ours)
-            raise AssertionError from error
         except Exception as error:
             story = whole_story(error)
         assert bool(story) == (how != "good")
@@ -428,7 +426,7 @@ def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: boo
         anyio.run(call_async) if asynchronous else call()
     assert "SECRET" not in whole_story(caught.value)
     options |= {"credentials": MemoryStore(issuer.document()), "default_headers": {"x-own": "SECRET\n"}}
-    with pytest.raises(openai.APIConnectionError, match="could not be sent: it breaks the rules of HTTP") as refused:
+    with pytest.raises(openai.APIConnectionError, match="could not be sent: it is not valid HTTP") as refused:
         anyio.run(call_async) if asynchronous else call()
     assert "could not be reached" not in str(refused.value)
     assert "SECRET" not in "".join(traceback.format_exception(refused.value))

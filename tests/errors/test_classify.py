@@ -5,55 +5,58 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._errors.classify import AVAILABLE, Kind, classify
+from codex_backend_sdk._errors.classify import AVAILABLE_MODELS_MEMBER, FailureKind, classify
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CLOUDFLARE_PAGE = "<!DOCTYPE html><title>Attention Required! | Cloudflare</title>You have been blocked"
 
 CODES = [
-    ("usage_limit_reached", Kind.USAGE_LIMIT),
-    ("usage_not_included", Kind.USAGE_NOT_INCLUDED),
-    ("insufficient_quota", Kind.QUOTA),
-    ("credit_balance_exhausted", Kind.QUOTA),
-    ("organization_spend_limit_exceeded", Kind.QUOTA),
-    ("project_spend_limit_exceeded", Kind.QUOTA),
-    ("organization_usage_limit_exceeded", Kind.QUOTA),
-    ("flex_unavailable", Kind.FLEX_UNAVAILABLE),
-    ("rate_limit_exceeded", Kind.RATE_LIMITED),
-    ("server_is_overloaded", Kind.OVERLOADED),
-    ("slow_down", Kind.OVERLOADED),
-    ("context_length_exceeded", Kind.CONTEXT_LENGTH),
-    ("invalid_encrypted_content", Kind.ENCRYPTED_CONTENT),
-    ("cyber_policy", Kind.POLICY),
-    ("bio_policy", Kind.POLICY),
-    ("misalignment_policy_violation", Kind.POLICY),
-    ("invalid_prompt", Kind.POLICY),
-    ("unsupported_country_region_territory", Kind.REGION),
-    ("model_not_found", Kind.MODEL),
-    ("model_not_supported", Kind.MODEL),
-    ("unsupported_model", Kind.MODEL),
-    ("unsupported_parameter", Kind.PARAMETER),
-    ("unknown_parameter", Kind.PARAMETER),
-    ("unsupported_value", Kind.PARAMETER),
-    ("service_tier_not_supported", Kind.PARAMETER),
-    ("unsupported_service_tier", Kind.PARAMETER),
-    ("reasoning_effort_not_supported", Kind.PARAMETER),
-    ("unsupported_reasoning_effort", Kind.PARAMETER),
+    ("usage_limit_reached", FailureKind.USAGE_LIMIT),
+    ("usage_not_included", FailureKind.USAGE_NOT_INCLUDED),
+    ("insufficient_quota", FailureKind.QUOTA_EXCEEDED),
+    ("credit_balance_exhausted", FailureKind.QUOTA_EXCEEDED),
+    ("organization_spend_limit_exceeded", FailureKind.QUOTA_EXCEEDED),
+    ("project_spend_limit_exceeded", FailureKind.QUOTA_EXCEEDED),
+    ("organization_usage_limit_exceeded", FailureKind.QUOTA_EXCEEDED),
+    ("flex_unavailable", FailureKind.FLEX_UNAVAILABLE),
+    ("rate_limit_exceeded", FailureKind.TOO_MANY_REQUESTS),
+    ("server_is_overloaded", FailureKind.OVERLOADED),
+    ("slow_down", FailureKind.OVERLOADED),
+    ("context_length_exceeded", FailureKind.CONTEXT_LENGTH),
+    ("invalid_encrypted_content", FailureKind.ENCRYPTED_CONTENT),
+    ("cyber_policy", FailureKind.POLICY_VIOLATION),
+    ("bio_policy", FailureKind.POLICY_VIOLATION),
+    ("misalignment_policy_violation", FailureKind.POLICY_VIOLATION),
+    ("invalid_prompt", FailureKind.POLICY_VIOLATION),
+    ("unsupported_country_region_territory", FailureKind.REGION_NOT_SUPPORTED),
+    ("model_not_found", FailureKind.MODEL_NOT_AVAILABLE),
+    ("model_not_supported", FailureKind.MODEL_NOT_AVAILABLE),
+    ("unsupported_model", FailureKind.MODEL_NOT_AVAILABLE),
+    ("unsupported_parameter", FailureKind.UNSUPPORTED_PARAMETER),
+    ("unknown_parameter", FailureKind.UNSUPPORTED_PARAMETER),
+    ("unsupported_value", FailureKind.UNSUPPORTED_PARAMETER),
+    ("service_tier_not_supported", FailureKind.UNSUPPORTED_PARAMETER),
+    ("unsupported_service_tier", FailureKind.UNSUPPORTED_PARAMETER),
+    ("reasoning_effort_not_supported", FailureKind.UNSUPPORTED_PARAMETER),
+    ("unsupported_reasoning_effort", FailureKind.UNSUPPORTED_PARAMETER),
     ("server_error", None),
     ("no_such_code", None),
 ]
 
 
-def kind(status: int | None, body: Any, **headers: str) -> Kind:
+def kind(status: int | None, body: Any, **headers: str) -> FailureKind:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return classify(status, body, named, now=NOW).kind
 
 
 @pytest.mark.parametrize(("code", "expected"), CODES)
-@pytest.mark.parametrize(("status", "otherwise"), [(400, Kind.REFUSED), (429, Kind.RATE_LIMITED), (None, Kind.FAULT)])
+@pytest.mark.parametrize(
+    ("status", "otherwise"),
+    [(400, FailureKind.CLIENT_ERROR), (429, FailureKind.TOO_MANY_REQUESTS), (None, FailureKind.SERVER_ERROR)],
+)
 @pytest.mark.parametrize("member", ["code", "type"])
-def test_the_code_decides_however_the_error_came(
-    code: str, expected: Kind | None, status: int | None, otherwise: Kind, member: str
+def test_code_decides_wherever_the_error_arrived(
+    code: str, expected: FailureKind | None, status: int | None, otherwise: FailureKind, member: str
 ) -> None:
     assert kind(status, {"error": {member: code, "message": "…"}}) is (expected or otherwise)
 
@@ -61,41 +64,45 @@ def test_the_code_decides_however_the_error_came(
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (400, {"detail": "Unsupported parameter: user"}, Kind.PARAMETER),
-        (400, {"detail": "Unsupported service_tier: auto"}, Kind.PARAMETER),
-        (400, {"detail": "Unsupported tool type: apply_patch"}, Kind.PARAMETER),
-        (400, {"error": {"param": "reasoning.effort", "message": "No."}}, Kind.PARAMETER),
-        (None, {"error": {"param": "service_tier"}}, Kind.PARAMETER),
-        (400, {"detail": "The 'gpt-x' model is not supported when using Codex with a ChatGPT account."}, Kind.MODEL),
-        (404, {"error": {"param": "model"}}, Kind.MODEL),
-        (400, {"detail": "Store must be set to false"}, Kind.REFUSED),
-        (401, {"error": {"code": "usage_limit_reached"}}, Kind.UNAUTHORIZED),
-        (402, {}, Kind.REFUSED),
-        (403, {}, Kind.REFUSED),
-        (403, CLOUDFLARE_PAGE, Kind.CLOUDFLARE),
-        (403, "<html>Forbidden</html>", Kind.REFUSED),
-        (503, CLOUDFLARE_PAGE, Kind.FAULT),
-        (404, "Not Found", Kind.REFUSED),
-        (408, None, Kind.FAULT),
-        (409, None, Kind.FAULT),
-        (413, None, Kind.REFUSED),
-        (422, {"detail": [{"loc": ["body"]}]}, Kind.REFUSED),
-        (429, None, Kind.RATE_LIMITED),
-        (500, None, Kind.FAULT),
-        (502, "<html>", Kind.FAULT),
-        (None, {"error": {}}, Kind.FAULT),
-        (None, None, Kind.FAULT),
+        (400, {"detail": "Unsupported parameter: user"}, FailureKind.UNSUPPORTED_PARAMETER),
+        (400, {"detail": "Unsupported service_tier: auto"}, FailureKind.UNSUPPORTED_PARAMETER),
+        (400, {"detail": "Unsupported tool type: apply_patch"}, FailureKind.UNSUPPORTED_PARAMETER),
+        (400, {"error": {"param": "reasoning.effort", "message": "No."}}, FailureKind.UNSUPPORTED_PARAMETER),
+        (None, {"error": {"param": "service_tier"}}, FailureKind.UNSUPPORTED_PARAMETER),
+        (
+            400,
+            {"detail": "The 'gpt-x' model is not supported when using Codex with a ChatGPT account."},
+            FailureKind.MODEL_NOT_AVAILABLE,
+        ),
+        (404, {"error": {"param": "model"}}, FailureKind.MODEL_NOT_AVAILABLE),
+        (400, {"detail": "Store must be set to false"}, FailureKind.CLIENT_ERROR),
+        (401, {"error": {"code": "usage_limit_reached"}}, FailureKind.LOGIN_REJECTED),
+        (402, {}, FailureKind.CLIENT_ERROR),
+        (403, {}, FailureKind.CLIENT_ERROR),
+        (403, CLOUDFLARE_PAGE, FailureKind.CLOUDFLARE_BLOCKED),
+        (403, "<html>Forbidden</html>", FailureKind.CLIENT_ERROR),
+        (503, CLOUDFLARE_PAGE, FailureKind.SERVER_ERROR),
+        (404, "Not Found", FailureKind.CLIENT_ERROR),
+        (408, None, FailureKind.SERVER_ERROR),
+        (409, None, FailureKind.SERVER_ERROR),
+        (413, None, FailureKind.CLIENT_ERROR),
+        (422, {"detail": [{"loc": ["body"]}]}, FailureKind.CLIENT_ERROR),
+        (429, None, FailureKind.TOO_MANY_REQUESTS),
+        (500, None, FailureKind.SERVER_ERROR),
+        (502, "<html>", FailureKind.SERVER_ERROR),
+        (None, {"error": {}}, FailureKind.SERVER_ERROR),
+        (None, None, FailureKind.SERVER_ERROR),
     ],
 )
-def test_words_parameters_and_statuses(status: int | None, body: Any, expected: Kind) -> None:
+def test_message_parameter_or_status_decides(status: int | None, body: Any, expected: FailureKind) -> None:
     assert kind(status, body) is expected
 
 
-def test_a_challenge_of_cloudflare() -> None:
+def test_cloudflare_challenge_is_recognized() -> None:
     failure = classify(403, "", {"cf-mitigated": "challenge", "cf-ray": "abc-FRA"}, now=NOW)
-    assert failure.kind is Kind.CLOUDFLARE
+    assert failure.kind is FailureKind.CLOUDFLARE_BLOCKED
     assert "(cf-ray abc-FRA)" in failure.message
-    assert "another network" in failure.message
+    assert "use another network" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -121,17 +128,17 @@ def test_a_challenge_of_cloudflare() -> None:
         ({}, {"message": "try again in 5 minutes"}, None),
         ({}, {"message": f"try again in {'9' * 400}s"}, 366 * 86_400.0),
         ({}, {"message": 7}, None),
-        ({}, {AVAILABLE: 7}, None),
+        ({}, {AVAILABLE_MODELS_MEMBER: 7}, None),
         ({}, {}, None),
     ],
 )
-def test_how_long_to_wait(headers: dict[str, str], error: dict[str, Any], expected: float | None) -> None:
+def test_retry_after_is_parsed(headers: dict[str, str], error: dict[str, Any], expected: float | None) -> None:
     failure = classify(429, {"error": {"code": "rate_limit_exceeded", **error}}, headers, now=NOW)
     assert failure.retry_after == expected
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told", "expected"),
+    ("status", "body", "header", "expected"),
     [
         (500, None, "false", False),
         (400, None, "true", True),
@@ -141,10 +148,8 @@ def test_how_long_to_wait(headers: dict[str, str], error: dict[str, Any], expect
         (400, {"error": {"code": "context_length_exceeded"}}, "true", False),
     ],
 )
-def test_the_official_header_counts_where_only_the_status_told(
-    status: int, body: Any, told: str, expected: bool
-) -> None:
-    assert classify(status, body, {"x-should-retry": told}, now=NOW).may_repeat is expected
+def test_x_should_retry_counts_without_a_known_code(status: int, body: Any, header: str, expected: bool) -> None:
+    assert classify(status, body, {"x-should-retry": header}, now=NOW).is_retryable is expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def test_the_official_header_counts_where_only_the_status_told(
         ({"detail": "No."}, None),
     ],
 )
-def test_the_parameter_is_named(body: Any, param: str | None) -> None:
+def test_rejected_parameter_is_found(body: Any, param: str | None) -> None:
     assert classify(400, body, {}, now=NOW).param == param
 
 
@@ -174,57 +179,67 @@ def test_the_parameter_is_named(body: Any, param: str | None) -> None:
             307,
             "",
             {"location": "http://elsewhere/x?token=1"},
-            "Error code: 307 - a redirect to http://elsewhere/x, which is not followed: the login would go along. Is "
-            "`base_url` right?",
+            "Error code: 307 - The server redirects to http://elsewhere/x. The client does not follow redirects, because "
+            "they would receive the login. Check `base_url`.",
         ),
         (
             401,
             {"detail": "Unauthorized"},
             {},
-            "The backend does not accept the login. `client.authenticate(force=True)` or `codex-backend login` signs "
-            "in again. The backend says: Unauthorized",
+            "The backend rejects the login, also after a token refresh. Log in again with "
+            "`client.authenticate(force=True)` or `codex-backend login`. Backend message: Unauthorized",
         ),
         (502, "<html></html>", {}, "Error code: 502"),
         (
             502,
             "<html></html>",
             {"cf-ray": "abc"},
-            "Error code: 502 - an HTML page of Cloudflare (cf-ray abc), not an answer of the backend",
+            "Error code: 502 - a page of Cloudflare (cf-ray abc) instead of a response of the backend",
         ),
-        (None, {"error": {"code": "x", "message": "Oh."}}, {}, "The backend ended the answer: Oh. (code: x)"),
-        (None, {"error": {"message": "Oh."}}, {}, "The backend ended the answer: Oh."),
-        (None, {"error": {}}, {}, "The backend ended the answer: no reason given"),
+        (
+            None,
+            {"error": {"code": "x", "message": "Oh."}},
+            {},
+            "The backend ended the response with an error: Oh. (code: x)",
+        ),
+        (None, {"error": {"message": "Oh."}}, {}, "The backend ended the response with an error: Oh."),
+        (None, {"error": {}}, {}, "The backend ended the response with an error: no reason given"),
         (
             400,
             {"detail": "Unsupported parameter: user"},
             {},
-            "The backend refuses `user`, or its value; leave it out or change it. The backend says: Unsupported "
+            "The backend does not support `user` or its value. Leave it out or change it. Backend message: Unsupported "
             "parameter: user",
         ),
         (
             429,
             {"error": {"message": "Slower."}},
             {"retry-after": "3"},
-            "Too many requests in a short time. It asks to wait for 3 s. The backend says: Slower.",
+            "Too many requests were sent in a short time. Retry after 3 s. Backend message: Slower.",
         ),
-        (404, {"error": {"code": "model_not_found", "message": "It has: a.", AVAILABLE: ["a"]}}, {}, "It has: a."),
+        (
+            404,
+            {"error": {"code": "model_not_found", "message": "It has: a.", AVAILABLE_MODELS_MEMBER: ["a"]}},
+            {},
+            "It has: a.",
+        ),
     ],
 )
-def test_what_the_message_says(status: int | None, body: Any, headers: dict[str, str], expected: str) -> None:
+def test_message_explains_the_failure(status: int | None, body: Any, headers: dict[str, str], expected: str) -> None:
     assert classify(status, body, headers, now=NOW).message == expected
 
 
-def test_a_failure_has_what_the_error_object_has() -> None:
+def test_failure_keeps_the_error_object() -> None:
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": 1795360000}
     failure = classify(None, {"error": error}, {}, now=NOW)
-    assert (failure.status, failure.code, failure.error) == (429, "usage_limit_reached", error)
+    assert (failure.status, failure.code, failure.body) == (429, "usage_limit_reached", error)
     assert failure.limit is not None
     assert failure.message == failure.limit.message
-    assert classify(404, "text", {}, now=NOW).error == "text"
+    assert classify(404, "text", {}, now=NOW).body == "text"
     assert classify(400, {"error": {"code": 7}}, {}, now=NOW).code is None
-    assert classify(400, {"error": {"code": [], "type": {}, "param": []}}, {}, now=NOW).kind is Kind.REFUSED
+    assert classify(400, {"error": {"code": [], "type": {}, "param": []}}, {}, now=NOW).kind is FailureKind.CLIENT_ERROR
     assert classify(400, {"error": {"code": None, "type": []}}, {}, now=NOW).code is None
-    assert classify(404, {"error": {AVAILABLE: ["a"]}}, {}, now=NOW).available == ("a",)
+    assert classify(404, {"error": {AVAILABLE_MODELS_MEMBER: ["a"]}}, {}, now=NOW).available_models == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -232,18 +247,20 @@ def test_a_failure_has_what_the_error_object_has() -> None:
     [(10**400, 366 * 86_400), ("Mon, 1 Jan 2024 00:00:00 +99999999999999999999", None)],
     ids=["a number", "a time zone"],
 )
-def test_a_time_to_wait_that_makes_no_sense(given: Any, expected: float | None) -> None:
+def test_absurd_retry_after_is_bounded_or_ignored(given: Any, expected: float | None) -> None:
     assert classify(429, {"error": {"headers": {"Retry-After": given}}}, {}, now=NOW).retry_after == expected
     assert classify(429, None, {"retry-after": str(given)}, now=NOW).retry_after == expected
 
 
 @pytest.mark.parametrize("available", [None, 3, {"a": 1}])
-def test_the_member_of_our_own_answer_about_models_may_be_anybodys(available: Any) -> None:
-    failure = classify(404, {"error": {"code": "model_not_found", AVAILABLE: available}}, {}, now=NOW)
-    assert failure.available is None
+def test_foreign_value_in_our_model_member_is_ignored(available: Any) -> None:
+    failure = classify(404, {"error": {"code": "model_not_found", AVAILABLE_MODELS_MEMBER: available}}, {}, now=NOW)
+    assert failure.available_models is None
     assert failure.message == "This account cannot use the model."
 
 
-def test_a_message_of_blanks_is_none() -> None:
-    failure = classify(404, {"error": {"code": "model_not_found", "message": " ", AVAILABLE: ["m"]}}, {}, now=NOW)
+def test_blank_message_counts_as_missing() -> None:
+    failure = classify(
+        404, {"error": {"code": "model_not_found", "message": " ", AVAILABLE_MODELS_MEMBER: ["m"]}}, {}, now=NOW
+    )
     assert failure.message == "This account cannot use the model."

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._errors.error_text import error_of, summarize, words_of
+from codex_backend_sdk._errors.error_text import describe_body, error_message, error_object
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from codex_backend_sdk._errors.error_text import error_of, summarize, words_of
         ("x" * 400, "x" * 300 + "…"),
         (
             "<!DOCTYPE html><title>Just a\nmoment...</title>",
-            "an HTML page titled “Just a moment...”, not an answer of the backend",
+            "an HTML page titled “Just a moment...” instead of a response of the backend",
         ),
         ("<html></html>", None),
     ],
 )
-def test_the_backends_own_words(body: Any, expected: str | None) -> None:
-    assert words_of(body) == expected
+def test_error_message(body: Any, expected: str | None) -> None:
+    assert error_message(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_the_backends_own_words(body: Any, expected: str | None) -> None:
         (None, {}),
     ],
 )
-def test_the_error_object(body: Any, expected: dict[str, Any]) -> None:
-    assert error_of(body) == expected
+def test_error_object(body: Any, expected: dict[str, Any]) -> None:
+    assert error_object(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,16 @@ def test_the_error_object(body: Any, expected: dict[str, Any]) -> None:
         ("text/html", "", "an empty body"),
         ("text/html", "<html><title> Sign in </title>", "an HTML page titled “Sign in”"),
         ("text/html", " <!doctype html><p>", "an HTML page"),
-        ("application/json", '{"detail": "Stream must be set to true"}', "JSON that says “Stream must be set to true”"),
+        (
+            "application/json",
+            '{"detail": "Stream must be set to true"}',
+            "JSON with the message “Stream must be set to true”",
+        ),
         ("application/json", '{"instructions": "secret"}', "JSON, 26 characters"),
         ("application/json", "[1]", "JSON, 3 characters"),
         ("text/plain", "my prompt", "text/plain, 9 characters"),
         ("", "my prompt", "untyped data, 9 characters"),
     ],
 )
-def test_bodies_that_should_be_something_else(content_type: str, text: str, expected: str) -> None:
-    assert summarize(content_type, text) == expected
+def test_description_of_an_unexpected_body(content_type: str, text: str, expected: str) -> None:
+    assert describe_body(content_type, text) == expected

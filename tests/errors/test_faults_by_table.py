@@ -48,11 +48,18 @@ REQUESTS = [
     Row("lite_parallel_tool_calls", BAD, _STATUS, "requires parallel_tool_calls to be false", 400),
     Row("account_id_missing", BAD, _STATUS, "400 - The header ChatGPT-Account-ID is required", 400),
     Row("schema_not_closed", BAD, _STATUS, "'additionalProperties' is required", 400, "invalid_function_parameters"),
-    Row("unsupported_parameter", sdk.UnsupportedParameterError, BAD, "refuses `temperature`, or its value", 400),
-    Row("unsupported_tool_type", sdk.UnsupportedParameterError, BAD, "refuses `tools`, or its value", 400),
-    Row("unsupported_tier", sdk.UnsupportedParameterError, BAD, "refuses `service_tier`, or its value", 400),
     Row(
-        "unsupported_effort", sdk.UnsupportedParameterError, BAD, "refuses `reasoning.effort`", 400, "unsupported_value"
+        "unsupported_parameter", sdk.UnsupportedParameterError, BAD, "does not support `temperature` or its value", 400
+    ),
+    Row("unsupported_tool_type", sdk.UnsupportedParameterError, BAD, "does not support `tools` or its value", 400),
+    Row("unsupported_tier", sdk.UnsupportedParameterError, BAD, "does not support `service_tier` or its value", 400),
+    Row(
+        "unsupported_effort",
+        sdk.UnsupportedParameterError,
+        BAD,
+        "does not support `reasoning.effort`",
+        400,
+        "unsupported_value",
     ),
     Row(
         "unknown_parameter",
@@ -63,12 +70,12 @@ REQUESTS = [
         "unknown_parameter",
     ),
     Row("unsupported_model_detail", sdk.ModelNotAvailableError, openai.NotFoundError, HAS, 400, asks=ASKED),
-    Row("unauthorized", openai.AuthenticationError, _STATUS, "codex-backend login", 401, asks=_RENEWED),
+    Row("unauthorized", sdk.LoginRejectedError, _STATUS, "codex-backend login", 401, asks=_RENEWED),
     *(
         Row(
             f"unauthorized:{code}",
+            sdk.LoginRejectedError,
             openai.AuthenticationError,
-            _STATUS,
             "try signing in again",
             401,
             code,
@@ -84,7 +91,7 @@ STATUSES = [
         "context_length_exceeded",
         sdk.ContextLengthExceededError,
         BAD,
-        "`client.responses.compact(...)` shorten",
+        "with `client.responses.compact(...)`",
         400,
         "context_length_exceeded",
     ),
@@ -92,7 +99,7 @@ STATUSES = [
         "invalid_encrypted_content",
         sdk.InvalidEncryptedContentError,
         BAD,
-        "Leave the `reasoning` items out",
+        "Remove the `reasoning` items",
         400,
         "invalid_encrypted_content",
     ),
@@ -104,7 +111,7 @@ STATUSES = [
     Row("model_not_supported", sdk.ModelNotAvailableError, BAD, HAS, 400, "model_not_supported", asks=ASKED),
     Row("unsupported_model", sdk.ModelNotAvailableError, BAD, HAS, 400, "unsupported_model", asks=ASKED),
     *(
-        Row(code, sdk.UnsupportedParameterError, BAD, f"refuses `{param}`", 400, code)
+        Row(code, sdk.UnsupportedParameterError, BAD, f"does not support `{param}`", 400, code)
         for code, param in PARAMETERS.items()
     ),
     Row("status:402", openai.APIStatusError, openai.APIError, "Error code: 402 - Payment Required", 402),
@@ -119,12 +126,12 @@ STATUSES = [
     Row("status:503", openai.InternalServerError, _STATUS, "Error code: 503", 503, waits=TWICE_MORE),
     Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWICE_MORE),
     Row("upgrade_required", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
-    Row("redirect", openai.APIStatusError, openai.APIError, "a redirect to http://localhost:", 307),
+    Row("redirect", openai.APIStatusError, openai.APIError, "redirects to http://localhost:", 307),
     Row("overloaded", sdk.ServerOverloadedError, LOST, "at capacity", 503, "server_is_overloaded", TWICE_MORE),
     Row("slow_down", sdk.ServerOverloadedError, LOST, "Please slow down", 503, "slow_down", TWICE_MORE),
-    Row("slow_down:4", sdk.ServerOverloadedError, LOST, "asks to wait for 4 s", 503, "slow_down", (4.0, 4.0)),
+    Row("slow_down:4", sdk.ServerOverloadedError, LOST, "Retry after 4 s", 503, "slow_down", (4.0, 4.0)),
     Row("cloudflare", sdk.CloudflareBlockedError, _DENIED, "(cf-ray 8f0000000000sim-ZRH)", 403),
-    Row("cloudflare:blocked", sdk.CloudflareBlockedError, _DENIED, "try another network", 403),
+    Row("cloudflare:blocked", sdk.CloudflareBlockedError, _DENIED, "use another network", 403),
     Row(
         "region_not_supported",
         sdk.RegionNotSupportedError,
@@ -137,9 +144,20 @@ STATUSES = [
 
 LIMITS = [
     Row("rate_limited", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, "rate_limit_exceeded", (1.5, 1.5)),
-    Row("rate_limited:7", sdk.TooManyRequestsError, LIMIT, "wait for 7 s", 429, "rate_limit_exceeded", (7.0, 7.0)),
-    Row("rate_limited:60", sdk.TooManyRequestsError, LIMIT, "wait for 60 s", 429, "rate_limit_exceeded", (60.0, 60.0)),
-    Row("rate_limited:61", sdk.TooManyRequestsError, LIMIT, "wait for 61 s", 429, "rate_limit_exceeded"),
+    Row("rate_limited:7", sdk.TooManyRequestsError, LIMIT, "Retry after 7 s", 429, "rate_limit_exceeded", (7.0, 7.0)),
+    Row(
+        "rate_limited:60", sdk.TooManyRequestsError, LIMIT, "Retry after 60 s", 429, "rate_limit_exceeded", (60.0, 60.0)
+    ),
+    # Retryable, but the client does not wait for longer than `max_retry_after`.
+    Row(
+        "rate_limited:61",
+        sdk.TooManyRequestsError,
+        LIMIT,
+        "Retry after 61 s",
+        429,
+        "rate_limit_exceeded",
+        is_retryable=True,
+    ),
     Row("status:429", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, waits=TWICE_MORE),
     Row("flex_unavailable", sdk.TooManyRequestsError, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
     Row("usage_not_included", sdk.UsageNotIncludedError, LIMIT, "chatgpt.com/explore/plus", 429, "usage_not_included"),
@@ -148,7 +166,7 @@ LIMITS = [
     Row("usage_limit_week:go", sdk.UsageLimitError, LIMIT, "The weekly usage limit of the go plan", 429, _UP),
     Row("usage_limit_no_reset", sdk.UsageLimitError, LIMIT, "is reached. To continue, buy credits", 429, _UP),
     Row("usage_limit_model:Spark", sdk.UsageLimitError, LIMIT, "limit of Spark is reached", 429, _UP),
-    Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "To continue, use another model.", 429, _UP),
+    Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "To continue before that, use another model.", 429, _UP),
     Row("usage_limit_promo:Half price", sdk.UsageLimitError, LIMIT, "Half price.", 429, _UP),
     *(
         Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)

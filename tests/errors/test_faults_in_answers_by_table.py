@@ -93,7 +93,7 @@ ENDINGS = [
     ),
     _ended("failed:slow_down", sdk.ServerOverloadedError, LOST, "slow down", 503, "slow_down", TWICE_MORE),
     _ended(
-        "failed_retry_after", sdk.ServerOverloadedError, LOST, "wait for 3 s", 503, "slow_down", (3.0, 3.0), text=""
+        "failed_retry_after", sdk.ServerOverloadedError, LOST, "Retry after 3 s", 503, "slow_down", (3.0, 3.0), text=""
     ),
     _ended(
         "failed:rate_limit_exceeded", sdk.TooManyRequestsError, LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)
@@ -103,7 +103,7 @@ ENDINGS = [
             f"failed_try_again:{told}",
             sdk.TooManyRequestsError,
             LIMIT,
-            f"It asks to wait for {seconds:g} s.",
+            f"Retry after {seconds:g} s.",
             429,
             "rate_limit_exceeded",
             (seconds, seconds),
@@ -112,7 +112,7 @@ ENDINGS = [
         for told, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
     ),
     *(
-        _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD, f"refuses `{param}`", 400, code)
+        _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD, f"does not support `{param}`", 400, code)
         for code, param in PARAMETERS.items()
     ),
     *(
@@ -120,7 +120,7 @@ ENDINGS = [
             f"failed_param:{param}",
             sdk.UnsupportedParameterError,
             BAD,
-            f"refuses `{param}`",
+            f"does not support `{param}`",
             400,
             "invalid_value",
             text="",
@@ -179,8 +179,8 @@ BROKEN = [
     _broken("reset:0", "The answer was cut", None, 0),
     _broken("compressed:gzip+cut_after_bytes:40", "before any event", None, 0),
     _lost("reset", "could not be reached"),
-    _lost("not_http", "did not answer in HTTP (illegal status line"),
-    _lost("huge_header:1000000", "answered with a header that is too long"),
+    _lost("not_http", "did not respond in HTTP (illegal status line"),
+    _lost("huge_header:1000000", "sent a header that is too long"),
     _no_answer("header:content-encoding,gzip", "cannot be decompressed, though it says that it is gzip"),
     _no_answer("garbage:0", "Event 1 of the answer is damaged"),
     _no_answer("garbage:3", "Event 4 of the answer is damaged", events=3),
@@ -188,7 +188,7 @@ BROKEN = [
     _no_answer("empty", "an empty body instead of an event stream"),
     _no_answer("content_type", "text/html, "),
     _no_answer("content_type:application/json", "application/json, "),
-    _no_answer("status:200", "JSON that says “OK”"),
+    _no_answer("status:200", "JSON with the message “OK”"),
 ]
 
 HARMLESS = [

@@ -135,7 +135,7 @@ def test_a_refused_login_is_renewed_and_the_request_sent_once_more(
 
 def test_a_login_that_stays_refused_is_an_authentication_error(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
-    with pytest.raises(openai.AuthenticationError, match=r"does not accept the login.* says: Unauthorized"):
+    with pytest.raises(openai.AuthenticationError, match=r"rejects the login.* Backend message: Unauthorized"):
         client.responses.create(input="hi")
     assert paths(sim) == ["responses", "token", "responses"]
 

@@ -80,7 +80,7 @@ def test_a_certificate_of_nobody_known_is_refused_by_both(
 
 def test_a_server_without_tls_is_no_server_that_is_away(new_client: Callable[..., Any], sim: Simulator) -> None:
     url = sim.url.replace("http://", "https://")
-    with pytest.raises(openai.APIConnectionError, match="was reached, but not by TLS"):
+    with pytest.raises(openai.APIConnectionError, match=r"the TLS handshake with .* failed"):
         new_client(base_url=f"{url}/backend-api/codex").responses.create(input="hi")
 
 

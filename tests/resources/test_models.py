@@ -52,7 +52,7 @@ def test_a_model_that_is_not_there(client: Any) -> None:
 
 
 def test_the_models_that_an_error_names_are_those_that_are_shown(client: Any) -> None:
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol") as e:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
         client.responses.create(model="gpt-0", input="hi")
     assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
 
@@ -64,12 +64,12 @@ def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_agai
     client = new_client(clock=clock)
     client.models.list()
     clock.waits.append(299)
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol") as e:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
         client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
     assert "codex-auto-review" not in e.value.available
     assert paths(sim) == ["models", "responses"]
     clock.waits.append(1)
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"This account has: gpt-6\.1-sol"):
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol"):
         client.responses.create(model="gpt-0", input="hi")
     assert paths(sim) == ["models", "responses", "responses", "models"]
 
@@ -78,7 +78,7 @@ def test_that_of_another_account_is_not_shown(client: Any) -> None:
     client.models.list()
     with Simulator(account=SimulatedAccount(account_id="acc-other")) as other:
         copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
-        with pytest.raises(sdk.ModelNotAvailableError, match="This account has: "):
+        with pytest.raises(sdk.ModelNotAvailableError, match="Available models: "):
             copied.responses.create(model="gpt-0", input="hi")
         assert paths(other) == ["responses", "models"]
 
@@ -94,7 +94,7 @@ def test_an_error_about_a_model_stays_one_when_the_catalogue_cannot_be_asked(new
     with pytest.raises(sdk.ModelNotAvailableError) as e:
         client.responses.create(model="gpt-0", input="hi")
     assert e.value.available is None
-    assert "This account has" not in str(e.value)
+    assert "Available models" not in str(e.value)
 
 
 def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:

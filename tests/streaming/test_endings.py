@@ -104,7 +104,7 @@ def test_an_empty_stream(sim: Simulator, client: Any, call: Any) -> None:
     ("content_type", "body", "says"),
     [
         ("text/html; charset=utf-8", "<!doctype html><title>Sign in to WiFi</title>", "titled “Sign in to WiFi”"),
-        ("application/json", '{"detail": "Hello."}', "JSON that says “Hello.”"),
+        ("application/json", '{"detail": "Hello."}', "JSON with the message “Hello.”"),
         ("application/json", '{"id": "resp_1", "status": "completed", "output": []}', "JSON, 53 characters"),
         ("text/plain", "", "an empty body"),
         ("", "data", "untyped data"),
@@ -188,7 +188,7 @@ def test_an_error_event(sim: Simulator, client: Any, call: Any, event: dict[str,
 @pytest.mark.parametrize("call", CALLS)
 def test_an_error_that_is_only_text(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.events([CREATED, {"type": "error", "error": "boom"}]))
-    with pytest.raises(sdk.ResponseFailedError, match="The backend ended the answer: boom"):
+    with pytest.raises(sdk.ResponseFailedError, match="The backend ended the response with an error: boom"):
         call(client)
 
 

@@ -47,7 +47,7 @@ LIMIT = openai.RateLimitError
 LOST = openai.InternalServerError
 
 # What one and the same error says, whether it comes in the place of an answer or inside of one, and by which codes.
-SPENT = "credit of this account or its workspace is spent"
+SPENT = "The workspace is out of credits"
 QUOTAS = (
     "insufficient_quota",
     "credit_balance_exhausted",
@@ -55,7 +55,7 @@ QUOTAS = (
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
-POLICY = "does not answer this request, by its usage policy"
+POLICY = "refused the request under its usage policy"
 POLICIES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
 PARAMETERS = {
     "service_tier_not_supported": "service_tier",
@@ -64,7 +64,7 @@ PARAMETERS = {
     "unsupported_reasoning_effort": "reasoning.effort",
 }
 # A model that is not there: the error names those that are, for which they are asked.
-HAS = "This account has: gpt-6.1-sol, "
+HAS = "Available models: gpt-6.1-sol, "
 ASKED = ("responses", "models")
 
 
@@ -74,7 +74,8 @@ class Row(NamedTuple):
     `raises` is our class (None: the answer is right), `official` one of openai's that has to catch it too. `waits` are
     the seconds before each repeat; `streamed` those of a call that streams, where they differ. `arrived` is the text
     that the caller has received in spite of the fault (None: not even the beginning of a response), `events` how many
-    events a stream had given out. `asks` are the paths that are asked, if not the model's alone.
+    events a stream had given out. `asks` are the paths that are asked, if not the model's alone. `is_retryable` is what the error says of itself, if the
+    waits do not.
     """
 
     fault: str
@@ -88,6 +89,7 @@ class Row(NamedTuple):
     arrived: str | None = None
     events: int = 0
     asks: tuple[str, ...] | None = None
+    is_retryable: bool | None = None
 
 
 class RunningClock(Recorded):
@@ -172,6 +174,7 @@ def _assert_error(row: Row, error: Any) -> None:
     assert row.says in str(error)
     assert getattr(error, "status_code", None) == row.status
     assert error.code == row.code
+    assert error.is_retryable is (bool(row.waits) if row.is_retryable is None else row.is_retryable)
     if isinstance(error, sdk.CodexBackendUnsupportedParameterError):
         assert error.parameters == (error.param,)
     partial = getattr(error, "partial", None)

@@ -129,9 +129,7 @@ _RULES: Final = (
         advice="The `flex` service tier has no capacity at the moment. Leave `service_tier` out, or send the request "
         "again later.",
     ),
-    _rule(
-        FailureKind.TOO_MANY_REQUESTS, "rate_limit_exceeded", advice="Too many requests were sent in a short time."
-    ),
+    _rule(FailureKind.TOO_MANY_REQUESTS, "rate_limit_exceeded", advice="Too many requests were sent in a short time."),
     _rule(
         FailureKind.OVERLOADED,
         "server_is_overloaded slow_down",

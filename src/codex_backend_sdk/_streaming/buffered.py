@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 
 from .._catalog import find_model, to_official_list
-from .._errors.classify import AVAILABLE
-from .._errors.error_text import summarize
+from .._errors.classify import AVAILABLE_MODELS_MEMBER
+from .._errors.error_text import describe_body
 from .._exceptions import UnexpectedResponseError
 from .._json import decode, encode
 from .._request.routes import Route
@@ -55,7 +55,7 @@ def read_whole(response: httpx2.Response, context: RequestContext) -> httpx2.Res
 
 
 def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseError:
-    found = summarize(response.headers.get("content-type", ""), response.text)
+    found = describe_body(response.headers.get("content-type", ""), response.text)
     return UnexpectedResponseError(
         f"The backend answered {response.status_code} with {found} instead of {expected}. "
         "The usual cause is a proxy or a login page between here and the backend, or a wrong `base_url`.",
@@ -119,7 +119,7 @@ def _official_models(response: httpx2.Response, context: RequestContext) -> http
 def _no_such_model(response: httpx2.Response, wanted: str, catalogue: list[dict[str, Any]]) -> httpx2.Response:
     known = [model["id"] for model in catalogue if model.get("visibility") != "hide"]
     message = f"The model {wanted!r} is not in this account's catalogue, which offers: {', '.join(known) or 'none'}."
-    error = {"code": "model_not_found", "message": message, "param": "model", AVAILABLE: known}
+    error = {"code": "model_not_found", "message": message, "param": "model", AVAILABLE_MODELS_MEMBER: known}
     return _json_response(response, 404, {"error": error})
 
 

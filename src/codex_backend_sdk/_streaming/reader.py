@@ -21,7 +21,7 @@ from openai.types.responses import (
 )
 
 from .._errors.classify import classify
-from .._errors.exception_mapping import marked, stream_error
+from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
 from .._request.context import context_of
@@ -183,7 +183,8 @@ class ResponseReader:
             events_seen=self._events,
         )
         error.status_code = self._response.status_code
-        return marked(error, self._response)  # type: ignore[no-any-return]
+        attach_failure(error, response=self._response)
+        return error
 
     def _run(self, frames: bytes) -> list[BaseModel] | None:
         """Return the events of frames that are all alike and need no closer look."""
@@ -255,7 +256,7 @@ class ResponseReader:
             )
 
     def _failed(self, failure: dict[str, Any]) -> openai.APIError:
-        return stream_error(
+        return from_stream(
             classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC)),
             self._response,
             partial=build_response(self._collector.partial),
