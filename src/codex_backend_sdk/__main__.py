@@ -1,4 +1,4 @@
-"""`python -m codex_backend_sdk` is `codex-backend`."""
+"""Run the command `codex-backend` as `python -m codex_backend_sdk`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The command `codex-backend`.
 
-Start-up is kept small: a command's module is imported when that command runs, and `openai`, `rich` and the simulator
-only inside the functions that need them.
+Start-up time is what users of a command notice first, so imports are late: a command's module is imported when that
+command runs, and `openai`, `httpx2`, `rich` and the simulator inside the functions that need them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (default: this process's) and return the exit code."""
+    """Run the command line (default: `sys.argv`) and return the exit code."""
     try:
-        import click  # noqa: F401
+        import click  # noqa: F401  # an optional dependency: without it, name the extra instead of a traceback
     except ImportError:
-        sys.stderr.write("Error: the command codex-backend needs more packages: pip install 'codex-backend-sdk[cli]'\n")
+        sys.stderr.write(
+            "Error: codex-backend needs packages that are not installed. Run: pip install 'codex-backend-sdk[cli]'\n"
+        )
         return 1
     from .app import run
 

@@ -1,4 +1,10 @@
-"""The commands by name, and what becomes of an error: one line on stderr and exit code 1."""
+"""The command group: the table of commands, and the handling of their errors.
+
+An error that carries its own remedy (every `openai.OpenAIError`, and `ValueError` for settings) becomes one line on
+standard error and exit code 1. Any other exception is a defect and shows its traceback, as `--debug` does for all.
+
+Exit codes: 0 success, 1 error, 2 wrong usage (click's), 130 Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -8,41 +14,42 @@ import os
 import re
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
+
+from .output import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["codex_backend", "run"]
 
-# In the order in which the help lists them; the module is imported when the command is asked for.
-_MODULE_OF = {
+# In the order of the help. The module of a command is imported when the command is used.
+_COMMAND_MODULES: Final = {
     "login": "login",
     "logout": "login",
-    "status": "status",
-    "usage": "usage",
-    "models": "models_command",
+    "status": "account_commands",
+    "usage": "account_commands",
+    "models": "account_commands",
     "ask": "ask",
     "doctor": "doctor.command",
     "demo": "demo",
     "simulate": "simulate",
 }
+# Where an error names a Python call and a command as its remedy, only the command helps here.
+_PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]*\)`? or (?:run )?(?=`codex-backend )")
+_EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in a shell
 
-# What a program can do in place of a command, where an error names both.
-_CALL_OR = re.compile(r"`?client\.authenticate\([^)]*\)`? or (?=`codex-backend )")
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
-
-class _Commands(click.Group):
+class _CommandGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULE_OF)
+        return list(_COMMAND_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULE_OF:
+        if cmd_name not in _COMMAND_MODULES:
             return None
-        module = import_module(f"codex_backend_sdk.cli.{_MODULE_OF[cmd_name]}")
+        module = import_module(f"{__package__}.{_COMMAND_MODULES[cmd_name]}")
         return cast("click.Command", getattr(module, cmd_name))
 
     def resolve_command(
@@ -51,9 +58,9 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
+            from difflib import get_close_matches  # 5 ms, only for a misspelt command
 
-            close = get_close_matches(args[0], _MODULE_OF, n=1)
+            close = get_close_matches(args[0], _COMMAND_MODULES, n=1)
             if not close:
                 raise
             raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
@@ -62,20 +69,20 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if ctx.params["debug"] or not _speaks_for_itself(error):
+            if ctx.params["debug"] or not _has_remedy(error):
                 raise
-            raise click.ClickException(_one_line(error)) from error
+            raise click.ClickException(_error_message(error)) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="codex-backend-sdk", prog_name="codex-backend")
-@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def codex_backend(context: click.Context, debug: bool) -> None:
     """Use the ChatGPT Codex backend with your own ChatGPT plan.
 
     CODEX_HOME is the folder of the login (default: ~/.codex, shared with the Codex CLI). CODEX_BASE_URL and
-    CODEX_ISSUER_URL point at another backend and sign-in server.
+    CODEX_ISSUER_URL select another backend and issuer.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False
@@ -83,40 +90,61 @@ def codex_backend(context: click.Context, debug: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    sys.stdout = sys.stdout or io.StringIO()  # None where the shell closed it: `>&-`
+    sys.stdout = sys.stdout or io.StringIO()  # None when the shell closed it with `>&-`
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # An answer may hold characters that an old terminal cannot show.
+            # A response may contain characters that the terminal's encoding lacks.
             stream.reconfigure(errors="replace")
     try:
         return codex_backend.main(arguments, prog_name="codex-backend", standalone_mode=False) or 0
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
         return error.exit_code
-    except click.Abort:  # click's name for Ctrl-C
+    except click.ClickException as error:
+        print_text(f"Error: {error.message}", err=True)
+        return error.exit_code
+    except click.Abort:  # click's exception for Ctrl-C
         click.echo("Cancelled.", err=True)
-        return _INTERRUPTED
+        return _EXIT_INTERRUPTED
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
         if error.errno == errno.ENOSPC:
             click.echo(f"Error: {error.strerror}", err=True)
-        return _reader_has_gone()
+        # The reader is gone (`codex-backend … | head`) or the disk is full. Without this, the interpreter would fail
+        # again when it flushes standard output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
-def _speaks_for_itself(error: Exception) -> bool:
-    """Tell an error whose message says what to do from a defect. Never imports `openai` only to compare."""
+def _has_remedy(error: Exception) -> bool:
+    """Return whether the message is meant for users. Does not import `openai`: only it can raise its own errors."""
     openai = sys.modules.get("openai")
     return isinstance(error, ValueError) or (openai is not None and isinstance(error, openai.OpenAIError))
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = _CALL_OR.sub("", text)
-    return text.removeprefix("Error code: ")  # how the official exceptions begin, after click's own "Error: "
+def _error_message(error: Exception) -> str:
+    """Return the message in one line, with remedies that a user of the command can apply."""
+    text = _command_message(error) if "openai" in sys.modules else None
+    if text is None:
+        text = str(error) or type(error).__name__
+    text = _PYTHON_REMEDY.sub(lambda match: "Run " if match[1] else "", " ".join(text.split()))
+    return text.removeprefix("Error code: ")  # the prefix of openai's messages
 
 
-def _reader_has_gone() -> int:
-    """End quietly after `codex-backend … | head` or on a full disk; Python would complain once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
+def _command_message(error: Exception) -> str | None:
+    """Return another message for errors whose own remedy is an argument or attribute of the Python client."""
+    from .. import _exceptions as exceptions
+
+    if isinstance(error, exceptions.CloudflareBlockedError):
+        ray = f" (cf-ray {error.cf_ray})" if error.cf_ray else ""
+        return (
+            f"Cloudflare blocked the request before it reached the backend{ray}. It blocks data centers, VPNs, some "
+            "regions and clients that send too many requests. Wait a few minutes or use another network."
+        )
+    if isinstance(error, exceptions.ContextLengthExceededError):
+        return "The prompt is too long for the context window of the model. Shorten the prompt."
+    if isinstance(error, exceptions.StreamInterruptedError):
+        cause = "timed out" if isinstance(error, exceptions.IdleTimeoutError) else "was cut off"
+        return f"The response {cause} and is incomplete. Run the command again."
+    return None

@@ -1,88 +1,88 @@
-"""`demo`: the main job on the simulator, step by step, each checked."""
+"""The command `demo`: show code that uses this package, run it against the simulator, and check what it prints.
+
+The steps are ordinary functions in `demo_steps`. The source that is shown is read from that module, so the code on the
+screen is the code that runs.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import io
 import os
 import re
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from .extras import needs_extra
+from .output import line_width, needs_extra, print_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from rich.console import Console
+    from .demo_steps import Step
 
-    from .steps import Step
-
-__all__ = ["again", "demo", "perform"]
+__all__ = ["OutputTee", "demo", "function_body", "restart_command", "run_step"]
 
 _COMMAND: Final = "codex-backend"
 _INDENT: Final = "    "
-_MARK: Final = "  > "
-# A proxy of this machine must not be asked for what is on this machine. The lower-case name wins over the other.
+_OUTPUT_MARK: Final = "  > "
+# Requests to the simulator must not go through a proxy. The lower-case name has precedence over the other.
 _NO_PROXY: Final = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+_TYPE_IGNORE: Final = re.compile(r"  # type: ignore.*")
 
 
 @click.command()
 def demo() -> None:
     """Show what this package does, on a simulated backend."""
-    began = time.monotonic()
+    started = time.monotonic()
     with needs_extra("testing"):
         from ..testing import Simulator
 
         simulator = Simulator()
-    console = _console()
+    from .demo_steps import STEPS
+
     with simulator, TemporaryDirectory(prefix="codex-backend-demo-") as home:
-        _introduce(console, simulator.environment)
-        with _environment({**simulator.environment, **_NO_PROXY, "CODEX_HOME": home}):
-            count = _show_all(console, home=Path(home))
-    console.print(
-        f"\nAll {count} steps gave what they should, in {time.monotonic() - began:.1f} s.", style="bold green"
-    )
-    login = f"{again(sys.argv[0])} login"
-    console.print(f"Sign in with `{login}`, and the same code asks the real backend.", soft_wrap=True)
+        simulator.write_codex_home(home)
+        settings = {**simulator.environment, "CODEX_HOME": home}
+        _print_introduction(settings)
+        with _environment({**settings, **_NO_PROXY}):
+            client = run_step(1, STEPS[0])
+            with client:
+                for number, step in enumerate(STEPS[1:], 2):
+                    run_step(number, step, client)
+    seconds = time.monotonic() - started
+    print_text(f"\nAll {len(STEPS)} steps succeeded in {seconds:.1f} s.", fg="green", bold=True)
+    print_text(f"To run this code on the real backend, log in with `{restart_command(sys.argv[0])} login`.")
 
 
-def again(started: str, *, path: str | None = None) -> str:
-    """Say how a process whose `sys.argv[0]` is `started` can be started again: by name, where `path` (PATH) has it."""
-    file = Path(started)
+def restart_command(program: str, *, path: str | None = None) -> str:
+    """Return how to start this command again, given `sys.argv[0]`: by its name if PATH (or `path`) finds it."""
+    file = Path(program)
     if file.name == "__main__.py":
         return shlex.join([sys.executable, "-m", "codex_backend_sdk"])
-    known = shutil.which(_COMMAND, path=path)
-    if file.stem != _COMMAND or (known and file.exists() and file.samefile(known)):
+    on_path = shutil.which(_COMMAND, path=path)
+    if file.stem != _COMMAND or (on_path and file.exists() and file.samefile(on_path)):
         return _COMMAND
-    return shlex.quote(started)
+    return shlex.quote(program)
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    # Without a colour system not even bold type is sent: it would be an escape sequence, too.
-    # The file is named because a console without one would follow `sys.stdout`, which the steps are given another of.
-    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-    return Console(file=sys.stdout, color_system=colours, highlight=False, markup=False)
-
-
-def _introduce(console: Console, environment: Mapping[str, str]) -> None:
-    console.print("The official OpenAI client on the ChatGPT Codex backend", style="bold")
-    console.print(
-        "\nThe backend here is a simulator on 127.0.0.1. It makes up all answers below;\n"
-        "no model is asked, nothing leaves this machine, your own login is not touched.\n"
-        "All that differs from the real thing: an empty CODEX_HOME, and\n",
-        soft_wrap=True,
+def _print_introduction(settings: Mapping[str, str]) -> None:
+    print_text("The official OpenAI client on the ChatGPT Codex backend", bold=True)
+    print_text(
+        "\nThe backend in this demo is a simulator on 127.0.0.1. It makes up every response: no model runs, nothing "
+        "leaves this machine, and your own login is not used. Three settings select it:\n"
     )
-    for name, value in environment.items():
-        console.print(f"{_INDENT}{name}={value}", style="dim", soft_wrap=True)
+    for name, value in settings.items():
+        click.secho(f"{_INDENT}{name}={value}", dim=True)
 
 
 @contextmanager
@@ -99,43 +99,89 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _show_all(console: Console, *, home: Path) -> int:
-    """Run all steps; ClickException when one does not give what it should."""
-    from .steps import SIGN_IN, STEPS
-
-    with perform(console, 1, SIGN_IN) as client:
-        if not (home / "auth.json").is_file():
-            raise click.ClickException("step 1 has stored no login")
-        for number, step in enumerate(STEPS, 2):
-            perform(console, number, step, client)
-    return 1 + len(STEPS)
-
-
-def perform(console: Console, number: int, step: Step, *arguments: Any) -> Any:
-    """Show the code of a step, run it, and check what it has printed."""
-    from .said import Said
-    from .snippet import body, heading, whole
-
-    console.print(f"\n{number}. {heading(step.run)}\n", style="bold cyan", soft_wrap=True)
-    _show_code(console, "\n\n".join([*map(whole, step.definitions), body(step.run)]))
-    console.print()
-    said = Said(console, mark=_MARK, style="green")
-    with redirect_stdout(said):
+def run_step(number: int, step: Step, *arguments: Any) -> Any:
+    """Show the code of a step, run it and check its output. Return what the step returns."""
+    print_text(f"\n{number}. {inspect.getdoc(step.run)}\n", fg="cyan", bold=True)
+    _print_code("\n\n".join([*map(_source, step.definitions), function_body(step.run)]))
+    click.echo()
+    tee = OutputTee(sys.stdout)
+    with redirect_stdout(tee):
         result = step.run(*arguments)
-    said.end()
-    if not re.search(step.expects, said.text, re.MULTILINE):
-        raise click.ClickException(f"step {number} printed {said.text!r}, in which {step.expects!r} is missing")
-    if said.writes < step.writes:
-        raise click.ClickException(f"step {number} came in {said.writes} pieces, not in {step.writes} or more")
+    tee.end_line()
+    if not re.search(step.expected, tee.text, re.MULTILINE):
+        raise click.ClickException(f"Step {number} printed {tee.text!r}, which does not match {step.expected!r}.")
     return result
 
 
-def _show_code(console: Console, code: str) -> None:
-    if console.color_system is None:
-        console.print("\n".join(_INDENT + line if line else "" for line in code.splitlines()), soft_wrap=True)
+def _source(thing: Callable[..., Any]) -> str:
+    return _TYPE_IGNORE.sub("", textwrap.dedent(inspect.getsource(thing))).rstrip()
+
+
+def function_body(function: Callable[..., Any]) -> str:
+    """Return the source of a function's statements, without its docstring and a final `return`."""
+    source = _source(function)
+    definition = ast.parse(source).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    statements = definition.body[1:]
+    if isinstance(statements[-1], ast.Return):
+        statements = statements[:-1]
+    lines = source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno]
+    return textwrap.dedent("\n".join(lines))
+
+
+def _print_code(code: str) -> None:
+    """Print code with syntax colours on a terminal, plain elsewhere."""
+    context = click.get_current_context(silent=True)
+    has_colour = sys.stdout.isatty() and not (context and context.color is False)
+    if not has_colour:
+        click.echo(textwrap.indent(code, _INDENT))
         return
+    from rich.console import Console
     from rich.padding import Padding
     from rich.syntax import Syntax
 
-    code_in_colour = Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-    console.print(Padding(code_in_colour, (0, 0, 0, len(_INDENT))))
+    highlighted = Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+    Console(file=sys.stdout, highlight=False).print(Padding(highlighted, (0, 0, 0, len(_INDENT))))
+
+
+class OutputTee(io.TextIOBase):
+    """Standard output of a step: passes text on at once, marked and wrapped, and keeps a copy in `text`.
+
+    It wraps while it writes, because the text of a stream arrives in pieces of a word or two.
+    """
+
+    def __init__(self, target: TextIO, *, width: int | None = None) -> None:
+        self.text = ""
+        self._target = target
+        self._width = line_width() if width is None else width
+        self._column = 0
+
+    def writable(self) -> bool:
+        """Return True: `print` checks this."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Pass text on word by word, starting a new line before a word that does not fit."""
+        self.text += text
+        for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+            if part == "\n":
+                self._put(part if self._column else f"{_OUTPUT_MARK}\n", column=0)
+                continue
+            if self._column > len(_OUTPUT_MARK) and self._column + len(part) > self._width:
+                self._put("\n", column=0)
+                part = part.lstrip()
+            if not self._column:
+                self._put(_OUTPUT_MARK, column=len(_OUTPUT_MARK))
+            self._put(part, column=self._column + len(part))
+        self._target.flush()
+        return len(text)
+
+    def end_line(self) -> None:
+        """End the line, unless it has just ended."""
+        if self._column:
+            self._put("\n", column=0)
+
+    def _put(self, text: str, *, column: int) -> None:
+        styled = click.style(text, fg="green") if text.strip() else text
+        click.echo(styled, file=self._target, nl=False)
+        self._column = column

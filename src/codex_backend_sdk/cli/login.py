@@ -1,34 +1,94 @@
-"""`login` and `logout`."""
+"""The commands `login` and `logout`, and the lookup of the login that a client would use.
+
+`find_login` serves `status` and `doctor`. It changes nothing: an expired access token is reported, not refreshed.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
+from .output import line_width, print_text, wrap
 
 if TYPE_CHECKING:
     from ..auth import CredentialStore
-    from ..types import DeviceCode
+    from ..types import DeviceCode, Login
 
-__all__ = ["login", "logout"]
+__all__ = ["FoundLogin", "find_login", "login", "logout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLogin:
+    """The login that a client would use and its location. `other_kind` names what is stored instead of one."""
+
+    login: Login | None
+    location: str
+    is_renewable: bool = False
+    other_kind: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no login, as a sentence; None when there is one."""
+        if self.other_kind is not None:
+            return f"{self.location} holds {self.other_kind}, not a ChatGPT login."
+        return None if self.login is not None else f"There is no login in {self.location}."
+
+
+def find_login() -> FoundLogin:
+    """Return the login in `$CODEX_ACCESS_TOKEN`, or else the stored one.
+
+    Reads the environment and the store. Only a personal access token costs a request: the issuer must say which
+    account it belongs to. Raises CredentialStoreError for a damaged store, LoginRequiredError for a refused token.
+    """
+    from ..auth import Credentials, StaticToken, _auth_json
+
+    token = StaticToken.from_environment()
+    if token is not None:
+        return FoundLogin(login=token.current(), location=f"the variable {token.name}")
+    store = Credentials().store
+    personal_token = _auth_json.personal_token(_load(store))
+    if personal_token is not None:
+        login = StaticToken(personal_token, name=store.location).current()
+        return FoundLogin(login=login, location=store.location)
+    return _read_login(store)
+
+
+def _read_login(store: CredentialStore) -> FoundLogin:
+    """Return the ChatGPT login of a store. Sends no request."""
+    from ..auth import _auth_json, _jwt
+
+    document, location = _load(store), store.location
+    other_kind = _auth_json.other_credentials(document)
+    if other_kind is not None:
+        return FoundLogin(login=None, location=location, other_kind=other_kind)
+    login, tokens = _jwt.login_from(document), _auth_json.tokens_of(document)
+    if login is None or tokens is None:
+        return FoundLogin(login=None, location=location)
+    return FoundLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
+
+
+def _load(store: CredentialStore) -> dict[str, Any]:
+    from ..auth._cached_login import load_document
+
+    return load_document(store) or {}
 
 
 @click.command()
-@click.option("--device", is_flag=True, help="Sign in with a browser on another device, by typing a code in there.")
-@click.option("--no-browser", is_flag=True, help="Only print the address, open nothing.")
-@click.option("--workspace", metavar="ID", help="Accept the login of this ChatGPT workspace only.")
+@click.option("--device", is_flag=True, help="Log in with a browser on another device, by entering a code there.")
+@click.option("--no-browser", is_flag=True, help="Print the URL instead of opening a browser.")
+@click.option("--workspace", metavar="ID", help="Accept only a login for this ChatGPT workspace.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=300,
     metavar="SECONDS",
-    help="How long to wait for you. Default: 300, with --device 900.",
+    help="How long to wait for the login. Default: 300; with --device 900.",
 )
 @click.option(
     "--port",
@@ -37,8 +97,8 @@ __all__ = ["login", "logout"]
     multiple=True,
     default=CALLBACK_PORTS,
     show_default=True,
-    help="Where to come back to on this machine, the first that is free. OpenAI's sign-in server knows the defaults "
-    "only; 0 is any.",
+    help="Local port for the callback; the first free one is used. OpenAI's issuer accepts only the defaults. "
+    "0 picks any free port.",
 )
 @click.pass_context
 def login(
@@ -49,118 +109,124 @@ def login(
     timeout: float,
     ports: tuple[int, ...],
 ) -> None:
-    """Sign in with your browser, and keep the login.
+    """Log in with your browser and store the login.
 
-    A login that is there already is replaced. The Codex CLI uses the same one. Where no browser can be seen (over
-    SSH, in a container) the address is printed, and the one that your browser ends on can be pasted.
+    The new login replaces a stored one. The Codex CLI uses the same login. Without a usable browser (over SSH, in a
+    container), the command prints the URL to open and accepts the address that your browser ends on.
     """
     from ..auth import Credentials
 
     credentials = Credentials()
     store = credentials.store
     if device:
-        is_given = context.get_parameter_source("timeout") is not click.core.ParameterSource.DEFAULT
-        found = credentials.authenticate_device_code(
+        has_timeout = context.get_parameter_source("timeout") is not click.core.ParameterSource.DEFAULT
+        new_login = credentials.authenticate_device_code(
             force=True,
-            on_code=lambda code: _tell_code(code, store),
-            timeout=timeout if is_given else None,
+            on_code=lambda code: _print_code(code, store),
+            timeout=timeout if has_timeout else None,
             workspace_id=workspace,
         )
     else:
-        why_not = _why_no_browser(no_browser)
-        can_paste = why_not is not None and sys.stdin.isatty()
-        found = credentials.authenticate(
+        no_browser_reason = _no_browser_reason(no_browser)
+        can_paste = no_browser_reason is not None and sys.stdin.isatty()
+        new_login = credentials.authenticate(
             force=True,
-            open_browser=why_not is None,
-            on_url=lambda url: _tell_url(url, store, why_not=why_not, can_paste=can_paste),
-            paste=_paste if can_paste else None,
+            open_browser=no_browser_reason is None,
+            on_url=lambda url: _print_url(url, store, no_browser_reason=no_browser_reason, can_paste=can_paste),
+            paste=_read_pasted_address if can_paste else None,
             timeout=timeout,
             ports=ports,
             workspace_id=workspace,
         )
-    plan = f" (plan {found.plan})" if found.plan else ""
-    click.secho(f"Signed in as {found.email or found.account_id or 'an account without a name'}{plan}.", fg="green")
-    click.echo(f"The login is stored in {store.location}.")
-    _note_the_variable()
+    name = new_login.email or new_login.account_id or "an unnamed account"
+    plan = f" (plan {new_login.plan})" if new_login.plan else ""
+    print_text(f"Logged in as {name}{plan}.", fg="green")
+    print_text(f"The login is stored in {store.location}.")
+    _warn_about_token_variable()
 
 
 @click.command()
-@click.option("--revoke", is_flag=True, help="Also make the tokens worthless at the sign-in server.")
+@click.option("--revoke", is_flag=True, help="Also revoke the tokens at the issuer, so that copies stop working.")
 def logout(revoke: bool) -> None:
-    """Remove the stored login.
+    """Delete the stored login.
 
-    The Codex CLI uses the same one and is signed out, too.
+    The Codex CLI uses the same login, so this logs it out as well.
     """
     from ..auth import Credentials
     from ..auth._cached_login import read_tokens
 
     credentials = Credentials()
     had_tokens = revoke and read_tokens(credentials.store) is not None
-    was_there = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
-    place = credentials.store.location
-    revoked = ", and its tokens were revoked at the sign-in server" if had_tokens else ""
-    removed = f"Signed out: the login in {place} was removed{revoked}."
-    click.echo(removed if was_there else f"There was no login in {place}.")
-    _note_the_variable()
+    had_login = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
+    location = credentials.store.location
+    if not had_login:
+        print_text(f"There was no login in {location}.")
+    elif had_tokens:
+        print_text(f"Logged out. The login in {location} was deleted and its tokens were revoked.")
+    else:
+        print_text(f"Logged out. The login in {location} was deleted.")
+    _warn_about_token_variable()
 
 
-def _why_no_browser(no_browser: bool) -> str | None:
-    """Say why no browser is opened, `there is no display`; None when one is."""
+def _no_browser_reason(no_browser: bool) -> str | None:
+    """Return why no browser is opened, for example `there is no display`; None when one is opened."""
     from ..auth.flows.environment import why_no_browser
 
-    return "you asked for none" if no_browser else why_no_browser()
+    return "--no-browser was given" if no_browser else why_no_browser()
 
 
-def _tell_what_is_replaced(store: CredentialStore) -> None:
-    """Say who is signed in before somebody else is; what cannot be read is replaced, too."""
-    from ..auth import _auth_json, _jwt
-    from ..auth._cached_login import load_document
-
-    with suppress(RuntimeError, ValueError):
-        document = load_document(store) or {}
-        other, found = _auth_json.other_credentials(document), _jwt.login_from(document)
-        if other is not None:
-            click.echo(f"{store.location} holds {other}. A ChatGPT login takes its place, for the Codex CLI as well.\n")
-        elif found is not None:
-            who = found.email or found.account_id or "somebody"
-            click.echo(f"Signed in as {who}, until this sign-in is finished: the new login replaces that one.\n")
+def _print_replaced_login(store: CredentialStore) -> None:
+    """Print which login the new one will replace; nothing for a damaged store, which is replaced as well."""
+    with suppress(RuntimeError, ValueError):  # CredentialStoreError; importing that class would import openai
+        found = _read_login(store)
+        if found.login is not None:
+            name = found.login.email or found.login.account_id or "an unnamed account"
+            print_text(f"Logged in as {name}. The new login will replace this one.\n")
+        elif found.other_kind is not None:
+            print_text(f"{found.problem} The new login will replace it, also for the Codex CLI.\n")
 
 
-def _tell_url(url: str, store: CredentialStore, *, why_not: str | None, can_paste: bool) -> None:
-    _tell_what_is_replaced(store)
-    if why_not is None:
-        click.echo("Your browser opens the sign-in page. If it does not, open this address in it:")
+def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | None, can_paste: bool) -> None:
+    _print_replaced_login(store)
+    if no_browser_reason is None:
+        print_text("Opening the login page in your browser. If it does not open, visit this URL:")
     else:
-        click.echo(f"No browser is opened: {why_not}. Open this address in a browser:")
+        print_text(f"No browser was opened ({no_browser_reason}). Open this URL in a browser:")
     click.echo(f"\n  {url}\n")
-    click.echo("Waiting for the sign-in to be finished; Ctrl-C cancels.")
+    print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
     if can_paste:
-        click.echo("A browser on another machine ends on a page that cannot be loaded. That is as it")
-        click.echo("should be. A way without that page: `codex-backend login --device`.")
-    elif why_not is not None:
-        click.echo("The browser has to run on this machine.")
-        click.echo("With any other: `codex-backend login --device`.")
+        print_text(
+            "A browser on another machine ends on a page that cannot be loaded. This is expected: copy the address of "
+            "that page. To log in without it, run `codex-backend login --device`."
+        )
+    elif no_browser_reason is not None:
+        print_text(
+            "The browser must run on this machine. To use a browser on another device, run "
+            "`codex-backend login --device`."
+        )
 
 
-def _paste(prompt: str) -> str | None:
-    """Read a line as it is typed; not with `input`, whose buffer would be locked when the program ends before."""
-    click.echo(
-        f"\n{textwrap.fill(prompt.rstrip(), 80)}"
-    )  # a line of its own: what comes next may as well be the end, or an error
+def _read_pasted_address(prompt: str) -> str | None:
+    """Read one line from standard input.
+
+    `os.read` instead of `input`: this runs in a thread that is abandoned when the browser is faster, and `input` would
+    keep the buffer's lock, on which the interpreter waits when it exits.
+    """
+    click.echo("\n" + wrap(prompt.rstrip(), min(line_width(), 80)))
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 
 
-def _tell_code(code: DeviceCode, store: CredentialStore) -> None:
-    _tell_what_is_replaced(store)
+def _print_code(code: DeviceCode, store: CredentialStore) -> None:
+    _print_replaced_login(store)
     minutes = int(code.expires_in.total_seconds() // 60)
-    click.echo("Open this address on any device, and sign in there:")
+    print_text("Open this URL on any device and log in there:")
     click.echo(f"\n  {code.url}\n")
-    click.echo(f"Then type in this code, within {minutes} minutes:\n")
+    print_text(f"Then enter this code within {minutes} minutes:\n")
     click.secho(f"  {code.user_code}\n", bold=True)
-    click.echo("Never type in a code that somebody else gave you. Waiting; Ctrl-C cancels.")
+    print_text("Never enter a code that you got from someone else. Waiting; press Ctrl-C to cancel.")
 
 
-def _note_the_variable() -> None:
+def _warn_about_token_variable() -> None:
     if os.environ.get(ACCESS_TOKEN_ENV):
-        click.echo(f"Note: {ACCESS_TOKEN_ENV} is set, and is used instead of the stored login.", err=True)
+        print_text(f"Note: {ACCESS_TOKEN_ENV} is set and is used instead of the stored login.", err=True)

@@ -1,46 +1,124 @@
-"""How results are laid out. Colour appears on a terminal only: `click.echo` takes it out elsewhere."""
+"""Output shared by the commands: wrapped text, columns, JSON, and times relative to now.
+
+Text is wrapped between words when it goes to a terminal. A pipe gets unwrapped lines, so that `grep` finds a whole
+message in one line. Words that are longer than a line (URLs, paths, commands) are never broken: users copy them.
+
+Colour needs no care here: `click.echo` strips escape sequences when the stream is not a terminal.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._timefmt import format_duration
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
-__all__ = ["as_json", "facts", "printable", "table"]
+__all__ = [
+    "from_now",
+    "line_width",
+    "needs_extra",
+    "print_facts",
+    "print_json",
+    "print_table",
+    "print_text",
+    "printable",
+    "wrap",
+]
+
+WIDEST: Final = 100
+NARROW: Final = 60  # below this width values start after their name instead of in a column
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def as_json(value: Any) -> None:
-    """Print a value as JSON for another program."""
+def line_width(*, err: bool = False) -> int:
+    """Return the width to wrap at: that of the terminal, at most 100; without a terminal, no limit."""
+    stream = sys.stderr if err else sys.stdout
+    return min(shutil.get_terminal_size().columns, WIDEST) if stream.isatty() else sys.maxsize
+
+
+def wrap(text: str, width: int, *, indent: int = 0) -> str:
+    """Wrap `text` between words; further lines start with `indent` spaces.
+
+    Unlike `textwrap`, this keeps runs of spaces inside a line (columns) and does not count escape sequences.
+    """
+    lines: list[str] = []
+    line, length = "", 0
+    for word in re.findall(r"\s*\S+", text):
+        word_length = len(click.unstyle(word))
+        if line and length + word_length > width:
+            lines.append(line)
+            word = word.lstrip()
+            line, length = " " * indent + word, indent + len(click.unstyle(word))
+        else:
+            line, length = line + word, length + word_length
+    return "\n".join([*lines, line])
+
+
+def print_text(text: str, *, indent: int = 0, err: bool = False, **style: Any) -> None:
+    """Print paragraphs, wrapped for the terminal. `style` takes the arguments of `click.style`."""
+    width = line_width(err=err)
+    for paragraph in text.split("\n"):
+        wrapped = wrap(paragraph, width, indent=indent)
+        click.echo(click.style(wrapped, **style) if style else wrapped, err=err)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, for other programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def facts(*pairs: tuple[str, str]) -> None:
+def print_facts(*pairs: tuple[str, str]) -> None:
     """Print names and values in two columns."""
-    width = max(len(name) for name, _ in pairs)
+    name_width = max(len(name) for name, _ in pairs)
+    indent = 4 + name_width if line_width() >= NARROW else 4
     for name, value in pairs:
-        click.echo(f"  {click.style(name.ljust(width), dim=True)}  {value}")
+        print_text(f"  {click.style(name.ljust(name_width), dim=True)}  {value}", indent=indent)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings, each column as wide as it needs."""
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings. Each column is as wide as its longest cell; the last column is wrapped."""
     widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
-    click.secho(_line(headings, widths), bold=True)
-    for row in rows:
-        click.echo(_line(row, widths))
+    indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    if indent + 20 > line_width():
+        indent = 4
+    for number, row in enumerate((headings, *rows)):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        print_text(line, indent=indent, **({"bold": True} if number == 0 else {}))
 
 
 def printable(text: str) -> str:
-    """Leave out control characters: what a model says must not move the cursor or rename the window."""
-    return "".join(letter for letter in text if letter in "\n\t" or not _is_control(letter))
+    """Remove control characters, so that text from a model cannot move the cursor or rename the window."""
+    return _CONTROL_CHARACTERS.sub("", text)
 
 
-def _is_control(letter: str) -> bool:
-    return letter < " " or "\x7f" <= letter <= "\x9f"
+def from_now(moment: datetime, *, now: datetime) -> str:
+    """Return a time relative to `now`: `in 3 h 12 min`, `2 d ago`, `now`."""
+    if abs(moment - now) < timedelta(minutes=1):
+        return "now"
+    return f"in {format_duration(moment - now)}" if moment > now else f"{format_duration(now - moment)} ago"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Replace a ModuleNotFoundError by an error that names the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name == "codex_backend_sdk":  # a defect of this package, not a missing dependency
+            raise
+        raise click.ClickException(
+            f"This command needs the package {name}, which is not installed. "
+            f"Run: pip install 'codex-backend-sdk[cli,{extra}]'"
+        ) from error

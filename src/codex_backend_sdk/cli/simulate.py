@@ -1,4 +1,4 @@
-"""`simulate`: the simulator as a server of its own."""
+"""The command `simulate`: run the simulator as a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .extras import needs_extra
+from .output import needs_extra
 
 if TYPE_CHECKING:
     from ..testing.issuer.oauth_issuer import Approval
@@ -14,22 +14,20 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 
-_LISTS = "List the faults and end."
-
-
-def _list_faults(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
+def _list_faults(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    if not is_given or context.resilient_parsing:
         return
     with needs_extra("testing"):
         from ..testing.faults.fault_catalogue import FAULTS
     width = max(len(fault.usage) for fault in FAULTS.values())
     for fault in FAULTS.values():
-        place = "" if fault.place == "responses" else f" (@{fault.place})"
-        click.echo(f"{fault.usage:{width}}  {fault.says}{place}")
+        route = "" if fault.place == "responses" else f" (@{fault.place})"
+        click.echo(f"{fault.usage:{width}}  {fault.says}{route}")
     context.exit()
 
 
-def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
+def _check_faults(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
+    """Reject a misspelt fault as a usage error, before the server starts."""
     if faults:
         with needs_extra("testing"):
             from ..testing.faults.fault_syntax import planned
@@ -42,30 +40,42 @@ def _checked(context: click.Context, parameter: click.Parameter, faults: tuple[s
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on. Default: any free port.")
 @click.option(
     "--approval",
     type=click.Choice(["auto", "manual", "deny"]),
     default="auto",
     show_default=True,
-    help="What the sign-in page does: approve by itself, show buttons, or refuse.",
+    help="What the login page does: approve at once, show buttons, or deny.",
 )
 @click.option(
     "--codex-home",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Make this folder a CODEX_HOME with which the real Codex CLI runs on the simulator.",
+    help="Prepare this folder as a CODEX_HOME with which the real Codex CLI uses the simulator.",
 )
 @click.option(
     "--fail",
     "faults",
     multiple=True,
-    callback=_checked,
+    callback=_check_faults,
     metavar="FAULT",
-    help="Let requests fail: overloaded, usage_limit:plus,60, reset@token*2 (twice), …; may be repeated.",
+    help="Make requests fail: overloaded, usage_limit:plus,60, reset@token*2 (twice), … Can be repeated.",
 )
-@click.option("--fail-probability", type=click.FloatRange(0, 1), metavar="P", help="Only that part of them, drawn.")
-@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults, help=_LISTS)
+@click.option(
+    "--fail-probability",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Apply the faults to a random share of the requests.",
+)
+@click.option(
+    "--list-faults",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_faults,
+    help="List the available faults and exit.",
+)
 @click.pass_context
 def simulate(
     context: click.Context,
@@ -75,9 +85,9 @@ def simulate(
     faults: tuple[str, ...],
     fail_probability: float | None,
 ) -> None:
-    """Serve a simulated backend and sign-in server until Ctrl-C.
+    """Serve a simulated backend and issuer until Ctrl-C.
 
-    It answers without a model; nothing leaves this machine.
+    No model runs and nothing leaves this machine.
     """
     with needs_extra("testing"):
         from ..testing import serve

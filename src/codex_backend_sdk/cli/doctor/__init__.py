@@ -1,1 +1,1 @@
-"""What `codex-backend doctor` looks at: one module for each thing, and `running`, which keeps them apart."""
+"""The command `codex-backend doctor`: a table of checks, the probes that they share, and the report."""

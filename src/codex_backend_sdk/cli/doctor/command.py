@@ -1,26 +1,28 @@
-"""`doctor`: what works and what does not, in words to act on. It looks, and changes nothing."""
+"""The command `doctor`: run the checks, explain a call, and report both."""
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from .. import output
-from .result import Outcome, Scene
+from ..output import print_json
+from .report import CheckResult, broken, note, ok, print_line, print_result, print_summary
 
 if TYPE_CHECKING:
     from ...resources.explanation import Explanation, FindingLevel
-    from .result import Level
+    from .probe import CheckContext
+    from .report import Level
 
 __all__ = ["doctor"]
 
-_CALL: Final = "Call"
-_PLAIN_CALL: Final = {"input": "Hello!"}
+_SAMPLE_CALL: Final = {"input": "Hello!"}
+# The level of the report for each level of a finding, the worst first.
 _LEVELS: Final[dict[FindingLevel, Level]] = {
     "refused": "broken",
     "warning": "warning",
@@ -28,18 +30,15 @@ _LEVELS: Final[dict[FindingLevel, Level]] = {
     "changed": "note",
     "note": "note",
 }
-# Of the plain call nobody asked: what is done to every call of that kind is not worth a line.
-_TOLD_OF_PLAIN: Final = ("refused", "warning")
 
 
 @click.command()
-@click.option("--json", "wants_json", is_flag=True, help="Print all of it for another program.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
     "--params",
     type=click.File("r", encoding="utf-8"),
     metavar="FILE",
-    help="A JSON object of parameters of `responses.create()`: explain that call, instead of a plain one. It is not "
-    "made. - is standard input.",
+    help="Explain the call with these parameters of `responses.create()`, a JSON object. `-` is standard input.",
 )
 @click.option(
     "--timeout",
@@ -50,75 +49,90 @@ _TOLD_OF_PLAIN: Final = ("refused", "warning")
     help="How long to wait for the network.",
 )
 @click.pass_context
-def doctor(context: click.Context, wants_json: bool, params: IO[str] | None, timeout: float) -> None:
-    """Say what is wrong here, and what to do about it.
+def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeout: float) -> None:
+    """Check the installation, the login and the network.
 
-    Versions, variables, login, its store, network, sign-in server and backend are looked at. Nothing is changed: no
-    login is renewed, no browser opened, no model asked. Exit code 1 when something is broken.
+    Every problem comes with its remedy. Nothing is changed: no login is refreshed, no browser is opened, no model
+    runs. No secret is shown. The exit code is 1 if something is broken.
     """
-    given = None if params is None else _object(params)
+    given = None if params is None else _read_object(params)
     from ...resources.explanation import facts
-    from .registry import CHECKS
-    from .report import Report
-    from .runner import run_checks
+    from .checks import LOCAL_CHECKS, REMOTE_CHECKS, run_checks
+    from .probe import CheckContext
 
-    scene = Scene(environment=os.environ, clock=lambda: datetime.now(UTC), seconds=timeout / 2)
-    report = Report(is_silent=wants_json)
-    for name, outcomes in run_checks(CHECKS, scene, limit=timeout):
-        report.add(name, outcomes)
-    explanation = _explained(scene, _PLAIN_CALL if given is None else given)
-    report.add(_CALL, _outcomes(explanation, is_plain=given is None))
-    if wants_json:
-        call = None if isinstance(explanation, Outcome) else _as_data(explanation)
-        output.as_json({"is_well": not report.is_broken, "checks": report.rows(), "call": call})
+    # A check sends up to two requests, so half of the time is for each.
+    checks = CheckContext(environment=os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=timeout / 2)
+    report: list[tuple[str, CheckResult]] = []
+
+    def add(name: str, results: list[CheckResult]) -> None:
+        report.extend((name, result) for result in results)
+        if not as_json:
+            for number, result in enumerate(results):
+                print_result(name if number == 0 else "", result)
+
+    for name, results in run_checks(LOCAL_CHECKS, checks, timeout=timeout):
+        add(name, results)
+    with suppress(ValueError):  # invalid settings: the remote checks report them
+        checks.connect()
+    for name, results in run_checks(REMOTE_CHECKS, checks, timeout=timeout):
+        add(name, results)
+    explanation = _explain(checks, _SAMPLE_CALL if given is None else given)
+    add("Call", _call_results(explanation, is_sample=given is None))
+    is_broken = any(result.level == "broken" for _, result in report)
+    if as_json:
+        call = None if isinstance(explanation, CheckResult) else _explanation_data(explanation)
+        rows = [{"check": name, **asdict(result)} for name, result in report]
+        print_json({"is_well": not is_broken, "checks": rows, "call": call})
     else:
-        report.facts("The call:", facts(explanation) if not isinstance(explanation, Outcome) else ())
-        report.sum_up()
-    if report.is_broken:
+        if not isinstance(explanation, CheckResult) and not explanation.is_refused:
+            click.echo("\nThe call:")
+            for name, value in facts(explanation):
+                print_line(name, value)
+        print_summary([result for _, result in report])
+    if is_broken:
         context.exit(1)
 
 
-def _object(file: IO[str]) -> dict[str, Any]:
+def _read_object(file: IO[str]) -> dict[str, Any]:
     try:
-        found = json.load(file)
+        value = json.load(file)
     except ValueError as error:  # not UTF-8, or not JSON
         raise click.BadParameter(f"{file.name} is not JSON: {error}", param_hint="--params") from None
-    if not isinstance(found, dict):
-        raise click.BadParameter(f"{file.name} holds no JSON object.", param_hint="--params")
-    return found
+    if not isinstance(value, dict):
+        raise click.BadParameter(f"{file.name} does not contain a JSON object.", param_hint="--params")
+    return value
 
 
-def _explained(scene: Scene, params: dict[str, Any]) -> Explanation | Outcome:
-    """Explain the call with the client that knows the catalogue, if there is one."""
+def _explain(context: CheckContext, params: dict[str, Any]) -> Explanation | CheckResult:
+    """Explain the call with the client of the checks, which knows the model catalog and the routing."""
     import openai
 
-    from .probe import client_with
-
-    try:
-        client = (scene.client or client_with(scene, None)).with_options(timeout=openai.DEFAULT_TIMEOUT)
-    except ValueError as error:  # of the settings of the network or of the backend, which other checks tell
-        return Outcome(level="note", what=f"Not explained: {error}")
-    try:
-        return cast("Explanation", client.codex.explain(**params))
-    except (TypeError, ValueError) as error:
-        return Outcome(level="broken", what=f"These are no parameters of a call: {error}")
+    if context.client is None:
+        return note("Not explained: the network or backend settings are invalid.")
+    with context.client.with_options(timeout=openai.DEFAULT_TIMEOUT) as client:
+        try:
+            return client.codex.explain(**params)
+        except (TypeError, ValueError) as error:
+            return broken(f"`responses.create()` does not accept these parameters: {error}")
 
 
-def _outcomes(explanation: Explanation | Outcome, *, is_plain: bool) -> list[Outcome]:
-    if isinstance(explanation, Outcome):
+def _call_results(explanation: Explanation | CheckResult, *, is_sample: bool) -> list[CheckResult]:
+    """Return a result for each finding. For the sample call, leave out how the client changes every call."""
+    if isinstance(explanation, CheckResult):
         return [explanation]
-    found = [
-        Outcome(level=_LEVELS[each.level], what=f"{each.what} {each.why}".strip(), remedy=each.remedy)
-        for each in sorted(explanation.findings, key=lambda finding: list(_LEVELS).index(finding.level))
-        if not is_plain or each.level in _TOLD_OF_PLAIN
+    levels = list(_LEVELS)
+    results = [
+        CheckResult(_LEVELS[finding.level], f"{finding.what} {finding.why}".strip(), finding.remedy)
+        for finding in sorted(explanation.findings, key=lambda finding: levels.index(finding.level))
+        if not is_sample or _LEVELS[finding.level] != "note"
     ]
     if explanation.is_refused:
-        return found
-    return [Outcome(level="ok", what=f"A call would use the model `{explanation.model}`. None was made."), *found]
+        return results
+    return [ok(f"A call would use the model `{explanation.model}`. None was made."), *results]
 
 
-def _as_data(explanation: Explanation) -> dict[str, Any]:
-    """Return all of it but the body, in which the prompts are."""
+def _explanation_data(explanation: Explanation) -> dict[str, Any]:
+    """Return everything except the body, which contains the prompts."""
     data = asdict(explanation)
     (data["prepared_request"] or {}).pop("body", None)
     return {"is_refused": explanation.is_refused, **data}

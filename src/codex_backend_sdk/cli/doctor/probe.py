@@ -1,92 +1,154 @@
-"""How the backend is asked with the login, which is used as it stands: renewing it would change it."""
+"""What the checks share: the settings, the login, and requests to the issuer and the backend.
+
+`doctor` changes nothing, so it uses the login as it is stored: it never refreshes it, and a 401 is a result. A probe
+that gets no value raises ProbeError with the line for the report, which ends the check.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
-from .login_checks import find_login
-from .result import broken, note, warning
+from ..._constants import BACKEND_URL, BACKEND_URL_ENV, ISSUER_URL, ISSUER_URL_ENV
+from .report import CheckResult, broken, note, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    import httpx2
 
     from ... import OpenAI
     from ...types import Login
-    from .result import Outcome, Scene
+    from ..login import FoundLogin
 
-__all__ = ["asked", "client_with"]
+__all__ = ["LOG_IN", "CheckContext", "ProbeError", "get", "query", "redacted_url"]
 
-_SIGN_IN: Final = "`codex-backend login`."
+_T = TypeVar("_T")
+
+LOG_IN: Final = "Run `codex-backend login`, or `codex-backend login --device` without a browser."
+_CHECK_CONNECTION: Final = "Check the network connection. Behind a proxy, set HTTPS_PROXY."
+# Words in the errors of the system, OpenSSL and httpx2, with the remedy. The first match counts.
+_REMEDIES: Final = {
+    "certificate_verify_failed": "Behind a TLS-inspecting proxy, set CODEX_CA_CERTIFICATE to the PEM file of its CA.",
+    "getaddrinfo": _CHECK_CONNECTION,
+    "name or service": _CHECK_CONNECTION,
+    "name resolution": _CHECK_CONNECTION,
+    "nodename": _CHECK_CONNECTION,
+    "407": "The proxy requires credentials: HTTPS_PROXY=http://user:password@host:port.",
+    "refused": "Nothing listens there. Check HTTPS_PROXY, CODEX_BASE_URL, CODEX_ISSUER_URL and the firewall.",
+    "time": "A firewall may drop the connection. Behind a proxy, set HTTPS_PROXY.",
+}
 
 
-def client_with(scene: Scene, login: Login | None) -> OpenAI:
-    """Return a client that is signed in with this login, as long as it is good; all of them know the same routing."""
-    from ... import OpenAI
-    from ..._routing.resolver import WorkspaceRouting
+class ProbeError(Exception):
+    """A probe got no value; `result` is what the report shows instead."""
 
-    with scene.lock:
-        scene.routing = scene.routing or WorkspaceRouting()
-    return OpenAI(credentials=_AsItStands(login), max_retries=0, timeout=scene.seconds, workspace_routing=scene.routing)
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__(result.what)
+        self.result = result
 
 
-def asked(
-    scene: Scene, ask: Callable[[Scene, OpenAI], Outcome], *, failed: Callable[[str], Outcome] = broken
-) -> Iterator[Outcome]:
-    """Ask with the login, if there is one that is good; what another check tells is not told again.
+@dataclass(slots=True, kw_only=True)
+class CheckContext:
+    """The input of all checks. `timeout_seconds` bounds one request.
 
-    `failed` is what it means when the backend answers with an error.
+    The check of the login sets `found`; then `connect` makes the client for the checks that need it.
+    """
+
+    environment: Mapping[str, str]
+    clock: Callable[[], datetime]
+    timeout_seconds: float
+    found: FoundLogin | None = None
+    client: OpenAI | None = None
+
+    @property
+    def backend_url(self) -> str:
+        """The URL of the backend, not validated."""
+        return (self.environment.get(BACKEND_URL_ENV) or BACKEND_URL).rstrip("/")
+
+    @property
+    def issuer_url(self) -> str:
+        """The URL of the issuer, not validated."""
+        return (self.environment.get(ISSUER_URL_ENV) or ISSUER_URL).rstrip("/")
+
+    def connect(self) -> None:
+        """Make the client. ValueError for settings of the network or the backend that cannot be used."""
+        from ... import OpenAI
+
+        self.client = OpenAI(credentials=_FixedLogin(self.found), max_retries=0, timeout=self.timeout_seconds)
+
+
+class _FixedLogin:
+    """A source of credentials that never refreshes."""
+
+    def __init__(self, found: FoundLogin | None) -> None:
+        self._found = found
+
+    def ready(self) -> Login | None:
+        return None if self._found is None else self._found.login
+
+    def current(self) -> Login:
+        raise ProbeError(note("Not checked: not logged in."))
+
+    def renew(self, rejected: Login) -> Login:
+        what = "The backend rejects the access token (401)."
+        if self._found is not None and self._found.is_renewable:
+            raise ProbeError(warning(what, f"The next call refreshes it. If that does not help: {LOG_IN}"))
+        raise ProbeError(broken(what, LOG_IN))
+
+
+def redacted_url(url: str) -> str:
+    """Return a URL without credentials and query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "…"
+    _, has_user, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'…@' if has_user else ''}{host}{parts.path}{'?…' if parts.query else ''}"
+
+
+def get(url: str, context: CheckContext) -> httpx2.Response:
+    """Send a GET request without a login, and return the response whatever its status is."""
+    import httpx2
+
+    from ...auth._http import open_client
+
+    try:
+        http = open_client(httpx2.Client, timeout=context.timeout_seconds)
+    except ValueError:
+        raise ProbeError(note("Not checked: the network settings are invalid.")) from None
+    with http:
+        try:
+            return http.get(url, auth=httpx2.Auth())  # an empty Auth keeps httpx2 from using ~/.netrc
+        except (httpx2.HTTPError, OSError) as error:
+            cause: BaseException = error  # the first error of the chain: the system's, not httpx2's
+            while (inner := cause.__cause__ or cause.__context__) is not None:
+                cause = inner
+            reason = str(cause) or type(cause).__name__
+            words = f"{reason} {type(error).__name__}".lower()
+            remedy = next((remedy for word, remedy in _REMEDIES.items() if word in words), None)
+            raise ProbeError(broken(f"{url} is not reachable: {reason}.", remedy)) from None
+
+
+def query(context: CheckContext, fetch: Callable[[OpenAI], _T], *, failed: Callable[[str], CheckResult] = broken) -> _T:
+    """Return what `fetch` gets from the backend with the login. `failed` makes the result for an error response.
+
+    Problems that another check reports (no login, invalid settings, no connection) become notes.
     """
     import openai
 
+    login = context.found.login if context.found is not None else None
+    if context.client is None:
+        raise ProbeError(note("Not checked: the network or backend settings are invalid."))
+    if login is None:
+        raise ProbeError(note("Not checked: there is no usable login."))
+    if login.expires_at is not None and login.expires_at <= context.clock():
+        raise ProbeError(note("Not checked: the access token has expired. The next call refreshes it if it can."))
     try:
-        found = find_login(scene)
-    except (openai.OpenAIError, ValueError):
-        yield note("Not asked: there is no login that can be used.")
-        return
-    if found.login is None:
-        yield note("Not asked: nobody is signed in.")
-        return
-    if found.login.expires_at is not None and found.login.expires_at <= scene.clock():
-        yield note("Not asked: the access token has ended. The next call renews the login, if it can be renewed.")
-        return
-    try:
-        client = client_with(scene, found.login)
-    except ValueError:
-        yield note("Not asked: the settings of the network, or of the backend, cannot be used.")
-        return
-    with client:
-        try:
-            yield ask(scene, client)
-        except _Refused:
-            yield _refused(is_renewable=found.is_renewable)
-        except openai.APIConnectionError as error:
-            yield note(f"Not answered: {error}")
-        except openai.OpenAIError as error:
-            yield failed(" ".join(str(error).removeprefix("Error code: ").split()))
-
-
-def _refused(*, is_renewable: bool) -> Outcome:
-    what = "The backend refuses the login (401)."
-    if is_renewable:
-        return warning(what, f"A call renews it once. If that does not help: {_SIGN_IN}")
-    return broken(what, _SIGN_IN)
-
-
-class _Refused(Exception):
-    """The backend answered 401."""
-
-
-class _AsItStands:
-    """A login that is used and not renewed."""
-
-    def __init__(self, login: Login | None) -> None:
-        self._login = login
-
-    def ready(self) -> Login | None:
-        return self._login
-
-    def current(self) -> Login:
-        raise _Refused
-
-    def renew(self, rejected: Login) -> Login:
-        raise _Refused
+        return fetch(context.client)
+    except openai.APIConnectionError as error:
+        raise ProbeError(note(f"No response: {error}")) from None
+    except openai.OpenAIError as error:
+        raise ProbeError(failed(" ".join(str(error).removeprefix("Error code: ").split()))) from None

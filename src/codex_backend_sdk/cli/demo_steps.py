@@ -1,0 +1,109 @@
+"""The steps of `codex-backend demo`. The body of each function is shown, exactly as it stands here, and then run.
+
+`client` is typed as Any: its real type would demand annotations on the lists of dicts, and the demo should show code
+that users would write themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+
+from .. import OpenAI, UsageLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["STEPS", "Step"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A function to show and to run. Its docstring is the heading; `definitions` are shown above its body.
+
+    The output must match the pattern `expected`. Except for the first step, `run` gets the client.
+    """
+
+    run: Callable[..., Any]
+    expected: str
+    definitions: tuple[Callable[..., Any], ...] = ()
+
+
+def login() -> OpenAI:
+    """Log in"""
+    client = OpenAI().authenticate()  # opens a browser if it has to
+    account = client.account()
+    print(f"Logged in as {account.email}, plan {account.plan}.")
+    return client
+
+
+def plain_call(client: Any) -> None:
+    """A call"""
+    response = client.responses.create(input="Explain quicksort briefly.")
+    print(response.output_text)
+
+
+def streamed_call(client: Any) -> None:
+    """A stream, printed as it arrives"""
+    for event in client.responses.create(input="Say hi five times.", stream=True):
+        if event.type == "response.output_text.delta":
+            print(event.delta, end="", flush=True)
+
+
+def weekday(day: str) -> str:
+    return date.fromisoformat(day).strftime("%A")
+
+
+def function_call(client: Any) -> None:
+    """A conversation with a function call"""
+    schema = TypeAdapter(weekday).json_schema()  # type: ignore[arg-type]  # pydantic accepts functions as well
+    tools = [{"type": "function", "name": "weekday", "parameters": schema}]
+    question = "Which weekday was 1969-07-20?"
+    history: list[Any] = [{"role": "user", "content": question}]
+    history += client.responses.create(input=history, tools=tools).output
+    call = history[-1]
+    result = {"type": "function_call_output", "call_id": call.call_id}
+    history += [result | {"output": weekday(**json.loads(call.arguments))}]
+    print(client.responses.create(input=history, tools=tools).output_text)
+
+
+class Event(BaseModel):
+    name: str
+    day: str
+    people: list[str]
+
+
+def structured_output(client: Any) -> None:
+    """Structured output"""
+    text = "Alice and Bob are going to a science fair on Friday."
+    print(repr(client.responses.parse(input=text, text_format=Event).output_parsed))
+
+
+def limits(client: Any) -> None:
+    """The limits of the plan, which every response reports"""
+    for window in client.codex.limits.windows:
+        print(f"{window.name}: {window.used_percent:g} % used")
+
+
+def typed_error(client: Any) -> None:
+    """An error with its own class (a header makes the simulator fail)"""
+    fault = {"x-simulator-fault": "usage_limit"}
+    try:
+        client.responses.create(input="Hi", extra_headers=fault)
+    except UsageLimitError as error:
+        print(f"{type(error).__name__}: {error}")
+
+
+STEPS: Final = (
+    Step(run=login, expected="Logged in as .+@"),
+    Step(run=plain_call, expected="quicksort"),
+    Step(run=streamed_call, expected="^hi hi hi hi hi$"),
+    Step(run=function_call, expected="Sunday", definitions=(weekday,)),
+    Step(run=structured_output, expected="'Friday'.*'Alice', 'Bob'", definitions=(Event,)),
+    Step(run=limits, expected=r"\d+ % used"),
+    Step(run=typed_error, expected="^UsageLimitError: .*limit"),
+)
