@@ -1,4 +1,4 @@
-"""The command, run in this process or in one of its own, with everything pointed at a simulator."""
+"""Fixtures that run the command against a simulator, in this process or in one of its own."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import json
 import os
 import subprocess
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli.runs import Ran
+from cli.command_runs import CommandResult
 
 from codex_backend_sdk.cli import main
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cli.runs import Run, Spawn, StoreLogin
+    from cli.command_runs import Run, Spawn, StoreLogin
 
-# Settings of the person who runs the tests that would change what the command prints or asks.
-FOREIGN = (
+# Prefixes of variables that would change the output of the command or its requests.
+FOREIGN_VARIABLES = (
     "CODEX_",
     "OPENAI_",
     "NO_COLOR",
@@ -37,54 +38,53 @@ FOREIGN = (
     "CURL_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
-
-HEAVY = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")
+HEAVY_PACKAGES = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
+def module_sim() -> Iterator[Simulator]:
     with Simulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def sim(running: Simulator) -> Simulator:
-    """A simulator that has heard nothing yet."""
-    running.clear()
-    return running
+def sim(module_sim: Simulator) -> Simulator:
+    """The simulator of the module, without requests and faults of earlier tests."""
+    module_sim.clear()
+    return module_sim
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The folder that stands for ~/.codex."""
+    """The CODEX_HOME, not created."""
     return tmp_path / "codex home"
 
 
 @pytest.fixture
 def environment(sim: Simulator, home: Path) -> dict[str, str]:
-    """The variables for a process of the command."""
-    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
+    """The environment of a process that runs the command."""
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN_VARIABLES)}
     return {**inherited, **sim.environment, "CODEX_HOME": str(home), "TZ": "UTC"}
 
 
 @pytest.fixture
 def store_login(home: Path, sim: Simulator) -> StoreLogin:
-    """Write an auth.json: the simulator's login, or the document given."""
+    """Write an auth.json: the simulator's login, or the given document."""
 
     def write(document: dict[str, Any] | None = None) -> dict[str, Any]:
-        found = sim.login_document() if document is None else document
+        document = sim.login_document() if document is None else document
         home.mkdir(exist_ok=True)
-        (home / "auth.json").write_text(json.dumps(found), encoding="utf-8")
-        return found
+        (home / "auth.json").write_text(json.dumps(document), encoding="utf-8")
+        return document
 
     return write
 
 
 @pytest.fixture
-def listing() -> str:
-    """Code for `run_alone`: says at the end, on stderr, which heavy packages were imported."""
-    found = f"[name for name in {HEAVY!r} if name in sys.modules]"
-    return f"import atexit, sys; atexit.register(lambda: print('imported:', {found}, file=sys.stderr))"
+def print_imports() -> str:
+    """Code for `run_alone` that prints on stderr, at the end, which heavy packages were imported."""
+    names = f"[name for name in {HEAVY_PACKAGES!r} if name in sys.modules]"
+    return f"import atexit, sys; atexit.register(lambda: print('imported:', {names}, file=sys.stderr))"
 
 
 @pytest.fixture
@@ -95,35 +95,64 @@ def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: py
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    def call(*arguments: str) -> Ran:
+    def call(*arguments: str) -> CommandResult:
         capsys.readouterr()
         code = main(arguments)
-        return Ran(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return call
 
 
 @pytest.fixture
 def spawn(environment: dict[str, str]) -> Spawn:
-    """Start the command in a process of its own; `code` runs in it first."""
+    """Start the command in a process of its own, which runs `code` first."""
 
     def start(*arguments: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
         program = f"{code}\nimport sys\nfrom codex_backend_sdk.cli import main\nsys.exit(main())"
-        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         env = environment | options.pop("env", {})
         command = [sys.executable, "-c", program, *arguments]
-        return subprocess.Popen(command, env=env, encoding="utf-8", **(given | options))
+        return subprocess.Popen(command, env=env, encoding="utf-8", **(defaults | options))
 
     return start
 
 
 @pytest.fixture
 def run_alone(spawn: Spawn) -> Run:
-    """Run the command in a process of its own, to its end."""
+    """Run the command in a process of its own and wait for its end."""
 
-    def call(*arguments: str, **options: Any) -> Ran:
+    def call(*arguments: str, **options: Any) -> CommandResult:
         with spawn(*arguments, **options) as process:
             out, err = process.communicate(timeout=40)
-        return Ran(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
+
+    return call
+
+
+@pytest.fixture
+def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
+    """Run the command with a pseudo-terminal as its output, and return what the terminal received."""
+    pty = pytest.importorskip("pty")  # not on Windows
+
+    def call(*arguments: str, columns: int = 80, code: int = 0, **env: str) -> str:
+        ours, theirs = pty.openpty()
+        received = bytearray()
+
+        def read() -> None:
+            try:
+                while chunk := os.read(ours, 65536):
+                    received.extend(chunk)
+            except OSError:  # how Linux reports that the other end is closed
+                pass
+
+        env = {"TERM": "xterm-256color", "COLUMNS": str(columns), **env}
+        with spawn(*arguments, stdout=theirs, stderr=theirs, env=env) as process:
+            os.close(theirs)
+            reader = Thread(target=read)
+            reader.start()
+            assert process.wait(timeout=40) == code
+        reader.join(timeout=10)
+        os.close(ours)
+        return received.decode().replace("\r\n", "\n")
 
     return call

@@ -46,7 +46,11 @@ def status(context: click.Context) -> None:
         print_text(f"{problem} Run `codex-backend login` to log in.")
         context.exit(1)
     renewal = "renewed automatically" if found.is_renewable else "cannot be renewed"
-    expiry = f"{format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})" if login.expires_at else "unknown"
+    expiry = (
+        f"{format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})"
+        if login.expires_at
+        else "unknown"
+    )
     print_text(f"Logged in as {login.email or 'an account without an email address'}", bold=True)
     print_facts(
         ("plan", login.plan or "unknown"),

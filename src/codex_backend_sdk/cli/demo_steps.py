@@ -49,7 +49,8 @@ def plain_call(client: Any) -> None:
 
 def streamed_call(client: Any) -> None:
     """A stream, printed as it arrives"""
-    for event in client.responses.create(input="Say hi five times.", stream=True):
+    events = client.responses.create(input="Say hi five times.", stream=True)
+    for event in events:
         if event.type == "response.output_text.delta":
             print(event.delta, end="", flush=True)
 
@@ -80,7 +81,8 @@ class Event(BaseModel):
 def structured_output(client: Any) -> None:
     """Structured output"""
     text = "Alice and Bob are going to a science fair on Friday."
-    print(repr(client.responses.parse(input=text, text_format=Event).output_parsed))
+    event = client.responses.parse(input=text, text_format=Event).output_parsed
+    print(repr(event))
 
 
 def limits(client: Any) -> None:

@@ -238,7 +238,7 @@ def port_result(ports: Sequence[int]) -> CheckResult:
     if free is not None:
         return ok(f"The callback port {free} is free.")
     return warning(
-        f"A browser login cannot return to this machine: port {' and '.join(map(str, ports))} are in use.",
+        f"A browser login cannot return to this machine: ports {' and '.join(map(str, ports))} are in use.",
         "Stop the programs that use them, or use `codex-backend login --device`.",
     )
 

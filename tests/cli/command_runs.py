@@ -1,4 +1,4 @@
-"""What running the command leaves, and the types of the fixtures that run it."""
+"""The result of a run of the command, and the types of the fixtures that run it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Process", "Ran", "Run", "Spawn", "StoreLogin"]
+__all__ = ["CommandResult", "Process", "Run", "Spawn", "StoreLogin"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """What a run left."""
+class CommandResult:
+    """Exit code and output of a run."""
 
     code: int
     out: str
@@ -20,6 +20,6 @@ class Ran:
 
 
 Process: TypeAlias = "subprocess.Popen[str]"
-Run: TypeAlias = Callable[..., Ran]
+Run: TypeAlias = Callable[..., CommandResult]
 Spawn: TypeAlias = Callable[..., Process]
 StoreLogin: TypeAlias = Callable[..., dict[str, Any]]

@@ -1,0 +1,111 @@
+"""Checks of `codex-backend doctor` that need no backend."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import requires
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_backend_sdk._constants import BACKEND_URL, ISSUER_URL
+from codex_backend_sdk.cli.doctor import checks
+from codex_backend_sdk.cli.doctor.probe import CheckContext
+from codex_backend_sdk.cli.doctor.report import CheckResult, ok
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def context(**environment: str) -> CheckContext:
+    return CheckContext(environment=environment or os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=5)
+
+
+def test_variables_warns_of_half_a_pair_of_urls() -> None:
+    results = checks.check_variables(context(CODEX_BASE_URL="https://me:hush@[broken"))
+    assert [result.what for result in results] == [
+        "CODEX_BASE_URL is set: requests with tokens are sent to ….",
+        "Only one of CODEX_BASE_URL and CODEX_ISSUER_URL is set.",
+    ]
+    defaults = {"CODEX_BASE_URL": BACKEND_URL, "CODEX_ISSUER_URL": ISSUER_URL}
+    assert [result.level for result in checks.check_variables(context(**defaults))] == ["ok"]
+
+
+def test_variables_names_the_ignored_ones() -> None:
+    results = checks.check_variables(context(OPENAI_API_KEY="sk-hush", REQUESTS_CA_BUNDLE="/ca.pem"))
+    assert [(result.level, result.what) for result in results] == [
+        ("note", "OPENAI_API_KEY is set and ignored. This package uses the ChatGPT login."),
+        ("note", "REQUESTS_CA_BUNDLE is set and ignored. This package uses CODEX_CA_CERTIFICATE."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_supported"), [("3.15.0", True), ("3.54.0", True), ("3.14.9", False), ("4.0.0b1", False)]
+)
+def test_openai_version(version: str, is_supported: bool) -> None:
+    assert (list(checks.openai_version_results(version)) == []) is is_supported
+
+
+def test_openai_versions_are_those_of_the_metadata() -> None:
+    (wanted,) = (each for each in requires("codex-backend-sdk") or () if re.match(r"openai\b(?!\[)", each))
+    lowest, below = checks.OPENAI_VERSIONS
+    assert set(wanted.removeprefix("openai").split(",")) == {f">={lowest[0]}.{lowest[1]}", f"<{below[0]}"}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level"),
+    [(0, "ok"), (-60, "ok"), (61, "warning"), (-3600, "warning"), (3601, "broken"), (-86400, "broken")],
+)
+def test_clock(ahead: int, level: str) -> None:
+    assert checks.clock_result(timedelta(seconds=ahead)).level == level
+
+
+def test_ports_need_one_that_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = [server.getsockname()[1] for server in (first, second)]
+        result = checks.port_result(ports)
+        assert result.level == "warning"
+        assert f"ports {ports[0]} and {ports[1]} are in use" in result.what
+        second.close()
+        result = checks.port_result(ports)
+        assert (result.level, result.what) == ("ok", f"The callback port {ports[1]} is free.")
+
+
+def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "proxy.example:8080")
+    monkeypatch.setenv("no_proxy", "backend.example")
+    servers = {"CODEX_BASE_URL": "https://backend.example/codex", "CODEX_ISSUER_URL": "https://issuer.example"}
+    first, second, _ = checks.check_network(context(**servers))
+    assert first.what == "backend.example is reached directly, because NO_PROXY names it."
+    assert second.what == "issuer.example is reached through the proxy http://proxy.example:8080."
+
+
+def test_failing_and_hanging_checks_hide_no_others() -> None:
+    def hanging(context: CheckContext) -> Iterator[CheckResult]:
+        yield ok("So far.")
+        released.wait(30)
+
+    def raising(error: Exception) -> Callable[[CheckContext], Iterator[CheckResult]]:
+        def check(context: CheckContext) -> Iterator[CheckResult]:
+            yield ok("So far.")
+            raise error
+
+        return check
+
+    def good(context: CheckContext) -> Iterator[CheckResult]:
+        yield ok("Fine.")
+
+    released = threading.Event()
+    table = {"a": hanging, "b": raising(ValueError("Do\nthis.")), "c": raising(KeyError("hush")), "d": good}
+    results = dict(checks.run_checks(table, context(), timeout=0.5))
+    released.set()
+    assert [[result.what for result in results[name]] for name in "abcd"] == [
+        ["So far.", "No result within 0.5 s."],
+        ["So far.", "Do this."],
+        ["So far.", "This check failed with KeyError."],
+        ["Fine."],
+    ]

@@ -1,0 +1,465 @@
+"""`codex-backend doctor`: every problem is reported with its remedy, and hides no other result."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from codex_backend_sdk import Routing
+from codex_backend_sdk.cli.doctor.checks import LOCAL_CHECKS, REMOTE_CHECKS
+from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, SimulatedLimits, SimulatedWindow, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cli.command_runs import CommandResult, Run, StoreLogin
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="file modes and locks are POSIX's")
+NAMES = LOCAL_CHECKS.keys() | REMOTE_CHECKS.keys()
+
+
+def results_of(result: CommandResult, name: str) -> str:
+    """Return the results of one check as one line."""
+    found = re.search(rf"^(. {name:<15}.*(?:\n. {{16}}.*)*)", result.out, re.MULTILINE)
+    assert found, result.out
+    return " ".join(found[1].split())
+
+
+def sign_of(result: CommandResult, name: str) -> str:
+    return results_of(result, name)[0]
+
+
+@pytest.fixture
+def doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CommandResult]:
+    """Run `doctor` where a browser can be opened."""
+    monkeypatch.setenv("BROWSER", "w3m")
+    return lambda *arguments: run("doctor", *arguments)
+
+
+def test_working_setup(doctor: Run, store_login: StoreLogin, sim: Simulator, home: Path) -> None:
+    document = store_login()
+    (home / "auth.json").chmod(0o600)
+    before = (home / "auth.json").read_bytes()
+    result = doctor()
+    assert (result.code, result.err) == (0, "")
+    for name in NAMES - {"Variables", "Browser login"}:  # the simulator's URLs, and ports in use
+        assert sign_of(result, name) == "✓", results_of(result, name)
+    assert "user@example.com, plan pro; valid until" in results_of(result, "Login")
+    assert "12 models are available" in results_of(result, "Account")
+    assert "5 h 12 % used" in results_of(result, "Account")
+    assert f"{sim.base_url}/responses" in result.out
+    assert result.out.endswith("\n2 warnings.\n") or "ports 1455 and 1457" in result.out
+    assert max(map(len, result.out.splitlines())) <= 100 or str(home) in result.out
+    assert not any(document["tokens"][name] in result.out for name in ("access_token", "refresh_token", "id_token"))
+    paths = [request.path for request in sim.requests]
+    assert "/backend-api/codex/responses" not in paths
+    assert "/oauth/token" not in paths
+    assert (home / "auth.json").read_bytes() == before
+    assert [path.name for path in home.iterdir()] == ["auth.json"]
+
+
+def test_json(doctor: Run, store_login: StoreLogin) -> None:
+    store_login()
+    result = doctor("--json")
+    report = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert report["is_well"] is True
+    assert report["checks"][0]["check"] == "Versions"
+    assert {row["check"] for row in report["checks"]} == NAMES | {"Call"}
+    assert report["checks"][0].keys() == {"check", "level", "what", "remedy"}
+    assert report["call"]["model"] == "gpt-6.1-sol"
+    assert "body" not in report["call"]["prepared_request"]
+
+
+# --- the login and its store ----------------------------------------------------------------------------------------
+
+
+def test_no_login(doctor: Run, home: Path) -> None:
+    result = doctor()
+    assert result.code == 1
+    assert results_of(result, "Login").startswith("✗ Login There is no login in")
+    assert "codex-backend login --device" in results_of(result, "Login")
+    assert sign_of(result, "Account") == "·"
+    assert sign_of(result, "Call") == "✓"
+    assert not home.exists()
+    assert re.search(r"^1 broken, \d warnings\.$", result.out, re.MULTILINE)
+
+
+def test_damaged_login(doctor: Run, home: Path) -> None:
+    home.mkdir()
+    (home / "auth.json").write_text('{"tokens": {"access_token": "hush hush"}}')
+    result = doctor()
+    assert result.code == 1
+    assert results_of(result, "Login").startswith(f"✗ Login {home / 'auth.json'}")
+    assert "there is no usable login" in results_of(result, "Account")
+    assert sign_of(result, "Backend") == "✓"
+    assert "hush" not in result.out
+
+
+def test_api_key_instead_of_a_login(doctor: Run, store_login: StoreLogin) -> None:
+    store_login({"OPENAI_API_KEY": "sk-hush"})
+    result = doctor()
+    assert "holds an OpenAI API key, not a ChatGPT login" in results_of(result, "Login")
+    assert "sk-hush" not in result.out
+
+
+def test_expired_renewable_login(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login(sim.login_document(expires_in=-timedelta(hours=3, minutes=1)))
+    result = doctor()
+    assert result.code == 0
+    assert "(3 h 1 min ago); renewed automatically" in results_of(result, "Login")
+    assert "The next call refreshes it" in results_of(result, "Account")
+    assert "/oauth/token" not in [request.path for request in sim.requests]
+
+
+@pytest.mark.parametrize(
+    ("hours", "code", "words"),
+    [(3, 0, "expires soon and cannot be renewed"), (-3, 1, "has expired and cannot be renewed")],
+)
+def test_login_without_refresh_token(
+    doctor: Run, store_login: StoreLogin, sim: Simulator, hours: int, code: int, words: str
+) -> None:
+    document = sim.login_document(expires_in=timedelta(hours=hours))
+    del document["tokens"]["refresh_token"]
+    store_login(document)
+    result = doctor()
+    assert result.code == code
+    assert words in results_of(result, "Login")
+
+
+def test_login_without_an_account(doctor: Run, store_login: StoreLogin) -> None:
+    store_login({"tokens": {"access_token": "opaque"}})
+    result = doctor()
+    assert "names no account" in result.out
+    assert "plan unknown; cannot be renewed" in results_of(result, "Login")
+    assert "opaque" not in result.out
+
+
+def test_token_in_the_environment(doctor: Run, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
+    result = doctor()
+    assert result.code == 0
+    assert "CODEX_ACCESS_TOKEN is set and is used" in results_of(result, "Variables")
+    assert "the variable CODEX_ACCESS_TOKEN" in results_of(result, "Login")
+    assert sign_of(result, "Account") == "✓"
+    assert len([request for request in sim.requests if request.path.endswith("/whoami")]) == 1
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", "at-hush")
+    result = doctor()
+    assert result.code == 1
+    assert sign_of(result, "Login") == "✗"
+    assert "at-hush" not in result.out
+
+
+def test_stored_personal_access_token(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+    store_login({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
+    result = doctor()
+    assert (result.code, sign_of(result, "Account")) == (0, "✓")
+
+
+@posix_only
+def test_store_that_others_can_read(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+    store_login()
+    (home / "auth.json").chmod(0o644)
+    assert f"(mode 0644). → Run `chmod 600 {home / 'auth.json'}`" in results_of(doctor(), "Store")
+
+
+@posix_only
+def test_locked_store(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+    import fcntl
+
+    store_login()
+    with (home / "auth.json.lock").open("w") as lock:
+        assert "Another process" not in doctor().out
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "auth.json.lock: it is refreshing the login" in results_of(doctor(), "Store")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere")
+def test_read_only_store(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+    store_login()
+    home.chmod(0o500)
+    try:
+        assert "is not writable" in results_of(doctor(), "Store")
+    finally:
+        home.chmod(0o700)
+
+
+def test_store_in_memory(doctor: Run, home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
+    assert "Logins are stored in memory." in results_of(doctor(), "Store")
+
+
+# --- the network ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # it does not listen
+        yield bound.getsockname()[1]
+
+
+@contextmanager
+def serving(response: bytes | None) -> Iterator[str]:
+    """Run a server that sends the same response to every request, or none at all."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connections = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                connections.append(connection)
+                if response is not None:
+                    connection.recv(65536)
+                    connection.sendall(response)
+                    connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        for connection in connections:
+            connection.close()
+    thread.join(5)
+
+
+def use_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CODEX_BASE_URL", f"{url}/backend-api/codex")
+    monkeypatch.setenv("CODEX_ISSUER_URL", url)
+
+
+def test_unreachable_servers(
+    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    store_login()
+    use_server(monkeypatch, f"http://127.0.0.1:{closed_port}")
+    result = doctor()
+    assert result.code == 1
+    for name in ("Backend", "Issuer"):
+        assert "is not reachable" in results_of(result, name)
+        assert "Nothing listens there" in results_of(result, name)
+    assert [sign_of(result, name) for name in ("Account", "Login", "Call")] == ["·", "✓", "✓"]
+
+
+def test_hanging_network(doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_login()
+    with serving(None) as url:
+        use_server(monkeypatch, url)
+        began = time.monotonic()
+        result = doctor("--timeout", "2")
+        assert time.monotonic() - began < 20
+    assert result.code == 1
+    assert [sign_of(result, name) for name in ("Backend", "Login")] == ["✗", "✓"]
+
+
+@pytest.mark.parametrize(
+    ("date", "code", "words"),
+    [
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 1, "fast. Logins and certificates seem to be invalid."),
+        ("Thu, 01 Jan 2099 00:00:00 GMT", 1, "slow. Logins and certificates seem to be invalid."),
+        ("yesterday", 0, "no valid date"),
+    ],
+)
+def test_wrong_clock(
+    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, date: str, code: int, words: str
+) -> None:
+    with serving(f"HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode()) as url:
+        store_login()
+        use_server(monkeypatch, url)
+        result = doctor()
+    assert result.code == code
+    assert sign_of(result, "Backend") == "✓"
+    assert words in results_of(result, "Backend")
+
+
+def test_proxy_is_shown_without_its_password(
+    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    store_login()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:hush@127.0.0.1:{closed_port}")
+    monkeypatch.setenv("CODEX_BASE_URL", "https://backend.example/backend-api/codex")
+    monkeypatch.setenv("CODEX_ISSUER_URL", "https://issuer.example")
+    result = doctor()
+    assert result.code == 1
+    assert f"backend.example is reached through the proxy http://…@127.0.0.1:{closed_port}." in results_of(
+        result, "Network"
+    )
+    assert "Check HTTPS_PROXY" in results_of(result, "Backend")
+    assert "hush" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CODEX_CA_CERTIFICATE", "/nowhere/ca.pem"), ("HTTPS_PROXY", "ftp://me:hush@proxy.example")],
+)
+def test_invalid_network_settings(
+    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    store_login()
+    monkeypatch.setenv(name, value)
+    result = doctor()
+    assert result.code == 1
+    assert f"✗ {name} " in results_of(result, "Network")
+    assert result.out.count("✗") == 1
+    assert "Not explained" in results_of(result, "Call")
+    assert "hush" not in result.out
+
+
+def test_added_ca_certificate(doctor: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("CODEX_CA_CERTIFICATE", str(tmp_path / "ca.pem"))
+    assert "CA certificates are loaded from CODEX_CA_CERTIFICATE=" in results_of(doctor(), "Network")
+
+
+def test_unsafe_backend_url(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_BASE_URL", "http://me:hush@example.com/codex")
+    result = doctor()
+    assert result.code == 1
+    assert "✗ Backend CODEX_BASE_URL must be" in results_of(result, "Backend")
+    assert "http://…@example.com/codex" in results_of(result, "Variables")
+    assert "Not explained" in results_of(result, "Call")
+    assert "hush" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "words"),
+    [
+        ("cloudflare:challenge@models", "Account", "✗ Account Cloudflare"),
+        ("unauthorized@models", "Account", "! Account The backend rejects the access token (401)."),
+        ("unauthorized@usage", "Account", "! The backend rejects the access token (401). → The next call"),
+        ("status:500@models", "Backend", "! Backend http://127.0.0.1"),
+        ("html@usage", "Account", "! The"),
+        ("reset@usage", "Account", "· No response"),
+    ],
+)
+def test_failing_backend(
+    doctor: Run, store_login: StoreLogin, sim: Simulator, fault: str, name: str, words: str
+) -> None:
+    store_login()
+    sim.fail(fault, times=None)
+    assert words in results_of(doctor(), name)
+    assert "/oauth/token" not in [request.path for request in sim.requests]
+
+
+def test_rejected_login_without_refresh_token(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+    document = sim.login_document()
+    del document["tokens"]["refresh_token"]
+    store_login(document)
+    sim.fail("unauthorized@models", times=None)
+    result = doctor()
+    assert (result.code, sign_of(result, "Account")) == (1, "✗")
+
+
+def test_exhausted_plan_without_the_default_model(doctor: Run, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    with Simulator(
+        model_catalog=ModelCatalog.of("gpt-a", "gpt-b"),
+        limits=SimulatedLimits(primary=SimulatedWindow(100, minutes=300)),
+    ) as other:
+        other.write_codex_home(home)
+        for name, value in other.environment.items():
+            monkeypatch.setenv(name, value)
+        account = results_of(doctor(), "Account")
+    assert "but not the default, `gpt-6.1-sol`. → Pass `model=`: gpt-a, gpt-b. !" in account
+    assert "5 h 100 % used" in account
+
+
+@pytest.fixture
+def enterprise(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A backend for a plan with a workspace, which may have its own routing."""
+    with Simulator(account=SimulatedAccount(plan="enterprise")) as simulator:
+        simulator.write_codex_home(home)
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        yield simulator
+
+
+def test_workspace_with_its_own_backend(doctor: Run, enterprise: Simulator) -> None:
+    assert "go to the backend above." in results_of(doctor(), "Workspace")
+    with Simulator(accepts_logins_of=enterprise) as own:
+        enterprise.routing = Routing(origin=own.url, override="us")
+        result = doctor()
+    assert f"go to {own.url}, with the routing override `us`." in results_of(result, "Workspace")
+    assert f"POST {own.base_url}/responses" in result.out
+    assert "x-openai-account-routing-override: us" in " ".join(result.out.split())
+    assert not any(request.path.endswith("/responses") for request in own.requests)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sign", "words"),
+    [
+        ("status:500@accounts", "!", "500"),
+        ("workspace_missing", "!", "no usable routing"),
+        ("reset@accounts", "·", "No response"),
+    ],
+)
+def test_unknown_workspace_routing(doctor: Run, enterprise: Simulator, fault: str, sign: str, words: str) -> None:
+    enterprise.fail(fault, times=None)
+    result = doctor()
+    assert result.code == 0
+    assert sign_of(result, "Workspace") == sign
+    assert words in results_of(result, "Workspace")
+
+
+# --- the explained call ---------------------------------------------------------------------------------------------
+
+
+def test_params_are_explained_without_the_prompt(doctor: Run, store_login: StoreLogin, tmp_path: Path) -> None:
+    store_login()
+    file = tmp_path / "call.json"
+    file.write_text(json.dumps({"input": "My secret plan", "temperature": 0}))
+    result = doctor("--params", str(file))
+    assert result.code == 1
+    assert "`temperature`" in results_of(result, "Call")
+    assert "The call:" not in result.out
+    assert "My secret plan" not in result.out
+    file.write_text(json.dumps({"input": "My secret plan"}))
+    result = doctor("--params", str(file), "--json")
+    assert result.code == 0
+    assert [row["level"] for row in json.loads(result.out)["checks"] if row["check"] == "Call"][:2] == ["ok", "note"]
+    assert "My secret plan" not in result.out
+
+
+def test_invalid_params(doctor: Run, store_login: StoreLogin, tmp_path: Path) -> None:
+    store_login()
+    file = tmp_path / "call.json"
+    file.write_text('{"input": "hi", "extra_headers": 7}')
+    result = doctor("--params", str(file))
+    assert result.code == 1
+    assert "does not accept these parameters" in results_of(result, "Call")
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "is not JSON"), ("[]", "does not contain a JSON object")])
+def test_params_file_without_an_object(doctor: Run, tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "call.json"
+    file.write_text(text)
+    result = doctor("--params", str(file))
+    assert result.code == 2
+    assert words in result.err
+
+
+# --- the terminal ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [36, 80])
+def test_report_fits_the_terminal(run_in_terminal: Callable[..., str], store_login: StoreLogin, columns: int) -> None:
+    store_login()
+    shown = run_in_terminal("doctor", columns=columns)
+    assert "\x1b[32m\x1b[1m✓\x1b[0m" in shown
+    long = [line for line in click.unstyle(shown).splitlines() if len(line) > columns]
+    assert all(len(line.split()) == 1 for line in long), long

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.command_runs import Run, Spawn, StoreLogin
+
+MISSING = "import sys; sys.modules[{!r}] = None"
+COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "doctor", "demo", "simulate")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("login", "--help"), ("status",), ("logout",), ("--version",)])
+def test_start_up_imports_nothing_heavy(
+    run_alone: Run, store_login: StoreLogin, print_imports: str, arguments: tuple[str, ...]
+) -> None:
+    store_login()
+    result = run_alone(*arguments, code=print_imports)
+    assert (result.code, result.err) == (0, "imported: []\n")
+    assert result.out
+
+
+def test_print_imports_notices_an_import(run_alone: Run, store_login: StoreLogin, print_imports: str) -> None:
+    store_login()
+    assert "'openai'" in run_alone("usage", code=print_imports).err
+
+
+def test_help_describes_every_command_in_a_sentence(run: Run) -> None:
+    listed = re.findall(r"^  (\w+)  +(\S.*)$", run("--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert tuple(name for name, _ in listed) == COMMANDS
+    assert all(text.endswith(".") and not text.endswith("...") for _, text in listed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(run: Run, command: str) -> None:
+    result = run(command, "--help")
+    assert result.code == 0
+    assert result.out.startswith(f"Usage: codex-backend {command} ")
+
+
+def test_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").out == f"codex-backend, version {version('codex-backend-sdk')}\n"
+
+
+def test_python_dash_m_runs_the_command(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "codex_backend_sdk", "status"]
+    result = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=40, check=False)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.startswith("Not logged in\n")
+
+
+def test_missing_click_names_the_extra(run_alone: Run) -> None:
+    result = run_alone("--help", code=MISSING.format("click"))
+    assert (result.code, result.out) == (1, "")
+    assert "pip install 'codex-backend-sdk[cli]'" in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.parametrize("package", ["uvicorn", "starlette", "zstandard"])
+def test_missing_simulator_package_names_the_extra(run_alone: Run, command: str, package: str) -> None:
+    result = run_alone(command, code=MISSING.format(package))
+    assert result.code == 1
+    assert f"the package {package}" in result.err
+    assert "pip install 'codex-backend-sdk[cli,testing]'" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_unknown_command_is_a_usage_error(run: Run) -> None:
+    result = run("modles")
+    assert result.code == 2
+    assert "No such command 'modles'. Did you mean 'models'?\n" in result.err
+    assert run("zzzz").err.endswith("No such command 'zzzz'.\n")
+
+
+def test_error_is_one_line_unless_debug_is_given(run_alone: Run) -> None:
+    result = run_alone("models")
+    assert (result.code, result.out) == (1, "")
+    assert re.fullmatch(r"Error: There is no login in .*`codex-backend login`.*\n", result.err)
+    assert "client." not in result.err
+    with_debug = run_alone("--debug", "models")
+    assert with_debug.code == 1
+    assert "Traceback" in with_debug.err
+
+
+def test_invalid_url_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_BASE_URL", "http://example.com/x")
+    result = run("models")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: .*https.*\n", result.err)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
+def test_ctrl_c_exits_with_130_and_no_traceback(spawn: Spawn) -> None:
+    with spawn("login", "--no-browser", "--port", "0") as process:
+        while "Waiting" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip() == "Cancelled."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe in another way")
+def test_closed_pipe_prints_no_error(spawn: Spawn, store_login: StoreLogin) -> None:
+    store_login()
+    with spawn("models", "--json") as process:
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(timeout=20)
+    assert err == ""
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_closed_stdout_keeps_the_exit_code(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+    store_login()
+    result = run_alone(command, code="import sys; sys.stdout = None")
+    assert (result.code, result.err) == (run_alone(command).code, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
+@pytest.mark.parametrize("command", ["status", "usage"])
+def test_full_disk_is_one_line(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+    store_login()
+    with open("/dev/full", "w") as full:
+        result = run_alone(command, stdout=full)
+    assert (result.code, result.err) == (1, "Error: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["status", "usage", "demo"])
+def test_colour_is_for_terminals_only(
+    run_alone: Run, run_in_terminal: Callable[..., str], store_login: StoreLogin, command: str
+) -> None:
+    store_login()
+    assert "\x1b" in run_in_terminal(command)
+    assert "\x1b" not in run_in_terminal(command, NO_COLOR="1")
+    assert "\x1b" not in run_alone(command).out
+
+
+def test_error_in_a_terminal_is_wrapped(run_in_terminal: Callable[..., str]) -> None:
+    shown = click.unstyle(run_in_terminal("models", columns=60, code=1))
+    assert shown.startswith("Error: There is no login in")
+    assert len(shown.splitlines()) > 1

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_backend_sdk.testing import Turn
+
+if TYPE_CHECKING:
+    from cli.command_runs import Run, Spawn, StoreLogin
+
+    from codex_backend_sdk.testing import Simulator
+
+both_ways = pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+
+
+@pytest.fixture(autouse=True)
+def logged_in(store_login: StoreLogin) -> None:
+    store_login()
+
+
+@pytest.mark.parametrize("how", [(), ("--stream",), ("--no-stream",)])
+def test_response_is_printed(run: Run, how: tuple[str, ...]) -> None:
+    result = run("ask", "Say hi five times.", *how)
+    assert (result.code, result.out, result.err) == (0, "hi hi hi hi hi\n", "")
+
+
+def test_model_is_that_of_the_option_or_the_default(run: Run, sim: Simulator) -> None:
+    run("ask", "hi", "--model", "gpt-5.5")
+    run("ask", "hi")
+    assert [request.json()["model"] for request in sim.requests] == ["gpt-5.5", "gpt-6.1-sol"]
+
+
+def test_interrupted_stream_prints_what_arrived(spawn: Spawn, sim: Simulator) -> None:
+    sim.script(*[Turn.text("one two three", cut_after=7)] * 3)
+    with spawn("ask", "Count.") as process:
+        out, err = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert out.startswith("one ")
+    assert out.endswith("\n"), "the error starts on its own line"
+    assert err == "Error: The response was cut off and is incomplete. Run the command again.\n"
+
+
+def test_interrupted_response_prints_nothing(run: Run, sim: Simulator) -> None:
+    sim.fail("cut_after_events:4", times=None)
+    result = run("ask", "Count.", "--no-stream")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "Error: The response was cut off and is incomplete. Run the command again.\n"
+
+
+@pytest.mark.parametrize("fault", ["cloudflare:challenge", "context_length"])
+def test_error_names_no_python_argument(run: Run, sim: Simulator, fault: str) -> None:
+    turn = Turn.failed("context_length_exceeded", "Too long.") if fault == "context_length" else fault
+    sim.script(turn) if isinstance(turn, Turn) else sim.fail(turn, times=None)
+    result = run("ask", "hi")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: .*(another network|Shorten the prompt)\.\n", result.err)
+    assert "`" not in result.err
+
+
+def test_prompt_is_read_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("Say hello."))
+    assert run("ask", "-").out == "hello\n"
+
+
+@pytest.mark.parametrize("prompt", ["", "  "])
+def test_empty_prompt_is_a_usage_error(run: Run, sim: Simulator, prompt: str) -> None:
+    assert run("ask", prompt).code == 2
+    assert sim.requests == []
+
+
+@both_ways
+def test_incomplete_response_is_printed_and_an_error(run: Run, sim: Simulator, how: str) -> None:
+    sim.script(Turn.incomplete("max_output_tokens", text="Once upon"))
+    result = run("ask", "Tell a story.", how)
+    assert (result.code, result.out) == (1, "Once upon\n")
+    assert result.err == "Error: The response is incomplete: max_output_tokens.\n"
+
+
+@both_ways
+def test_failed_response_is_one_line(run: Run, sim: Simulator, how: str) -> None:
+    sim.script(Turn.failed("invalid_prompt", "This prompt\nis not allowed."))
+    result = run("ask", "Hm.", how)
+    assert result.code == 1
+    assert re.fullmatch(r"Error: .*This prompt is not allowed\..*\n", result.err)
+
+
+def test_unknown_model_is_one_line(run: Run) -> None:
+    result = run("ask", "hi", "--model", "gpt-0")
+    assert result.code == 1
+    assert re.fullmatch(r"Error: .*gpt-0.*\n", result.err)
+
+
+@both_ways
+def test_response_cannot_control_the_terminal(run: Run, sim: Simulator, how: str) -> None:
+    sim.script(Turn.text("a\x1b]0;title\x07b\x9b2Jc\r\td\n"))
+    assert run("ask", "hi", how).out == "a]0;titleb2Jc\td\n\n"

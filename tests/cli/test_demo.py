@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from codex_backend_sdk.cli import demo, demo_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.command_runs import Run
+
+SOURCE = re.sub(r"  # type: ignore.*", "", Path(demo_steps.__file__).read_text(encoding="utf-8"))
+
+
+def test_demo_shows_every_step_and_succeeds(run_alone: Run, home: Path) -> None:
+    proxied = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "CODEX_BASE_URL": "https://x"}
+    result = run_alone("demo", env=proxied)
+    assert (result.code, result.err) == (0, "")
+    assert len(re.findall(r"^\d\. .+$", result.out, re.MULTILINE)) == len(demo_steps.STEPS)
+    for step in demo_steps.STEPS:
+        assert textwrap.indent(demo.function_body(step.run), "    ") in result.out
+    assert "\x1b" not in result.out
+    assert len(result.out.splitlines()) <= 85
+    assert "  > UsageLimitError: " in result.out
+    assert "  > 5 h: 12 % used\n" in result.out
+    assert not home.exists(), "the user's own login is not touched"
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_demo_wraps_its_text_between_words(run_in_terminal: Callable[..., str], columns: int) -> None:
+    *_, last = click.unstyle(run_in_terminal("demo", columns=columns)).split("\n\n")
+    assert last.startswith("All ")
+    assert all(len(line) <= columns or len(line.split()) <= 2 for line in last.splitlines()), last
+
+
+def test_demo_ends_with_a_command_that_works(environment: dict[str, str]) -> None:
+    script = Path(sys.executable).with_name("codex-backend")
+    for path, name in ((os.defpath, str(script)), (f"{script.parent}{os.pathsep}{os.defpath}", "codex-backend")):
+        env = environment | {"PATH": path}
+        result = subprocess.run([script, "demo"], env=env, capture_output=True, text=True, timeout=40, check=True)
+        assert result.stdout.endswith(f"`{name} login`.\n")
+
+
+def test_restart_command(tmp_path: Path) -> None:
+    script = tmp_path / "an environment" / "codex-backend"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    linked = tmp_path / "codex-backend"
+    linked.symlink_to(script)
+    for program, path, command in (
+        (str(script), str(tmp_path / "nowhere"), f"'{script}'"),
+        (str(script), str(script.parent), "codex-backend"),
+        (str(linked), str(script.parent), "codex-backend"),
+        (str(script), os.path.dirname(sys.executable), f"'{script}'"),
+        ("-c", str(tmp_path / "nowhere"), "codex-backend"),
+        ("/lib/codex_backend_sdk/__main__.py", str(tmp_path), f"{sys.executable} -m codex_backend_sdk"),
+    ):
+        assert demo.restart_command(program, path=path) == command
+
+
+def test_demo_restores_the_environment(run: Run) -> None:
+    before = dict(os.environ)
+    assert run("demo").code == 0
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("step", demo_steps.STEPS, ids=lambda step: step.run.__name__)
+def test_shown_code_is_the_code_that_runs(step: demo_steps.Step) -> None:
+    code = demo.function_body(step.run)
+    compile(code, "shown", "exec")
+    assert textwrap.indent(code, "    ") in SOURCE
+    assert not code.startswith('"""')
+    assert not re.search(r"^return", code, re.MULTILINE)
+    assert max(map(len, code.splitlines())) <= 76  # indented by 4, it fits a terminal of 80 columns
+
+
+def test_unexpected_output_fails_the_demo() -> None:
+    def silent() -> None:
+        """Print nothing"""
+        sys.stdout.write("")
+
+    with pytest.raises(click.ClickException, match=r"Step 3 printed '', which does not match 'hi'\."):
+        demo.run_step(3, demo_steps.Step(run=silent, expected="hi"))
+
+
+def test_error_of_a_step_ends_the_demo() -> None:
+    def failing() -> None:
+        """Fail"""
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        demo.run_step(3, demo_steps.Step(run=failing, expected="hi"))
+
+
+def test_tee_marks_each_line() -> None:
+    target = io.StringIO()
+    tee = demo.OutputTee(target)
+    for piece in ("one ", "two\nthr", "ee", "\n", "\n", "four"):
+        tee.write(piece)
+    tee.end_line()
+    tee.end_line()
+    assert target.getvalue() == "  > one two\n  > three\n  > \n  > four\n"
+    assert tee.text == "one two\nthree\n\nfour"
+
+
+def test_tee_wraps_between_words() -> None:
+    target = io.StringIO()
+    demo.OutputTee(target, width=20).write("a sentence that is longer than one line of it\n")
+    assert target.getvalue() == "  > a sentence that \n  > is longer than \n  > one line of it\n"
+
+
+def test_function_body_keeps_comments() -> None:
+    def example(given: Callable[[int], None]) -> int:
+        """Do it"""
+        value = 1 + 1  # a reason
+
+        given(value)
+        return value
+
+    assert demo.function_body(example) == "value = 1 + 1  # a reason\n\ngiven(value)"

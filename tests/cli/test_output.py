@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from codex_backend_sdk.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.command_runs import StoreLogin
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("short", ["short"]),
+        ("one two three four", ["one two", "  three", "  four"]),
+        ("see https://example.com/a/long/path now", ["see", "  https://example.com/a/long/path", "  now"]),
+        ("a  b    c-d e", ["a  b", "  c-d e"]),
+    ],
+)
+def test_wrap_breaks_between_words_only(text: str, lines: list[str]) -> None:
+    assert output.wrap(text, 8, indent=2).splitlines() == [line for line in lines if line]
+
+
+def test_wrap_does_not_count_escape_sequences() -> None:
+    assert output.wrap(f"{click.style('one', fg='red', bold=True)} two", 7) == "\x1b[31m\x1b[1mone\x1b[0m two"
+
+
+def test_printable_removes_control_characters() -> None:
+    assert output.printable("a\x1b]0;title\x07b\x9b2Jc\r\td\n") == "a]0;titleb2Jc\td\n"
+
+
+@pytest.mark.parametrize(
+    ("delta", "text"),
+    [
+        (timedelta(seconds=59), "now"),
+        (-timedelta(seconds=59), "now"),
+        (timedelta(seconds=60), "in 1 min"),
+        (timedelta(minutes=59, seconds=59), "in 59 min"),
+        (timedelta(hours=3, minutes=12), "in 3 h 12 min"),
+        (timedelta(days=1, minutes=30), "in 1 d"),
+        (timedelta(days=9, hours=23, minutes=59), "in 9 d 23 h"),
+        (-timedelta(days=2, hours=1), "2 d 1 h ago"),
+    ],
+)
+def test_from_now(delta: timedelta, text: str) -> None:
+    assert output.from_now(NOW + delta, now=NOW) == text
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 120])
+@pytest.mark.parametrize("is_logged_in", [False, True])
+def test_status_wraps_whole_words(
+    run_in_terminal: Callable[..., str], store_login: StoreLogin, columns: int, is_logged_in: bool
+) -> None:
+    if is_logged_in:
+        store_login()
+    shown = click.unstyle(run_in_terminal("status", columns=columns, code=0 if is_logged_in else 1))
+    assert "\n" in shown
+    for line in shown.splitlines():
+        # Only a word that is longer than the line may exceed it. The test's CODEX_HOME contains a space.
+        assert len(line) <= columns or len(line.strip().split()) == 1, line
