@@ -61,8 +61,8 @@ _LASTING = (
 )
 _AT_EACH_TRY = (
     Case("cut_after_events:8", "every response is truncated", tells=_CUT, requests=9),
-    Case("ended_after_events:8", "every response lacks its terminal event", tells=_CUT, requests=9),
-    Case("kept_alive:3600", "only comments and keepalives for an hour", tells="time|long", requests=9),
+    Case("clean_end_after_events:8", "every response lacks its terminal event", tells=_CUT, requests=9),
+    Case("keepalives:3600", "only comments and keepalives for an hour", tells="time|long", requests=9),
     Case("overloaded", "overloaded, every time", tells="overloaded|capacity", requests=9),
 )
 _PASSING = (
@@ -80,7 +80,7 @@ _PASSING = (
     _once("cut_after_events:8", "truncated after 8 events"),
     _once("cut_after_bytes:1500", "truncated after 1,500 bytes"),
     _once("reset:2000", "connection reset inside the response"),
-    _once("ended_after_events:8", "no terminal event"),
+    _once("clean_end_after_events:8", "no terminal event"),
     _once("delayed:60", "no response for 60 s"),
     _once("stalled:6,60", "silence of 60 s inside the response"),
     _once("unauthorized:token_expired", "the access token is rejected once"),
@@ -91,16 +91,16 @@ _HARMLESS = tuple(
     for fault, title in (
         ("byte_by_byte", "delivered one byte at a time"),
         ("throttled:200,0.01", "delivered slowly"),
-        ("kept_alive:1", "comments and keepalives before the response"),
+        ("keepalives:1", "comments and keepalives before the response"),
         ("compressed:gzip", "compressed: gzip"),
         ("compressed:zstd", "compressed: zstd"),
         ("compressed:br", "compressed: br"),
         ("huge_event:2000000", "an event of 2 MB"),
         ("huge_header", "a header of 100 kB"),
         ("informational:103,2", "informational responses (103) first"),
-        ("repeated_end:2", "the terminal event twice"),
+        ("repeated_last_event:2", "the terminal event twice"),
         ("data_after_end", "text after the terminal event"),
-        ("bytes_after_answer", "bytes after the response"),
+        ("bytes_after_response", "bytes after the response"),
     )
 )
 _LOGIN = (

@@ -17,9 +17,9 @@ __all__ = ["FAULTS"]
 _NAMES = (
     "overloaded slow_down:0.1 status:500 status:502 rate_limited:0.1 usage_limit:plus,60 context_length_exceeded "
     "cloudflare unauthorized:token_expired failed:server_error failed:cyber_policy failed_try_again:50ms "
-    "error_event:server_error cut_after_events:6 cut_after_bytes:1500 ended_after_events:8 reset reset:2000 "
-    "stalled:6,4 delayed:4 throttled:200,0.001 kept_alive:0.2 compressed:gzip compressed:zstd huge_event:200000 "
-    "huge_header:50000 informational repeated_end data_after_end bytes_after_answer garbage:4 html empty not_http"
+    "error_event:server_error cut_after_events:6 cut_after_bytes:1500 clean_end_after_events:8 reset reset:2000 "
+    "stalled:6,4 delayed:4 throttled:200,0.001 keepalives:0.2 compressed:gzip compressed:zstd huge_event:200000 "
+    "huge_header:50000 informational repeated_last_event data_after_end bytes_after_response garbage:4 html empty not_http"
 )
 FAULTS = tuple(_NAMES.split())
 # What was asked is forgotten now and then, with the faults, which are then given again.

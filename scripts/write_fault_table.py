@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+from codex_backend_sdk.testing.faults.fault_catalog import FAULTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "testing.md"
 HEADER = "| fault | what happens |\n|---|---|\n"
@@ -13,7 +13,7 @@ HEADER = "| fault | what happens |\n|---|---|\n"
 def main() -> None:
     """Replace the table, which is the last thing on the page."""
     before = PAGE.read_text(encoding="utf-8").partition(HEADER)[0]
-    rows = "".join(f"| `{fault.usage}` | {fault.says} |\n" for fault in FAULTS.values())
+    rows = "".join(f"| `{fault.usage}` | {fault.description} |\n" for fault in FAULTS.values())
     PAGE.write_text(before + HEADER + rows, encoding="utf-8")
 
 

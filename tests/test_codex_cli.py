@@ -83,7 +83,7 @@ MODELS = pytest.mark.parametrize("model", ["gpt-5.5", None])
 def test_a_plain_turn_prints_the_simulators_text(cli: Cli, model: str | None) -> None:
     run = cli.exec("hi", model=model)
     assert run.code == 0, run.err
-    assert run.out == "Hello! I am the Codex backend simulator.\n"
+    assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
     (request,) = cli.posted()
     assert request["model"] == (model or "gpt-6.1-sol")
     assert ("tools" in request) is (model == "gpt-5.5")
@@ -107,7 +107,7 @@ def test_an_expired_login_is_renewed_by_the_simulators_issuer(cli: Cli) -> None:
     before = (cli.home / "auth.json").read_text()
     run = cli.exec("hi", model="gpt-5.5", CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{cli.sim.issuer}/oauth/token")
     assert run.code == 0, run.err
-    assert run.out == "Hello! I am the Codex backend simulator.\n"
+    assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
     assert (cli.home / "auth.json").read_text() != before
     renewals = [r.json() for r in cli.sim.requests if r.path == "/oauth/token"]
     assert [r["grant_type"] for r in renewals] == ["refresh_token"] * len(renewals) != []

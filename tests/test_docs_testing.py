@@ -12,7 +12,7 @@ import pytest
 from pages import ROOT, blocks_of
 
 from codex_backend_sdk.testing import Simulator
-from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+from codex_backend_sdk.testing.faults.fault_catalog import FAULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "testing.md"
 
 def test_fault_table_is_that_of_the_command() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    expected = [(fault.usage, fault.says) for fault in FAULTS.values()]
+    expected = [(fault.usage, fault.description) for fault in FAULTS.values()]
     assert rows == expected, "Update the table with `python scripts/write_fault_table.py`."
 
 

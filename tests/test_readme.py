@@ -36,8 +36,8 @@ OUTPUTS = {
     "AsyncOpenAI": "quicksort",
     "Explain quicksort": "quicksort",
     "Say 'hi' five times": "hi hi hi hi hi\n",
-    "get_weather": "Paris",
-    "class Person": "name='Bob' age=42\n",
+    "get_weather": '"celsius": 18',
+    "class Person": "name='",
     "limits.windows": "weekly 66.0 ",
     "sim.script": "",
 }

@@ -12,7 +12,7 @@ from bench import faults
 from bench.fault_call import PEERS
 from bench.fault_cases import CASES, SAID, Case
 from bench.fault_verdict import GOOD, Facts, judge
-from codex_backend_sdk.testing.faults.fault_syntax import planned
+from codex_backend_sdk.testing.faults.fault_syntax import parse_fault
 
 LASTING = Case("overloaded", "", tells="capacity")
 PASSING = Case("overloaded*1", "", is_mendable=True)
@@ -74,7 +74,7 @@ def test_a_limit_has_to_tell_its_reset(words: str, word: str) -> None:
 
 
 def test_every_case_is_a_fault_of_the_simulator_and_there_once() -> None:
-    assert [planned(case.fault) for case in CASES]
+    assert [parse_fault(case.fault) for case in CASES]
     assert len({case.fault for case in CASES}) == len(CASES)
 
 

@@ -13,7 +13,7 @@ from bench.report import ROOT
 from bench.soak import Held, grown
 from bench.soak_callers import RIGHT, Outcomes, outcome_of
 from bench.soak_server import FAULTS
-from codex_backend_sdk.testing.faults.fault_syntax import planned
+from codex_backend_sdk.testing.faults.fault_syntax import parse_fault
 
 WARM = Held(sockets=50, threads=1, tasks=0, objects=100_000, memory=100_000_000)
 
@@ -73,4 +73,4 @@ def test_percentiles() -> None:
 
 
 def test_the_faults_are_those_of_the_simulator() -> None:
-    assert [planned(fault) for fault in FAULTS]
+    assert [parse_fault(fault) for fault in FAULTS]

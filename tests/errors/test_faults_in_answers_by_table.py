@@ -33,7 +33,7 @@ from support.faulted import (
 )
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing.faults.fault_catalogue import FAULTS
+from codex_backend_sdk.testing.faults.fault_catalog import FAULTS
 
 if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
@@ -173,9 +173,9 @@ BROKEN = [
     _broken("cut_after_events:0", "before any event", None, 0),
     _broken("cut_after_events:4", "after 4 events", "", 4),
     _broken("cut_after_events:12", "after 12 events", "hello", 12),
-    _broken("ended_after_events:0", "before any event", None, 0),
-    _broken("ended_after_events:4", "after 4 events", "", 4),
-    _broken("ended_after_events:12", "after 12 events", "hello", 12),
+    _broken("clean_end_after_events:0", "before any event", None, 0),
+    _broken("clean_end_after_events:4", "after 4 events", "", 4),
+    _broken("clean_end_after_events:12", "after 12 events", "hello", 12),
     _broken("reset:0", "The answer was cut", None, 0),
     _broken("compressed:gzip+cut_after_bytes:40", "before any event", None, 0),
     _lost("reset", "could not be reached"),
@@ -194,7 +194,7 @@ BROKEN = [
 HARMLESS = [
     _harmless("byte_by_byte"),
     _harmless("throttled:400,0.001"),
-    _harmless("kept_alive:0.3", 19),
+    _harmless("keepalives:0.3", 19),
     _harmless("stalled:5,0.3"),
     _harmless("delayed:0.3"),
     *(_harmless(f"compressed:{encoding}") for encoding in ("gzip", "zstd", "br")),
@@ -204,9 +204,9 @@ HARMLESS = [
     _harmless("huge_event", 14),
     _harmless("informational"),
     _harmless("informational:100,3"),
-    _harmless("repeated_end:3"),
+    _harmless("repeated_last_event:3"),
     _harmless("data_after_end"),
-    _harmless("bytes_after_answer"),
+    _harmless("bytes_after_response"),
 ]
 
 # With a limit of half a second for silence.
@@ -274,4 +274,4 @@ def test_every_fault_of_the_simulator_has_a_row() -> None:
     rows = [*REQUESTS, *STATUSES, *LIMITS, *ENDINGS, *MODELS, *INCOMPLETE, *BROKEN, *HARMLESS, *SILENT]
     tried = {part.partition(":")[0] for row in rows for part in row.fault.split("+")}
     # `status` and `failed` stand for all codes; the places of their own have tests of their own.
-    assert {fault.name for fault in FAULTS.values() if fault.place == "responses"} - tried == set()
+    assert {fault.name for fault in FAULTS.values() if fault.route == "responses"} - tried == set()

@@ -158,7 +158,7 @@ def test_after_an_answer(sim: Simulator, client: Any, accepted: Accepted, call: 
 @pytest.mark.parametrize(
     "turn",
     [
-        pytest.param(Turn.refused("No."), id="400"),
+        pytest.param(Turn.detail_error("No."), id="400"),
         pytest.param(Turn.failed("server_error", "It stumbled."), id="response.failed"),
         pytest.param(Turn.failed("usage_limit_reached", "…"), id="a usage limit in the stream"),
     ],

@@ -79,7 +79,7 @@ def test_a_silence_inside_of_the_answer(new_client: Callable[..., Any], sim: Sim
     [
         ({"idle_timeout": SHORT, "first_byte_timeout": LONG}, Turn.text("whole").delayed(3 * SHORT)),
         ({"first_byte_timeout": SHORT, "idle_timeout": LONG}, Turn.text("whole").stalled(3, 3 * SHORT)),
-        ({"idle_timeout": 2 * SHORT}, Turn.text("whole").kept_alive(6 * SHORT)),
+        ({"idle_timeout": 2 * SHORT}, Turn.text("whole").keepalives(6 * SHORT)),
         ({"total_timeout": LONG}, Turn.text("whole").stalled(3, SHORT)),
         ({"connect_timeout": SHORT}, Turn.text("whole").delayed(3 * SHORT)),
     ],

@@ -66,7 +66,7 @@ def test_the_marker_lets_requests_fail(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
     result.assert_outcomes(passed=3, errors=2)
     result.stdout.fnmatch_lines(
-        ["*No such fault: 'wrong'*", "`codex_faults` needs the fixture `codex_simulator` or `codex_client`."]
+        ["*Unknown fault: 'wrong'*", "`codex_faults` needs the fixture `codex_simulator` or `codex_client`."]
     )
 
 

@@ -1,7 +1,8 @@
-"""Scripted answers."""
+"""What scripted turns send."""
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -15,25 +16,25 @@ def types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
-def test_turns_are_played_in_order_and_then_it_answers_by_itself(wire: Any) -> None:
+def test_script_is_followed_by_default_replies(wire: Any) -> None:
     wire.sim.script(Turn.text("one"), "two")
     wire.sim.script(Turn.default(), "three")
-    assert [wire.text("hi") for _ in range(5)] == ["one", "two", wire.text("hi"), "three", wire.text("hi")]
+    assert [wire.text("Say hi") for _ in range(5)] == ["one", "two", "hi", "three", "hi"]
 
 
-def test_a_refused_request_takes_nothing_from_the_script(wire: Any) -> None:
+def test_refused_request_uses_up_no_turn(wire: Any) -> None:
     wire.sim.script("one")
     assert wire.ask("hi", temperature=0.5).status_code == 400
     assert wire.text("hi") == "one"
 
 
-def test_clear_drops_the_rest_of_the_script(wire: Any) -> None:
+def test_clear_removes_the_script(wire: Any) -> None:
     wire.sim.script("one", "two")
     wire.sim.clear()
-    assert wire.text("hi").startswith("Hello")
+    assert wire.text("Say hi") == "hi"
 
 
-def test_calls(wire: Any) -> None:
+def test_calls_of_tools(wire: Any) -> None:
     wire.sim.script(
         Turn.call("f", {"a": 1}, call_id="call_x", namespace="n"),
         Turn.call("f", '{"a": '),
@@ -45,7 +46,17 @@ def test_calls(wire: Any) -> None:
     assert (third["type"], third["name"], third["input"]) == ("custom_tool_call", "g", "text")
 
 
-def test_items_of_any_type_are_framed(wire: Any) -> None:
+def test_parallel_calls(wire: Any) -> None:
+    wire.sim.script(Turn.calls([("get_weather", {"city": "Paris"}), ("get_time", {"city": "Rome"})]))
+    calls = wire.items("hi")
+    assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
+        ("get_weather", {"city": "Paris"}),
+        ("get_time", {"city": "Rome"}),
+    ]
+    assert calls[0]["call_id"] != calls[1]["call_id"]
+
+
+def test_items_of_any_type(wire: Any) -> None:
     wire.sim.script(Turn.items({"type": "something_new", "id": "x_1", "value": 1}, usage={"input_tokens": 1}))
     events = wire.events("hi")
     assert types(events)[3:] == [
@@ -57,14 +68,14 @@ def test_items_of_any_type_are_framed(wire: Any) -> None:
     assert events[-1]["response"]["usage"] == {"input_tokens": 1}
 
 
-def test_events_are_sent_as_they_are(wire: Any) -> None:
+def test_events_are_sent_unchanged(wire: Any) -> None:
     wire.sim.script(Turn.events([{"type": "keepalive"}, b": comment\n\n", b"data: {broken\n\n"]))
     assert wire.ask("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
     wire.sim.script([{"type": "keepalive"}])
     assert types(wire.events("hi")) == ["keepalive"]
 
 
-def test_failed_and_incomplete_are_terminal_events(wire: Any) -> None:
+def test_failed_and_incomplete_end_the_stream(wire: Any) -> None:
     wire.sim.script(Turn.failed("server_error", "Broken.", text="half"), Turn.incomplete("max_output_tokens"))
     failed, incomplete = wire.events("hi"), wire.events("hi")
     assert failed[-1]["type"] == "response.failed"
@@ -75,37 +86,42 @@ def test_failed_and_incomplete_are_terminal_events(wire: Any) -> None:
     assert incomplete[-1]["response"]["usage"]["total_tokens"] > 0
 
 
-def test_an_error_has_its_status_body_and_headers(wire: Any) -> None:
+def test_error_has_status_body_and_headers(wire: Any) -> None:
     wire.sim.script(Turn.error(429, {"error": {"type": "usage_limit_reached"}}, {"retry-after": "3"}))
-    answer = wire.ask("hi")
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
-    assert answer.json() == {"error": {"type": "usage_limit_reached"}}
-    assert answer.headers["x-request-id"].startswith("req_")
+    response = wire.ask("hi")
+    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+    assert response.json() == {"error": {"type": "usage_limit_reached"}}
+    assert response.headers["x-request-id"].startswith("req_")
 
 
-def test_raw_bytes_are_sent_as_they_are(wire: Any) -> None:
+def test_unknown_quota_code_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Unknown quota code: 'money'"):
+        Turn.quota_exceeded("money")
+
+
+def test_raw_bytes_are_sent_unchanged(wire: Any) -> None:
     wire.sim.script(Turn.raw(200, {"content-type": "text/html"}, b"<html>"), Turn.raw(204))
-    answer = wire.ask("hi")
-    assert (answer.headers["content-type"], answer.content) == ("text/html", b"<html>")
+    response = wire.ask("hi")
+    assert (response.headers["content-type"], response.content) == ("text/html", b"<html>")
     assert wire.ask("hi").status_code == 204
 
 
-def test_an_event_stream_can_be_cut_after_any_number_of_events(wire: Any) -> None:
-    whole = types(wire.events("Say hi twice"))
+def test_stream_is_cut_after_any_number_of_events(wire: Any) -> None:
+    whole = types(wire.events("Say hi two times"))
     for count in (0, 1, 4, len(whole)):
         wire.sim.script(Turn.default(cut_after=count))
         received: list[bytes] = []
-        request = {"model": "gpt-5.5", "store": False, "stream": True, "input": [{"role": "user", "content": "hi"}]}
-        with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=request, headers=wire.headers) as answer:
-            assert answer.status_code == 200
-            chunks = answer.iter_raw()
+        body = wire.body("Say hi two times")
+        with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=body, headers=wire.headers) as response:
+            assert response.status_code == 200
+            chunks = response.iter_raw()
             with pytest.raises(httpx2.RemoteProtocolError):
                 received.extend(chunks)
         assert b"".join(received).count(b"\ndata: ") == count
     assert wire.ask("hi").status_code == 200
 
 
-def test_a_cut_answer_ends_without_the_final_chunk(wire: Any) -> None:
+def test_cut_response_lacks_the_final_chunk(wire: Any) -> None:
     wire.sim.script(Turn.raw(200, {"content-type": "text/plain"}, b"half", then="cut"))
     host, port = wire.sim.url.removeprefix("http://").split(":")
     body = b'{"model":"gpt-5.5","store":false,"stream":true,"input":[]}'
@@ -122,12 +138,12 @@ def test_a_cut_answer_ends_without_the_final_chunk(wire: Any) -> None:
     assert received.endswith(b"4\r\nhalf\r\n")
 
 
-def test_the_preamble_can_be_switched_off(start_wire: Any) -> None:
+@pytest.mark.parametrize("value", [42, None, b"bytes", {"type": "keepalive"}, ["text"]])
+def test_script_refuses_other_types(start_wire: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match=r"script\(\) takes Turns, texts and lists of events .*, not "):
+        start_wire().sim.script("fine", value)
+
+
+def test_codex_events_can_be_left_out(start_wire: Any) -> None:
     wire = start_wire(codex_events=False)
     assert types(wire.events("hi"))[0] == "response.created"
-
-
-@pytest.mark.parametrize("given", [42, None, b"bytes", {"type": "keepalive"}, ["text"]])
-def test_what_is_no_turn_is_refused_with_what_it_takes(start_wire: Any, given: Any) -> None:
-    with pytest.raises(TypeError, match=r"takes Turns, texts to say and lists of events .*, not "):
-        start_wire().sim.script("fine", given)

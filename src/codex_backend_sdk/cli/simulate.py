@@ -18,11 +18,11 @@ def _list_faults(context: click.Context, parameter: click.Parameter, is_given: b
     if not is_given or context.resilient_parsing:
         return
     with needs_extra("testing"):
-        from ..testing.faults.fault_catalogue import FAULTS
+        from ..testing.faults.fault_catalog import FAULTS
     width = max(len(fault.usage) for fault in FAULTS.values())
     for fault in FAULTS.values():
-        route = "" if fault.place == "responses" else f" (@{fault.place})"
-        click.echo(f"{fault.usage:{width}}  {fault.says}{route}")
+        route = "" if fault.route == "responses" else f" (@{fault.route})"
+        click.echo(f"{fault.usage:{width}}  {fault.description}{route}")
     context.exit()
 
 
@@ -30,10 +30,10 @@ def _check_faults(context: click.Context, parameter: click.Parameter, faults: tu
     """Reject a misspelt fault as a usage error, before the server starts."""
     if faults:
         with needs_extra("testing"):
-            from ..testing.faults.fault_syntax import planned
+            from ..testing.faults.fault_syntax import parse_fault
         for fault in faults:
             try:
-                planned(fault)
+                parse_fault(fault)
             except ValueError as error:
                 raise click.BadParameter(str(error)) from error
     return faults

@@ -21,8 +21,8 @@ from .backend.backend_routes import BackendRoutes
 from .backend.model_catalog import ModelCatalog
 from .backend.simulated_limits import AccountLimits, SimulatedLimits
 from .backend.validation import RequestValidator
-from .faults.fault_middleware import Intervention
-from .faults.program import Program
+from .faults.fault_middleware import FaultMiddleware
+from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
 from .http.recording import RecordedRequest, RecordingMiddleware, RequestLog
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from .. import AsyncOpenAI, OpenAI
     from ..auth import Credentials
-    from .turns import Given, Turn
+    from .turns import Turn, TurnLike
 
 __all__ = ["Simulator"]
 
@@ -111,7 +111,7 @@ class Simulator:
         self._clock = clock
         self._ids = IdGenerator(seed)
         self._request_log = RequestLog()
-        self._program = Program(seed)
+        self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
         self._url: str | None = None
         self._lifecycle_lock = threading.Lock()
@@ -141,7 +141,7 @@ class Simulator:
             ids=self._ids,
             clock=clock,
             codex_events=codex_events,
-            schedule=self._program.turns,
+            queue=self._fault_queue,
             routing=lambda: self.routing,
         )
 
@@ -155,7 +155,7 @@ class Simulator:
             listener = listen(self._host, self._port)
             host = f"[{self._host}]" if ":" in self._host else self._host
             self._url = f"http://{host}:{listener.getsockname()[1]}"
-            server = ServerThread(self._app(), listener, handshake=self._program.handshake)
+            server = ServerThread(self._app(), listener, handshake=self._fault_queue.next_handshake)
             server.start()
             self._server = server
         return self
@@ -185,7 +185,7 @@ class Simulator:
             routes=[*issuer_routes.routes(), *self._backend.routes()],
             exception_handlers={HTTPException: _http_error},
         )
-        with_faults = Intervention(app, schedule=self._program.turns, turn_context=self._backend.turn_context)
+        with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
         return RecordingMiddleware(with_faults, log=self._request_log, ids=self._ids)
 
     # Addresses
@@ -275,13 +275,13 @@ class Simulator:
 
     # Behavior and records
 
-    def script(self, *turns: Given) -> None:
+    def script(self, *turns: TurnLike) -> None:
         """Queue responses for the next model requests, in order.
 
         Each argument is a `Turn`, a text, or a list of events. A request that fails validation is rejected and leaves
         the queue unchanged. When the queue is empty, the simulator generates default responses again.
         """
-        self._program.script(turns)
+        self._fault_queue.script(turns)
 
     def fail(
         self, *faults: str | Turn, times: int | None = 1, route: str | None = None, probability: float | None = None
@@ -294,7 +294,7 @@ class Simulator:
         queue. `times=None` repeats the faults until `clear()`. With `probability`, requests fail at random until
         `clear()`, drawn with the seed. Raises `ValueError` for an unknown name or an invalid argument.
         """
-        self._program.fail(faults, times=times, route=route, probability=probability)
+        self._fault_queue.fail(faults, times=times, route=route, probability=probability)
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -319,7 +319,7 @@ class Simulator:
     def clear(self) -> None:
         """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
         self._request_log.clear()
-        self._program.clear()
+        self._fault_queue.clear()
         self._account_limits.restore()
 
 

@@ -1,40 +1,48 @@
-"""Scripted answers: what the simulator says instead of answering by itself."""
+"""Scripted responses of the simulator: `Turn`, and what else `Simulator.script` accepts in its place.
+
+A turn is a function from the context of a request to a response. It is built from three parts:
+
+- `Turn` (here): what the stream of a successful response says,
+- `ErrorTurns` (`turn_errors`): HTTP errors and other responses that are no stream,
+- `DeliveryModifiers` (`turn_delivery`): methods that derive a turn which is slow, cut, damaged or compressed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
-from .refused import Refused
-from .replies.answers import custom_call, function_call, message
-from .replies.sentences import sentence
+from .replies.messages import error_message
+from .replies.reply_events import custom_tool_call, function_call, message
+from .turn_delivery import DeliveryModifiers
+from .turn_errors import ErrorTurns
 
 if TYPE_CHECKING:
     from .backend.turn_context import TurnContext
     from .http.delivery import SimulatedResponse
-    from .replies.answers import Item
-    from .replies.reply_events import Event
+    from .replies.reply_events import Event, Item
 
-__all__ = ["Given", "Turn", "as_turn"]
+__all__ = ["Turn", "TurnLike", "as_turn"]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn(Refused):
-    """The answer to one `POST /responses`: what is said, and how it is delivered.
+class Turn(ErrorTurns, DeliveryModifiers):
+    """The response to one `POST /responses`: what it says, and how it is delivered.
 
         Turn.text("one two three").throttled(1, 0.01).cut_after_bytes(500)
 
-    The class methods make a turn; the methods of a turn give another one, which is delivered differently: first what
-    was asked for first. The stream begins with two events of the backend's own (`codex.rate_limits`,
-    `codex.response.metadata`) unless they are switched off. `cut_after=n` is short for `.cut_after_events(n)`.
+    The class methods make a turn. The other methods return a new turn that is delivered differently; they apply in the
+    order of the calls. The stream begins with two events of the Codex backend (`codex.rate_limits`,
+    `codex.response.metadata`), unless the simulator was started without them. `cut_after=n` is short for
+    `.cut_after_events(n)`.
     """
+
+    __slots__ = ()
 
     @classmethod
     def text(cls, text: str, *, cut_after: int | None = None, usage: Mapping[str, Any] | None = None) -> Self:
-        """Say this text."""
-        return cls._of(lambda context: [message(text, context.ids)], cut_after=cut_after, usage=usage)
+        """Reply with this text; `usage` replaces the estimated token counts."""
+        return cls._reply(lambda context: [message(text, context.ids)], cut_after=cut_after, usage=usage)
 
     @classmethod
     def call(
@@ -46,29 +54,40 @@ class Turn(Refused):
         namespace: str | None = None,
         cut_after: int | None = None,
     ) -> Self:
-        """Call a function; arguments that are text are sent as they are, valid JSON or not."""
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        return cls._of(
+        """Call a function. Arguments given as text are sent unchanged, whether they are valid JSON or not."""
+        text = _as_json(arguments)
+        return cls._reply(
             lambda context: [function_call(name, text, context.ids, call_id=call_id, namespace=namespace)],
             cut_after=cut_after,
         )
 
     @classmethod
+    def calls(cls, calls: Sequence[tuple[str, Mapping[str, Any] | str]]) -> Self:
+        """Call several functions in parallel, each given as (name, arguments).
+
+        Turn.calls([("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"})])
+        """
+        pairs = [(name, _as_json(arguments)) for name, arguments in calls]
+        return cls._reply(lambda context: [function_call(name, text, context.ids) for name, text in pairs])
+
+    @classmethod
     def custom_call(cls, name: str, text: str, *, call_id: str | None = None, namespace: str | None = None) -> Self:
         """Call a custom tool with this input."""
-        return cls._of(lambda context: [custom_call(name, text, context.ids, call_id=call_id, namespace=namespace)])
+        return cls._reply(
+            lambda context: [custom_tool_call(name, text, context.ids, call_id=call_id, namespace=namespace)]
+        )
 
     @classmethod
     def items(
         cls, *items: Mapping[str, Any], cut_after: int | None = None, usage: Mapping[str, Any] | None = None
     ) -> Self:
-        """Give these output items, of any type."""
-        return cls._of(lambda context: [dict(item) for item in items], cut_after=cut_after, usage=usage)
+        """Reply with these output items, of any type."""
+        return cls._reply(lambda context: [dict(item) for item in items], cut_after=cut_after, usage=usage)
 
     @classmethod
     def events(cls, events: Sequence[Mapping[str, Any] | bytes], *, cut_after: int | None = None) -> Self:
-        """Send these events and nothing else; bytes are sent as they are, for what is no event at all."""
-        sent: list[Event | bytes] = [e if isinstance(e, bytes) else dict(e) for e in events]
+        """Send these events and nothing else; bytes are sent unchanged, to send what is not a valid event."""
+        sent: list[Event | bytes] = [event if isinstance(event, bytes) else dict(event) for event in events]
         return cls(lambda context: context.event_stream(sent))._cut(cut_after)
 
     @classmethod
@@ -80,78 +99,83 @@ class Turn(Refused):
         text: str = "",
         error: Mapping[str, Any] | None = None,
     ) -> Self:
-        """End with `response.failed`, after `text` if there is any; `error` has further members of the error.
+        """End with `response.failed`, after `text`; `error` has further members of the error object.
 
-        A code that is known has a sentence of its own. Without a code there is no error either.
+        Without a `message` the backend's own message for the code is sent. With the code None the error is null.
         """
-        said = None if code is None else {"code": code, "message": message or sentence(code), **(error or {})}
-        return cls._ended(text, "failed", {"error": said, "usage": None})
+        sent = None if code is None else {"code": code, "message": message or error_message(code), **(error or {})}
+        return cls._reply(_optional_message(text), ending="failed", final={"error": sent, "usage": None})
 
     @classmethod
     def incomplete(cls, reason: str, *, text: str = "") -> Self:
-        """End with `response.incomplete`, after `text` if there is any."""
-        return cls._ended(text, "incomplete", {"incomplete_details": {"reason": reason}})
+        """End with `response.incomplete`, after `text`."""
+        return cls._reply(
+            _optional_message(text), ending="incomplete", final={"incomplete_details": {"reason": reason}}
+        )
 
     @classmethod
     def error_event(cls, code: str, message: str | None = None, *, text: str = "") -> Self:
-        """End with an `error` event, inside an answer of status 200."""
+        """End with an `error` event in a response of status 200, after `text`."""
+        make_items = _optional_message(text)
 
-        def play(context: TurnContext) -> SimulatedResponse:
-            *events, last = context.response_events(_said(text, context))
-            error = {"type": code, "code": code, "message": message or sentence(code), "param": None}
-            end: Event = {"type": "error", "sequence_number": last["sequence_number"], "error": error}
+        def respond(context: TurnContext) -> SimulatedResponse:
+            *events, terminal = context.response_events(make_items(context))
+            error = {"type": code, "code": code, "message": message or error_message(code), "param": None}
+            end: Event = {"type": "error", "sequence_number": terminal["sequence_number"], "error": error}
             return context.event_stream([*events, end])
 
-        return cls(play)
+        return cls(respond)
 
     @classmethod
     def default(cls, *, cut_after: int | None = None) -> Self:
-        """Answer as without a script, for instance to cut such an answer or to keep a place in a script."""
-        return cls(lambda context: context.default_response(), is_own=True)._cut(cut_after)
+        """Respond as without a script: to modify the default response, or to skip a place in a script."""
+        return cls(lambda context: context.default_response(), modifies_default=True)._cut(cut_after)
 
     @classmethod
-    def _of(
+    def _reply(
         cls,
-        make: Callable[[TurnContext], list[Item]],
+        make_items: Callable[[TurnContext], list[Item]],
         *,
-        cut_after: int | None = None,
+        ending: str = "completed",
+        final: Mapping[str, Any] | None = None,
         usage: Mapping[str, Any] | None = None,
+        cut_after: int | None = None,
     ) -> Self:
-        final = None if usage is None else {"usage": dict(usage)}
-        return cls(lambda context: context.event_stream(context.response_events(make(context), final=final)))._cut(
-            cut_after
-        )
+        """Stream these items; `final` and `usage` replace members of the terminal event's response."""
+        members = {**(final or {}), **({} if usage is None else {"usage": dict(usage)})}
 
-    @classmethod
-    def _ended(cls, text: str, ending: str, final: Mapping[str, Any]) -> Self:
-        return cls(
-            lambda context: context.event_stream(
-                context.response_events(_said(text, context), ending=ending, final=final)
-            )
-        )
+        def respond(context: TurnContext) -> SimulatedResponse:
+            return context.event_stream(context.response_events(make_items(context), ending=ending, final=members))
 
-    def _cut(self, after: int | None) -> Self:
-        return self if after is None else self.cut_after_events(after)
+        return cls(respond)._cut(cut_after)
+
+    def _cut(self, after_events: int | None) -> Self:
+        return self if after_events is None else self.cut_after_events(after_events)
 
 
-def _said(text: str, context: TurnContext) -> list[Item]:
-    return [message(text, context.ids)] if text else []
+def _as_json(arguments: Mapping[str, Any] | str) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
-# What a script is made of.
-Given = Turn | str | Sequence[Mapping[str, Any] | bytes]
+def _optional_message(text: str) -> Callable[[TurnContext], list[Item]]:
+    return lambda context: [message(text, context.ids)] if text else []
 
 
-def as_turn(given: Given) -> Turn:
-    """Read what `Simulator.script` accepts: a turn, a text to say, or a list of events to send."""
-    if isinstance(given, Turn):
-        return given
-    if isinstance(given, str):
-        return Turn.text(given)
-    if _are_events(given):
-        return Turn.events(given)
-    raise TypeError(f"script() takes Turns, texts to say and lists of events (dictionaries), not {given!r:.80}")
+# `Simulator.script` takes a turn, a text to reply with, or a list of events to send.
+TurnLike = Turn | str | Sequence[Mapping[str, Any] | bytes]
 
 
-def _are_events(given: object) -> TypeGuard[Sequence[Mapping[str, Any] | bytes]]:
-    return isinstance(given, Sequence) and all(isinstance(event, (Mapping, bytes)) for event in given)
+def as_turn(value: TurnLike) -> Turn:
+    """Return the turn that a value given to `Simulator.script` stands for."""
+    if isinstance(value, Turn):
+        return value
+    if isinstance(value, str):
+        return Turn.text(value)
+    if _is_event_list(value):
+        return Turn.events(value)
+    raise TypeError(f"script() takes Turns, texts and lists of events (dictionaries or bytes), not {value!r:.80}.")
+
+
+def _is_event_list(value: object) -> TypeGuard[Sequence[Mapping[str, Any] | bytes]]:
+    # Bytes are a sequence too, but of integers.
+    return isinstance(value, Sequence) and all(isinstance(event, (Mapping, bytes)) for event in value)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from ..faults.fault_catalogue import PLACES
+from ..faults.fault_catalog import ROUTES
 from ..http.delivery import SimulatedResponse, as_chunks
-from ..replies.schema import NoInstance
+from ..replies.json_values import UnsupportedSchemaError
 from ..turns import Turn
 from .model_catalog import parse_version
 from .parsed_request import ParsedRequest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ...types import Routing
-    from ..faults.schedule import Schedule
+    from ..faults.fault_queue import FaultQueue
     from ..issuer.oauth_issuer import OAuthIssuer
     from ..issuer.token_mint import IdGenerator
     from ..simulated_account import SimulatedAccount
@@ -59,7 +59,7 @@ class BackendRoutes:
         ids: IdGenerator,
         clock: Callable[[], datetime],
         codex_events: bool,
-        schedule: Schedule[Turn],
+        queue: FaultQueue,
         routing: Callable[[], Routing],
     ) -> None:
         self._account = account
@@ -70,7 +70,7 @@ class BackendRoutes:
         self._ids = ids
         self._clock = clock
         self._codex_events = codex_events
-        self._schedule = schedule
+        self._queue = queue
         self._routing = routing
 
     def turn_context(
@@ -97,13 +97,13 @@ class BackendRoutes:
     def routes(self) -> list[Route]:
         """Return the routes; the application answers any other path with 404."""
         table: tuple[tuple[str, str, Handler], ...] = (
-            ("GET", PLACES["models"], self._models),
-            ("POST", PLACES["responses"], self._responses),
-            ("GET", PLACES["responses"], self._reject_websocket),
-            ("GET", PLACES["usage"], self._usage),
-            ("GET", PLACES["reset_credits"], self._reset_credits),
-            ("POST", PLACES["consume"], self._consume_reset_credit),
-            ("GET", PLACES["accounts"], self._workspaces),
+            ("GET", ROUTES["models"], self._models),
+            ("POST", ROUTES["responses"], self._responses),
+            ("GET", ROUTES["responses"], self._reject_websocket),
+            ("GET", ROUTES["usage"], self._usage),
+            ("GET", ROUTES["reset_credits"], self._reset_credits),
+            ("POST", ROUTES["consume"], self._consume_reset_credit),
+            ("GET", ROUTES["accounts"], self._workspaces),
             ("GET", "/backend-api/wham/config/bundle", lambda request: SimulatedResponse.json(200, {})),
         )
         return [Route(path, self._authenticated(handler), methods=[method]) for method, path, handler in table]
@@ -151,7 +151,7 @@ class BackendRoutes:
         if invalid is not None:
             return SimulatedResponse.json(invalid.status, invalid.body)
         # `request.state.turn` is the fault that a header of this request selects.
-        turn = request.state.turn or self._schedule.take(PLACES["responses"]) or Turn.default()
+        turn = request.state.turn or self._queue.take(ROUTES["responses"]) or Turn.default()
         return _play(turn, context)
 
     def _reject_websocket(self, request: Request) -> SimulatedResponse:
@@ -192,8 +192,8 @@ class BackendRoutes:
 
 def _play(turn: Turn, context: TurnContext) -> SimulatedResponse:
     try:
-        return turn.play(context)
-    except NoInstance as problem:
+        return turn.respond(context)
+    except UnsupportedSchemaError as problem:
         text = f"The simulator cannot make a value for this schema: {problem}. Use a scripted Turn instead."
         error = {"message": text, "type": "invalid_request_error", "param": None, "code": "invalid_json_schema"}
         return SimulatedResponse.json(400, {"error": error})

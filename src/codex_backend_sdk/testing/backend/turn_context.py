@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..http.delivery import SimulatedResponse, as_chunks
-from ..replies.answers import answer
-from ..replies.reply_events import as_sse, told
+from ..replies.default_reply import default_items
+from ..replies.reply_events import build_events, encode_sse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from ..http.delivery import Headers
     from ..issuer.token_mint import IdGenerator
-    from ..replies.answers import Item
-    from ..replies.reply_events import Event
+    from ..replies.reply_events import Event, Item
     from .parsed_request import ParsedRequest
     from .simulated_limits import AccountLimits
 
@@ -64,10 +63,10 @@ class TurnContext:
     captured: CapturedResponse | None = None
 
     def default_response(self) -> SimulatedResponse:
-        """Return the response without a scripted turn; raise `NoInstance` for an unsupported JSON schema."""
+        """Return the response without a scripted turn; raise `UnsupportedSchemaError` for an unsupported JSON schema."""
         if self.captured is not None:
             return self.captured.response()
-        return self.event_stream(self.response_events(answer(self.request, self.ids)))
+        return self.event_stream(self.response_events(default_items(self.request, self.ids)))
 
     def response_events(
         self,
@@ -76,8 +75,8 @@ class TurnContext:
         ending: str = "completed",
         final: Mapping[str, Any] | None = None,
     ) -> list[Event]:
-        """Return the complete stream for these output items; `ending` and `final` are those of `told`."""
-        events = told(
+        """Return the complete stream for these output items; `ending` and `final` are those of `build_events`."""
+        events = build_events(
             self.request,
             items,
             response_id=self.ids.new("resp"),
@@ -89,7 +88,7 @@ class TurnContext:
 
     def event_stream(self, events: Sequence[Event | bytes]) -> SimulatedResponse:
         """Return a response that streams the events, one chunk each; bytes are sent unchanged."""
-        chunks = [event if isinstance(event, bytes) else as_sse(event) for event in events]
+        chunks = [event if isinstance(event, bytes) else encode_sse(event) for event in events]
         return SimulatedResponse(status=200, headers=self.stream_headers(), chunks=as_chunks(chunks))
 
     def stream_headers(self) -> Headers:

@@ -1,1 +1,1 @@
-"""Everything that a response can do wrong, by name."""
+"""Faults of the simulator: everything that a response can do wrong, by name."""

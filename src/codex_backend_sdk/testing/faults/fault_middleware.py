@@ -1,4 +1,9 @@
-"""Answer differently than the simulator would by itself: by schedule, or because a request's header asks for it."""
+"""ASGI middleware that replaces or modifies responses: by the fault queue, or by the header of a request.
+
+The header `x-simulator-fault` wins over the queue. Model requests (`POST /responses`) are not handled here: the backend
+validates them first, because a request that it refuses must not use up a scripted turn. A fault of the header is passed
+to the backend in the scope's state.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..backend.turn_context import CapturedResponse
 from ..http.delivery import SimulatedResponse
 from ..turns import Turn
-from .fault_catalogue import PLACES
-from .fault_syntax import planned
+from .fault_catalog import ROUTES
+from .fault_syntax import parse_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,66 +21,63 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ..backend.turn_context import TurnContext
-    from .schedule import Schedule
+    from .fault_queue import FaultQueue
 
-__all__ = ["HEADER", "Intervention"]
+__all__ = ["HEADER", "FaultMiddleware"]
 
 HEADER = "x-simulator-fault"
-_RESPONSES = PLACES["responses"]
 
 
-class Intervention:
-    """ASGI middleware; what is meant for a model answer is handed on to the backend, which knows the request."""
+class FaultMiddleware:
+    """Wrap the simulator's application."""
 
-    def __init__(self, app: ASGIApp, *, schedule: Schedule[Turn], turn_context: Callable[..., TurnContext]) -> None:
+    def __init__(self, app: ASGIApp, *, queue: FaultQueue, turn_context: Callable[..., TurnContext]) -> None:
         self._app = app
-        self._schedule = schedule
+        self._queue = queue
         self._turn_context = turn_context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """SimulatedResponse, or let the application answer."""
+        """Send the response of a fault, or call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            turn = self._asked_for(headers.get(HEADER), scope["path"])
-        except ValueError as problem:
-            await SimulatedResponse.json(400, {"detail": f"{HEADER}: {problem}"})(scope, receive, send)
+            turn = self._turn_of_header(headers.get(HEADER), scope["path"])
+        except ValueError as error:
+            await SimulatedResponse.json(400, {"detail": f"{HEADER}: {error}"})(scope, receive, send)
             return
-        if scope["path"] == _RESPONSES:
+        if scope["path"] == ROUTES["responses"]:
             scope["state"]["turn"] = turn
-        else:
-            turn = turn or self._schedule.take(scope["path"])
-            if turn is not None:
-                answer = await self._play(turn, scope, receive, headers)
-                await answer(scope, receive, send)
-                return
+        elif (turn := turn or self._queue.take(scope["path"])) is not None:
+            captured = await _capture(self._app, scope, receive) if turn.modifies_default else None
+            context = self._turn_context(scope=scope, headers=headers, body={}, captured=captured)
+            await turn.respond(context)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
-    def _asked_for(self, text: str | None, path: str) -> Turn | None:
+    def _turn_of_header(self, text: str | None, path: str) -> Turn | None:
+        """Return the turn of the header, None when it is for another route or its count is used up."""
         if text is None:
             return None
-        found = planned(text)
-        if found.place == PLACES["handshake"]:
-            raise ValueError("a handshake is over before a header can be read")
-        if not isinstance(found.turn, Turn) or (not found.is_anywhere and found.place != path):
+        fault = parse_fault(text)
+        if fault.path == ROUTES["handshake"]:
+            raise ValueError("A TLS failure cannot be requested by a header, which is read after the handshake.")
+        assert isinstance(fault.turn, Turn)
+        if fault.has_explicit_route and fault.path != path:
             return None
-        return found.turn if self._schedule.is_within(f"{path} {text}", found.times) else None
-
-    async def _play(self, turn: Turn, scope: Scope, receive: Receive, headers: dict[str, str]) -> SimulatedResponse:
-        captured = await _captured(self._app, scope, receive) if turn.is_own else None
-        return turn.play(self._turn_context(scope=scope, headers=headers, body={}, captured=captured))
+        # Counted by path and text: a client that retries sends the same header again.
+        return fault.turn if self._queue.count_use(f"{path} {text}", fault.count) else None
 
 
-async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> CapturedResponse:
-    """Let the application answer, and keep the answer."""
+async def _capture(app: ASGIApp, scope: Scope, receive: Receive) -> CapturedResponse:
+    """Run the application and return its response instead of sending it."""
     start: dict[str, Any] = {}
     body: list[bytes] = []
 
-    async def keep(message: Any) -> None:
+    async def capture(message: Any) -> None:
         if message["type"] == "http.response.start":
             start.update(message)
         else:
             body.append(message.get("body", b""))
 
-    await app(scope, receive, keep)
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-    return CapturedResponse(start["status"], tuple(pairs), b"".join(body))
+    await app(scope, receive, capture)
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+    return CapturedResponse(start["status"], headers, b"".join(body))

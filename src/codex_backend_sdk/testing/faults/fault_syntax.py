@@ -1,9 +1,10 @@
-"""How a fault is written, on a command line and in a header.
+"""Parse the text form of a fault, as `Simulator.fail`, the command line and the request header take it.
 
-    NAME[:ARGUMENT[,ARGUMENT]][+NAME…][@PLACE][*TIMES][;NOTE]
+    NAME[:ARGUMENT[,ARGUMENT]][+NAME…][@ROUTE][*COUNT][;NOTE]
 
-`+` adds a fault to the one before it: `usage_limit:plus,60`, `failed:server_error+byte_by_byte`, `reset@token*2`. A
-place is one of `faults.PLACES` or a path. A note says nothing; it makes two texts differ.
+`+` combines faults, from left to right: `usage_limit:plus,60`, `failed:server_error+byte_by_byte`, `reset@token*2`. A
+route is a name of `fault_catalog.ROUTES` or a path. A note has no effect except that it makes two texts differ, which
+are then counted apart.
 """
 
 from __future__ import annotations
@@ -11,70 +12,75 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..turns import Turn
-from .fault_catalogue import FAULTS, PLACES
+from .fault_catalog import FAULTS, ROUTES
 
 if TYPE_CHECKING:
     from ..http.asgi_server import HandshakeFailure
-    from .fault_catalogue import Fault
+    from .fault_catalog import Fault
 
-__all__ = ["Planned", "planned", "put_at"]
+__all__ = ["ParsedFault", "parse_fault", "route_path"]
 
-_FORM = re.compile(r"(?P<names>[^@*;]+)(@(?P<place>[\w/.-]+))?(\*(?P<times>\d+))?(;.*)?")
+_PATTERN: Final = re.compile(r"(?P<names>[^@*;]+)(@(?P<route>[\w/.-]+))?(\*(?P<count>\d+))?(;.*)?")
+_LIST_HINT: Final = "Run `codex-backend simulate --list-faults` to list them."
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A fault that was read: `place` is a path, `times` None where the text says nothing of it.
+class ParsedFault:
+    """A parsed fault: `path` is that of its route, `count` is None when the text has none.
 
-    `is_anywhere` tells that the text names no place, so that `place` is the one where the fault is at home.
+    `has_explicit_route` is false when the text has no `@ROUTE`; then the path is that of the fault's default route.
     """
 
     turn: Turn | HandshakeFailure
-    place: str
-    times: int | None
-    is_anywhere: bool
+    path: str
+    count: int | None
+    has_explicit_route: bool
 
 
-def planned(text: str) -> Planned:
-    """Read a text; ValueError says what is wrong with it."""
-    form = _FORM.fullmatch(text.strip())
-    if form is None:
-        raise ValueError(f"Not a fault: {text!r}. Write NAME[:ARGUMENT,…][+NAME…][@PLACE][*TIMES]")
-    named = [_named(part) for part in form["names"].split("+")]
-    homes = [fault.place for fault, _ in named]
-    if "handshake" in homes and len(homes) > 1:
-        raise ValueError(f"Not a fault: {text!r}. Nothing can follow a handshake that failed")
+def parse_fault(text: str) -> ParsedFault:
+    """Parse the text of a fault; ValueError explains what is wrong with it."""
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"Invalid fault: {text!r}. Write NAME[:ARGUMENT,…][+NAME…][@ROUTE][*COUNT].")
+    parts = [_parse_name(part) for part in match["names"].split("+")]
+    routes = [fault.route for fault, _ in parts]
+    if "handshake" in routes and len(routes) > 1:
+        raise ValueError(f"Invalid fault: {text!r}. A TLS failure cannot be combined: no response follows it.")
     turn: Any = Turn.default()
-    for fault, arguments in named:
-        turn = fault.make(turn, *arguments) if fault.changes else fault.make(*arguments)
-    times = form["times"]
-    place = put_at(form["place"] or homes[0])
-    return Planned(turn, place, int(times) if times else None, form["place"] is None and homes[0] != "handshake")
+    for fault, arguments in parts:
+        turn = fault.make(turn, *arguments) if fault.modifies else fault.make(*arguments)
+    return ParsedFault(
+        turn=turn,
+        path=route_path(match["route"] or routes[0]),
+        count=int(match["count"]) if match["count"] else None,
+        has_explicit_route=match["route"] is not None,
+    )
 
 
-def put_at(place: str) -> str:
-    """Return the path of a place; a path is one already."""
-    if place.startswith("/"):
-        return place
-    if place not in PLACES:
-        raise ValueError(f"No such place: {place}. Places: {', '.join(PLACES)}, or a path that begins with /")
-    return PLACES[place]
+def route_path(route: str) -> str:
+    """Return the path of a route, given by name or as a path."""
+    if route.startswith("/"):
+        return route
+    if route not in ROUTES:
+        raise ValueError(f"Unknown route: {route!r}. Use one of {', '.join(ROUTES)}, or a path that begins with '/'.")
+    return ROUTES[route]
 
 
-def _named(text: str) -> tuple[Fault, list[Any]]:
+def _parse_name(text: str) -> tuple[Fault, list[Any]]:
+    """Parse `NAME[:ARGUMENT[,ARGUMENT]]`. The last argument may contain commas."""
     name, colon, rest = text.strip().partition(":")
     fault = FAULTS.get(name)
     if fault is None:
-        near = difflib.get_close_matches(name, FAULTS, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"No such fault: {name!r}.{hint} `codex-backend simulate --list-faults` lists them")
-    given = rest.split(",", max(len(fault.takes) - 1, 0)) if colon else []
-    if len(given) > len(fault.takes):
-        raise ValueError(f"{name} takes nothing after its name, so not {text!r}")
+        similar = difflib.get_close_matches(name, FAULTS, n=3)
+        suggestion = f" Did you mean {' or '.join(similar)}?" if similar else ""
+        raise ValueError(f"Unknown fault: {name!r}.{suggestion} {_LIST_HINT}")
+    values = rest.split(",", max(len(fault.arguments) - 1, 0)) if colon else []
+    if len(values) > len(fault.arguments):
+        raise ValueError(f"Invalid fault: {text!r}. {name} takes no arguments.")
     try:
-        return fault, [argument.read(value) for argument, value in zip(fault.takes, given, strict=False)]
+        return fault, [argument.parse(value) for argument, value in zip(fault.arguments, values, strict=False)]
     except ValueError as error:
-        raise ValueError(f"{text!r} is not {fault.usage}: {error}") from None
+        raise ValueError(f"Invalid fault: {text!r}. It is written {fault.usage}: {error}.") from None

@@ -1,144 +1,119 @@
-"""Disturb the delivery of an answer: functions from chunks to chunks, one for each way in which it can go wrong.
+"""Transform the body of a response: each function returns a transform from chunks to chunks.
 
-A chunk is one event of a stream, or the whole of another body, until something divides it.
+A chunk is one event of a stream, or the whole of another body, until a transform divides it. A `Pause` among the
+chunks, and the empty chunk that only sends the headers, pass through and do not count as events.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from ..http.delivery import Pause, body_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from ..http.delivery import Chunk
 
-__all__ = [
-    "Change",
-    "compressed",
-    "divided",
-    "end_followed_by",
-    "end_preceded_by",
-    "end_repeated",
-    "first_bytes",
-    "first_events",
-    "followed_after",
-]
+    ChunkTransform = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 
-if TYPE_CHECKING:
-    Change = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
+__all__ = ["ChunkTransform", "compress", "first_bytes", "first_events", "insert_after_events", "replace_last", "split"]
 
 
-def first_bytes(count: int) -> Change:
-    """Give so many bytes and no more."""
+def first_bytes(count: int) -> ChunkTransform:
+    """Keep the first `count` bytes."""
 
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        left = count
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        remaining = count
         async for chunk in chunks:
             if isinstance(chunk, Pause):
                 yield chunk
-            elif left > 0:
-                yield chunk[:left]
-                left -= len(chunk)
-            if left <= 0:
+            elif remaining > 0:
+                yield chunk[:remaining]
+                remaining -= len(chunk)
+            if remaining <= 0:
                 return
 
-    return change
+    return transform
 
 
-def first_events(count: int) -> Change:
-    """Give so many chunks and no more."""
+def first_events(count: int) -> ChunkTransform:
+    """Keep the first `count` events."""
 
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        left = count
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        remaining = count
         async for chunk in chunks:
             if _is_event(chunk):
-                if left == 0:
+                if remaining == 0:
                     return
-                left -= 1
+                remaining -= 1
             yield chunk
 
-    return change
+    return transform
 
 
-def followed_after(count: int, *more: Chunk) -> Change:
-    """Put something in after so many chunks, or at the end of an answer that has fewer."""
+def insert_after_events(count: int, *inserted: Chunk) -> ChunkTransform:
+    """Insert chunks after `count` events, or at the end of a body that has fewer."""
 
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        left, done = count, False
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        remaining, is_inserted = count, False
         async for chunk in chunks:
-            if left == 0 and not done:
-                done = True
-                for each in more:
-                    yield each
+            if remaining == 0 and not is_inserted:
+                is_inserted = True
+                for new_chunk in inserted:
+                    yield new_chunk
             if _is_event(chunk):
-                left -= 1
+                remaining -= 1
             yield chunk
-        if not done:
-            for each in more:
-                yield each
+        if not is_inserted:
+            for new_chunk in inserted:
+                yield new_chunk
 
-    return change
+    return transform
 
 
-def divided(size: int, delay: float) -> Change:
-    """Send so many bytes at a time, each time after so many seconds."""
+def split(size: int, delay_seconds: float) -> ChunkTransform:
+    """Split the body into chunks of `size` bytes, with a pause before each."""
 
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         async for chunk in chunks:
             if isinstance(chunk, Pause):
                 yield chunk
                 continue
             for start in range(0, len(chunk), size):
-                # Even a pause of no time lets what was written leave on its own.
-                yield Pause(delay)
+                # A pause of zero seconds is needed too: without it the server joins the chunks in one write.
+                yield Pause(delay_seconds)
                 yield chunk[start : start + size]
 
-    return change
+    return transform
 
 
-def compressed(encoding: str) -> Change:
-    """Compress each chunk."""
+def compress(encoding: str) -> ChunkTransform:
+    """Compress the body and flush after each chunk, so that a client can read each event when it arrives."""
 
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        inner = body_encoder(encoding)
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        compressor = body_encoder(encoding)
         async for chunk in chunks:
-            yield inner.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
-        yield inner.finish()
+            yield compressor.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
+        yield compressor.finish()
 
-    return change
-
-
-def end_preceded_by(*more: Chunk) -> Change:
-    """Put something in before the last chunk, which ends the answer."""
-    return _at_the_end(lambda last: [*more, last])
+    return transform
 
 
-def end_followed_by(*more: Chunk) -> Change:
-    """Put something behind the last chunk."""
-    return _at_the_end(lambda last: [last, *more])
+def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
+    """Replace the last chunk, which in a stream is the terminal event."""
 
-
-def end_repeated(times: int) -> Change:
-    """Send the last chunk so many times in all."""
-    return _at_the_end(lambda last: [last] * times)
-
-
-def _at_the_end(ending: Callable[[Chunk], list[Chunk]]) -> Change:
-    async def change(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         last: Chunk | None = None
         async for chunk in chunks:
             if last is not None:
                 yield last
             last = chunk
         if last is not None:
-            for each in ending(last):
-                yield each
+            for new_chunk in replacement(last):
+                yield new_chunk
 
-    return change
+    return transform
 
 
 def _is_event(chunk: Chunk) -> bool:
-    """Tell what counts: a pause does not, nor does an empty chunk, which only has the head sent."""
     return isinstance(chunk, bytes) and chunk != b""

@@ -1,1 +1,1 @@
-"""What the simulator replies when no script says otherwise, and the events that carry it."""
+"""The simulator's replies: the default one, the events that carry a reply, and the backend's error messages."""

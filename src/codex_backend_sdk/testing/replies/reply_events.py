@@ -1,12 +1,13 @@
-"""Tell an answer as the events of a stream, in the backend's order.
+"""Build the output items of a reply and the stream of events that carries them.
 
-The final event's `output` is empty, as the backend's is: the items are those of `response.output_item.done`
+The events come in the backend's order: `response.created` and `response.in_progress`, then for each item
+`response.output_item.added`, its deltas and `response.output_item.done`, and last the terminal event. The `output` of
+the terminal event is empty, as the backend's is: clients take the items from the `response.output_item.done` events
 (Codex CLI: codex-api/src/sse/responses.rs).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..backend.parsed_request import ParsedRequest
-    from .answers import Item
+    from ..issuer.token_mint import IdGenerator
 
-__all__ = ["Event", "as_sse", "told", "usage_of"]
+__all__ = [
+    "Event",
+    "Item",
+    "build_events",
+    "custom_tool_call",
+    "encode_sse",
+    "function_call",
+    "message",
+    "token_usage",
+]
 
+Item = dict[str, Any]
 Event = dict[str, Any]
 
-# What the response object repeats of the request, and what stands there when the request says nothing.
+# The response object repeats these members of the request; the second column is what it has when the request has none.
 _ECHOED: tuple[tuple[str, Any], ...] = (
     ("instructions", None),
     ("parallel_tool_calls", True),
@@ -34,7 +45,55 @@ _ECHOED: tuple[tuple[str, Any], ...] = (
 )
 
 
-def told(
+# Output items
+
+
+def message(text: str, ids: IdGenerator) -> Item:
+    """Return a message of the assistant."""
+    return {
+        "type": "message",
+        "id": ids.new("msg"),
+        "role": "assistant",
+        "status": "completed",
+        "phase": "final_answer",
+        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+    }
+
+
+def function_call(
+    name: str, arguments: str, ids: IdGenerator, *, call_id: str | None = None, namespace: str | None = None
+) -> Item:
+    """Return a call of a function; `arguments` is JSON text."""
+    return {
+        "type": "function_call",
+        "id": ids.new("fc"),
+        "call_id": call_id or ids.new("call"),
+        "name": name,
+        **({"namespace": namespace} if namespace else {}),
+        "arguments": arguments,
+        "status": "completed",
+    }
+
+
+def custom_tool_call(
+    name: str, text: str, ids: IdGenerator, *, call_id: str | None = None, namespace: str | None = None
+) -> Item:
+    """Return a call of a custom tool with `text` as its input."""
+    return {
+        "type": "custom_tool_call",
+        "id": ids.new("ctc"),
+        "call_id": call_id or ids.new("call"),
+        "name": name,
+        **({"namespace": namespace} if namespace else {}),
+        "input": text,
+        "status": "completed",
+    }
+
+
+# The stream
+
+
+def build_events(
     request: ParsedRequest,
     items: Sequence[Item],
     *,
@@ -45,11 +104,11 @@ def told(
 ) -> list[Event]:
     """Return the events from `response.created` to the terminal one, `response.<ending>`.
 
-    `final` has what the terminal event's response says besides: its usage, error or incomplete details.
+    `final` replaces members of the terminal event's response, for instance its usage, error or incomplete details.
     """
     skeleton = _response(request, response_id, created_at)
     first = {**skeleton, "status": "in_progress"}
-    last = {**skeleton, "status": ending, "usage": usage_of(request, items), **(final or {})}
+    last = {**skeleton, "status": ending, "usage": token_usage(request, items), **(final or {})}
     if ending == "completed":
         last = {"completed_at": created_at, "end_turn": True, **last}
     events: list[Event] = [
@@ -59,22 +118,20 @@ def told(
     for index, item in enumerate(items):
         events += _item_events(item, index)
     events.append({"type": f"response.{ending}", "response": last})
-    numbers = itertools.count()
-    return [{"type": event["type"], "sequence_number": next(numbers), **event} for event in events]
+    return [{"type": event["type"], "sequence_number": number, **event} for number, event in enumerate(events)]
 
 
-def as_sse(event: Event) -> bytes:
-    """Return an event as it goes over the wire."""
+def encode_sse(event: Event) -> bytes:
+    """Return an event as the frame that goes over the wire."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
-def usage_of(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
-    """Return usage figures: a token for every four characters, which is about right for English."""
-    given = [request.body.get(name) for name in ("instructions", "input", "tools")]
-    input_tokens = _tokens(given)
-    reasoning_tokens = sum(_tokens(item) for item in items if item["type"] == "reasoning")
-    output_tokens = reasoning_tokens + sum(_tokens(item) for item in items if item["type"] != "reasoning")
+def token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
+    """Return the `usage` object, with one token for every four characters of JSON: about right for English."""
+    input_tokens = _count_tokens([request.body.get(name) for name in ("instructions", "input", "tools")])
+    reasoning_tokens = sum(_count_tokens(item) for item in items if item["type"] == "reasoning")
+    output_tokens = reasoning_tokens + sum(_count_tokens(item) for item in items if item["type"] != "reasoning")
     return {
         "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -84,7 +141,7 @@ def usage_of(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
     }
 
 
-def _tokens(value: Any) -> int:
+def _count_tokens(value: Any) -> int:
     return (len(json.dumps(value, ensure_ascii=False)) + 3) // 4
 
 
@@ -111,74 +168,65 @@ def _response(request: ParsedRequest, response_id: str, created_at: int) -> dict
     }
 
 
-# The events of one item, by its type
-
-
 def _item_events(item: Item, index: int) -> Iterator[Event]:
-    """Yield `added`, what comes between, and `done`."""
-    emptied, between = _KINDS.get(item["type"], (dict, _nothing))
-    yield {"type": "response.output_item.added", "output_index": index, "item": emptied(item)}
-    place = {"item_id": item.get("id"), "output_index": index}
-    for event in between(item):
-        kind = event.pop("type")
-        yield {"type": kind, **place, **event}
+    """Yield `added`, the events in between and `done`. An item of an unknown type has nothing in between."""
+    unfinished, events_between = _ITEM_TYPES.get(item["type"], ({}, lambda item: iter(())))
+    yield {"type": "response.output_item.added", "output_index": index, "item": {**item, **unfinished}}
+    for event in events_between(item):
+        yield {"type": event["type"], "item_id": item.get("id"), "output_index": index, **event}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _pieces(text: str) -> list[str]:
-    """Split text into words, each with the space after it."""
+def _split_into_deltas(text: str) -> list[str]:
+    """Split text into words, each with the whitespace around it."""
     return re.findall(r"\s*\S+\s*", text) or ([text] if text else [])
 
 
-def _message(item: Item) -> Iterator[Event]:
+def _message_events(item: Item) -> Iterator[Event]:
     for number, part in enumerate(item["content"]):
-        at = {"content_index": number}
+        position = {"content_index": number}
         text = part.get("text", "")
-        yield {"type": "response.content_part.added", **at, "part": {**part, "text": ""}}
-        for piece in _pieces(text):
-            yield {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []}
-        yield {"type": "response.output_text.done", **at, "text": text, "logprobs": []}
-        yield {"type": "response.content_part.done", **at, "part": part}
+        yield {"type": "response.content_part.added", **position, "part": {**part, "text": ""}}
+        for delta in _split_into_deltas(text):
+            yield {"type": "response.output_text.delta", **position, "delta": delta, "logprobs": []}
+        yield {"type": "response.output_text.done", **position, "text": text, "logprobs": []}
+        yield {"type": "response.content_part.done", **position, "part": part}
 
 
-def _reasoning(item: Item) -> Iterator[Event]:
+def _reasoning_events(item: Item) -> Iterator[Event]:
+    prefix = "response.reasoning_summary"
     for number, part in enumerate(item["summary"]):
-        at = {"summary_index": number}
-        kind = "response.reasoning_summary"
-        yield {"type": f"{kind}_part.added", **at, "part": {**part, "text": ""}}
-        for piece in _pieces(part["text"]):
-            yield {"type": f"{kind}_text.delta", **at, "delta": piece}
-        yield {"type": f"{kind}_text.done", **at, "text": part["text"]}
-        yield {"type": f"{kind}_part.done", **at, "part": part}
+        position = {"summary_index": number}
+        yield {"type": f"{prefix}_part.added", **position, "part": {**part, "text": ""}}
+        for delta in _split_into_deltas(part["text"]):
+            yield {"type": f"{prefix}_text.delta", **position, "delta": delta}
+        yield {"type": f"{prefix}_text.done", **position, "text": part["text"]}
+        yield {"type": f"{prefix}_part.done", **position, "part": part}
 
 
-def _function_call(item: Item) -> Iterator[Event]:
+def _function_call_events(item: Item) -> Iterator[Event]:
     arguments = item["arguments"]
-    for piece in _pieces(arguments):
-        yield {"type": "response.function_call_arguments.delta", "delta": piece}
+    for delta in _split_into_deltas(arguments):
+        yield {"type": "response.function_call_arguments.delta", "delta": delta}
     yield {"type": "response.function_call_arguments.done", "name": item["name"], "arguments": arguments}
 
 
-def _custom_call(item: Item) -> Iterator[Event]:
-    for piece in _pieces(item["input"]):
-        yield {"type": "response.custom_tool_call_input.delta", "delta": piece}
+def _custom_tool_call_events(item: Item) -> Iterator[Event]:
+    for delta in _split_into_deltas(item["input"]):
+        yield {"type": "response.custom_tool_call_input.delta", "delta": delta}
     yield {"type": "response.custom_tool_call_input.done", "input": item["input"]}
 
 
-def _web_search(item: Item) -> Iterator[Event]:
-    for stage in ("in_progress", "searching", "completed"):
-        yield {"type": f"response.web_search_call.{stage}"}
+def _web_search_events(item: Item) -> Iterator[Event]:
+    for status in ("in_progress", "searching", "completed"):
+        yield {"type": f"response.web_search_call.{status}"}
 
 
-def _nothing(item: Item) -> Iterator[Event]:
-    return iter(())
-
-
-# How an item looks when it is added, and the events between that and its end.
-_KINDS: dict[str, tuple[Callable[[Item], Item], Callable[[Item], Iterator[Event]]]] = {
-    "message": (lambda item: {**item, "status": "in_progress", "content": []}, _message),
-    "reasoning": (lambda item: {**item, "summary": []}, _reasoning),
-    "function_call": (lambda item: {**item, "status": "in_progress", "arguments": ""}, _function_call),
-    "custom_tool_call": (lambda item: {**item, "status": "in_progress", "input": ""}, _custom_call),
-    "web_search_call": (lambda item: {**item, "status": "in_progress"}, _web_search),
+# By item type: the members that differ in the `added` event, and the events between `added` and `done`.
+_ITEM_TYPES: dict[str, tuple[dict[str, Any], Callable[[Item], Iterator[Event]]]] = {
+    "message": ({"status": "in_progress", "content": []}, _message_events),
+    "reasoning": ({"summary": []}, _reasoning_events),
+    "function_call": ({"status": "in_progress", "arguments": ""}, _function_call_events),
+    "custom_tool_call": ({"status": "in_progress", "input": ""}, _custom_tool_call_events),
+    "web_search_call": ({"status": "in_progress"}, _web_search_events),
 }

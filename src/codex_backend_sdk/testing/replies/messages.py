@@ -1,12 +1,13 @@
-"""What the backend says: the sentence that goes with a code, and the pages that stand in front of it.
+"""The texts of the simulated backend: the message of each error code and Cloudflare's HTML pages.
 
-Codes: Codex CLI, codex-api/src/api_bridge.rs and codex-api/src/sse/responses_error.rs. Sentences: as reported by users;
-where none was, our own.
+The codes are those that the Codex CLI tells apart (codex-api/src/api_bridge.rs and
+codex-api/src/sse/responses_error.rs). The messages are those that users of the real backend have reported; for a code
+without a report the message is made up.
 """
 
 from __future__ import annotations
 
-__all__ = ["POLICY_CODES", "QUOTA_CODES", "SENTENCES", "UNSUPPORTED_CODES", "cloudflare_page", "sentence"]
+__all__ = ["POLICY_CODES", "QUOTA_CODES", "UNSUPPORTED_CODES", "cloudflare_page", "error_message"]
 
 QUOTA_CODES = (
     "insufficient_quota",
@@ -16,7 +17,7 @@ QUOTA_CODES = (
     "organization_usage_limit_exceeded",
 )
 POLICY_CODES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
-# A model, a service tier or an effort that the account or the model does not have.
+# The account lacks the model, or the model lacks the service tier or the reasoning effort.
 UNSUPPORTED_CODES = (
     "model_not_found",
     "model_not_supported",
@@ -33,7 +34,7 @@ _NO_TIER = "The requested service tier is not supported for this model."
 _NO_EFFORT = "The requested reasoning effort is not supported for this model."
 _INVALIDATED = "Your authentication token has been invalidated. Please try signing in again."
 
-SENTENCES = {
+_MESSAGES = {
     **dict.fromkeys(QUOTA_CODES, _NO_MONEY),
     "usage_limit_reached": "The usage limit has been reached",
     "usage_not_included": "Codex is not included in your plan.",
@@ -79,14 +80,14 @@ _BLOCKED = """<!DOCTYPE html>
 """
 
 
-def sentence(code: str) -> str:
-    """Return the sentence for a code; for one that is not known, one that names it."""
-    return SENTENCES.get(code, f"The request failed: {code}.")
+def error_message(code: str) -> str:
+    """Return the message that the backend sends with a code; an unknown code gets a message that names it."""
+    return _MESSAGES.get(code, f"The request failed: {code}.")
 
 
 def cloudflare_page(kind: str) -> str:
-    """Return the page of HTML: `challenge` or `blocked`."""
+    """Return an HTML page of Cloudflare: `challenge` or `blocked`."""
     pages = {"challenge": _CHALLENGE, "blocked": _BLOCKED}
     if kind not in pages:
-        raise ValueError(f"No such page: {kind}. Pages: {', '.join(pages)}")
+        raise ValueError(f"Unknown Cloudflare page: {kind!r}. Use one of: {', '.join(pages)}.")
     return pages[kind]

@@ -79,7 +79,7 @@ def test_a_json_answer_that_is_cut_keeps_its_length(wire: Any) -> None:
 
 
 def test_ended_early_is_a_proper_end(wire: Any) -> None:
-    received = on_the_wire(wire, TEXT.ended_after_events(3))
+    received = on_the_wire(wire, TEXT.clean_end_after_events(3))
     assert received.endswith(b"0\r\n\r\n")
     assert body_of(received).count(b"\ndata: ") == 3
 
@@ -126,9 +126,9 @@ def test_small_parts_make_the_same_answer(wire: Any) -> None:
     assert received.count(b"\r\n1\r\n") == len(whole)
 
 
-def test_kept_alive_begins_with_comments_and_keepalives(wire: Any) -> None:
+def test_keepalives_begin_with_comments_and_keepalives(wire: Any) -> None:
     begun = time.monotonic()
-    text = text_of(wire, TEXT.kept_alive(0.2, 0.05))
+    text = text_of(wire, TEXT.keepalives(0.2, 0.05))
     assert time.monotonic() - begun >= 0.2
     assert text.startswith(": keepalive\n\nevent: keepalive\n")
     assert text.count(": keepalive\n") == 4 + 4
@@ -201,7 +201,7 @@ def test_informational_answers_come_first(wire: Any) -> None:
 
 
 def test_more_than_the_answer(wire: Any) -> None:
-    assert text_of(wire, TEXT.repeated_end(3)).count("event: response.completed") == 3
+    assert text_of(wire, TEXT.repeated_last_event(3)).count("event: response.completed") == 3
     assert text_of(wire, TEXT.data_after_end()).rstrip().endswith('"delta":"Too late."}')
     assert text_of(wire, TEXT.data_after_end(b": end\n\n")).endswith(": end\n\n")
     text = text_of(wire, TEXT.huge_event(300_000))
@@ -213,7 +213,7 @@ def test_more_than_the_answer(wire: Any) -> None:
 
 
 def test_bytes_behind_an_answer_meet_the_next_one(wire: Any) -> None:
-    wire.sim.script(TEXT.bytes_after_answer())
+    wire.sim.script(TEXT.bytes_after_response())
     with httpx2.Client(trust_env=False, verify=False, timeout=5) as http:
         request = {"json": wire.body("hi"), "headers": wire.headers}
         assert "response.completed" in http.post(f"{wire.sim.base_url}/responses", **request).text

@@ -1,0 +1,167 @@
+"""How a turn is delivered: methods that derive a turn which is cut, slow, damaged or compressed.
+
+Each method returns a new turn and leaves its own unchanged. Modifications apply in the order of the calls:
+`.compressed("gzip").cut_after_bytes(40)` sends 40 compressed bytes. The functions that transform the body are in
+`faults.stream_faults`; a modification of the body removes `Content-Length`, except where a body that is shorter than
+announced is the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from .faults import stream_faults
+from .http.delivery import Pause, SimulatedResponse, as_chunks, body_encoder
+from .replies.reply_events import encode_sse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .backend.turn_context import TurnContext
+    from .faults.stream_faults import ChunkTransform
+
+__all__ = ["BaseTurn", "DeliveryModifiers"]
+
+_KEEPALIVE = b': keepalive\n\nevent: keepalive\ndata: {"type":"keepalive"}\n\n'
+_NOT_AN_EVENT = b'data: {"type":"response.output_te\n\n' + bytes(range(128, 256)) + b"\n\ndata: 42\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseTurn:
+    """A function that makes the response to a request.
+
+    `modifies_default` is true when it starts from the simulator's default response, which then has to be made first.
+    """
+
+    respond: Callable[[TurnContext], SimulatedResponse]
+    modifies_default: bool = False
+
+
+class DeliveryModifiers(BaseTurn):
+    """The methods of a turn that return another one, which is delivered differently."""
+
+    __slots__ = ()
+
+    # Cut short
+
+    def cut_after_bytes(self, count: int) -> Self:
+        """Send the headers and `count` bytes of the body, then close the connection."""
+        return self._with_body(stream_faults.first_bytes(count), keep_length=True, ending="cut")
+
+    def cut_after_events(self, count: int) -> Self:
+        """Send the headers and `count` events, then close the connection."""
+        return self._with_body(stream_faults.first_events(count), keep_length=True, ending="cut")
+
+    def clean_end_after_events(self, count: int) -> Self:
+        """Send `count` events, then end the HTTP response properly: a stream without its terminal event."""
+        return self._with_body(stream_faults.first_events(count))
+
+    def reset(self, after_bytes: int | None = None) -> Self:
+        """Reset the connection after this many bytes of the body; with None before anything is sent."""
+        if after_bytes is None:
+            return self._modified(
+                lambda response: replace(response, chunks=as_chunks(()), is_bare=True, ending="reset")
+            )
+        return self._with_body(stream_faults.first_bytes(after_bytes), keep_length=True, ending="reset")
+
+    # Slow
+
+    def delayed(self, seconds: float) -> Self:
+        """Send nothing for this long, then the response."""
+        return self._with_body(stream_faults.insert_after_events(0, Pause(seconds)), keep_length=True)
+
+    def stalled(self, after_events: int = 0, seconds: float | None = None) -> Self:
+        """Send the headers and some events, pause, then send the rest.
+
+        With `seconds` None the pause lasts until the client closes the connection.
+        """
+        # The empty chunk sends the headers before the pause begins.
+        return self._with_body(stream_faults.insert_after_events(after_events, b"", Pause(seconds)), keep_length=True)
+
+    def throttled(self, chunk_bytes: int = 16, delay_seconds: float = 0.01) -> Self:
+        """Send the body in chunks of this many bytes, with a pause before each of them."""
+        if chunk_bytes < 1:
+            raise ValueError(f"throttled() needs chunks of at least 1 byte, not {chunk_bytes}.")
+        return self._with_body(stream_faults.split(chunk_bytes, delay_seconds), keep_length=True)
+
+    def byte_by_byte(self) -> Self:
+        """Send each byte of the body on its own."""
+        return self.throttled(1, 0)
+
+    def keepalives(self, seconds: float, interval_seconds: float = 0.05) -> Self:
+        """Send SSE comments and keepalive events for this long, then the response."""
+        count = max(1, round(seconds / interval_seconds))
+        chunks = [chunk for _ in range(count) for chunk in (_KEEPALIVE, Pause(interval_seconds))]
+        return self._with_body(stream_faults.insert_after_events(0, *chunks))
+
+    # Other headers
+
+    def with_headers(self, headers: Mapping[str, str] | None = None, /, **named: str) -> Self:
+        """Add or replace headers; in keyword arguments an underscore stands for a hyphen."""
+        added = {**(headers or {}), **{name.replace("_", "-"): value for name, value in named.items()}}
+        names = {name.lower() for name in added}
+
+        def modify(response: SimulatedResponse) -> SimulatedResponse:
+            kept = [(name, value) for name, value in response.headers if name.lower() not in names]
+            return replace(response, headers=(*kept, *added.items()))
+
+        return self._modified(modify)
+
+    def with_status(self, status: int) -> Self:
+        """Send another status with the same body."""
+        return self._modified(lambda response: replace(response, status=status))
+
+    def content_type(self, media_type: str) -> Self:
+        """Send another content type with the same body."""
+        return self.with_headers(content_type=media_type)
+
+    def huge_header(self, size: int = 100_000) -> Self:
+        """Add a header whose value has `size` bytes."""
+        return self.with_headers(x_simulator_padding="x" * size)
+
+    def informational(self, status: int = 103, times: int = 1) -> Self:
+        """Send 1xx responses before this one (RFC 9110, 15.2)."""
+        before = f"HTTP/1.1 {status} Informational\r\nx-simulator: not the answer\r\n\r\n".encode() * times
+        return self._modified(lambda response: replace(response, before=response.before + before))
+
+    def compressed(self, encoding: str = "gzip") -> Self:
+        """Compress the body: `gzip`, `zstd` or `br`. Later modifications apply to the compressed bytes."""
+        body_encoder(encoding)  # raises ValueError for an unknown encoding now instead of at the request
+        return self.with_headers(content_encoding=encoding)._with_body(stream_faults.compress(encoding))
+
+    # Another body
+
+    def huge_event(self, size: int = 1_000_000) -> Self:
+        """Insert an event of an unknown type with `size` bytes before the terminal event."""
+        padding = encode_sse({"type": "simulator.padding", "padding": "x" * size})
+        return self._with_body(stream_faults.replace_last(lambda last: [padding, last]))
+
+    def repeated_last_event(self, times: int = 2) -> Self:
+        """Send the terminal event this many times in all."""
+        return self._with_body(stream_faults.replace_last(lambda last: [last] * times))
+
+    def data_after_end(self, data: bytes | None = None) -> Self:
+        """Send these bytes after the terminal event; the default is a text delta."""
+        late = {"type": "response.output_text.delta", "item_id": "msg_late", "output_index": 0, "content_index": 0}
+        added = data or encode_sse({**late, "delta": "Too late."})
+        return self._with_body(stream_faults.replace_last(lambda last: [last, added]))
+
+    def garbage(self, after_events: int = 3) -> Self:
+        """Insert bytes that are neither an event nor UTF-8."""
+        return self._with_body(stream_faults.insert_after_events(after_events, _NOT_AN_EVENT))
+
+    def bytes_after_response(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
+        """Send bytes after the end of the response, where the connection's next response would begin."""
+        return self._modified(lambda response: replace(response, after=response.after + data))
+
+    def _modified(self, modify: Callable[[SimulatedResponse], SimulatedResponse]) -> Self:
+        return replace(self, respond=lambda context: modify(self.respond(context)))
+
+    def _with_body(self, transform: ChunkTransform, *, keep_length: bool = False, **members: Any) -> Self:
+        def modify(response: SimulatedResponse) -> SimulatedResponse:
+            headers = tuple(pair for pair in response.headers if keep_length or pair[0].lower() != "content-length")
+            return replace(response, chunks=transform(response.chunks), headers=headers, **members)
+
+        return self._modified(modify)

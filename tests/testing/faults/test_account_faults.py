@@ -1,0 +1,64 @@
+"""Faults of the token endpoint. The faults of workspaces are tested with the client (`tests/routing`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from codex_backend_sdk.auth._jwt import account_of
+from codex_backend_sdk.types import Secret
+
+
+def refresh(wire: Any) -> httpx2.Response:
+    body = {
+        "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
+        "grant_type": "refresh_token",
+        "refresh_token": wire.tokens["refresh_token"],
+    }
+    response: httpx2.Response = wire.http.post(f"{wire.sim.issuer}/oauth/token", json=body)
+    return response
+
+
+@pytest.mark.parametrize("code", ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"])
+def test_refused_refresh_does_not_use_up_the_token(wire: Any, code: str) -> None:
+    wire.sim.fail(code, f"{code}:text", f"{code}:code,400")
+    first, second, third = (refresh(wire) for _ in range(3))
+    assert (first.status_code, first.json()["error"]["code"]) == (401, code)
+    assert (second.status_code, second.json()) == (401, {"error": code})
+    assert (third.status_code, third.json()["code"]) == (400, code)
+    assert refresh(wire).status_code == 200
+
+
+def test_refused_refresh_has_the_issuers_own_body(wire: Any) -> None:
+    assert refresh(wire).status_code == 200
+    wire.sim.fail("refresh_token_reused")
+    assert refresh(wire).json() == refresh(wire).json()
+
+
+def test_other_failures_of_a_refresh(wire: Any) -> None:
+    wire.sim.fail("refresh_refused", "invalid_grant", "token_status:429", "token_status", "html@token", "reset@token")
+    assert [refresh(wire).status_code for _ in range(5)] == [401, 400, 429, 503, 200]
+    with pytest.raises(httpx2.ReadError):
+        refresh(wire)
+
+
+def test_lost_response_to_a_refresh_uses_up_the_token(wire: Any) -> None:
+    wire.sim.fail("cut_after_bytes:10@token")
+    with pytest.raises(httpx2.RemoteProtocolError):
+        refresh(wire)
+    assert refresh(wire).json()["error"]["code"] == "refresh_token_reused"
+
+
+def test_response_to_a_refresh_lacks_a_member(wire: Any) -> None:
+    wire.sim.fail("token_without:id_token")
+    assert {"id_token", "access_token", "refresh_token"} - set(refresh(wire).json()) == {"id_token"}
+
+
+def test_refresh_returns_tokens_of_another_account(wire: Any) -> None:
+    wire.sim.fail("token_other_account", times=2)
+    tokens = refresh(wire).json()
+    account_id = account_of(Secret(tokens["id_token"]), Secret(tokens["access_token"]))
+    assert account_id not in (None, wire.tokens["account_id"])
+    assert refresh(wire).status_code == 401, "a refused refresh is not modified"

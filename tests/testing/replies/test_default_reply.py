@@ -1,0 +1,202 @@
+"""The reply without a script: which items it has. Calls and JSON are checked against their schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "Get the current weather of a city",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+}
+MAIL = {
+    "type": "function",
+    "name": "send_mail",
+    "description": "Send an e-mail",
+    "parameters": {
+        "type": "object",
+        "properties": {"email": {"type": "string"}, "text": {"type": "string"}},
+        "required": ["email", "text"],
+    },
+}
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+SIMULATOR = "This is the simulator, not a model."
+
+
+def assistant(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
+
+def json_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "name": "thing", "strict": False, "schema": schema}}
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("Say hello", "hello"),
+        ("say 'yes' two times.", "yes yes"),
+        ("Say hi five times.", "hi hi hi hi hi"),
+        ("Say two\nlines!", "two\nlines"),
+        ("hi", f'{SIMULATOR} You wrote: "hi"'),
+        ("And mergesort.", f'{SIMULATOR} You wrote: "And mergesort."'),
+        ("two\n  lines", f'{SIMULATOR} You wrote: "two lines"'),
+        ("x" * 300, f'{SIMULATOR} You wrote: "{"x" * 199}…"'),
+        ("", f"{SIMULATOR} You wrote nothing."),
+    ],
+)
+def test_text_quotes_the_prompt(wire: Any, prompt: str, text: str) -> None:
+    assert wire.text(prompt) == text
+
+
+def test_text_quotes_earlier_messages(wire: Any) -> None:
+    context = "<environment_context>of the Codex CLI</environment_context>"
+    text = wire.text(context, "My name is Ada.", assistant("Hello."), "And I am 36.", "What is my name?")
+    assert text == (
+        f'{SIMULATOR} You wrote: "What is my name?" Before that, you wrote: "My name is Ada." "And I am 36."'
+    )
+
+
+def test_compaction_keeps_earlier_messages(wire: Any) -> None:
+    first = wire.items("My name is Ada.", assistant("ok"), {"type": "compaction_trigger"})
+    assert [item["type"] for item in first] == ["compaction"]
+    second = wire.items(first[0], "My dog is Rex.", {"type": "compaction_trigger"})
+    assert wire.text(second[0], "And now?").endswith('Before that, you wrote: "My name is Ada." "My dog is Rex."')
+
+
+# Tools
+
+
+def test_first_tool_is_called_with_valid_arguments(wire: Any) -> None:
+    (call,) = wire.items("What's the weather in Paris?", tools=[MAIL, WEATHER])
+    assert (call["type"], call["name"], call["status"]) == ("function_call", "send_mail", "completed")
+    jsonschema.validate(json.loads(call["arguments"]), MAIL["parameters"])
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        ("none", None),
+        ("auto", "send_mail"),
+        ("required", "send_mail"),
+        ({"type": "function", "name": "get_weather"}, "get_weather"),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_weather"}]},
+            "get_weather",
+        ),
+    ],
+)
+def test_tool_choice_is_obeyed(wire: Any, choice: Any, name: str | None) -> None:
+    (item,) = wire.items("What's the weather in Paris?", tools=[MAIL, WEATHER], tool_choice=choice)
+    assert item.get("name") == name
+
+
+def test_coding_agent_gets_no_invented_command(wire: Any) -> None:
+    shell = {"type": "function", "name": "exec_command", "parameters": {"type": "object", "properties": {}}}
+    assert wire.items("Run the tests", tools=[shell, WEATHER])[0]["type"] == "message"
+    assert wire.items("Run", tools=[shell], tool_choice="required")[0]["type"] == "function_call"
+    namespace = {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}
+    tools = {"type": "additional_tools", "role": "developer", "tools": [namespace]}
+    assert wire.items(tools, "Run the tests")[0]["type"] == "message"
+
+
+def test_namespace_tool_is_called_with_its_namespace(wire: Any) -> None:
+    tools = [{"type": "namespace", "name": "city", "tools": [WEATHER]}]
+    (call,) = wire.items("What's the weather in Paris?", tools=tools)
+    assert (call["namespace"], call["name"]) == ("city", "get_weather")
+
+
+def test_custom_tool_is_called_with_the_prompt(wire: Any) -> None:
+    (call,) = wire.items("print hello", tools=[{"type": "custom", "name": "code"}])
+    assert (call["type"], call["name"], call["input"]) == ("custom_tool_call", "code", "print hello")
+
+
+def test_tool_output_is_reported(wire: Any) -> None:
+    (call,) = wire.items("What's the weather in Paris?", tools=[WEATHER])
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny, 22 degrees"}
+    text = wire.text("What's the weather in Paris?", call, output, tools=[WEATHER])
+    assert text == "get_weather returned: sunny, 22 degrees"
+
+
+def test_several_tool_outputs_are_reported_in_order(wire: Any) -> None:
+    calls = [
+        {"type": "function_call", "call_id": "a", "name": "one", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "b", "name": "two", "input": ""},
+    ]
+    outputs = [
+        {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "1"}]},
+        {"type": "custom_tool_call_output", "call_id": "b", "output": ""},
+    ]
+    assert wire.text("go", *calls, *outputs) == "one returned: 1\ntwo returned: (nothing)"
+
+
+def test_web_search_is_followed_by_a_message(wire: Any) -> None:
+    tools = [{"type": "web_search"}]
+    search, message = wire.items("Explain tides", tools=tools)
+    assert (search["type"], message["type"]) == ("web_search_call", "message")
+    assert search["action"] == {"type": "search", "query": "Explain tides"}
+    chosen = wire.items("Explain tides", tools=[WEATHER, *tools], tool_choice={"type": "web_search"})
+    assert [item["type"] for item in chosen] == ["web_search_call", "message"]
+
+
+# JSON
+
+
+def test_json_schema_gets_valid_json(wire: Any) -> None:
+    jsonschema.validate(json.loads(wire.text("Extract: Bob is 42.", text=json_format(PERSON))), PERSON)
+    call = {"type": "function_call", "call_id": "a", "name": "look_up", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "a", "output": "Grace, 85"}
+    jsonschema.validate(json.loads(wire.text("who?", call, output, text=json_format(PERSON))), PERSON)
+
+
+def test_json_object_holds_the_reply(wire: Any) -> None:
+    assert json.loads(wire.text("Say hello", text={"format": {"type": "json_object"}})) == {"reply": "hello"}
+
+
+def test_unsatisfiable_schema_is_refused_with_the_reason(wire: Any) -> None:
+    response = wire.ask("hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]}))
+    assert response.status_code == 400
+    assert "The simulator cannot make a value" in response.json()["error"]["message"]
+
+
+# Reasoning
+
+
+@pytest.mark.parametrize(
+    ("members", "has_summary", "is_encrypted"),
+    [
+        ({"reasoning": {"effort": "low"}}, False, False),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, True, False),
+        ({"include": ["reasoning.encrypted_content"]}, False, True),
+        ({"reasoning": {"summary": "concise"}, "include": ["reasoning.encrypted_content"]}, True, True),
+    ],
+)
+def test_requested_reasoning_comes_first(
+    wire: Any, members: dict[str, Any], has_summary: bool, is_encrypted: bool
+) -> None:
+    reasoning, message = wire.items("Explain tides", **members)
+    assert (reasoning["type"], message["type"]) == ("reasoning", "message")
+    assert bool(reasoning["summary"]) is has_summary
+    assert reasoning.get("encrypted_content", "").startswith("gAAAA") is is_encrypted
+
+
+def test_reasoning_is_absent_by_default(wire: Any) -> None:
+    assert [item["type"] for item in wire.items("Explain tides")] == ["message"]

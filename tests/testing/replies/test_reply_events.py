@@ -1,0 +1,76 @@
+"""The events that carry a reply: official types, the backend's order, deltas that join to the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai.types.responses import ResponseStreamEvent
+from pydantic import TypeAdapter
+
+FUNCTION = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+JSON = {"format": {"type": "json_schema", "name": "person", "schema": FUNCTION["parameters"]}}
+
+REQUESTS: list[dict[str, Any]] = [
+    {"reasoning": {"effort": "low", "summary": "auto"}},
+    {"include": ["reasoning.encrypted_content"], "instructions": "Be brief."},
+    {"tools": [FUNCTION], "tool_choice": "required"},
+    {"tools": [{"type": "custom", "name": "code"}]},
+    {"tools": [{"type": "web_search"}]},
+    {"text": JSON},
+]
+
+
+@pytest.mark.parametrize("members", REQUESTS)
+def test_every_event_has_an_official_type(wire: Any, members: dict[str, Any]) -> None:
+    official: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    for event in wire.events("Explain tides", **members)[2:]:
+        assert official.validate_python(event).type == event["type"]
+
+
+def test_message_events_come_in_the_backends_order(wire: Any) -> None:
+    events = wire.events("Say hi two times")
+    assert [event["type"] for event in events] == [
+        "codex.rate_limits",
+        "codex.response.metadata",
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    assert [event["sequence_number"] for event in events[2:]] == list(range(10))
+    assert "".join(event["delta"] for event in events if event["type"].endswith(".delta")) == "hi hi"
+    assert events[-1]["response"]["output"] == []
+
+
+def test_function_call_deltas_join_to_the_arguments(wire: Any) -> None:
+    events = wire.events("What's the weather?", tools=[FUNCTION])
+    deltas = [event["delta"] for event in events if event["type"] == "response.function_call_arguments.delta"]
+    done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+    assert len(deltas) > 1
+    assert "".join(deltas) == done["arguments"]
+
+
+def test_text_deltas_keep_the_whitespace(wire: Any) -> None:
+    wire.sim.script("  two  spaces\n\nand a line ")
+    events = wire.events("x")
+    deltas = [event["delta"] for event in events if event["type"].endswith("text.delta")]
+    assert "".join(deltas) == "  two  spaces\n\nand a line "
+
+
+def test_usage_grows_with_the_texts(wire: Any) -> None:
+    short = wire.events("hi")[-1]["response"]["usage"]
+    long = wire.events("hi " * 400, reasoning={"summary": "auto"})[-1]["response"]["usage"]
+    assert long["input_tokens"] > short["input_tokens"] + 200
+    assert long["output_tokens_details"]["reasoning_tokens"] > short["output_tokens_details"]["reasoning_tokens"] == 0
+    assert long["total_tokens"] == long["input_tokens"] + long["output_tokens"]
