@@ -1,21 +1,34 @@
-"""A started simulator and a plain HTTP client for it: the simulator is tested without the package's own client."""
+"""A running simulator and a plain HTTP client for it: these tests do not use the package's own client."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
 from codex_backend_sdk.testing import Simulator
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 BASE = {"model": "gpt-6.1-sol", "store": False, "stream": True}
 
 
+class ManualClock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 class Wire:
-    """Sends signed requests and reads the events of the answer, with nothing but the standard library's JSON."""
+    """Send authorized requests and parse event streams, with nothing but the standard library's JSON."""
 
     def __init__(self, sim: Simulator, http: httpx2.Client) -> None:
         self.sim = sim
@@ -35,17 +48,18 @@ class Wire:
     def body(self, *items: Any, **members: Any) -> dict[str, Any]:
         return {**BASE, "input": [user(i) if isinstance(i, str) else i for i in items], **members}
 
-    def ask(self, *items: Any, **members: Any) -> httpx2.Response:
+    def create(self, *items: Any, **members: Any) -> httpx2.Response:
+        """Send a model request; a string is a user message, and `members` are further members of the body."""
         return self.post(self.body(*items, **members))
 
     def events(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
-        answer = self.ask(*items, **members)
-        assert answer.status_code == 200, answer.text
-        return events_in(answer.text)
+        response = self.create(*items, **members)
+        assert response.status_code == 200, response.text
+        return parse_events(response.text)
 
     def items(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
-        found = self.events(*items, **members)
-        return [event["item"] for event in found if event["type"] == "response.output_item.done"]
+        events = self.events(*items, **members)
+        return [event["item"] for event in events if event["type"] == "response.output_item.done"]
 
     def text(self, *items: Any, **members: Any) -> str:
         message = self.items(*items, **members)[-1]
@@ -57,16 +71,21 @@ def user(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-def events_in(text: str) -> list[dict[str, Any]]:
+def parse_events(text: str) -> list[dict[str, Any]]:
     blocks = [block.split("\n") for block in text.split("\n\n") if block]
-    found = [json.loads(block[-1].removeprefix("data: ")) for block in blocks]
-    assert [block[0] for block in blocks] == [f"event: {event['type']}" for event in found]
-    return found
+    events = [json.loads(block[-1].removeprefix("data: ")) for block in blocks]
+    assert [block[0] for block in blocks] == [f"event: {event['type']}" for event in events]
+    return events
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
 def start_wire() -> Iterator[Callable[..., Wire]]:
-    """Start a simulator with options of the test's own."""
+    """Start simulators with the given options; stop them after the test."""
     started: list[tuple[Simulator, httpx2.Client]] = []
 
     def start(**options: Any) -> Wire:

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a user's test run loads it."""
+"""The pytest plugin, in a test run as a user starts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 
-def test_the_fixtures_give_a_simulator_and_a_signed_in_client(pytester: pytest.Pytester) -> None:
+def test_fixtures_give_a_simulator_and_a_logged_in_client(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_one(codex_simulator, codex_client):
@@ -22,12 +22,12 @@ def test_the_fixtures_give_a_simulator_and_a_signed_in_client(pytester: pytest.P
             assert codex_simulator.requests == []
         """
     )
-    # pytest-asyncio, which the official tests need, warns of its own settings.
+    # The official tests need pytest-asyncio, and it warns about its own settings.
     result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(passed=2)
 
 
-def test_the_marker_lets_requests_fail(pytester: pytest.Pytester) -> None:
+def test_marker_makes_requests_fail(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import openai, pytest
@@ -70,19 +70,19 @@ def test_the_marker_lets_requests_fail(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_the_plugin_is_found_by_itself_and_lists_its_fixtures(pytester: pytest.Pytester) -> None:
+def test_plugin_is_discovered_and_lists_its_fixtures(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--fixtures", "-p", "no:cacheprovider")
     result.stdout.fnmatch_lines(["codex_simulator*", "codex_client*"])
 
 
 @pytest.mark.parametrize("module", ["codex_backend_sdk.testing", "codex_backend_sdk.testing.plugin"])
-def test_loading_it_imports_neither_the_server_nor_openai(module: str) -> None:
+def test_import_loads_neither_the_server_nor_openai(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('openai', 'starlette', 'uvicorn', 'jsf') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert run.stdout.strip() == "[]"
 
 
-def test_the_public_names_are_there() -> None:
+def test_public_names_have_docstrings() -> None:
     import codex_backend_sdk.testing as testing
 
     for name in testing.__all__:
@@ -94,7 +94,7 @@ def test_the_public_names_are_there() -> None:
 
 @pytest.mark.parametrize("name", ["Simulator", "serve"])
 @pytest.mark.parametrize("package", ["starlette", "uvicorn", "zstandard"])
-def test_without_the_extra_the_way_to_install_it_is_named(name: str, package: str) -> None:
+def test_missing_extra_names_the_install_command(name: str, package: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from codex_backend_sdk.testing import {name}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     last = run.stderr.strip().splitlines()[-1]
@@ -103,7 +103,7 @@ def test_without_the_extra_the_way_to_install_it_is_named(name: str, package: st
     )
 
 
-def test_so_it_is_by_the_fixtures(pytester: pytest.Pytester) -> None:
+def test_missing_extra_is_reported_by_the_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys; sys.modules['starlette'] = None")
     pytester.makepyfile("def test_one(codex_client): pass")
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
@@ -111,7 +111,7 @@ def test_so_it_is_by_the_fixtures(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*Simulator needs starlette*pip install 'codex-backend-sdk?testing?'*"])
 
 
-def test_the_simulator_shares_no_decoder_with_the_client() -> None:
+def test_simulator_shares_no_decoder_with_the_client() -> None:
     code = (
         "import sys, codex_backend_sdk.testing as t; [getattr(t, n) for n in t.__all__];"
         "print([m for m in sys.modules if m.startswith(('codex_backend_sdk._streaming', 'codex_backend_sdk._request'))])"

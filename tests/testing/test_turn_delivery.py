@@ -50,7 +50,7 @@ def body_of(received: bytes) -> bytes:
 
 def text_of(wire: Any, turn: Turn) -> str:
     wire.sim.script(turn)
-    answer = wire.ask("hi")
+    answer = wire.create("hi")
     assert answer.status_code == 200
     text: str = answer.text
     return text
@@ -184,7 +184,7 @@ def test_headers_are_added_and_replaced(wire: Any) -> None:
     wire.sim.script(
         TEXT.with_headers({"X-Models-Etag": "other"}, openai_model="gpt-z").huge_header(70_000).with_status(201)
     )
-    answer = wire.ask("hi")
+    answer = wire.create("hi")
     assert (answer.status_code, answer.headers["x-models-etag"], answer.headers["openai-model"]) == (
         201,
         "other",

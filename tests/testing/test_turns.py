@@ -24,7 +24,7 @@ def test_script_is_followed_by_default_replies(wire: Any) -> None:
 
 def test_refused_request_uses_up_no_turn(wire: Any) -> None:
     wire.sim.script("one")
-    assert wire.ask("hi", temperature=0.5).status_code == 400
+    assert wire.create("hi", temperature=0.5).status_code == 400
     assert wire.text("hi") == "one"
 
 
@@ -70,7 +70,7 @@ def test_items_of_any_type(wire: Any) -> None:
 
 def test_events_are_sent_unchanged(wire: Any) -> None:
     wire.sim.script(Turn.events([{"type": "keepalive"}, b": comment\n\n", b"data: {broken\n\n"]))
-    assert wire.ask("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
+    assert wire.create("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
     wire.sim.script([{"type": "keepalive"}])
     assert types(wire.events("hi")) == ["keepalive"]
 
@@ -88,7 +88,7 @@ def test_failed_and_incomplete_end_the_stream(wire: Any) -> None:
 
 def test_error_has_status_body_and_headers(wire: Any) -> None:
     wire.sim.script(Turn.error(429, {"error": {"type": "usage_limit_reached"}}, {"retry-after": "3"}))
-    response = wire.ask("hi")
+    response = wire.create("hi")
     assert (response.status_code, response.headers["retry-after"]) == (429, "3")
     assert response.json() == {"error": {"type": "usage_limit_reached"}}
     assert response.headers["x-request-id"].startswith("req_")
@@ -101,9 +101,9 @@ def test_unknown_quota_code_is_an_error() -> None:
 
 def test_raw_bytes_are_sent_unchanged(wire: Any) -> None:
     wire.sim.script(Turn.raw(200, {"content-type": "text/html"}, b"<html>"), Turn.raw(204))
-    response = wire.ask("hi")
+    response = wire.create("hi")
     assert (response.headers["content-type"], response.content) == ("text/html", b"<html>")
-    assert wire.ask("hi").status_code == 204
+    assert wire.create("hi").status_code == 204
 
 
 def test_stream_is_cut_after_any_number_of_events(wire: Any) -> None:
@@ -118,7 +118,7 @@ def test_stream_is_cut_after_any_number_of_events(wire: Any) -> None:
             with pytest.raises(httpx2.RemoteProtocolError):
                 received.extend(chunks)
         assert b"".join(received).count(b"\ndata: ") == count
-    assert wire.ask("hi").status_code == 200
+    assert wire.create("hi").status_code == 200
 
 
 def test_cut_response_lacks_the_final_chunk(wire: Any) -> None:
@@ -142,8 +142,3 @@ def test_cut_response_lacks_the_final_chunk(wire: Any) -> None:
 def test_script_refuses_other_types(start_wire: Any, value: Any) -> None:
     with pytest.raises(TypeError, match=r"script\(\) takes Turns, texts and lists of events .*, not "):
         start_wire().sim.script("fine", value)
-
-
-def test_codex_events_can_be_left_out(start_wire: Any) -> None:
-    wire = start_wire(codex_events=False)
-    assert types(wire.events("hi"))[0] == "response.created"

@@ -61,14 +61,13 @@ class Simulator:
     - `host`, `port`: where to listen; port 0 takes a free port.
     - `account`: the account that every login belongs to.
     - `approval`: what the login pages do: `auto` approves every login, `manual` shows two buttons, `deny` refuses.
-    - `access_token_lifetime`, `refresh_token_lifetime` (None: unlimited): how long issued tokens are valid.
+    - `access_token_lifetime`: how long an access token is valid. Refresh tokens do not expire.
     - `refresh_delay`: how long a token refresh takes. A client that disconnects earlier has not used its refresh token.
       The attribute may be changed at any time.
     - `device_login`: how the login with a device code behaves.
     - `validation_rules`: turns checks of model requests on or off by name (`testing.backend.validation.RULES`).
     - `model_catalog`: the available models; by default those of a recent Codex CLI.
     - `limits`: the initial usage limits, see the attribute `limits`.
-    - `codex_events`: whether a stream begins with the events `codex.rate_limits` and `codex.response.metadata`.
     - `seed`: of the identifiers and tokens, and of faults with a probability.
     - `clock`: returns the present time, as an aware datetime.
     - `routing`: where the backend says that requests of the account's workspace go. The attribute may be changed at
@@ -89,13 +88,11 @@ class Simulator:
         account: SimulatedAccount | None = None,
         approval: Approval = "auto",
         access_token_lifetime: timedelta = timedelta(days=10),
-        refresh_token_lifetime: timedelta | None = None,
         refresh_delay: timedelta = timedelta(0),
         device_login: DeviceLoginSettings | None = None,
         validation_rules: Mapping[str, bool] | None = None,
         model_catalog: ModelCatalog | None = None,
         limits: SimulatedLimits | None = None,
-        codex_events: bool = True,
         seed: int = 0,
         clock: Callable[[], datetime] = _utc_now,
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
@@ -121,7 +118,6 @@ class Simulator:
             clock=clock,
             url=lambda: self.url,
             access_token_lifetime=access_token_lifetime,
-            refresh_token_lifetime=refresh_token_lifetime,
         )
         self._device_codes = DeviceCodes(
             self._issuer,
@@ -140,7 +136,6 @@ class Simulator:
             validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
-            codex_events=codex_events,
             queue=self._fault_queue,
             routing=lambda: self.routing,
         )

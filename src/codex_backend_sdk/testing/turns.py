@@ -32,9 +32,8 @@ class Turn(ErrorTurns, DeliveryModifiers):
         Turn.text("one two three").throttled(1, 0.01).cut_after_bytes(500)
 
     The class methods make a turn. The other methods return a new turn that is delivered differently; they apply in the
-    order of the calls. The stream begins with two events of the Codex backend (`codex.rate_limits`,
-    `codex.response.metadata`), unless the simulator was started without them. `cut_after=n` is short for
-    `.cut_after_events(n)`.
+    order of the calls. The stream begins with two events of the Codex backend, `codex.rate_limits` and
+    `codex.response.metadata`. `cut_after=n` is short for `.cut_after_events(n)`.
     """
 
     __slots__ = ()

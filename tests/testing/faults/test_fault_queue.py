@@ -12,7 +12,7 @@ from codex_backend_sdk.testing import Simulator, Turn
 
 
 def statuses(wire: Any, count: int) -> list[int]:
-    return [wire.ask("hi").status_code for _ in range(count)]
+    return [wire.create("hi").status_code for _ in range(count)]
 
 
 def test_faults_and_scripted_turns_share_a_queue(wire: Any) -> None:
@@ -48,7 +48,7 @@ def test_probability_draws_from_the_seed(start_wire: Any) -> None:
 
 def test_refused_request_uses_up_no_fault(wire: Any) -> None:
     wire.sim.fail("overloaded")
-    assert wire.ask("hi", temperature=1).status_code == 400
+    assert wire.create("hi", temperature=1).status_code == 400
     assert wire.get("/codex/responses").status_code == 426, "a WebSocket is refused as well"
     assert statuses(wire, 1) == [503]
 

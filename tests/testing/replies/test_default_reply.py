@@ -172,7 +172,7 @@ def test_json_object_holds_the_reply(wire: Any) -> None:
 
 
 def test_unsatisfiable_schema_is_refused_with_the_reason(wire: Any) -> None:
-    response = wire.ask("hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]}))
+    response = wire.create("hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]}))
     assert response.status_code == 400
     assert "The simulator cannot make a value" in response.json()["error"]["message"]
 

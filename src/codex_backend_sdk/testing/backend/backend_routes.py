@@ -58,7 +58,6 @@ class BackendRoutes:
         validator: RequestValidator,
         ids: IdGenerator,
         clock: Callable[[], datetime],
-        codex_events: bool,
         queue: FaultQueue,
         routing: Callable[[], Routing],
     ) -> None:
@@ -69,7 +68,6 @@ class BackendRoutes:
         self._validator = validator
         self._ids = ids
         self._clock = clock
-        self._codex_events = codex_events
         self._queue = queue
         self._routing = routing
 
@@ -88,7 +86,6 @@ class BackendRoutes:
             account_limits=self._account_limits,
             now=self._clock(),
             request_id=scope["state"]["request_id"],
-            codex_events=self._codex_events,
             path=scope["path"],
             port=scope["server"][1],
             captured=captured,
@@ -147,9 +144,9 @@ class BackendRoutes:
             return SimulatedResponse.json(400, {"detail": "The body has to be a JSON object"})
         context = self.turn_context(scope=request.scope, headers=dict(request.headers), body=body)
         # An invalid request is rejected before the script, so that it does not use up a scripted turn.
-        invalid = self._validator.check(context.request)
-        if invalid is not None:
-            return SimulatedResponse.json(invalid.status, invalid.body)
+        rejection = self._validator.check(context.request)
+        if rejection is not None:
+            return rejection
         # `request.state.turn` is the fault that a header of this request selects.
         turn = request.state.turn or self._queue.take(ROUTES["responses"]) or Turn.default()
         return _play(turn, context)

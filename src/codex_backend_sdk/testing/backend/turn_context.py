@@ -48,8 +48,7 @@ class CapturedResponse:
 class TurnContext:
     """One valid request, and what is needed to respond to it.
 
-    `codex_events` is whether a stream begins with `codex.rate_limits` and `codex.response.metadata`. `captured` is the
-    default response of another route than the model route, for a turn that changes it.
+    `captured` is the default response of another route than the model route, for a turn that changes it.
     """
 
     request: ParsedRequest
@@ -57,7 +56,6 @@ class TurnContext:
     account_limits: AccountLimits
     now: datetime
     request_id: str
-    codex_events: bool
     path: str
     port: int
     captured: CapturedResponse | None = None
@@ -107,8 +105,7 @@ class TurnContext:
         return tuple(headers)
 
     def _codex_events(self) -> list[Event]:
-        if not self.codex_events:
-            return []
+        """Return the two events of the Codex backend that precede those of the Responses API."""
         names = ("x-models-etag", "openai-model", "x-request-id")
         headers = {name: value for name, value in self.stream_headers() if name in names}
         return [

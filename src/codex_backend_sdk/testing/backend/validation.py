@@ -6,16 +6,17 @@ Responses API behind it (`_api_error`). A rule can be turned on or off by its na
 
     Simulator(validation_rules={"instructions_required": True})
 
-`wrong_type` comes early, so that the later rules, and the default response, can rely on JSON types.
+`wrong_type` is not recorded for the Codex backend: its text is that of the public Responses API. It comes early, so that
+the later rules and the default response can rely on JSON types.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from ..http.delivery import SimulatedResponse
 from .parsed_request import read_encrypted_content
 
 if TYPE_CHECKING:
@@ -23,15 +24,7 @@ if TYPE_CHECKING:
 
     from .parsed_request import ParsedRequest
 
-__all__ = ["RULES", "UNSUPPORTED_PARAMETERS", "InvalidRequest", "RequestValidator", "ValidationRule"]
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidRequest:
-    """The status and JSON body with which the backend rejects a request."""
-
-    status: int
-    body: dict[str, Any]
+__all__ = ["RULES", "UNSUPPORTED_PARAMETERS", "RequestValidator", "ValidationRule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class ValidationRule:
     """`check` returns the response to an invalid request, or None for a valid one."""
 
     name: str
-    check: Callable[[ParsedRequest], InvalidRequest | None]
+    check: Callable[[ParsedRequest], SimulatedResponse | None]
     is_default: bool = True
 
 
@@ -54,21 +47,23 @@ class RequestValidator:
             raise ValueError(f"Unknown validation rule: {', '.join(unknown)}. Rules: {names}")
         self._rules = [rule for rule in RULES if switches.get(rule.name, rule.is_default)]
 
-    def check(self, request: ParsedRequest) -> InvalidRequest | None:
+    def check(self, request: ParsedRequest) -> SimulatedResponse | None:
         """Return the response of the first rule that the request violates, or None."""
         return next((error for rule in self._rules if (error := rule.check(request)) is not None), None)
 
 
-def _detail(text: str) -> InvalidRequest:
-    return InvalidRequest(400, {"detail": text})
+def _detail(text: str) -> SimulatedResponse:
+    return SimulatedResponse.json(400, {"detail": text})
 
 
-def _api_error(text: str, *, param: str | None, code: str | None, status: int = 400) -> InvalidRequest:
+def _api_error(text: str, *, param: str | None, code: str | None, status: int = 400) -> SimulatedResponse:
     error = {"message": text, "type": "invalid_request_error", "param": param, "code": code}
-    return InvalidRequest(status, {"error": error})
+    return SimulatedResponse.json(status, {"error": error})
 
 
-def _require(is_valid: Callable[[ParsedRequest], bool], text: str) -> Callable[[ParsedRequest], InvalidRequest | None]:
+def _require(
+    is_valid: Callable[[ParsedRequest], bool], text: str
+) -> Callable[[ParsedRequest], SimulatedResponse | None]:
     return lambda request: None if is_valid(request) else _detail(text)
 
 
@@ -99,16 +94,15 @@ UNSUPPORTED_PARAMETERS = (
     "user",
 )
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
-_CACHE_KEY_MAX_LENGTH = 64
 
 
-def _model_required(request: ParsedRequest) -> InvalidRequest | None:
+def _model_required(request: ParsedRequest) -> SimulatedResponse | None:
     if request.body.get("model"):
         return None
     return _api_error("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
 
 
-def _unsupported_parameter(request: ParsedRequest) -> InvalidRequest | None:
+def _unsupported_parameter(request: ParsedRequest) -> SimulatedResponse | None:
     # The Codex CLI itself sends this one member of stream_options (Codex CLI: codex-api/src/common.rs).
     options = request.body.get("stream_options")
     is_cli_option = isinstance(options, dict) and set(options) == {"reasoning_summary_delivery"}
@@ -118,13 +112,13 @@ def _unsupported_parameter(request: ParsedRequest) -> InvalidRequest | None:
     return None
 
 
-def _model_available(request: ParsedRequest) -> InvalidRequest | None:
+def _model_available(request: ParsedRequest) -> SimulatedResponse | None:
     if request.model_catalog.find(request.model) is not None:
         return None
     return _detail(f"The '{request.model}' model is not supported when using Codex with a ChatGPT account.")
 
 
-def _reasoning_effort(request: ParsedRequest) -> InvalidRequest | None:
+def _reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
     reasoning = request.body.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     entry: dict[str, Any] = request.model_catalog.find(request.model) or {}
@@ -141,76 +135,29 @@ def _reasoning_effort(request: ParsedRequest) -> InvalidRequest | None:
     )
 
 
-def _lite_parallel_tool_calls(request: ParsedRequest) -> InvalidRequest | None:
+def _lite_parallel_tool_calls(request: ParsedRequest) -> SimulatedResponse | None:
     if request.headers.get(_LITE_HEADER) != "true" or request.body.get("parallel_tool_calls") is False:
         return None
     return _detail("X-OpenAI-Internal-Codex-Responses-Lite requires parallel_tool_calls to be false.")
 
 
-def _prompt_cache_key(request: ParsedRequest) -> InvalidRequest | None:
-    key = request.body.get("prompt_cache_key")
-    if not isinstance(key, str) or len(key) <= _CACHE_KEY_MAX_LENGTH:
-        return None
-    return _too_long("prompt_cache_key", key, _CACHE_KEY_MAX_LENGTH)
+# JSON types. The types of other parameters are not known, and null counts as absent.
 
-
-def _too_long(path: str, value: str, limit: int) -> InvalidRequest:
-    return _api_error(
-        f"Invalid '{path}': string too long. Expected a string with maximum length "
-        f"{limit}, but got a string with length {len(value)} instead.",
-        param=path,
-        code="string_above_max_length",
-    )
-
-
-# JSON types, as far as they are known: path -> allowed types. null counts as absent.
-
-_TYPES: tuple[tuple[str, tuple[type, ...]], ...] = (
-    ("model", (str,)),
-    ("instructions", (str,)),
-    ("input[]", (dict,)),
-    ("input[].type", (str,)),
-    ("input[].id", (str,)),
-    ("input[].role", (str,)),
-    ("input[].content", (str, list)),
-    ("input[].content[]", (dict,)),
-    ("input[].call_id", (str,)),
-    ("input[].output", (str, list, dict)),
-    ("input[].encrypted_content", (str,)),
-    ("input[].tools", (list,)),
-    ("input[].tools[]", (dict,)),
-    ("tools", (list,)),
-    ("tools[]", (dict,)),
-    ("tools[].type", (str,)),
-    ("tools[].name", (str,)),
-    ("tools[].description", (str,)),
-    ("tools[].parameters", (dict,)),
-    ("tools[].strict", (bool,)),
-    ("tools[].tools", (list,)),
-    ("tools[].tools[]", (dict,)),
-    ("tool_choice", (str, dict)),
-    ("tool_choice.type", (str,)),
-    ("tool_choice.name", (str,)),
-    ("tool_choice.mode", (str,)),
-    ("tool_choice.tools", (list,)),
-    ("tool_choice.tools[]", (dict,)),
-    ("tool_choice.tools[].name", (str,)),
-    ("parallel_tool_calls", (bool,)),
-    ("reasoning", (dict,)),
-    ("reasoning.effort", (str, int, float)),  # the Codex CLI sends a numeric effort as a number
-    ("reasoning.summary", (str,)),
-    ("text", (dict,)),
-    ("text.verbosity", (str,)),
-    ("text.format", (dict,)),
-    ("text.format.type", (str,)),
-    ("text.format.name", (str,)),
-    ("text.format.schema", (dict,)),
-    ("text.format.strict", (bool,)),
-    ("include", (list,)),
-    ("include[]", (str,)),
-    ("service_tier", (str,)),
-    ("prompt_cache_key", (str,)),
-    ("client_metadata", (dict,)),
+_PATHS_OF_TYPES: tuple[tuple[tuple[type, ...], tuple[str, ...]], ...] = (
+    ((str,), ("model", "instructions", "service_tier", "prompt_cache_key", "include[]", "reasoning.summary")),
+    ((str,), ("text.verbosity", "text.format.type", "text.format.name")),
+    ((str,), ("tools[].type", "tools[].name", "tools[].description")),
+    ((str,), ("tool_choice.type", "tool_choice.name", "tool_choice.mode", "tool_choice.tools[].name")),
+    ((str,), ("input[].type", "input[].id", "input[].role", "input[].call_id", "input[].encrypted_content")),
+    ((bool,), ("parallel_tool_calls", "tools[].strict", "text.format.strict")),
+    ((list,), ("tools", "tools[].tools", "tool_choice.tools", "include", "input[].tools")),
+    ((dict,), ("reasoning", "text", "text.format", "text.format.schema", "client_metadata")),
+    ((dict,), ("tools[]", "tools[].parameters", "tools[].tools[]", "tool_choice.tools[]")),
+    ((dict,), ("input[]", "input[].content[]", "input[].tools[]")),
+    ((str, list), ("input[].content",)),
+    ((str, list, dict), ("input[].output",)),
+    ((str, dict), ("tool_choice",)),
+    ((str, int, float), ("reasoning.effort",)),  # the Codex CLI sends a numeric effort as a number
 )
 _TYPE_NAMES = {
     str: "a string",
@@ -223,9 +170,10 @@ _TYPE_NAMES = {
 }
 
 
-def _wrong_type(request: ParsedRequest) -> InvalidRequest | None:
-    for pattern, types in _TYPES:
-        for path, value in _values_at(request.body, pattern.split(".")):
+def _wrong_type(request: ParsedRequest) -> SimulatedResponse | None:
+    for types, patterns in _PATHS_OF_TYPES:
+        values = (match for pattern in patterns for match in _values_at(request.body, pattern.split(".")))
+        for path, value in values:
             if type(value) not in types:
                 expected = " or ".join(_TYPE_NAMES[allowed] for allowed in types)
                 text = f"Invalid type for '{path}': expected {expected}, but got {_TYPE_NAMES[type(value)]} instead."
@@ -248,102 +196,17 @@ def _values_at(value: Any, steps: Sequence[str], path: str = "") -> Iterator[tup
             yield from _values_at(element, steps[1:], f"{inner_path}[{index}]")
 
 
-# Tools and schemas
+# Tools
 
 _TOOL_TYPES = frozenset({"function", "custom", "namespace", "tool_search", "web_search", "image_generation"})
-_NAMED_TOOL_TYPES = ("function", "custom", "namespace")
-_TOOL_NAME = "^[a-zA-Z0-9_-]+$"
 
 
-def _tool_type(request: ParsedRequest) -> InvalidRequest | None:
+def _tool_type(request: ParsedRequest) -> SimulatedResponse | None:
     for tool in request.body.get("tools") or []:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind not in _TOOL_TYPES:
             return _detail(f"Unsupported tool type: {kind}")
     return None
-
-
-def _tool_name(request: ParsedRequest) -> InvalidRequest | None:
-    for index, tool in enumerate(request.body.get("tools") or []):
-        if tool.get("type") in _NAMED_TOOL_TYPES and not re.fullmatch(_TOOL_NAME, str(tool.get("name", ""))):
-            path = f"tools[{index}].name"
-            return _api_error(
-                f"Invalid '{path}': string does not match pattern. "
-                f"Expected a string that matches the pattern '{_TOOL_NAME}'.",
-                param=path,
-                code="invalid_value",
-            )
-    return None
-
-
-def _array_items(request: ParsedRequest) -> InvalidRequest | None:
-    for schema, prefix, param, code in _schemas(request, strict_only=False):
-        for path, node in _subschemas(schema):
-            if node.get("type") == "array" and not {"items", "prefixItems"} & set(node):
-                return _api_error(f"{prefix} In context={path!r}, array schema missing items.", param=param, code=code)
-    return None
-
-
-def _strict_schema(request: ParsedRequest) -> InvalidRequest | None:
-    for schema, prefix, param, code in _schemas(request, strict_only=True):
-        for path, node in _subschemas(schema):
-            if node.get("type") != "object":
-                continue
-            optional = sorted(set(_dict(node, "properties")) - {str(name) for name in _list(node, "required")})
-            if node.get("additionalProperties") is not False:
-                text = "'additionalProperties' is required to be supplied and to be false."
-            elif optional:
-                text = (
-                    "'required' is required to be supplied and to be an array including every key in "
-                    f"properties. Missing '{optional[0]}'."
-                )
-            else:
-                continue
-            return _api_error(f"{prefix} In context={path!r}, {text}", param=param, code=code)
-    return None
-
-
-def _schemas(request: ParsedRequest, *, strict_only: bool) -> Iterator[tuple[Any, str, str, str]]:
-    """Yield (schema, beginning of the error text, param, code) for each function and for the structured output."""
-    for index, tool in enumerate(request.body.get("tools") or []):
-        if tool.get("type") == "function" and (tool.get("strict") or not strict_only):
-            prefix = f"Invalid schema for function '{tool.get('name')}':"
-            yield tool.get("parameters"), prefix, f"tools[{index}].parameters", "invalid_function_parameters"
-    text = request.body.get("text")
-    output_format = text.get("format") if isinstance(text, dict) else None
-    if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
-        return
-    if output_format.get("strict") or not strict_only:
-        prefix = f"Invalid schema for response_format '{output_format.get('name')}':"
-        yield output_format.get("schema"), prefix, "text.format.schema", "invalid_json_schema"
-
-
-def _subschemas(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield the schema and every schema inside it, each with its path."""
-    if not isinstance(schema, dict):
-        return
-    yield path, schema
-    for keyword in ("properties", "$defs", "definitions"):
-        for name, inner in _dict(schema, keyword).items():
-            yield from _subschemas(inner, (*path, keyword, name))
-    for keyword in ("items", "additionalProperties"):
-        yield from _subschemas(schema.get(keyword), (*path, keyword))
-    for keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
-        for number, inner in enumerate(_list(schema, keyword)):
-            yield from _subschemas(inner, (*path, keyword, str(number)))
-
-
-# A malformed schema passes these rules. The default response rejects it when it needs a value for the schema.
-
-
-def _dict(schema: dict[str, Any], keyword: str) -> dict[str, Any]:
-    value = schema.get(keyword)
-    return value if isinstance(value, dict) else {}
-
-
-def _list(schema: dict[str, Any], keyword: str) -> list[Any]:
-    value = schema.get(keyword)
-    return value if isinstance(value, list) else []
 
 
 # Input items
@@ -370,7 +233,7 @@ _CALL_TYPE_OF_OUTPUT = {
 }
 
 
-def _unknown_member(request: ParsedRequest) -> InvalidRequest | None:
+def _unknown_member(request: ParsedRequest) -> SimulatedResponse | None:
     for index, item in enumerate(request.items()):
         members = _MEMBERS.get(item["type"])
         for name in item if members is not None else ():
@@ -380,25 +243,20 @@ def _unknown_member(request: ParsedRequest) -> InvalidRequest | None:
     return None
 
 
-def _call_id(request: ParsedRequest) -> InvalidRequest | None:
+def _call_id(request: ParsedRequest) -> SimulatedResponse | None:
     for index, item in enumerate(request.items()):
-        value = item.get("call_id")
-        path = f"input[{index}].call_id"
-        if not isinstance(value, str):
-            continue
-        if len(value) > _CALL_ID_MAX_LENGTH:
-            return _too_long(path, value, _CALL_ID_MAX_LENGTH)
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        value, path = item.get("call_id"), f"input[{index}].call_id"
+        if isinstance(value, str) and len(value) > _CALL_ID_MAX_LENGTH:
             return _api_error(
-                f"Invalid '{path}': '{value}'. Expected an ID that contains letters, numbers, underscores, "
-                "or dashes, but this value contained additional characters.",
+                f"Invalid '{path}': string too long. Expected a string with maximum length "
+                f"{_CALL_ID_MAX_LENGTH}, but got a string with length {len(value)} instead.",
                 param=path,
-                code="invalid_value",
+                code="string_above_max_length",
             )
     return None
 
 
-def _item_reference(request: ParsedRequest) -> InvalidRequest | None:
+def _item_reference(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject an item that has an id but not its content: with `store: false` the backend keeps no items."""
     for item in request.items():
         is_reference = item["type"] == "item_reference"
@@ -414,7 +272,7 @@ def _item_reference(request: ParsedRequest) -> InvalidRequest | None:
     return None
 
 
-def _encrypted_content(request: ParsedRequest) -> InvalidRequest | None:
+def _encrypted_content(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject encrypted content of another account or, for reasoning, of another model."""
     for item in request.items():
         content = item.get("encrypted_content")
@@ -433,7 +291,7 @@ def _encrypted_content(request: ParsedRequest) -> InvalidRequest | None:
     return None
 
 
-def _orphaned_output(request: ParsedRequest) -> InvalidRequest | None:
+def _orphaned_output(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject a tool output whose call does not precede it in the input."""
     seen: set[tuple[str, Any]] = set()
     for item in request.items():
@@ -448,7 +306,7 @@ def _orphaned_output(request: ParsedRequest) -> InvalidRequest | None:
     return None
 
 
-def _missing_output(request: ParsedRequest) -> InvalidRequest | None:
+def _missing_output(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject a tool call without an output in the input."""
     with_output = {item.get("call_id") for item in request.items() if item["type"] in _CALL_TYPE_OF_OUTPUT}
     for item in request.items():
@@ -482,11 +340,7 @@ RULES: tuple[ValidationRule, ...] = (
     ValidationRule("model_available", _model_available),
     ValidationRule("reasoning_effort", _reasoning_effort),
     ValidationRule("lite_parallel_tool_calls", _lite_parallel_tool_calls),
-    ValidationRule("prompt_cache_key", _prompt_cache_key),
     ValidationRule("tool_type", _tool_type),
-    ValidationRule("tool_name", _tool_name),
-    ValidationRule("array_items", _array_items),
-    ValidationRule("strict_schema", _strict_schema),
     ValidationRule("unknown_member", _unknown_member),
     ValidationRule("call_id", _call_id),
     ValidationRule("item_reference", _item_reference),

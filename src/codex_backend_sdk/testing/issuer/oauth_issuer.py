@@ -4,10 +4,9 @@ All tokens of one login form a family, and revoking any of them revokes the fami
 
 - used a second time: `refresh_token_reused`, and the family is revoked, as observed at the real issuer
   (openai/codex#10332);
-- unknown or revoked: `refresh_token_invalidated`;
-- expired: `refresh_token_expired` (codes: Codex CLI, login/src/auth/manager.rs).
+- unknown or revoked: `refresh_token_invalidated` (codes: Codex CLI, login/src/auth/manager.rs).
 
-An authorization code is valid for one attempt, successful or not.
+Refresh tokens do not expire here; the fault `refresh_token_expired` simulates that. An authorization code is valid for one attempt, successful or not.
 """
 
 from __future__ import annotations
@@ -45,7 +44,6 @@ _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 # The Codex CLI classifies refused refreshes by these codes (login/src/auth/manager.rs); the texts are the issuer's.
 _REFRESH_ERRORS = {
-    "refresh_token_expired": "Your refresh token has expired. Please try signing in again.",
     "refresh_token_reused": (
         "Your refresh token has already been used to generate a new access token. Please try signing in again."
     ),
@@ -87,7 +85,6 @@ class _AuthorizationCode:
 @dataclass(slots=True)
 class _RefreshToken:
     family: _TokenFamily
-    expires_at: datetime | None
     is_used: bool = False
 
 
@@ -110,14 +107,12 @@ class OAuthIssuer:
         clock: Callable[[], datetime],
         url: Callable[[], str],
         access_token_lifetime: timedelta,
-        refresh_token_lifetime: timedelta | None,
     ) -> None:
         self._account = account
         self._ids = ids
         self._clock = clock
         self._url = url
         self._access_token_lifetime = access_token_lifetime
-        self._refresh_token_lifetime = refresh_token_lifetime
         self._lock = threading.RLock()
         self._codes: dict[str, _AuthorizationCode] = {}
         self._refresh_tokens: dict[str, _RefreshToken] = {}
@@ -198,8 +193,6 @@ class OAuthIssuer:
         if token.is_used:
             token.family.is_revoked = True
             return _refresh_error("refresh_token_reused")
-        if token.expires_at is not None and token.expires_at <= self._clock():
-            return _refresh_error("refresh_token_expired")
         token.is_used = True
         return 200, _token_response(self._mint(token.family, self._access_token_lifetime))
 
@@ -245,10 +238,9 @@ class OAuthIssuer:
             lifetime=lifetime,
             scope=family.scope,
         )
-        refresh_expires_at = None if self._refresh_token_lifetime is None else now + self._refresh_token_lifetime
         self._access_tokens[tokens.access_token] = _BearerToken(family, expires_at)
         self._id_tokens[tokens.id_token] = _BearerToken(family, now + _ID_TOKEN_LIFETIME)
-        self._refresh_tokens[tokens.refresh_token] = _RefreshToken(family, refresh_expires_at)
+        self._refresh_tokens[tokens.refresh_token] = _RefreshToken(family)
         return tokens
 
     # Checking and revoking

@@ -1,4 +1,4 @@
-"""`serve`, as the command line uses it: a process of its own, ended by a signal."""
+"""`serve` as the command line uses it: in its own process, stopped by a signal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 
 from codex_backend_sdk.testing import Simulator, serve
 
-CODE = """
+SERVE = """
 import sys
 from codex_backend_sdk.testing import serve
 sys.exit(serve(0, echo=lambda line: print(line, flush=True), codex_home=(sys.argv[1:] or [None])[0]))
 """
-# A signal at the very moment in which the last line is said.
-AT_ONCE = """
+# Sends the signal while the last line is printed.
+SIGNAL_AT_ONCE = """
 import os, signal, sys
 from codex_backend_sdk.testing import serve
 def echo(line):
@@ -30,31 +30,31 @@ def echo(line):
 sys.exit(serve(0, echo=echo))
 """
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-NOT_ON_WINDOWS = pytest.mark.skipif(os.name == "nt", reason="a signal cannot be sent to one process on Windows")
+NOT_ON_WINDOWS = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to one process")
 
 
-def exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Read what is printed until it is ready; return the variables."""
+def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Read the output until the server is ready; return the environment variables in it."""
     assert process.stdout is not None
     lines: list[str] = []
     while not lines or not lines[-1].startswith("Press Ctrl-C"):
         lines.append(process.stdout.readline())
-        assert lines[-1], "ended before it was ready"
+        assert lines[-1], "the process ended before it was ready"
     return dict(line.strip().removeprefix("export ").split("=", 1) for line in lines if "  export" in line)
 
 
 @NOT_ON_WINDOWS
 @SIGNALS
-def test_it_prints_what_a_user_needs_and_ends_with_0_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_prints_variables_and_exits_0_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "codex"
-    with subprocess.Popen([sys.executable, "-c", CODE, str(home)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(home)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            values = exports(process)
+            variables = read_exports(process)
             with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(f"{values['CODEX_BASE_URL']}/models?client_version=0.169.0", timeout=5)
-            assert values["CODEX_ISSUER_URL"] in values["CODEX_BASE_URL"]
-            assert values["CODEX_HOME"] == str(home.resolve())
+                urllib.request.urlopen(f"{variables['CODEX_BASE_URL']}/models?client_version=0.169.0", timeout=5)
+            assert variables["CODEX_ISSUER_URL"] in variables["CODEX_BASE_URL"]
+            assert variables["CODEX_HOME"] == str(home.resolve())
             assert sorted(os.listdir(home)) == ["auth.json", "config.toml"]
             process.send_signal(number)
             assert process.wait(10) == 0
@@ -65,14 +65,14 @@ def test_it_prints_what_a_user_needs_and_ends_with_0_on_a_signal(tmp_path: Path,
 
 
 @NOT_ON_WINDOWS
-def test_without_a_folder_it_makes_a_login_of_its_own_and_takes_it_away_at_the_end() -> None:
-    """Whoever followed the exports without one would send the real refresh token here and lose the real login."""
-    with subprocess.Popen([sys.executable, "-c", CODE], stdout=subprocess.PIPE, text=True) as process:
+def test_default_codex_home_has_a_login_and_is_removed() -> None:
+    """Without a CODEX_HOME in its output, a client would send the user's real refresh token to the simulator."""
+    with subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True) as process:
         try:
-            values = exports(process)
-            home = Path(values["CODEX_HOME"])
+            variables = read_exports(process)
+            home = Path(variables["CODEX_HOME"])
             tokens = json.loads((home / "auth.json").read_text())["tokens"]
-            request = urllib.request.Request(f"{values['CODEX_BASE_URL']}/models?client_version=0.169.0")
+            request = urllib.request.Request(f"{variables['CODEX_BASE_URL']}/models?client_version=0.169.0")
             request.add_header("authorization", f"Bearer {tokens['access_token']}")
             request.add_header("chatgpt-account-id", tokens["account_id"])
             assert urllib.request.urlopen(request, timeout=5).status == 200
@@ -85,13 +85,13 @@ def test_without_a_folder_it_makes_a_login_of_its_own_and_takes_it_away_at_the_e
 
 @NOT_ON_WINDOWS
 @SIGNALS
-def test_a_signal_right_after_the_last_line_is_no_crash(number: signal.Signals) -> None:
-    command = [sys.executable, "-c", AT_ONCE, str(int(number))]
+def test_signal_right_after_the_last_line_exits_0(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", SIGNAL_AT_ONCE, str(int(number))]
     assert subprocess.run(command, timeout=30, check=False).returncode == 0
 
 
-def test_a_taken_port_is_said_and_not_a_traceback() -> None:
-    said: list[str] = []
+def test_port_in_use_is_reported_without_a_traceback() -> None:
+    lines: list[str] = []
     with Simulator() as sim:
-        assert serve(int(sim.url.rsplit(":", 1)[1]), echo=said.append) == 1
-    assert "Choose another port" in said[0]
+        assert serve(int(sim.url.rsplit(":", 1)[1]), echo=lines.append) == 1
+    assert "Choose another port" in lines[0]
