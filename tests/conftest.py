@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from support.both import Blocking
+from support.blocking import Blocking
 
 from codex_backend_sdk.testing import Simulator
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let the programs that tests start be interrupted, even where the tests run in the background of a shell.
+    """Allow SIGINT in the programs that tests start, even if the tests run in the background of a shell.
 
     A shell starts such a job with SIGINT ignored, and what is ignored stays so in every process below it.
     """
@@ -23,13 +23,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Iterator[int]:
-    """Start two workers more than there are processors: two thirds of the time, a test of ours waits."""
+    """Start two workers more than there are processors: tests wait for two thirds of their time."""
     processors: int = yield
     return processors + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with those that may take minutes, so that none is left when the other workers have nothing more to do."""
+    """Start with the tests that may take minutes, so that none is left when the other workers are idle."""
     items.sort(key=_seconds_allowed, reverse=True)
 
 
@@ -46,14 +46,14 @@ def running() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(running: Simulator) -> Simulator:
-    """A simulator that has heard nothing yet."""
+    """A simulator without recorded requests, script or faults."""
     running.clear()
     return running
 
 
 @pytest.fixture(params=["sync", "async"])
 def new_client(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[Callable[..., Any]]:
-    """Make clients of both kinds that are signed in to the simulator; they do not wait between their attempts."""
+    """Construct clients of both kinds, logged in to the simulator, with `max_retries=0`."""
     if request.param == "sync":
         clients: list[Any] = []
 

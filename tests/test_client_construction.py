@@ -20,14 +20,14 @@ both = pytest.mark.parametrize(("ours", "official", "http"), CLASSES, ids=["sync
 
 
 @both
-def test_it_is_the_official_client(ours: Any, official: Any, http: Any) -> None:
+def test_client_is_the_official_client(ours: Any, official: Any, http: Any) -> None:
     client = ours(credentials=MemoryStore())
     assert isinstance(client, official)
     assert str(client.base_url) == "https://chatgpt.com/backend-api/codex/"
 
 
 @both
-def test_every_official_argument_works(ours: Any, official: Any, http: Any) -> None:
+def test_every_official_argument_is_accepted(ours: Any, official: Any, http: Any) -> None:
     http_client = http()
     given: dict[str, Any] = {
         "api_key": "sk-mine",
@@ -56,14 +56,16 @@ def test_every_official_argument_works(ours: Any, official: Any, http: Any) -> N
 
 @both
 @pytest.mark.parametrize("name", ["provider", "workload_identity", "data_residency"])
-def test_other_ways_to_sign_in_are_refused(ours: Any, official: Any, http: Any, name: str) -> None:
+def test_other_authentication_is_rejected(ours: Any, official: Any, http: Any, name: str) -> None:
     if name in inspect.signature(official.__init__).parameters:
         with pytest.raises(ValueError, match=f"`{name}` cannot be used with this client"):
             ours(**{name: "us"})
 
 
 @both
-def test_the_environment_points_elsewhere(ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base_url_comes_from_the_environment(
+    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CODEX_BASE_URL", "http://127.0.0.1:9/backend-api/codex")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://wrong.invalid")
     assert str(ours(credentials=MemoryStore()).base_url) == "http://127.0.0.1:9/backend-api/codex/"
@@ -71,12 +73,12 @@ def test_the_environment_points_elsewhere(ours: Any, official: Any, http: Any, m
 
 @both
 @pytest.mark.parametrize("url", ["http://example.com/codex", "ftp://127.0.0.1/"])
-def test_tokens_never_go_over_plain_http(ours: Any, official: Any, http: Any, url: str) -> None:
+def test_plain_http_is_rejected(ours: Any, official: Any, http: Any, url: str) -> None:
     with pytest.raises(ValueError, match="https"):
         ours(credentials=MemoryStore(), base_url=url)
 
 
-def test_nor_after_the_address_was_changed(sim: Simulator) -> None:
+def test_plain_http_is_rejected_when_assigned(sim: Simulator) -> None:
     with sim.client() as client:
         client.base_url = "http://example.com/codex"
         with pytest.raises(ValueError, match="https"):
@@ -84,7 +86,7 @@ def test_nor_after_the_address_was_changed(sim: Simulator) -> None:
 
 
 @both
-def test_a_policy_that_does_not_exist(ours: Any, official: Any, http: Any) -> None:
+def test_unknown_policy_is_rejected(ours: Any, official: Any, http: Any) -> None:
     with pytest.raises(ValueError, match="'raise' or 'drop', not 'warn'"):
         ours(unsupported="warn")
 
@@ -95,7 +97,7 @@ def test_a_policy_that_does_not_exist(ours: Any, official: Any, http: Any) -> No
     ["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retry_deadline", "max_retry_after"],
 )
 @pytest.mark.parametrize("value", ["5", True, timedelta(seconds=5), -1, math.nan, -math.inf, 1e18])
-def test_a_limit_that_is_no_number_of_seconds(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
+def test_invalid_seconds_are_rejected(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
     client = ours(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
     for make in (ours, client.with_options):
         with pytest.raises(
@@ -105,7 +107,7 @@ def test_a_limit_that_is_no_number_of_seconds(ours: Any, official: Any, http: An
 
 
 @both
-def test_a_wait_for_limits_is_a_timedelta(ours: Any, official: Any, http: Any) -> None:
+def test_invalid_wait_for_limit_is_rejected(ours: Any, official: Any, http: Any) -> None:
     for make in (ours, ours(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
             make(wait_for_limit=5)
@@ -114,14 +116,14 @@ def test_a_wait_for_limits_is_a_timedelta(ours: Any, official: Any, http: Any) -
 
 
 @both
-def test_credentials_of_a_wrong_kind(ours: Any, official: Any, http: Any) -> None:
+def test_invalid_credentials_are_rejected(ours: Any, official: Any, http: Any) -> None:
     with pytest.raises(TypeError, match="CredentialSource"):
         ours(credentials="token")
 
 
 @both
 @pytest.mark.parametrize("method", ["copy", "with_options"])
-def test_a_copy_keeps_our_state(ours: Any, official: Any, http: Any, method: str) -> None:
+def test_copy_keeps_our_options(ours: Any, official: Any, http: Any, method: str) -> None:
     client = ours(
         credentials=MemoryStore(), model="m", instructions="i", originator="o", unsupported="drop", timeout=3.0
     )
@@ -138,7 +140,7 @@ def test_a_copy_keeps_our_state(ours: Any, official: Any, http: Any, method: str
     assert getattr(client, method)(credentials=other).credentials.store is other
 
 
-def test_both_are_context_managers(sim: Simulator) -> None:
+def test_clients_are_context_managers(sim: Simulator) -> None:
     with sim.client() as client:
         assert not client.is_closed()
     assert client.is_closed()
@@ -151,13 +153,13 @@ def test_both_are_context_managers(sim: Simulator) -> None:
     anyio.run(run)
 
 
-def test_a_name_that_no_header_can_hold(sim: Simulator) -> None:
+def test_originator_is_made_header_safe(sim: Simulator) -> None:
     with sim.client(originator="mön\napp") as client:
         assert client.user_agent.startswith("m_n_app codex-backend-sdk/")
         assert client.responses.create(input="hi").status == "completed"
 
 
-def test_strict_validation_is_the_official_one(sim: Simulator) -> None:
+def test_strict_validation_is_official(sim: Simulator) -> None:
     with sim.client(_strict_response_validation=True) as client:
         assert client.responses.create(input="hi").status == "completed"
 
@@ -167,7 +169,7 @@ PUBLIC_RESOURCES = ["", "responses", "models", "codex"]
 
 @pytest.mark.parametrize("path", PUBLIC_RESOURCES)
 def test_sync_and_async_agree(path: str) -> None:
-    """Both have the same public names, with the same parameters; upstream orders some of them differently."""
+    """Both have the same public names with the same parameters; openai orders some of them differently."""
 
     def surface(client: Any) -> dict[str, list[str]]:
         target = getattr(client, path) if path else client
@@ -182,7 +184,7 @@ def test_sync_and_async_agree(path: str) -> None:
 
 
 @both
-def test_a_misspelt_argument(ours: Any, official: Any, http: Any) -> None:
+def test_misspelled_argument_gets_a_hint(ours: Any, official: Any, http: Any) -> None:
     for make in (ours, ours(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"'on_limit'\. Did you mean `on_limits`\?"):
             make(on_limit=print)
@@ -191,7 +193,7 @@ def test_a_misspelt_argument(ours: Any, official: Any, http: Any) -> None:
 
 
 @both
-def test_an_official_timeout_that_is_none(ours: Any, official: Any, http: Any) -> None:
+def test_invalid_official_timeout_is_rejected(ours: Any, official: Any, http: Any) -> None:
     client = ours(credentials=MemoryStore(), timeout=httpx2.Timeout(5))
     for make in (ours, client.with_options):
         make(credentials=MemoryStore(), timeout=None)
@@ -203,9 +205,7 @@ def test_an_official_timeout_that_is_none(ours: Any, official: Any, http: Any) -
 
 
 @both
-def test_a_bad_address_is_told_with_where_it_comes_from(
-    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unsafe_address_names_its_source(ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"base_url is 'https://api.openai.com/v1'.* Leave base_url out"):
         ours(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
     monkeypatch.setenv("CODEX_BASE_URL", "http://example.com")
@@ -215,7 +215,7 @@ def test_a_bad_address_is_told_with_where_it_comes_from(
 
 @both
 @pytest.mark.parametrize("key", [None, "sk-mine"])
-def test_without_a_login_an_api_key_is_told_to_be_no_help(ours: Any, official: Any, http: Any, key: str | None) -> None:
+def test_unused_api_key_is_reported(ours: Any, official: Any, http: Any, key: str | None) -> None:
     async def ask() -> None:
         called = client.responses.create(input="hi")
         await called if inspect.isawaitable(called) else None

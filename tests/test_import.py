@@ -20,37 +20,37 @@ def run(code: str) -> str:
 
 
 @pytest.mark.parametrize("module", ["codex_backend_sdk", "codex_backend_sdk.auth", "codex_backend_sdk.testing.plugin"])
-def test_importing_loads_no_openai(module: str) -> None:
+def test_import_does_not_load_openai(module: str) -> None:
     assert run(f"import sys, {module}; print('openai' in sys.modules)") == "False"
 
 
 @pytest.mark.parametrize("name", codex_backend_sdk.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_public_name_is_importable(name: str) -> None:
     assert getattr(codex_backend_sdk, name).__name__ == name
     assert getattr(codex_backend_sdk, name).__doc__
     assert name in dir(codex_backend_sdk)
 
 
 @pytest.mark.parametrize("name", codex_backend_sdk.auth.__all__)
-def test_every_name_of_the_login_is_there(name: str) -> None:
+def test_auth_name_is_importable(name: str) -> None:
     assert getattr(codex_backend_sdk.auth, name).__name__ == name
     assert name in dir(codex_backend_sdk.auth)
 
 
 @pytest.mark.parametrize("package", [codex_backend_sdk, codex_backend_sdk.auth])
-def test_type_checkers_know_every_public_name(package: ModuleType) -> None:
+def test_type_checkers_know_the_public_names(package: ModuleType) -> None:
     text = Path(str(package.__file__)).read_text()
     missing = [name for name in package.__all__ if f"import {name} as {name}\n" not in text]
     assert missing == []
 
 
 @pytest.mark.parametrize("package", [codex_backend_sdk, codex_backend_sdk.auth])
-def test_other_names_are_not_there(package: ModuleType) -> None:
+def test_unknown_name_raises(package: ModuleType) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         package.Nothing  # noqa: B018
 
 
-def test_a_client_loads_nothing_that_only_a_sign_in_or_another_store_needs() -> None:
+def test_client_does_not_load_login_modules() -> None:
     unneeded = (
         "auth._oauth",
         "auth._device_code",
@@ -65,13 +65,13 @@ def test_a_client_loads_nothing_that_only_a_sign_in_or_another_store_needs() -> 
     )
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
+def test_version_matches_the_distribution() -> None:
     from importlib.metadata import version
 
     assert codex_backend_sdk.__version__ == version("codex-backend-sdk")
 
 
-def test_it_can_be_run_as_a_module() -> None:
+def test_package_runs_as_a_module() -> None:
     assert (
         "Usage:"
         in subprocess.run(

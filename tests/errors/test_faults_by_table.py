@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.faulted import (
+from support.fault_rows import (
     ASKED,
     BAD,
     CALLS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from errors.test_faults_by_table import LIMITS, REQUESTS, STATUSES
-from support.faulted import (
+from support.fault_rows import (
     ASKED,
     BAD,
     CALLS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import openai
 import pytest
 from pydantic import BaseModel, model_serializer
-from support.faulted import CALLS, STREAMED, RunningClock, create, paths
+from support.fault_rows import CALLS, STREAMED, RunningClock, create, paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
-from support.both import Blocking
+from support.blocking import Blocking
 
 from codex_backend_sdk._json import encode_in_pieces
 from codex_backend_sdk._request.compression import Compression
@@ -23,7 +23,7 @@ def encodings(sim: Simulator) -> list[str | None]:
     return [request.headers.get("content-encoding") for request in sim.requests]
 
 
-def test_a_long_body_is_compressed_and_a_short_one_is_not(client: Any, sim: Simulator) -> None:
+def test_only_long_bodies_are_compressed(client: Any, sim: Simulator) -> None:
     client.responses.create(input=LONG)
     client.responses.create(input="hi")
     assert encodings(sim) == ["zstd", None]
@@ -32,14 +32,14 @@ def test_a_long_body_is_compressed_and_a_short_one_is_not(client: Any, sim: Simu
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_a_long_history_arrives_whole(new_client: Callable[..., Any], sim: Simulator, compress: bool) -> None:
+def test_long_history_arrives_complete(new_client: Callable[..., Any], sim: Simulator, compress: bool) -> None:
     history = [{"role": "user", "content": [{"type": "input_text", "text": f"{n} {LONG}"}]} for n in range(600)]
     new_client(compress_requests=compress).responses.create(input=history)
     assert encodings(sim) == ["zstd" if compress else None]
     assert [item["content"] for item in sim.requests[0].json()["input"]] == [item["content"] for item in history]
 
 
-def test_what_is_compressed_is_never_held_in_plain() -> None:
+def test_compression_is_incremental() -> None:
     body = {"input": [{"role": "user", "content": LONG}] * 2000}
     Compression().encode(encode_in_pieces(body))
     tracemalloc.start()
@@ -50,7 +50,7 @@ def test_what_is_compressed_is_never_held_in_plain() -> None:
     assert peak < 2000 * len(LONG) / 2
 
 
-def test_it_can_be_switched_off(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_compression_can_be_disabled(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client(compress_requests=False)
     client.responses.create(input=LONG)
     client.with_options(timeout=9).responses.create(input=LONG)
@@ -59,9 +59,7 @@ def test_it_can_be_switched_off(new_client: Callable[..., Any], sim: Simulator) 
 
 @pytest.mark.parametrize("status", [400, 403, 415])
 @pytest.mark.parametrize("stream", [False, True])
-def test_it_switches_itself_off_where_only_plain_bodies_pass(
-    client: Any, sim: Simulator, status: int, stream: bool
-) -> None:
+def test_compression_stops_where_it_is_rejected(client: Any, sim: Simulator, status: int, stream: bool) -> None:
     sim.script(Turn.error(status, {"detail": "Cannot read this."}), Turn.text("taken"))
     answer = client.responses.create(input=LONG, stream=stream, timeout=9)
     text = list(answer)[-1].response.output_text if stream else answer.output_text
@@ -74,7 +72,7 @@ def test_it_switches_itself_off_where_only_plain_bodies_pass(
 
 
 @pytest.mark.parametrize("status", [401, 415])
-def test_a_transport_that_hands_out_whole_answers(new_client: Callable[..., Any], status: int) -> None:
+def test_transport_with_read_responses(new_client: Callable[..., Any], status: int) -> None:
     given = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -89,7 +87,7 @@ def test_a_transport_that_hands_out_whole_answers(new_client: Callable[..., Any]
     assert given == ["zstd", "zstd" if status == 401 else None]
 
 
-def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simulator) -> None:
+def test_rejection_of_both_forms_keeps_compression(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(400, {"detail": "Bad."})] * 2)
     with pytest.raises(openai.BadRequestError, match="Bad"):
         client.responses.create(input=LONG)
@@ -97,7 +95,7 @@ def test_an_answer_that_plain_bodies_get_too_is_no_reason(client: Any, sim: Simu
     assert encodings(sim) == ["zstd", None, "zstd"]
 
 
-def test_refusals_are_not_doubted_for_ever(client: Any, sim: Simulator) -> None:
+def test_fallback_is_tried_twice_at_most(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(400, {"detail": "Bad."})] * 5)
     for _ in range(3):
         with pytest.raises(openai.BadRequestError, match="Bad"):
@@ -106,7 +104,7 @@ def test_refusals_are_not_doubted_for_ever(client: Any, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
-def test_a_plain_body_that_fails_otherwise_settles_nothing(client: Any, sim: Simulator, status: int) -> None:
+def test_other_failure_of_the_fallback_is_ignored(client: Any, sim: Simulator, status: int) -> None:
     for _ in range(2):
         sim.script(Turn.error(415, {}), Turn.error(status, {"detail": "Bad."}))
         with pytest.raises(openai.APIStatusError, match="Bad"):
@@ -115,7 +113,7 @@ def test_a_plain_body_that_fails_otherwise_settles_nothing(client: Any, sim: Sim
     assert client.responses.create(input=LONG).output_text == "taken"
 
 
-def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> None:
+def test_accepted_body_ends_the_fallback(client: Any, sim: Simulator) -> None:
     client.responses.create(input=LONG)
     sim.script(Turn.error(400, {"detail": "Bad."}))
     with pytest.raises(openai.BadRequestError):
@@ -123,7 +121,7 @@ def test_a_body_that_was_taken_once_settles_it(client: Any, sim: Simulator) -> N
     assert encodings(sim) == ["zstd", "zstd"]
 
 
-def test_the_login_is_renewed_first(client: Any, sim: Simulator) -> None:
+def test_login_is_refreshed_before_the_fallback(client: Any, sim: Simulator) -> None:
     sim.script(Turn.error(401, {}), Turn.error(415, {}), Turn.text("taken"))
     assert client.responses.create(input=LONG).output_text == "taken"
     assert encodings(sim) == ["zstd", None, "zstd", None]

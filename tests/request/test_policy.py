@@ -1,4 +1,4 @@
-"""What the Codex backend does not take or does not have is refused before anything is sent."""
+"""Parameters and resources that the Codex backend does not support are rejected before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 
-def test_all_offenders_are_named_and_nothing_is_sent(client: Any, sim: Simulator) -> None:
+def test_all_unsupported_parameters_are_named(client: Any, sim: Simulator) -> None:
     with pytest.raises(sdk.CodexBackendUnsupportedParameterError) as caught:
         client.responses.create(input="hi", temperature=0, user="me", previous_response_id="resp_1")
     assert set(caught.value.parameters) == {"previous_response_id", "temperature", "user"}
@@ -30,16 +30,16 @@ def test_all_offenders_are_named_and_nothing_is_sent(client: Any, sim: Simulator
 
 
 @pytest.mark.parametrize("method", ["create", "parse", "compact", "stream"])
-def test_every_method_has_the_policy(client: Any, sim: Simulator, method: str) -> None:
+def test_policy_applies_to_every_method(client: Any, sim: Simulator, method: str) -> None:
     parameter = {"previous_response_id": "x"} if method == "compact" else {"temperature": 0}
-    with pytest.raises(sdk.CodexBackendUnsupportedParameterError):  # noqa: PT012 - a helper refuses when it is entered
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError):  # noqa: PT012 - the helper sends its request when it is entered
         result = getattr(client.responses, method)(input="hi", **parameter)
         result.__enter__()
     assert sim.requests == []
 
 
 @pytest.mark.parametrize(
-    ("method", "name", "said"),
+    ("method", "name", "hint"),
     [
         ("create", "messages", "Chat Completions; use `input`"),
         ("stream", "max_tokens", "The Codex backend does not support `max_output_tokens`"),
@@ -48,20 +48,18 @@ def test_every_method_has_the_policy(client: Any, sim: Simulator, method: str) -
         ("compact", "instruction", "Did you mean `instructions`"),
     ],
 )
-def test_a_parameter_that_does_not_exist_is_the_official_error_with_a_way_out(
-    client: Any, sim: Simulator, method: str, name: str, said: str
-) -> None:
-    with pytest.raises(TypeError, match=f"{method}\\(\\) got an unexpected keyword argument '{name}'. .*{said}"):
+def test_unknown_parameter_gets_a_hint(client: Any, sim: Simulator, method: str, name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=f"{method}\\(\\) got an unexpected keyword argument '{name}'. .*{hint}"):
         getattr(client.responses, method)(**{name: 5})
     assert sim.requests == []
 
 
-def test_extra_body_is_no_way_around(client: Any) -> None:
+def test_extra_body_is_checked_too(client: Any) -> None:
     with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="`temperature`"):
         client.responses.create(input="hi", extra_body={"temperature": 0})
 
 
-def test_dropping_is_never_silent(
+def test_drop_warns_and_lists_the_parameters(
     new_client: Any, bodies: Callable[[], list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = new_client(unsupported="drop")
@@ -75,7 +73,7 @@ def test_dropping_is_never_silent(
     assert caplog.messages[0].startswith("codex_backend_sdk dropped `temperature`")
 
 
-def test_a_stream_lists_what_was_dropped(sim: Simulator) -> None:
+def test_drop_is_listed_on_a_stream(sim: Simulator) -> None:
     with sim.client(unsupported="drop") as client:
         stream = client.responses.create(input="hi", temperature=0.5, stream=True)
         events = list(stream)
@@ -84,13 +82,13 @@ def test_a_stream_lists_what_was_dropped(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("parameter", [{"store": True}, {"previous_response_id": "x"}, {"background": True}], ids=str)
-def test_what_changes_the_meaning_is_not_dropped(new_client: Any, sim: Simulator, parameter: dict[str, Any]) -> None:
+def test_drop_never_changes_the_meaning(new_client: Any, sim: Simulator, parameter: dict[str, Any]) -> None:
     with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match=next(iter(parameter))):
         new_client(unsupported="drop").responses.create(input="hi", **parameter)
     assert sim.requests == []
 
 
-def test_values_without_meaning_pass(client: Any) -> None:
+def test_default_values_are_accepted(client: Any) -> None:
     neutral = {"temperature": 1, "top_p": 1.0, "truncation": "disabled", "metadata": {}, "store": False}
     response = client.responses.create(input="hi", user=None, background=False, include=[], **neutral)
     assert response.status == "completed"
@@ -131,8 +129,8 @@ MISSING: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("resource", MISSING)
-def test_missing_resources_are_named_and_nothing_is_sent(client: Any, sim: Simulator, resource: str) -> None:
-    with pytest.raises(sdk.UnsupportedEndpointError) as caught:  # noqa: PT012 - an async paginator asks when it is iterated
+def test_missing_resource_is_named(client: Any, sim: Simulator, resource: str) -> None:
+    with pytest.raises(sdk.UnsupportedEndpointError) as caught:  # noqa: PT012 - an async paginator sends its request when it is iterated
         result = MISSING[resource](client)
         list(result)
     assert caught.value.resource.endswith(resource)
@@ -142,7 +140,7 @@ def test_missing_resources_are_named_and_nothing_is_sent(client: Any, sim: Simul
 
 
 @pytest.mark.parametrize("view", ["with_raw_response", "with_streaming_response"])
-def test_the_raw_views_refuse_too(client: Any, sim: Simulator, view: str) -> None:
+def test_raw_views_reject_too(client: Any, sim: Simulator, view: str) -> None:
     with pytest.raises(sdk.UnsupportedEndpointError):
         getattr(client.files, view).list().__enter__()
     assert sim.requests == []

@@ -1,4 +1,4 @@
-"""A request says what the official client would say, apart from the differences that stand in `DIFFERENCES`."""
+"""A request equals the official client's, except for the differences listed in `DIFFERENCES`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from openai.types.responses.response_compact_params import ResponseCompactParams
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from polyfactory.factories.pydantic_factory import ModelFactory
 from pydantic import BaseModel, Field
-from support.both import Blocking
+from support.blocking import Blocking
 
 from codex_backend_sdk._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL
 from codex_backend_sdk._streaming.events import build_item
@@ -45,7 +45,7 @@ CLIENTS = {"sync": (openai.OpenAI, httpx2.Client), "async": (openai.AsyncOpenAI,
 
 
 class Writers:
-    """The official client and ours; each gives the request that a call would send, or raises what the call raises."""
+    """The official client and ours: each returns the request that a call would send, or raises what the call raises."""
 
     def __init__(self, kind: str, sim: Simulator, wrap: Callable[[Any], Any]) -> None:
         official, http = CLIENTS[kind]
@@ -89,8 +89,8 @@ def body(request: httpx2.Request) -> dict[str, Any]:
     return written
 
 
-def as_the_backend_takes_it(written: dict[str, Any]) -> dict[str, Any]:
-    """Return a body of the official client with what every body of ours has, and without parameters that are null."""
+def as_sent_by_us(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a body of the official client with the members that every body of ours has, without null parameters."""
     return {
         "model": DEFAULT_MODEL,
         "instructions": DEFAULT_INSTRUCTIONS,
@@ -113,7 +113,7 @@ class Number(enum.IntEnum):
 
 
 class Place(BaseModel):
-    """Where."""
+    """A place."""
 
     city: str
     seen: datetime | None = None
@@ -144,7 +144,7 @@ def message(*parts: Any) -> dict[str, Any]:
 
 
 def holding(value: Any) -> dict[str, Any]:
-    """Return parameters with a value in a place of which the official types say nothing."""
+    """Return parameters with a value where the official types allow any."""
     return {"input": [message({"type": "brand_new", "held": {"deep": [value]}})]}
 
 
@@ -152,7 +152,7 @@ def tool(parameters: Any) -> dict[str, Any]:
     return {"type": "function", "name": "f", "strict": True, "parameters": parameters}
 
 
-# Made anew for each client: a generator can be read once.
+# Created for each client: a generator can be read once.
 SAME: dict[str, Callable[[], dict[str, Any]]] = {
     "plain data": lambda: {"input": [message(TEXT, IMAGE, FILE), CALL_OUTPUT]},
     "every letter": lambda: {"input": [message({"type": "input_text", "text": 'é\u2028\x00\U0001f600\\"/'})]},
@@ -164,7 +164,7 @@ SAME: dict[str, Callable[[], dict[str, Any]]] = {
     "numbers as names": lambda: holding({1: "a", 2.5: "b", False: "c"}),
     "a tuple of tuples": lambda: {"input": ({"type": "message", "role": "user", "content": (TEXT,)},)},
     "a generator of parts": lambda: {"input": [{**message(), "content": (part for part in (TEXT, IMAGE))}]},
-    "a mapping that is no dict": lambda: {"input": [UserDict(message(TEXT))]},
+    "a mapping that is not a dict": lambda: {"input": [UserDict(message(TEXT))]},
     "official objects": lambda: {"input": [message(ResponseInputText(type="input_text", text="hi"))]},
     "a model with members unset": lambda: {"input": [message(TEXT)], "text": {"format": Place(city="Paris")}},
     "models in models": lambda: holding(Place(city="a", seen=MOMENT, near=[Place(city="b"), Place(city="c")])),
@@ -207,21 +207,21 @@ SAME: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_same_is_written(writers: Writers, name: str) -> None:
-    assert body(writers.ours(**SAME[name]())) == as_the_backend_takes_it(body(writers.official(**SAME[name]())))
+def test_body_equals_the_official(writers: Writers, name: str) -> None:
+    assert body(writers.ours(**SAME[name]())) == as_sent_by_us(body(writers.official(**SAME[name]())))
 
 
 @pytest.mark.parametrize("method", ["parse", "stream"])
-def test_the_same_is_written_by(writers: Writers, method: str) -> None:
+def test_method_writes_the_official_body(writers: Writers, method: str) -> None:
     given: dict[str, Any] = {"model": "m", "input": [message(TEXT, ResponseInputText(type="input_text", text="hi"))]}
     given |= {"text_format": Place, "tools": [openai.pydantic_function_tool(Place)], "text": {"verbosity": "low"}}
     ours, official = (body(write(method, **given)) for write in (writers.ours, writers.official))
-    assert ours == as_the_backend_takes_it(official)
+    assert ours == as_sent_by_us(official)
     assert ours["text"]["format"]["name"] == "Place"
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_extra_headers_and_queries_arrive(writers: Writers, stream: bool) -> None:
+def test_extra_headers_and_query_are_sent(writers: Writers, stream: bool) -> None:
     given: dict[str, Any] = {"extra_headers": {"x-a": "b"}, "extra_query": {"c": "d", "e": ["f", "g"], "h": None}}
     ours, official = (
         write(input="hi", model="m", stream=stream, **given) for write in (writers.ours, writers.official)
@@ -234,8 +234,8 @@ OUTPUT_ITEMS = [item for item in get_args(get_args(ResponseOutputItem)[0]) if it
 
 
 @pytest.mark.parametrize("model", OUTPUT_ITEMS, ids=lambda model: model.__name__)
-def test_an_answers_items_are_written_back(writers: Writers, model: type[BaseModel]) -> None:
-    """As the official client built them, as ours did, and as plain data."""
+def test_response_items_are_sent_back(writers: Writers, model: type[BaseModel]) -> None:
+    """As built by the official client, as built by ours, and as plain data."""
     factory: Any = ModelFactory.create_factory(model)
     factory.add_provider(object, lambda: "anything")
     for seed in range(3):
@@ -248,7 +248,7 @@ def test_an_answers_items_are_written_back(writers: Writers, model: type[BaseMod
 
 
 def on_the_wire(written: Any) -> Any:
-    """Return official data with the names that the wire has: upstream writes `async_`, as Python has to spell it."""
+    """Return official data with wire names: the official client writes `async_`, the Python spelling."""
     if isinstance(written, list):
         return [on_the_wire(member) for member in written]
     if isinstance(written, dict):
@@ -262,7 +262,7 @@ NO_JSON += [object(), float("nan"), float("inf")]
 
 @pytest.mark.parametrize("value", NO_JSON, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("place", ["a part", "an image", "a tool", "extra_body"])
-def test_what_neither_can_write_is_not_sent(writers: Writers, value: Any, place: str) -> None:
+def test_unencodable_value_is_not_sent(writers: Writers, value: Any, place: str) -> None:
     given: dict[str, Any] = {
         "a part": holding(value),
         "an image": {"input": [message({**IMAGE, "image_url": value})]},
@@ -286,7 +286,7 @@ RESERVED = ResponseFunctionToolCall.model_validate({**CALL, "async": True})
 READABLE = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA"}
 UNREADABLE, FINISHED = {**READABLE, "encrypted_content": None}, {**READABLE, "status": "completed"}
 
-# What is given; which member of the body differs; what the official client writes there, or raises; what ours writes.
+# Parameters; the member of the body that differs; what the official client writes there, or raises; what ours writes.
 DIFFERENCES: dict[str, tuple[Callable[[], dict[str, Any]], str, Any, Any]] = {
     "the backend only streams": (lambda: {"input": [HI]}, "stream", ABSENT, True),
     "it keeps no response": (lambda: {"input": [HI], "store": openai.omit}, "store", ABSENT, False),
@@ -296,7 +296,7 @@ DIFFERENCES: dict[str, tuple[Callable[[], dict[str, Any]], str, Any, Any]] = {
     "which can be left out": (lambda: {"input": [HI], "instructions": ""}, "instructions", "", ABSENT),
     "it refuses what is null": (lambda: {"input": [HI], "reasoning": None}, "reasoning", None, ABSENT),
     "and that in extra_body": (lambda: {"input": [HI], "extra_body": {"new": None}}, "new", None, ABSENT),
-    "what happens anyway is not said": (lambda: {"input": [HI], "temperature": 1}, "temperature", 1, ABSENT),
+    "default values are not sent": (lambda: {"input": [HI], "temperature": 1}, "temperature", 1, ABSENT),
     "input is a list": (lambda: {"input": "hi"}, "input", "hi", [HI]),
     "of items": (lambda: {"input": HI}, "input", HI, [HI]),
     "which are mappings": (lambda: {"input": ["hi"]}, "input", ["hi"], [HI]),
@@ -307,7 +307,7 @@ DIFFERENCES: dict[str, tuple[Callable[[], dict[str, Any]], str, Any, Any]] = {
     "a generator of items": (lambda: {"input": (item for item in [HI])}, "input", TypeError, [HI]),
     "a set": (lambda: {"input": [HI], "extra_body": {"new": {1}}}, "new", TypeError, [1]),
     "a dataclass": (lambda: {"input": [message(Part("input_text", "hi"))]}, "input", TypeError, [HI]),
-    "a mapping that is no dict, untyped": (
+    "a mapping that is not a dict, untyped": (
         lambda: {"input": [HI], "extra_body": {"new": types.MappingProxyType({"a": 1})}},
         "new",
         TypeError,
@@ -335,7 +335,7 @@ DIFFERENCES: dict[str, tuple[Callable[[], dict[str, Any]], str, Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_the_differences_are_these(writers: Writers, name: str) -> None:
+def test_documented_difference(writers: Writers, name: str) -> None:
     given, member, theirs, ours = DIFFERENCES[name]
     if isinstance(theirs, type):
         with pytest.raises(theirs):
@@ -345,11 +345,11 @@ def test_the_differences_are_these(writers: Writers, name: str) -> None:
     assert body(writers.ours(**given())).get(member, ABSENT) == ours
 
 
-# --- what going past the official transform stands on ----------------------------------------------------------
+# --- why bypassing the official transform is safe ----------------------------------------------------------
 
 
 def infos(annotation: Any, where: str, seen: set[Any]) -> Iterator[str]:
-    """Yield the places where the official types ask for another name or form than what is given."""
+    """Yield the places where the official types request another name or format on the wire."""
     if isinstance(annotation, PropertyInfo):
         yield f"{where}: {annotation}"
     if typing_extensions.is_typeddict(annotation) and annotation not in seen:
@@ -361,10 +361,8 @@ def infos(annotation: Any, where: str, seen: set[Any]) -> Iterator[str]:
             yield from infos(argument, where, seen)
 
 
-def test_a_tracer_of_official_calls_sees_the_parameters_that_it_shows(
-    writers: Writers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As tracers do, the official methods are replaced; ours call them."""
+def test_tracer_sees_the_official_parameters(writers: Writers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracers replace the official methods; ours call them."""
     seen: list[dict[str, Any]] = []
     for resource in (openai.resources.responses.Responses, openai.resources.responses.AsyncResponses):
         monkeypatch.setattr(
@@ -378,14 +376,14 @@ def test_a_tracer_of_official_calls_sees_the_parameters_that_it_shows(
 
 
 @pytest.mark.parametrize("params", [ResponseCreateParamsNonStreaming, ResponseCompactParams])
-def test_no_official_parameter_has_another_name_or_form_on_the_wire(params: Any) -> None:
-    """Some of them go past the transform that would see to it. It would have nothing to do."""
+def test_bypassed_parameters_need_no_transform(params: Any) -> None:
+    """The parameters that bypass the transform have the same name and format on the wire."""
     seen: set[Any] = set()
     assert list(infos(params, "", seen)) == []
     assert len(seen) > 100
 
 
-def test_one_that_has_would_be_noticed() -> None:
+def test_needed_transform_would_be_noticed() -> None:
     class Params(typing_extensions.TypedDict, total=False):
         nested: list[typing_extensions.Annotated[str, PropertyInfo(alias="other")]]
 

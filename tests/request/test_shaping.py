@@ -25,7 +25,7 @@ def body(**given: Any) -> dict[str, Any]:
     return shaped(**given).body
 
 
-def test_the_least_that_is_sent() -> None:
+def test_minimal_body() -> None:
     assert body() == {
         "model": "default-model",
         "instructions": "default instructions",
@@ -36,32 +36,32 @@ def test_the_least_that_is_sent() -> None:
     }
 
 
-def test_what_the_caller_gives_wins() -> None:
+def test_given_values_replace_defaults() -> None:
     found = body(model="m", instructions="i", tool_choice="auto", brand_new={"x": 1})
     assert (found["model"], found["instructions"], found["tool_choice"]) == ("m", "i", "auto")
     assert found["brand_new"] == {"x": 1}
 
 
 @pytest.mark.parametrize("absent", [None, openai.omit, openai.NOT_GIVEN])
-def test_absent_values_are_absent(absent: Any) -> None:
+def test_absent_values_are_not_sent(absent: Any) -> None:
     assert body(model=absent, temperature=absent, store=absent, include=absent, instructions=absent) == body()
 
 
-def test_empty_instructions_are_left_out() -> None:
+def test_empty_instructions_are_not_sent() -> None:
     assert "instructions" not in body(instructions="")
 
 
-def test_what_is_included_is_not_repeated() -> None:
+def test_include_is_not_repeated() -> None:
     include = body(include=["reasoning.encrypted_content", "web_search_call.results"])["include"]
     assert include == ["reasoning.encrypted_content", "web_search_call.results"]
 
 
 @pytest.mark.parametrize("include", ["text", {"a": 1}, 7])
-def test_what_cannot_be_included_is_left_to_the_backend(include: Any) -> None:
+def test_invalid_include_is_sent_unchanged(include: Any) -> None:
     assert body(include=include)["include"] == include
 
 
-def test_things_that_no_set_can_hold_are_included() -> None:
+def test_unhashable_include_is_sent() -> None:
     assert body(include=[{}])["include"] == [{}, "reasoning.encrypted_content"]
 
 
@@ -81,7 +81,7 @@ def test_things_that_no_set_can_hold_are_included() -> None:
     ],
     ids=str,
 )
-def test_values_that_mean_nothing_never_count(neutral: dict[str, Any]) -> None:
+def test_default_values_are_not_sent(neutral: dict[str, Any]) -> None:
     assert shaped(**neutral) == shaped()
 
 
@@ -104,7 +104,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_parameters_are_reported_and_not_in_the_body(name: str) -> None:
+def test_droppable_parameter_is_not_in_the_body(name: str) -> None:
     result = shaped(**{name: REFUSED[name]})
     assert [refusal.name for refusal in result.droppable] == [name]
     assert result.required == ()
@@ -122,7 +122,7 @@ def test_refused_parameters_are_reported_and_not_in_the_body(name: str) -> None:
     ],
     ids=str,
 )
-def test_parameters_that_change_the_meaning_are_never_droppable(meaningful: dict[str, Any]) -> None:
+def test_required_parameter_is_not_droppable(meaningful: dict[str, Any]) -> None:
     result = shaped(**meaningful)
     assert [refusal.name for refusal in result.required] == list(meaningful)
     assert all(refusal.remedy for refusal in result.required)
@@ -173,14 +173,14 @@ def test_roles(role: str, sent: str, part: str) -> None:
     assert item == {"type": "message", "role": sent, "content": [{"type": part, "text": "x"}]}
 
 
-def test_content_that_is_a_list_is_sent_as_it_is() -> None:
+def test_content_list_is_sent_unchanged() -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
     (item,) = body(input=[{"role": "user", "content": [image]}])["input"]
     assert item["content"] == [image]
 
 
 @pytest.mark.parametrize("wrong", [5, None, 1.5])
-def test_no_input(wrong: Any) -> None:
+def test_missing_input_raises(wrong: Any) -> None:
     with pytest.raises(TypeError, match="`input` is required"):
         body(input=wrong)
 
@@ -196,7 +196,7 @@ def test_invalid_item_raises(wrong: Any) -> None:
         body(input=wrong)
 
 
-def test_an_official_item_comes_out_as_it_arrived() -> None:
+def test_official_item_round_trips() -> None:
     call = ResponseFunctionToolCall.model_validate(
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
     )
@@ -204,14 +204,14 @@ def test_an_official_item_comes_out_as_it_arrived() -> None:
     assert body(input=[call, output])["input"] == [call.to_dict(), output]
 
 
-def test_what_parsing_added_is_not_sent_back() -> None:
+def test_parsed_members_are_not_sent() -> None:
     call = ParsedResponseFunctionToolCall.model_construct(
         type="function_call", call_id="c", name="f", arguments="{}", parsed_arguments=object()
     )
     assert "parsed_arguments" not in body(input=[call])["input"][0]
 
 
-def test_reasoning_is_sent_back_only_if_the_backend_can_read_it() -> None:
+def test_reasoning_needs_encrypted_content() -> None:
     readable = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA", "status": "completed"}
     lost = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": None}
     own = {"type": "reasoning", "summary": []}
@@ -219,21 +219,21 @@ def test_reasoning_is_sent_back_only_if_the_backend_can_read_it() -> None:
     assert body(input=[readable, lost, own])["input"] == [sent, own]
 
 
-def test_an_item_without_type_or_role_is_left_to_the_backend() -> None:
+def test_item_without_type_is_sent_unchanged() -> None:
     assert body(input=[{"id": "x"}])["input"] == [{"id": "x"}]
 
 
-def test_a_compaction_ends_with_its_trigger() -> None:
+def test_compaction_appends_the_trigger() -> None:
     assert compaction(body())["input"] == [HI, {"type": "compaction_trigger"}]
 
 
-def test_plain_data() -> None:
+def test_nested_values_become_json_data() -> None:
     given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": datetime(2026, 1, 2, tzinfo=UTC), "e": Large(3.5)}
     assert to_json_data(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
 
 
 class Large(float):
-    """As numpy's numbers are."""
+    """A subclass of float, as numpy's numbers are."""
 
 
 @pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])

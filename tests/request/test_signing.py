@@ -1,4 +1,4 @@
-"""Who signs a request, with what, and what happens when the backend does not accept it."""
+"""How requests are signed, and what happens when the backend rejects the login."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def paths(sim: Simulator) -> list[str]:
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
-def test_no_login_no_request(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_no_request_without_login(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client(credentials=MemoryStore())
     for call in (
         lambda: client.responses.create(input="hi"),
@@ -44,7 +44,7 @@ def test_no_login_no_request(new_client: Callable[..., Any], sim: Simulator) -> 
     assert sim.requests == []
 
 
-def test_what_a_request_is_signed_with(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_request_headers_identify_the_login(new_client: Callable[..., Any], sim: Simulator) -> None:
     new_client(originator="my_app").responses.create(input="hi")
     headers = sim.requests[0].headers
     assert headers["authorization"].startswith("Bearer ey")
@@ -54,9 +54,7 @@ def test_what_a_request_is_signed_with(new_client: Callable[..., Any], sim: Simu
     assert not [name for name in headers if name.startswith(("openai-", "x-stainless-os", "x-stainless-lang"))]
 
 
-def test_nothing_of_the_environment_signs_a_request(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_environment_does_not_sign_requests(sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password wrong\n")
     environment = {
@@ -79,13 +77,13 @@ def test_nothing_of_the_environment_signs_a_request(
     assert "openai-project" not in headers
 
 
-def test_the_caller_cannot_replace_the_login_by_accident(client: Any, sim: Simulator) -> None:
+def test_extra_headers_do_not_replace_the_login(client: Any, sim: Simulator) -> None:
     client.responses.create(input="hi", extra_headers={"AUTHORIZATION": "Bearer wrong", "x-mine": "1"})
     assert sim.requests[0].headers["authorization"].startswith("Bearer ey")
     assert sim.requests[0].headers["x-mine"] == "1"
 
 
-def test_a_login_that_runs_out_is_renewed_first(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_expiring_login_is_refreshed_first(new_client: Callable[..., Any], sim: Simulator) -> None:
     store = store_of(sim, expires_in=timedelta(minutes=4))
     client = new_client(credentials=Credentials(store, issuer=sim.issuer))
     client.responses.create(input="hi")
@@ -93,9 +91,7 @@ def test_a_login_that_runs_out_is_renewed_first(new_client: Callable[..., Any], 
     assert paths(sim) == ["token", "responses", "responses"]
 
 
-def test_an_issuer_that_hangs_holds_no_request_while_the_old_token_lives(
-    new_client: Callable[..., Any], sim: Simulator
-) -> None:
+def test_slow_issuer_does_not_block_valid_token(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.fail("delayed:6@token")
     client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(minutes=4)), issuer=sim.issuer))
     began = time.monotonic()
@@ -104,14 +100,14 @@ def test_an_issuer_that_hangs_holds_no_request_while_the_old_token_lives(
     client.responses.create(input="hi")
     assert first < 5.5
     assert time.monotonic() - began - first < 2, "who comes later does not wait as long again"
-    while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == signed_with(sim, 1):
+    while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == authorization_of(sim, 1):
         time.sleep(0.2)
         client.responses.create(input="hi")
     assert paths(sim).count("token") == 1
-    assert signed_with(sim, -1) != signed_with(sim, 1), "what came in the end is in use"
+    assert authorization_of(sim, -1) != authorization_of(sim, 1), "what came in the end is in use"
 
 
-def signed_with(sim: Simulator, number: int) -> str:
+def authorization_of(sim: Simulator, number: int) -> str:
     header: str = [request for request in sim.requests if "authorization" in request.headers][number].headers[
         "authorization"
     ]
@@ -119,9 +115,7 @@ def signed_with(sim: Simulator, number: int) -> str:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_refused_login_is_renewed_and_the_request_sent_once_more(
-    new_client: Callable[..., Any], sim: Simulator, stream: bool
-) -> None:
+def test_rejected_login_is_refreshed_and_resent(new_client: Callable[..., Any], sim: Simulator, stream: bool) -> None:
     client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(days=1)), issuer=sim.issuer))
     sim.script(Turn.error(401, {"detail": "Unauthorized"}), Turn.text("welcome"))
     answer = client.responses.create(input="hi", stream=stream)
@@ -133,14 +127,14 @@ def test_a_refused_login_is_renewed_and_the_request_sent_once_more(
     assert first.json() == second.json()
 
 
-def test_a_login_that_stays_refused_is_an_authentication_error(client: Any, sim: Simulator) -> None:
+def test_login_rejected_twice_raises(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
     with pytest.raises(openai.AuthenticationError, match=r"rejects the login.* Backend message: Unauthorized"):
         client.responses.create(input="hi")
     assert paths(sim) == ["responses", "token", "responses"]
 
 
-def test_a_login_that_cannot_be_renewed_says_what_to_do(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_unrefreshable_login_names_the_remedy(new_client: Callable[..., Any], sim: Simulator) -> None:
     document = sim.login_document(expires_in=timedelta(seconds=-1))
     document["tokens"]["refresh_token"] = "rt_unknown"
     client = new_client(credentials=Credentials(MemoryStore(document), issuer=sim.issuer))
@@ -154,7 +148,7 @@ def test_authenticate_returns_the_client(new_client: Callable[..., Any]) -> None
     assert client.authenticate().responses.create(input="hi").status == "completed"
 
 
-def test_authenticate_signs_in_with_a_browser(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_authenticate_logs_in_with_a_browser(new_client: Callable[..., Any], sim: Simulator) -> None:
     store = MemoryStore()
 
     def browser(url: str) -> None:
@@ -170,7 +164,7 @@ def test_authenticate_signs_in_with_a_browser(new_client: Callable[..., Any], si
     assert document["tokens"]["account_id"] == sim.account.account_id
 
 
-def test_a_source_of_the_callers_own(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_custom_credential_source(new_client: Callable[..., Any], sim: Simulator) -> None:
     login = sim.credentials().current()
 
     class Own:
@@ -192,7 +186,7 @@ def test_a_source_of_the_callers_own(new_client: Callable[..., Any], sim: Simula
 
 @pytest.mark.parametrize("mark", ["\u00e9", "\udce9", "\n", " ", "\u20ac"])
 @pytest.mark.parametrize("member", ["access_token", "account_id"])
-def test_a_login_that_fits_into_no_header_is_told_of_without_it(
+def test_login_invalid_as_header_is_not_shown(
     new_client: Callable[..., Any], sim: Simulator, member: str, mark: str
 ) -> None:
     good = sim.credentials().current()
@@ -214,7 +208,7 @@ def test_a_login_that_fits_into_no_header_is_told_of_without_it(
     assert sim.requests == []
 
 
-def test_an_address_that_is_assigned_later_is_checked_as_well(sim: Simulator) -> None:
+def test_assigned_base_url_is_checked(sim: Simulator) -> None:
     with sim.client() as client:
         client.codex.usage()
         client.base_url = "http://example.com/backend-api/codex"
@@ -224,7 +218,7 @@ def test_an_address_that_is_assigned_later_is_checked_as_well(sim: Simulator) ->
     assert len(sim.requests) == 1
 
 
-def test_calls_go_to_an_address_that_is_assigned_later(sim: Simulator) -> None:
+def test_assigned_base_url_is_used(sim: Simulator) -> None:
     with sim.client(max_retries=0) as client:
         for base in ("/backend-api/codex", "/elsewhere", "/backend-api/codex"):
             client.base_url = sim.url + base
@@ -239,14 +233,14 @@ def test_calls_go_to_an_address_that_is_assigned_later(sim: Simulator) -> None:
     ]
 
 
-def test_no_redirect_is_followed(client: Any, sim: Simulator) -> None:
+def test_redirect_is_not_followed(client: Any, sim: Simulator) -> None:
     sim.script(Turn.raw(307, {"location": f"{sim.url}/elsewhere"}))
     with pytest.raises(openai.APIStatusError, match="307"):
         client.responses.create(input="hi")
     assert len(sim.requests) == 1
 
 
-def test_a_used_up_plan_is_not_asked_again(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_exhausted_plan_is_not_retried(new_client: Callable[..., Any], sim: Simulator) -> None:
     error = {"type": "usage_limit_reached", "message": "…", "plan_type": "plus", "resets_at": 1795360000}
     sim.script(Turn.error(429, {"error": error}))
     with pytest.raises(sdk.UsageLimitError, match=r"resets at 2026-11-2[23] ") as caught:
@@ -256,13 +250,13 @@ def test_a_used_up_plan_is_not_asked_again(new_client: Callable[..., Any], sim: 
     assert len(sim.requests) == 1
 
 
-def test_the_backends_own_words_are_in_the_message(client: Any, sim: Simulator) -> None:
+def test_backend_message_is_included(client: Any, sim: Simulator) -> None:
     sim.script(Turn.error(400, {"detail": "Store must be set to false"}))
     with pytest.raises(openai.BadRequestError, match="Error code: 400 - Store must be set to false"):
         client.responses.create(input="hi")
 
 
-def test_a_traceback_that_shows_locals_shows_no_token(sim: Simulator) -> None:
+def test_traceback_locals_show_no_token(sim: Simulator) -> None:
     source = sim.credentials()
     token = source.current().access_token.reveal()
     with sim.client(credentials=source, max_retries=0) as client:
@@ -277,7 +271,7 @@ def test_a_traceback_that_shows_locals_shows_no_token(sim: Simulator) -> None:
             assert token not in shown
 
 
-def test_an_address_that_cannot_be_reached_is_named(new_client: Callable[..., Any]) -> None:
+def test_unreachable_address_is_named(new_client: Callable[..., Any]) -> None:
     client = new_client(base_url="http://127.0.0.1:9/backend-api/codex")
     with pytest.raises(
         openai.APIConnectionError, match=r"http://127\.0\.0\.1:9/backend-api/codex/responses could not be"

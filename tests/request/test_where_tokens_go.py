@@ -1,4 +1,4 @@
-"""Tokens go to the configured backend and issuer alone: over TLS that is checked, through the proxy that is wanted."""
+"""Tokens go to the configured backend and issuer only: over verified TLS, through the configured proxy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def expired(sim: Simulator, issuer: str) -> Credentials:
 
 
 def call(new_client: Callable[..., Any], sim: Simulator, url: str) -> Any:
-    """Renew at the issuer and ask the backend, both at `url`."""
+    """Refresh the login at the issuer and call the backend, both at `url`."""
     client = new_client(base_url=f"{url}/backend-api/codex", credentials=expired(sim, url))
     return client.responses.create(input="hi")
 
@@ -66,26 +66,24 @@ def paths(sim: Simulator) -> list[str]:
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
-def test_a_certificate_of_nobody_known_is_refused_by_both(
-    new_client: Callable[..., Any], sim: Simulator, secure: str
-) -> None:
+def test_unknown_certificate_is_rejected(new_client: Callable[..., Any], sim: Simulator, secure: str) -> None:
     with pytest.raises(sdk.TokenRefreshError, match="CERTIFICATE_VERIFY_FAILED"):
         call(new_client, sim, secure)
-    told = r"the certificate of https://localhost.* is not accepted .*`CODEX_CA_CERTIFICATE`"
-    with pytest.raises(openai.APIConnectionError, match=told) as caught:
+    message = r"the certificate of https://localhost.* is not accepted .*`CODEX_CA_CERTIFICATE`"
+    with pytest.raises(openai.APIConnectionError, match=message) as caught:
         new_client(base_url=f"{secure}/backend-api/codex").responses.create(input="hi")
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
     assert sim.requests == []
 
 
-def test_a_server_without_tls_is_no_server_that_is_away(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_server_without_tls_is_reported(new_client: Callable[..., Any], sim: Simulator) -> None:
     url = sim.url.replace("http://", "https://")
     with pytest.raises(openai.APIConnectionError, match=r"the TLS handshake with .* failed"):
         new_client(base_url=f"{url}/backend-api/codex").responses.create(input="hi")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"])
-def test_the_variables_for_certificates_count_for_both(
+def test_certificate_variables_apply(
     new_client: Callable[..., Any],
     sim: Simulator,
     secure: str,
@@ -98,7 +96,7 @@ def test_the_variables_for_certificates_count_for_both(
     assert paths(sim) == ["token", "responses"]
 
 
-# What the environment says, and what an error must say of it.
+# A setting of the environment, and what the error about it must contain.
 SOCKS = r"{} names a SOCKS proxy, which takes one more package: pip install 'httpx2\[socks\]', or unset {}"
 NO_PROXY_AT_ALL = "{} names no proxy that can be used: it must be like http://host:port; correct it, or unset {}"
 UNUSABLE = [
@@ -115,7 +113,7 @@ UNUSABLE = [
 
 @pytest.fixture(params=UNUSABLE, ids=[f"{name}={value}" for name, value, _ in UNUSABLE])
 def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Set a variable to what cannot be used; the value is the words about it."""
+    """Set a variable to an unusable value; return the expected message."""
     name, value, words = request.param
     if "SOCKS" in words:
         monkeypatch.setitem(sys.modules, "socksio", None)
@@ -124,13 +122,13 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return str(words.format(name, name))
 
 
-def test_a_setting_of_the_network_that_cannot_be_used_is_named(new_client: Callable[..., Any], unusable: str) -> None:
+def test_unusable_network_setting_is_named(new_client: Callable[..., Any], unusable: str) -> None:
     with pytest.raises(ValueError, match=unusable) as caught:
         new_client()
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_nobody_signs_in_for_nothing(sim: Simulator, unusable: str) -> None:
+def test_login_checks_the_network_first(sim: Simulator, unusable: str) -> None:
     shown: list[object] = []
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be asked: {unusable}"):
@@ -140,7 +138,9 @@ def test_nobody_signs_in_for_nothing(sim: Simulator, unusable: str) -> None:
     assert shown == []
 
 
-def test_nor_is_a_login_lost_for_it(sim: Simulator, unusable: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_network_setting_keeps_the_login(
+    sim: Simulator, unusable: str, caplog: pytest.LogCaptureFixture
+) -> None:
     alive = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
     assert Credentials(alive, issuer=sim.issuer).current().email == "user@example.com"
     assert re.search(f"could not be renewed, its old token is still used: .*{unusable}", caplog.text)
@@ -151,7 +151,7 @@ def test_nor_is_a_login_lost_for_it(sim: Simulator, unusable: str, caplog: pytes
 
 
 @pytest.mark.parametrize("no_proxy", ["", "example.com", "localhost"])
-def test_the_proxy_of_the_environment_tunnels_for_both(
+def test_proxy_of_the_environment_is_used(
     new_client: Callable[..., Any],
     sim: Simulator,
     secure: str,
@@ -171,7 +171,7 @@ def test_the_proxy_of_the_environment_tunnels_for_both(
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
-def test_plain_http_never_leaves_this_machine_through_a_proxy(
+def test_plain_http_bypasses_the_proxy(
     new_client: Callable[..., Any], sim: Simulator, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads: list[str] = []
@@ -182,7 +182,7 @@ def test_plain_http_never_leaves_this_machine_through_a_proxy(
 
 
 @pytest.mark.parametrize("where", ["HOME", "NETRC"])
-def test_netrc_replaces_nothing(
+def test_netrc_is_ignored(
     new_client: Callable[..., Any], sim: Simulator, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / (".netrc" if where == "HOME" else "other")
@@ -197,7 +197,9 @@ def test_netrc_replaces_nothing(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
-def test_the_backend_redirects_nobody(new_client: Callable[..., Any], sim: Simulator, status: int, own: bool) -> None:
+def test_backend_redirect_is_not_followed(
+    new_client: Callable[..., Any], sim: Simulator, status: int, own: bool
+) -> None:
     options: dict[str, Any] = {}
     client = new_client()
     if own:
@@ -214,12 +216,12 @@ def test_the_backend_redirects_nobody(new_client: Callable[..., Any], sim: Simul
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
-def test_nor_does_the_issuer(status: int, own: bool) -> None:
+def test_issuer_redirect_is_not_followed(status: int, own: bool) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(str(request.url))
+        requested.append(str(request.url))
         return httpx2.Response(status, headers={"location": "https://elsewhere.example.com/oauth/token"})
 
-    asked: list[str] = []
+    requested: list[str] = []
     with Simulator() as sim, httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=own) as http:
         store = MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1)))
         credentials = Credentials(store, issuer="https://auth.example.com", http=http)
@@ -228,4 +230,4 @@ def test_nor_does_the_issuer(status: int, own: bool) -> None:
         with pytest.raises(sdk.LoginFailedError, match="redirects elsewhere, which is not followed"):
             credentials.authenticate_device_code(force=True)
         credentials.revoke()
-    assert [urlsplit(url).netloc for url in asked] == ["auth.example.com"] * 3
+    assert [urlsplit(url).netloc for url in requested] == ["auth.example.com"] * 3

@@ -6,8 +6,8 @@ import httpx2
 import openai
 import pytest
 from openai.types import Model as OfficialModel
-from support.both import Blocking
-from support.faulted import RunningClock, paths
+from support.blocking import Blocking
+from support.fault_rows import RunningClock, paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import SimulatedAccount, Simulator

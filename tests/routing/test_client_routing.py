@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
-from support.both import Blocking
+from support.blocking import Blocking
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk import Routing

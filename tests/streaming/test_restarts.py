@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.clock import Recorded
+from support.clocks import Recorded
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import Turn

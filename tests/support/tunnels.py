@@ -1,4 +1,4 @@
-"""What stands between a client and the simulator: TLS with a certificate of our own, and a proxy that tunnels.
+"""What can stand between a client and the simulator: TLS with a test certificate, and a tunneling proxy.
 
 Or in the simulator's place: a server that always says the same.
 """
@@ -20,7 +20,7 @@ Connections = set[socket.socket]
 
 @contextlib.contextmanager
 def _serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Handle each connection in a thread; yields the port."""
+    """Handle each connection in a thread; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -58,7 +58,7 @@ def _join(one: socket.socket, other: socket.socket) -> None:
 
 @contextlib.contextmanager
 def answering(answer: bytes) -> Iterator[int]:
-    """Answer every request with these bytes, sent at once; yields the port."""
+    """Answer every request with these bytes; yield the port."""
 
     def handle(connection: socket.socket) -> None:
         received = b""
@@ -76,7 +76,7 @@ def answering(answer: bytes) -> Iterator[int]:
 
 @contextlib.contextmanager
 def tls(certificate: Any, port: int) -> Iterator[str]:
-    """Terminate TLS in front of a port of this machine; yields the https address."""
+    """Terminate TLS in front of a local port; yield the https address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
 
@@ -93,7 +93,7 @@ def tls(certificate: Any, port: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def proxy(heads: list[str], *, only: Mapping[str, int] | None = None) -> Iterator[str]:
-    """Tunnel what is asked for with CONNECT, refuse everything else; `heads` gets each first line.
+    """Tunnel CONNECT requests and reject everything else; each request line is appended to `heads`.
 
     With `only` these hosts alone are reached, each at a port of this machine that stands for it.
     """

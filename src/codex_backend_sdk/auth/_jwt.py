@@ -67,7 +67,11 @@ def refresh_due(
     before its beginning, so it is refreshed in its last quarter.
     """
     if expires_at is not None:
-        window = REFRESH_BEFORE_EXPIRY if lifetime is None else min(REFRESH_BEFORE_EXPIRY, lifetime * REFRESH_IN_LAST_FRACTION)
+        window = (
+            REFRESH_BEFORE_EXPIRY
+            if lifetime is None
+            else min(REFRESH_BEFORE_EXPIRY, lifetime * REFRESH_IN_LAST_FRACTION)
+        )
         return _shifted(expires_at, -window), "proactive_expiry"
     return _shifted(last_refresh or _BEFORE_ALL, REFRESH_OPAQUE_AFTER), "scheduled"
 

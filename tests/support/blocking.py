@@ -1,4 +1,4 @@
-"""One scenario for both clients: an async client behind the face of a sync one.
+"""One scenario for both clients: a sync facade over an async client.
 
 `Blocking(async_client)` runs every coroutine on an event loop in another thread, iterates async iterators and enters
 async context managers, so that a test is written once and runs on `OpenAI` and on `AsyncOpenAI`.
@@ -26,7 +26,7 @@ _WRAPPED = (AsyncOpenAI, openai.AsyncStream, AsyncResponseStream, AsyncPaginator
 
 
 class Blocking:
-    """The sync face of something async."""
+    """A sync facade over an async object."""
 
     def __init__(self, target: Any, portal: BlockingPortal) -> None:
         self._target = target

@@ -6,7 +6,7 @@ __all__ = ["Recorded"]
 
 
 class Recorded:
-    """A clock that notes every wait and waits for none."""
+    """A clock that records every wait and returns at once."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []

@@ -1,4 +1,4 @@
-"""One row, one fault: what a caller sees of it, whichever client and call it was, and what the backend was asked."""
+"""A table row per fault: what the caller sees, on either client and with every kind of call, and the requests that were sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
-from support.clock import Recorded
+from support.clocks import Recorded
 
 import codex_backend_sdk as sdk
 
@@ -38,15 +38,15 @@ __all__ = [
     "paths",
 ]
 
-# What calls with `max_retries=2` wait for when the backend names no time, and chance takes the longest.
+# The waits of a call with `max_retries=2` when the backend names none and the jitter is at its maximum.
 TWICE_MORE = (0.5, 1.0)
 
-# What the official client calls it.
+# The official classes.
 BAD = openai.BadRequestError
 LIMIT = openai.RateLimitError
 LOST = openai.InternalServerError
 
-# What one and the same error says, whether it comes in the place of an answer or inside of one, and by which codes.
+# Messages and codes that are the same for an HTTP status and for an event in a stream.
 SPENT = "The workspace is out of credits"
 QUOTAS = (
     "insufficient_quota",
@@ -63,19 +63,19 @@ PARAMETERS = {
     "reasoning_effort_not_supported": "reasoning.effort",
     "unsupported_reasoning_effort": "reasoning.effort",
 }
-# A model that is not there: the error names those that are, for which they are asked.
+# For a model that does not exist the client requests the catalog, because the error lists the available models.
 HAS = "Available models: gpt-6.1-sol, "
 ASKED = ("responses", "models")
 
 
 class Row(NamedTuple):
-    """A fault, and what it leads to.
+    """A fault and its consequences.
 
     `raises` is our class (None: the answer is right), `official` one of openai's that has to catch it too. `waits` are
     the seconds before each repeat; `streamed` those of a call that streams, where they differ. `arrived` is the text
     that the caller has received in spite of the fault (None: not even the beginning of a response), `events` how many
-    events a stream had given out. `asks` are the paths that are asked, if not the model's alone. `is_retryable` is what the error says of itself, if the
-    waits do not.
+    events that a stream delivered. `asks` are the requested paths, if not only that of the model. `is_retryable` is that
+    of the error, if the waits do not imply it.
     """
 
     fault: str
@@ -93,7 +93,7 @@ class Row(NamedTuple):
 
 
 class RunningClock(Recorded):
-    """A clock on which the waits pass, though nobody waits; they may not hold an event loop up."""
+    """A clock whose time advances by each wait without waiting; it must not block an event loop."""
 
     def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.monotonic())
@@ -107,13 +107,13 @@ class RunningClock(Recorded):
 
 
 def create(client: Any, seen: list[Any]) -> str:
-    """Want no stream: the answer is collected before it is handed out."""
+    """Call without streaming: the response is buffered."""
     text: str = client.responses.create(model="gpt-5.5", input="Say hello").output_text
     return text
 
 
 def stream(client: Any, seen: list[Any]) -> str:
-    """Read the events."""
+    """Call with a stream of events."""
     for event in client.responses.create(model="gpt-5.5", input="Say hello", stream=True):
         seen.append(event)
     text: str = seen[-1].response.output_text
@@ -121,7 +121,7 @@ def stream(client: Any, seen: list[Any]) -> str:
 
 
 def helper(client: Any, seen: list[Any]) -> str:
-    """Read the official helper's events."""
+    """Call with the official stream helper."""
     with client.responses.stream(model="gpt-5.5", input="Say hello") as events:
         for event in events:
             seen.append(event)
@@ -134,17 +134,17 @@ STREAMED = (stream, helper)
 
 
 def name(row: Row) -> str:
-    """Return what a test of this row is called."""
+    """Return the test id of a row."""
     return row.fault
 
 
 def paths(sim: Simulator) -> list[str]:
-    """Return the last parts of the paths that were asked for."""
+    """Return the last part of each requested path."""
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client: Any, **options: Any) -> None:
-    """Make the call while the fault lasts, and compare all that is to be seen of it.
+    """Make the call while the fault is active, and compare everything that is visible.
 
     A stream that is restarted hands out what arrives in each of its attempts.
     """
