@@ -47,7 +47,14 @@ REQUESTS = [
     Row("system_message", BAD, _STATUS, "400 - System messages are not allowed", 400),
     Row("lite_parallel_tool_calls", BAD, _STATUS, "requires parallel_tool_calls to be false", 400),
     Row("account_id_missing", BAD, _STATUS, "400 - The header ChatGPT-Account-ID is required", 400),
-    Row("invalid_function_parameters", BAD, _STATUS, "'additionalProperties' is required", 400, "invalid_function_parameters"),
+    Row(
+        "invalid_function_parameters",
+        BAD,
+        _STATUS,
+        "'additionalProperties' is required",
+        400,
+        "invalid_function_parameters",
+    ),
     Row(
         "unsupported_parameter", sdk.UnsupportedParameterError, BAD, "does not support `temperature` or its value", 400
     ),
