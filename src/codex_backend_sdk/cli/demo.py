@@ -58,6 +58,7 @@ def demo() -> None:
             client = run_step(1, STEPS[0])
             with client:
                 for number, step in enumerate(STEPS[1:], 2):
+                    simulator.script(*step.script)
                     run_step(number, step, client)
     seconds = time.monotonic() - started
     print_text(f"\nAll {len(STEPS)} steps succeeded in {seconds:.1f} s.", fg="green", bold=True)

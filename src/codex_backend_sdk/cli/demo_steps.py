@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, TypeAdapter
 
 from .. import OpenAI, UsageLimitError
+from ..testing import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +26,14 @@ __all__ = ["STEPS", "Step"]
 class Step:
     """A function to show and to run. Its docstring is the heading; `definitions` are shown above its body.
 
-    The output must match the pattern `expected`. Except for the first step, `run` gets the client.
+    The output must match the pattern `expected`. Except for the first step, `run` gets the client. `script` has the
+    simulator's next responses, for a step whose output would not make sense with the default ones.
     """
 
     run: Callable[..., Any]
     expected: str
     definitions: tuple[Callable[..., Any], ...] = ()
+    script: tuple[Turn | str, ...] = ()
 
 
 def login() -> OpenAI:
@@ -100,12 +103,19 @@ def typed_error(client: Any) -> None:
         print(f"{type(error).__name__}: {error}")
 
 
+_EVENT_JSON: Final = '{"name": "science fair", "day": "Friday", "people": ["Alice", "Bob"]}'
+
 STEPS: Final = (
     Step(run=login, expected="Logged in as .+@"),
     Step(run=plain_call, expected="quicksort"),
     Step(run=streamed_call, expected="^hi hi hi hi hi$"),
-    Step(run=function_call, expected="Sunday", definitions=(weekday,)),
-    Step(run=structured_output, expected="'Friday'.*'Alice', 'Bob'", definitions=(Event,)),
+    Step(
+        run=function_call,
+        expected="Sunday",
+        definitions=(weekday,),
+        script=(Turn.call("weekday", {"day": "1969-07-20"}), "1969-07-20 was a Sunday."),
+    ),
+    Step(run=structured_output, expected="'Friday'.*'Alice', 'Bob'", definitions=(Event,), script=(_EVENT_JSON,)),
     Step(run=limits, expected=r"\d+ % used"),
     Step(run=typed_error, expected="^UsageLimitError: .*limit"),
 )
