@@ -38,9 +38,8 @@ def whole(stream: bytes) -> list[Frame]:
 
 def fed(pieces: list[bytes]) -> list[Frame]:
     decoder = EventDecoder()
-    found = [frame for piece in pieces for frame in decoder.feed(piece)]
-    last = decoder.finish()
-    return found if last is None else [*found, last]
+    texts = [decoder.feed(piece) for piece in pieces]
+    return [frame for text in [*texts, decoder.finish()] for frame in decoder.frames(text)]
 
 
 def frames_of_any_stream(data: bytes) -> None:

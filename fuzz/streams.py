@@ -12,7 +12,7 @@ import openai
 from codex_backend_sdk._json import decode, encode
 from codex_backend_sdk._request.context import RequestContext
 from codex_backend_sdk._request.routes import Route
-from codex_backend_sdk._streaming.accumulator import TERMINAL, Accumulator
+from codex_backend_sdk._streaming.accumulator import TERMINAL_EVENTS, Accumulator
 from codex_backend_sdk._streaming.events import build_event, build_response, read_events
 from codex_backend_sdk._streaming.reader import ResponseReader
 from codex_backend_sdk._streaming.sse import EventDecoder
@@ -32,7 +32,7 @@ _NAMES = (
     "content", "usage", "code", "message", "sequence_number", "arguments", "summary", "headers", "_fields_set", "cls",
 )  # fmt: skip
 _KINDS = (
-    *sorted(TERMINAL), "response.created", "response.output_item.done", "response.output_item.added",
+    *sorted(TERMINAL_EVENTS), "response.created", "response.output_item.done", "response.output_item.added",
     "response.output_text.delta", "response.output_text.done", "response.function_call_arguments.delta",
     "codex.rate_limits", "response.new", "",
 )  # fmt: skip
@@ -148,11 +148,9 @@ def _stream(choices: Choices) -> bytes:
 # What has to hold
 
 
-def _answer(*, ours: bool) -> ResponseReader:
+def _reader() -> ResponseReader:
     request = httpx2.Request("POST", "http://127.0.0.1/responses")
-    if ours:
-        RequestContext(route=Route.RESPONSES, streamed=True).attach(request)
-    return ResponseReader(httpx2.Response(200, request=request))
+    return ResponseReader(httpx2.Response(200, request=request), RequestContext(route=Route.RESPONSES))
 
 
 def _shown(event: Any) -> str:
@@ -167,31 +165,32 @@ def _error(error: openai.OpenAIError) -> str:
     return f"{type(error).__name__} {error} {partial if partial is None else _shown(partial)}"
 
 
-def _told(pieces: list[bytes], *, ours: bool = True) -> tuple[list[str], Any, str | None]:
-    """Return the events, the last of them as it came, and the error that they ended with."""
-    answer = _answer(ours=ours)
+def _streamed(pieces: list[bytes]) -> tuple[list[str], Any, str | None]:
+    """Return the events, the last of them as an object, and the error at the end."""
+    reader = _reader()
     events: list[Any] = []
     error = None
     try:
         for piece in pieces:
-            events.extend(answer.events(piece))
-            if answer.is_over:
+            events.extend(reader.events(piece))
+            if reader.has_ended:
                 break
-        events.extend(answer.last_events())
+        events.extend(reader.last_events())
     except openai.OpenAIError as caught:
         error = _error(caught)
     return [_shown(event) for event in events], events[-1] if events else None, error
 
 
 def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
-    answer = _answer(ours=True)
+    """Return the final response and the error at the end."""
+    reader = _reader()
     try:
         for piece in pieces:
-            answer.collect(piece)
-            if answer.is_over:
+            reader.collect(piece)
+            if reader.has_ended:
                 break
-        final = answer.collected()
-        encode(final)  # it is handed to the official client as JSON
+        final = reader.final_response()
+        encode(final)  # the official client receives it as JSON
     except openai.OpenAIError as caught:
         return None, _error(caught)
     return final, None
@@ -205,18 +204,18 @@ def _ends(stream: bytes) -> list[str]:
             kind = decode(frame.data).get("type")
         except (ValueError, RecursionError, AttributeError):
             continue
-        if isinstance(kind, str) and kind in TERMINAL:
+        if isinstance(kind, str) and kind in TERMINAL_EVENTS:
             found.append(kind)
     return found
 
 
-def answers(data: bytes) -> None:
+def responses(data: bytes) -> None:
     """Check the streamed and the collected reading of an answer against each other, and against other cuts."""
     choices = Choices(data)
     stream = _stream(choices)
     pieces = choices.pieces(stream)
-    events, last, error = _told([stream])
-    cut_events, _, cut_error = _told(pieces)
+    events, last, error = _streamed([stream])
+    cut_events, _, cut_error = _streamed(pieces)
     assert cut_events == events, "the events depend on how the stream is cut"
     assert cut_error == error, f"the error depends on how the stream is cut: {cut_error} / {error}"
     final, collected_error = _collected([stream])
@@ -232,16 +231,7 @@ def answers(data: bytes) -> None:
         assert ends[0] == "response.completed" or final["status"] == "incomplete", "half an answer passes for a whole"
 
 
-def official_answers(data: bytes) -> None:
-    """Check that a stream of an official client, which has no plan, does not depend on its cuts either."""
-    choices = Choices(data)
-    stream = _stream(choices)
-    events, _, error = _told([stream], ours=False)
-    cut_events, _, cut_error = _told(choices.pieces(stream), ours=False)
-    assert (cut_events, cut_error) == (events, error), "the events depend on how the stream is cut"
-
-
-def runs(data: bytes) -> None:
+def batches(data: bytes) -> None:
     """Check that frames read at once are what they are one by one."""
     choices = Choices(data)
     frames = [frame for frame in choices.one_of(_RECORDED) if b".delta" in frame or not choices.number(4)]
@@ -249,10 +239,10 @@ def runs(data: bytes) -> None:
     for _ in range(choices.number(4)):
         if frames:
             choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
-    text = EventDecoder().complete(b"\n\n".join(frames) + b"\n\n")
+    text = EventDecoder().feed(b"\n\n".join(frames) + b"\n\n")
     events = read_events(text)
-    collector = Accumulator()
-    count = collector.take_deltas(text)
+    accumulator = Accumulator()
+    count = accumulator.add_deltas(text)
     if events is None and not count:
         return
     payloads = [decode(frame.data) for frame in whole(text + b"\n\n")]
@@ -262,5 +252,5 @@ def runs(data: bytes) -> None:
         assert count == len(payloads)
         alone = Accumulator()
         for payload in payloads:
-            alone.take(payload)
-        assert collector.partial == alone.partial
+            alone.add(payload)
+        assert accumulator.partial == alone.partial

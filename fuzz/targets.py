@@ -31,9 +31,8 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("sse", sse.frames_of_any_stream, tuple(b"\0" + each[:300] for each in _RECORDED)),
-        Target("runs", streams.runs, _DECISIONS),
-        Target("answers", streams.answers, _DECISIONS),
-        Target("official_answers", streams.official_answers, _DECISIONS),
+        Target("batches", streams.batches, _DECISIONS),
+        Target("responses", streams.responses, _DECISIONS),
         Target("limit_headers", telling.limit_headers, _DECISIONS),
         Target("usage", telling.usage, _DECISIONS),
         Target("failures", telling.failures, _DECISIONS),

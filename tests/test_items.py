@@ -6,7 +6,7 @@ import pickle
 import pytest
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
-from codex_backend_sdk._items import UnknownItem, subscriptable
+from codex_backend_sdk._items import UnknownItem, make_subscriptable
 
 
 def call() -> ResponseFunctionToolCall:
@@ -14,7 +14,7 @@ def call() -> ResponseFunctionToolCall:
 
 
 def test_an_item_is_read_like_a_dictionary() -> None:
-    item = subscriptable(call())
+    item = make_subscriptable(call())
     assert item["type"] == "function_call"  # type: ignore[index]
     assert item.get("name") == "f"  # type: ignore[attr-defined]
     assert item.get("id", "none") == "none"  # type: ignore[attr-defined]
@@ -25,16 +25,16 @@ def test_an_item_is_read_like_a_dictionary() -> None:
 
 
 def test_a_declared_member_that_was_not_sent_is_its_default() -> None:
-    assert subscriptable(call())["status"] is None  # type: ignore[index]
+    assert make_subscriptable(call())["status"] is None  # type: ignore[index]
 
 
 def test_a_member_that_nobody_knows_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="colour"):
-        subscriptable(call())["colour"]  # type: ignore[index]
+        make_subscriptable(call())["colour"]  # type: ignore[index]
 
 
 def test_members_are_found_by_their_names_on_the_wire() -> None:
-    item = subscriptable(ResponseFunctionToolCall.model_validate({**call().to_dict(), "async": True, "new": 1}))
+    item = make_subscriptable(ResponseFunctionToolCall.model_validate({**call().to_dict(), "async": True, "new": 1}))
     assert (item["async"], item["new"]) == (True, 1)  # type: ignore[index]
     assert {"async", "new"} <= set(item.keys())  # type: ignore[attr-defined]
 
@@ -42,41 +42,41 @@ def test_members_are_found_by_their_names_on_the_wire() -> None:
 def test_what_is_inside_can_be_read_the_same_way() -> None:
     text = ResponseOutputText(type="output_text", text="hi", annotations=[])
     message = ResponseOutputMessage(id="m", role="assistant", status="completed", type="message", content=[text])
-    assert subscriptable(message)["content"][0]["text"] == "hi"  # type: ignore[index]
+    assert make_subscriptable(message)["content"][0]["text"] == "hi"  # type: ignore[index]
 
 
 def test_a_model_inside_can_be_read_the_same_way() -> None:
     item = UnknownItem.model_construct(type="x", inner=call())
-    assert subscriptable(item)["inner"]["name"] == "f"  # type: ignore[index]
+    assert make_subscriptable(item)["inner"]["name"] == "f"  # type: ignore[index]
 
 
 def test_a_member_that_is_called_like_a_method() -> None:
-    item = subscriptable(UnknownItem.model_construct(type="keypress", keys=["CTRL"]))
+    item = make_subscriptable(UnknownItem.model_construct(type="keypress", keys=["CTRL"]))
     assert item["keys"] == ["CTRL"]  # type: ignore[index]
     assert "keys" in item
     assert item.get("nothing") is None  # type: ignore[attr-defined]
 
 
 def test_it_stays_an_official_object() -> None:
-    item = subscriptable(call())
+    item = make_subscriptable(call())
     assert isinstance(item, ResponseFunctionToolCall)
     assert item == call()
     assert call() == item
-    assert item != subscriptable(UnknownItem(type="function_call"))
+    assert item != make_subscriptable(UnknownItem(type="function_call"))
     assert item != {"type": "function_call"}
     assert repr(item) == repr(call())
     assert item.to_dict() == call().to_dict()
-    assert subscriptable(item) is item
-    assert type(item) is type(subscriptable(call()))
+    assert make_subscriptable(item) is item
+    assert type(item) is type(make_subscriptable(call()))
 
 
 def test_the_official_class_is_left_alone() -> None:
-    subscriptable(call())
+    make_subscriptable(call())
     assert not hasattr(ResponseFunctionToolCall, "__getitem__")
 
 
 def test_it_can_be_copied_and_pickled() -> None:
-    item = subscriptable(call())
+    item = make_subscriptable(call())
     for twin in (copy.deepcopy(item), pickle.loads(pickle.dumps(item)), item.model_copy()):
         assert twin == item
         assert twin["name"] == "f"

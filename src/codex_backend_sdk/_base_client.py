@@ -38,7 +38,7 @@ from ._request.compression import Compression
 from ._request.context import context_of_response
 from ._request.prepare import BackendURL
 from ._request.routes import Route
-from ._request.timeouts import set_limits
+from ._request.timeouts import set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
 from ._upstream import PreparedOptions, close_when_forgotten
@@ -292,7 +292,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
         has_own_timeout = not isinstance(options.timeout, openai.NotGiven)
-        idle_timeout = set_limits(request, self._codex.timeouts, is_of_call=has_own_timeout, until=context.until)
+        idle_timeout = set_timeouts(request, self._codex.timeouts, is_explicit=has_own_timeout, until=context.until)
         self._signer.sign(request, options.login)
         return context.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 

@@ -24,10 +24,10 @@ from ._request.auth_flow import RefreshLogin, auth_flow
 from ._request.context import context_of
 from ._request.prepare import prepare, reject_websocket
 from ._request.routes import Route
-from ._request.timeouts import set_idle_limit
-from ._streaming.buffered import async_collected, collected, is_stream_to_read, read_whole
-from ._streaming.streams import AsyncCodexStream, CodexStream
-from ._streaming.whole_body import async_discard, async_read_body, discard, read_body
+from ._request.timeouts import set_idle_timeout
+from ._streaming.body import async_discard, discard
+from ._streaming.buffered import async_buffer, buffer, is_event_stream
+from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream
 from ._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
 from .resources.authentication import AsyncAuthentication, Authentication, in_thread
 
@@ -93,12 +93,12 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only reject it."""
         options = prepare(options, self._codex, self._compression, streamed=stream)
-        stream_cls = CodexStream[Any] if options.context.streamed else stream_cls
+        stream_cls = ResponseEventStream if options.context.streamed else stream_cls
         retry_loop = self._retry_loop(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, retry_loop)
-        if isinstance(response, CodexStream):
-            response.repeat_with(partial(self._send_with_retries, attempt, options, retry_loop))
+        if isinstance(response, ResponseEventStream):
+            response.set_retry(partial(self._send_with_retries, attempt, options, retry_loop))
         return response
 
     def _send_with_retries(
@@ -150,13 +150,10 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
             return super()._send_request(request, stream=stream, **kwargs)
         response = self._send_authenticated(request, context, partial(super()._send_request, stream=True, **kwargs))
         self._limits.record_headers(response.headers, account_id=context.account_id)
-        set_idle_limit(response.request, context)
-        if not is_stream_to_read(response, context):
-            read_body(response, context)
-            return read_whole(response, context)
-        if context.streamed:
+        set_idle_timeout(response.request, context)
+        if context.streamed and is_event_stream(response, context):
             return response
-        response = collected(response, context)
+        response = buffer(response, context)
         if not stream:
             response.read()
         return response
@@ -225,12 +222,12 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only reject it."""
         options = prepare(options, self._codex, self._compression, streamed=stream)
-        stream_cls = AsyncCodexStream[Any] if options.context.streamed else stream_cls
+        stream_cls = AsyncResponseEventStream if options.context.streamed else stream_cls
         retry_loop = self._retry_loop(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, retry_loop)
-        if isinstance(response, AsyncCodexStream):
-            response.repeat_with(partial(self._send_with_retries, attempt, options, retry_loop))
+        if isinstance(response, AsyncResponseEventStream):
+            response.set_retry(partial(self._send_with_retries, attempt, options, retry_loop))
         return response
 
     async def _send_with_retries(
@@ -286,13 +283,10 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         send = partial(super()._send_request, stream=True, **kwargs)
         response = await self._send_authenticated(request, context, send)
         self._limits.record_headers(response.headers, account_id=context.account_id)
-        set_idle_limit(response.request, context)
-        if not is_stream_to_read(response, context):
-            await async_read_body(response, context)
-            return read_whole(response, context)
-        if context.streamed:
+        set_idle_timeout(response.request, context)
+        if context.streamed and is_event_stream(response, context):
             return response
-        response = async_collected(response, context)
+        response = await async_buffer(response, context)
         if not stream:
             await response.aread()
         return response

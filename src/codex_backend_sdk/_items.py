@@ -15,7 +15,7 @@ from openai import BaseModel
 if TYPE_CHECKING:
     from collections.abc import KeysView
 
-__all__ = ["UnknownItem", "subscriptable"]
+__all__ = ["UnknownItem", "make_subscriptable"]
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
@@ -60,7 +60,7 @@ class _Subscriptable:
         return _restore, (_official(self),)
 
 
-def subscriptable(model: _ModelT) -> _ModelT:
+def make_subscriptable(model: _ModelT) -> _ModelT:
     """Make an official object readable by key, in place, and return it."""
     if not isinstance(model, _Subscriptable):
         object.__setattr__(model, "__class__", _subclass(type(model)))
@@ -98,11 +98,11 @@ def _as_model(value: object) -> BaseModel:
 
 def _readable(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return subscriptable(value)
+        return make_subscriptable(value)
     if isinstance(value, list):
         for member in value:
             if isinstance(member, BaseModel):
-                subscriptable(member)
+                make_subscriptable(member)
     return value
 
 
@@ -117,4 +117,4 @@ def _official(value: object) -> BaseModel:
 
 
 def _restore(official: BaseModel) -> BaseModel:
-    return subscriptable(official)
+    return make_subscriptable(official)

@@ -63,9 +63,9 @@ class Impatient(SystemClock):
 
 def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
     """Whether a response is one JSON document where the backend would send events."""
-    plan = context_of(request)
+    context = context_of(request)
     is_json = response.headers.get("content-type", "").startswith("application/json")
-    return plan is not None and plan.route is Route.RESPONSES and response.is_success and is_json
+    return context is not None and context.route is Route.RESPONSES and response.is_success and is_json
 
 
 def as_events(response: httpx2.Response) -> httpx2.Response:

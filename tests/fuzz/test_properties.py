@@ -13,7 +13,7 @@ from fuzz.choices import Choices
 from fuzz.targets import TARGETS
 
 # Inputs for each, so that all of them take some seconds. An answer is read six times.
-_FEW = {"answers": 200, "official_answers": 200}
+_FEW = {"responses": 200}
 _MANY = 600
 
 

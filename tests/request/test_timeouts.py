@@ -64,7 +64,7 @@ def test_no_beginning(new_client: Callable[..., Any], sim: Simulator, call: Any)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_silence_inside_of_the_answer(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
     sim.script(Turn.text("half an answer").stalled(8, LONG))
-    with pytest.raises(sdk.IdleTimeoutError, match=r"fell silent after 8 events: .* `idle_timeout`") as caught:
+    with pytest.raises(sdk.IdleTimeoutError, match=r"interrupted after 8 events: .* `idle_timeout`") as caught:
         call(new_client(first_byte_timeout=LONG, idle_timeout=SHORT))
     assert isinstance(caught.value, openai.APITimeoutError)
     assert isinstance(caught.value, sdk.StreamInterruptedError)

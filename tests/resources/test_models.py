@@ -40,7 +40,7 @@ def test_one_model(client: Any) -> None:
 
 def test_a_model_that_is_not_there(client: Any) -> None:
     with pytest.raises(
-        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in this account's catalogue, which offers: gpt-6.1-sol"
+        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog of this account. Available: gpt-6.1-sol"
     ) as e:
         client.models.retrieve("gpt-0")
     assert isinstance(e.value, openai.NotFoundError)
@@ -123,5 +123,5 @@ def test_something_else_with_status_200(content_type: str, body: bytes) -> None:
     answer = httpx2.MockTransport(lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body))
     with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=answer), max_retries=0) as client:
         for call in (client.codex.usage, client.models.list, lambda: client.models.retrieve("gpt-5.5")):
-            with pytest.raises(sdk.UnexpectedResponseError, match=r"instead of (a JSON object|its model catalogue)"):
+            with pytest.raises(sdk.UnexpectedResponseError, match=r"instead of (a JSON object|its model catalog)"):
                 call()

@@ -27,59 +27,59 @@ def completed(**members: Any) -> dict[str, Any]:
     return {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", **members}}
 
 
-def collected(*payloads: dict[str, Any], **arguments: Any) -> Accumulator:
-    collector = Accumulator(**arguments)
+def accumulate(*payloads: dict[str, Any], **arguments: Any) -> Accumulator:
+    accumulator = Accumulator(**arguments)
     for payload in payloads:
-        collector.take(payload)
-    return collector
+        accumulator.add(payload)
+    return accumulator
 
 
 @pytest.mark.parametrize("final", [{"output": []}, {"output": None}, {}])
 def test_the_output_is_rebuilt_in_the_order_of_its_indexes(final: dict[str, Any]) -> None:
-    collector = collected(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
-    assert collector.response["output"] == [message("a"), message("b")]
-    assert collector.ended_by == "response.completed"
-    assert collector.failure is None
+    accumulator = accumulate(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
+    assert accumulator.response["output"] == [message("a"), message("b")]
+    assert accumulator.ended_by == "response.completed"
+    assert accumulator.failure is None
 
 
 def test_an_output_that_the_backend_sends_is_kept() -> None:
-    collector = collected(done(0, message("a")), completed(output=[message("z")]))
-    assert collector.response["output"] == [message("z")]
+    accumulator = accumulate(done(0, message("a")), completed(output=[message("z")]))
+    assert accumulator.response["output"] == [message("z")]
 
 
 def test_members_that_only_the_first_event_has_are_kept() -> None:
-    assert collected(CREATED, completed()).response["model"] == "m"
+    assert accumulate(CREATED, completed()).response["model"] == "m"
 
 
 def test_a_response_without_a_status_gets_that_of_its_event() -> None:
-    collector = collected(CREATED, {"type": "response.incomplete", "response": {"id": "resp_1"}})
-    assert collector.response["status"] == "incomplete"
+    accumulator = accumulate(CREATED, {"type": "response.incomplete", "response": {"id": "resp_1"}})
+    assert accumulator.response["status"] == "incomplete"
 
 
 def test_the_status_of_the_backend_is_kept() -> None:
-    assert collected(completed(status="cancelled")).response["status"] == "cancelled"
+    assert accumulate(completed(status="cancelled")).response["status"] == "cancelled"
 
 
 def test_an_incomplete_response_keeps_reason_and_usage() -> None:
     details = {"reason": "max_output_tokens"}
     response = {"id": "resp_1", "status": "incomplete", "incomplete_details": details, "usage": {"total_tokens": 3}}
-    collector = collected(CREATED, done(0, message("a")), {"type": "response.incomplete", "response": response})
-    assert collector.response["incomplete_details"] == details
-    assert collector.response["usage"]["total_tokens"] == 3
-    assert collector.response["output"] == [message("a")]
+    accumulator = accumulate(CREATED, done(0, message("a")), {"type": "response.incomplete", "response": response})
+    assert accumulator.response["incomplete_details"] == details
+    assert accumulator.response["usage"]["total_tokens"] == 3
+    assert accumulator.response["output"] == [message("a")]
 
 
 def test_usage_details_that_are_missing_are_zero() -> None:
     usage = {"input_tokens": 2, "input_tokens_details": {"cached_tokens": 1}, "output_tokens_details": None}
-    found = collected(completed(usage=usage)).response["usage"]
+    found = accumulate(completed(usage=usage)).response["usage"]
     assert found["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
     assert found["output_tokens_details"] == {"reasoning_tokens": 0}
 
 
 def test_dropped_parameters_are_listed() -> None:
-    assert collected(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
-    assert collected(completed(), dropped=()).response["dropped_parameters"] == []
-    assert "dropped_parameters" not in collected(completed()).response
+    assert accumulate(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
+    assert accumulate(completed(), dropped=()).response["dropped_parameters"] == []
+    assert "dropped_parameters" not in accumulate(completed()).response
 
 
 @pytest.mark.parametrize(
@@ -96,53 +96,57 @@ def test_dropped_parameters_are_listed() -> None:
     ],
 )
 def test_failures(payload: dict[str, Any], failure: dict[str, Any]) -> None:
-    collector = collected(CREATED, payload)
-    assert collector.failure == failure
-    assert collector.partial is not None
-    assert collector.partial["status"] == "failed"
+    accumulator = accumulate(CREATED, payload)
+    assert accumulator.failure == failure
+    assert accumulator.partial is not None
+    assert accumulator.partial["status"] == "failed"
 
 
 def test_only_the_first_end_counts() -> None:
-    collector = collected(completed(id="first"), completed(id="second"), {"type": "error", "error": {"code": "late"}})
-    assert collector.response["id"] == "first"
-    assert collector.failure is None
+    accumulator = accumulate(
+        completed(id="first"), completed(id="second"), {"type": "error", "error": {"code": "late"}}
+    )
+    assert accumulator.response["id"] == "first"
+    assert accumulator.failure is None
 
 
 def test_a_cut_answer_has_what_arrived() -> None:
     added = {**done(1, message("", content=[])), "type": "response.output_item.added"}
-    collector = collected(CREATED, done(0, message("a")), added)
+    accumulator = accumulate(CREATED, done(0, message("a")), added)
     for part in ("hel", "lo", 5):
-        collector.take({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": part})
-    assert collector.ended_by is None
-    assert collector.partial is not None
-    assert collector.partial["status"] == "in_progress"
-    assert [item["content"][0]["text"] for item in collector.partial["output"]] == ["a", "hello"]
+        accumulator.add({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": part})
+    assert accumulator.ended_by is None
+    assert accumulator.partial is not None
+    assert accumulator.partial["status"] == "in_progress"
+    assert [item["content"][0]["text"] for item in accumulator.partial["output"]] == ["a", "hello"]
 
 
 def test_an_unfinished_call_stays_as_it_was_announced() -> None:
     call = {"type": "function_call", "name": "f", "arguments": ""}
-    collector = collected({**done(0, call), "type": "response.output_item.added"})
-    assert collector.partial == {"status": "in_progress", "output": [call]}
+    accumulator = accumulate({**done(0, call), "type": "response.output_item.added"})
+    assert accumulator.partial == {"status": "in_progress", "output": [call]}
 
 
 def test_nothing_arrived() -> None:
-    assert collected().partial is None
+    assert accumulate().partial is None
 
 
 def test_items_without_an_index_come_in_their_order() -> None:
-    collector = collected(*({"type": "response.output_item.done", "item": message(name)} for name in "ab"), completed())
-    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+    accumulator = accumulate(
+        *({"type": "response.output_item.done", "item": message(name)} for name in "ab"), completed()
+    )
+    assert [item["id"] for item in accumulator.response["output"]] == ["msg_a", "msg_b"]
 
 
 @pytest.mark.parametrize("item", [None, "text", []])
 def test_an_event_without_its_item_adds_none(item: Any) -> None:
-    collector = collected(CREATED, done(0, item), done(1, message("a")), completed())
-    assert collector.response["output"] == [message("a")]
+    accumulator = accumulate(CREATED, done(0, item), done(1, message("a")), completed())
+    assert accumulator.response["output"] == [message("a")]
 
 
 def test_other_events_change_nothing() -> None:
-    collector = collected({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
-    assert collector.partial is None
+    accumulator = accumulate({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
+    assert accumulator.partial is None
 
 
 def added(index: Any, item: Any) -> dict[str, Any]:
@@ -157,42 +161,42 @@ def delta(text: Any, *, index: Any = 0, content: Any = 0, kind: str = "output_te
 @pytest.mark.parametrize("final", [{"response": None}, {}])
 def test_an_end_that_says_nothing_has_what_was_said_before(final: dict[str, Any]) -> None:
     payload = {"type": "response.completed", **final}
-    collector = collected(CREATED, done(0, message("a")), payload)
-    assert collector.response["status"] == "completed"
-    assert collector.response["id"] == "resp_1"
-    assert collector.response["output"] == [message("a")]
-    assert payload["response"] is collector.response
+    accumulator = accumulate(CREATED, done(0, message("a")), payload)
+    assert accumulator.response["status"] == "completed"
+    assert accumulator.response["id"] == "resp_1"
+    assert accumulator.response["output"] == [message("a")]
+    assert payload["response"] is accumulator.response
 
 
 def test_an_incomplete_answer_never_counts_as_completed() -> None:
-    collector = collected({"type": "response.incomplete", "response": {"status": "completed"}})
-    assert collector.response["status"] == "incomplete"
+    accumulator = accumulate({"type": "response.incomplete", "response": {"status": "completed"}})
+    assert accumulator.response["status"] == "incomplete"
 
 
 def test_a_late_announcement_does_not_undo_an_item() -> None:
-    collector = collected(done(0, message("a")), added(0, message("a", content=[])), completed())
-    assert collector.response["output"] == [message("a")]
+    accumulator = accumulate(done(0, message("a")), added(0, message("a", content=[])), completed())
+    assert accumulator.response["output"] == [message("a")]
 
 
 def test_two_items_in_one_place_are_both_kept() -> None:
-    collector = collected(done(0, message("a")), done(0, message("b")), completed())
-    assert [item["id"] for item in collector.response["output"]] == ["msg_a", "msg_b"]
+    accumulator = accumulate(done(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in accumulator.response["output"]] == ["msg_a", "msg_b"]
 
 
 def test_an_item_may_end_under_another_name() -> None:
-    collector = collected(added(0, message("a")), done(0, message("b")), completed())
-    assert [item["id"] for item in collector.response["output"]] == ["msg_b"]
+    accumulator = accumulate(added(0, message("a")), done(0, message("b")), completed())
+    assert [item["id"] for item in accumulator.response["output"]] == ["msg_b"]
 
 
 def test_an_item_is_known_by_its_id() -> None:
-    collector = collected(added(None, message("a", content=[])), done(None, message("a")), completed())
-    assert collector.response["output"] == [message("a")]
+    accumulator = accumulate(added(None, message("a", content=[])), done(None, message("a")), completed())
+    assert accumulator.response["output"] == [message("a")]
 
 
 def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
     call = {"type": "function_call", "id": "fc", "name": "f", "arguments": ""}
     custom = {"type": "custom_tool_call", "id": "ctc", "name": "g", "input": ""}
-    collector = collected(
+    accumulator = accumulate(
         added(0, message("", content=[])),
         added(1, call),
         added(2, custom),
@@ -204,16 +208,16 @@ def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
         delta("x", index=2, kind="custom_tool_call_input"),
         completed(),
     )
-    first, second, third = collector.response["output"]
+    first, second, third = accumulator.response["output"]
     assert [part["text"] for part in first["content"]] == ["hello", "second"]
     assert second["arguments"] == '{"a":1}'
     assert third["input"] == "x"
 
 
 def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
-    collector = collected(delta("hello", index=3), done(0, message("a")), completed())
-    assert collector.response["output"][1]["content"][0]["text"] == "hello"
-    assert collected(delta("hello")).partial is not None
+    accumulator = accumulate(delta("hello", index=3), done(0, message("a")), completed())
+    assert accumulator.response["output"][1]["content"][0]["text"] == "hello"
+    assert accumulate(delta("hello")).partial is not None
 
 
 @pytest.mark.parametrize(
@@ -229,33 +233,33 @@ def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
     ids=str,
 )
 def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
-    collector = collected(CREATED, odd)
-    assert collector.partial is not None
-    collector.take(completed())
-    assert collector.response["status"] == "completed"
+    accumulator = accumulate(CREATED, odd)
+    assert accumulator.partial is not None
+    accumulator.add(completed())
+    assert accumulator.response["status"] == "completed"
 
 
 @pytest.mark.parametrize("details", ["text", [1], 5])
 def test_usage_that_is_no_usage_is_left_alone(details: Any) -> None:
-    assert collected(completed(usage={"input_tokens_details": details})).response["usage"] is not None
-    assert collected(completed(usage=details)).response["usage"] == details
+    assert accumulate(completed(usage={"input_tokens_details": details})).response["usage"] is not None
+    assert accumulate(completed(usage=details)).response["usage"] == details
 
 
 def test_a_finished_message_without_its_text_has_what_was_said_before() -> None:
-    collector = collected(delta("hel"), delta("lo"), done(0, message("", content=[])), completed())
-    assert collector.response["output"][0]["content"][0]["text"] == "hello"
+    accumulator = accumulate(delta("hel"), delta("lo"), done(0, message("", content=[])), completed())
+    assert accumulator.response["output"][0]["content"][0]["text"] == "hello"
 
 
 def test_a_text_that_comes_in_one_piece() -> None:
     whole = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "hello"}
-    collector = collected(added(0, message("", content=[])), delta("hel"), whole, delta("!"), completed())
-    assert collector.response["output"][0]["content"][0]["text"] == "hello!"
-    assert collected(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
+    accumulator = accumulate(added(0, message("", content=[])), delta("hel"), whole, delta("!"), completed())
+    assert accumulator.response["output"][0]["content"][0]["text"] == "hello!"
+    assert accumulate(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
 
 
 def test_items_of_the_last_event_that_are_none_are_left_out() -> None:
-    assert collected(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
-    assert collected(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
+    assert accumulate(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
+    assert accumulate(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
 
 
 def frames(*payloads: dict[str, Any]) -> bytes:
@@ -269,8 +273,8 @@ def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
 def test_deltas_are_taken_together() -> None:
     """Each run of one part is noted as one text; runs of several parts may take turns."""
     deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
-    together, each = Accumulator(), collected(*deltas)
-    assert together.take_deltas(frames(*deltas)) == 5
+    together, each = Accumulator(), accumulate(*deltas)
+    assert together.add_deltas(frames(*deltas)) == 5
     assert together.partial == each.partial
     assert [part["text"] for part in together.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
 
@@ -280,10 +284,10 @@ def test_deltas_are_taken_together() -> None:
     [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
 )
 def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
-    collector = Accumulator()
+    accumulator = Accumulator()
     delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
-    assert collector.take_deltas(frames(delta, delta)) == 2
-    assert collector.partial["output"][0][member] == "xx"  # type: ignore[index]
+    assert accumulator.add_deltas(frames(delta, delta)) == 2
+    assert accumulator.partial["output"][0][member] == "xx"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -297,10 +301,10 @@ def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
     ],
 )
 def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> None:
-    collector = Accumulator()
-    assert collector.take_deltas(frames(payload)) == 0
-    assert collector.take_deltas(frames(text_delta("x"), payload)) == 0
-    assert collector.partial is None
+    accumulator = Accumulator()
+    assert accumulator.add_deltas(frames(payload)) == 0
+    assert accumulator.add_deltas(frames(text_delta("x"), payload)) == 0
+    assert accumulator.partial is None
 
 
 @pytest.mark.parametrize(
@@ -309,8 +313,8 @@ def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> 
 def test_where_a_delta_belongs_is_a_number(content_index: Any, part: int) -> None:
     """A text there must not become a member of the item, and deltas read at once are put where single ones are."""
     first = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"}
-    collector = collected(first, {**first, "content_index": content_index, "delta": "b"})
-    (item,) = (collector.partial or {})["output"]
+    accumulator = accumulate(first, {**first, "content_index": content_index, "delta": "b"})
+    (item,) = (accumulator.partial or {})["output"]
     assert item.keys() == {"type", "role", "content"}
     assert [each["text"] for each in item["content"]] == (["a", "b"] if part else ["ab"])
 
@@ -323,9 +327,9 @@ def item_of(index: int) -> list[dict[str, Any]]:
 
 
 def test_many_items_take_no_longer_each() -> None:
-    collector = collected(*(event for index in range(20_000) for event in item_of(index)))
+    accumulator = accumulate(*(event for index in range(20_000) for event in item_of(index)))
     began = time.process_time()
-    partial = collector.partial
+    partial = accumulator.partial
     assert time.process_time() - began < 5  # 0.1 s; if each item looked at all deltas, a minute
     assert partial is not None
     assert len(partial["output"]) == 20_000
@@ -333,11 +337,11 @@ def test_many_items_take_no_longer_each() -> None:
 
 @pytest.mark.parametrize("name", [["a"], {"a": 1}, 7, 1.5])
 def test_an_id_may_be_anything(name: Any) -> None:
-    collector = collected(done(0, {"type": "message", "id": name}), done(5, message("a", id=name)), completed())
-    assert collector.response["output"] == [message("a", id=name)]
+    accumulator = accumulate(done(0, {"type": "message", "id": name}), done(5, message("a", id=name)), completed())
+    assert accumulator.response["output"] == [message("a", id=name)]
 
 
 @pytest.mark.parametrize("index", [["a"], {"a": 1}, None, "0", 1.5])
 def test_so_may_an_index(index: Any) -> None:
-    collector = collected(done(0, message("a")), done(index, message("b")), completed())
-    assert collector.response["output"] == [message("a"), message("b")]
+    accumulator = accumulate(done(0, message("a")), done(index, message("b")), completed())
+    assert accumulator.response["output"] == [message("a"), message("b")]

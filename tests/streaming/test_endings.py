@@ -13,7 +13,7 @@ import openai
 import pytest
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk._streaming.drain import drain
+from codex_backend_sdk._streaming.body import discard
 from codex_backend_sdk.testing import Simulator, Turn
 
 EVENT_STREAM = {"content-type": "text/event-stream"}
@@ -55,13 +55,13 @@ CALLS = [drained, collected, helped, lazily]
 @pytest.mark.parametrize("call", CALLS)
 def test_a_cut_stream(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED, DELTA), then="cut"))
-    with pytest.raises(sdk.StreamInterruptedError, match="The answer was cut") as caught:
+    with pytest.raises(sdk.StreamInterruptedError, match="The response was interrupted") as caught:
         call(client)
     assert isinstance(caught.value, openai.APIConnectionError)
     assert caught.value.partial is not None
     assert caught.value.partial.status == "in_progress"
     assert caught.value.partial.output_text == "hel"
-    assert "this error's `partial`" in str(caught.value)
+    assert "`partial` of this error" in str(caught.value)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -128,7 +128,7 @@ def test_something_else_with_status_200(
 @pytest.mark.parametrize("call", CALLS)
 def test_a_damaged_event(sim: Simulator, client: Any, call: Any, damage: bytes) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED) + damage + sse(ADDED, DONE, COMPLETED)))
-    with pytest.raises(sdk.UnexpectedResponseError, match="Event 2 of the answer is damaged"):
+    with pytest.raises(sdk.UnexpectedResponseError, match="Event 2 of the response is damaged"):
         call(client)
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_delta_among_others(sim: Simulator, client: Any, call: Any) ->
     delta = sse({**DELTA, "logprobs": [], "sequence_number": 1})
     deltas = delta + delta[:-20] + b"\n\n" + delta
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + deltas + sse(DONE, COMPLETED)))
-    with pytest.raises(sdk.UnexpectedResponseError, match="Event 4 of the answer is damaged"):
+    with pytest.raises(sdk.UnexpectedResponseError, match="Event 4 of the response is damaged"):
         call(client)
 
 
@@ -255,8 +255,12 @@ def test_who_gets_the_connection_before_the_rest_is_over_has_limits_of_its_own()
         other.start()
         other.join()
 
+    class Rest(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            return rest()
+
     connection = Connection()
-    drain(rest(), httpx2.Response(200, extensions={"network_stream": connection, "http_version": b"HTTP/1.1"}))
+    discard(httpx2.Response(200, stream=Rest(), extensions={"network_stream": connection, "http_version": b"HTTP/1.1"}))
     connection.read(1, timeout=60)
     assert limits[0] is not None
     assert limits[0] < 1

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from codex_backend_sdk._streaming.sse_batch import halves, read_run
+from codex_backend_sdk._streaming.sse import read_batch
 
 
 class Delta(TypedDict):
@@ -20,7 +20,7 @@ DELTA = {"type": "delta", "text": "a"}
 
 
 def read(*frames: bytes) -> list[Any] | None:
-    return read_run(b"\n\n".join(frames), lambda kind: READERS if kind == "delta" else [])
+    return read_batch(b"\n\n".join(frames), lambda kind: READERS if kind == "delta" else [])
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
@@ -100,30 +100,3 @@ def test_text_with_what_parts_events(text: bytes) -> None:
     assert read(frame) == told
     # Read one by one where it could be the seam: rare, and not wrong.
     assert read(frame, FRAME) == (None if text.endswith(b"{") else [*told, DELTA])
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"),
-    [
-        (b"a\n\nb", (b"a", b"b")),
-        (b"a\n\nb\n\nc", (b"a\n\nb", b"c")),
-        (b"a" * 90 + b"\n\nb\n\nc", (b"a" * 90, b"b\n\nc")),
-        (b"a\n\nb\n\n" + b"c" * 90, (b"a\n\nb", b"c" * 90)),
-        (b"\n\n", (b"", b"")),
-        (b"a\nb", None),
-        (b"", None),
-    ],
-)
-def test_halves(frames: bytes, expected: tuple[bytes, bytes] | None) -> None:
-    assert halves(frames) == expected
-
-
-def test_halves_of_halves_are_the_frames() -> None:
-    frames = [b"x" * length for length in range(40)]
-    waiting, found = [b"\n\n".join(frames)], []
-    while waiting:
-        part = waiting.pop()
-        both = halves(part)
-        found += [part] if both is None else []
-        waiting += reversed(both or ())
-    assert found == frames

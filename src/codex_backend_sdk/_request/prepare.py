@@ -14,7 +14,7 @@ from openai import BaseModel, NotGiven, Omit
 
 from .._constants import CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
-from .._items import subscriptable
+from .._items import make_subscriptable
 from .._json import encode_in_pieces
 from .._upstream import PreparedOptions
 from .._urls import require_backend_url
@@ -188,7 +188,7 @@ def _keep_items_subscriptable(parser: Any) -> Any:
         parsed = parser(raw)
         for part in (parsed, *(getattr(parsed, "output", None) or ())):
             if isinstance(part, BaseModel):
-                subscriptable(part)
+                make_subscriptable(part)
         return parsed
 
     return parse

@@ -1,1 +1,1 @@
-"""Read the backend's event stream: bytes to frames, frames to official events, events to the final response."""
+"""Reading a response of the backend: from the bytes of its body to official events or to the final response."""

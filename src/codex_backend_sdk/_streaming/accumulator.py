@@ -1,8 +1,12 @@
-"""Event data → the final response; knows a finished answer from a cut one.
+"""Build the final response from the data of its events.
 
-The backend ends an answer with `response.completed` whose `output` is empty, so the output is rebuilt here from the
-`response.output_item.done` events. What had not been finished when an answer is cut is rebuilt from its deltas.
-Codex CLI: codex-api/src/sse/responses.rs.
+The backend ends a response with `response.completed` whose `output` is empty. The accumulator therefore collects the
+items of the `response.output_item.done` events and puts them there. For items that were never finished it uses their
+deltas, so that a response that breaks off still has everything that arrived (`partial`).
+Source: Codex CLI, codex-api/src/sse/responses.rs.
+
+Nothing here trusts the order or the types of the backend's data: an item may come without an index or an id, twice, or
+under another id when it is finished; an index may be a string.
 """
 
 from __future__ import annotations
@@ -14,38 +18,40 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from .sse_batch import read_run
+from .sse import read_batch
 
 if TYPE_CHECKING:
-    from .sse_batch import Reader
+    from .sse import BatchParser
 
-__all__ = ["TERMINAL", "Accumulator"]
+__all__ = ["TERMINAL_EVENTS", "Accumulator"]
 
-# The events that end an answer. `error` ends it too, without a response.
-TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
-_FAILURES: Final = frozenset({"response.failed", "error"})
-_ITEMS: Final = {"response.output_item.added": False, "response.output_item.done": True}
-# Deltas, and the member of the item that they make up; None: a part of its content.
-_DELTAS: Final = {
+# The events that end a response. `error` ends it too, without a response object.
+TERMINAL_EVENTS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+_FAILURE_EVENTS: Final = frozenset({"response.failed", "error"})
+_SNAPSHOT_EVENTS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+# The events about a whole item → whether the item is finished.
+_ITEM_EVENTS: Final = {"response.output_item.added": False, "response.output_item.done": True}
+# The delta events → the member of the item that the deltas make up; None: the text of a content part.
+_DELTA_EVENTS: Final = {
     "response.output_text.delta": None,
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "input",
 }
-_LIFECYCLE: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 
-# Members that the official types demand and the backend leaves out at times.
+# Members that the official types require and that the backend sometimes leaves out.
 _USAGE_DETAILS: Final = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
 }
+_INTEGER: Final = SchemaValidator(core_schema.int_schema())
 
 
-@lru_cache(maxsize=64)  # a bound, because a server may make types up
-def _delta_readers(kind: str) -> tuple[Reader, ...]:
-    """Return what reads of a list of deltas where they belong and what they say, and nothing else."""
-    if kind not in _DELTAS:
+@lru_cache(maxsize=64)  # bounded, because a server may invent types
+def _delta_parsers(kind: str) -> tuple[BatchParser, ...]:
+    """Return a parser that takes only the position and the text out of a list of deltas."""
+    if kind not in _DELTA_EVENTS:
         return ()
-    member = _DELTAS[kind]
+    member = _DELTA_EVENTS[kind]
     fields = {
         "type": core_schema.literal_schema([kind]),
         "output_index": core_schema.int_schema(),
@@ -54,192 +60,187 @@ def _delta_readers(kind: str) -> tuple[Reader, ...]:
         else core_schema.with_default_schema(core_schema.literal_schema([member]), default=member),
         "delta": core_schema.str_schema(),
     }
-    delta = core_schema.typed_dict_schema({name: core_schema.typed_dict_field(each) for name, each in fields.items()})
+    delta = core_schema.typed_dict_schema(
+        {name: core_schema.typed_dict_field(schema) for name, schema in fields.items()}
+    )
     return (SchemaValidator(core_schema.list_schema(delta)).validate_json,)
 
 
-class _Slot:
-    """One output item: as it was announced, or as it was finished."""
+class _OutputItem:
+    """One output item at its index, as the last event described it."""
 
-    __slots__ = ("index", "is_done", "item")
+    __slots__ = ("data", "index", "is_done")
 
-    def __init__(self, index: int, item: dict[str, Any] | None = None) -> None:
+    def __init__(self, index: int, data: dict[str, Any] | None = None) -> None:
         self.index = index
-        self.item = item or {}
+        self.data = data or {}
         self.is_done = False
+
+    def with_deltas(self, deltas: dict[int | str, list[str]]) -> dict[str, Any]:
+        """Return the item; what its last event left open is filled in from the deltas."""
+        if self.is_done and (self.data.get("type") != "message" or self.data.get("content")):
+            return self.data
+        parts = {part: "".join(pieces) for part, pieces in deltas.items()}
+        texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
+        item = {**self.data, **{part: text for part, text in parts.items() if isinstance(part, str)}}
+        if texts and not item.get("content"):
+            item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+        return item
 
 
 class Accumulator:
-    """Gather one answer, event by event.
+    """Accumulate one response, event by event.
 
-    `ended_by` is the type of the terminal event, or None while there was none.
-    `failure` is the error object of a failed answer: `{"code": …, "message": …}` as far as the backend gave it.
+    `ended_by` is the type of the terminal event, None until it arrives. `response` is the final response, complete
+    with its output. `failure` is the error object of a failed response: `{"code": …, "message": …}` as far as the
+    backend sent it. `dropped` names the request parameters that were left out, None when the client drops none.
     """
 
     def __init__(self, *, dropped: tuple[str, ...] | None = None) -> None:
         self.ended_by: str | None = None
         self.failure: dict[str, Any] | None = None
+        self.response: dict[str, Any] = {}
         self._dropped = dropped
-        self._response: dict[str, Any] = {}
-        self._slots: dict[float, _Slot] = {}  # by their index
-        self._named: dict[Any, _Slot] = {}  # by the id of their item
-        self._following = 0  # the index behind the last one
+        self._items: dict[float, _OutputItem] = {}  # by their index
+        self._items_by_id: dict[Any, _OutputItem] = {}
+        self._next_index = 0
         # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
         self._deltas: dict[tuple[int, int | str], list[str]] = {}
 
-    def take(self, payload: dict[str, Any]) -> None:
-        """Note one decoded event; a terminal one is repaired in place, so that it can be handed on as it should be."""
-        kind = payload.get("type")
+    def add(self, event: dict[str, Any]) -> None:
+        """Add one decoded event. A terminal event is completed in place, so that it can be delivered to the caller."""
+        kind = event.get("type")
         if not isinstance(kind, str):
             return
-        if kind in _ITEMS:
-            self._take_item(payload.get("output_index"), payload.get("item"), is_done=_ITEMS[kind])
-        elif kind in _DELTAS:
-            part = _DELTAS[kind] or _index(payload.get("content_index"))
-            self.take_delta(_index(payload.get("output_index")), part, payload.get("delta"))
+        if kind in _ITEM_EVENTS:
+            self._add_item(event.get("output_index"), event.get("item"), is_done=_ITEM_EVENTS[kind])
+        elif kind in _DELTA_EVENTS:
+            part = _DELTA_EVENTS[kind] or _as_index(event.get("content_index"))
+            self.add_delta(_as_index(event.get("output_index")), part, event.get("delta"))
         elif kind == "response.output_text.done":
-            place = _index(payload.get("output_index")), _index(payload.get("content_index"))
-            self.take_text(*place, payload.get("text"))
-        elif kind in _LIFECYCLE and isinstance(payload.get("response"), dict):
-            self._response = payload["response"]
-        elif kind in TERMINAL and self.ended_by is None:
-            self._end(kind, payload)
+            position = _as_index(event.get("output_index")), _as_index(event.get("content_index"))
+            self.set_text(*position, event.get("text"))
+        elif kind in _SNAPSHOT_EVENTS and isinstance(event.get("response"), dict):
+            self.response = event["response"]
+        elif kind in TERMINAL_EVENTS and self.ended_by is None:
+            self._end(kind, event)
 
-    def take_deltas(self, frames: bytes) -> int:
-        """Note the text of frames that are deltas of one type; return how many, 0 when they are something else."""
-        deltas = read_run(frames, _delta_readers)
+    def add_deltas(self, text: bytes) -> int:
+        """Add frames that are all deltas of one type. Return their number, 0 when they have another form."""
+        deltas = read_batch(text, _delta_parsers)
         if deltas is None:
             return 0
-        for (index, part), run in groupby(deltas, itemgetter("output_index", "content_index")):
-            self.take_delta(index, part, "".join(map(itemgetter("delta"), run)))
+        for (index, part), group in groupby(deltas, itemgetter("output_index", "content_index")):
+            self.add_delta(index, part, "".join(map(itemgetter("delta"), group)))
         return len(deltas)
 
-    def take_delta(self, output_index: int | None, part: int | str | None, delta: Any) -> None:
-        """Note a piece of an item: it is needed only if the finished item never comes."""
+    def add_delta(self, output_index: int | None, part: int | str | None, delta: Any) -> None:
+        """Keep a piece of an item. It is needed only if the finished item never comes."""
         if type(delta) is str:
             self._deltas.setdefault((output_index or 0, part or 0), []).append(delta)
 
-    def take_text(self, output_index: int | None, content_index: int | None, text: Any) -> None:
-        """Note a whole text, of which there may have been no deltas."""
+    def set_text(self, output_index: int | None, content_index: int | None, text: Any) -> None:
+        """Keep the whole text of a content part, which may have come without deltas."""
         if isinstance(text, str):
             self._deltas[output_index or 0, content_index or 0] = [text]
 
     @property
-    def response(self) -> dict[str, Any]:
-        """The final response, complete with its output."""
-        return self._response
-
-    @property
     def partial(self) -> dict[str, Any] | None:
-        """What has arrived of an answer that did not end well, in the form of a response, or None if nothing has."""
-        if not self._response and not self._slots and not self._deltas:
+        """The part that has arrived of a response without a good end, in the form of a response; None if empty."""
+        if not self.response and not self._items and not self._deltas:
             return None
         status = "failed" if self.failure is not None else "in_progress"
-        return {**self._response, "status": status, "output": self._output()}
+        return {**self.response, "status": status, "output": self._output()}
 
-    def _take_item(self, index: Any, item: Any, *, is_done: bool) -> None:
-        if not isinstance(item, dict):  # an event may come without its item, which then is none
+    def _add_item(self, index: Any, data: Any, *, is_done: bool) -> None:
+        if not isinstance(data, dict):  # the event came without its item
             return
-        slot = self._slot_of(index, item, is_done=is_done)
-        if slot is None:
-            free = isinstance(index, int) and index not in self._slots
-            slot = _Slot(index if free else self._following)
-            self._slots[slot.index] = slot
-            self._following = max(self._following, slot.index + 1)
-        elif slot.is_done and not is_done:
+        item = self._find_item(index, data, is_done=is_done)
+        if item is None:
+            is_free = isinstance(index, int) and index not in self._items
+            item = _OutputItem(index if is_free else self._next_index)
+            self._items[item.index] = item
+            self._next_index = max(self._next_index, item.index + 1)
+        elif item.is_done and not is_done:
             return
-        self._named.pop(_name(slot.item), None)
-        slot.item, slot.is_done = item, is_done
-        self._named[_name(item)] = slot
+        self._items_by_id.pop(_id_key(item.data), None)
+        item.data, item.is_done = data, is_done
+        self._items_by_id[_id_key(data)] = item
 
-    def _slot_of(self, index: Any, item: dict[str, Any], *, is_done: bool) -> _Slot | None:
-        """Return where the item stands already: by its id, or by its index if nothing says that it is another one."""
-        name = _name(item)
-        if name is not None and name in self._named:
-            return self._named[name]
-        at_index = self._slots.get(index) if isinstance(index, (int, float)) else None
-        if at_index is None or None in (name, _name(at_index.item)):
+    def _find_item(self, index: Any, data: dict[str, Any], *, is_done: bool) -> _OutputItem | None:
+        """Return the known item with this id, or the one at this index unless its id shows that it is another item."""
+        key = _id_key(data)
+        if key is not None and key in self._items_by_id:
+            return self._items_by_id[key]
+        at_index = self._items.get(index) if isinstance(index, (int, float)) else None
+        if at_index is None or None in (key, _id_key(at_index.data)):
             return at_index
-        # Two ids: the end of an announced item may come under another one, but nothing else may.
+        # The ids differ. A finished item may have another id than its announcement had; otherwise these are two items.
         return at_index if is_done and not at_index.is_done else None
 
-    def _end(self, kind: str, payload: dict[str, Any]) -> None:
+    def _end(self, kind: str, event: dict[str, Any]) -> None:
         self.ended_by = kind
-        response = payload.get("response")
-        if kind in _FAILURES:
-            self.failure = _failure(payload)
+        if kind in _FAILURE_EVENTS:
+            self.failure = _error_object(event)
         if kind != "error":
-            payload["response"] = response if isinstance(response, dict) else {}
-            self._repair(payload["response"], status=kind.removeprefix("response."))
-            self._response = payload["response"]
+            response = event.get("response")
+            event["response"] = response if isinstance(response, dict) else {}
+            self._complete(event["response"], status=kind.removeprefix("response."))
+            self.response = event["response"]
 
-    def _repair(self, response: dict[str, Any], *, status: str) -> None:
-        """Fill in what the terminal event leaves out: the output, the status, and members known from the beginning."""
-        for name, value in self._response.items():
+    def _complete(self, response: dict[str, Any], *, status: str) -> None:
+        """Fill in what the terminal event leaves out: output, status, and members of the earlier snapshots."""
+        for name, value in self.response.items():
             response.setdefault(name, value)
+        # The event decides: a response of `response.incomplete` must not pass for a completed one.
         if status != "completed" or response.get("status") in (None, "in_progress", "queued"):
             response["status"] = status
-        given = response.get("output")
-        items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
+        output = response.get("output")
+        items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
         response["output"] = items or self._output()
         usage = response.get("usage")
         if isinstance(usage, dict):
-            for name, details in _USAGE_DETAILS.items():
-                given = usage.get(name)
-                if given is None or isinstance(given, dict):
-                    usage[name] = {**details, **(given or {})}
+            for name, defaults in _USAGE_DETAILS.items():
+                details = usage.get(name)
+                if details is None or isinstance(details, dict):
+                    usage[name] = {**defaults, **(details or {})}
         if self._dropped is not None:
             response["dropped_parameters"] = list(self._dropped)
 
     def _output(self) -> list[dict[str, Any]]:
-        """Return the items in their order, those that were never finished with what their deltas say."""
+        """Return the items in the order of their indexes, unfinished ones with the text of their deltas."""
         deltas: dict[int, dict[int | str, list[str]]] = {}
         for (index, part), pieces in self._deltas.items():
             deltas.setdefault(index, {})[part] = pieces
-        orphans = [_Slot(index, _unannounced()) for index in deltas if index not in self._slots]
-        slots = sorted([*self._slots.values(), *orphans], key=lambda slot: slot.index)
-        return [_as_far_as_known(slot, deltas.get(slot.index, {})) for slot in slots]
+        unannounced = [
+            _OutputItem(index, {"type": "message", "role": "assistant", "content": []})
+            for index in deltas
+            if index not in self._items
+        ]
+        items = sorted([*self._items.values(), *unannounced], key=lambda item: item.index)
+        return [item.with_deltas(deltas.get(item.index, {})) for item in items]
 
 
-def _as_far_as_known(slot: _Slot, deltas: dict[int | str, list[str]]) -> dict[str, Any]:
-    if slot.is_done and (slot.item.get("type") != "message" or slot.item.get("content")):
-        return slot.item
-    parts = {part: "".join(pieces) for part, pieces in deltas.items()}
-    texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
-    item = {**slot.item, **{part: text for part, text in parts.items() if isinstance(part, str)}}
-    if texts and not item.get("content"):
-        item["content"] = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
-    return item
+def _id_key(item: dict[str, Any]) -> Any:
+    """Return the id of an item in a hashable form; the wire may carry any JSON value there."""
+    item_id = item.get("id")
+    return item_id if item_id is None or isinstance(item_id, str) else repr(item_id)
 
 
-def _name(item: dict[str, Any]) -> Any:
-    """Return the id of an item, which may be anything, as a key."""
-    name = item.get("id")
-    return name if name is None or isinstance(name, str) else repr(name)
-
-
-def _index(value: Any) -> int:
-    """Return an index, 0 when there is none; a text with a number is one, as for the official types."""
+def _as_index(value: Any) -> int:
+    """Return an index, 0 when there is none; the official types accept a numeric string as well."""
     if type(value) is int:
         return value
     try:
-        return int(_INDEX.validate_python(value))
+        return int(_INTEGER.validate_python(value))
     except ValidationError:
         return 0
 
 
-_INDEX: Final = SchemaValidator(core_schema.int_schema())
-
-
-def _failure(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the error object of a failed answer, wherever and however the backend put it."""
-    response = payload.get("response")
-    within = response.get("error") if isinstance(response, dict) else None
-    error = within or payload.get("error")
+def _error_object(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the error object of a failed response, wherever the backend put it."""
+    response = event.get("response")
+    error = (response.get("error") if isinstance(response, dict) else None) or event.get("error")
     if isinstance(error, str):
         return {"message": error}
-    return error if isinstance(error, dict) else {name: value for name, value in payload.items() if name != "response"}
-
-
-def _unannounced() -> dict[str, Any]:
-    return {"type": "message", "role": "assistant", "content": []}
+    return error if isinstance(error, dict) else {name: value for name, value in event.items() if name != "response"}

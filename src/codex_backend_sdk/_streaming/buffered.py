@@ -1,13 +1,18 @@
-"""Answers that the official client can read as it reads any JSON answer.
+"""Read a response to its end and return it in the form that the official client expects.
 
-The backend only streams. For a call that wants no stream, the events are collected while the body is read: at once for
-an ordinary call, so that it can be tried again, and only when asked for with `with_streaming_response`.
+The official client reads a JSON body. The backend sends an event stream even to a call that wants no stream, and its
+own JSON for the model catalog. So a call without a stream is read here, inside the attempt, where a response that
+breaks off can still be retried; the official client receives an `httpx2.Response` with the JSON that it knows.
+
+Error bodies are read too, but with less patience: the status alone tells what happened, so an error body ends after
+10 s, or where it falls silent or is damaged.
 """
 
 from __future__ import annotations
 
 import contextlib
-import weakref
+import time
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -18,47 +23,124 @@ from .._errors.error_text import describe_body
 from .._exceptions import UnexpectedResponseError
 from .._json import decode, encode
 from .._request.routes import Route
-from .._request.timeouts import async_within, within
-from .._upstream import request_exceptions, timeout_exceptions
-from .drain import async_drain, drain
+from .._upstream import set_body, timeout_exceptions
+from .body import async_bounded_chunks, async_close_chunks, async_read_chunks, bounded_chunks, read_chunks
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     from .._request.context import RequestContext
 
-__all__ = ["async_collected", "collected", "is_stream_to_read", "read_whole"]
+__all__ = ["async_buffer", "buffer", "is_event_stream"]
 
-_STREAMED: Final = (Route.RESPONSES, Route.COMPACT)
-_OF_THE_STREAM: Final = (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding")
+_STREAMED_ROUTES: Final = (Route.RESPONSES, Route.COMPACT)
+_COMPACTION_ITEMS: Final = ("compaction", "compaction_summary")
+# Headers that describe the body of the backend, not the JSON that replaces it.
+_BODY_HEADERS: Final = (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding")
+# The model catalog, the largest body, has less than one megabyte.
+_MAX_BODY_BYTES: Final = 16 << 20
+_ERROR_BODY_SECONDS: Final = 10.0
+_DAMAGED: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError,)
 
 
-def is_stream_to_read(response: httpx2.Response, context: RequestContext) -> bool:
-    """Whether this is the event stream that a request for a response promises, and not an error or something else."""
+def is_event_stream(response: httpx2.Response, context: RequestContext) -> bool:
+    """Whether this is the event stream of a model response, and not an error or the page of a proxy."""
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return context.route in _STREAMED and response.is_success and content_type == "text/event-stream"
+    return context.route in _STREAMED_ROUTES and response.is_success and content_type == "text/event-stream"
 
 
-def read_whole(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Return a read answer that is no event stream as the official client expects it, or raise what it really is."""
+def buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
+    """Read a response whole and return the one for the official client.
+
+    StreamInterruptedError, or the exception of a failed response, for an event stream without a good end;
+    UnexpectedResponseError for a success that is not what the route returns.
+    """
+    if not is_event_stream(response, context):
+        _read_body(response, context)
+        return _official_response(response, context)
+    reader = ResponseReader(response, context)
+    with closing(read_chunks(reader, response, context.until)) as chunks:
+        for chunk in chunks:
+            reader.collect(chunk)
+    return _model_response(response, context, reader.final_response())
+
+
+async def async_buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
+    """Read a response whole, as `buffer` does."""
+    if not is_event_stream(response, context):
+        await _async_read_body(response, context)
+        return _official_response(response, context)
+    reader = ResponseReader(response, context)
+    async with aclosing(async_read_chunks(reader, response, context.until)) as chunks:
+        async for chunk in chunks:
+            reader.collect(chunk)
+    return _model_response(response, context, reader.final_response())
+
+
+# Bodies that are no event streams
+
+
+def _read_body(response: httpx2.Response, context: RequestContext) -> None:
+    body = bytearray()
+    try:
+        for chunk in bounded_chunks(_body_deadline(response, context), response.iter_bytes(), response):
+            body += chunk
+            if len(body) > _MAX_BODY_BYTES:
+                break
+    except (*timeout_exceptions(), *_DAMAGED):
+        if not _can_be_partial(response, context):
+            raise
+    finally:
+        response.close()
+    set_body(response, bytes(body))
+
+
+async def _async_read_body(response: httpx2.Response, context: RequestContext) -> None:
+    body = bytearray()
+    chunks = async_bounded_chunks(_body_deadline(response, context), response.aiter_bytes(), response)
+    try:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > _MAX_BODY_BYTES:
+                break
+    except (*timeout_exceptions(), *_DAMAGED):
+        if not _can_be_partial(response, context):
+            raise
+    finally:
+        await async_close_chunks(chunks)
+        await response.aclose()
+    set_body(response, bytes(body))
+
+
+def _body_deadline(response: httpx2.Response, context: RequestContext) -> float | None:
+    if response.is_success:
+        return context.until
+    latest = time.monotonic() + _ERROR_BODY_SECONDS
+    return latest if context.until is None else min(context.until, latest)
+
+
+def _can_be_partial(response: httpx2.Response, context: RequestContext) -> bool:
+    return not response.is_success and (context.until is None or time.monotonic() < context.until)
+
+
+def _official_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
+    """Return a response whose body was read as the official client expects it."""
     if not response.is_success:
-        return response
-    if context.route in _STREAMED:
+        return response  # the client makes an exception of it
+    if context.route in _STREAMED_ROUTES:
         raise _unexpected(response, "an event stream")
-    if context.route in (Route.ACCOUNT, Route.USAGE, Route.RESET):
-        answer = _json_object(response, "a JSON object")
-        if context.route is Route.USAGE and context.limits is not None:
-            context.limits.record_usage(answer, account_id=context.account_id)
-        return response
-    return _official_models(response, context)
+    if context.route in (Route.MODELS, Route.MODEL):
+        return _catalog_response(response, context)
+    body = _json_object(response, "a JSON object")
+    if context.route is Route.USAGE and context.limits is not None:
+        context.limits.record_usage(body, account_id=context.account_id)
+    return response
 
 
 def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseError:
-    found = describe_body(response.headers.get("content-type", ""), response.text)
+    body = describe_body(response.headers.get("content-type", ""), response.text)
     return UnexpectedResponseError(
-        f"The backend answered {response.status_code} with {found} instead of {expected}. "
-        "The usual cause is a proxy or a login page between here and the backend, or a wrong `base_url`.",
+        f"The backend responded {response.status_code} with {body} instead of {expected}. "
+        "Check `base_url`, and whether a proxy or a login page stands between this machine and the backend.",
         response=response,
         body=response.text,
     )
@@ -66,157 +148,78 @@ def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseE
 
 def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
     try:
-        found = decode(response.content)
+        body = decode(response.content)
     except (ValueError, RecursionError) as error:
         raise _unexpected(response, expected) from error
-    if not isinstance(found, dict):
+    if not isinstance(body, dict):
         raise _unexpected(response, expected)
-    return found
+    return body
 
 
-def collected(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Return a response whose JSON body is the final response of an event stream, collected when it is read."""
-    return _with_body(response, _CollectedBody(response, context))
-
-
-def async_collected(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Return what `collected` does, for a response of an async client."""
-    return _with_body(response, _AsyncCollectedBody(response, context))
-
-
-def _with_body(response: httpx2.Response, body: _CollectedBody | _AsyncCollectedBody) -> httpx2.Response:
-    target = httpx2.Response(
-        response.status_code,
-        headers=_json_headers(response),
-        stream=body,
-        request=response.request,
-        extensions=response.extensions,
-    )
-    body.target = weakref.ref(target)
-    return target
-
-
-def _copy_elapsed(source: httpx2.Response, target: httpx2.Response | None) -> None:
-    if target is not None:
-        with contextlib.suppress(RuntimeError):  # a response that was made whole was never timed
-            target.elapsed = source.elapsed
-
-
-def _official_models(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    catalogue = _json_object(response, "its model catalogue")
+def _catalog_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
+    """Return the official list of models, or one model; the backend has no route for a single model."""
+    catalog = _json_object(response, "its model catalog")
     try:
-        answer = to_official_list(catalogue)
+        models = to_official_list(catalog)
     except ValueError as error:
-        raise _unexpected(response, "its model catalogue") from error
-    if context.model_id is not None:
-        model = find_model(catalogue, context.model_id)
-        if model is None:
-            return _no_such_model(response, context.model_id, answer["data"])
-        answer = model
-    return _json_response(response, response.status_code, answer)
-
-
-def _no_such_model(response: httpx2.Response, wanted: str, catalogue: list[dict[str, Any]]) -> httpx2.Response:
-    known = [model["id"] for model in catalogue if model.get("visibility") != "hide"]
-    message = f"The model {wanted!r} is not in this account's catalogue, which offers: {', '.join(known) or 'none'}."
-    error = {"code": "model_not_found", "message": message, "param": "model", AVAILABLE_MODELS_MEMBER: known}
-    return _json_response(response, 404, {"error": error})
-
-
-def _json_response(response: httpx2.Response, status: int, body: Any) -> httpx2.Response:
-    return httpx2.Response(
-        status,
-        headers=_json_headers(response),
-        content=encode(body),
-        request=response.request,
-        extensions=response.extensions,
+        raise _unexpected(response, "its model catalog") from error
+    if context.model_id is None:
+        return _with_json(response, models)
+    model = find_model(catalog, context.model_id)
+    if model is not None:
+        return _with_json(response, model)
+    available = [model["id"] for model in models["data"] if model.get("visibility") != "hide"]
+    message = (
+        f"The model {context.model_id!r} is not in the model catalog of this account. "
+        f"Available: {', '.join(available) or 'none'}."
     )
+    body = {
+        "error": {"code": "model_not_found", "message": message, "param": "model", AVAILABLE_MODELS_MEMBER: available}
+    }
+    return _with_json(response, body, status=404)
 
 
-def _json_headers(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
-    # As they came: text that is not ASCII could not be written again.
-    kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_STREAM]
-    return [*kept, (b"content-type", b"application/json")]
+# Event streams
 
 
-def _final_json(answer: ResponseReader, context: RequestContext, source: httpx2.Response) -> bytes:
-    response = answer.collected()
-    return encode(response if context.route is not Route.COMPACT else _compacted(response, context, source))
+def _model_response(response: httpx2.Response, context: RequestContext, final: dict[str, Any]) -> httpx2.Response:
+    if context.route is Route.COMPACT:
+        final = _compacted(final, context, response)
+    buffered = _with_json(response, final)
+    with contextlib.suppress(RuntimeError):  # a response that a transport made by hand was not timed
+        buffered.elapsed = response.elapsed
+    return buffered
 
 
-def _compacted(response: dict[str, Any], context: RequestContext, source: httpx2.Response) -> dict[str, Any]:
-    """Return the official compacted response: what was kept of the input, then the one compaction item."""
-    items = [
-        item for item in response.get("output") or () if isinstance(item, dict) and item.get("type") in _COMPACTIONS
-    ]
+def _compacted(final: dict[str, Any], context: RequestContext, response: httpx2.Response) -> dict[str, Any]:
+    """Return the official compacted response: the input items that are kept, then the compaction item."""
+    output = final.get("output") or ()
+    items = [item for item in output if isinstance(item, dict) and item.get("type") in _COMPACTION_ITEMS]
     if len(items) != 1:
         raise UnexpectedResponseError(
-            f"A compaction has to answer with one compaction item, this one had {len(items)}. The input is unchanged; "
-            "call `compact` again, or go on without.",
-            response=source,
+            f"The backend returned {len(items)} compaction items instead of one. The input is unchanged. "
+            "Call `compact` again, or continue without it.",
+            response=response,
         )
     return {
-        "id": response.get("id"),
+        "id": final.get("id"),
         "object": "response.compaction",
-        "created_at": int(response.get("created_at") or 0),
+        "created_at": int(final.get("created_at") or 0),
         "output": [*context.kept, items[0]],
-        "usage": response.get("usage"),
-        **{name: response[name] for name in ("dropped_parameters",) if name in response},
+        "usage": final.get("usage"),
+        **{name: final[name] for name in ("dropped_parameters",) if name in final},
     }
 
 
-_COMPACTIONS: Final = ("compaction", "compaction_summary")
-
-
-class _CollectedBody(httpx2.SyncByteStream):
-    target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
-
-    def __init__(self, source: httpx2.Response, context: RequestContext) -> None:
-        self._source = source
-        self._context = context
-
-    def __iter__(self) -> Iterator[bytes]:
-        answer = ResponseReader(self._source)
-        try:
-            chunks = within(answer.until, self._source.iter_bytes(), self._source)
-            for chunk in chunks:
-                answer.collect(chunk)
-                if answer.is_over:
-                    drain(chunks, self._source)
-                    break
-        except (*timeout_exceptions(), *request_exceptions()) as error:
-            broken = answer.broken_by(error)
-            if broken is not None:
-                raise broken from error
-        yield _final_json(answer, self._context, self._source)
-
-    def close(self) -> None:
-        self._source.close()
-        _copy_elapsed(self._source, self.target())
-
-
-class _AsyncCollectedBody(httpx2.AsyncByteStream):
-    target: weakref.ref[httpx2.Response]  # weak: a cycle would keep the connection until the next collection
-
-    def __init__(self, source: httpx2.Response, context: RequestContext) -> None:
-        self._source = source
-        self._context = context
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        answer = ResponseReader(self._source)
-        try:
-            chunks = async_within(answer.until, self._source.aiter_bytes(), self._source)
-            async for chunk in chunks:
-                answer.collect(chunk)
-                if answer.is_over:
-                    await async_drain(chunks)
-                    break
-        except (*timeout_exceptions(), *request_exceptions()) as error:
-            broken = answer.broken_by(error)
-            if broken is not None:
-                raise broken from error
-        yield _final_json(answer, self._context, self._source)
-
-    async def aclose(self) -> None:
-        await self._source.aclose()
-        _copy_elapsed(self._source, self.target())
+def _with_json(response: httpx2.Response, body: Any, *, status: int | None = None) -> httpx2.Response:
+    """Return the same response with a JSON body."""
+    # The raw headers: httpx cannot encode a header again whose text is not ASCII.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _BODY_HEADERS]
+    return httpx2.Response(
+        response.status_code if status is None else status,
+        headers=[*headers, (b"content-type", b"application/json")],
+        # As a stream: `with_streaming_response` hands out a response that is not read yet.
+        stream=httpx2.ByteStream(encode(body)),
+        request=response.request,
+        extensions=response.extensions,
+    )

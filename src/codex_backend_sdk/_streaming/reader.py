@@ -1,6 +1,14 @@
-"""One streamed answer, from bytes to events or to the final response, without I/O.
+"""Read one response: chunks of its event stream in, events or the final response out. No I/O.
 
-The event streams and the collected answers, sync and async, are shells around `ResponseReader`.
+`ResponseReader` is the core that the event streams (`streams`) and the calls without a stream (`buffered`) share, sync
+and async. It knows what the official decoder does not: whether a response is complete. The rules:
+
+- Only a terminal event ends a response. A stream that ends without one was interrupted, and the error has the part
+  that arrived (`partial`).
+- A failed response is an exception, the same one as for an HTTP error of that code.
+- The terminal event is held back until the stream was read to its end (`body.read_chunks`), because a caller may stop
+  at that event and the connection could then serve no other call.
+- Data behind the terminal event is ignored, and so is an exception of the transport there.
 """
 
 from __future__ import annotations
@@ -12,7 +20,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-import openai
 from openai.types.responses import (
     ResponseCustomToolCallInputDeltaEvent,
     ResponseFunctionCallArgumentsDeltaEvent,
@@ -24,260 +31,224 @@ from .._errors.classify import classify
 from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
-from .._request.context import context_of
 from .._upstream import timeout_exceptions
 from .accumulator import Accumulator
 from .events import build_event, build_response, read_events
 from .sse import EventDecoder
-from .sse_batch import halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import openai
     from openai import BaseModel
+
+    from .._request.context import RequestContext
 
 __all__ = ["ResponseReader"]
 
-
-_CUTS: Final = {
-    StreamInterruptedError: "The answer was cut: its stream ended {} and without `response.completed`.",
-    IdleTimeoutError: "The answer fell silent {}: nothing came for longer than `idle_timeout`.",
-    TotalTimeoutError: "The call took longer than `total_timeout` and was ended {}.",
+_MESSAGES: Final = {
+    StreamInterruptedError: "The response was interrupted: its stream ended {} and without `response.completed`.",
+    IdleTimeoutError: "The response was interrupted {}: the backend sent nothing for longer than `idle_timeout`.",
+    TotalTimeoutError: "The response was interrupted {}: the call took longer than `total_timeout`.",
 }
-_HELPS: Final = "What had arrived is in this error's `partial`; send the request again for a whole answer."
+_PARTIAL_HINT: Final = (
+    "The part that arrived is in `partial` of this error. Send the request again for a complete response."
+)
+_DAMAGE_HINT: Final = (
+    "Send the request again. If it happens again, a proxy between this machine and the backend changes the data."
+)
+_DONE: Final = b"[DONE]"  # chat completions end with it; a gateway may add it
 _RATE_LIMITS: Final = "codex.rate_limits"
-# Where a delta belongs: its item, and the part of it.
-_PLACES: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]] = {
+# The event class of a delta → its position: the index of the item, and the part of the item.
+_DELTA_POSITIONS: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]] = {
     ResponseTextDeltaEvent: attrgetter("output_index", "content_index"),
     ResponseFunctionCallArgumentsDeltaEvent: lambda event: (event.output_index, "arguments"),
     ResponseCustomToolCallInputDeltaEvent: lambda event: (event.output_index, "input"),
 }
-_DELTA: Final = attrgetter("delta")
 
 
 class ResponseReader:
-    """Read one answer chunk by chunk.
+    """Read one response chunk by chunk: `events` and `last_events` for a stream, or `collect` and `final_response`.
 
-    For a request without a context, one of an official client, it does what the official client does: an empty output
-    stays empty, a failed answer is an event like any other, and the end of the stream is the end of the answer.
-    `dropped` names the parameters that were left out of the request, None when none may be. `until` is the monotonic
-    time at which the whole call has to be over.
+    `has_ended` tells whether the terminal event has arrived.
     """
 
-    def __init__(self, response: httpx2.Response) -> None:
-        context = context_of(response.request)
-        self.dropped = context.dropped if context is not None else None
-        self.until = context.until if context is not None else None
-        self._restarts = context is not None and context.restarts
+    def __init__(self, response: httpx2.Response, context: RequestContext) -> None:
+        self.has_ended = False
         self._response = response
-        self._truthful = context is not None
         self._context = context
         self._decoder = EventDecoder()
-        self._collector = Accumulator(dropped=self.dropped)
-        self._events = 0
-        self._is_over = False
-        self._last: BaseModel | None = None
+        self._accumulator = Accumulator(dropped=context.dropped)
+        self._event_count = 0
+        self._terminal_event: BaseModel | None = None
         self._failure: openai.APIError | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether the terminal event has arrived."""
-        return self._is_over
+    def can_restart(self) -> bool:
+        """Whether the request may be sent again: the caller has seen no event, or wants `on_interrupt="restart"`."""
+        delivered = self._event_count - (1 if self.has_ended else 0)
+        return delivered == 0 or self._context.restarts
 
-    @property
-    def may_begin_again(self) -> bool:
-        """Whether a broken answer may be asked for anew: nobody has seen an event of it, or the caller wants that."""
-        handed_out = self._events - (1 if self._is_over else 0)
-        return handed_out == 0 or self._restarts
+    # As a stream
 
     def events(self, chunk: bytes) -> Iterable[BaseModel]:
-        """Return the events that this chunk completes; damage is raised when the events before it were taken."""
-        frames = self._decoder.complete(chunk)
-        return (self._run(frames) or self._divided(frames)) if frames else ()
+        """Return the events that this chunk completes.
+
+        UnexpectedResponseError for a damaged event, raised by the iteration after the events before it.
+        """
+        text = self._decoder.feed(chunk)
+        if not text:
+            return ()
+        return self._read_batch(text) or self._read_frames(text)
 
     def last_events(self) -> Iterator[BaseModel]:
-        """Yield the terminal event, or raise what it says; StreamInterruptedError when there was none."""
-        if not self._truthful:
-            return
-        frame = self._decoder.finish()
-        if frame is not None and not self.is_over:
-            try:
-                event = self._event(frame.data)
-            except UnexpectedResponseError as error:
-                raise self.interrupted() from error  # half an event: the stream was cut inside of it
-            if event is not None:
-                yield event
-        if not self.is_over:
-            raise self.interrupted()
-        if self._failure is not None:
-            raise self._failure
-        if self._last is not None:
-            yield self._last
+        """Yield the terminal event, after the end of the stream; raise an error when the response has no good end."""
+        try:
+            yield from self._read_frames(self._decoder.finish())
+        except UnexpectedResponseError as error:  # half an event: the stream broke off inside it
+            raise self.interruption() from error
+        self._raise_failure()
+        if self._terminal_event is not None:
+            yield self._terminal_event
+
+    def _read_batch(self, text: bytes) -> list[BaseModel] | None:
+        """Return the events of frames of one type; these are most of a long response."""
+        events = None if self.has_ended else read_events(text)
+        if events is not None:
+            self._event_count += len(events)
+            kind = type(events[0])
+            position = _DELTA_POSITIONS.get(kind)
+            if position is not None:
+                groups = groupby(events, position) if len(events) > 1 else ((position(events[0]), events),)
+                for (index, part), group in groups:
+                    # An event that lacks its `delta` is delivered with None.
+                    deltas = [event.delta for event in group if event.delta is not None]
+                    self._accumulator.add_delta(index, part, "".join(deltas) if deltas else None)
+            elif kind is ResponseTextDoneEvent:
+                for event in events:
+                    self._accumulator.set_text(event.output_index, event.content_index, event.text)
+        return events
+
+    def _read_frames(self, text: bytes) -> Iterator[BaseModel]:
+        for data in self._event_data(text):
+            payload = self._read_event(data)
+            if not self.has_ended:
+                yield build_event(payload)
+            elif self._failure is None:
+                self._terminal_event = build_event(payload)
+
+    # As a whole
 
     def collect(self, chunk: bytes) -> None:
-        """Read a chunk for the final response only; nothing is built for an event that nobody sees."""
-        waiting = [self._decoder.complete(chunk)]
-        while waiting:
-            part = waiting.pop()
-            if self._collect_run(part):
-                continue
-            if (both := halves(part)) is not None:
-                waiting += reversed(both)
-            elif (frame := self._decoder.frame(part)) is not None:
-                self._note(frame.data)
+        """Read a chunk for the final response. No event object is built."""
+        text = self._decoder.feed(chunk)
+        if not text or self.has_ended:
+            return
+        count = self._accumulator.add_deltas(text)
+        self._event_count += count
+        if not count:
+            self._collect_frames(text)
 
-    def _collect_run(self, frames: bytes) -> int:
-        count = 0 if self._is_over else self._collector.take_deltas(frames)  # nearly all of a long answer
-        self._events += count
-        return count
+    def final_response(self) -> dict[str, Any]:
+        """Return the final response, after the end of the stream; raise an error when it has no good end."""
+        try:
+            self._collect_frames(self._decoder.finish())
+        except UnexpectedResponseError as error:
+            raise self.interruption() from error
+        self._raise_failure()
+        return self._accumulator.response
 
-    def collected(self) -> dict[str, Any]:
-        """Return the final response; StreamInterruptedError or ResponseFailedError when there is none."""
-        frame = self._decoder.finish()
-        if frame is not None:
-            try:
-                self._note(frame.data)
-            except UnexpectedResponseError as error:
-                raise self.interrupted() from error
-        if not self.is_over:
-            raise self.interrupted()
+    def _collect_frames(self, text: bytes) -> None:
+        for data in self._event_data(text):
+            self._read_event(data)
+
+    # Both
+
+    def _event_data(self, text: bytes) -> Iterator[bytes]:
+        for frame in self._decoder.frames(text):
+            if self.has_ended:
+                return
+            if frame.data and not frame.data.startswith(_DONE):
+                yield frame.data
+
+    def _read_event(self, data: bytes) -> Any:
+        """Decode one event and keep what it says of the response."""
+        self._event_count += 1
+        try:
+            payload = decode(data)
+        except (ValueError, RecursionError) as error:
+            raise UnexpectedResponseError(
+                f"Event {self._event_count} of the response is damaged: it is not JSON ({error}). {_DAMAGE_HINT}",
+                response=self._response,
+            ) from error
+        if isinstance(payload, dict):
+            if payload.get("type") == _RATE_LIMITS and self._context.limits is not None:
+                self._context.limits.record_event(payload, account_id=self._context.account_id)
+            self._accumulator.add(payload)
+            if self._accumulator.ended_by is not None:
+                self.has_ended = True
+                self._failure = self._failure_of(payload)
+        return payload
+
+    def _failure_of(self, terminal: dict[str, Any]) -> openai.APIError | None:
+        """Return the exception for a terminal event that does not end the response well."""
+        failure, response = self._accumulator.failure, self._accumulator.response
+        if failure is not None:
+            return from_stream(
+                classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC)),
+                self._response,
+                partial=build_response(self._accumulator.partial),
+            )
+        if response.get("id") or response.get("output"):
+            return None
+        return UnexpectedResponseError(
+            "The response ended with an event that names no response, after no other event. Send the request again.",
+            response=self._response,
+            body=terminal,
+        )
+
+    def _raise_failure(self) -> None:
+        if not self.has_ended:
+            raise self.interruption()
         if self._failure is not None:
             raise self._failure
-        return self._collector.response
 
-    def broken_by(self, error: Exception) -> openai.APIError | None:
-        """Return what an exception of the transport means here; None after the answer, when it breaks nothing."""
-        if self._is_over:
-            return None
-        if self._truthful and isinstance(error, httpx2.DecodingError):
-            return self._undecodable(error)
-        is_timeout = isinstance(error, timeout_exceptions())
-        if self._truthful:
-            return self.interrupted(self._which_timeout() if is_timeout else StreamInterruptedError)
-        broken = openai.APITimeoutError if is_timeout else openai.APIConnectionError
-        return broken(request=self._response.request)
+    # Interruptions
 
-    def _undecodable(self, error: Exception) -> UnexpectedResponseError:
-        encoding = self._response.headers.get("content-encoding")
-        undecodable = UnexpectedResponseError(
-            f"The answer cannot be decompressed, though it says that it is {encoding}: {error}. "
-            "Send the request again; if it happens again, something between here and the backend changes the data.",
-            response=self._response,
+    def interruption(self, kind: type[StreamInterruptedError] = StreamInterruptedError) -> StreamInterruptedError:
+        """Return the error for a stream that broke off here."""
+        count = {0: "before any event", 1: "after one event"}.get(
+            self._event_count, f"after {self._event_count} events"
         )
-        undecodable.partial = build_response(self._collector.partial)
-        return undecodable
-
-    def _which_timeout(self) -> type[StreamInterruptedError]:
-        is_out_of_time = self.until is not None and time.monotonic() >= self.until
-        return TotalTimeoutError if is_out_of_time else IdleTimeoutError
-
-    def interrupted(self, kind: type[StreamInterruptedError] = StreamInterruptedError) -> StreamInterruptedError:
-        """Return the error for a stream that ended here."""
-        count = {0: "before any event", 1: "after one event"}.get(self._events, f"after {self._events} events")
-        partial = build_response(self._collector.partial)
-        helps = "Send the request again." if partial is None else _HELPS
+        partial = build_response(self._accumulator.partial)
+        hint = "Send the request again." if partial is None else _PARTIAL_HINT
         error = kind(
-            f"{_CUTS[kind].format(count)} {helps}",
+            f"{_MESSAGES[kind].format(count)} {hint}",
             request=self._response.request,
             partial=partial,
-            events_seen=self._events,
+            events_seen=self._event_count,
         )
         error.status_code = self._response.status_code
         attach_failure(error, response=self._response)
         return error
 
-    def _run(self, frames: bytes) -> list[BaseModel] | None:
-        """Return the events of frames that are all alike and need no closer look."""
-        if not self._truthful and b'"error"' in frames:
+    def interrupted_by(self, error: Exception) -> openai.APIError | None:
+        """Return the error for an exception of the transport; None after the terminal event, where it does no harm."""
+        if self.has_ended:
             return None
-        events = read_events(frames)
-        if events is not None:
-            self._events += len(events)
-            place = _PLACES.get(type(events[0]))
-            if place is not None:
-                runs = groupby(events, place) if len(events) > 1 else ((place(events[0]), events),)
-                for (index, part), run in runs:
-                    deltas = [delta for delta in map(_DELTA, run) if delta is not None]
-                    self._collector.take_delta(index, part, "".join(deltas) if deltas else None)
-            elif type(events[0]) is ResponseTextDoneEvent:
-                for event in events:
-                    self._collector.take_text(event.output_index, event.content_index, event.text)
-        return events
+        if isinstance(error, httpx2.DecodingError):
+            return self._undecodable(error)
+        if not isinstance(error, timeout_exceptions()):
+            return self.interruption()
+        deadline = self._context.until
+        is_past_deadline = deadline is not None and time.monotonic() >= deadline
+        return self.interruption(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
 
-    def _divided(self, frames: bytes) -> Iterator[BaseModel]:
-        """Yield the events of frames that are no run: of the runs in them, and of those that are in none."""
-        waiting = [frames]
-        while waiting and not (self._is_over and self._truthful):
-            part = waiting.pop()
-            events = self._run(part) if part is not frames else None  # all of them were tried already
-            if events is not None:
-                yield from events
-            elif (both := halves(part)) is not None:
-                waiting += reversed(both)
-            elif (frame := self._decoder.frame(part)) is not None and (event := self._event(frame.data)) is not None:
-                yield event
-
-    def _event(self, data: bytes) -> BaseModel | None:
-        if not data or data.startswith(b"[DONE]"):
-            return None
-        self._events += 1
-        payload = self._decode(data)
-        if not self._truthful:
-            self._raise_as_upstream(payload)
-            return build_event(payload)
-        self._take(payload)
-        if self._is_over:
-            # Held back until the stream was read to its end: a caller may stop at this event.
-            self._last = None if self._failure is not None else build_event(payload)
-            return None
-        return build_event(payload)
-
-    def _note(self, data: bytes) -> None:
-        if data and not data.startswith(b"[DONE]") and not self._is_over:
-            self._events += 1
-            self._take(self._decode(data))
-
-    def _take(self, payload: Any) -> None:
-        if not isinstance(payload, dict):
-            return
-        if payload.get("type") == _RATE_LIMITS and self._context is not None and self._context.limits is not None:
-            self._context.limits.record_event(payload, account_id=self._context.account_id)
-        self._collector.take(payload)
-        self._is_over = self._collector.ended_by is not None
-        failure = self._collector.failure
-        if failure is not None:
-            self._failure = self._failed(failure)
-        elif self._is_over and not (self._collector.response.get("id") or self._collector.response.get("output")):
-            self._failure = UnexpectedResponseError(
-                "The answer ended with an event that names no response, and nothing had come before it. "
-                "Send the request again.",
-                response=self._response,
-                body=payload,
-            )
-
-    def _failed(self, failure: dict[str, Any]) -> openai.APIError:
-        return from_stream(
-            classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC)),
-            self._response,
-            partial=build_response(self._collector.partial),
+    def _undecodable(self, error: Exception) -> UnexpectedResponseError:
+        encoding = self._response.headers.get("content-encoding")
+        undecodable = UnexpectedResponseError(
+            f"The response cannot be decompressed as {encoding}: {error}. {_DAMAGE_HINT}",
+            response=self._response,
         )
-
-    def _decode(self, data: bytes) -> Any:
-        try:
-            return decode(data)
-        except (ValueError, RecursionError) as error:
-            raise UnexpectedResponseError(
-                f"Event {self._events} of the answer is damaged, it is not JSON: {error}. "
-                "Send the request again; if it happens again, something between here and the backend changes the data.",
-                response=self._response,
-            ) from error
-
-    def _raise_as_upstream(self, payload: Any) -> None:
-        error = payload.get("error") if isinstance(payload, dict) else None
-        if error:
-            message = error.get("message") if isinstance(error, dict) else None
-            raise openai.APIError(
-                message if isinstance(message, str) and message else "An error occurred during streaming",
-                request=self._response.request,
-                body=error,
-            )
+        undecodable.partial = build_response(self._accumulator.partial)
+        return undecodable

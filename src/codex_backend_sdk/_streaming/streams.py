@@ -1,20 +1,26 @@
-"""The official event streams, reading with `ResponseReader` instead of the official decoder and union.
+"""The event streams that `responses.create(stream=True)` returns: the official classes, read with `ResponseReader`.
 
-On an official client they behave as the official streams do; on ours they also tell the truth about the end.
+A stream can send its request again when the response breaks off: before the caller has seen an event, and after it
+with `on_interrupt="restart"`. The client supplies the function for that (`set_retry`), so that attempts at opening and
+at reading a stream are counted together.
+
+The generator that reads does not refer to the stream, only to the state that both share. Without a reference cycle, a
+stream that the caller drops closes its connection at once and not at the next garbage collection.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
+from openai.types.responses import ResponseStreamEvent
 
-from .._request.timeouts import async_within, within
-from .._upstream import request_exceptions, timeout_exceptions
-from .drain import async_drain, drain, leave
+from .._request.context import RequestContext, context_of
+from .._request.routes import Route
+from .body import async_read_chunks, read_chunks
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
@@ -23,178 +29,159 @@ if TYPE_CHECKING:
     import httpx2
 
 
-__all__ = ["AsyncCodexStream", "CodexStream"]
+__all__ = ["AsyncResponseEventStream", "ResponseEventStream"]
 
-_T = TypeVar("_T")
+# For a response whose request does not carry its context: a custom `auth` of the HTTP client may replace the request.
+_NO_CONTEXT = RequestContext(route=Route.RESPONSES, streamed=True)
 
 
-class _Reading:
-    """What a stream and the generator that reads it share.
-
-    The generator does not hold the stream: a stream that is forgotten frees its connection at once, and not when the
-    garbage collector comes to a cycle.
-    """
+class _StreamState:
+    """The state that a stream shares with the generator that reads it."""
 
     def __init__(self, response: httpx2.Response) -> None:
         self.response = response
-        self.dropped: tuple[str, ...] = ()
         self.restarts = 0
-        self.is_left = False
-        self.again: Callable[..., Any] | None = None
+        self.is_closed = False
+        self.retry: Callable[..., Any] | None = None
 
-    def answer(self) -> ResponseReader:
-        """Begin to read the response."""
-        answer = ResponseReader(self.response)
-        self.dropped = answer.dropped or ()
-        return answer
+    @property
+    def context(self) -> RequestContext:
+        return context_of(self.response.request) or _NO_CONTEXT
 
-    def opener(self, answer: ResponseReader) -> Callable[[openai.APIError], Any] | None:
-        """Return what asks for a broken answer anew, or raises what broke it; None when there is nobody to ask."""
-        if self.again is None or self.is_left:
+    def retry_for(self, reader: ResponseReader) -> Callable[..., Any] | None:
+        """Return the function that sends the request again; None when the response stays broken."""
+        if self.is_closed:
             return None
-        self.restarts += answer.may_begin_again
-        return partial(self.again, may_repeat=answer.may_begin_again)
+        self.restarts += reader.can_restart
+        return self.retry
 
 
-class _Shared:
-    """The members of a stream that its reading has."""
+class _EventStream:
+    """The members that both streams have."""
 
-    _reading: _Reading
+    _state: _StreamState
 
     @property
     def response(self) -> httpx2.Response:
-        """The answer that is read; another one after a restart."""
-        return self._reading.response
+        """The HTTP response that is read; another one after a restart."""
+        return self._state.response
 
     @response.setter
     def response(self, response: httpx2.Response) -> None:
-        self._reading = _Reading(response)
+        self._state = _StreamState(response)  # the official constructor sets it
 
     @property
     def dropped_parameters(self) -> tuple[str, ...]:
-        """The names of the parameters that were left out of the request."""
-        return self._reading.dropped
+        """The names of the request parameters that were left out (`OpenAI(unsupported="drop")`)."""
+        return self._state.context.dropped or ()
 
     @property
     def restarts(self) -> int:
-        """How often the answer broke and was asked for anew.
+        """How many times the response broke off and the request was sent again.
 
-        It begins with `response.created` each time, and what had come before is void.
+        After each restart the events begin with `response.created` again. Discard the events from before it.
         """
-        return self._reading.restarts
+        return self._state.restarts
 
-    def repeat_with(self, again: Callable[..., Any]) -> None:
-        """Ask for a broken answer anew with a function that waits and returns another stream, or raises the error.
+    def set_retry(self, retry: Callable[..., Any]) -> None:
+        """Set the function that sends the request again.
 
-        It is called with the error and `may_repeat`: false once the caller has seen an event.
+        It is called with the error and `may_repeat`, which is False when the caller has seen events and does not want
+        a restart. It waits and returns another stream, or raises the error.
         """
-        self._reading.again = again
+        self._state.retry = retry
 
 
-class CodexStream(openai.Stream[_T], _Shared):
-    """A stream of official events."""
+class ResponseEventStream(openai.Stream[ResponseStreamEvent], _EventStream):
+    """The events of one response, as `client.responses.create(..., stream=True)` returns them.
 
-    def __iter__(self) -> Iterator[_T]:
+    It is an `openai.Stream`, with `restarts` and `dropped_parameters`. Iterating raises `StreamInterruptedError` when
+    the response breaks off, and the exception of the failure when the response fails.
+    """
+
+    def __iter__(self) -> Iterator[ResponseStreamEvent]:
         return self._iterator
 
-    def __stream__(self) -> Iterator[_T]:
-        return cast("Iterator[_T]", _read(self._reading))
+    def __stream__(self) -> Iterator[ResponseStreamEvent]:
+        return _read(self._state)
 
     def close(self) -> None:
-        """Free the connection; also from another thread, which the reading one notices as a broken answer."""
-        self._reading.is_left = True
+        """Close the connection. From another thread this interrupts the iteration with `StreamInterruptedError`."""
+        self._state.is_closed = True
         try:
-            cast("Generator[_T]", self._iterator).close()
-        except ValueError:  # it is being read just now
-            _wake(self._reading.response)
+            cast("Generator[ResponseStreamEvent]", self._iterator).close()
+        except ValueError:  # another thread is inside the generator
+            _interrupt_read(self._state.response)
         super().close()
 
 
-class AsyncCodexStream(openai.AsyncStream[_T], _Shared):
-    """A stream of official events, as `CodexStream` is."""
+class AsyncResponseEventStream(openai.AsyncStream[ResponseStreamEvent], _EventStream):
+    """The events of one response on the async client, as `ResponseEventStream`."""
 
-    def __aiter__(self) -> AsyncIterator[_T]:
+    def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
         return self._iterator
 
-    def __stream__(self) -> AsyncIterator[_T]:
-        return cast("AsyncIterator[_T]", _async_read(self._reading))
+    def __stream__(self) -> AsyncIterator[ResponseStreamEvent]:
+        return _async_read(self._state)
 
     async def close(self) -> None:
-        """Free the connection."""
-        self._reading.is_left = True
-        with contextlib.suppress(RuntimeError):  # it is being read just now
-            await cast("AsyncGenerator[_T]", self._iterator).aclose()
+        """Close the connection."""
+        self._state.is_closed = True
+        with contextlib.suppress(RuntimeError):  # another task is inside the generator
+            await cast("AsyncGenerator[ResponseStreamEvent]", self._iterator).aclose()
         await super().close()
 
 
-def _wake(response: httpx2.Response) -> None:
-    """End a read of another thread, which would not notice that its socket is closed."""
+def _interrupt_read(response: httpx2.Response) -> None:
+    """End the read of another thread, which does not notice when its socket is closed."""
     connection = response.extensions.get("network_stream")
     if connection is None or response.is_closed or not response.http_version.startswith("HTTP/1"):
         return
-    if isinstance(found := connection.get_extra_info("socket"), socket.socket):
+    if isinstance(tcp := connection.get_extra_info("socket"), socket.socket):
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(found, socket.SHUT_RDWR)  # not that of TLS, which the other thread is using
+            # Not `SSLSocket.shutdown`: it would change the TLS state that the other thread is using.
+            socket.socket.shutdown(tcp, socket.SHUT_RDWR)
 
 
-def _read(reading: _Reading) -> Iterator[Any]:
+def _read(state: _StreamState) -> Iterator[Any]:
     while True:
-        response, answer = reading.response, reading.answer()
+        context = state.context
+        reader = ResponseReader(state.response, context)
         try:
-            try:
-                chunks = within(answer.until, response.iter_bytes(), response)
+            with closing(read_chunks(reader, state.response, context.until)) as chunks:
                 for chunk in chunks:
-                    yield from answer.events(chunk)
-                    if answer.is_over:
-                        drain(chunks, response)
-                        break
-            except (*timeout_exceptions(), *request_exceptions()) as error:
-                broken = answer.broken_by(error)
-                if broken is not None:
-                    raise broken from error
-            finally:
-                response.close()
-            yield from answer.last_events()
+                    yield from reader.events(chunk)
+            yield from reader.last_events()
         except openai.APIError as error:
-            again = reading.opener(answer)
-            if again is None:
+            retry = state.retry_for(reader)
+            if retry is None:
                 raise
-            reading.response = again(error).response
-            if reading.is_left:
-                reading.response.close()
+            state.response = retry(error, may_repeat=reader.can_restart).response
+            if state.is_closed:  # by another thread, meanwhile
+                state.response.close()
                 raise
         else:
             return
 
 
-async def _async_read(reading: _Reading) -> AsyncIterator[Any]:
+async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
     while True:
-        response, answer = reading.response, reading.answer()
-        chunks = async_within(answer.until, response.aiter_bytes(), response)
+        context = state.context
+        reader = ResponseReader(state.response, context)
         try:
-            try:
+            async with aclosing(async_read_chunks(reader, state.response, context.until)) as chunks:
                 async for chunk in chunks:
-                    for event in answer.events(chunk):
+                    for event in reader.events(chunk):
                         yield event
-                    if answer.is_over:
-                        await async_drain(chunks)
-                        break
-            except (*timeout_exceptions(), *request_exceptions()) as error:
-                broken = answer.broken_by(error)
-                if broken is not None:
-                    raise broken from error
-            finally:
-                await leave(chunks)
-                await response.aclose()
-            for event in answer.last_events():
+            for event in reader.last_events():
                 yield event
         except openai.APIError as error:
-            again = reading.opener(answer)
-            if again is None:
+            retry = state.retry_for(reader)
+            if retry is None:
                 raise
-            reading.response = (await again(error)).response
-            if reading.is_left:
-                await reading.response.aclose()
+            state.response = (await retry(error, may_repeat=reader.can_restart)).response
+            if state.is_closed:  # by another task, meanwhile
+                await state.response.aclose()
                 raise
         else:
             return

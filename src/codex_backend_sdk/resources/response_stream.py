@@ -16,7 +16,7 @@ from openai.types.responses import (
     ResponseOutputText,
 )
 
-from .._items import subscriptable
+from .._items import make_subscriptable
 from .._streaming.events import UnknownEvent
 from .._upstream import (
     AsyncResponseStream,
@@ -105,7 +105,7 @@ class _State(ResponseStreamState[_FormatT], Generic[_FormatT]):
         if self._completed_response is not None:
             for part in (self._completed_response, *(self._completed_response.output or ())):
                 if isinstance(part, BaseModel):
-                    subscriptable(part)
+                    make_subscriptable(part)
         return events
 
     def _announce_part(self, delta: Any) -> None:

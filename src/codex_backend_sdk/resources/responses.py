@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import httpx2
     import openai
     from openai._types import Body, Headers, Query
-    from openai.types.responses import Response, ResponseStreamEvent
+    from openai.types.responses import Response
     from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
-    from .._streaming.streams import AsyncCodexStream, CodexStream
+    from .._streaming.streams import AsyncResponseEventStream, ResponseEventStream
 
     class CreateParams(ResponseCreateParamsBase, total=False):
         """The official parameters of `create`, apart from `stream`."""
@@ -72,13 +72,9 @@ class Responses(OfficialResponses):
             self, *, stream: Literal[False] | openai.Omit | None = ..., **params: Unpack[CreateParams]
         ) -> CodexResponse: ...
         @overload
-        def create(
-            self, *, stream: Literal[True], **params: Unpack[CreateParams]
-        ) -> CodexStream[ResponseStreamEvent]: ...
+        def create(self, *, stream: Literal[True], **params: Unpack[CreateParams]) -> ResponseEventStream: ...
         @overload
-        def create(
-            self, *, stream: bool, **params: Unpack[CreateParams]
-        ) -> CodexResponse | CodexStream[ResponseStreamEvent]: ...
+        def create(self, *, stream: bool, **params: Unpack[CreateParams]) -> CodexResponse | ResponseEventStream: ...
         def create(self, **params: Any) -> Any: ...
 
     else:
@@ -119,11 +115,11 @@ class AsyncResponses(OfficialAsyncResponses):
         @overload
         async def create(
             self, *, stream: Literal[True], **params: Unpack[CreateParams]
-        ) -> AsyncCodexStream[ResponseStreamEvent]: ...
+        ) -> AsyncResponseEventStream: ...
         @overload
         async def create(
             self, *, stream: bool, **params: Unpack[CreateParams]
-        ) -> CodexResponse | AsyncCodexStream[ResponseStreamEvent]: ...
+        ) -> CodexResponse | AsyncResponseEventStream: ...
         async def create(self, **params: Any) -> Any: ...
 
     else:
