@@ -134,7 +134,7 @@ def test_store_error_holds_no_token_in_its_frames(run: Run, store_login: StoreLo
     while error is not None:
         frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
         assert not [frame for frame in frames if frame.filename != __file__ and "eyJ" in str(frame.locals)]
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 # --- usage ----------------------------------------------------------------------------------------------------------

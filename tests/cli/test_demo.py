@@ -68,12 +68,6 @@ def test_restart_command(tmp_path: Path) -> None:
         assert demo.restart_command(program, path=path) == command
 
 
-def test_demo_restores_the_environment(run: Run) -> None:
-    before = dict(os.environ)
-    assert run("demo").code == 0
-    assert dict(os.environ) == before
-
-
 @pytest.mark.parametrize("step", demo_steps.STEPS, ids=lambda step: step.run.__name__)
 def test_shown_code_is_the_code_that_runs(step: demo_steps.Step) -> None:
     code = demo.function_body(step.run)

@@ -136,7 +136,7 @@ def test_failed_revocation_is_an_error(run: Run, home: Path, store_login: StoreL
     sim.fail("status:500@revoke")
     result = run("logout", "--revoke")
     assert (result.code, result.out) == (1, "")
-    assert re.fullmatch(r"Error: .*not revoked.*\n", result.err)
+    assert re.fullmatch(r"Error: .*not confirm.*\n", result.err)
     assert not (home / "auth.json").exists()
 
 

@@ -16,7 +16,7 @@ import shutil
 import sys
 import textwrap
 import time
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -26,7 +26,7 @@ import click
 from .output import line_width, needs_extra, print_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from .demo_steps import Step
 
@@ -54,12 +54,11 @@ def demo() -> None:
         simulator.write_codex_home(home)
         settings = {**simulator.environment, "CODEX_HOME": home}
         _print_introduction(settings)
-        with _environment({**settings, **_NO_PROXY}):
-            client = run_step(1, STEPS[0])
-            with client:
-                for number, step in enumerate(STEPS[1:], 2):
-                    simulator.script(*step.script)
-                    run_step(number, step, client)
+        os.environ.update({**settings, **_NO_PROXY})  # this process ends with the demo
+        with run_step(1, STEPS[0]) as client:
+            for number, step in enumerate(STEPS[1:], 2):
+                simulator.script(*step.script)
+                run_step(number, step, client)
     seconds = time.monotonic() - started
     print_text(f"\nAll {len(STEPS)} steps succeeded in {seconds:.1f} s.", fg="green", bold=True)
     print_text(f"To run this code on the real backend, log in with `{restart_command(sys.argv[0])} login`.")
@@ -84,20 +83,6 @@ def _print_introduction(settings: Mapping[str, str]) -> None:
     )
     for name, value in settings.items():
         click.secho(f"{_INDENT}{name}={value}", dim=True)
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def run_step(number: int, step: Step, *arguments: Any) -> Any:
@@ -156,10 +141,6 @@ class OutputTee(io.TextIOBase):
         self._target = target
         self._width = line_width() if width is None else width
         self._column = 0
-
-    def writable(self) -> bool:
-        """Return True: `print` checks this."""
-        return True
 
     def write(self, text: str) -> int:
         """Pass text on word by word, starting a new line before a word that does not fit."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -47,12 +46,13 @@ def find_login() -> FoundLogin:
     account it belongs to. Raises CredentialStoreError for a damaged store, LoginRequiredError for a refused token.
     """
     from ..auth import Credentials, StaticToken, _auth_json
+    from ..auth._cached_login import load_document
 
     token = StaticToken.from_environment()
     if token is not None:
         return FoundLogin(login=token.current(), location=f"the variable {token.name}")
     store = Credentials().store
-    personal_token = _auth_json.personal_token(_load(store))
+    personal_token = _auth_json.personal_token(load_document(store) or {})
     if personal_token is not None:
         login = StaticToken(personal_token, name=store.location).current()
         return FoundLogin(login=login, location=store.location)
@@ -62,8 +62,9 @@ def find_login() -> FoundLogin:
 def _read_login(store: CredentialStore) -> FoundLogin:
     """Return the ChatGPT login of a store. Sends no request."""
     from ..auth import _auth_json, _jwt
+    from ..auth._cached_login import load_document
 
-    document, location = _load(store), store.location
+    document, location = load_document(store) or {}, store.location
     other_kind = _auth_json.other_credentials(document)
     if other_kind is not None:
         return FoundLogin(login=None, location=location, other_kind=other_kind)
@@ -71,12 +72,6 @@ def _read_login(store: CredentialStore) -> FoundLogin:
     if login is None or tokens is None:
         return FoundLogin(login=None, location=location)
     return FoundLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
-
-
-def _load(store: CredentialStore) -> dict[str, Any]:
-    from ..auth._cached_login import load_document
-
-    return load_document(store) or {}
 
 
 @click.command()
@@ -177,13 +172,17 @@ def _no_browser_reason(no_browser: bool) -> str | None:
 
 def _print_replaced_login(store: CredentialStore) -> None:
     """Print which login the new one will replace; nothing for a damaged store, which is replaced as well."""
-    with suppress(RuntimeError, ValueError):  # CredentialStoreError; importing that class would import openai
+    from ..auth import _auth_errors
+
+    try:
         found = _read_login(store)
-        if found.login is not None:
-            name = found.login.email or found.login.account_id or "an unnamed account"
-            print_text(f"Logged in as {name}. The new login will replace this one.\n")
-        elif found.other_kind is not None:
-            print_text(f"{found.problem} The new login will replace it, also for the Codex CLI.\n")
+    except (_auth_errors.CredentialStoreError, ValueError):
+        return
+    if found.login is not None:
+        name = found.login.email or found.login.account_id or "an unnamed account"
+        print_text(f"Logged in as {name}. The new login will replace this one.\n")
+    elif found.other_kind is not None:
+        print_text(f"{found.problem} The new login will replace it, also for the Codex CLI.\n")
 
 
 def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | None, can_paste: bool) -> None:

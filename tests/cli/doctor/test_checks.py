@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import threading
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from codex_backend_sdk.cli.doctor.probe import CheckContext
 from codex_backend_sdk.cli.doctor.report import CheckResult, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def context(**environment: str) -> CheckContext:
@@ -84,28 +83,14 @@ def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatc
     assert second.what == "issuer.example is reached through the proxy http://proxy.example:8080."
 
 
-def test_failing_and_hanging_checks_hide_no_others() -> None:
-    def hanging(context: CheckContext) -> Iterator[CheckResult]:
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [(ValueError("Do\nthis."), "Do this."), (KeyError("hush"), "This check failed with KeyError.")],
+)
+def test_exception_becomes_the_last_result_of_a_check(error: Exception, what: str) -> None:
+    def check(context: CheckContext) -> Iterator[CheckResult]:
         yield ok("So far.")
-        released.wait(30)
+        raise error
 
-    def raising(error: Exception) -> Callable[[CheckContext], Iterator[CheckResult]]:
-        def check(context: CheckContext) -> Iterator[CheckResult]:
-            yield ok("So far.")
-            raise error
-
-        return check
-
-    def good(context: CheckContext) -> Iterator[CheckResult]:
-        yield ok("Fine.")
-
-    released = threading.Event()
-    table = {"a": hanging, "b": raising(ValueError("Do\nthis.")), "c": raising(KeyError("hush")), "d": good}
-    results = dict(checks.run_checks(table, context(), timeout=0.5))
-    released.set()
-    assert [[result.what for result in results[name]] for name in "abcd"] == [
-        ["So far.", "No result within 0.5 s."],
-        ["So far.", "Do this."],
-        ["So far.", "This check failed with KeyError."],
-        ["Fine."],
-    ]
+    results = list(checks.run_check(check, context()))
+    assert [(result.level, result.what) for result in results] == [("ok", "So far."), ("broken", what)]

@@ -16,7 +16,7 @@ import click
 import pytest
 
 from codex_backend_sdk import Routing
-from codex_backend_sdk.cli.doctor.checks import LOCAL_CHECKS, REMOTE_CHECKS
+from codex_backend_sdk.cli.doctor.checks import CHECKS
 from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, SimulatedLimits, SimulatedWindow, Simulator
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cli.command_runs import CommandResult, Run, StoreLogin
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="file modes and locks are POSIX's")
-NAMES = LOCAL_CHECKS.keys() | REMOTE_CHECKS.keys()
+NAMES = CHECKS.keys()
 
 
 def results_of(result: CommandResult, name: str) -> str:

@@ -1,7 +1,7 @@
-"""The checks of `codex-backend doctor`: a function each, and two tables that say in which order they are reported.
+"""The checks of `codex-backend doctor`: a function each, and the table CHECKS with their order.
 
-A check is given the context and yields results. The checks of a table run at the same time, each in a thread: one that
-raises or hangs does not hide the others. Checks only look: nothing is written, refreshed or opened.
+A check is given the context and yields results. Checks run one after another, because later ones use what earlier ones
+found: the login, and whether the backend is reachable. They only look: nothing is written, refreshed or opened.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import platform
 import re
 import socket
 import stat
-import threading
-import time
 import urllib.request
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -38,19 +36,18 @@ from .probe import LOG_IN, CheckContext, ProbeError, get, query, redacted_url
 from .report import CheckResult, broken, note, ok, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
-    "LOCAL_CHECKS",
+    "CHECKS",
     "OPENAI_VERSIONS",
-    "REMOTE_CHECKS",
     "Check",
     "check_network",
     "check_variables",
     "clock_result",
     "openai_version_results",
     "port_result",
-    "run_checks",
+    "run_check",
 ]
 
 Check: TypeAlias = "Callable[[CheckContext], Iterator[CheckResult]]"
@@ -74,39 +71,18 @@ _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
 _NOT_KEPT: Final = "A refreshed login cannot be stored and is lost when the program ends."
 
 
-def run_checks(
-    checks: Mapping[str, Check], context: CheckContext, *, timeout: float
-) -> Iterator[tuple[str, list[CheckResult]]]:
-    """Run checks at the same time and yield the name and results of each, in the order of the table.
-
-    A check that runs longer than `timeout` seconds is abandoned with the results that it has yielded: the system may
-    look up a host name for minutes, and nothing can interrupt that. Hence daemon threads, which do not delay the exit.
-    """
-    deadline = time.monotonic() + timeout
-    running: list[tuple[str, list[CheckResult], threading.Thread]] = []
-    for name, check in checks.items():
-        results: list[CheckResult] = []
-        thread = threading.Thread(target=_run, args=(check, context, results), daemon=True)
-        thread.start()
-        running.append((name, results, thread))
-    for name, results, thread in running:
-        thread.join(max(0.0, deadline - time.monotonic()))
-        late = [broken(f"No result within {timeout:g} s.", "Increase `--timeout`.")] if thread.is_alive() else []
-        yield name, [*results, *late]
-
-
-def _run(check: Check, context: CheckContext, results: list[CheckResult]) -> None:
+def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
+    """Yield the results of a check. An exception becomes its last result, so that the other checks still run."""
     import openai
 
     try:
-        for result in check(context):
-            results.append(result)
+        yield from check(context)
     except ProbeError as error:
-        results.append(error.result)
+        yield error.result
     except (openai.OpenAIError, ValueError) as error:
-        results.append(broken(" ".join(str(error).split())))
+        yield broken(" ".join(str(error).split()))
     except Exception as error:  # a defect: its message may contain anything, also secrets
-        results.append(broken(f"This check failed with {type(error).__name__}.", "Please report this."))
+        yield broken(f"This check failed with {type(error).__name__}.", "Please report this.")
 
 
 # --- this machine ---------------------------------------------------------------------------------------------------
@@ -299,6 +275,7 @@ def _check_backend(context: CheckContext) -> Iterator[CheckResult]:
 
     url = require_safe_url(context.backend_url, what=BACKEND_URL_ENV)
     response = get(f"{url}/models", context)
+    context.is_backend_reachable = True
     if response.headers.get("cf-mitigated"):
         yield note(f"{url} is reachable, but Cloudflare challenges requests without a login.")
     elif response.status_code >= 500:
@@ -364,15 +341,12 @@ def _check_workspace(context: CheckContext) -> Iterator[CheckResult]:
     yield ok(f"Requests of this workspace go to {routing.origin or 'the backend above'}{override}.")
 
 
-LOCAL_CHECKS: Final[dict[str, Check]] = {
+CHECKS: Final[dict[str, Check]] = {
     "Versions": _check_versions,
     "Variables": check_variables,
     "Login": _check_login,
     "Store": _check_store,
     "Browser login": _check_browser_login,
-}
-# These run after the local ones: they use the login.
-REMOTE_CHECKS: Final[dict[str, Check]] = {
     "Network": check_network,
     "Issuer": _check_issuer,
     "Backend": _check_backend,

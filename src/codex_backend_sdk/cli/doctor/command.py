@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -15,6 +14,8 @@ from ..output import print_json
 from .report import CheckResult, broken, note, ok, print_line, print_result, print_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ...resources.explanation import Explanation, FindingLevel
     from .probe import CheckContext
     from .report import Level
@@ -46,7 +47,7 @@ _LEVELS: Final[dict[FindingLevel, Level]] = {
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the network.",
+    help="How long to wait for a response.",
 )
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeout: float) -> None:
@@ -57,25 +58,20 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
     """
     given = None if params is None else _read_object(params)
     from ...resources.explanation import facts
-    from .checks import LOCAL_CHECKS, REMOTE_CHECKS, run_checks
+    from .checks import CHECKS, run_check
     from .probe import CheckContext
 
-    # A check sends up to two requests, so half of the time is for each.
-    checks = CheckContext(environment=os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=timeout / 2)
+    checks = CheckContext(environment=os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=timeout)
     report: list[tuple[str, CheckResult]] = []
 
-    def add(name: str, results: list[CheckResult]) -> None:
-        report.extend((name, result) for result in results)
-        if not as_json:
-            for number, result in enumerate(results):
+    def add(name: str, results: Iterable[CheckResult]) -> None:
+        for number, result in enumerate(results):
+            report.append((name, result))
+            if not as_json:
                 print_result(name if number == 0 else "", result)
 
-    for name, results in run_checks(LOCAL_CHECKS, checks, timeout=timeout):
-        add(name, results)
-    with suppress(ValueError):  # invalid settings: the remote checks report them
-        checks.connect()
-    for name, results in run_checks(REMOTE_CHECKS, checks, timeout=timeout):
-        add(name, results)
+    for name, check in CHECKS.items():
+        add(name, run_check(check, checks))
     explanation = _explain(checks, _SAMPLE_CALL if given is None else given)
     add("Call", _call_results(explanation, is_sample=given is None))
     is_broken = any(result.level == "broken" for _, result in report)
@@ -107,13 +103,16 @@ def _explain(context: CheckContext, params: dict[str, Any]) -> Explanation | Che
     """Explain the call with the client of the checks, which knows the model catalog and the routing."""
     import openai
 
-    if context.client is None:
+    try:
+        client = context.client().with_options(timeout=openai.DEFAULT_TIMEOUT)
+    except ValueError:  # invalid settings of the network or the backend, which a check has reported
         return note("Not explained: the network or backend settings are invalid.")
-    with context.client.with_options(timeout=openai.DEFAULT_TIMEOUT) as client:
-        try:
-            return client.codex.explain(**params)
-        except (TypeError, ValueError) as error:
-            return broken(f"`responses.create()` does not accept these parameters: {error}")
+    try:
+        return client.codex.explain(**params)
+    except (TypeError, ValueError) as error:
+        return broken(f"`responses.create()` does not accept these parameters: {error}")
+    finally:
+        context.close()
 
 
 def _call_results(explanation: Explanation | CheckResult, *, is_sample: bool) -> list[CheckResult]:

@@ -52,16 +52,14 @@ class ProbeError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class CheckContext:
-    """The input of all checks. `timeout_seconds` bounds one request.
-
-    The check of the login sets `found`; then `connect` makes the client for the checks that need it.
-    """
+    """The input of all checks, and what earlier checks found. `timeout_seconds` bounds one request."""
 
     environment: Mapping[str, str]
     clock: Callable[[], datetime]
     timeout_seconds: float
     found: FoundLogin | None = None
-    client: OpenAI | None = None
+    is_backend_reachable: bool = False
+    _client: OpenAI | None = None
 
     @property
     def backend_url(self) -> str:
@@ -73,11 +71,21 @@ class CheckContext:
         """The URL of the issuer, not validated."""
         return (self.environment.get(ISSUER_URL_ENV) or ISSUER_URL).rstrip("/")
 
-    def connect(self) -> None:
-        """Make the client. ValueError for settings of the network or the backend that cannot be used."""
+    def client(self) -> OpenAI:
+        """Return the client of all checks; it keeps the model catalog and the routing.
+
+        Raises ValueError for settings of the network or the backend that cannot be used.
+        """
         from ... import OpenAI
 
-        self.client = OpenAI(credentials=_FixedLogin(self.found), max_retries=0, timeout=self.timeout_seconds)
+        if self._client is None:
+            self._client = OpenAI(credentials=_FixedLogin(self.found), max_retries=0, timeout=self.timeout_seconds)
+        return self._client
+
+    def close(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            self._client.close()
 
 
 class _FixedLogin:
@@ -135,19 +143,19 @@ def get(url: str, context: CheckContext) -> httpx2.Response:
 def query(context: CheckContext, fetch: Callable[[OpenAI], _T], *, failed: Callable[[str], CheckResult] = broken) -> _T:
     """Return what `fetch` gets from the backend with the login. `failed` makes the result for an error response.
 
-    Problems that another check reports (no login, invalid settings, no connection) become notes.
+    Problems that another check has reported (no login, no connection) become notes.
     """
     import openai
 
     login = context.found.login if context.found is not None else None
-    if context.client is None:
-        raise ProbeError(note("Not checked: the network or backend settings are invalid."))
+    if not context.is_backend_reachable:
+        raise ProbeError(note("Not checked: the backend is not reachable."))
     if login is None:
         raise ProbeError(note("Not checked: there is no usable login."))
     if login.expires_at is not None and login.expires_at <= context.clock():
         raise ProbeError(note("Not checked: the access token has expired. The next call refreshes it if it can."))
     try:
-        return fetch(context.client)
+        return fetch(context.client())
     except openai.APIConnectionError as error:
         raise ProbeError(note(f"No response: {error}")) from None
     except openai.OpenAIError as error:
