@@ -17,7 +17,7 @@ from codex_backend_sdk._urls import require_backend_url, require_safe_url
         ("http://[::1]:1234/", "http://[::1]:1234"),
     ],
 )
-def test_https_and_http_on_loopback_are_safe(url: str, kept: str) -> None:
+def test_https_and_loopback_http_are_accepted(url: str, kept: str) -> None:
     assert require_safe_url(url, what="issuer") == kept
 
 
@@ -44,7 +44,7 @@ def test_https_and_http_on_loopback_are_safe(url: str, kept: str) -> None:
         "http://[::1",
     ],
 )
-def test_any_other_address_is_refused_by_the_name_of_its_setting(url: str) -> None:
+def test_unsafe_url_is_refused_with_the_setting_name(url: str) -> None:
     with pytest.raises(ValueError, match=r"^CODEX_ISSUER_URL must be an https URL, or http on 127"):
         require_safe_url(url, what="CODEX_ISSUER_URL")
 
@@ -53,13 +53,13 @@ def test_any_other_address_is_refused_by_the_name_of_its_setting(url: str) -> No
     ("url", "is_shown"),
     [("http://example.com", True), ("https://user:password@example.com", False), ("https://a.com?key=x", False)],
 )
-def test_an_address_is_shown_unless_it_may_hold_a_secret(url: str, is_shown: bool) -> None:
+def test_url_is_shown_unless_it_may_hold_a_secret(url: str, is_shown: bool) -> None:
     with pytest.raises(ValueError, match="base_url") as caught:
         require_safe_url(url, what="base_url")
     assert (repr(url) in str(caught.value)) == is_shown
 
 
-def test_a_login_is_not_taken_to_the_platform() -> None:
+def test_platform_url_is_refused() -> None:
     assert (
         require_backend_url("https://chatgpt.com/backend-api/codex/", what="x")
         == "https://chatgpt.com/backend-api/codex"

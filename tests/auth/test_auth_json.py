@@ -28,19 +28,19 @@ FULL = {
 ALL = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
 
 
-def test_a_document_survives_reading_and_writing() -> None:
+def test_document_survives_parse_and_render() -> None:
     assert _auth_json.parse(_auth_json.render(FULL)) == FULL
 
 
-def test_it_is_written_as_the_codex_cli_writes_it() -> None:
+def test_render_matches_the_codex_cli() -> None:
     assert _auth_json.render({"OPENAI_API_KEY": None}) == b'{\n  "OPENAI_API_KEY": null\n}\n'
 
 
-def test_a_byte_order_mark_does_no_harm() -> None:
+def test_parse_accepts_a_byte_order_mark() -> None:
     assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.render(FULL)) == FULL
 
 
-def test_an_empty_object_is_a_document_without_a_login() -> None:
+def test_parse_accepts_an_empty_object() -> None:
     assert _auth_json.parse(b"{}") == {}
 
 
@@ -62,7 +62,7 @@ def test_an_empty_object_is_a_document_without_a_login() -> None:
         (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": "soon"}', "`last_refresh` is not a time"),
     ],
 )
-def test_a_damaged_or_foreign_document_is_a_clear_error_without_secrets(data: bytes, complaint: str) -> None:
+def test_parse_error_names_the_fault_without_secrets(data: bytes, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as caught:
         _auth_json.parse(data)
     assert type(caught.value) is ValueError
@@ -70,7 +70,7 @@ def test_a_damaged_or_foreign_document_is_a_clear_error_without_secrets(data: by
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_tokens_are_read_with_their_times() -> None:
+def test_tokens_of_reads_all_members() -> None:
     assert _auth_json.tokens_of(FULL) == _auth_json.StoredTokens(
         access_token=Secret("at_1"),
         refresh_token=Secret("rt_1"),
@@ -80,19 +80,19 @@ def test_tokens_are_read_with_their_times() -> None:
     )
 
 
-def test_missing_null_and_empty_members_are_absent() -> None:
+def test_missing_null_and_empty_members_are_none() -> None:
     found = _auth_json.tokens_of({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
     assert found == _auth_json.StoredTokens(access_token=Secret("at_1"))
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
+def test_time_without_zone_is_utc() -> None:
     found = _auth_json.tokens_of({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
     assert found is not None
     assert found.last_refresh == datetime(2026, 11, 22, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("document", [{}, {"tokens": None}, {"tokens": {}}, {"tokens": {"access_token": ""}}])
-def test_a_document_without_an_access_token_has_no_tokens(document: dict[str, Any]) -> None:
+def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -> None:
     assert _auth_json.tokens_of(document) is None
 
 
@@ -121,12 +121,12 @@ def test_a_document_without_an_access_token_has_no_tokens(document: dict[str, An
         ({"auth_mode": 5}, "5", "credentials of the unknown kind '5'"),
     ],
 )
-def test_the_mode_says_what_is_stored(document: dict[str, Any], mode: str, holds: str | None) -> None:
+def test_mode_names_the_kind_of_credentials(document: dict[str, Any], mode: str, holds: str | None) -> None:
     assert _auth_json.mode_of(document) == mode
     assert _auth_json.other_credentials(document) == holds
 
 
-def test_a_refresh_changes_only_what_came() -> None:
+def test_refresh_replaces_only_returned_tokens() -> None:
     before = json.dumps(FULL)
     after = _auth_json.with_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
     tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
@@ -134,7 +134,7 @@ def test_a_refresh_changes_only_what_came() -> None:
     assert json.dumps(FULL) == before, "the document given is not changed"
 
 
-def test_a_refresh_of_nothing_makes_a_document() -> None:
+def test_refresh_of_empty_document_adds_tokens() -> None:
     assert _auth_json.with_refreshed_tokens({}, ALL, now=NOW)["tokens"] == {
         "id_token": "d.e.f",
         "access_token": "at_2",
@@ -142,7 +142,7 @@ def test_a_refresh_of_nothing_makes_a_document() -> None:
     }
 
 
-def test_a_new_login_replaces_the_tokens_and_keeps_the_rest() -> None:
+def test_new_login_replaces_tokens_and_keeps_other_members() -> None:
     after = _auth_json.with_new_login(FULL, ALL, account_id="acc-2", now=NOW)
     assert after == {
         "auth_mode": "chatgpt",
@@ -153,14 +153,14 @@ def test_a_new_login_replaces_the_tokens_and_keeps_the_rest() -> None:
     }
 
 
-def test_a_first_login_makes_the_document_of_the_codex_cli() -> None:
+def test_first_login_creates_the_codex_cli_document() -> None:
     after = _auth_json.with_new_login(None, ALL, account_id=None, now=NOW)
     assert after["OPENAI_API_KEY"] is None
     assert after["tokens"]["account_id"] is None
     assert _auth_json.mode_of({**after, "auth_mode": None}) == "chatgpt"
 
 
-def test_a_timestamp_is_utc_and_ends_in_z() -> None:
+def test_timestamp_is_utc_and_ends_in_z() -> None:
     east = NOW.astimezone(timezone(timedelta(hours=9)))
     assert _auth_json.format_timestamp(east) == "2026-11-22T12:00:00.000250Z"
 
@@ -178,13 +178,13 @@ def test_a_timestamp_is_utc_and_ends_in_z() -> None:
         ({}, None),
     ],
 )
-def test_a_personal_access_token_is_found_where_it_is_the_login(document: dict[str, Any], token: str | None) -> None:
+def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token: str | None) -> None:
     found = _auth_json.personal_token(document)
     assert (found and found.reveal()) == token
     if token:
         assert _auth_json.tokens_of(document) is None, "the tokens of the login before it are of no use"
 
 
-def test_a_personal_access_token_has_to_be_text() -> None:
+def test_personal_token_must_be_text() -> None:
     with pytest.raises(ValueError, match="`personal_access_token` is not text"):
         _auth_json.parse(b'{"personal_access_token": 5}')

@@ -82,7 +82,7 @@ def callback(redirect_uri: str, **query: str) -> Page:
     return fetch(f"{redirect_uri}?{urlencode(query)}")
 
 
-def test_a_sign_in_ends_on_the_success_page_after_the_tokens_are_stored() -> None:
+def test_success_page_follows_the_stored_login() -> None:
     stored: list[str] = []
     grants: list[AuthorizationGrant] = []
 
@@ -111,7 +111,7 @@ def test_a_sign_in_ends_on_the_success_page_after_the_tokens_are_stored() -> Non
     assert grants[0].redirect_uri.endswith("/auth/callback")
 
 
-def test_a_wrong_state_gets_400_and_the_login_goes_on() -> None:
+def test_wrong_state_gets_400_and_login_continues() -> None:
     def script(back: str, state: str) -> list[Page]:
         wrong = [
             callback(back, state="wrong", code="ac_evil"),
@@ -128,7 +128,7 @@ def test_a_wrong_state_gets_400_and_the_login_goes_on() -> None:
     assert codes == [Secret("ac_1")]
 
 
-def test_other_paths_are_not_found_and_other_methods_refused() -> None:
+def test_other_paths_and_methods_are_refused() -> None:
     def script(back: str, state: str) -> list[int]:
         root = back.removesuffix("/auth/callback")
         connection = http.client.HTTPConnection(urlsplit(root).netloc, timeout=10)
@@ -164,7 +164,7 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
         ({}, "missing_authorization_code", "Missing authorization code."),
     ],
 )
-def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str, shown: str) -> None:
+def test_refusal_is_escaped_on_the_page_and_raised(query: dict[str, str], code: str, shown: str) -> None:
     visit = Visit(lambda back, state: callback(back, state=state, **query))
     with pytest.raises(LoginFailedError) as caught:
         sign_in(visit)
@@ -184,7 +184,7 @@ def test_a_refusal_is_shown_escaped_and_raised(query: dict[str, str], code: str,
         (ValueError("a surprise <b>"), "persist_failed"),
     ],
 )
-def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Exception, code: str) -> None:
+def test_failure_page_shows_exchange_and_store_errors(error: Exception, code: str) -> None:
     def complete(grant: AuthorizationGrant) -> Login:
         raise error
 
@@ -198,7 +198,7 @@ def test_when_the_tokens_cannot_be_had_or_stored_the_page_says_so(error: Excepti
     assert "logged in" not in page
 
 
-def test_a_login_can_be_cancelled() -> None:
+def test_login_can_be_cancelled() -> None:
     visit = Visit(lambda back, state: fetch(back.replace("/auth/callback", "/cancel")))
     with pytest.raises(LoginFailedError, match=r"^Login cancelled$") as caught:
         sign_in(visit)
@@ -206,7 +206,7 @@ def test_a_login_can_be_cancelled() -> None:
     assert (visit.outcome().status, visit.outcome().text) == (200, "Login cancelled")
 
 
-def test_a_login_has_a_time_limit() -> None:
+def test_login_has_a_time_limit() -> None:
     visit = Visit(lambda back, state: None)
     began = time.monotonic()
     with pytest.raises(LoginFailedError, match=r"not finished within 0\.3 seconds") as caught:
@@ -215,7 +215,7 @@ def test_a_login_has_a_time_limit() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_browser_that_never_fetches_the_success_page_does_not_hold_the_login() -> None:
+def test_unread_success_page_does_not_block_the_login() -> None:
     def script(back: str, state: str) -> int:
         connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)
         connection.request("GET", f"/auth/callback?state={state}&code=ac_1")
@@ -230,7 +230,7 @@ def test_a_browser_that_never_fetches_the_success_page_does_not_hold_the_login()
     assert time.monotonic() - began < 8
 
 
-def test_idle_and_broken_connections_block_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+def test_idle_and_broken_connections_do_not_block(capfd: pytest.CaptureFixture[str]) -> None:
     def script(back: str, state: str) -> Page:
         address = ("127.0.0.1", urlsplit(back).port or 0)
         idle = [socket.create_connection(address) for _ in range(20)]
@@ -252,7 +252,7 @@ def test_idle_and_broken_connections_block_nobody(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", ""), "the library prints nothing"
 
 
-def test_a_callback_that_is_loaded_twice_exchanges_the_code_once() -> None:
+def test_reloaded_callback_exchanges_the_code_once() -> None:
     exchanges: list[Secret] = []
 
     def complete(grant: AuthorizationGrant) -> Login:
@@ -289,7 +289,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_an_older_login_is_asked_to_stop() -> None:
+def test_older_login_on_the_port_is_cancelled() -> None:
     port = free_port()
     errors: list[LoginFailedError] = []
     waiting = threading.Event()
@@ -309,7 +309,7 @@ def test_an_older_login_is_asked_to_stop() -> None:
     assert [error.code for error in errors] == ["cancelled"]
 
 
-def test_a_port_that_is_not_given_up_is_passed_over() -> None:
+def test_next_port_is_used_if_one_stays_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -345,14 +345,14 @@ def talking_port() -> Iterator[int]:
         over.set()
 
 
-def test_a_port_that_streams_without_end_is_passed_over() -> None:
+def test_next_port_is_used_if_one_streams_for_ever() -> None:
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
     with talking_port() as port:
         assert sign_in(visit, ports=(port, 0), timeout=20) == LOGIN
 
 
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
-def test_the_end_comes_while_a_port_is_waited_for_too(code: str) -> None:
+def test_deadline_holds_while_waiting_for_a_port(code: str) -> None:
     cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
     visit = Visit(lambda back, state: None)
@@ -364,7 +364,7 @@ def test_the_end_comes_while_a_port_is_waited_for_too(code: str) -> None:
     assert not visit.done.is_set(), "nothing is opened for nobody"
 
 
-def test_when_every_port_is_taken_the_error_names_them() -> None:
+def test_error_names_the_ports_and_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
@@ -376,7 +376,7 @@ def test_when_every_port_is_taken_the_error_names_them() -> None:
     assert caught.value.code == "port_in_use"
 
 
-def test_only_this_machine_can_connect() -> None:
+def test_callback_server_listens_on_loopback_only() -> None:
     seen: list[str] = []
 
     def script(back: str, state: str) -> None:
@@ -392,7 +392,7 @@ def test_only_this_machine_can_connect() -> None:
     assert seen == ["refused"]
 
 
-def test_the_url_is_told_before_the_browser_opens() -> None:
+def test_on_url_gets_the_authorize_url() -> None:
     urls: list[str] = []
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
     sign_in(visit, on_url=urls.append, workspace_id="w-1", issuer="https://auth.example.com")
@@ -401,7 +401,7 @@ def test_the_url_is_told_before_the_browser_opens() -> None:
     assert (given["originator"], given["allowed_workspace_id"], len(given["state"])) == ("app", "w-1", 43)
 
 
-def test_state_and_verifier_are_new_each_time() -> None:
+def test_state_and_verifier_are_new_for_each_login() -> None:
     seen: list[str] = []
     for _ in range(2):
         visit = Visit(lambda back, state: seen.append(state) or callback(back, state=state, code="c"))  # type: ignore[func-returns-value]
@@ -410,7 +410,7 @@ def test_state_and_verifier_are_new_each_time() -> None:
 
 
 @pytest.mark.parametrize("opened", [False, "error"])
-def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCaptureFixture) -> None:
     def opener(url: str) -> object:
         if opened == "error":
             raise OSError("no browser here")
@@ -424,7 +424,7 @@ def test_without_a_browser_the_address_is_logged(opened: object, caplog: pytest.
     )
 
 
-def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixture) -> None:
+def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
     ways = browser.Presentation(open_browser=False, on_url=urls.append)
@@ -441,7 +441,7 @@ def test_nothing_is_opened_when_nothing_shall_be(caplog: pytest.LogCaptureFixtur
     assert "Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 
-def test_no_log_line_holds_a_code_or_a_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_has_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         sign_in(Visit(lambda back, state: callback(back, state=state, code="ac_very_secret")))
     assert "ac_very_secret" not in caplog.text
@@ -449,7 +449,7 @@ def test_no_log_line_holds_a_code_or_a_token(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("page", [pages.success_page(), pages.failure_page("m", code=None)])
-def test_a_page_stands_alone_in_light_and_dark(page: str) -> None:
+def test_pages_load_nothing_and_support_dark_mode(page: str) -> None:
     assert page.startswith("<!doctype html>")
     assert "prefers-color-scheme: dark" in page
     for outside in ("http:", "https:", "<script", "<link", "<img", "url(", "@import", "$"):

@@ -23,7 +23,7 @@ def read(status: int, body: bytes) -> DeviceCode | _device_code.DeviceCodeRefusa
     return _device_code.parse_user_code(status, body, issuer=ISSUER)
 
 
-def test_a_code_says_where_to_type_it_in() -> None:
+def test_user_code_response_gives_code_and_url() -> None:
     assert read(200, as_json(CODE)) == DeviceCode(
         user_code="ABCD-12345",
         url="https://auth.example.com/codex/device",
@@ -33,7 +33,7 @@ def test_a_code_says_where_to_type_it_in() -> None:
     )
 
 
-def test_the_older_name_of_the_code_is_understood() -> None:
+def test_older_name_of_the_code_is_accepted() -> None:
     found = read(200, as_json({"device_auth_id": "d", "usercode": "WXYZ-00000"}))
     assert isinstance(found, DeviceCode)
     assert found.user_code == "WXYZ-00000"
@@ -56,7 +56,7 @@ def test_the_older_name_of_the_code_is_understood() -> None:
         ([], 5),
     ],
 )
-def test_the_interval_is_a_string_of_seconds_within_reason(given: object, seconds: float) -> None:
+def test_interval_is_clamped(given: object, seconds: float) -> None:
     found = read(200, as_json({**CODE, "interval": given}))
     assert isinstance(found, DeviceCode)
     assert found.interval == timedelta(seconds=seconds)
@@ -78,7 +78,7 @@ def test_the_interval_is_a_string_of_seconds_within_reason(given: object, second
         (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no usable device code"),
     ],
 )
-def test_without_a_code_there_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
+def test_unusable_user_code_response_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
     found = read(status, body)
     assert isinstance(found, _device_code.DeviceCodeRefusal)
     assert found.code == code
@@ -122,11 +122,11 @@ NO_CODE = _device_code.DeviceCodeRefusal(
         (600, b"", refused("device_code_failed", 600)),
     ],
 )
-def test_what_an_answer_to_a_question_means(status: int, body: bytes, outcome: object) -> None:
+def test_poll_response_is_classified(status: int, body: bytes, outcome: object) -> None:
     assert _device_code.parse_poll(status, body, issuer=ISSUER) == outcome
 
 
-def test_the_requests_are_those_of_the_codex_cli() -> None:
+def test_request_bodies_match_the_codex_cli() -> None:
     code = read(200, as_json(CODE))
     assert isinstance(code, DeviceCode)
     assert _device_code.user_code_body() == {"client_id": "app_EMoamEEZ73f0CkXaXp7hrann"}

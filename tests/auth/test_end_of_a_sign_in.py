@@ -77,7 +77,7 @@ ROWS = [
 @pytest.mark.parametrize(("way", "place"), ROWS)
 @pytest.mark.parametrize("fault", [f"delayed:{SLOW}", "throttled:1,0.3"])
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
-def test_the_end_does_not_wait_for_the_issuer(way: str, place: str, fault: str, code: str, sim: Simulator) -> None:
+def test_deadline_does_not_wait_for_the_issuer(way: str, place: str, fault: str, code: str, sim: Simulator) -> None:
     sim.fail(f"{fault}@{place}", times=None)
     cancel = threading.Event()
     store = MemoryStore()
@@ -90,7 +90,7 @@ def test_the_end_does_not_wait_for_the_issuer(way: str, place: str, fault: str, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_tokens_that_come_after_the_end_are_not_stored(way: str, sim: Simulator) -> None:
+def test_tokens_after_the_deadline_are_not_stored(way: str, sim: Simulator) -> None:
     sim.fail("delayed:2@token")
     store = MemoryStore()
     assert ended(Credentials(store, issuer=sim.issuer), way, timeout=1.0)[0] == "timeout"
@@ -99,7 +99,7 @@ def test_tokens_that_come_after_the_end_are_not_stored(way: str, sim: Simulator)
     assert store.load() is None
 
 
-def test_an_older_sign_in_that_is_asked_to_stop_stores_nothing_even_while_it_exchanges_its_code(
+def test_login_cancelled_during_exchange_stores_nothing(
     sim: Simulator,
 ) -> None:
     sim.fail("delayed:2@token")
@@ -123,7 +123,7 @@ def test_an_older_sign_in_that_is_asked_to_stop_stores_nothing_even_while_it_exc
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_login_that_was_stored_before_the_cancellation_stays(way: str, sim: Simulator) -> None:
+def test_login_stored_before_cancellation_stays(way: str, sim: Simulator) -> None:
     cancel = threading.Event()
 
     class Cancelling(MemoryStore):
@@ -139,7 +139,7 @@ def test_a_login_that_was_stored_before_the_cancellation_stays(way: str, sim: Si
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_renewal_of_the_stored_login_goes_on_without_its_caller(way: str, sim: Simulator) -> None:
+def test_refresh_continues_after_its_caller_times_out(way: str, sim: Simulator) -> None:
     sim.fail("delayed:2@token")
     store = MemoryStore(sim.login_document(expires_in=-timedelta(minutes=1)))
     credentials = Credentials(store, issuer=sim.issuer)

@@ -34,7 +34,7 @@ def paths(sim: Simulator) -> list[str]:
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
-def test_signing_in_and_out(on_a_loop: Callable[..., None]) -> None:
+def test_login_and_logout_work(on_a_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
         with Simulator(device_login=DeviceLoginSettings()) as sim:
             async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
@@ -58,7 +58,7 @@ def test_signing_in_and_out(on_a_loop: Callable[..., None]) -> None:
     on_a_loop(scenario)
 
 
-def test_a_cancelled_sign_in_ends(on_a_loop: Callable[..., None]) -> None:
+def test_cancelled_login_ends(on_a_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
         with Simulator(approval="manual") as sim:
             async with sim.async_client(credentials=MemoryStore()) as client:
@@ -71,7 +71,7 @@ def test_a_cancelled_sign_in_ends(on_a_loop: Callable[..., None]) -> None:
     on_a_loop(scenario)
 
 
-def test_calls_streams_and_renewals(on_a_loop: Callable[..., None], sim: Simulator) -> None:
+def test_calls_streams_and_refreshes_work(on_a_loop: Callable[..., None], sim: Simulator) -> None:
     async def scenario() -> None:
         store = MemoryStore(sim.login_document(expires_in=-timedelta(minutes=1)))
         async with sim.async_client(credentials=Credentials(store, issuer=sim.issuer), max_retries=0) as client:
@@ -95,7 +95,7 @@ def test_calls_streams_and_renewals(on_a_loop: Callable[..., None], sim: Simulat
     on_a_loop(scenario)
 
 
-def test_a_stream_that_is_left_or_cancelled(on_a_loop: Callable[..., None], sim: Simulator) -> None:
+def test_client_survives_abandoned_and_cancelled_streams(on_a_loop: Callable[..., None], sim: Simulator) -> None:
     async def scenario() -> None:
         async with sim.async_client(max_retries=0) as client:
             async with await client.responses.create(input="hi", stream=True) as stream:

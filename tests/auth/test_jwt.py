@@ -28,7 +28,7 @@ def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = Non
 
 
 @pytest.mark.parametrize("size", range(8))
-def test_claims_of_any_length_are_read_without_padding(size: int) -> None:
+def test_claims_are_decoded_without_padding(size: int) -> None:
     assert claims(jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
 
 
@@ -48,7 +48,7 @@ def test_claims_of_any_length_are_read_without_padding(size: int) -> None:
         jwt([1, 2]),
     ],
 )
-def test_a_token_that_cannot_be_read_has_no_claims(token: Secret | None) -> None:
+def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
     assert claims(token) == {}
 
 
@@ -65,7 +65,7 @@ def test_a_token_that_cannot_be_read_has_no_claims(token: Secret | None) -> None
         (float("nan"), None),
     ],
 )
-def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None) -> None:
+def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None) -> None:
     assert expiry(jwt({"exp": exp})) == moment
 
 
@@ -86,7 +86,7 @@ def test_expiry_is_read_where_it_is_a_time(exp: object, moment: datetime | None)
         (None, None, "scheduled"),
     ],
 )
-def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
+def test_refresh_due_by_expiry_then_by_age(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
     expires_at = None if left is None else NOW + left
     last_refresh = None if age is None else NOW - age
     moment, why = refresh_due(expires_at=expires_at, last_refresh=last_refresh)
@@ -103,7 +103,7 @@ def test_when_a_token_must_be_renewed(left: timedelta | None, age: timedelta | N
         (timedelta(0), timedelta(0)),
     ],
 )
-def test_a_short_life_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
+def test_short_lifetime_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
     assert refresh_due(expires_at=NOW, last_refresh=None, lifetime=life) == (NOW - left, "proactive_expiry")
 
 
@@ -111,12 +111,12 @@ def test_a_short_life_is_used_for_three_quarters(life: timedelta, left: timedelt
     ("expires_at", "expired"),
     [(None, False), (NOW + timedelta(seconds=1), False), (NOW, True), (NOW - timedelta(days=1), True)],
 )
-def test_a_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, expired: bool) -> None:
+def test_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, expired: bool) -> None:
     login = Login(access_token=Secret("x"), account_id=None, expires_at=expires_at)
     assert has_expired(login, now=NOW) is expired
 
 
-def test_the_account_is_the_id_tokens_then_the_access_tokens() -> None:
+def test_account_comes_from_id_token_then_access_token() -> None:
     one, other = jwt({AUTH: {"chatgpt_account_id": "acc-1"}}), jwt({AUTH: {"chatgpt_account_id": "acc-2"}})
     assert account_of(one, other) == "acc-1"
     assert account_of(None, other) == "acc-2"
@@ -125,7 +125,7 @@ def test_the_account_is_the_id_tokens_then_the_access_tokens() -> None:
     assert account_of(jwt({AUTH: {"chatgpt_account_id": 7}}), None) is None
 
 
-def test_a_login_has_what_the_tokens_say() -> None:
+def test_login_has_the_claims_of_its_tokens() -> None:
     identity = {
         "email": "user@example.com",
         AUTH: {
@@ -147,7 +147,7 @@ def test_a_login_has_what_the_tokens_say() -> None:
     )
 
 
-def test_a_login_without_an_id_token_is_read_from_the_access_token() -> None:
+def test_login_without_id_token_uses_access_token_claims() -> None:
     access = {
         "https://api.openai.com/profile": {"email": "user@example.com"},
         AUTH: {"chatgpt_account_id": "acc-1", "user_id": "user-2", "chatgpt_account_is_fedramp": "yes"},
@@ -170,23 +170,23 @@ def test_a_login_without_an_id_token_is_read_from_the_access_token() -> None:
         ("\u00fcs", None),
     ],
 )
-def test_the_region_of_a_login_is_the_access_tokens(claim: object, residency: str | None) -> None:
+def test_residency_comes_from_the_access_token(claim: object, residency: str | None) -> None:
     auth = {"chatgpt_compute_residency": claim, "chatgpt_data_residency": "eu"}
     login = login_from(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
     assert login is not None
     assert login.residency == residency
 
 
-def test_the_stored_account_id_wins_over_the_claims() -> None:
+def test_stored_account_id_takes_precedence() -> None:
     login = login_from(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
     assert login is not None
     assert (login.account_id, login.expires_at) == ("acc-2", None)
 
 
-def test_no_tokens_no_login() -> None:
+def test_document_without_tokens_has_no_login() -> None:
     assert login_from({"auth_mode": "chatgpt"}) is None
 
 
-def test_a_damaged_document_is_an_error() -> None:
+def test_damaged_document_raises_value_error() -> None:
     with pytest.raises(ValueError, match="access_token"):
         login_from({"tokens": {"access_token": 5}})

@@ -8,7 +8,7 @@ from codex_backend_sdk.auth.stores.base import digest
 LONG = "0123456789" * 5
 
 
-def test_the_account_is_the_start_of_a_digest_of_the_path() -> None:
+def test_entry_name_is_a_digest_of_the_path() -> None:
     """As the Codex CLI 0.169.0 names it; `printf /home/user/.codex | sha256sum` gives the same."""
     assert keyring_store.entry_name("/home/user/.codex") == "cli|59448a44901f7128"
 
@@ -21,25 +21,25 @@ def test_the_account_is_the_start_of_a_digest_of_the_path() -> None:
         (r"\\?\C:\x", r"\\?\C:\x"),
     ],
 )
-def test_windows_paths_are_told_as_rust_does(path: str, told: str) -> None:
+def test_windows_path_matches_rust_canonicalize(path: str, told: str) -> None:
     assert keyring_store.windows_path(path) == told
 
 
-def test_an_entry_is_compact_ascii() -> None:
+def test_compact_json_is_ascii() -> None:
     assert keyring_store.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
 
 
-def test_a_digest_tells_values_apart_and_none_stays_none() -> None:
+def test_digest_differs_by_value_and_keeps_none() -> None:
     assert digest(None) is None
     assert digest("a") == digest(b"a") != digest("b")
 
 
 @pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
-def test_a_value_that_fits_is_kept_whole(entry_bytes: int | None) -> None:
+def test_value_that_fits_is_not_split(entry_bytes: int | None) -> None:
     assert keyring_store.split_value(LONG, entry_bytes=entry_bytes) is None
 
 
-def test_a_longer_one_is_cut_and_its_contents_can_be_read() -> None:
+def test_split_value_round_trips_through_its_index() -> None:
     cut = keyring_store.split_value(LONG, entry_bytes=40)
     assert cut is not None
     table, parts = cut
@@ -54,7 +54,7 @@ def test_a_longer_one_is_cut_and_its_contents_can_be_read() -> None:
     assert not set(names) & set(other[0].names("cli|x")), "another value, other entries"
 
 
-def test_the_contents_are_no_login_to_the_codex_cli() -> None:
+def test_index_has_no_member_of_an_auth_json() -> None:
     """It reads any JSON object, and knows none of these members."""
     cut = keyring_store.split_value(LONG, entry_bytes=40)
     assert cut is not None
@@ -73,5 +73,5 @@ def test_the_contents_are_no_login_to_the_codex_cli() -> None:
         '{"codex_backend_sdk_parts":[],"sha256":""}',
     ],
 )
-def test_anything_else_is_no_table_of_contents(entry: str | None) -> None:
+def test_other_entries_are_not_an_index(entry: str | None) -> None:
     assert keyring_store.parse_index(entry) is None

@@ -41,7 +41,7 @@ AFTER_401 = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("row", AFTER_401.values(), ids=list(AFTER_401))
-def test_a_401_reloads_then_refreshes_then_fails(
+def test_401_reloads_then_refreshes_then_fails(
     row: Any, stream: bool, new_client: Callable[..., Any], sim: Simulator
 ) -> None:
     answers, is_stored_elsewhere, asked, outcome = row
@@ -67,7 +67,7 @@ def test_a_401_reloads_then_refreshes_then_fails(
 # --- access tokens -----------------------------------------------------------------------------------------------
 
 
-def test_a_personal_access_token_signs_requests_and_a_401_is_final(
+def test_personal_token_signs_requests_and_401_is_final(
     new_client: Callable[..., Any], sim: Simulator
 ) -> None:
     token = sim.personal_access_token()
@@ -85,7 +85,7 @@ def test_a_personal_access_token_signs_requests_and_a_401_is_final(
         client.authenticate(force=True)
 
 
-def test_the_variable_is_enough(
+def test_access_token_variable_is_enough(
     running: Simulator, sim: Simulator, monkeypatch: pytest.MonkeyPatch, new_client: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
@@ -97,7 +97,7 @@ def test_the_variable_is_enough(
 # --- account, logout, revoke -------------------------------------------------------------------------------------
 
 
-def test_the_account_and_its_end(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_account_raises_after_logout(new_client: Callable[..., Any], sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     client = new_client(credentials=store)
     account = client.account()
@@ -111,7 +111,7 @@ def test_the_account_and_its_end(new_client: Callable[..., Any], sim: Simulator)
         client.responses.create(input="hi")
 
 
-def test_revoking_tells_the_issuer(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_revoke_sends_the_refresh_token(new_client: Callable[..., Any], sim: Simulator) -> None:
     document = sim.login_document()
     client = new_client(credentials=MemoryStore(document))
     assert client.revoke()
@@ -120,7 +120,7 @@ def test_revoking_tells_the_issuer(new_client: Callable[..., Any], sim: Simulato
     assert not client.revoke()
 
 
-def test_a_source_of_the_callers_own_is_signed_out_where_it_comes_from(
+def test_custom_source_cannot_be_logged_out_here(
     new_client: Callable[..., Any], sim: Simulator
 ) -> None:
     login = sim.credentials().current()
@@ -146,7 +146,7 @@ def test_a_source_of_the_callers_own_is_signed_out_where_it_comes_from(
 # --- device codes ------------------------------------------------------------------------------------------------
 
 
-def test_a_device_code_signs_in(new_client: Callable[..., Any]) -> None:
+def test_device_code_logs_in(new_client: Callable[..., Any]) -> None:
     with Simulator(device_login=DeviceLoginSettings(pending_polls=1, interval_seconds=1)) as device_sim:
         codes: list[DeviceCode] = []
         client = new_client(credentials=Credentials(MemoryStore(), issuer=device_sim.issuer))
@@ -154,7 +154,7 @@ def test_a_device_code_signs_in(new_client: Callable[..., Any]) -> None:
         assert codes[0].url == f"{device_sim.issuer}/codex/device"
 
 
-def test_async_callbacks_are_awaited_on_the_event_loop() -> None:
+def test_async_callbacks_run_on_the_event_loop() -> None:
     async def run() -> None:
         home = threading.current_thread()
         seen: list[object] = []
@@ -181,7 +181,7 @@ def test_async_callbacks_are_awaited_on_the_event_loop() -> None:
 
 
 @pytest.mark.parametrize("way", ["device code", "browser"])
-def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str) -> None:
+def test_cancelling_the_task_ends_the_login(way: str) -> None:
     """The longest pause of the event loop is measured while somebody is waited for."""
     told = threading.Event()
     pauses: list[float] = []
@@ -218,7 +218,7 @@ def test_cancelling_the_task_ends_the_sign_in_and_the_loop_never_waits(way: str)
     assert max(pauses) < 0.5
 
 
-def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
+def test_many_logins_do_not_exhaust_worker_threads() -> None:
     """As many wait as the application has threads; the one that shows its address needs one for that."""
     told: list[str] = []
     ends: list[str | None] = []
@@ -249,7 +249,7 @@ def test_many_sign_ins_at_once_leave_the_threads_to_the_application() -> None:
     assert len(told) == 1
 
 
-def test_a_slow_renewal_leaves_the_threads_to_the_application() -> None:
+def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
     free_after: list[float] = []
 
     async def run(sim: Simulator) -> None:

@@ -10,7 +10,7 @@ from codex_backend_sdk.auth import _oauth
 from codex_backend_sdk.types import Secret
 
 
-def test_pkce_follows_the_example_of_rfc_7636() -> None:
+def test_pkce_matches_the_example_of_rfc_7636() -> None:
     """RFC 7636, appendix B."""
     octets = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
     assert _oauth.Pkce.from_random(octets) == _oauth.Pkce(
@@ -18,13 +18,13 @@ def test_pkce_follows_the_example_of_rfc_7636() -> None:
     )
 
 
-def test_verifier_and_state_have_the_lengths_of_the_codex_cli() -> None:
+def test_verifier_and_state_lengths_match_the_codex_cli() -> None:
     made = _oauth.Pkce.from_random(bytes(64))
     assert (len(made.verifier.reveal()), len(made.challenge), len(_oauth.encode_base64url(bytes(32)))) == (86, 43, 43)
     assert re.fullmatch(r"[\w-]+", _oauth.encode_base64url(bytes(range(256)))), "no padding, no + and /"
 
 
-def test_the_authorize_url_is_the_one_of_the_codex_cli() -> None:
+def test_authorize_url_matches_the_codex_cli() -> None:
     url = _oauth.authorize_url(
         "https://auth.openai.com",
         redirect_uri="http://127.0.0.1:1455/auth/callback",
@@ -41,7 +41,7 @@ def test_the_authorize_url_is_the_one_of_the_codex_cli() -> None:
     )
 
 
-def test_the_authorize_url_takes_a_workspace_and_a_scope() -> None:
+def test_authorize_url_accepts_workspace_and_scope() -> None:
     url = _oauth.authorize_url(
         "https://example.com/i",
         redirect_uri="r",
@@ -106,7 +106,7 @@ def test_callback_with_another_state_is_ignored(query: dict[str, str]) -> None:
     assert _oauth.parse_authorization_response(urlencode(query), expected_state="S") is None
 
 
-def test_the_exchange_is_the_form_of_the_codex_cli() -> None:
+def test_code_exchange_form_matches_the_codex_cli() -> None:
     form = _oauth.code_exchange_form(
         _oauth.AuthorizationGrant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
     )
@@ -116,7 +116,7 @@ def test_the_exchange_is_the_form_of_the_codex_cli() -> None:
     )
 
 
-def test_the_refresh_says_why() -> None:
+def test_refresh_body_has_the_reason() -> None:
     assert _oauth.refresh_body(Secret("rt_1"), reason="unauthorized_recovery") == {
         "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
         "grant_type": "refresh_token",
@@ -125,7 +125,7 @@ def test_the_refresh_says_why() -> None:
     }
 
 
-def test_the_refresh_token_is_revoked_where_there_is_one() -> None:
+def test_revoke_body_prefers_the_refresh_token() -> None:
     assert _oauth.revoke_body(refresh_token=Secret("rt_1"), access_token=Secret("a")) == {
         "token": "rt_1",
         "token_type_hint": "refresh_token",
@@ -137,14 +137,14 @@ def test_the_refresh_token_is_revoked_where_there_is_one() -> None:
     }
 
 
-def test_an_answer_may_leave_tokens_out_unless_they_are_required() -> None:
+def test_token_response_may_omit_optional_tokens() -> None:
     body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
     assert _oauth.parse_token_response(body) == _oauth.TokenResponse(access_token=Secret("a"))
     with pytest.raises(ValueError, match="has no usable id_token and refresh_token"):
         _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
 
 
-def test_a_complete_answer_is_read() -> None:
+def test_complete_token_response_is_parsed() -> None:
     body = b'{"access_token": "a", "id_token": "i", "refresh_token": "r"}'
     assert _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES) == _oauth.TokenResponse(
         id_token=Secret("i"), access_token=Secret("a"), refresh_token=Secret("r")
@@ -152,7 +152,7 @@ def test_a_complete_answer_is_read() -> None:
 
 
 @pytest.mark.parametrize("junk", ['""', "5", "null", "{}", '"a b"', '"\\n"'])
-def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
+def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
     for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
         members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
         body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
@@ -173,7 +173,7 @@ def test_what_is_no_token_does_not_cost_the_others(junk: str) -> None:
         (b'{"refresh_token": ""}', "usable refresh_token"),
     ],
 )
-def test_an_answer_that_is_none_is_an_error(body: bytes, complaint: str) -> None:
+def test_unusable_token_response_raises_value_error(body: bytes, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         _oauth.parse_token_response(body)
 
@@ -192,7 +192,7 @@ def test_an_answer_that_is_none_is_an_error(body: bytes, complaint: str) -> None
         (b"<html>", None),
     ],
 )
-def test_where_the_error_code_is_found(body: bytes, code: str | None) -> None:
+def test_error_code_is_found_in_each_place(body: bytes, code: str | None) -> None:
     assert _oauth.error_code(body) == code
 
 
@@ -212,16 +212,16 @@ def test_where_the_error_code_is_found(body: bytes, code: str | None) -> None:
         (b"x" * 301, "x" * 300 + "\u2026"),
     ],
 )
-def test_what_an_error_answer_says(body: bytes, text: str) -> None:
+def test_describe_error_prefers_the_description(body: bytes, text: str) -> None:
     assert _oauth.describe_error(body) == text
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\0\x1b", b'{"error_description": "\\u0000", "error": "\\u0000"}'])
-def test_an_error_answer_always_says_something(body: bytes) -> None:
+def test_describe_error_is_never_empty(body: bytes) -> None:
     assert _oauth.describe_error(body)
 
 
-def test_the_code_is_not_repeated_in_an_error() -> None:
+def test_describe_error_hides_the_code() -> None:
     assert (
         _oauth.describe_error(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
     )
@@ -252,7 +252,7 @@ def body_of(code: object) -> bytes:
         (307, b"", "transient"),
     ],
 )
-def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str) -> None:
+def test_refresh_failure_is_classified(status: int, body: bytes, reason: str) -> None:
     failure = _oauth.classify_refresh_failure(status, body)
     assert failure.reason == reason
     assert failure.is_permanent is (reason != "transient")
@@ -280,11 +280,11 @@ def test_every_row_of_the_refresh_failures(status: int, body: bytes, reason: str
         ("?code=a&state=\udce4", None),
     ],
 )
-def test_a_pasted_address_is_taken_in_any_of_its_forms(text: str, target: str | None) -> None:
+def test_pasted_address_is_accepted_in_each_form(text: str, target: str | None) -> None:
     assert _oauth.callback_target(text) == target
 
 
-def test_the_api_key_exchange_is_the_form_of_the_codex_cli() -> None:
+def test_api_key_form_matches_the_codex_cli() -> None:
     assert urlencode(_oauth.api_key_form(Secret("id"))) == (
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
         "&client_id=app_EMoamEEZ73f0CkXaXp7hrann&requested_token=openai-api-key&subject_token=id"

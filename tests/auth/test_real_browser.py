@@ -109,7 +109,7 @@ def _light(colour: str) -> int:
     return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
 
 
-def test_an_approved_sign_in_is_stored_before_the_page_says_so(
+def test_success_page_appears_after_the_login_is_stored(
     browser: Chromium, sim: Simulator, tmp_path: Path, pictures: Path
 ) -> None:
     store = FileStore(tmp_path / "auth.json")
@@ -130,7 +130,7 @@ def test_an_approved_sign_in_is_stored_before_the_page_says_so(
     assert not [entry for entry in seen["history"] if "code=" in entry["url"].replace("code_challenge", "")]
 
 
-def test_a_denied_sign_in_says_so(browser: Chromium, sim: Simulator, tmp_path: Path, pictures: Path) -> None:
+def test_denied_login_shows_the_failure_page(browser: Chromium, sim: Simulator, tmp_path: Path, pictures: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     texts: list[str] = []
 
@@ -147,7 +147,7 @@ def test_a_denied_sign_in_says_so(browser: Chromium, sim: Simulator, tmp_path: P
     assert store.load() is None
 
 
-def test_a_callback_of_somebody_else_is_refused_and_the_sign_in_goes_on(
+def test_forged_callback_is_refused_and_login_continues(
     browser: Chromium, sim: Simulator, tmp_path: Path
 ) -> None:
     texts: list[str] = []
@@ -169,7 +169,7 @@ def test_a_callback_of_somebody_else_is_refused_and_the_sign_in_goes_on(
     assert b"attacker" not in exchanged[0]
 
 
-def test_a_tab_that_is_closed_ends_at_the_time_limit(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
+def test_closed_tab_ends_at_the_time_limit(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
     visit = Visit(browser, lambda tab, url: tab.wait("document.querySelector('button') !== null"))
     with pytest.raises(LoginFailedError, match="not finished within 3 seconds") as caught:
         sign_in(FileStore(tmp_path / "auth.json"), sim, visit, timeout=3)

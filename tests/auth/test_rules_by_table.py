@@ -96,7 +96,7 @@ CALLBACKS = {
 
 
 @pytest.mark.parametrize("row", CALLBACKS.values(), ids=list(CALLBACKS))
-def test_what_a_callback_leads_to(row: Any, issuer: IssuerStub) -> None:
+def test_failed_callback_gives_code_message_and_page(row: Any, issuer: IssuerStub) -> None:
     query, issuer.refusal, options, code, words = row
     store = options.get("store", MemoryStore())
     workspace = {name: value for name, value in options.items() if name != "store"}
@@ -146,7 +146,7 @@ def stored(issuer: IssuerStub, expires_in: timedelta | None, age: timedelta | No
 
 
 @pytest.mark.parametrize(("expires_in", "age", "reason"), AHEAD_OF_TIME)
-def test_when_a_login_is_renewed_ahead_of_time(
+def test_refresh_happens_when_it_is_due(
     issuer: IssuerStub, expires_in: timedelta | None, age: timedelta | None, reason: str | None
 ) -> None:
     Credentials(MemoryStore(stored(issuer, expires_in, age)), issuer=issuer.url, clock=issuer.clock).current()
@@ -157,7 +157,7 @@ def test_when_a_login_is_renewed_ahead_of_time(
     ("expires_in", "age", "reason"), [row for row in AHEAD_OF_TIME if row[2] and row[0] != -MINUTE]
 )
 @pytest.mark.parametrize("status", [429, 503, 401])
-def test_when_that_fails_the_old_token_is_used(
+def test_failed_refresh_keeps_the_old_token(
     issuer: IssuerStub, expires_in: timedelta | None, age: timedelta | None, reason: str, status: int
 ) -> None:
     document = stored(issuer, expires_in, age)

@@ -109,7 +109,7 @@ def failing(document: dict[str, Any], url: str) -> dict[str, Callable[[], object
 
 @pytest.mark.parametrize("what", failing({"tokens": {}}, "http://127.0.0.1:9"))
 @pytest.mark.parametrize("how", ["nowhere", "cut", "refused", "redirected", "of no use"])
-def test_an_issuer_that_fails_is_told_of_without_what_was_said_to_it(
+def test_issuer_errors_hold_no_request_data(
     what: str, how: str, issuer: IssuerStub, nowhere: str, cutting: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     document = issuer.document()
@@ -134,7 +134,7 @@ def test_an_issuer_that_fails_is_told_of_without_what_was_said_to_it(
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("how", ["good", "refused", "cut", "nowhere", "server error"])
-def test_a_call_shows_no_token_whatever_becomes_of_it(
+def test_api_calls_show_no_token_in_errors_or_logs(
     asynchronous: bool, how: str, nowhere: str, cutting: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     import anyio
@@ -217,7 +217,7 @@ JWT = "eyJhbGciOiJub25lIn0"
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_new_login_that_cannot_be_stored_is_in_no_frame(kind: str, issuer: IssuerStub, tmp_path: Path) -> None:
+def test_unstored_login_is_in_no_frame(kind: str, issuer: IssuerStub, tmp_path: Path) -> None:
     error = sign_in_unstored(STORES[kind](tmp_path), issuer)
     assert JWT not in whole_story(error)
     lines = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
@@ -229,7 +229,7 @@ class Full(MemoryStore):
         raise sdk.CredentialStoreError("Cannot write: No space left on device.")
 
 
-def test_a_login_that_was_to_be_replaced_is_in_no_frame(issuer: IssuerStub) -> None:
+def test_replaced_login_is_in_no_frame(issuer: IssuerStub) -> None:
     store = Full(issuer.document(OPENAI_API_KEY="sk-SECRET"))
     with pytest.raises(sdk.CredentialStoreError) as caught:
         Credentials(store, issuer=issuer.url).authenticate(force=True, open_browser=visit, ports=(0,), timeout=10)
@@ -243,7 +243,7 @@ def test_a_login_that_was_to_be_replaced_is_in_no_frame(issuer: IssuerStub) -> N
     [("sk-SECRET", "https://a.example"), ("at-SEC RET", "https://a.example"), ("at-SECRET", "http://a.example")],
 )
 @pytest.mark.parametrize("place", ["argument", "variable"])
-def test_a_token_that_is_given_is_in_no_frame(
+def test_invalid_token_argument_is_in_no_frame(
     token: str, issuer_url: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
@@ -253,14 +253,14 @@ def test_a_token_that_is_given_is_in_no_frame(
     assert "SEC" not in whole_story(caught.value)
 
 
-def test_the_password_of_a_redis_server_is_in_no_frame() -> None:
+def test_redis_password_is_in_no_frame() -> None:
     with pytest.raises(ValueError, match="The Redis URL is not valid") as caught:
         RedisStore("redis://user:SECRET@[bad:1/0")
     assert "SECRET" not in whole_story(caught.value)
 
 
 @needs_redis
-def test_a_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
     import redis
 
     with redis_server(tmp_path) as url:
@@ -283,7 +283,7 @@ def test_a_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path:
         '{"personal_access_token": "at-SECRET\\r"}',
     ],
 )
-def test_what_a_store_holds_instead_of_a_login_is_not_told(text: str, what: str, tmp_path: Path) -> None:
+def test_unusable_document_is_not_shown(text: str, what: str, tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text(text, encoding="utf-8")
     credentials = Credentials(FileStore(tmp_path / "auth.json"), issuer="http://127.0.0.1:1")
     asked: dict[str, Callable[[], object]] = {
@@ -296,7 +296,7 @@ def test_what_a_store_holds_instead_of_a_login_is_not_told(text: str, what: str,
     assert "SECRET" not in whole_story(caught.value)
 
 
-def test_an_error_that_was_being_handled_keeps_its_variables(tmp_path: Path) -> None:
+def test_exception_handled_before_keeps_its_frames(tmp_path: Path) -> None:
     def fail() -> None:
         number = 41
         raise LookupError(number)
@@ -325,7 +325,7 @@ UNSENDABLE = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f",
 
 @pytest.mark.parametrize("token", UNSENDABLE)
 @pytest.mark.parametrize("member", ["personal_access_token", "tokens"])
-def test_a_stored_token_that_no_header_takes_is_refused_by_the_name_of_its_place(
+def test_stored_token_unfit_for_a_header_is_refused(
     token: str, member: str, issuer: IssuerStub
 ) -> None:
     document = {member: token} if member != "tokens" else {"tokens": {"access_token": token}}
@@ -336,7 +336,7 @@ def test_a_stored_token_that_no_header_takes_is_refused_by_the_name_of_its_place
     assert issuer.requests == []
 
 
-def test_an_issuer_that_gives_a_token_that_no_header_takes_gives_none(issuer: IssuerStub) -> None:
+def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
     body = json.dumps({"access_token": "SECRET\n"}).encode()
     issuer.refusal = (200, body, {})
     credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
@@ -345,7 +345,7 @@ def test_an_issuer_that_gives_a_token_that_no_header_takes_gives_none(issuer: Is
     assert "SECRET" not in whole_story(caught.value)
 
 
-def test_the_text_of_a_header_that_cannot_be_sent_is_in_no_message(issuer: IssuerStub) -> None:
+def test_invalid_header_is_in_no_message(issuer: IssuerStub) -> None:
     channel = IssuerTransport(issuer.url, originator="tests")
     with pytest.raises(IssuerConnectionError, match="could not be sent: it is not valid HTTP") as refused:
         channel.send(channel.build_request("GET", "/", bearer=Secret("SECRET\n")))
@@ -353,7 +353,7 @@ def test_the_text_of_a_header_that_cannot_be_sent_is_in_no_message(issuer: Issue
     assert "SECRET" not in whole_story(refused.value)
 
 
-def test_an_answer_that_drips_in_comes_to_an_end_and_is_not_shown() -> None:
+def test_slow_response_body_times_out() -> None:
     with Simulator() as sim:
         sim.fail("throttled:40,0.1@token", times=None)
         channel = IssuerTransport(sim.issuer, originator="tests", response_timeout_seconds=1)
@@ -368,7 +368,7 @@ def test_an_answer_that_drips_in_comes_to_an_end_and_is_not_shown() -> None:
         assert "eyJ" not in whole_story(late.value)
 
 
-def test_an_answer_whose_head_drips_in_comes_to_an_end() -> None:
+def test_slow_response_headers_time_out() -> None:
     over = threading.Event()
 
     def drip() -> None:
@@ -407,7 +407,7 @@ class Own:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: bool, issuer: IssuerStub) -> None:
+def test_api_call_with_invalid_token_does_not_show_it(asynchronous: bool, issuer: IssuerStub) -> None:
     import anyio
 
     options: dict[str, Any] = {"credentials": Own(), "base_url": issuer.url, "max_retries": 0}
@@ -432,7 +432,7 @@ def test_a_call_whose_header_cannot_be_sent_says_so_without_it(asynchronous: boo
     assert "SECRET" not in "".join(traceback.format_exception(refused.value))
 
 
-def test_a_secret_is_shown_by_its_end_at_most_and_is_never_pickled() -> None:
+def test_secret_hides_its_text_and_cannot_be_pickled() -> None:
     secret = Secret("rt_0123456789abcdefWXYZ")
     for text in (repr(secret), str(secret), f"{secret}", repr({"token": secret}), f"{[secret]}"):
         assert "WXYZ" in text

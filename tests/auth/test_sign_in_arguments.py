@@ -35,12 +35,12 @@ def paths(sim: Simulator) -> list[str]:
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
-def test_the_defaults_are_those_of_the_codex_cli_and_five_minutes() -> None:
+def test_default_timeout_and_ports() -> None:
     given = inspect.signature(Credentials.authenticate).parameters
     assert (given["timeout"].default, given["ports"].default) == (300.0, (1455, 1457))
 
 
-def test_a_sign_in_as_it_was_asked_for(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator) -> None:
     store, opened, told = MemoryStore(), list[str](), list[str]()
     client = new_client(credentials=store)
 
@@ -67,7 +67,7 @@ def test_a_sign_in_as_it_was_asked_for(new_client: Callable[..., Any], sim: Simu
     assert document["OPENAI_API_KEY"] is None
 
 
-def test_with_a_login_nothing_is_opened_unless_it_is_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_stored_login_opens_nothing_unless_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     before = store.load()
     client = new_client(credentials=store)
@@ -80,14 +80,14 @@ def test_with_a_login_nothing_is_opened_unless_it_is_forced(new_client: Callable
         client.authenticate(force=True, interactive=False)
 
 
-def test_nobody_is_asked_where_nobody_is(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_non_interactive_login_opens_nothing(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client(credentials=MemoryStore())
     with pytest.raises(sdk.LoginRequiredError, match="There is no login in memory"):
         client.authenticate(interactive=False, open_browser=never, on_url=never)
     assert sim.requests == []
 
 
-def test_the_login_of_another_workspace_is_not_taken(new_client: Callable[..., Any]) -> None:
+def test_login_of_another_workspace_is_refused(new_client: Callable[..., Any]) -> None:
     store = MemoryStore()
     client = new_client(credentials=store)
     with pytest.raises(sdk.LoginFailedError, match="restricted to workspace") as caught:
@@ -97,7 +97,7 @@ def test_the_login_of_another_workspace_is_not_taken(new_client: Callable[..., A
 
 
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
-def test_the_time_is_over_or_somebody_cancels(new_client: Callable[..., Any], code: str) -> None:
+def test_login_ends_at_timeout_or_cancellation(new_client: Callable[..., Any], code: str) -> None:
     cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
     limits: dict[str, Any] = {"timeout": 0.5} if code == "timeout" else {"cancel": cancel}
@@ -110,7 +110,7 @@ def test_the_time_is_over_or_somebody_cancels(new_client: Callable[..., Any], co
     assert time.monotonic() - began < 4
 
 
-def test_who_is_signed_in_is_told_without_a_secret(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_account_holds_no_secret(new_client: Callable[..., Any], sim: Simulator) -> None:
     document = sim.login_document()
     client = new_client(credentials=MemoryStore(document))
     told = repr(client.account())
@@ -119,7 +119,7 @@ def test_who_is_signed_in_is_told_without_a_secret(new_client: Callable[..., Any
     assert not [name for name in SECRETS if document["tokens"][name] in told]
 
 
-def test_a_revocation_is_told_to_the_issuer_before_the_login_is_deleted(sim: Simulator) -> None:
+def test_revocation_comes_before_the_deletion(sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     was_there: list[bool] = []
 

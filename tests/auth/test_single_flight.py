@@ -75,7 +75,7 @@ def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 2 * MINUTE, 2 * HOUR])
-def test_the_event_loop_never_waits_for_a_refresh(expires_in: timedelta) -> None:
+def test_event_loop_is_not_blocked_by_a_refresh(expires_in: timedelta) -> None:
     """Whether the token has expired, is about to, or is refused with 401: twenty tasks wait, the loop does not."""
     pauses: list[float] = []
 
@@ -105,7 +105,7 @@ def test_the_event_loop_never_waits_for_a_refresh(expires_in: timedelta) -> None
     assert max(pauses) < 0.5, sorted(pauses)[-5:]
 
 
-def test_a_refresh_goes_on_when_its_caller_is_cancelled() -> None:
+def test_refresh_continues_when_its_caller_is_cancelled() -> None:
     async def main(sim: Simulator, source: Credentials) -> None:
         async with client_of(sim, source) as client:
             with anyio.move_on_after(0.5) as scope:
@@ -146,7 +146,7 @@ SIGNED_IN = INTERRUPTED.replace("codex.usage()", "authenticate(interactive=False
     [(LEAVE, "gone"), (INTERRUPTED, "asking"), (SIGNING_IN, "asking"), (SIGNED_IN, "asking")],
     ids=["timeout", "Ctrl-C", "Ctrl-C in authenticate", "Ctrl-C, not interactive"],
 )
-def test_a_program_that_ends_in_mid_refresh_still_stores_what_it_gets(tmp_path: Path, program: str, said: str) -> None:
+def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, program: str, said: str) -> None:
     """Its refresh token is used up; without what came for it the login would be lost."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         store = FileStore(tmp_path / "auth.json")
@@ -168,7 +168,7 @@ def test_a_program_that_ends_in_mid_refresh_still_stores_what_it_gets(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [1, 8])
-def test_threads_with_a_living_token_wait_seconds_for_an_issuer_that_hangs(number: int) -> None:
+def test_valid_token_is_used_while_the_issuer_hangs(number: int) -> None:
     with Simulator(refresh_delay=20 * SECOND) as sim:
         store = MemoryStore(sim.login_document(expires_in=4 * MINUTE))
         source = Credentials(store, issuer=sim.issuer)
@@ -189,7 +189,7 @@ def cut() -> None:
     raise ConnectionAbortedError("the stub cuts the connection instead of answering")
 
 
-def test_after_a_lost_answer_the_old_token_serves_as_long_as_it_lives() -> None:
+def test_lost_refresh_response_keeps_the_old_token() -> None:
     clock = Clock()
     with IssuerStub(clock=clock, before_answer=cut) as issuer:
         source = Credentials(MemoryStore(issuer.document(expires_in=4 * MINUTE)), issuer=issuer.url, clock=clock)
@@ -206,7 +206,7 @@ def test_after_a_lost_answer_the_old_token_serves_as_long_as_it_lives() -> None:
             source.current()
 
 
-def test_after_a_lost_answer_another_login_in_the_store_is_taken() -> None:
+def test_lost_refresh_response_uses_a_newer_stored_login() -> None:
     clock = Clock()
     with IssuerStub(clock=clock, before_answer=cut) as issuer:
         store = MemoryStore(issuer.document(expires_in=-HOUR))
@@ -218,7 +218,7 @@ def test_after_a_lost_answer_another_login_in_the_store_is_taken() -> None:
         assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
 
 
-def test_a_peer_that_stores_a_moment_after_our_refusal_is_waited_for() -> None:
+def test_refusal_waits_for_a_peer_to_store_its_tokens() -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
         issuer.live_refresh_token = "used by a peer"
@@ -232,7 +232,7 @@ def test_a_peer_that_stores_a_moment_after_our_refusal_is_waited_for() -> None:
 # --- stores that fail --------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_cannot_be_read_does_not_end_the_life_of_a_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
         store = Faulty(issuer.document())
@@ -258,7 +258,7 @@ def unsaved(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, Faulty]:
     return source, store
 
 
-def test_a_login_that_could_not_be_stored_is_stored_when_there_is_room_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_unsaved_login_is_saved_once_the_store_recovers(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
         source, store = unsaved(issuer, clock)
@@ -279,7 +279,7 @@ def test_a_login_that_could_not_be_stored_is_stored_when_there_is_room_again(cap
 
 
 @pytest.mark.parametrize("change", [MemoryStore.clear, lambda store: store.save({"auth_mode": "apikey"})])
-def test_what_somebody_else_did_to_the_store_meanwhile_is_not_undone(change: Callable[[MemoryStore], object]) -> None:
+def test_unsaved_login_does_not_overwrite_a_changed_store(change: Callable[[MemoryStore], object]) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
         source, store = unsaved(issuer, clock)
@@ -313,7 +313,7 @@ for _ in range(3):
 
 @posix
 @pytest.mark.parametrize(("limit", "said"), [("full", "File too large"), ("read-only", "Permission denied")])
-def test_a_client_works_on_when_the_disk_is_full_or_read_only(limit: str, said: str) -> None:
+def test_client_works_with_full_or_read_only_disk(limit: str, said: str) -> None:
     with Simulator() as sim, tempfile.TemporaryDirectory() as folder:
         store = FileStore(Path(folder) / "auth.json")
         before = sim.login_document(expires_in=-HOUR)
@@ -347,7 +347,7 @@ def test_a_client_works_on_when_the_disk_is_full_or_read_only(limit: str, said: 
 # --- a long life -------------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_lives_for_weeks_renews_ten_times_and_no_oftener() -> None:
+def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
     clock = Clock()
     with Simulator(clock=clock) as sim:
         store = MemoryStore(sim.login_document())
@@ -397,7 +397,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize(("kind", "asked"), [("file", 1), ("access token", 2)])
-def test_a_process_that_forks_in_mid_refresh_has_a_child_that_works(tmp_path: Path, kind: str, asked: int) -> None:
+def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, asked: int) -> None:
     """What the thread of the parent had locked is free in the child, but for the lock file, which it waits for."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         sim.fail("delayed:2@/api/accounts/v1/user-auth-credential/whoami", times=None)
@@ -415,7 +415,7 @@ def enter(store: MemoryStore) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_lock_in_memory_that_is_held_while_somebody_forks_is_free_in_the_child() -> None:
+def test_lock_held_at_fork_is_free_in_the_child() -> None:
     store = MemoryStore()
     with store.lock():
         child = multiprocessing.get_context("fork").Process(target=enter, args=(store,))
@@ -444,7 +444,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_a_process_that_forks_while_its_workspace_is_asked_about_has_a_child_that_works(tmp_path: Path) -> None:
+def test_fork_mid_routing_lookup_leaves_the_child_usable(tmp_path: Path) -> None:
     with Simulator(account=SimulatedAccount(plan="enterprise")) as sim:
         sim.fail("delayed:3@accounts")
         path = tmp_path / "auth.json"
@@ -453,7 +453,7 @@ def test_a_process_that_forks_while_its_workspace_is_asked_about_has_a_child_tha
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer here")
-def test_an_interrupt_leaves_no_lock_behind() -> None:
+def test_interrupt_leaves_no_lock_held() -> None:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 

@@ -133,7 +133,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("keep", STORES if IS_LONG else STORES[:1])
-def test_all_processes_make_one_refresh_for_each_expiry(
+def test_all_processes_share_one_refresh_per_expiry(
     keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
 ) -> None:
     """The login has expired before the first call; the backend ends the next one while all of them are calling."""
@@ -150,7 +150,7 @@ def test_all_processes_make_one_refresh_for_each_expiry(
 
 
 @pytest.mark.parametrize("keep", STORES)
-def test_a_holder_of_the_lock_that_is_killed_in_mid_refresh_stops_nobody(
+def test_killed_lock_holder_does_not_block_the_others(
     keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
 ) -> None:
     """And the next expiry, while the others are calling, is like any other."""

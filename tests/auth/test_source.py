@@ -92,7 +92,7 @@ def refreshes(issuer: IssuerStub) -> list[str]:
 # --- a login for a request ---------------------------------------------------------------------------------------
 
 
-def test_a_good_login_is_loaded_once_and_then_ready_without_io(issuer: IssuerStub) -> None:
+def test_valid_login_is_loaded_once(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     assert source.ready() is None, "not before it was loaded"
     login = source.current()
@@ -104,7 +104,7 @@ def test_a_good_login_is_loaded_once_and_then_ready_without_io(issuer: IssuerStu
     assert issuer.requests == []
 
 
-def test_a_login_is_ready_until_five_minutes_before_its_expiry(issuer: IssuerStub, clock: Clock) -> None:
+def test_login_is_ready_until_five_minutes_before_expiry(issuer: IssuerStub, clock: Clock) -> None:
     source, _ = make(issuer, issuer.document(expires_in=HOUR))
     login = source.current()
     clock.now += HOUR - 5 * MINUTE - timedelta(seconds=1)
@@ -113,7 +113,7 @@ def test_a_login_is_ready_until_five_minutes_before_its_expiry(issuer: IssuerStu
     assert source.ready() is None
 
 
-def test_an_expiring_login_is_renewed_and_stored(issuer: IssuerStub, clock: Clock) -> None:
+def test_expiring_login_is_refreshed_and_stored(issuer: IssuerStub, clock: Clock) -> None:
     before = issuer.document(expires_in=4 * MINUTE, OPENAI_API_KEY=None)
     source, store = make(issuer, before)
     login = source.current()
@@ -129,7 +129,7 @@ def test_an_expiring_login_is_renewed_and_stored(issuer: IssuerStub, clock: Cloc
     assert source.ready() is login
 
 
-def test_the_issuer_is_told_who_asks(issuer: IssuerStub) -> None:
+def test_refresh_request_has_originator_and_user_agent(issuer: IssuerStub) -> None:
     source = Credentials(
         MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, originator="my ä app", clock=issuer.clock
     )
@@ -141,7 +141,7 @@ def test_the_issuer_is_told_who_asks(issuer: IssuerStub) -> None:
     assert "authorization" not in headers
 
 
-def test_an_opaque_token_is_renewed_after_eight_days(issuer: IssuerStub, clock: Clock) -> None:
+def test_opaque_token_is_refreshed_after_eight_days(issuer: IssuerStub, clock: Clock) -> None:
     document = issuer.document()
     document["tokens"]["access_token"] = "opaque"
     source, _ = make(issuer, document)
@@ -151,7 +151,7 @@ def test_an_opaque_token_is_renewed_after_eight_days(issuer: IssuerStub, clock: 
     assert refreshes(issuer) == ["scheduled"]
 
 
-def test_new_tokens_are_taken_from_any_answer_that_is_no_failure(issuer: IssuerStub) -> None:
+def test_tokens_are_accepted_with_any_2xx_status(issuer: IssuerStub) -> None:
     body = {"access_token": jwt({"exp": (issuer.clock() + HOUR).timestamp()}), "refresh_token": "rt_new"}
     issuer.refusal = (201, json.dumps(body).encode(), {})
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
@@ -161,7 +161,7 @@ def test_new_tokens_are_taken_from_any_answer_that_is_no_failure(issuer: IssuerS
     assert after["tokens"]["refresh_token"] == "rt_new"
 
 
-def test_a_refresh_answer_may_leave_tokens_out(issuer: IssuerStub) -> None:
+def test_refresh_response_may_omit_tokens(issuer: IssuerStub) -> None:
     issuer.left_out = ("id_token", "refresh_token")
     before = issuer.document(expires_in=-HOUR)
     source, store = make(issuer, before)
@@ -174,7 +174,7 @@ def test_a_refresh_answer_may_leave_tokens_out(issuer: IssuerStub) -> None:
 
 @pytest.mark.parametrize("junk", ["", 5, None, {}, "two words"])
 @pytest.mark.parametrize("name", ["id_token", "access_token", "refresh_token"])
-def test_junk_in_one_member_of_a_refresh_answer_does_not_cost_the_others(
+def test_junk_in_one_member_does_not_cost_the_other_tokens(
     issuer: IssuerStub, name: str, junk: object
 ) -> None:
     """The old refresh token is used up: what is good in the answer is all there is."""
@@ -188,7 +188,7 @@ def test_junk_in_one_member_of_a_refresh_answer_does_not_cost_the_others(
     assert {key: after["tokens"][key] for key in good} == {**good, name: before["tokens"][name]}
 
 
-def test_a_renewed_login_that_is_old_at_once_does_not_ask_at_every_request(issuer: IssuerStub, clock: Clock) -> None:
+def test_login_expired_on_arrival_starts_a_backoff(issuer: IssuerStub, clock: Clock) -> None:
     """A clock that is hours ahead, or a life under five minutes, must not make one refresh a request."""
     issuer.lifetime = -HOUR
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
@@ -199,7 +199,7 @@ def test_a_renewed_login_that_is_old_at_once_does_not_ask_at_every_request(issue
     assert len(refreshes(issuer)) == 2
 
 
-def test_a_short_life_is_used_to_its_end_and_not_beyond(issuer: IssuerStub, clock: Clock) -> None:
+def test_short_lived_token_is_used_until_its_expiry(issuer: IssuerStub, clock: Clock) -> None:
     issuer.lifetime = timedelta(seconds=3)
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
     source.current()
@@ -212,7 +212,7 @@ def test_a_short_life_is_used_to_its_end_and_not_beyond(issuer: IssuerStub, cloc
 
 
 @pytest.mark.parametrize("seconds", [10, 60, 240])
-def test_a_short_life_is_renewed_in_its_last_quarter(issuer: IssuerStub, clock: Clock, seconds: int) -> None:
+def test_short_lived_token_is_refreshed_in_its_last_quarter(issuer: IssuerStub, clock: Clock, seconds: int) -> None:
     """Five minutes before its end would be before its beginning: one refresh a request."""
     issuer.lifetime = timedelta(seconds=seconds)
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
@@ -222,7 +222,7 @@ def test_a_short_life_is_renewed_in_its_last_quarter(issuer: IssuerStub, clock: 
     assert len(refreshes(issuer)) == 4 * 8 / 6 // 1 + 1, "the first, and one after each six eighths"
 
 
-def test_a_short_life_that_a_peer_renewed_is_known_as_well(issuer: IssuerStub, clock: Clock) -> None:
+def test_lifetime_is_learned_from_a_peers_refresh(issuer: IssuerStub, clock: Clock) -> None:
     issuer.lifetime = 4 * MINUTE
     one, store = make(issuer, issuer.document(expires_in=-HOUR))
     other = Credentials(store, issuer=issuer.url, clock=clock)
@@ -233,7 +233,7 @@ def test_a_short_life_that_a_peer_renewed_is_known_as_well(issuer: IssuerStub, c
 
 
 @pytest.mark.parametrize("lifetime", [4 * MINUTE, 20 * timedelta(seconds=1), -HOUR])
-def test_threads_with_one_rejected_login_renew_it_once_however_short_its_life(
+def test_threads_share_one_refresh_after_a_401(
     issuer: IssuerStub, lifetime: timedelta
 ) -> None:
     issuer.lifetime = lifetime
@@ -261,7 +261,7 @@ def test_threads_with_one_rejected_login_renew_it_once_however_short_its_life(
         ({"auth_mode": "headers"}, "memory holds request headers."),
     ],
 )
-def test_what_is_missing_is_said_with_its_remedy(
+def test_missing_login_error_names_the_remedy(
     issuer: IssuerStub, document: dict[str, Any] | None, said: str
 ) -> None:
     source, _ = make(issuer, document)
@@ -274,7 +274,7 @@ def test_what_is_missing_is_said_with_its_remedy(
     assert issuer.requests == []
 
 
-def test_a_damaged_document_of_another_store_is_an_error(issuer: IssuerStub) -> None:
+def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> None:
     source, _ = make(issuer, {"tokens": {"access_token": 5}})
     with pytest.raises(CredentialStoreError, match="memory holds no usable login"):
         source.current()
@@ -283,7 +283,7 @@ def test_a_damaged_document_of_another_store_is_an_error(issuer: IssuerStub) -> 
 # --- renewing ----------------------------------------------------------------------------------------------------
 
 
-def test_a_rejected_token_is_renewed(issuer: IssuerStub) -> None:
+def test_rejected_token_is_refreshed(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document())
     rejected = source.current()
     login = source.renew(rejected)
@@ -294,7 +294,7 @@ def test_a_rejected_token_is_renewed(issuer: IssuerStub) -> None:
     assert source.ready() is login
 
 
-def test_what_another_process_stored_is_taken_and_nothing_is_asked(issuer: IssuerStub) -> None:
+def test_newer_stored_login_needs_no_refresh(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     rejected = source.current()
     store.save(issuer.document(expires_in=2 * HOUR))
@@ -302,7 +302,7 @@ def test_what_another_process_stored_is_taken_and_nothing_is_asked(issuer: Issue
     assert issuer.requests == []
 
 
-def test_a_login_that_expires_is_first_looked_for_in_the_store(issuer: IssuerStub, clock: Clock) -> None:
+def test_expired_login_is_first_reloaded_from_the_store(issuer: IssuerStub, clock: Clock) -> None:
     source, store = make(issuer, issuer.document())
     source.current()
     clock.now += HOUR
@@ -311,7 +311,7 @@ def test_a_login_that_expires_is_first_looked_for_in_the_store(issuer: IssuerStu
     assert issuer.requests == []
 
 
-def test_a_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: Clock) -> None:
+def test_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: Clock) -> None:
     source, store = make(issuer, issuer.document())
     rejected = source.current()
     store.clear()
@@ -320,7 +320,7 @@ def test_a_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: C
     assert source.ready() is None
 
 
-def test_a_running_source_does_not_change_its_account(issuer: IssuerStub) -> None:
+def test_running_client_does_not_change_its_account(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     rejected = source.current()
     issuer.account = "acc-2"
@@ -331,7 +331,7 @@ def test_a_running_source_does_not_change_its_account(issuer: IssuerStub) -> Non
     assert source.authenticate(interactive=False).account_id == "acc-2"
 
 
-def test_nor_when_there_was_no_login_for_a_while(issuer: IssuerStub) -> None:
+def test_account_is_remembered_without_a_login(issuer: IssuerStub) -> None:
     """Somebody signs out elsewhere, and somebody else signs in there."""
     source, store = make(issuer, issuer.document())
     rejected = source.current()
@@ -357,7 +357,7 @@ def test_nor_when_there_was_no_login_for_a_while(issuer: IssuerStub) -> None:
     assert issuer.requests == []
 
 
-def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
+def test_refresh_response_of_another_account_is_refused(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()
     issuer.account = "acc-2"
@@ -368,7 +368,7 @@ def test_a_foreign_account_in_the_answer_is_refused(issuer: IssuerStub) -> None:
     assert len(issuer.requests) == 1
 
 
-def test_an_access_token_of_another_account_beside_our_id_token_is_refused(issuer: IssuerStub) -> None:
+def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()
     ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
@@ -389,7 +389,7 @@ def test_an_access_token_of_another_account_beside_our_id_token_is_refused(issue
         (400, "invalid_grant", "no longer accepts"),
     ],
 )
-def test_a_permanent_failure_is_remembered_until_the_store_changes(
+def test_permanent_refusal_lasts_until_the_store_changes(
     issuer: IssuerStub, status: int, code: str, said: str
 ) -> None:
     issuer.refusal = status, json.dumps({"error": {"code": code, "message": "rt_0"}}).encode(), {}
@@ -405,7 +405,7 @@ def test_a_permanent_failure_is_remembered_until_the_store_changes(
     assert source.current().account_id == "acc-1"
 
 
-def test_the_old_token_is_used_while_it_lives_even_after_a_permanent_failure(
+def test_permanent_refusal_keeps_the_valid_old_token(
     issuer: IssuerStub, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer.refusal = 401, b"", {}
@@ -433,7 +433,7 @@ def test_the_old_token_is_used_while_it_lives_even_after_a_permanent_failure(
         (307, b"", {"Location": "http://127.0.0.1:9/elsewhere"}),
     ],
 )
-def test_a_transient_failure_keeps_the_old_token_while_it_lives(
+def test_transient_failure_keeps_the_valid_old_token(
     issuer: IssuerStub, clock: Clock, refusal: tuple[int, bytes, dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer.refusal = refusal
@@ -457,13 +457,13 @@ def test_a_transient_failure_keeps_the_old_token_while_it_lives(
     assert source.current() != login, "it recovers by itself"
 
 
-def test_an_issuer_that_cannot_be_reached_is_a_transient_failure(issuer: IssuerStub, clock: Clock) -> None:
+def test_unreachable_issuer_is_a_transient_failure(issuer: IssuerStub, clock: Clock) -> None:
     source = Credentials(MemoryStore(issuer.document(expires_in=-HOUR)), issuer="http://127.0.0.1:1", clock=clock)
     with pytest.raises(TokenRefreshError, match=r"http://127\.0\.0\.1:1 could not be reached"):
         source.current()
 
 
-def test_threads_that_waited_for_a_failing_refresh_share_its_failure(issuer: IssuerStub) -> None:
+def test_waiting_threads_share_the_failed_refresh(issuer: IssuerStub) -> None:
     issuer.refusal = 503, b"", {}
     issuer.delay = 0.5
     source, _ = make(issuer, issuer.document())
@@ -473,7 +473,7 @@ def test_threads_that_waited_for_a_failing_refresh_share_its_failure(issuer: Iss
     assert len(issuer.requests) == 1
 
 
-def test_a_login_without_a_refresh_token_is_used_as_long_as_it_lives(issuer: IssuerStub, clock: Clock) -> None:
+def test_login_without_refresh_token_is_used_until_expiry(issuer: IssuerStub, clock: Clock) -> None:
     document = issuer.document(expires_in=4 * MINUTE)
     document["tokens"]["refresh_token"] = ""
     source, _ = make(issuer, document)
@@ -486,7 +486,7 @@ def test_a_login_without_a_refresh_token_is_used_as_long_as_it_lives(issuer: Iss
     assert issuer.requests == []
 
 
-def test_what_a_peer_without_our_lock_stored_meanwhile_is_taken(issuer: IssuerStub) -> None:
+def test_refusal_uses_the_login_that_a_peer_stored(issuer: IssuerStub) -> None:
     """The Codex CLI refreshes without our lock: our refresh is refused, its tokens are in the file a moment later."""
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     newer = issuer.document(expires_in=2 * HOUR)
@@ -496,7 +496,7 @@ def test_what_a_peer_without_our_lock_stored_meanwhile_is_taken(issuer: IssuerSt
     assert login.access_token.reveal() == newer["tokens"]["access_token"]
 
 
-def test_tokens_that_cannot_be_stored_are_used_and_stored_later(
+def test_unsaved_tokens_are_used_and_saved_later(
     issuer: IssuerStub, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
@@ -513,7 +513,7 @@ def test_tokens_that_cannot_be_stored_are_used_and_stored_later(
     assert stored["tokens"]["access_token"] == renewed.access_token.reveal()
 
 
-def test_tokens_that_could_not_be_stored_give_way_to_later_ones(issuer: IssuerStub, clock: Clock) -> None:
+def test_unsaved_tokens_give_way_to_newer_stored_ones(issuer: IssuerStub, clock: Clock) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     store.broken = CredentialStoreError("read-only")
     login = source.current()
@@ -523,7 +523,7 @@ def test_tokens_that_could_not_be_stored_give_way_to_later_ones(issuer: IssuerSt
     assert len(issuer.requests) == 1
 
 
-def test_an_interrupt_while_storing_loses_no_token(issuer: IssuerStub) -> None:
+def test_interrupt_while_saving_loses_no_token(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     store.broken = KeyboardInterrupt()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
@@ -536,7 +536,7 @@ def test_an_interrupt_while_storing_loses_no_token(issuer: IssuerStub) -> None:
 # --- one refresh for all -----------------------------------------------------------------------------------------
 
 
-def test_a_person_who_refuses_is_asked_once_however_many_threads_want_a_login(issuer: IssuerStub) -> None:
+def test_waiting_threads_share_a_denied_login(issuer: IssuerStub) -> None:
     issuer.approve = lambda given: {"error": "access_denied", "state": given["state"]}
     source, _ = make(issuer, None)
     opened: list[str] = []
@@ -556,7 +556,7 @@ def test_a_person_who_refuses_is_asked_once_however_many_threads_want_a_login(is
     assert len(opened) == 2, "who asks again, afterwards, is not refused unasked"
 
 
-def test_revoking_waits_for_the_renewal_of_another_process(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_revoke_waits_for_the_refresh_of_another_process(issuer: IssuerStub, tmp_path: Path) -> None:
     path = tmp_path / "auth.json"
     FileStore(path).save(issuer.document(expires_in=MINUTE))
     one, other = (Credentials(FileStore(path), issuer=issuer.url, clock=issuer.clock) for _ in range(2))
@@ -591,7 +591,7 @@ def in_threads(number: int, call: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 4 * MINUTE])
-def test_sixteen_threads_make_one_refresh(issuer: IssuerStub, expires_in: timedelta) -> None:
+def test_sixteen_threads_share_one_refresh(issuer: IssuerStub, expires_in: timedelta) -> None:
     issuer.delay = 0.1
     source, _ = make(issuer, issuer.document(expires_in=expires_in))
     logins = in_threads(16, source.current)
@@ -617,7 +617,7 @@ print(*seen)
 """
 
 
-def test_processes_make_one_refresh(tmp_path: Path) -> None:
+def test_processes_share_one_refresh(tmp_path: Path) -> None:
     with IssuerStub(delay=0.3) as issuer:
         path = tmp_path / "auth.json"
         FileStore(path).save(issuer.document(expires_in=-HOUR))
@@ -654,7 +654,7 @@ def login_options(**more: Any) -> dict[str, Any]:
     return {"open_browser": browse, "ports": (0,), "timeout": 20.0, **more}
 
 
-def test_the_browser_login_stores_what_the_codex_cli_can_read(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "home" / "auth.json")
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     pages: list[str] = []
@@ -674,21 +674,21 @@ def test_the_browser_login_stores_what_the_codex_cli_can_read(issuer: IssuerStub
     assert Credentials(store, issuer=issuer.url, clock=issuer.clock).current() == login
 
 
-def test_a_stored_login_needs_no_browser(issuer: IssuerStub) -> None:
+def test_stored_login_needs_no_browser(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document())
     login = source.authenticate(**login_options(open_browser=never))
     assert login.account_id == "acc-1"
     assert issuer.requests == []
 
 
-def test_an_expired_login_is_renewed_without_a_browser(issuer: IssuerStub) -> None:
+def test_expired_login_is_refreshed_without_a_browser(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
     assert source.authenticate(**login_options(open_browser=never)).account_id == "acc-1"
     assert refreshes(issuer) == ["proactive_expiry"]
 
 
 @pytest.mark.parametrize("document", [None, {}])
-def test_not_interactive_means_no_browser(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
+def test_non_interactive_login_raises_without_a_login(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
     source, _ = make(issuer, document)
     with pytest.raises(LoginRequiredError, match="There is no login"):
         source.authenticate(**login_options(interactive=False, open_browser=never))
@@ -696,7 +696,7 @@ def test_not_interactive_means_no_browser(issuer: IssuerStub, document: dict[str
         source.authenticate(interactive=False, force=True)
 
 
-def test_a_dead_login_is_replaced_by_the_browser(issuer: IssuerStub) -> None:
+def test_permanently_refused_login_is_replaced(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     issuer.live_refresh_token = "another"
     login = source.authenticate(**login_options())
@@ -707,7 +707,7 @@ def test_a_dead_login_is_replaced_by_the_browser(issuer: IssuerStub) -> None:
     assert "login_owner_id" not in stored["tokens"], "it described the login before"
 
 
-def test_a_login_that_was_refused_for_good_is_replaced_by_the_browser(issuer: IssuerStub) -> None:
+def test_rejected_login_is_replaced(issuer: IssuerStub) -> None:
     """Its token looks alive, but the backend has answered 401 and the issuer does not renew it."""
     source, _ = make(issuer, issuer.document(expires_in=HOUR))
     refused = source.current()
@@ -719,14 +719,14 @@ def test_a_login_that_was_refused_for_good_is_replaced_by_the_browser(issuer: Is
     assert source.authenticate(**login_options()).access_token != refused.access_token
 
 
-def test_being_offline_opens_no_browser(issuer: IssuerStub) -> None:
+def test_transient_failure_opens_no_browser(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document(expires_in=-HOUR))
     issuer.refusal = 503, b"", {}
     with pytest.raises(TokenRefreshError):
         source.authenticate(**login_options(open_browser=never))
 
 
-def test_another_kind_of_login_is_replaced_only_by_force(issuer: IssuerStub) -> None:
+def test_other_credentials_are_replaced_only_by_force(issuer: IssuerStub) -> None:
     source, store = make(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
     with pytest.raises(LoginRequiredError, match="an OpenAI API key"):
         source.authenticate(**login_options(open_browser=never))
@@ -736,7 +736,7 @@ def test_another_kind_of_login_is_replaced_only_by_force(issuer: IssuerStub) -> 
     assert (stored["auth_mode"], stored["OPENAI_API_KEY"]) == ("chatgpt", "sk-fake")
 
 
-def test_a_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text("{")
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
@@ -748,7 +748,7 @@ def test_a_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["file", "auto"])
-def test_a_damaged_file_stays_when_the_login_that_should_replace_it_cannot_be_written(
+def test_damaged_file_stays_if_the_new_one_cannot_be_written(
     issuer: IssuerStub, tmp_path: Path, kind: str
 ) -> None:
     file = FileStore(tmp_path / ("x" * 245))  # no room for the longer name of a temporary file
@@ -762,7 +762,7 @@ def test_a_damaged_file_stays_when_the_login_that_should_replace_it_cannot_be_wr
     assert "worth mending" in file.path.read_text()
 
 
-def test_a_file_damaged_during_the_sign_in_is_left_alone(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     pages: list[str] = []
@@ -776,7 +776,7 @@ def test_a_file_damaged_during_the_sign_in_is_left_alone(issuer: IssuerStub, tmp
     assert store.path.read_text() == "{"
 
 
-def test_force_signs_in_again_and_may_change_the_account(issuer: IssuerStub) -> None:
+def test_forced_login_may_change_the_account(issuer: IssuerStub) -> None:
     source, _ = make(issuer, issuer.document())
     source.current()
     issuer.account = "acc-2"
@@ -784,7 +784,7 @@ def test_force_signs_in_again_and_may_change_the_account(issuer: IssuerStub) -> 
     assert source.current().account_id == "acc-2"
 
 
-def test_only_the_workspace_asked_for_is_let_in(issuer: IssuerStub) -> None:
+def test_only_the_requested_workspace_is_accepted(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     before = store.load()
     with pytest.raises(LoginRequiredError, match="not for workspace acc-2"):
@@ -798,7 +798,7 @@ def test_only_the_workspace_asked_for_is_let_in(issuer: IssuerStub) -> None:
     assert source.authenticate(**login_options(workspace_id="acc-2")).account_id == "acc-2"
 
 
-def test_threads_that_sign_in_together_open_one_browser(issuer: IssuerStub) -> None:
+def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> None:
     source, _ = make(issuer, None)
     for force in (False, True):
         issuer.requests.clear()
@@ -819,7 +819,7 @@ def test_threads_that_sign_in_together_open_one_browser(issuer: IssuerStub) -> N
         ((200, b"{}", {}), "has no usable id_token and access_token and refresh_token"),
     ],
 )
-def test_a_refused_exchange_fails_the_login(
+def test_refused_code_exchange_fails_the_login(
     issuer: IssuerStub, refusal: tuple[int, bytes, dict[str, str]], said: str
 ) -> None:
     issuer.refusal = refusal
@@ -830,7 +830,7 @@ def test_a_refused_exchange_fails_the_login(
     assert store.load() is None
 
 
-def test_an_issuer_that_vanishes_fails_the_login(issuer: IssuerStub) -> None:
+def test_unreachable_issuer_fails_the_login(issuer: IssuerStub) -> None:
     def no_connection(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("no route")
 
@@ -843,7 +843,7 @@ def test_an_issuer_that_vanishes_fails_the_login(issuer: IssuerStub) -> None:
 # --- signing out -------------------------------------------------------------------------------------------------
 
 
-def test_logging_out_forgets_the_login_here_and_in_the_store(issuer: IssuerStub) -> None:
+def test_logout_clears_cache_and_store(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document())
     source.current()
     assert [source.logout(), source.logout()] == [True, False]
@@ -853,7 +853,7 @@ def test_logging_out_forgets_the_login_here_and_in_the_store(issuer: IssuerStub)
 
 
 @pytest.mark.parametrize("has_refresh_token", [True, False])
-def test_revoking_tells_the_issuer_and_logs_out(issuer: IssuerStub, has_refresh_token: bool) -> None:
+def test_revoke_sends_the_token_and_logs_out(issuer: IssuerStub, has_refresh_token: bool) -> None:
     document = issuer.document()
     if not has_refresh_token:
         del document["tokens"]["refresh_token"]
@@ -865,7 +865,7 @@ def test_revoking_tells_the_issuer_and_logs_out(issuer: IssuerStub, has_refresh_
     assert source.revoke() is False
 
 
-def test_an_issuer_that_cannot_be_reached_does_not_stop_the_logout(
+def test_unreachable_issuer_does_not_prevent_the_logout(
     issuer: IssuerStub, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Credentials(MemoryStore(issuer.document()), issuer="http://127.0.0.1:1")
@@ -884,7 +884,7 @@ def revoked(issuer: IssuerStub) -> list[str]:
     return [request.json["token"] for request in issuer.asked("/oauth/revoke")]
 
 
-def test_a_renewed_login_that_could_not_be_stored_is_the_one_to_revoke(issuer: IssuerStub) -> None:
+def test_unsaved_login_is_revoked(issuer: IssuerStub) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     store.broken = OSError("no room")
     source.current()
@@ -894,7 +894,7 @@ def test_a_renewed_login_that_could_not_be_stored_is_the_one_to_revoke(issuer: I
 
 
 @pytest.mark.parametrize("is_another", [True, False])
-def test_what_was_stored_since_by_somebody_else_is_revoked_as_well(issuer: IssuerStub, is_another: bool) -> None:
+def test_login_stored_by_a_peer_is_revoked_as_well(issuer: IssuerStub, is_another: bool) -> None:
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     store.broken = OSError("no room")
     source.current()
@@ -911,7 +911,7 @@ def test_what_was_stored_since_by_somebody_else_is_revoked_as_well(issuer: Issue
 # --- where, and who ----------------------------------------------------------------------------------------------
 
 
-def test_the_issuer_is_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_issuer_argument_takes_precedence_over_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "https://auth.openai.com" in repr(Credentials(MemoryStore()))
     monkeypatch.setenv("CODEX_ISSUER_URL", "http://localhost:1/")
     assert "http://localhost:1'" in repr(Credentials(MemoryStore()))
@@ -923,7 +923,7 @@ def test_the_issuer_is_the_argument_then_the_environment(monkeypatch: pytest.Mon
         Credentials(MemoryStore(), issuer="http://example.com")
 
 
-def test_netrc_and_proxies_get_nothing(issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_netrc_and_proxies_are_not_used_for_loopback(issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     netrc.chmod(0o600)
@@ -935,7 +935,7 @@ def test_netrc_and_proxies_get_nothing(issuer: IssuerStub, monkeypatch: pytest.M
     assert "authorization" not in issuer.requests[0].headers
 
 
-def test_a_given_http_client_is_used_without_its_own_credentials_and_left_open(issuer: IssuerStub) -> None:
+def test_own_http_client_sends_no_own_auth_and_stays_open(issuer: IssuerStub) -> None:
     with httpx2.Client(auth=("me", "mine"), follow_redirects=True) as http:
         source = Credentials(
             MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, http=http, clock=issuer.clock
@@ -948,7 +948,7 @@ def test_a_given_http_client_is_used_without_its_own_credentials_and_left_open(i
     assert "authorization" not in issuer.requests[0].headers
 
 
-def test_what_credentials_may_be(tmp_path: Path) -> None:
+def test_credentials_argument_accepts_sources_and_stores(tmp_path: Path) -> None:
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:1", "originator": "app"}
     store = FileStore(tmp_path / "auth.json")
     source = resolve_credentials(store, **options)
@@ -963,7 +963,7 @@ def test_what_credentials_may_be(tmp_path: Path) -> None:
         resolve_credentials("token", **options)  # type: ignore[arg-type]
 
 
-def test_no_text_shows_a_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
+def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     source, store = make(issuer, issuer.document(expires_in=-HOUR))
     store.broken = CredentialStoreError("read-only")
@@ -982,7 +982,7 @@ def test_no_text_shows_a_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixt
         pickle.dumps(login)
 
 
-def test_ready_costs_next_to_nothing(issuer: IssuerStub) -> None:
+def test_ready_is_fast_and_does_no_io(issuer: IssuerStub) -> None:
     """It runs before every request; the bound is loose, the point is that it does no I/O."""
     source, store = make(issuer, issuer.document())
     source.current()

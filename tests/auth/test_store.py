@@ -22,7 +22,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_memory_keeps_a_copy() -> None:
+def test_memory_store_copies_the_document() -> None:
     document: dict[str, Any] = {"tokens": {"access_token": "a"}}
     store = MemoryStore(document)
     document["tokens"]["access_token"] = "b"
@@ -32,7 +32,7 @@ def test_memory_keeps_a_copy() -> None:
     assert store.load() == {"tokens": {"access_token": "a"}}
 
 
-def test_the_default_file_is_the_one_of_the_codex_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_path_is_that_of_the_codex_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     assert FileStore().path == tmp_path / "auth.json"
     monkeypatch.setenv("CODEX_HOME", "")
@@ -42,7 +42,7 @@ def test_the_default_file_is_the_one_of_the_codex_cli(monkeypatch: pytest.Monkey
     assert FileStore("~/x/auth.json").path == Path.home() / "x" / "auth.json"
 
 
-def test_a_relative_codex_home_stays_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_relative_codex_home_survives_chdir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CODEX_HOME", "home")
     monkeypatch.chdir(tmp_path)
     store, credentials = FileStore(), Credentials()
@@ -54,7 +54,7 @@ def test_a_relative_codex_home_stays_where_it_was(monkeypatch: pytest.MonkeyPatc
 
 
 @posix
-def test_a_codex_home_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codex_home_of_unknown_user_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_HOME", "~no-such-user/x")
     with pytest.raises(CredentialStoreError, match=r"no home folder for ~no-such-user/x\. Set CODEX_HOME to"):
         Credentials()
@@ -63,7 +63,7 @@ def test_a_codex_home_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @posix
-def test_file_and_folder_are_the_owners_alone(tmp_path: Path) -> None:
+def test_new_file_and_folder_are_private(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "home" / "auth.json")
     with store.lock():
         store.save(DOCUMENT)
@@ -75,7 +75,7 @@ def test_file_and_folder_are_the_owners_alone(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_file_that_others_could_read_becomes_the_owners_alone(tmp_path: Path) -> None:
+def test_readable_file_becomes_private(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text("{}")
     store.path.chmod(0o644)
@@ -84,7 +84,7 @@ def test_a_file_that_others_could_read_becomes_the_owners_alone(tmp_path: Path) 
 
 
 @posix
-def test_no_file_is_ever_readable_by_others(tmp_path: Path) -> None:
+def test_temporary_files_are_private_from_creation(tmp_path: Path) -> None:
     """Under a watch of the system calls: each file that is created has its mode from the first byte."""
     program = f"""
 import os, sys
@@ -120,7 +120,7 @@ print(sorted(oct(mode) for mode in modes))
 
 
 @posix
-def test_a_symlink_is_followed_and_kept(tmp_path: Path) -> None:
+def test_symlink_is_followed_and_kept(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "auth.json"
     link.symlink_to(tmp_path / "real" / "mine.json")
@@ -137,7 +137,7 @@ def test_a_symlink_is_followed_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"machine": 1}', '{"tokens": {"access_token": 7}}'])
-def test_a_damaged_or_foreign_file_is_named_and_left_alone(tmp_path: Path, content: str) -> None:
+def test_damaged_file_is_named_and_kept(tmp_path: Path, content: str) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text(content)
     for call in (store.load, lambda: store.save(DOCUMENT)):
@@ -147,7 +147,7 @@ def test_a_damaged_or_foreign_file_is_named_and_left_alone(tmp_path: Path, conte
     assert os.listdir(tmp_path) == ["auth.json"]
 
 
-def test_a_damaged_file_can_be_cleared(tmp_path: Path) -> None:
+def test_damaged_file_can_be_cleared(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text("{")
     assert store.clear() is True
@@ -155,7 +155,7 @@ def test_a_damaged_file_can_be_cleared(tmp_path: Path) -> None:
     assert store.load() == DOCUMENT
 
 
-def test_a_file_that_is_being_rewritten_in_place_is_read_again(tmp_path: Path) -> None:
+def test_half_written_file_is_read_again(tmp_path: Path) -> None:
     """The Codex CLI truncates the file and writes it anew."""
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text('{"auth_mode": "cha')
@@ -163,14 +163,14 @@ def test_a_file_that_is_being_rewritten_in_place_is_read_again(tmp_path: Path) -
     assert store.load() == DOCUMENT
 
 
-def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     for call in (store.load, lambda: store.save(DOCUMENT), store.clear):
         with pytest.raises(CredentialStoreError, match=str(tmp_path)):
             call()
 
 
-def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     store = FileStore(tmp_path / "home" / "auth.json")
     with pytest.raises(CredentialStoreError, match="Cannot lock"), store.lock():
@@ -181,7 +181,7 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.save(DOCUMENT)
     program = f"""
@@ -201,7 +201,7 @@ except RuntimeError as error:
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder where not even root may make files")
-def test_where_no_lock_file_can_be_made_there_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_lock_file_support_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """A login that is mounted read-only is still of use to one process."""
     store = FileStore("/sys/kernel/auth.json")
     with store.lock():
@@ -222,7 +222,7 @@ with FileStore(sys.argv[1]).lock():
 """
 
 
-def test_the_lock_excludes_other_processes_and_dies_with_its_owner(tmp_path: Path) -> None:
+def test_lock_excludes_processes_and_ends_with_its_holder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "auth.json")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout
@@ -264,7 +264,7 @@ print(looks, *sorted(seen))
 """
 
 
-def test_a_reader_never_meets_a_missing_empty_or_torn_file(tmp_path: Path) -> None:
+def test_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
     """Read past the store, which would look again: the bytes themselves are whole at every moment.
 
     `CODEX_TEST_WRITES=10000` makes the long run.
@@ -293,7 +293,7 @@ def test_a_reader_never_meets_a_missing_empty_or_torn_file(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["auth.json"], "no temporary file is left"
 
 
-def test_signing_in_does_not_need_the_official_package() -> None:
+def test_auth_does_not_import_openai() -> None:
     """Half a second for a command that only wants to look at the stored login."""
     program = "import sys, codex_backend_sdk.auth; print('openai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True)

@@ -50,7 +50,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Credential
         yield RedisStore(url)
 
 
-def test_what_is_saved_is_loaded_until_it_is_cleared(store: CredentialStore) -> None:
+def test_saved_document_is_loaded_until_cleared(store: CredentialStore) -> None:
     assert store.load() is None
     assert store.clear() is False
     store.save(DOCUMENT)
@@ -63,7 +63,7 @@ def test_what_is_saved_is_loaded_until_it_is_cleared(store: CredentialStore) -> 
     assert isinstance(store, CredentialStore)
 
 
-def test_the_version_changes_with_the_document_only(store: CredentialStore) -> None:
+def test_version_changes_only_with_the_document(store: CredentialStore) -> None:
     empty = store.version()
     store.save(DOCUMENT)
     first = store.version()
@@ -75,7 +75,7 @@ def test_the_version_changes_with_the_document_only(store: CredentialStore) -> N
     assert store.version() not in (first, second)
 
 
-def test_the_lock_excludes_other_threads(store: CredentialStore) -> None:
+def test_lock_excludes_other_threads(store: CredentialStore) -> None:
     inside, worst = 0, 0
 
     def work() -> None:
@@ -95,7 +95,7 @@ def test_the_lock_excludes_other_threads(store: CredentialStore) -> None:
     assert worst == 1
 
 
-def test_a_document_is_read_and_written_under_the_lock(store: CredentialStore) -> None:
+def test_store_is_usable_under_its_lock(store: CredentialStore) -> None:
     with store.lock():
         store.save(DOCUMENT)
         assert store.load() == DOCUMENT
@@ -103,12 +103,12 @@ def test_a_document_is_read_and_written_under_the_lock(store: CredentialStore) -
         assert store.clear() is True
 
 
-def test_no_store_shows_a_token(store: CredentialStore) -> None:
+def test_repr_and_location_show_no_token(store: CredentialStore) -> None:
     store.save(DOCUMENT)
     assert "secret-token" not in repr(store) + store.location
 
 
-def test_no_store_takes_what_is_no_document(store: CredentialStore) -> None:
+def test_damaged_document_is_an_error_and_can_be_cleared(store: CredentialStore) -> None:
     """Saved by somebody else, it is an error that names the place, and is left as it is."""
     if isinstance(store, MemoryStore):
         pytest.skip("nobody else can reach it")

@@ -40,7 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('cli_auth_credentials_store = "ephemeral"', MemoryStore),
     ],
 )
-def test_the_default_is_what_the_codex_cli_is_told(home: Path, config: str | None, kind: type) -> None:
+def test_default_store_follows_the_codex_config(home: Path, config: str | None, kind: type) -> None:
     if config is not None:
         (home / "config.toml").write_text(config, encoding="utf-8")
     assert type(default_store()) is kind
@@ -57,7 +57,7 @@ def test_the_default_is_what_the_codex_cli_is_told(home: Path, config: str | Non
         ("a = " + "[" * 5000, r"config\.toml is not valid TOML"),
     ],
 )
-def test_a_setting_that_cannot_be_understood_is_named(home: Path, config: str | bytes, said: str) -> None:
+def test_invalid_setting_is_named(home: Path, config: str | bytes, said: str) -> None:
     (home / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
     source = Credentials()  # nothing is read before it is needed
     with pytest.raises(CredentialStoreError, match=said) as caught:
@@ -65,13 +65,13 @@ def test_a_setting_that_cannot_be_understood_is_named(home: Path, config: str | 
     assert "secret-word" not in str(caught.value)
 
 
-def test_a_config_that_cannot_be_read_is_named(home: Path) -> None:
+def test_unreadable_config_is_named(home: Path) -> None:
     (home / "config.toml").mkdir()
     with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: Is a directory"):
         default_store()
 
 
-def test_a_login_in_memory_is_shared_by_the_whole_process(home: Path) -> None:
+def test_ephemeral_store_is_shared_by_the_process(home: Path) -> None:
     (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
     Credentials().store.save(document(OLD))
     assert Credentials().store.load() == document(OLD)
@@ -88,7 +88,7 @@ def auto(tmp_path: Path, keyring: Keyring) -> AutoStore:
     return AutoStore(KeyringStore(tmp_path, backend=keyring), FileStore(tmp_path / "auth.json"))
 
 
-def test_the_keyring_comes_first(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
+def test_keyring_takes_precedence(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
     FileStore(tmp_path / "auth.json").save(document(OLD))
     assert auto.load() == document(OLD), "what a file holds is used until it is saved the next time"
     auto.save(document(NEW))
@@ -98,7 +98,7 @@ def test_the_keyring_comes_first(auto: AutoStore, keyring: Keyring, tmp_path: Pa
 
 
 @pytest.mark.parametrize("backend", ["fail", "null", None])
-def test_without_a_keyring_the_file_is_used(
+def test_file_is_used_without_a_keyring(
     backend: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if backend is None:
@@ -118,7 +118,7 @@ def test_without_a_keyring_the_file_is_used(
     assert auto.load() is None
 
 
-def test_a_keyring_that_fails_for_a_moment_is_no_logout(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
+def test_keyring_failure_is_not_a_logout(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
     with IssuerStub() as issuer:
         auto.save(issuer.document(expires_in=timedelta(minutes=4)))
         live = Credentials(auto, issuer=issuer.url)
@@ -134,7 +134,7 @@ def test_a_keyring_that_fails_for_a_moment_is_no_logout(auto: AutoStore, keyring
         assert auto.load() is not None
 
 
-def test_a_logout_beside_a_broken_keyring_says_that_something_is_left(auto: AutoStore, keyring: Keyring) -> None:
+def test_clear_raises_if_the_keyring_entry_stays(auto: AutoStore, keyring: Keyring) -> None:
     auto.save(document(OLD))
     keyring.broken = OSError("locked")
     auto.save(document(NEW))
@@ -144,7 +144,7 @@ def test_a_logout_beside_a_broken_keyring_says_that_something_is_left(auto: Auto
     assert auto.load() == document(OLD)
 
 
-def test_a_keyring_that_comes_back_does_not_bring_back_the_older_login(auto: AutoStore, keyring: Keyring) -> None:
+def test_recovered_keyring_does_not_revive_the_older_login(auto: AutoStore, keyring: Keyring) -> None:
     """Its refresh token has been used up since."""
     auto.save(document(OLD))
     keyring.broken = OSError("locked")
@@ -153,7 +153,7 @@ def test_a_keyring_that_comes_back_does_not_bring_back_the_older_login(auto: Aut
     assert auto.load() == document(NEW)
 
 
-def test_a_damaged_file_beside_a_good_entry_is_of_no_interest(auto: AutoStore, tmp_path: Path) -> None:
+def test_damaged_file_beside_a_keyring_entry_is_ignored(auto: AutoStore, tmp_path: Path) -> None:
     auto.save(document(OLD))
     (tmp_path / "auth.json").write_text("{")
     assert auto.load() == document(OLD)

@@ -34,7 +34,7 @@ def long_document(letter: str) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
-def test_the_entry_is_the_one_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
+def test_entry_is_that_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
     store.save(DOCUMENT)
     account = keyring_store.entry_name(str(tmp_path.resolve()))
     compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
@@ -42,14 +42,14 @@ def test_the_entry_is_the_one_of_the_codex_cli(store: KeyringStore, keyring: Key
     assert account in store.location
 
 
-def test_a_link_to_the_folder_leads_to_the_same_entry(keyring: Keyring, tmp_path: Path) -> None:
+def test_symlinked_home_has_the_same_entry(keyring: Keyring, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     KeyringStore(tmp_path / "link", backend=keyring).save(DOCUMENT)
     assert KeyringStore(tmp_path / "real", backend=keyring).load() == DOCUMENT
 
 
-def test_the_file_gives_way_to_the_entry(store: KeyringStore, tmp_path: Path) -> None:
+def test_save_and_clear_delete_the_file(store: KeyringStore, tmp_path: Path) -> None:
     file = tmp_path / "auth.json"
     file.write_text("{}")
     store.save(DOCUMENT)
@@ -59,7 +59,7 @@ def test_the_file_gives_way_to_the_entry(store: KeyringStore, tmp_path: Path) ->
     assert not file.exists()
 
 
-def test_a_file_that_cannot_be_removed_is_a_warning(
+def test_file_that_cannot_be_deleted_is_a_warning(
     store: KeyringStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "auth.json").mkdir()
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_removed_is_a_warning(
     assert "the old file is still there. Cannot delete" in caplog.text
 
 
-def test_a_long_value_is_split_and_the_old_parts_go(store: KeyringStore, keyring: Keyring) -> None:
+def test_long_value_is_split_and_old_parts_deleted(store: KeyringStore, keyring: Keyring) -> None:
     store.save(long_document("a"))
     assert store.load() == long_document("a")
     assert len(keyring.entries) == 5
@@ -84,7 +84,7 @@ def test_a_long_value_is_split_and_the_old_parts_go(store: KeyringStore, keyring
     assert keyring.entries == {}
 
 
-def test_a_writer_that_dies_half_way_leaves_the_old_value(store: KeyringStore, keyring: Keyring) -> None:
+def test_interrupted_write_keeps_the_old_value(store: KeyringStore, keyring: Keyring) -> None:
     store.save(long_document("a"))
     for survivor in range(4):
         written: list[str] = []
@@ -103,7 +103,7 @@ def test_a_writer_that_dies_half_way_leaves_the_old_value(store: KeyringStore, k
     assert store.load() == long_document("b")
 
 
-def test_a_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> None:
+def test_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> None:
     store.save(long_document("a"))
     part = next(key for key in keyring.entries if key[1].endswith("|1"))
     del keyring.entries[part]
@@ -113,7 +113,7 @@ def test_a_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> No
     assert store.load() == DOCUMENT
 
 
-def test_a_keyring_that_fails_is_named_without_what_it_holds(store: KeyringStore, keyring: Keyring) -> None:
+def test_keyring_error_shows_no_value(store: KeyringStore, keyring: Keyring) -> None:
     from keyring.errors import KeyringLocked
 
     store.save(DOCUMENT)
@@ -128,19 +128,19 @@ def test_a_keyring_that_fails_is_named_without_what_it_holds(store: KeyringStore
                 call()
 
 
-def test_reading_makes_no_folder(keyring: Keyring, tmp_path: Path) -> None:
+def test_load_does_not_create_the_folder(keyring: Keyring, tmp_path: Path) -> None:
     store = KeyringStore(tmp_path / "home", backend=keyring)
     assert store.load() is None
     assert not store.home.exists()
 
 
-def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)  # as if it were not installed
     with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[keyring\]'"):
         KeyringStore(tmp_path).load()
 
 
-def test_without_a_keyring_the_error_says_so(tmp_path: Path) -> None:
+def test_missing_keyring_backend_is_an_error(tmp_path: Path) -> None:
     """What a container has: the package finds no backend."""
     program = f"""
 from codex_backend_sdk.auth import KeyringStore
@@ -188,7 +188,7 @@ def in_session(folder: Path, *command: str, **env: str) -> str:
 
 
 @needs_secret_service
-def test_an_item_of_the_codex_cli_is_updated_and_gets_no_double(tmp_path: Path) -> None:
+def test_item_of_the_codex_cli_is_updated_in_place(tmp_path: Path) -> None:
     """Two items would be ambiguous to the Codex CLI, which then finds no login at all."""
     out = in_session(tmp_path, sys.executable, "-c", BESIDE_ANOTHER, str(tmp_path))
     assert json.loads(out.splitlines()[-1]) == [
@@ -218,7 +218,7 @@ print(json.dumps(said))
 
 @needs_secret_service
 @needs_the_cli
-def test_the_codex_cli_and_we_share_one_entry(tmp_path: Path) -> None:
+def test_codex_cli_shares_the_entry(tmp_path: Path) -> None:
     home = tmp_path / "codex"
     with Simulator() as sim:
         sim.write_codex_home(home)

@@ -31,7 +31,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @needs_redis
-def test_the_value_is_the_text_of_an_auth_json_in_one_key(url: str) -> None:
+def test_value_is_an_auth_json_in_one_key(url: str) -> None:
     import redis
 
     store = RedisStore(url, "my:key")
@@ -54,7 +54,7 @@ def test_the_value_is_the_text_of_an_auth_json_in_one_key(url: str) -> None:
 
 
 @needs_redis
-def test_a_lock_lives_as_long_as_its_holder_works(url: str) -> None:
+def test_lock_is_extended_while_it_is_held(url: str) -> None:
     """Far longer than it was made for: the limits of a refresh are for each read, not for the whole."""
     store, other = RedisStore(url, lock_lifetime=0.4), RedisStore(url, lock_lifetime=0.4, lock_timeout=1.2)
     with (
@@ -78,7 +78,7 @@ with RedisStore(sys.argv[1], lock_lifetime=1).lock():
 
 @needs_redis
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
-def test_the_lock_of_a_killed_holder_ends_by_itself(url: str) -> None:
+def test_lock_of_a_killed_holder_expires(url: str) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -93,7 +93,7 @@ def test_the_lock_of_a_killed_holder_ends_by_itself(url: str) -> None:
 
 
 @needs_redis
-def test_a_lock_that_was_lost_is_a_warning_and_is_not_taken_from_its_new_holder(
+def test_lost_lock_is_a_warning_and_not_taken_back(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a machine meets that was suspended in mid-refresh."""
@@ -113,7 +113,7 @@ def closed_port_url() -> str:
     return "redis://user:secret-word@127.0.0.1:1/3"
 
 
-def test_a_server_that_is_away_is_an_error_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_server_error_hides_the_password(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("redis")
     caplog.set_level(logging.DEBUG)
     store = RedisStore(closed_port_url())
@@ -131,7 +131,7 @@ def enter(store: RedisStore) -> None:
 
 
 @needs_redis
-def test_a_wrong_password_is_not_repeated(tmp_path: Path) -> None:
+def test_wrong_password_is_not_shown(tmp_path: Path) -> None:
     with redis_server(tmp_path, password="right") as url:
         store = RedisStore(url.replace("right", "secret-word"))
         with pytest.raises(CredentialStoreError, match="Cannot read Redis at") as caught:
@@ -140,7 +140,7 @@ def test_a_wrong_password_is_not_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://user:secret-word@x", "rediss://:a/secret-word@host:1/0", "secret-word"])
-def test_a_damaged_url_is_an_error_that_does_not_repeat_it(url: str) -> None:
+def test_invalid_url_is_not_shown(url: str) -> None:
     pytest.importorskip("redis")
     with pytest.raises(ValueError, match=r"The Redis URL is not valid\. Use rediss://") as caught:
         RedisStore(url)
@@ -148,7 +148,7 @@ def test_a_damaged_url_is_an_error_that_does_not_repeat_it(url: str) -> None:
     assert caught.value.__suppress_context__
 
 
-def test_a_server_on_the_net_is_spoken_to_with_tls_and_time_limits() -> None:
+def test_rediss_url_uses_tls_and_timeouts() -> None:
     redis = pytest.importorskip("redis")
     store = RedisStore("rediss://user:secret-word@redis.example:6380/2?socket_timeout=3")
     pool = store._client.connection_pool
@@ -157,20 +157,20 @@ def test_a_server_on_the_net_is_spoken_to_with_tls_and_time_limits() -> None:
     assert store.location == "Redis at redis.example:6380 (database 2, key codex-backend-sdk:login)"
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)  # as if it were not installed
     with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[redis\]'"):
         RedisStore("redis://localhost")
 
 
 @needs_redis
-def test_the_thread_that_keeps_a_lock_alive_ends_with_it(url: str) -> None:
+def test_extending_thread_ends_with_the_lock(url: str) -> None:
     with RedisStore(url).lock():
         assert any(thread.name == "codex-login-lock" for thread in threading.enumerate())
     assert not any(thread.name == "codex-login-lock" for thread in threading.enumerate())
 
 
-def test_the_stores_are_imported_without_their_packages() -> None:
+def test_optional_packages_are_not_imported() -> None:
     program = "import sys, codex_backend_sdk.auth; print({'redis', 'keyring'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -65,7 +65,7 @@ class Pauses(threading.Event):
 # --- device codes ------------------------------------------------------------------------------------------------
 
 
-def test_a_device_code_is_shown_and_asked_about_until_it_was_typed_in() -> None:
+def test_device_code_is_polled_until_entered() -> None:
     with Simulator(device_login=DeviceLoginSettings(pending_polls=3, interval_seconds=7)) as sim:
         store, codes, pauses = MemoryStore(), [], Pauses()
         credentials = Credentials(store, issuer=sim.issuer)
@@ -84,7 +84,7 @@ def test_a_device_code_is_shown_and_asked_about_until_it_was_typed_in() -> None:
         assert asked(sim, "/api/accounts/deviceauth/usercode") == 1
 
 
-def test_without_a_callback_the_code_is_logged(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_code_is_logged_without_a_callback(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         Credentials(MemoryStore(), issuer=sim.issuer).authenticate_device_code()
     assert f"Open {sim.issuer}/codex/device on any device and enter the code " in caplog.text
@@ -113,7 +113,7 @@ def test_without_a_callback_the_code_is_logged(sim: Simulator, caplog: pytest.Lo
         ),
     ],
 )
-def test_a_device_sign_in_that_does_not_end_well(
+def test_failed_device_login_raises_with_its_code(
     settings: DeviceLoginSettings, approve: Any, options: dict[str, Any], code: str, words: str
 ) -> None:
     store = MemoryStore()
@@ -156,7 +156,7 @@ def waits_for_another(sim: Simulator, way: str, **limits: Any) -> tuple[LoginFai
 
 
 @pytest.mark.parametrize("way", ["browser", "device code"])
-def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: str) -> None:
+def test_waiting_login_ends_in_time_and_shows_nothing(way: str) -> None:
     with Simulator(approval="manual", device_login=DeviceLoginSettings()) as sim:
         error, shown = waits_for_another(sim, way, timeout=0.3)
         assert (error.code, shown) == ("timeout", [])
@@ -168,7 +168,7 @@ def test_a_sign_in_that_waits_for_another_ends_in_time_and_shows_nothing(way: st
         assert asked(sim, "/api/accounts/deviceauth/usercode") == 0
 
 
-def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for() -> None:
+def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
     from codex_backend_sdk.auth._deadline import Deadline
     from codex_backend_sdk.auth._issuer import IssuerClient
     from codex_backend_sdk.auth.flows import device
@@ -197,7 +197,7 @@ def test_no_longer_than_the_fifteen_minutes_of_the_code_whatever_was_asked_for()
 @pytest.mark.parametrize(
     "fault", ["status:502", "status:429", "html+status:503", "reset", "cut_after_bytes:20", "not_http"]
 )
-def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> None:
+def test_transient_poll_failure_is_retried(fault: str) -> None:
     with Simulator(device_login=DeviceLoginSettings(pending_polls=2)) as sim:
         sim.fail(f"{fault}@{POLL}", times=2)
         credentials = Credentials(MemoryStore(), issuer=sim.issuer)
@@ -205,7 +205,7 @@ def test_an_issuer_that_is_not_well_for_a_moment_is_asked_again(fault: str) -> N
         assert asked(sim, POLL) >= 3
 
 
-def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
+def test_unreachable_issuer_raises_login_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     with pytest.raises(LoginFailedError, match=r"The issuer gave no device code: .* could not be reached"):
@@ -215,7 +215,7 @@ def test_an_issuer_that_cannot_be_reached_gives_no_code() -> None:
 # --- access tokens -----------------------------------------------------------------------------------------------
 
 
-def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
+def test_personal_token_is_identified_once(sim: Simulator) -> None:
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     assert token.ready() is None
     login = token.current()
@@ -226,7 +226,7 @@ def test_a_personal_access_token_is_asked_about_once(sim: Simulator) -> None:
         token.renew(login)
 
 
-def test_threads_that_wait_to_hear_whose_it_is_share_the_failure(sim: Simulator) -> None:
+def test_waiting_threads_share_the_failed_identification(sim: Simulator) -> None:
     sim.fail(f"status:500+delayed:1@{WHOAMI}", times=None)
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     failures: list[Exception] = []
@@ -249,7 +249,7 @@ def test_threads_that_wait_to_hear_whose_it_is_share_the_failure(sim: Simulator)
     assert token.current().account_id == sim.account.account_id
 
 
-def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
+def test_jwt_is_used_until_it_expires(sim: Simulator) -> None:
     now = [datetime.now(UTC)]
     given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
     token = StaticToken(given, issuer=sim.issuer, clock=lambda: now[0])
@@ -263,7 +263,7 @@ def test_a_jwt_is_taken_at_its_word_until_it_expires(sim: Simulator) -> None:
     assert sim.requests == []
 
 
-def test_an_access_token_in_the_environment_goes_before_the_stored_login(
+def test_token_variable_takes_precedence_over_the_store(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"issuer": sim.issuer, "originator": "tests"}
@@ -282,13 +282,13 @@ def test_an_access_token_in_the_environment_goes_before_the_stored_login(
 
 
 @pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
-def test_what_is_no_access_token_is_refused_without_being_shown(given: str) -> None:
+def test_invalid_token_is_refused_without_showing_it(given: str) -> None:
     with pytest.raises(ValueError, match=r"StaticToken\(…\) is not an access token: it ") as caught:
         StaticToken(given)
     assert "secret" not in str(caught.value)
 
 
-def test_a_token_that_the_issuer_refuses_is_an_error_of_ours(sim: Simulator) -> None:
+def test_token_refused_by_the_issuer_raises_login_required(sim: Simulator) -> None:
     with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
         StaticToken("at-unknown", issuer=sim.issuer).current()
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -297,7 +297,7 @@ def test_a_token_that_the_issuer_refuses_is_an_error_of_ours(sim: Simulator) -> 
         StaticToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
 
 
-def test_signing_a_token_out_forgets_it(sim: Simulator) -> None:
+def test_logout_forgets_the_token(sim: Simulator) -> None:
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     with pytest.raises(LoginFailedError, match="in the settings of ChatGPT"):
         token.revoke()
@@ -310,7 +310,7 @@ def test_signing_a_token_out_forgets_it(sim: Simulator) -> None:
     assert given.reveal() not in repr(StaticToken(given, issuer=sim.issuer))
 
 
-def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
+def test_stored_personal_token_cannot_be_refreshed(
     sim: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
@@ -331,7 +331,7 @@ def test_a_stored_personal_access_token_is_a_login_that_cannot_be_renewed(
 # --- afterwards --------------------------------------------------------------------------------------------------
 
 
-def test_the_account_tells_who_is_signed_in_and_no_secret(sim: Simulator) -> None:
+def test_account_has_all_fields_and_no_secret(sim: Simulator) -> None:
     document = sim.login_document(expires_in=timedelta(hours=1))
     credentials = Credentials(MemoryStore(document), issuer=sim.issuer)
     account = credentials.account()
@@ -351,7 +351,7 @@ def test_the_account_tells_who_is_signed_in_and_no_secret(sim: Simulator) -> Non
         credentials.account()
 
 
-def test_an_api_key_is_exchanged_only_when_that_is_asked_for(sim: Simulator) -> None:
+def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     credentials = Credentials(store, issuer=sim.issuer)
     key = exchange_api_key(credentials)
@@ -390,7 +390,7 @@ def test_an_api_key_is_exchanged_only_when_that_is_asked_for(sim: Simulator) -> 
         ("linux", {"SSH_CONNECTION": "a", "BROWSER": "code --open"}, ("/.dockerenv",), None),
     ],
 )
-def test_a_machine_where_nobody_would_see_the_browser_is_noticed(
+def test_reason_for_no_browser(
     platform: str, environment: dict[str, str], marks: tuple[str, ...], reason: str | None
 ) -> None:
     assert (
@@ -401,14 +401,14 @@ def test_a_machine_where_nobody_would_see_the_browser_is_noticed(
     )
 
 
-def test_a_machine_without_a_browser_is_noticed() -> None:
+def test_missing_browser_is_a_reason() -> None:
     given: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
     assert why_no_browser(**given) == "no browser is installed"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
 @pytest.mark.parametrize("installed", [False, True])
-def test_the_system_is_asked_whether_it_has_a_browser(installed: bool, tmp_path: Path) -> None:
+def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
     if installed:
         (tmp_path / "firefox").write_text("#!/bin/sh\n")
         (tmp_path / "firefox").chmod(0o755)
@@ -418,7 +418,7 @@ def test_the_system_is_asked_whether_it_has_a_browser(installed: bool, tmp_path:
     assert said.decode().strip() == ("None" if installed else "no browser is installed")
 
 
-def test_on_such_a_machine_the_address_is_logged_with_the_reason(
+def test_url_is_logged_with_the_reason_for_no_browser(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("BROWSER", raising=False)
@@ -432,7 +432,7 @@ def test_on_such_a_machine_the_address_is_logged_with_the_reason(
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) -> None:
+def test_pasted_address_completes_the_login(sim: Simulator) -> None:
     urls: list[str] = []
     prompts: list[str] = []
 
@@ -456,7 +456,7 @@ def test_the_address_on_which_the_browser_ended_can_be_pasted(sim: Simulator) ->
 
 
 @pytest.mark.parametrize("given", [None, "", EOFError()])
-def test_somebody_who_pastes_nothing_is_waited_for_at_the_callback(sim: Simulator, given: object) -> None:
+def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, given: object) -> None:
     urls: list[str] = []
 
     def paste(prompt: str) -> Any:
@@ -470,7 +470,7 @@ def test_somebody_who_pastes_nothing_is_waited_for_at_the_callback(sim: Simulato
     assert login.email == "user@example.com"
 
 
-def test_scopes_and_cancelling(sim: Simulator) -> None:
+def test_scopes_and_cancellation(sim: Simulator) -> None:
     urls: list[str] = []
     cancel = threading.Event()
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from .._coerce import as_mapping
+from .._coerce import as_mapping, as_text
 from .._constants import REFRESH_BEFORE_EXPIRY, REFRESH_IN_LAST_FRACTION, REFRESH_OPAQUE_AFTER
 from ..types import Login
 from ._auth_json import is_token, tokens_of
@@ -119,9 +119,9 @@ def login_of(*, access_token: Secret, id_token: Secret | None = None, account_id
         account_id=account_id or account_of(id_token, access_token),
         is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
         expires_at=expiry(access_token),
-        email=_first_text(identity.get("email"), as_mapping(identity.get(_PROFILE_CLAIMS)).get("email")),
-        plan=_first_text(auth.get("chatgpt_plan_type")),
-        user_id=_first_text(auth.get("chatgpt_user_id"), auth.get("user_id")),
+        email=as_text(identity.get("email")) or as_text(as_mapping(identity.get(_PROFILE_CLAIMS)).get("email")),
+        plan=as_text(auth.get("chatgpt_plan_type")),
+        user_id=as_text(auth.get("chatgpt_user_id")) or as_text(auth.get("user_id")),
         residency=_residency(as_mapping(claims(access_token).get(_AUTH_CLAIMS))),
     )
 
@@ -131,7 +131,3 @@ def _residency(auth: dict[str, Any]) -> str | None:
     region = auth.get("chatgpt_compute_residency")
     is_region = isinstance(region, str) and _REGION.fullmatch(region) and region != "no_constraint"
     return region if is_region else None
-
-
-def _first_text(*values: object) -> str | None:
-    return next((value for value in values if isinstance(value, str) and value), None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from .._coerce import parse_json, parse_json_object
+from .._coerce import as_text, parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
 from ..types import Login, Secret
 from ._auth_json import is_token
@@ -331,12 +331,11 @@ def parse_whoami(token: Secret, status: int, body: bytes) -> Login | WhoamiFailu
     response = parse_json_object(body)
     if not all(isinstance(response.get(name), str) and is_token(response[name]) for name in _REQUIRED_MEMBERS):
         return WhoamiFailure("The issuer's response does not name its account.", is_permanent=False)
-    email, plan = response.get("email"), response.get("chatgpt_plan_type")
     return Login(
         access_token=token,
         account_id=response["chatgpt_account_id"],
         user_id=response["chatgpt_user_id"],
-        email=email if isinstance(email, str) and email else None,
-        plan=plan if isinstance(plan, str) and plan else None,
+        email=as_text(response.get("email")),
+        plan=as_text(response.get("chatgpt_plan_type")),
         is_fedramp=response.get("chatgpt_account_is_fedramp") is True,
     )
