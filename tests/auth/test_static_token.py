@@ -1,17 +1,33 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Any
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from issuer_stub import jwt
 
-from codex_backend_sdk.auth import _jwt, _oauth
+from codex_backend_sdk._exceptions import LoginFailedError, LoginRequiredError, TokenRefreshError
+from codex_backend_sdk.auth import (
+    Credentials,
+    MemoryStore,
+    StaticToken,
+    _jwt,
+    _oauth,
+    resolve_credentials,
+)
 from codex_backend_sdk.auth._auth_json import is_personal_token
 from codex_backend_sdk.auth.static_token import why_not_access_token
+from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login, Secret
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+WHOAMI_PATH = "/api/accounts/v1/user-auth-credential/whoami"
 AUTH = "https://api.openai.com/auth"
 TOKEN = Secret("at-1234567890abcdef")
 WHOAMI = {
@@ -89,3 +105,125 @@ def test_whoami_failure_is_permanent_only_if_refused(status: int, response: Any,
     failure = _oauth.parse_whoami(TOKEN, status, json.dumps(response).encode())
     assert isinstance(failure, _oauth.WhoamiFailure)
     assert failure.is_permanent is is_permanent
+
+
+# --- the source of a client --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+def count_requests(sim: Simulator, path: str) -> int:
+    return sum(request.path == path for request in sim.requests)
+
+
+def test_personal_token_is_identified_once(sim: Simulator) -> None:
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
+    assert token.ready() is None
+    login = token.current()
+    assert (login.account_id, login.email, login.plan) == (sim.account.account_id, "user@example.com", "pro")
+    assert token.current() is token.ready() is login
+    assert count_requests(sim, WHOAMI_PATH) == 1
+    with pytest.raises(LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"):
+        token.renew(login)
+
+
+def test_waiting_threads_share_the_failed_identification(sim: Simulator) -> None:
+    sim.fail(f"status:500+delayed:1@{WHOAMI_PATH}", times=None)
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
+    failures: list[Exception] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        try:
+            token.current()
+        except TokenRefreshError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(failures), count_requests(sim, WHOAMI_PATH)) == (8, 1)
+    sim.clear()
+    assert token.current().account_id == sim.account.account_id
+
+
+def test_jwt_is_used_until_it_expires(sim: Simulator) -> None:
+    now = [datetime.now(UTC)]
+    given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
+    token = StaticToken(given, issuer=sim.issuer, clock=lambda: now[0])
+    login = token.current()
+    assert login.account_id == sim.account.account_id
+    assert token.ready() is login, "there is nothing to renew it with, so it is used to its end"
+    now[0] += timedelta(minutes=3)
+    assert token.ready() is None
+    with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be refreshed"):
+        token.current()
+    assert sim.requests == []
+
+
+def test_token_variable_takes_precedence_over_the_store(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"issuer": sim.issuer, "originator": "tests"}
+    store = MemoryStore(sim.login_document())
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", "  ")
+    assert isinstance(resolve_credentials(None, **options), Credentials)
+    monkeypatch.setenv("CODEX_ACCESS_TOKEN", f" {sim.personal_access_token()}\n")
+    token = resolve_credentials(None, **options)
+    assert isinstance(token, StaticToken)
+    assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
+    with pytest.raises(LoginRequiredError, match="Set a new one, or unset CODEX_ACCESS_TOKEN"):
+        token.renew(token.current())
+    explicit = resolve_credentials(store, **options)
+    assert isinstance(explicit, Credentials), "what the program says goes before the environment"
+    assert explicit.store is store
+
+
+@pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
+def test_invalid_token_is_refused_without_showing_it(given: str) -> None:
+    with pytest.raises(ValueError, match=r"StaticToken\(…\) is not an access token: it ") as caught:
+        StaticToken(given)
+    assert "secret" not in str(caught.value)
+
+
+def test_token_refused_by_the_issuer_raises_login_required(sim: Simulator) -> None:
+    with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
+        StaticToken("at-unknown", issuer=sim.issuer).current()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(TokenRefreshError, match="could not be reached"):
+        StaticToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
+
+
+def test_logout_forgets_the_token(sim: Simulator) -> None:
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
+    with pytest.raises(LoginFailedError, match="in the settings of ChatGPT"):
+        token.revoke()
+    assert [token.logout(), token.logout()] == [True, False]
+    with pytest.raises(LoginRequiredError, match="was logged out"):
+        token.current()
+    given = Secret(sim.login_document()["tokens"]["access_token"])
+    assert StaticToken(given, issuer=sim.issuer).revoke()
+    assert sim.requests[-1].json() == {"token": given.reveal(), "token_type_hint": "access_token"}
+    assert given.reveal() not in repr(StaticToken(given, issuer=sim.issuer))
+
+
+def test_stored_personal_token_cannot_be_refreshed(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
+    credentials = Credentials(store, issuer=sim.issuer)
+    login = credentials.authenticate(interactive=False)
+    assert credentials.current() is credentials.ready() is login
+    assert count_requests(sim, WHOAMI_PATH) == 1
+    with pytest.raises(LoginRequiredError, match="cannot be refreshed"):
+        credentials.renew(login)
+    assert count_requests(sim, "/oauth/token") == 0
+    assert credentials.account().email == "user@example.com"
+    assert credentials.revoke()
+    assert "Revoke it in the settings of ChatGPT" in caplog.text
+    assert count_requests(sim, "/oauth/revoke") == 0
+    assert store.load() is None

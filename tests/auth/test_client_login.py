@@ -67,9 +67,7 @@ def test_401_reloads_then_refreshes_then_fails(
 # --- access tokens -----------------------------------------------------------------------------------------------
 
 
-def test_personal_token_signs_requests_and_401_is_final(
-    new_client: Callable[..., Any], sim: Simulator
-) -> None:
+def test_personal_token_signs_requests_and_401_is_final(new_client: Callable[..., Any], sim: Simulator) -> None:
     token = sim.personal_access_token()
     client = new_client(credentials=StaticToken(token, issuer=sim.issuer))
     assert client.authenticate().responses.create(input="hi").status == "completed"
@@ -120,9 +118,7 @@ def test_revoke_sends_the_refresh_token(new_client: Callable[..., Any], sim: Sim
     assert not client.revoke()
 
 
-def test_custom_source_cannot_be_logged_out_here(
-    new_client: Callable[..., Any], sim: Simulator
-) -> None:
+def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any], sim: Simulator) -> None:
     login = sim.credentials().current()
 
     class Own:

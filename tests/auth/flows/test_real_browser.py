@@ -147,9 +147,7 @@ def test_denied_login_shows_the_failure_page(browser: Chromium, sim: Simulator, 
     assert store.load() is None
 
 
-def test_forged_callback_is_refused_and_login_continues(
-    browser: Chromium, sim: Simulator, tmp_path: Path
-) -> None:
+def test_forged_callback_is_refused_and_login_continues(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
     texts: list[str] = []
 
     def attacked(tab: Tab, url: str) -> None:

@@ -325,9 +325,7 @@ UNSENDABLE = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f",
 
 @pytest.mark.parametrize("token", UNSENDABLE)
 @pytest.mark.parametrize("member", ["personal_access_token", "tokens"])
-def test_stored_token_unfit_for_a_header_is_refused(
-    token: str, member: str, issuer: IssuerStub
-) -> None:
+def test_stored_token_unfit_for_a_header_is_refused(token: str, member: str, issuer: IssuerStub) -> None:
     document = {member: token} if member != "tokens" else {"tokens": {"access_token": token}}
     name = member if member != "tokens" else "access_token"
     with pytest.raises(sdk.CredentialStoreError, match=f"memory holds no usable login: its member `{name}`") as caught:

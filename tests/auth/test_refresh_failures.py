@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +22,6 @@ from issuer_stub import IssuerStub
 
 from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
-from codex_backend_sdk._threads import create_lock
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
@@ -408,23 +405,6 @@ def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, ask
         assert len(sim.requests) == asked
 
 
-def enter(store: MemoryStore) -> None:
-    with store.lock():
-        pass
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_lock_held_at_fork_is_free_in_the_child() -> None:
-    store = MemoryStore()
-    with store.lock():
-        child = multiprocessing.get_context("fork").Process(target=enter, args=(store,))
-        child.start()
-    child.join(20)
-    child.kill()
-    assert child.exitcode == 0
-
-
 FORK_IN_A_QUESTION = """
 import os, signal, sys, threading
 from codex_backend_sdk import OpenAI
@@ -450,23 +430,3 @@ def test_fork_mid_routing_lookup_leaves_the_child_usable(tmp_path: Path) -> None
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document())
         assert what_it_prints(FORK_IN_A_QUESTION, str(path), sim.issuer, sim.base_url, sim=sim) == ("0\n", "")
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer here")
-def test_interrupt_leaves_no_lock_held() -> None:
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGVTALRM, interrupt)
-    try:
-        for microseconds in range(100, 600, 2):
-            lock = create_lock()
-            with suppress(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_VIRTUAL, microseconds / 1e6)
-                for _ in range(1_000_000):
-                    with lock:
-                        pass
-            assert lock.acquire(timeout=0), "nobody would ever release it"
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)

@@ -93,9 +93,7 @@ def test_lock_of_a_killed_holder_expires(url: str) -> None:
 
 
 @needs_redis
-def test_lost_lock_is_a_warning_and_not_taken_back(
-    url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lost_lock_is_a_warning_and_not_taken_back(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """What a machine meets that was suspended in mid-refresh."""
     import redis
 

@@ -1,0 +1,144 @@
+"""Whether a browser is of use on this machine, and the login without one: a logged or pasted address."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from codex_backend_sdk._exceptions import LoginFailedError
+from codex_backend_sdk.auth import (
+    Credentials,
+    MemoryStore,
+)
+from codex_backend_sdk.auth.flows.environment import why_no_browser
+from codex_backend_sdk.testing import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "marks", "reason"),
+    [
+        ("linux", {"DISPLAY": ":0"}, (), None),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, (), None),
+        ("darwin", {}, (), None),
+        ("win32", {}, (), None),
+        ("linux", {"DISPLAY": ":0", "SSH_CONNECTION": "a"}, (), "this is an SSH session"),
+        ("darwin", {"SSH_TTY": "/dev/ttys1"}, (), "this is an SSH session"),
+        ("linux", {"SSH_TTY": "", "DISPLAY": ":0"}, (), None),
+        ("linux", {"DISPLAY": ""}, (), "there is no display"),
+        ("linux", {}, ("/.dockerenv",), "this is a container"),
+        ("linux", {}, ("/run/.containerenv",), "this is a container"),
+        ("linux", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), "this is a container"),
+        ("linux", {"container": "podman", "DISPLAY": ":0"}, (), None),
+        ("linux", {"SSH_CONNECTION": "a", "BROWSER": "code --open"}, ("/.dockerenv",), None),
+    ],
+)
+def test_reason_for_no_browser(
+    platform: str, environment: dict[str, str], marks: tuple[str, ...], reason: str | None
+) -> None:
+    assert (
+        why_no_browser(
+            environment=environment, platform=platform, exists=lambda path: path in marks, has_browser=lambda: True
+        )
+        == reason
+    )
+
+
+def test_missing_browser_is_a_reason() -> None:
+    given: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
+    assert why_no_browser(**given) == "no browser is installed"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
+@pytest.mark.parametrize("installed", [False, True])
+def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
+    if installed:
+        (tmp_path / "firefox").write_text("#!/bin/sh\n")
+        (tmp_path / "firefox").chmod(0o755)
+    program = "from codex_backend_sdk.auth.flows.environment import why_no_browser; print(why_no_browser())"
+    env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True).stdout
+    assert said.decode().strip() == ("None" if installed else "no browser is installed")
+
+
+def test_url_is_logged_with_the_reason_for_no_browser(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BROWSER", raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
+    with pytest.raises(LoginFailedError, match="not finished"):
+        Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
+    assert (
+        "No browser is opened: this is an SSH session. Open this address in a browser to log in: http://127.0.0.1"
+        in caplog.text
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pasted_address_completes_the_login(sim: Simulator) -> None:
+    urls: list[str] = []
+    prompts: list[str] = []
+
+    def person(prompt: str) -> str:
+        prompts.append(prompt)
+        if len(prompts) == 1:
+            return "https://example.com/"
+        if len(prompts) == 2:
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=of-another"
+        if len(prompts) == 3:
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # what was not UTF-8
+        return str(httpx2.get(urls[0]).headers["location"])
+
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    began = time.monotonic()
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=person, ports=(0,), timeout=20)
+    assert login.email == "user@example.com"
+    assert time.monotonic() - began < 3, "no page is waited for"
+    assert len(prompts) == 4
+    assert "Paste it again" in prompts[1]
+
+
+@pytest.mark.parametrize("given", [None, "", EOFError()])
+def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, given: object) -> None:
+    urls: list[str] = []
+
+    def paste(prompt: str) -> Any:
+        threading.Timer(0.2, lambda: httpx2.get(urls[0], follow_redirects=True)).start()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste, ports=(0,), timeout=20)
+    assert login.email == "user@example.com"
+
+
+def test_scopes_and_cancellation(sim: Simulator) -> None:
+    urls: list[str] = []
+    cancel = threading.Event()
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+
+    def told(url: str) -> None:
+        urls.append(url)
+        cancel.set()
+
+    with pytest.raises(LoginFailedError, match="Login cancelled"):
+        credentials.authenticate(open_browser=False, on_url=told, scopes=["openid", "email"], ports=(0,), cancel=cancel)
+    assert "&scope=openid+email&" in urls[0]
+    with pytest.raises(TypeError, match="sequence of names"):
+        credentials.authenticate(scopes="openid email")

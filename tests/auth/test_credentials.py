@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import threading
+import time
+import traceback
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from issuer_stub import IssuerStub
+from manager_support import HOUR, MINUTE, in_threads, make_credentials, refresh_reasons
+from servers import Keyring
+
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError, LoginRequiredError, TokenRefreshError
+from codex_backend_sdk.auth import (
+    Account,
+    Credentials,
+    CredentialSource,
+    FileStore,
+    KeyringStore,
+    MemoryStore,
+    exchange_api_key,
+    resolve_credentials,
+)
+from codex_backend_sdk.auth.stores.auto import AutoStore
+from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.types import Login
+
+if TYPE_CHECKING:
+    pass
+
+
+# --- signing in --------------------------------------------------------------------------------------------------
+
+
+def browse(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as page:
+        return str(page.read().decode())
+
+
+def never(url: str) -> None:
+    raise AssertionError("no browser may be opened")
+
+
+def login_options(**more: Any) -> dict[str, Any]:
+    return {"open_browser": browse, "ports": (0,), "timeout": 20.0, **more}
+
+
+def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "home" / "auth.json")
+    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    pages: list[str] = []
+    login = source.authenticate(**login_options(open_browser=lambda url: pages.append(browse(url))))
+    assert login.account_id == "acc-1"
+    assert source.ready() is login
+    stored = store.load()
+    assert stored is not None
+    assert list(stored) == ["OPENAI_API_KEY", "auth_mode", "tokens", "last_refresh"]
+    assert (stored["auth_mode"], stored["OPENAI_API_KEY"]) == ("chatgpt", None)
+    assert stored["tokens"]["account_id"] == "acc-1"
+    assert sorted(stored["tokens"]) == ["access_token", "account_id", "id_token", "refresh_token"]
+    exchange = issuer.asked("/oauth/token")
+    assert len(exchange) == 1, "no API key is asked for"
+    assert exchange[0].form["grant_type"] == "authorization_code"
+    assert exchange[0].headers["content-type"] == "application/x-www-form-urlencoded"
+    assert Credentials(store, issuer=issuer.url, clock=issuer.clock).current() == login
+
+
+def test_stored_login_needs_no_browser(issuer: IssuerStub) -> None:
+    source, _ = make_credentials(issuer, issuer.document())
+    login = source.authenticate(**login_options(open_browser=never))
+    assert login.account_id == "acc-1"
+    assert issuer.requests == []
+
+
+def test_expired_login_is_refreshed_without_a_browser(issuer: IssuerStub) -> None:
+    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    assert source.authenticate(**login_options(open_browser=never)).account_id == "acc-1"
+    assert refresh_reasons(issuer) == ["proactive_expiry"]
+
+
+@pytest.mark.parametrize("document", [None, {}])
+def test_non_interactive_login_raises_without_a_login(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
+    source, _ = make_credentials(issuer, document)
+    with pytest.raises(LoginRequiredError, match="There is no login"):
+        source.authenticate(**login_options(interactive=False, open_browser=never))
+    with pytest.raises(ValueError, match="force=True"):
+        source.authenticate(interactive=False, force=True)
+
+
+def test_permanently_refused_login_is_replaced(issuer: IssuerStub) -> None:
+    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    issuer.live_refresh_token = "another"
+    login = source.authenticate(**login_options())
+    assert source.current() is login
+    stored = store.load()
+    assert stored is not None
+    assert stored["of_the_future"] == [1]
+    assert "login_owner_id" not in stored["tokens"], "it described the login before"
+
+
+def test_rejected_login_is_replaced(issuer: IssuerStub) -> None:
+    """Its token looks alive, but the backend has answered 401 and the issuer does not renew it."""
+    source, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
+    refused = source.current()
+    issuer.live_refresh_token = "another"
+    with pytest.raises(LoginRequiredError):
+        source.renew(refused)
+    with pytest.raises(LoginRequiredError, match="rejects the login in memory, and it cannot be refreshed"):
+        source.authenticate(**login_options(interactive=False, open_browser=never))
+    assert source.authenticate(**login_options()).access_token != refused.access_token
+
+
+def test_transient_failure_opens_no_browser(issuer: IssuerStub) -> None:
+    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    issuer.refusal = 503, b"", {}
+    with pytest.raises(TokenRefreshError):
+        source.authenticate(**login_options(open_browser=never))
+
+
+def test_other_credentials_are_replaced_only_by_force(issuer: IssuerStub) -> None:
+    source, store = make_credentials(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
+    with pytest.raises(LoginRequiredError, match="an OpenAI API key"):
+        source.authenticate(**login_options(open_browser=never))
+    source.authenticate(**login_options(force=True))
+    stored = store.load()
+    assert stored is not None
+    assert (stored["auth_mode"], stored["OPENAI_API_KEY"]) == ("chatgpt", "sk-fake")
+
+
+def test_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "auth.json")
+    store.path.write_text("{")
+    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    with pytest.raises(CredentialStoreError, match=r"auth\.json"):
+        source.authenticate(**login_options(open_browser=never))
+    assert store.path.read_text() == "{"
+    source.authenticate(**login_options(force=True))
+    assert store.load() is not None
+
+
+@pytest.mark.parametrize("kind", ["file", "auto"])
+def test_damaged_file_stays_if_the_new_one_cannot_be_written(issuer: IssuerStub, tmp_path: Path, kind: str) -> None:
+    file = FileStore(tmp_path / ("x" * 245))  # no room for the longer name of a temporary file
+    keyring = Keyring()
+    keyring.broken = OSError("locked")
+    store = file if kind == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
+    file.path.write_text('{"tokens": {"refresh_token": "worth mending", ')
+    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    with pytest.raises(CredentialStoreError, match=r"Cannot write .*: File name too long"):
+        source.authenticate(**login_options(force=True))
+    assert "worth mending" in file.path.read_text()
+
+
+def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "auth.json")
+    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    pages: list[str] = []
+
+    def open_browser(url: str) -> None:
+        store.path.write_text("{")
+        pages.append(browse(url))
+
+    with pytest.raises(CredentialStoreError, match=r"auth\.json"):
+        source.authenticate(**login_options(open_browser=open_browser))
+    assert store.path.read_text() == "{"
+
+
+def test_forced_login_may_change_the_account(issuer: IssuerStub) -> None:
+    source, _ = make_credentials(issuer, issuer.document())
+    source.current()
+    issuer.account = "acc-2"
+    assert source.authenticate(**login_options(force=True)).account_id == "acc-2"
+    assert source.current().account_id == "acc-2"
+
+
+def test_only_the_requested_workspace_is_accepted(issuer: IssuerStub) -> None:
+    source, store = make_credentials(issuer, issuer.document())
+    before = store.load()
+    with pytest.raises(LoginRequiredError, match="not for workspace acc-2"):
+        source.authenticate(workspace_id="acc-2", interactive=False)
+    with pytest.raises(LoginFailedError, match="restricted to workspace") as caught:
+        source.authenticate(**login_options(workspace_id="acc-2"))
+    assert caught.value.code == "workspace_restriction"
+    assert issuer.asked("/oauth/authorize")[0].query["allowed_workspace_id"] == "acc-2"
+    assert store.load() == before
+    issuer.account = "acc-2"
+    assert source.authenticate(**login_options(workspace_id="acc-2")).account_id == "acc-2"
+
+
+def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> None:
+    source, _ = make_credentials(issuer, None)
+    for force in (False, True):
+        issuer.requests.clear()
+        logins = in_threads(4, lambda force=force: source.authenticate(**login_options(force=force)))  # type: ignore[misc]
+        assert len(set(logins)) == 1, logins
+        assert len(issuer.asked("/oauth/authorize")) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (
+            (400, b'{"error": "invalid_grant", "error_description": "code ac_1 is bad"}', {}),
+            r"the token endpoint returned status 400: code \[REDACTED\] is bad",
+        ),
+        ((502, b"<html>", {}), "status 502: <html>"),
+        ((307, b"", {"Location": "http://127.0.0.1:9"}), "redirects to another address, which is not followed"),
+        ((200, b"{}", {}), "has no usable id_token and access_token and refresh_token"),
+    ],
+)
+def test_refused_code_exchange_fails_the_login(
+    issuer: IssuerStub, refusal: tuple[int, bytes, dict[str, str]], said: str
+) -> None:
+    issuer.refusal = refusal
+    source, store = make_credentials(issuer, None)
+    with pytest.raises(LoginFailedError, match=f"^Token exchange failed: .*{said}") as caught:
+        source.authenticate(**login_options())
+    assert caught.value.code == "token_exchange_failed"
+    assert store.load() is None
+
+
+def test_unreachable_issuer_fails_the_login(issuer: IssuerStub) -> None:
+    def no_connection(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("no route")
+
+    with httpx2.Client(transport=httpx2.MockTransport(no_connection)) as http:
+        source = Credentials(MemoryStore(), issuer=issuer.url, http=http)
+        with pytest.raises(LoginFailedError, match=r"could not be reached \(no route\)"):
+            source.authenticate(**login_options())
+
+
+def test_waiting_threads_share_a_denied_login(issuer: IssuerStub) -> None:
+    issuer.approve = lambda given: {"error": "access_denied", "state": given["state"]}
+    source, _ = make_credentials(issuer, None)
+    opened: list[str] = []
+
+    def visit(url: str) -> None:
+        opened.append(url)
+        time.sleep(0.5)  # the other threads come meanwhile
+        httpx2.get(url, follow_redirects=True)
+
+    def ask() -> Login:
+        return source.authenticate(open_browser=visit, ports=(0,), timeout=30)
+
+    assert [getattr(error, "code", None) for error in in_threads(8, ask)] == ["access_denied"] * 8
+    assert len(opened) == 1
+    with pytest.raises(LoginFailedError, match="access_denied"):
+        ask()
+    assert len(opened) == 2, "who asks again, afterwards, is not refused unasked"
+
+
+# --- signing out -------------------------------------------------------------------------------------------------
+
+
+def test_logout_clears_cache_and_store(issuer: IssuerStub) -> None:
+    source, store = make_credentials(issuer, issuer.document())
+    source.current()
+    assert [source.logout(), source.logout()] == [True, False]
+    assert store.load() is None
+    assert source.ready() is None
+    assert issuer.requests == []
+
+
+@pytest.mark.parametrize("has_refresh_token", [True, False])
+def test_revoke_sends_the_token_and_logs_out(issuer: IssuerStub, has_refresh_token: bool) -> None:
+    document = issuer.document()
+    if not has_refresh_token:
+        del document["tokens"]["refresh_token"]
+    source, store = make_credentials(issuer, document)
+    assert source.revoke() is True
+    hint = "refresh_token" if has_refresh_token else "access_token"
+    assert [request.json["token_type_hint"] for request in issuer.asked("/oauth/revoke")] == [hint]
+    assert store.load() is None
+    assert source.revoke() is False
+
+
+def test_unreachable_issuer_does_not_prevent_the_logout(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
+    source = Credentials(MemoryStore(issuer.document()), issuer="http://127.0.0.1:1")
+    assert source.revoke() is True
+    assert "could not be revoked" in caplog.text
+    assert source.store.load() is None
+    source.store.save(issuer.document())
+    with pytest.raises(LoginFailedError, match="deleted from memory, but the issuer did not confirm") as caught:
+        source.revoke(must_confirm=True)
+    assert caught.value.code == "not_revoked"
+    assert source.store.load() is None
+    assert source.revoke(must_confirm=True) is False, "where there is nothing, nothing has to be confirmed"
+
+
+def revoked(issuer: IssuerStub) -> list[str]:
+    return [request.json["token"] for request in issuer.asked("/oauth/revoke")]
+
+
+def test_unsaved_login_is_revoked(issuer: IssuerStub) -> None:
+    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.save_error = OSError("no room")
+    source.current()
+    assert source.revoke() is True
+    assert revoked(issuer) == ["rt_1"], "rt_0 is used up"
+    assert (store.load(), source.ready()) == (None, None)
+
+
+@pytest.mark.parametrize("is_another", [True, False])
+def test_login_stored_by_a_peer_is_revoked_as_well(issuer: IssuerStub, is_another: bool) -> None:
+    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.save_error = OSError("no room")
+    source.current()
+    store.save_error = None
+    other = issuer.document()
+    other["tokens"]["refresh_token"] = "rt_other"
+    store.clear()
+    if is_another:
+        store.save(other)
+    assert source.revoke() is True
+    assert revoked(issuer) == (["rt_other", "rt_1"] if is_another else ["rt_1"])
+
+
+def test_revoke_waits_for_the_refresh_of_another_process(issuer: IssuerStub, tmp_path: Path) -> None:
+    path = tmp_path / "auth.json"
+    FileStore(path).save(issuer.document(expires_in=MINUTE))
+    one, other = (Credentials(FileStore(path), issuer=issuer.url, clock=issuer.clock) for _ in range(2))
+    issuer.delay = 1.0
+    renewing = threading.Thread(target=one.current)
+    renewing.start()
+    while not issuer.asked("/oauth/token"):
+        time.sleep(0.01)
+    assert other.revoke()
+    renewing.join()
+    assert [request.json["token"] for request in issuer.asked("/oauth/revoke")] == ["rt_1"]
+    assert FileStore(path).load() is None
+
+
+def test_account_has_all_fields_and_no_secret(sim: Simulator) -> None:
+    document = sim.login_document(expires_in=timedelta(hours=1))
+    credentials = Credentials(MemoryStore(document), issuer=sim.issuer)
+    account = credentials.account()
+    assert account == Account(
+        email="user@example.com",
+        plan="pro",
+        account_id=sim.account.account_id,
+        user_id="user-simulated",
+        expires_at=credentials.current().expires_at,
+        stored_in="memory",
+    )
+    secrets = [document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")]
+    assert not [secret for secret in secrets if secret in repr(account)]
+    assert sim.requests == []
+    credentials.logout()
+    with pytest.raises(LoginRequiredError, match="There is no login in memory"):
+        credentials.account()
+
+
+def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    credentials = Credentials(store, issuer=sim.issuer)
+    key = exchange_api_key(credentials)
+    assert key.reveal().startswith("sk-")
+    document = store.load()
+    assert document is not None
+    assert document["OPENAI_API_KEY"] is None, "it is stored nowhere"
+    document["tokens"]["id_token"] = None
+    store.save(document)
+    with pytest.raises(LoginFailedError, match="no id token"):
+        exchange_api_key(credentials)
+    document["tokens"]["id_token"] = "not.one.of-it"
+    store.save(document)
+    with pytest.raises(LoginFailedError, match="returned status 400: The subject token is unknown"):
+        exchange_api_key(credentials)
+
+
+# --- where, and who ----------------------------------------------------------------------------------------------
+
+
+def test_issuer_argument_takes_precedence_over_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "https://auth.openai.com" in repr(Credentials(MemoryStore()))
+    monkeypatch.setenv("CODEX_ISSUER_URL", "http://localhost:1/")
+    assert "http://localhost:1'" in repr(Credentials(MemoryStore()))
+    assert "http://127.0.0.1:2'" in repr(Credentials(MemoryStore(), issuer="http://127.0.0.1:2"))
+    monkeypatch.setenv("CODEX_ISSUER_URL", "http://example.com")
+    with pytest.raises(ValueError, match="CODEX_ISSUER_URL must be an https URL"):
+        Credentials(MemoryStore())
+    with pytest.raises(ValueError, match="issuer must be an https URL"):
+        Credentials(MemoryStore(), issuer="http://example.com")
+
+
+def test_netrc_and_proxies_are_not_used_for_loopback(
+    issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    source.current()
+    assert "authorization" not in issuer.requests[0].headers
+
+
+def test_own_http_client_sends_no_own_auth_and_stays_open(issuer: IssuerStub) -> None:
+    with httpx2.Client(auth=("me", "mine"), follow_redirects=True) as http:
+        source = Credentials(
+            MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, http=http, clock=issuer.clock
+        )
+        issuer.refusal = 307, b"", {"Location": issuer.url + "/elsewhere"}
+        with pytest.raises(TokenRefreshError, match="redirects to another address"):
+            source.current()
+        assert not http.is_closed
+    assert [request.path for request in issuer.requests] == ["/oauth/token"]
+    assert "authorization" not in issuer.requests[0].headers
+
+
+def test_credentials_argument_accepts_sources_and_stores(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"issuer": "http://127.0.0.1:1", "originator": "app"}
+    store = FileStore(tmp_path / "auth.json")
+    source = resolve_credentials(store, **options)
+    assert isinstance(source, Credentials)
+    assert source.store is store
+    assert resolve_credentials(source, **options) is source
+    assert isinstance(source, CredentialSource)
+    default = resolve_credentials(None, **options)
+    assert isinstance(default, Credentials)
+    assert isinstance(default.store, FileStore)
+    with pytest.raises(TypeError, match="must be a CredentialSource or a CredentialStore, not str"):
+        resolve_credentials("token", **options)  # type: ignore[arg-type]
+
+
+def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.save_error = CredentialStoreError("read-only")
+    login = source.current()
+    issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
+    with pytest.raises(LoginRequiredError) as caught:
+        source.renew(login)
+    shown = "\n".join(
+        [repr(source), repr(source._cached), repr(login), caplog.text, *traceback.format_exception(caught.value)]
+    )
+    tokens = [login.access_token.reveal(), *issuer.document()["tokens"].values()]
+    assert not [
+        token for token in (*tokens, "rt_0", "rt_1") if token != "acc-1" and token != "owner" and token in shown
+    ]
+    with pytest.raises(TypeError):
+        pickle.dumps(login)
+
+
+def test_ready_is_fast_and_does_no_io(issuer: IssuerStub) -> None:
+    """It runs before every request; the bound is loose, the point is that it does no I/O."""
+    source, store = make_credentials(issuer, issuer.document())
+    source.current()
+    store.calls.clear()
+    began = os.times().user
+    for _ in range(10_000):
+        assert source.ready() is not None
+    assert os.times().user - began < 10_000 * 20e-6
+    assert store.calls == []

@@ -1,0 +1,183 @@
+"""Locks, threads and single-flight under fork, Ctrl-C and the end of the interpreter."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_backend_sdk._threads import SingleFlight, create_lock, reset_in_child, run_uninterrupted, start_in_thread
+from codex_backend_sdk.auth import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+# The tests fork while other threads run: that is what they are about.
+forks_with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def exit_code_of_child(action: Callable[[], int]) -> int:
+    """Fork, run `action` in the child, and return its result. A child that hangs is killed."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        code = 99
+        try:
+            code = action()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+# --- fork --------------------------------------------------------------------------------------------------------
+
+
+@needs_fork
+@forks_with_threads
+def test_lock_held_at_fork_is_free_in_the_child() -> None:
+    store = MemoryStore()
+
+    def acquire() -> int:
+        with store.lock():
+            return 0
+
+    with store.lock():
+        assert exit_code_of_child(acquire) == 0
+
+
+class Pool:
+    """An object with state that a child must not inherit."""
+
+    def __init__(self) -> None:
+        self.connections = ["parent's"]
+        reset_in_child(self, Pool.clear)
+
+    def clear(self) -> None:
+        self.connections = []
+
+
+@needs_fork
+@forks_with_threads
+def test_registered_owner_is_reset_in_the_child_only() -> None:
+    pool = Pool()
+    assert exit_code_of_child(lambda: len(pool.connections)) == 0
+    assert pool.connections == ["parent's"]
+
+
+@needs_fork
+@forks_with_threads
+def test_registration_does_not_keep_its_owner_alive() -> None:
+    Pool()
+    gc.collect()
+    assert not any(isinstance(owner, Pool) for owner in gc.get_objects())
+
+
+@needs_fork
+@forks_with_threads
+def test_child_starts_a_run_of_its_own() -> None:
+    """The thread of the parent's run does not exist in the child."""
+    flight: SingleFlight[str] = SingleFlight()
+    release = threading.Event()
+    parent = threading.Thread(target=flight.run, args=(lambda: str(release.wait(20)),))
+    parent.start()
+    code = exit_code_of_child(lambda: int(flight.run(lambda: "child's") != "child's"))
+    release.set()
+    parent.join()
+    assert code == 0
+
+
+# --- single-flight -----------------------------------------------------------------------------------------------
+
+
+def test_concurrent_callers_share_one_run() -> None:
+    flight: SingleFlight[object] = SingleFlight()
+    runs: list[object] = []
+
+    def action() -> object:
+        runs.append(object())
+        time.sleep(0.3)
+        return runs[-1]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [future.result() for future in [pool.submit(flight.run, action) for _ in range(8)]]
+    assert results == runs * 8
+    assert flight.run(action) is runs[1], "a caller after the run starts a new one"
+
+
+def test_run_raises_the_error_of_the_action() -> None:
+    def fail() -> None:
+        raise LookupError("no")
+
+    flight: SingleFlight[None] = SingleFlight()
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no"):
+            flight.run(fail)
+
+
+@pytest.mark.parametrize(("fallback", "result"), [("old", "old"), (None, "new")])
+def test_slow_run_is_left_for_the_fallback(fallback: str | None, result: str) -> None:
+    flight: SingleFlight[str] = SingleFlight()
+
+    def action() -> str:
+        time.sleep(3.5)
+        return "new"
+
+    assert flight.run(action, fallback=lambda: fallback) == result
+
+
+# --- threads -----------------------------------------------------------------------------------------------------
+
+
+def test_outcome_is_the_result_or_the_error() -> None:
+    assert start_in_thread(lambda: 5, name="test", daemon=True).result(10) == 5
+    with pytest.raises(ZeroDivisionError):
+        start_in_thread(lambda: 1 / 0, name="test", daemon=True).result(10)
+
+
+def test_uninterrupted_run_stays_in_a_thread_that_is_not_main() -> None:
+    names = {run_uninterrupted(lambda: threading.current_thread().name, name="own thread")}
+    with ThreadPoolExecutor(1, thread_name_prefix="pool") as pool:
+        names.add(pool.submit(run_uninterrupted, lambda: threading.current_thread().name).result()[:4])
+    assert names == {"own thread", "pool"}
+
+
+AT_EXIT = """
+import atexit
+from codex_backend_sdk._threads import SingleFlight, run_uninterrupted
+atexit.register(lambda: print(run_uninterrupted(lambda: "uninterrupted"), SingleFlight().run(lambda: "flight")))
+"""
+
+
+def test_actions_still_run_when_the_interpreter_exits() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=40, check=True)
+    assert (done.stdout, done.stderr) == ("uninterrupted flight\n", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signal.setitimer is not available")
+def test_interrupt_leaves_no_lock_held() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    try:
+        for microseconds in range(100, 600, 2):
+            lock = create_lock()
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_VIRTUAL, microseconds / 1e6)
+                for _ in range(1_000_000):
+                    with lock:
+                        pass
+            assert lock.acquire(timeout=0), "the interrupt left the lock held"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
