@@ -1,14 +1,19 @@
-"""Where the requests of a workspace go: asked once, remembered for a client and its copies.
+"""Look up where the requests of a workspace go, and cache it for a client and its copies.
 
-The first model request of an account waits for the answer; calls that come meanwhile wait for the same one. A question
-that fails lets them go on, with one warning, and is put again after a pause.
+The first model request of an account triggers a lookup and waits for it; concurrent requests of the same account wait
+for the same lookup (a lock per account, and for tasks one per event loop). A result is valid for a day. A failed lookup
+never fails a call: the requests go where they went before, or to `base_url`, a warning is logged once, and the next
+lookup follows after a minute. Only a login that cannot be refreshed ends the call, as it would without a lookup.
+
+The request goes past the client's pipeline, which would retry it and count it as a call: the client passes a function
+that signs and sends a single request. Wire source: Codex CLI, workspace_routing.rs; there a failed lookup fails the turn.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -16,228 +21,260 @@ from anyio.lowlevel import RunVar
 
 from .._request.context import RequestContext
 from .._request.routes import Route
-from .._threads import create_lock
+from .._threads import new_lock
 from .._upstream import FinalRequestOptions, PreparedOptions, request_exceptions, timeout_exceptions
 from ..types import Routing
-from .workspace_parsing import Unusable, is_asked, read_routing, routed
+from .workspace_parsing import RoutingProblem, apply_routing, needs_lookup, parse_routing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     import httpx2
 
+    from ..auth import CredentialSource
     from ..types import Login
 
-__all__ = ["ACCOUNTS", "Question", "WorkspaceRouting", "known_routing"]
+__all__ = ["ACCOUNTS_CHECK_PATH", "RoutedClient", "RoutingLookup", "WorkspaceRouting", "cached_routing"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
-ACCOUNTS: Final = "/wham/accounts/check"
-# Codex CLI: 15 s, after which a turn fails; here the call goes on, and it has waited for nothing else yet.
-_LIMIT_SECONDS: Final = 10.0
-_MOST_BYTES: Final = 1 << 20
-_PAUSE_SECONDS: Final = 60.0
-# A workspace may be given a region while a program runs for months.
-_GOOD_FOR_SECONDS: Final = 24 * 3600.0
-_MOST_ACCOUNTS: Final = 1000  # of a server that signs each request with the login of another person
+ACCOUNTS_CHECK_PATH: Final = "/wham/accounts/check"
+# The CLI waits 15 s and then fails the turn. Here the call goes on, so it waits for less.
+_LOOKUP_TIMEOUT_SECONDS: Final = 10.0
+_MAX_BODY_BYTES: Final = 1 << 20
+_PAUSE_AFTER_FAILURE_SECONDS: Final = 60.0
+# A workspace may get a region while a program runs for months.
+_VALID_SECONDS: Final = 24 * 3600.0
+# Bounds the cache of a server that signs each request with the login of another user.
+_MAX_ACCOUNTS: Final = 1000
 
-_HELD: Final = frozenset({Route.RESPONSES, Route.COMPACT})
-_STAYS: Final = Routing()
+# The account endpoints stay with the configured backend; a request for models alone is not worth a lookup.
+_ROUTES_WITH_LOOKUP: Final = frozenset({Route.RESPONSES, Route.COMPACT})
+_UNCONSTRAINED: Final = Routing()
 
 
-class _Known:
-    """What is known of one account at one backend."""
+class _CachedRouting:
+    """The routing of one account at one backend; `routing` is None before the first successful lookup."""
 
     def __init__(self) -> None:
         self.routing: Routing | None = None
-        self.asked_again_at = float("-inf")
+        self.next_lookup_at = float("-inf")
         self.has_warned = False
-        self.lock = create_lock()  # held while somebody asks
+        self.lock = new_lock()  # held by the thread whose lookup is running
+
+    def store(self, routing: Routing, *, now: float) -> None:
+        self.routing, self.next_lookup_at, self.has_warned = routing, now + _VALID_SECONDS, False
 
 
 class WorkspaceRouting:
-    """What a client and its copies know. `clock` counts seconds; `limit`, in seconds, is for one answer."""
+    """The routing cache of a client and its copies.
+
+    `clock` returns monotonic seconds. `timeout` is the longest time for one lookup request, in seconds.
+    """
 
     def __init__(
-        self, *, enabled: bool = True, clock: Callable[[], float] = time.monotonic, limit: float = _LIMIT_SECONDS
+        self,
+        *,
+        enabled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        timeout: float = _LOOKUP_TIMEOUT_SECONDS,
     ) -> None:
         self._enabled = enabled
         self.clock = clock
-        self.limit = limit
-        self._accounts: dict[tuple[str, str], _Known] = {}
-        self._lock = create_lock()
+        self.timeout = timeout
+        self._entries: dict[tuple[str, str], _CachedRouting] = {}
+        self._lock = new_lock()
 
-    def question(self, client: Any, options: object, login: Login, *, backend: str) -> Question | None:
-        """Return the question that has to be answered before this request is sent, None when there is none."""
-        if not isinstance(options, PreparedOptions) or options.context.route not in _HELD:
+    def lookup_for(self, options: object, login: Login, *, backend: str) -> RoutingLookup | None:
+        """Return the lookup that must run before this request is sent, None if the routing is known or not needed."""
+        if not isinstance(options, PreparedOptions) or options.context.route not in _ROUTES_WITH_LOOKUP:
             return None
-        known = self._known(login, backend)
-        if known is None or self.clock() < known.asked_again_at:
+        entry = self._entry(login, backend)
+        if entry is None or self.clock() < entry.next_lookup_at:
             return None
-        return Question(known, of=self, client=client, login=login, backend=backend)
+        return RoutingLookup(entry, login=login, backend=backend, clock=self.clock, timeout=self.timeout)
 
-    def known(self, login: Login, *, backend: str) -> Routing | None:
-        """Return where the requests of a login go, None when that is not known."""
-        known = self._known(login, backend)
-        return _STAYS if known is None else known.routing
+    def get(self, login: Login, *, backend: str) -> Routing | None:
+        """Return where the requests of a login go, None if that is unknown. Sends no request."""
+        entry = self._entry(login, backend)
+        return _UNCONSTRAINED if entry is None else entry.routing
 
-    def keep(self, routing: Routing, login: Login, *, backend: str) -> None:
-        """Remember where the requests of a login go: somebody has asked."""
-        known = self._known(login, backend)
-        if known is not None:
-            known.routing, known.asked_again_at = routing, self.clock() + _GOOD_FOR_SECONDS
+    def store(self, routing: Routing, login: Login, *, backend: str) -> None:
+        """Store the result of a lookup that somebody else made."""
+        entry = self._entry(login, backend)
+        if entry is not None:
+            entry.store(routing, now=self.clock())
 
-    def lead(self, options: PreparedOptions, login: Login, *, backend: str) -> None:
-        """Let a request go where it has to; what the account is asked stays with the configured backend."""
-        routing = self.known(login, backend=backend)
-        if routing is None or routing == _STAYS or options.url.startswith("/wham/"):
+    def apply(self, options: PreparedOptions, login: Login, *, backend: str) -> None:
+        """Change the URL and headers of a request as the routing of its login requires."""
+        routing = self.get(login, backend=backend)
+        if routing is None or routing == _UNCONSTRAINED or options.url.startswith("/wham/"):
             return
-        options.url, headers = routed(routing, backend=backend, path=options.url)
+        options.url, headers = apply_routing(routing, backend=backend, path=options.url)
         options.headers = {**(options.headers or {}), **headers}
 
-    def _known(self, login: Login, backend: str) -> _Known | None:
-        """Return what is kept for a login, None for one that need not be asked about."""
-        if not self._enabled or not is_asked(login, backend=backend):
+    def _entry(self, login: Login, backend: str) -> _CachedRouting | None:
+        """Return the cache entry of a login, None if it needs no lookup."""
+        if not self._enabled or not needs_lookup(login, backend=backend):
             return None
         key = (backend, login.account_id or "")
         with self._lock:
-            if key not in self._accounts and len(self._accounts) >= _MOST_ACCOUNTS:
-                del self._accounts[next(iter(self._accounts))]
-            return self._accounts.setdefault(key, _Known())
+            if key not in self._entries and len(self._entries) >= _MAX_ACCOUNTS:
+                del self._entries[next(iter(self._entries))]
+            return self._entries.setdefault(key, _CachedRouting())
 
 
-class Question:
-    """The question for one account, however many calls put it. A 401 is for the login to mend, once."""
+class RoutingLookup:
+    """A lookup for one account, which concurrent calls share.
 
-    def __init__(self, known: _Known, *, of: WorkspaceRouting, client: Any, login: Login, backend: str) -> None:
-        self._known = known
-        self._client = client
+    `send` signs and sends one request, does not follow redirects, and returns the response before its body is read.
+    `refresh` exchanges a login that the backend rejected; it is called once.
+    """
+
+    def __init__(
+        self, entry: _CachedRouting, *, login: Login, backend: str, clock: Callable[[], float], timeout: float
+    ) -> None:
+        self._entry = entry
         self._login = login
         self._backend = backend
-        self._clock = of.clock
-        self._limit = of.limit
+        self._clock = clock
+        self._timeout = timeout
 
-    def ask(self, renew: Callable[[Login], Login]) -> Login:
-        """Ask, unless another thread has; return the login to go on with, which is a renewed one after a 401."""
+    def run(self, send: Callable[[PreparedOptions], httpx2.Response], refresh: Callable[[Login], Login]) -> Login:
+        """Look the routing up, unless another thread just did. Return the login to continue with."""
         login = self._login
-        with self._known.lock:
-            if self._is_settled():
+        with self._entry.lock:
+            if not self._is_due():
                 return login
             try:
-                status, body = self._fetch(login)
+                status, body = self._fetch(send, login)
                 if status == 401:
-                    login = renew(login)
-                    status, body = self._fetch(login)
-                self._learn(status, body)
-            except _failures() as error:
-                self._go_on(self._in_words(error))
+                    login = refresh(login)
+                    status, body = self._fetch(send, login)
+                self._store(status, body)
+            except _transport_exceptions() as error:
+                self._postpone(self._reason(error))
         return login
 
-    async def ask_async(self, renew: Callable[[Login], Awaitable[Login]]) -> Login:
-        """Ask, unless another task has; return the login to go on with, which is a renewed one after a 401."""
+    async def run_async(
+        self,
+        send: Callable[[PreparedOptions], Awaitable[httpx2.Response]],
+        refresh: Callable[[Login], Awaitable[Login]],
+    ) -> Login:
+        """Look the routing up, unless another task just did. Return the login to continue with."""
         login = self._login
-        async with _task_lock(self._known):
-            if self._is_settled():
+        async with _task_lock(self._entry):
+            if not self._is_due():
                 return login
             try:
-                status, body = await self._fetch_async(login)
+                status, body = await self._fetch_async(send, login)
                 if status == 401:
-                    login = await renew(login)
-                    status, body = await self._fetch_async(login)
-                self._learn(status, body)
-            except _failures() as error:
-                self._go_on(self._in_words(error))
+                    login = await refresh(login)
+                    status, body = await self._fetch_async(send, login)
+                self._store(status, body)
+            except _transport_exceptions() as error:
+                self._postpone(self._reason(error))
         return login
 
-    def _fetch(self, login: Login) -> tuple[int, bytes]:
-        ends = time.monotonic() + self._limit
-        response = self._client._client.send(self._request(login), stream=True, follow_redirects=False)
+    def _fetch(self, send: Callable[[PreparedOptions], httpx2.Response], login: Login) -> tuple[int, bytes]:
+        deadline = time.monotonic() + self._timeout
+        response = send(self._options(login))
         body = bytearray()
         try:
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _MOST_BYTES:  # what is no whole answer has no entry
+                if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no entry
                     break
-                if time.monotonic() > ends:
+                if time.monotonic() > deadline:
                     raise TimeoutError
         finally:
             response.close()
         return response.status_code, bytes(body)
 
-    async def _fetch_async(self, login: Login) -> tuple[int, bytes]:
-        with anyio.fail_after(self._limit):
-            response = await self._client._client.send(self._request(login), stream=True, follow_redirects=False)
+    async def _fetch_async(
+        self, send: Callable[[PreparedOptions], Awaitable[httpx2.Response]], login: Login
+    ) -> tuple[int, bytes]:
+        with anyio.fail_after(self._timeout):
+            response = await send(self._options(login))
             body = bytearray()
             try:
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > _MOST_BYTES:
+                    if len(body) > _MAX_BODY_BYTES:
                         break
             finally:
                 await response.aclose()
         return response.status_code, bytes(body)
 
-    def _request(self, login: Login) -> httpx2.Request:
-        asked = FinalRequestOptions.construct(method="get", url=ACCOUNTS, timeout=self._limit)
-        options = PreparedOptions.of(asked, RequestContext(route=Route.ACCOUNT))
-        options.login = login
-        request: httpx2.Request = self._client._build_request(options)
-        return request
+    def _options(self, login: Login) -> PreparedOptions:
+        options = FinalRequestOptions.construct(method="get", url=ACCOUNTS_CHECK_PATH, timeout=self._timeout)
+        prepared = PreparedOptions.of(options, RequestContext(route=Route.ACCOUNT))
+        prepared.login = login
+        return prepared
 
-    def _is_settled(self) -> bool:
-        return self._clock() < self._known.asked_again_at
+    def _is_due(self) -> bool:
+        return self._clock() >= self._entry.next_lookup_at
 
-    def _learn(self, status: int, body: bytes) -> None:
+    def _store(self, status: int, body: bytes) -> None:
         if not 200 <= status < 300:
-            self._go_on(f"it answered with status {status}")
+            self._postpone(f"the response has status {status}")
             return
-        account_id = self._login.account_id or ""
-        found = read_routing(body, account_id=account_id, backend=self._backend)
-        if isinstance(found, Unusable):
-            self._go_on(found.value)
+        routing = parse_routing(body, account_id=self._login.account_id or "", backend=self._backend)
+        if isinstance(routing, RoutingProblem):
+            self._postpone(routing.value)
             return
-        self._known.routing = found
-        self._known.asked_again_at = self._clock() + _GOOD_FOR_SECONDS
-        self._known.has_warned = False
-        if found != _STAYS:
-            _log.info("The requests of this workspace go to %s.", found)
+        self._entry.store(routing, now=self._clock())
+        if routing != _UNCONSTRAINED:
+            _log.info("The requests of this workspace go to %s.", routing)
 
-    def _go_on(self, why: str) -> None:
-        """Let the calls go on with what was known before, and ask again later."""
-        self._known.asked_again_at = self._clock() + _PAUSE_SECONDS
+    def _postpone(self, reason: str) -> None:
+        entry = self._entry
+        entry.next_lookup_at = self._clock() + _PAUSE_AFTER_FAILURE_SECONDS
         _log.log(
-            logging.DEBUG if self._known.has_warned else logging.WARNING,
-            "The backend was asked where this workspace's requests go, and %s. They go %s; it is asked again after a "
-            "minute. `workspace_routing=False` never asks.",
-            why,
-            "to base_url" if self._known.routing is None else "where they went before",
+            logging.DEBUG if entry.has_warned else logging.WARNING,
+            "The routing lookup for this workspace (GET %s at %s) failed: %s. Its requests go to %s. The next lookup "
+            "follows in a minute; `workspace_routing=False` turns lookups off.",
+            ACCOUNTS_CHECK_PATH,
+            self._backend,
+            reason,
+            "base_url" if entry.routing is None else "the same place as before",
         )
-        self._known.has_warned = True
+        entry.has_warned = True
 
-    def _in_words(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         if isinstance(error, (TimeoutError, *timeout_exceptions())):
-            return f"the answer did not end within {self._limit:g} s"
-        return f"could not be reached ({type(error).__name__})"
+            return f"no complete response came within {self._timeout:g} s"
+        return f"the connection failed ({type(error).__name__})"
 
 
-def known_routing(client: Any) -> Routing | None:
-    """Return what a client knows of the login that it has in memory."""
+class RoutedClient(Protocol):
+    """The part of a client that `cached_routing` reads."""
+
+    credentials: CredentialSource
+    _routing: WorkspaceRouting
+
+    @property
+    def base_url(self) -> httpx2.URL: ...
+
+
+def cached_routing(client: RoutedClient) -> Routing | None:
+    """Return the routing of the login that a client holds in memory, None if either is unknown. Sends no request."""
     login = client.credentials.ready()
-    return None if login is None else client._routing.known(login, backend=str(client.base_url))
+    return None if login is None else client._routing.get(login, backend=str(client.base_url))
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def _transport_exceptions() -> tuple[type[Exception], ...]:
     return (TimeoutError, *timeout_exceptions(), *request_exceptions())
 
 
-_locks: Final[RunVar[MutableMapping[_Known, anyio.Lock]]] = RunVar("codex_backend_sdk_routing")
+_task_locks: Final[RunVar[MutableMapping[_CachedRouting, anyio.Lock]]] = RunVar("codex_backend_sdk_routing")
 
 
-def _task_lock(known: _Known) -> anyio.Lock:
-    """Return the lock of this event loop: one of another loop cannot be waited for."""
+def _task_lock(entry: _CachedRouting) -> anyio.Lock:
+    """Return this event loop's lock for an entry: the lock of another loop cannot be awaited."""
     try:
-        locks = _locks.get()
+        locks = _task_locks.get()
     except LookupError:
         locks = WeakKeyDictionary()
-        _locks.set(locks)
-    return locks.setdefault(known, anyio.Lock())
+        _task_locks.set(locks)
+    return locks.setdefault(entry, anyio.Lock())

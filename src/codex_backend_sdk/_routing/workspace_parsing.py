@@ -1,12 +1,15 @@
-"""Where the requests of a workspace have to go, from the answer of `GET /wham/accounts/check`.
+"""Parse where the requests of a workspace must go, from the response of `GET /wham/accounts/check`. Pure.
 
-Some workspaces have a backend of their own, or want a word with every request, so that what they say stays in a
-region. The rules for the place, which is where a token is sent:
-- it is an https origin: no path, no user name; one of OpenAI's, when OpenAI's backend was asked;
-- a backend on this machine leads to this machine only, whatever it answers;
-- any other backend is not asked: who put a gateway there wants the requests to pass it.
-Codex CLI: app-server/src/request_processors/account_processor/workspace_routing.rs, backend-client/src/types.rs; it
-takes any https origin and asks for every account.
+Some workspaces have a backend of their own, or require a header on every request, so that their data stays in a region
+(OpenAI's help, "Data residency for ChatGPT"). The access token is sent to the place that the response names, so these
+rules decide which places are acceptable:
+
+- the place is an https origin: no path, no user name, and one of OpenAI's hosts if the response came from OpenAI;
+- a backend on this machine may only name this machine;
+- any other backend is not looked up: whoever configured a gateway wants all requests to go through it.
+
+Wire source: Codex CLI, app-server/src/request_processors/account_processor/workspace_routing.rs and
+backend-client/src/types.rs. The CLI accepts any https origin and looks up every account.
 """
 
 from __future__ import annotations
@@ -15,126 +18,126 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from .._coerce import parse_json_object
+from .._coerce import as_list, as_mapping, parse_json_object
 from .._urls import LOOPBACK_HOSTS, require_safe_url
 from ..types import Routing, Workspace
 
 if TYPE_CHECKING:
     from ..types import Login
 
-__all__ = ["Unusable", "is_asked", "read_routing", "read_workspaces", "routed"]
+__all__ = ["RoutingProblem", "apply_routing", "needs_lookup", "parse_routing", "parse_workspaces"]
 
 _NO_CONSTRAINT: Final = "NO_CONSTRAINT"
 _OVERRIDES: Final = {_NO_CONSTRAINT: None, "us": "us", "us_cr": "us_cr"}
 _OVERRIDE_HEADER: Final = "x-openai-account-routing-override"  # Codex CLI: model-provider/src/workspace_routing.rs
-_OPENAIS: Final = ("chatgpt.com", "openai.com")
-# Data residency is for workspaces of other plans (OpenAI's help, "Data residency for ChatGPT"). Plans that are not
-# known here are asked about. Codex CLI: protocol/src/auth.rs.
+_OPENAI_DOMAINS: Final = ("chatgpt.com", "openai.com")
+# Personal plans have no data residency, so they need no lookup. Plans that are unknown here get one. The names are from
+# the Codex CLI, protocol/src/auth.rs.
 _PERSONAL_PLANS: Final = frozenset({"free", "go", "plus", "pro", "prolite", "promax"})
 
 
-class Unusable(Enum):
-    """Why an answer says nothing that can be followed, in words."""
+class RoutingProblem(Enum):
+    """Why a response cannot be followed, as part of a sentence."""
 
-    NO_ENTRY = "its answer has no entry for this account"
-    DUPLICATE = "its answer has entries for this account that contradict each other"
-    NO_ORIGIN = "its answer names no origin for this account"
-    NOT_AN_ORIGIN = "the origin that it names is not https, or has a path or a user name"
-    FOREIGN_ORIGIN = "the origin that it names is not one of OpenAI's (`base_url=` is for going there all the same)"
-    UNKNOWN_OVERRIDE = "it names a routing override that is not known here"
+    NO_ENTRY = "the response has no entry for this account"
+    DUPLICATE = "the response has contradictory entries for this account"
+    NO_ORIGIN = "the response has no origin for this account"
+    INVALID_ORIGIN = "the origin in the response is not https, or has a path or a user name"
+    FOREIGN_ORIGIN = "the origin in the response does not belong to OpenAI (set `base_url=` to use it anyway)"
+    UNKNOWN_OVERRIDE = "the response has an unknown routing override"
 
 
-def is_asked(login: Login, *, backend: str) -> bool:
-    """Whether this backend has to be asked where the requests of this login go."""
+def needs_lookup(login: Login, *, backend: str) -> bool:
+    """Return whether this backend has to be asked where the requests of this login go."""
     if not login.account_id:
         return False
     if login.plan in _PERSONAL_PLANS and login.residency is None and not login.is_fedramp:
         return False
     host = urlsplit(backend).hostname or ""
-    return host in LOOPBACK_HOSTS or _is_openais(host)
+    return host in LOOPBACK_HOSTS or _is_openai_host(host)
 
 
-def read_workspaces(answer: object) -> list[Workspace]:
-    """Return the accounts of an answer: of a list all, of a map those that `account_ordering` has."""
-    accounts, ordering = _member(answer, "accounts"), _member(answer, "account_ordering")
+def parse_workspaces(body: object) -> list[Workspace]:
+    """Return the workspaces in a response.
+
+    `accounts` is a list, or a mapping by id of which only the ids in `account_ordering` count.
+    """
+    members = as_mapping(body)
+    accounts = members.get("accounts")
     if isinstance(accounts, dict):
-        ids = ordering if isinstance(ordering, list) else []
-        accounts = [_member(accounts.get(name), "account") for name in ids if isinstance(name, str)]
-    entries = accounts if isinstance(accounts, list) else []
-    found = [_workspace(entry, _member(answer, "default_account_id")) for entry in entries if isinstance(entry, dict)]
-    return [workspace for workspace in found if workspace.account_id]
+        ids = [name for name in as_list(members.get("account_ordering")) if isinstance(name, str)]
+        accounts = [as_mapping(accounts.get(name)).get("account") for name in ids]
+    entries = [entry for entry in as_list(accounts) if isinstance(entry, dict)]
+    workspaces = [_workspace(entry, members.get("default_account_id")) for entry in entries]
+    return [workspace for workspace in workspaces if workspace.account_id]
 
 
-def read_routing(body: bytes, *, account_id: str, backend: str) -> Routing | Unusable:
-    """Return what an answer of `backend` says of an account."""
-    mine = [workspace for workspace in read_workspaces(parse_json_object(body)) if workspace.account_id == account_id]
-    # An account that is there twice has failed the Codex CLI for some people; where both say the same, it is no matter.
-    said = {(workspace.backend_origin, workspace.routing_override) for workspace in mine}
-    if len(said) != 1:
-        return Unusable.DUPLICATE if said else Unusable.NO_ENTRY
-    named, override = said.pop()
+def parse_routing(body: bytes, *, account_id: str, backend: str) -> Routing | RoutingProblem:
+    """Return the routing of an account from a response of `backend`."""
+    workspaces = [
+        workspace for workspace in parse_workspaces(parse_json_object(body)) if workspace.account_id == account_id
+    ]
+    # Duplicate entries broke the Codex CLI for some users. They are harmless unless they contradict each other.
+    places = {(workspace.backend_origin, workspace.routing_override) for workspace in workspaces}
+    if len(places) != 1:
+        return RoutingProblem.DUPLICATE if places else RoutingProblem.NO_ENTRY
+    named_origin, override = places.pop()
     if override not in _OVERRIDES:
-        return Unusable.UNKNOWN_OVERRIDE
-    origin = _origin(named, urlsplit(backend))
-    return origin if isinstance(origin, Unusable) else Routing(origin=origin, override=_OVERRIDES[override])
+        return RoutingProblem.UNKNOWN_OVERRIDE
+    origin = _acceptable_origin(named_origin, urlsplit(backend))
+    return origin if isinstance(origin, RoutingProblem) else Routing(origin=origin, override=_OVERRIDES[override])
 
 
-def routed(routing: Routing, *, backend: str, path: str) -> tuple[str, dict[str, str]]:
-    """Return the address and the headers with which a request for a path of the backend is sent."""
+def apply_routing(routing: Routing, *, backend: str, path: str) -> tuple[str, dict[str, str]]:
+    """Return the URL and the extra headers of a request for a path of the backend."""
     base = urlsplit(backend)
-    address = path if routing.origin is None else f"{routing.origin}{base.path.rstrip('/')}{path}"
-    return address, {} if routing.override is None else {_OVERRIDE_HEADER: routing.override}
+    url = path if routing.origin is None else f"{routing.origin}{base.path.rstrip('/')}{path}"
+    return url, {} if routing.override is None else {_OVERRIDE_HEADER: routing.override}
 
 
-def _origin(named: str | None, here: SplitResult) -> str | Unusable | None:
-    if named == _NO_CONSTRAINT:
+def _acceptable_origin(origin: str | None, backend: SplitResult) -> str | RoutingProblem | None:
+    """Return the origin to send requests to, None to stay at the backend. This decides where the token goes."""
+    if origin == _NO_CONSTRAINT:
         return None
-    if named is None:
-        return Unusable.NO_ORIGIN
+    if origin is None:
+        return RoutingProblem.NO_ORIGIN
     try:
-        there = urlsplit(require_safe_url(named, what="the origin"))
+        target = urlsplit(require_safe_url(origin, what="the origin"))
     except ValueError:
-        return Unusable.NOT_AN_ORIGIN
-    is_downgrade = there.scheme == "http" and here.scheme != "http"
-    if there.path or is_downgrade:
-        return Unusable.NOT_AN_ORIGIN
-    return _followed(there, here)
-
-
-def _followed(there: SplitResult, here: SplitResult) -> str | Unusable | None:
-    """Return the origin if it is another one and the way there is open; None stays."""
-    host = there.hostname or ""
-    if _place(there) == _place(here):
+        return RoutingProblem.INVALID_ORIGIN
+    is_downgrade = target.scheme == "http" and backend.scheme != "http"
+    if target.path or is_downgrade:
+        return RoutingProblem.INVALID_ORIGIN
+    if _origin_key(target) == _origin_key(backend):
         return None
-    if here.hostname in LOOPBACK_HOSTS:
-        return f"{there.scheme}://{there.netloc}" if host in LOOPBACK_HOSTS else None
-    return f"{there.scheme}://{there.netloc}" if _is_openais(host) else Unusable.FOREIGN_ORIGIN
+    host = target.hostname or ""
+    if backend.hostname in LOOPBACK_HOSTS:
+        # A test backend must not be able to send a real login anywhere.
+        return f"{target.scheme}://{target.netloc}" if host in LOOPBACK_HOSTS else None
+    return f"{target.scheme}://{target.netloc}" if _is_openai_host(host) else RoutingProblem.FOREIGN_ORIGIN
 
 
-def _place(url: SplitResult) -> tuple[str, str | None, int]:
+def _origin_key(url: SplitResult) -> tuple[str, str | None, int]:
     return url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80)
 
 
-def _is_openais(host: str) -> bool:
-    return any(host == own or host.endswith(f".{own}") for own in _OPENAIS)
+def _is_openai_host(host: str) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in _OPENAI_DOMAINS)
 
 
-def _workspace(entry: dict[str, Any], default: object) -> Workspace:
+def _workspace(entry: dict[str, Any], default_account_id: object) -> Workspace:
     account_id = _text(entry.get("id")) or _text(entry.get("account_id")) or ""
     return Workspace(
         account_id=account_id,
         name=_text(entry.get("name")),
         plan=_text(entry.get("plan_type")),
         structure=_text(entry.get("structure")),
-        is_default=account_id == default,
+        is_default=account_id == default_account_id,
         backend_origin=_text(entry.get("workspace_backend_origin")),
         routing_override=_text(entry.get("account_routing_override")),
     )
 
 
-def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
 def _text(value: object) -> str | None:
+    # Not `as_text`, which strips whitespace: an origin with a space is invalid and must stay so.
     return value if isinstance(value, str) and value else None
