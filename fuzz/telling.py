@@ -14,7 +14,7 @@ from codex_backend_sdk._errors.classify import FailureKind, classify
 from codex_backend_sdk._errors.error_text import describe_body
 from codex_backend_sdk._json import encode
 from codex_backend_sdk._request.shaping import shape
-from codex_backend_sdk._routing.workspace_parsing import read_routing, routed
+from codex_backend_sdk._routing.workspace_parsing import apply_routing, parse_routing
 from codex_backend_sdk.limits.limit_parsing import (
     merge,
     parse_event,
@@ -155,7 +155,7 @@ def routing(data: bytes) -> None:
     answer = {"accounts": accounts, "account_ordering": ["a0", "a1", choices.value()], "default_account_id": "acc"}
     backend = choices.one_of(("https://chatgpt.com/backend-api", "http://127.0.0.1:8000/backend-api"))
     body = choices.take(200) if choices.number(8) == 7 else encode(answer)
-    found = read_routing(body, account_id="acc", backend=backend)
+    found = parse_routing(body, account_id="acc", backend=backend)
     if not isinstance(found, Routing) or found.origin is None:
         return
     origin = urlsplit(found.origin)
@@ -166,7 +166,7 @@ def routing(data: bytes) -> None:
     else:
         assert origin.scheme == "https"
         assert host.endswith((".chatgpt.com", ".openai.com")) or host in ("chatgpt.com", "openai.com"), found
-    address, _ = routed(found, backend=backend, path="/x")
+    address, _ = apply_routing(found, backend=backend, path="/x")
     assert httpx2.URL(address).host == host
 
 

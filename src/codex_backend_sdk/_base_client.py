@@ -308,7 +308,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         if isinstance(options, PreparedOptions):
             options.login = login
-            self._routing.lead(options, login, backend=self._backend().address)
+            self._routing.apply(options, login, backend=self._backend().address)
         else:
             options.follow_redirects = False  # a redirect would take the login to another host
         return options

@@ -141,8 +141,14 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         if login is None:
             with self._explaining_api_key():
                 login = self.credentials.current()
-        question = self._routing.question(self, options, login, backend=self._backend().address)
-        return self._with_login(options, login if question is None else question.ask(self.credentials.renew))
+        lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
+        if lookup is not None:
+            login = lookup.run(self._send_once, self.credentials.renew)
+        return self._with_login(options, login)
+
+    def _send_once(self, options: PreparedOptions) -> httpx2.Response:
+        """Sign and send a request without retries, token refresh or redirects; the body is not read."""
+        return self._client.send(self._build_request(options), stream=True, follow_redirects=False)
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)
@@ -270,8 +276,14 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         if login is None:
             with self._explaining_api_key():
                 login = await in_thread(self.credentials.current)
-        question = self._routing.question(self, options, login, backend=self._backend().address)
-        return self._with_login(options, login if question is None else await question.ask_async(self._refresh_login))
+        lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
+        if lookup is not None:
+            login = await lookup.run_async(self._send_once, self._refresh_login)
+        return self._with_login(options, login)
+
+    async def _send_once(self, options: PreparedOptions) -> httpx2.Response:
+        """Sign and send a request without retries, token refresh or redirects; the body is not read."""
+        return await self._client.send(self._build_request(options), stream=True, follow_redirects=False)
 
     async def _refresh_login(self, rejected: Login) -> Login:
         return await in_thread(lambda: self.credentials.renew(rejected))

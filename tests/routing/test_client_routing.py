@@ -1,4 +1,4 @@
-"""Where a workspace's requests go: asked once, followed, and never to a place that must not have the login."""
+"""The requests of a workspace: looked up once, followed, and never sent to a host that must not receive the login."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def simulators() -> Iterator[tuple[Simulator, Simulator]]:
 
 @pytest.fixture
 def main(simulators: tuple[Simulator, Simulator]) -> Simulator:
-    """The backend that everybody knows."""
+    """The configured backend."""
     simulators[0].clear()
     simulators[0].routing = Routing()
     return simulators[0]
@@ -43,16 +43,16 @@ def main(simulators: tuple[Simulator, Simulator]) -> Simulator:
 
 @pytest.fixture
 def own(simulators: tuple[Simulator, Simulator]) -> Simulator:
-    """The workspace's own."""
+    """The workspace's own backend."""
     simulators[1].clear()
     return simulators[1]
 
 
 @pytest.fixture
 def member(new_client: Callable[..., Any], main: Simulator) -> Callable[..., Any]:
-    """Make clients of somebody in the workspace."""
-    signed_in = main.credentials()
-    return lambda **options: new_client(**{"base_url": main.base_url, "credentials": signed_in, **options})
+    """Create clients for a member of the workspace."""
+    credentials = main.credentials()
+    return lambda **options: new_client(**{"base_url": main.base_url, "credentials": credentials, **options})
 
 
 class Clock:
@@ -62,7 +62,7 @@ class Clock:
         return self.now
 
 
-def asked(sim: Simulator) -> list[str]:
+def paths(sim: Simulator) -> list[str]:
     return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
@@ -70,10 +70,10 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-# --- it is followed ---
+# The routing is followed
 
 
-def test_model_requests_go_to_the_backend_of_the_workspace(
+def test_model_requests_go_to_the_workspace_backend(
     member: Callable[..., Any], main: Simulator, own: Simulator
 ) -> None:
     main.routing = Routing(origin=own.url, override="us")
@@ -86,57 +86,57 @@ def test_model_requests_go_to_the_backend_of_the_workspace(
     assert client.codex.routing == main.routing
     assert client.codex.explain(input="hi").prepared_request.url == f"{own.base_url}/responses"
     client.codex.usage()
-    assert asked(main) == ["check", "usage"]
-    assert asked(own) == ["responses", "responses", "responses", "models"]
+    assert paths(main) == ["check", "usage"]
+    assert paths(own) == ["responses", "responses", "responses", "models"]
     assert {request.headers[HEADER] for request in own.requests} == {"us"}
     assert {f"http://{request.headers['host']}" for request in own.requests} == {own.url}
     assert all(HEADER not in request.headers for request in main.requests)
 
 
-def test_it_survives_a_401_and_a_retry(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
+def test_routing_survives_a_401_and_a_retry(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
     main.routing = Routing(origin=own.url, override="us_cr")
     own.fail("unauthorized:token_expired", "overloaded")
     member(max_retries=1).responses.create(input="hi")
-    assert asked(main) == ["check", "token"]
-    assert asked(own) == ["responses"] * 3
+    assert paths(main) == ["check", "token"]
+    assert paths(own) == ["responses"] * 3
     assert [request.headers[HEADER] for request in own.requests] == ["us_cr"] * 3
 
 
-def test_an_override_alone_stays_where_it_is(member: Callable[..., Any], main: Simulator) -> None:
+def test_override_alone_keeps_the_backend(member: Callable[..., Any], main: Simulator) -> None:
     main.routing = Routing(override="us")
     main.fail("workspace_map")
     member().responses.create(input="hi")
-    assert asked(main) == ["check", "responses"]
+    assert paths(main) == ["check", "responses"]
     assert main.requests[1].headers[HEADER] == "us"
 
 
-def test_without_a_constraint_nothing_changes(member: Callable[..., Any], main: Simulator) -> None:
+def test_unconstrained_workspace_keeps_the_backend(member: Callable[..., Any], main: Simulator) -> None:
     client = member()
     client.responses.create(input="hi")
     client.responses.create(input="hi")
-    assert asked(main) == ["check", "responses", "responses"]
+    assert paths(main) == ["check", "responses", "responses"]
     assert HEADER not in main.requests[1].headers
     assert client.codex.routing == Routing()
 
 
-# --- it is asked once ---
+# One lookup
 
 
-def test_twenty_first_calls_ask_once(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
+def test_twenty_concurrent_calls_share_one_lookup(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
     main.routing = Routing(origin=own.url)
     main.fail("delayed:0.3@accounts")
     client = member()
     copies = [client.with_options(timeout=30), client]
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda n: copies[n % 2].responses.create(input="hi"), range(20)))
-    assert {answer.status for answer in answers} == {"completed"}
-    assert asked(main) == ["check"]
+        responses = list(threads.map(lambda n: copies[n % 2].responses.create(input="hi"), range(20)))
+    assert {response.status for response in responses} == {"completed"}
+    assert paths(main) == ["check"]
     assert len(own.requests) == 20
 
 
-def test_another_account_is_asked_about_by_itself(member: Callable[..., Any], main: Simulator) -> None:
-    class Changing:
-        name = "a source of my own"
+def test_each_account_has_its_own_lookup(member: Callable[..., Any], main: Simulator) -> None:
+    class SwitchingSource:
+        name = "a source with two accounts"
         login = main.credentials().current()
 
         def ready(self) -> sdk.Login:
@@ -147,17 +147,17 @@ def test_another_account_is_asked_about_by_itself(member: Callable[..., Any], ma
         def renew(self, rejected: sdk.Login) -> sdk.Login:
             return self.login
 
-    source = Changing()
+    source = SwitchingSource()
     client = member(credentials=source)
     client.responses.create(input="hi")
     source.login = replace(source.login, account_id="acc-2")
     for _ in range(2):
         with pytest.raises(openai.PermissionDeniedError):
             client.responses.create(input="hi")
-    assert asked(main) == ["check", "responses", "check", "responses", "responses"]
+    assert paths(main) == ["check", "responses", "check", "responses", "responses"]
 
 
-def test_it_is_asked_again_after_a_day(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
+def test_lookup_is_repeated_after_a_day(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
     clock = Clock()
     client = member(workspace_routing=WorkspaceRouting(clock=clock))
     client.responses.create(input="hi")
@@ -166,62 +166,64 @@ def test_it_is_asked_again_after_a_day(member: Callable[..., Any], main: Simulat
     main.routing = Routing(origin=own.url)
     clock.now = DAY + 1
     client.responses.create(input="hi")
-    assert asked(main) == ["check", "responses", "responses", "check"]
-    assert asked(own) == ["responses"]
+    assert paths(main) == ["check", "responses", "responses", "check"]
+    assert paths(own) == ["responses"]
 
 
-@pytest.mark.parametrize(("plan", "residency", "asks"), [("plus", "no_constraint", False), ("plus", "us", True)])
-def test_a_personal_account_does_not_ask(new_client: Callable[..., Any], plan: str, residency: str, asks: bool) -> None:
+@pytest.mark.parametrize(("plan", "residency", "has_lookup"), [("plus", "no_constraint", False), ("plus", "us", True)])
+def test_personal_account_needs_no_lookup(
+    new_client: Callable[..., Any], plan: str, residency: str, has_lookup: bool
+) -> None:
     with Simulator(account=SimulatedAccount(plan=plan, residency=residency)) as sim:
         client = new_client(base_url=sim.base_url, credentials=sim.credentials())
         client.responses.create(input="hi")
-        assert asked(sim) == ["check"] * asks + ["responses"]
+        assert paths(sim) == ["check"] * has_lookup + ["responses"]
         region = sim.requests[-1].headers.get("x-openai-internal-codex-residency")
-        assert region == (residency if asks else None)
+        assert region == (residency if has_lookup else None)
         assert client.codex.routing == Routing()
 
 
-def test_it_can_be_switched_off(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
+def test_lookup_can_be_turned_off(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
     main.routing = Routing(origin=own.url)
     client = member(workspace_routing=False)
     client.responses.create(input="hi")
     client.with_options(timeout=9).responses.create(input="hi")
     member().with_options(workspace_routing=False).responses.create(input="hi")
-    assert asked(main) == ["responses"] * 3
+    assert paths(main) == ["responses"] * 3
 
 
-def test_no_more_accounts_are_kept_than_fit(main: Simulator) -> None:
-    known = WorkspaceRouting()
+def test_cache_holds_a_thousand_accounts(main: Simulator) -> None:
+    routing = WorkspaceRouting()
     login = main.credentials().current()
     for number in range(1001):
-        known.known(replace(login, account_id=f"acc-{number}"), backend=main.base_url)
-    assert len(known._accounts) == 1000
+        routing.get(replace(login, account_id=f"acc-{number}"), backend=main.base_url)
+    assert len(routing._entries) == 1000
 
 
-# --- it fails ---
+# Failed lookups
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("status:500@accounts", "it answered with status 500"),
-        ("status:404@accounts", "it answered with status 404"),
-        ("redirect@accounts", "it answered with status 307"),
-        ("cloudflare@accounts", "it answered with status 403"),
+        ("status:500@accounts", "the response has status 500"),
+        ("status:404@accounts", "the response has status 404"),
+        ("redirect@accounts", "the response has status 307"),
+        ("cloudflare@accounts", "the response has status 403"),
         ("html@accounts", "has no entry for this account"),
         ("empty@accounts", "has no entry for this account"),
-        ("reset@accounts", r"could not be reached \((ReadError|RemoteProtocolError)\)"),
-        ("cut_after_bytes:10@accounts", r"could not be reached \(\w+\)"),
-        ("not_http@accounts", r"could not be reached \(RemoteProtocolError\)"),
+        ("reset@accounts", r"the connection failed \((ReadError|RemoteProtocolError)\)"),
+        ("cut_after_bytes:10@accounts", r"the connection failed \(\w+\)"),
+        ("not_http@accounts", r"the connection failed \(RemoteProtocolError\)"),
         ("workspace_missing", "has no entry for this account"),
-        ("workspace_duplicate", "contradict each other"),
-        ("workspace_origin", "names no origin"),
+        ("workspace_duplicate", "contradictory entries"),
+        ("workspace_origin", "has no origin"),
         ("workspace_origin:http://example.com", "is not https"),
         ("workspace_origin:http://127.0.0.1:1/path", "is not https, or has a path"),
-        ("workspace_override:moon", "a routing override that is not known here"),
+        ("workspace_override:moon", "an unknown routing override"),
     ],
 )
-def test_a_question_that_fails_lets_the_calls_go_on_and_is_put_again(
+def test_failed_lookup_is_repeated_after_a_minute(
     member: Callable[..., Any], main: Simulator, fault: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -230,15 +232,15 @@ def test_a_question_that_fails_lets_the_calls_go_on_and_is_put_again(
     for now in (0, MINUTE - 1, MINUTE + 1, 2 * MINUTE + 2):
         clock.now = now
         assert client.responses.create(input="hi").status == "completed"
-    assert asked(main) == ["check", "responses", "responses", "check", "responses", "check", "responses"]
+    assert paths(main) == ["check", "responses", "responses", "check", "responses", "check", "responses"]
     (warning,) = warnings(caplog)
     caplog.clear()
     assert re.search(reason, warning)
-    assert "They go to base_url" in warning
+    assert "Its requests go to base_url" in warning
     assert client.codex.routing == Routing()
 
 
-def test_what_was_known_is_kept_when_it_fails(
+def test_failed_lookup_keeps_the_known_routing(
     member: Callable[..., Any], main: Simulator, own: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -248,37 +250,37 @@ def test_what_was_known_is_kept_when_it_fails(
     clock.now = DAY + 1
     main.fail("status:500@accounts")
     client.responses.create(input="hi")
-    assert asked(main) == ["check", "check"]
-    assert asked(own) == ["responses", "responses"]
-    assert "They go where they went before" in warnings(caplog)[0]
+    assert paths(main) == ["check", "check"]
+    assert paths(own) == ["responses", "responses"]
+    assert "Its requests go to the same place as before" in warnings(caplog)[0]
 
 
 @pytest.mark.parametrize("fault", ["delayed:9@accounts", "throttled:10,0.1@accounts"])
-def test_a_slow_answer_is_not_waited_for(
+def test_lookup_has_a_timeout(
     member: Callable[..., Any], main: Simulator, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     main.fail(fault)
-    client = member(workspace_routing=WorkspaceRouting(limit=0.4))
+    client = member(workspace_routing=WorkspaceRouting(timeout=0.4))
     assert client.responses.create(input="hi").status == "completed"
-    assert "the answer did not end within 0.4 s" in warnings(caplog)[0]
+    assert "no complete response came within 0.4 s" in warnings(caplog)[0]
 
 
-def test_a_401_renews_the_login_and_asks_once_more(member: Callable[..., Any], main: Simulator) -> None:
+def test_lookup_refreshes_a_rejected_login_once(member: Callable[..., Any], main: Simulator) -> None:
     main.fail("unauthorized:token_expired@accounts")
     member().responses.create(input="hi")
-    assert asked(main) == ["check", "token", "check", "responses"]
+    assert paths(main) == ["check", "token", "check", "responses"]
     tokens = [request.headers.get("authorization") for request in main.requests]
     assert tokens[0] != tokens[2] == tokens[3]
 
 
-def test_a_login_that_cannot_be_renewed_is_said_as_ever(member: Callable[..., Any], main: Simulator) -> None:
+def test_login_that_cannot_be_refreshed_ends_the_call(member: Callable[..., Any], main: Simulator) -> None:
     main.fail("unauthorized:token_expired@accounts", "refresh_token_expired")
     with pytest.raises(sdk.LoginRequiredError, match="has expired"):
         member().responses.create(input="hi")
-    assert asked(main) == ["check", "token"]
+    assert paths(main) == ["check", "token"]
 
 
-def test_an_endless_answer_is_not_read(
+def test_oversized_response_is_ignored(
     member: Callable[..., Any], main: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = {
@@ -295,7 +297,7 @@ def test_an_endless_answer_is_not_read(
     assert "has no entry" in warnings(caplog)[0]
 
 
-# --- where the login goes ---
+# Where the login may go
 
 
 @pytest.mark.parametrize(
@@ -312,7 +314,7 @@ def test_an_endless_answer_is_not_read(
         ("http://127.0.0.1:9/backend-api/codex", "https://example.com", ["127.0.0.1", "127.0.0.1"]),
     ],
 )
-def test_the_login_goes_nowhere_else(
+def test_login_is_sent_to_acceptable_hosts_only(
     new_client: Callable[..., Any],
     main: Simulator,
     base_url: str | None,
@@ -320,8 +322,8 @@ def test_the_login_goes_nowhere_else(
     hosts: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        heard.append(request.url)
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        urls.append(request.url)
         if request.url.path.endswith("/check"):
             entry = {
                 "id": main.account.account_id,
@@ -332,57 +334,57 @@ def test_the_login_goes_nowhere_else(
         return httpx2.Response(418, json={"detail": "no model here"})
 
     monkeypatch.delenv("CODEX_BASE_URL", raising=False)
-    heard: list[httpx2.URL] = []
-    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    urls: list[httpx2.URL] = []
+    client_class = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
     client = new_client(
         base_url=base_url,
         credentials=main.credentials(),
-        http_client=kind(transport=httpx2.MockTransport(answer), follow_redirects=True),
+        http_client=client_class(transport=httpx2.MockTransport(respond), follow_redirects=True),
     )
     with pytest.raises(openai.APIStatusError, match="no model here"):
         client.responses.create(input="hi")
-    assert [url.host for url in heard] == hosts
-    assert heard[-1].path == ("/v1/responses" if len(hosts) == 1 else "/backend-api/codex/responses")
-    assert heard[-1].scheme == ("http" if hosts[0] == "127.0.0.1" else "https")
+    assert [url.host for url in urls] == hosts
+    assert urls[-1].path == ("/v1/responses" if len(hosts) == 1 else "/backend-api/codex/responses")
+    assert urls[-1].scheme == ("http" if hosts[0] == "127.0.0.1" else "https")
 
 
-# --- tasks ---
+# Tasks and event loops
 
 
-def test_the_event_loop_goes_on_and_a_cancelled_task_takes_the_question_along(main: Simulator) -> None:
+def test_cancelled_task_leaves_the_lookup_to_the_next(main: Simulator) -> None:
     async def run() -> tuple[int, str | None]:
-        ticks = 0  # of 10 ms, while the question is open
+        ticks = 0  # of 10 ms, while the lookup runs: the event loop is not blocked
         async with main.async_client() as client:
-            client.credentials.current()  # so that the first task is the one that asks
+            client.credentials.current()  # so that the first task runs the lookup
             first = asyncio.create_task(client.responses.create(input="hi"))
             second = asyncio.create_task(client.responses.create(input="hi"))
-            while "check" not in asked(main) or ticks < 20:
+            while "check" not in paths(main) or ticks < 20:
                 await asyncio.sleep(0.01)
                 ticks += 1
-            assert asked(main) == ["check"]
+            assert paths(main) == ["check"]
             first.cancel()
             return ticks, (await second).status
 
     main.fail("delayed:20@accounts")
     ticks, status = asyncio.run(asyncio.wait_for(run(), 15))
     assert (ticks >= 20, status) == (True, "completed")
-    assert asked(main) == ["check", "check", "responses"]
+    assert paths(main) == ["check", "check", "responses"]
 
 
-def test_one_client_in_two_event_loops(main: Simulator) -> None:
+def test_routing_is_shared_by_two_event_loops(main: Simulator) -> None:
     async def call() -> str | None:
-        async with main.async_client(workspace_routing=known, credentials=signed_in) as client:
+        async with main.async_client(workspace_routing=routing, credentials=credentials) as client:
             return (await client.responses.create(input="hi")).status
 
-    known, signed_in = WorkspaceRouting(), main.credentials()
+    routing, credentials = WorkspaceRouting(), main.credentials()
     assert [asyncio.run(call()) for _ in range(2)] == ["completed", "completed"]
-    assert asked(main) == ["check", "responses", "responses"]
+    assert paths(main) == ["check", "responses", "responses"]
 
 
-# --- the accounts themselves ---
+# Workspaces
 
 
-def test_the_accounts_of_a_login(member: Callable[..., Any], main: Simulator) -> None:
+def test_workspaces_of_a_login(member: Callable[..., Any], main: Simulator) -> None:
     main.fail("workspace_map")
     client = member()
     for _ in range(2):

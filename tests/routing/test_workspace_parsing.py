@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._routing.workspace_parsing import Unusable, is_asked, read_routing, read_workspaces, routed
+from codex_backend_sdk._routing.workspace_parsing import (
+    RoutingProblem,
+    apply_routing,
+    needs_lookup,
+    parse_routing,
+    parse_workspaces,
+)
 from codex_backend_sdk.types import Login, Routing, Secret, Workspace
 
-OPENAIS = "https://chatgpt.com/backend-api/codex/"
+OPENAI = "https://chatgpt.com/backend-api/codex/"
 LOCAL = "http://127.0.0.1:9000/backend-api/codex/"
 LOCAL_TLS = "https://localhost:9000/backend-api/codex/"
 
@@ -21,32 +27,32 @@ def entry(origin: object = "NO_CONSTRAINT", override: object = "NO_CONSTRAINT", 
     return {"id": "acc-1", "workspace_backend_origin": origin, "account_routing_override": override, **members}
 
 
-def read(*entries: object, backend: str = OPENAIS) -> Routing | Unusable:
-    return read_routing(json.dumps({"accounts": entries}).encode(), account_id="acc-1", backend=backend)
+def parse(*entries: object, backend: str = OPENAI) -> Routing | RoutingProblem:
+    return parse_routing(json.dumps({"accounts": entries}).encode(), account_id="acc-1", backend=backend)
 
 
-# --- who is asked, and whom ---
+# Which logins and backends need a lookup
 
 
 @pytest.mark.parametrize(
-    ("who", "is_asked_about"),
+    ("user_login", "expected"),
     [
         *[(login(plan), False) for plan in ("free", "go", "plus", "pro", "prolite", "promax")],
-        *[(login(plan), True) for plan in ("team", "business", "enterprise", "edu", "one of next year", None)],
+        *[(login(plan), True) for plan in ("team", "business", "enterprise", "edu", "future_plan", None)],
         (login("pro", residency="eu"), True),
         (login("pro", is_fedramp=True), True),
         (login(account_id=None), False),
         (login(account_id=""), False),
     ],
 )
-def test_a_personal_plan_without_a_region_is_not_asked_about(who: Login, is_asked_about: bool) -> None:
-    assert is_asked(who, backend=OPENAIS) is is_asked_about
+def test_personal_plan_without_region_needs_no_lookup(user_login: Login, expected: bool) -> None:
+    assert needs_lookup(user_login, backend=OPENAI) is expected
 
 
 @pytest.mark.parametrize(
-    ("backend", "is_one_to_ask"),
+    ("backend", "expected"),
     [
-        (OPENAIS, True),
+        (OPENAI, True),
         ("https://gov.chatgpt.com/backend-api/codex", True),
         (LOCAL, True),
         (LOCAL_TLS, True),
@@ -55,22 +61,22 @@ def test_a_personal_plan_without_a_region_is_not_asked_about(who: Login, is_aske
         ("https://chatgpt.com.example.com/backend-api/codex", False),
     ],
 )
-def test_a_gateway_is_not_asked(backend: str, is_one_to_ask: bool) -> None:
-    assert is_asked(login(), backend=backend) is is_one_to_ask
+def test_gateway_needs_no_lookup(backend: str, expected: bool) -> None:
+    assert needs_lookup(login(), backend=backend) is expected
 
 
-# --- what the answer says ---
+# The routing of one account
 
 
 @pytest.mark.parametrize(
-    ("backend", "origin", "goes_to"),
+    ("backend", "origin", "expected"),
     [
-        (OPENAIS, "NO_CONSTRAINT", None),
-        (OPENAIS, "https://chatgpt.com", None),
-        (OPENAIS, "https://CHATGPT.com:443/", None),
-        (OPENAIS, "https://eu.chatgpt.com", "https://eu.chatgpt.com"),
-        (OPENAIS, "https://eu.chatgpt.com/", "https://eu.chatgpt.com"),
-        (OPENAIS, "https://eu.api.openai.com:8443", "https://eu.api.openai.com:8443"),
+        (OPENAI, "NO_CONSTRAINT", None),
+        (OPENAI, "https://chatgpt.com", None),
+        (OPENAI, "https://CHATGPT.com:443/", None),
+        (OPENAI, "https://eu.chatgpt.com", "https://eu.chatgpt.com"),
+        (OPENAI, "https://eu.chatgpt.com/", "https://eu.chatgpt.com"),
+        (OPENAI, "https://eu.api.openai.com:8443", "https://eu.api.openai.com:8443"),
         (LOCAL, "http://localhost:9001", "http://localhost:9001"),
         (LOCAL, "http://[::1]:9001", "http://[::1]:9001"),
         (LOCAL, "https://127.0.0.1:9001", "https://127.0.0.1:9001"),
@@ -79,29 +85,29 @@ def test_a_gateway_is_not_asked(backend: str, is_one_to_ask: bool) -> None:
         (LOCAL_TLS, "https://chatgpt.com", None),
     ],
 )
-def test_where_it_leads(backend: str, origin: str, goes_to: str | None) -> None:
-    assert read(entry(origin), backend=backend) == Routing(origin=goes_to)
+def test_acceptable_origin_is_followed(backend: str, origin: str, expected: str | None) -> None:
+    assert parse(entry(origin), backend=backend) == Routing(origin=expected)
 
 
-@pytest.mark.parametrize(("word", "sent"), [("NO_CONSTRAINT", None), ("us", "us"), ("us_cr", "us_cr")])
-def test_the_override(word: str, sent: str | None) -> None:
-    assert read(entry(override=word)) == Routing(override=sent)
+@pytest.mark.parametrize(("override", "expected"), [("NO_CONSTRAINT", None), ("us", "us"), ("us_cr", "us_cr")])
+def test_override_is_parsed(override: str, expected: str | None) -> None:
+    assert parse(entry(override=override)) == Routing(override=expected)
 
 
 @pytest.mark.parametrize(
-    ("entries", "reason"),
+    ("entries", "problem"),
     [
-        ([], Unusable.NO_ENTRY),
-        ([entry(id="acc-2")], Unusable.NO_ENTRY),
-        (["acc-1", None, {"id": 1}], Unusable.NO_ENTRY),
-        ([entry(), entry(override="us")], Unusable.DUPLICATE),
-        ([entry(None)], Unusable.NO_ORIGIN),
-        ([entry("")], Unusable.NO_ORIGIN),
-        ([entry(7)], Unusable.NO_ORIGIN),
-        ([entry(override="eu")], Unusable.UNKNOWN_OVERRIDE),
-        ([entry(override=None)], Unusable.UNKNOWN_OVERRIDE),
+        ([], RoutingProblem.NO_ENTRY),
+        ([entry(id="acc-2")], RoutingProblem.NO_ENTRY),
+        (["acc-1", None, {"id": 1}], RoutingProblem.NO_ENTRY),
+        ([entry(), entry(override="us")], RoutingProblem.DUPLICATE),
+        ([entry(None)], RoutingProblem.NO_ORIGIN),
+        ([entry("")], RoutingProblem.NO_ORIGIN),
+        ([entry(7)], RoutingProblem.NO_ORIGIN),
+        ([entry(override="eu")], RoutingProblem.UNKNOWN_OVERRIDE),
+        ([entry(override=None)], RoutingProblem.UNKNOWN_OVERRIDE),
         *[
-            ([entry(origin)], Unusable.NOT_AN_ORIGIN)
+            ([entry(origin)], RoutingProblem.INVALID_ORIGIN)
             for origin in (
                 "http://chatgpt.com",
                 "http://eu.chatgpt.com",
@@ -126,7 +132,7 @@ def test_the_override(word: str, sent: str | None) -> None:
             )
         ],
         *[
-            ([entry(origin)], Unusable.FOREIGN_ORIGIN)
+            ([entry(origin)], RoutingProblem.FOREIGN_ORIGIN)
             for origin in (
                 "https://example.com",
                 "https://notchatgpt.com",
@@ -141,29 +147,29 @@ def test_the_override(word: str, sent: str | None) -> None:
         ],
     ],
 )
-def test_what_cannot_be_followed(entries: list[object], reason: Unusable) -> None:
-    assert read(*entries) is reason
+def test_unacceptable_response_is_a_problem(entries: list[object], problem: RoutingProblem) -> None:
+    assert parse(*entries) is problem
 
 
-def test_a_backend_with_tls_on_this_machine_leads_to_no_plain_http() -> None:
-    assert read(entry("http://127.0.0.1:9001"), backend=LOCAL_TLS) is Unusable.NOT_AN_ORIGIN
+def test_loopback_with_tls_is_not_downgraded() -> None:
+    assert parse(entry("http://127.0.0.1:9001"), backend=LOCAL_TLS) is RoutingProblem.INVALID_ORIGIN
 
 
-def test_an_account_that_is_there_twice_with_the_same_words_is_one() -> None:
-    assert read(entry(override="us"), entry(override="us", name="again")) == Routing(override="us")
+def test_consistent_duplicate_entries_are_accepted() -> None:
+    assert parse(entry(override="us"), entry(override="us", name="again")) == Routing(override="us")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"accounts": null}', b'{"accounts": 1}', b"\xff"])
-def test_what_is_no_answer_has_no_entry(body: bytes) -> None:
-    assert read_routing(body, account_id="acc-1", backend=OPENAIS) is Unusable.NO_ENTRY
+def test_invalid_body_has_no_entry(body: bytes) -> None:
+    assert parse_routing(body, account_id="acc-1", backend=OPENAI) is RoutingProblem.NO_ENTRY
 
 
-# --- its two forms ---
+# Workspaces
 
 
-def test_the_list_gives_all_workspaces() -> None:
-    mine = entry(name="Ours", plan_type="team", structure="workspace")
-    answer = {"accounts": [mine, {"account_id": "acc-2"}, {"id": ""}], "default_account_id": "acc-2"}
+def test_list_of_accounts_has_all_workspaces() -> None:
+    ours = entry(name="Ours", plan_type="team", structure="workspace")
+    body = {"accounts": [ours, {"account_id": "acc-2"}, {"id": ""}], "default_account_id": "acc-2"}
     other = Workspace(
         account_id="acc-2",
         name=None,
@@ -173,7 +179,7 @@ def test_the_list_gives_all_workspaces() -> None:
         backend_origin=None,
         routing_override=None,
     )
-    assert read_workspaces(answer) == [
+    assert parse_workspaces(body) == [
         Workspace(
             account_id="acc-1",
             name="Ours",
@@ -187,20 +193,20 @@ def test_the_list_gives_all_workspaces() -> None:
     ]
 
 
-def test_the_map_gives_those_that_are_ordered() -> None:
+def test_mapping_has_the_ordered_workspaces() -> None:
     accounts = {name: {"account": {"account_id": name}} for name in ("acc-1", "acc-2", "hidden")}
-    answer = {"accounts": {**accounts, "odd": 1}, "account_ordering": ["acc-2", "acc-1", "odd", "gone", 3]}
-    assert [workspace.account_id for workspace in read_workspaces(answer)] == ["acc-2", "acc-1"]
-    assert read_workspaces({"accounts": accounts}) == []
+    body = {"accounts": {**accounts, "odd": 1}, "account_ordering": ["acc-2", "acc-1", "odd", "gone", 3]}
+    assert [workspace.account_id for workspace in parse_workspaces(body)] == ["acc-2", "acc-1"]
+    assert parse_workspaces({"accounts": accounts}) == []
 
 
-# --- what a request makes of it ---
+# Applying a routing
 
 
-@pytest.mark.parametrize("backend", [OPENAIS, OPENAIS.rstrip("/")])
-def test_a_request_changes_its_origin_and_keeps_its_path(backend: str) -> None:
-    address = "https://eu.chatgpt.com/backend-api/codex/responses"
+@pytest.mark.parametrize("backend", [OPENAI, OPENAI.rstrip("/")])
+def test_routing_replaces_the_origin_and_keeps_the_path(backend: str) -> None:
+    url = "https://eu.chatgpt.com/backend-api/codex/responses"
     header = {"x-openai-account-routing-override": "us_cr"}
     routing = Routing(origin="https://eu.chatgpt.com", override="us_cr")
-    assert routed(routing, backend=backend, path="/responses") == (address, header)
-    assert routed(Routing(), backend=backend, path="/responses") == ("/responses", {})
+    assert apply_routing(routing, backend=backend, path="/responses") == (url, header)
+    assert apply_routing(Routing(), backend=backend, path="/responses") == ("/responses", {})

@@ -21,7 +21,7 @@ from anyio.lowlevel import RunVar
 
 from .._request.context import RequestContext
 from .._request.routes import Route
-from .._threads import new_lock
+from .._threads import create_lock
 from .._upstream import FinalRequestOptions, PreparedOptions, request_exceptions, timeout_exceptions
 from ..types import Routing
 from .workspace_parsing import RoutingProblem, apply_routing, needs_lookup, parse_routing
@@ -60,7 +60,7 @@ class _CachedRouting:
         self.routing: Routing | None = None
         self.next_lookup_at = float("-inf")
         self.has_warned = False
-        self.lock = new_lock()  # held by the thread whose lookup is running
+        self.lock = create_lock()  # held by the thread whose lookup is running
 
     def store(self, routing: Routing, *, now: float) -> None:
         self.routing, self.next_lookup_at, self.has_warned = routing, now + _VALID_SECONDS, False
@@ -83,7 +83,7 @@ class WorkspaceRouting:
         self.clock = clock
         self.timeout = timeout
         self._entries: dict[tuple[str, str], _CachedRouting] = {}
-        self._lock = new_lock()
+        self._lock = create_lock()
 
     def lookup_for(self, options: object, login: Login, *, backend: str) -> RoutingLookup | None:
         """Return the lookup that must run before this request is sent, None if the routing is known or not needed."""

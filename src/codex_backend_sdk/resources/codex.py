@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import openai
 
-from .._routing.resolver import ACCOUNTS, known_routing
-from .._routing.workspace_parsing import read_workspaces
+from .._routing.resolver import ACCOUNTS_CHECK_PATH, cached_routing
+from .._routing.workspace_parsing import parse_workspaces
 from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, parse_usage_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .._routing.resolver import RoutedClient
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
     from ..types import Routing, Workspace
@@ -54,7 +55,7 @@ class _BaseCodex(Generic[_ClientT]):
     @property
     def routing(self) -> Routing | None:
         """Where the model requests of this login go, None while that is unknown. Sends no request."""
-        return known_routing(self._client)
+        return cached_routing(cast("RoutedClient", self._client))
 
 
 class Codex(_BaseCodex[openai.OpenAI]):
@@ -84,7 +85,7 @@ class Codex(_BaseCodex[openai.OpenAI]):
 
     def workspaces(self) -> list[Workspace]:
         """Request the workspaces (ChatGPT accounts) that the login belongs to."""
-        return read_workspaces(self._client.get(ACCOUNTS, cast_to=object))
+        return parse_workspaces(self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
     def explain(self, **params: Any) -> Explanation:
         """Explain what `client.responses.create()` would do with these parameters. Sends no request.
@@ -121,7 +122,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
 
     async def workspaces(self) -> list[Workspace]:
         """Request the workspaces (ChatGPT accounts) that the login belongs to."""
-        return read_workspaces(await self._client.get(ACCOUNTS, cast_to=object))
+        return parse_workspaces(await self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
     async def explain(self, **params: Any) -> Explanation:
         """Explain what `client.responses.create()` would do with these parameters; see `Codex.explain`."""

@@ -155,7 +155,7 @@ def _login_findings(client: _Client, login: Login | None) -> Iterator[Finding]:
             remedy="Call `client.authenticate()` first.",
         )
         return
-    routing = client._routing.known(login, backend=str(client.base_url))
+    routing = client._routing.get(login, backend=str(client.base_url))
     if routing is None:
         yield Finding(
             level="note",

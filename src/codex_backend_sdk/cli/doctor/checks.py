@@ -322,21 +322,21 @@ def _check_account(context: CheckContext) -> Iterator[CheckResult]:
 def _check_workspace(context: CheckContext) -> Iterator[CheckResult]:
     """Report whether the requests of this workspace go to another host. The client remembers that for `explain`."""
     from ..._json import encode
-    from ..._routing.resolver import ACCOUNTS
-    from ..._routing.workspace_parsing import Unusable, is_asked, read_routing
+    from ..._routing.resolver import ACCOUNTS_CHECK_PATH
+    from ..._routing.workspace_parsing import RoutingProblem, needs_lookup, parse_routing
 
     client, login = query(context, lambda client: (client, client.credentials.ready()))
     backend = str(client.base_url)
-    if login is None or not is_asked(login, backend=backend):
+    if login is None or not needs_lookup(login, backend=backend):
         yield ok("Requests of this account go to the backend above.")
         return
-    response = query(context, lambda client: client.get(ACCOUNTS, cast_to=object), failed=warning)
-    routing = read_routing(encode(response), account_id=login.account_id or "", backend=backend)
-    if isinstance(routing, Unusable):
+    response = query(context, lambda client: client.get(ACCOUNTS_CHECK_PATH, cast_to=object), failed=warning)
+    routing = parse_routing(encode(response), account_id=login.account_id or "", backend=backend)
+    if isinstance(routing, RoutingProblem):
         what = f"The backend reports no usable routing for this workspace: {routing.value}."
         yield warning(f"{what} Requests go to the backend above.", "If they fail, ask the workspace's administrator.")
         return
-    client._routing.keep(routing, login, backend=backend)
+    client._routing.store(routing, login, backend=backend)
     override = f", with the routing override `{routing.override}`" if routing.override else ""
     yield ok(f"Requests of this workspace go to {routing.origin or 'the backend above'}{override}.")
 
