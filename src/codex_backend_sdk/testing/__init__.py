@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from .._public import lazy_names
 
 if TYPE_CHECKING:
-    from .backend.model_catalog import ModelCatalog as ModelCatalog
     from .backend.simulated_limits import SimulatedAdditionalLimit as SimulatedAdditionalLimit
     from .backend.simulated_limits import SimulatedLimits as SimulatedLimits
     from .backend.simulated_limits import SimulatedWindow as SimulatedWindow
     from .http.recording import RecordedRequest as RecordedRequest
     from .issuer.device_codes import DeviceLoginSettings as DeviceLoginSettings
+    from .model_catalog import ModelCatalog as ModelCatalog
     from .serve_command import serve as serve
     from .simulated_account import SimulatedAccount as SimulatedAccount
     from .simulator import Simulator as Simulator

@@ -1,4 +1,4 @@
-"""The simulated account, and the files that log the Codex CLI and this package in to the simulator.
+"""The simulated account, its tokens, and the files that log the Codex CLI and this package in to the simulator.
 
 `auth.json` has the shape that the Codex CLI writes (Codex CLI: login/src/auth/storage.rs). `config.toml` makes the
 simulator the model provider of the real CLI and turns off every feature that would contact another host.
@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 from .._constants import CLIENT_ID
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
-    from .issuer.oauth_issuer import IssuedTokens
-
-__all__ = ["SimulatedAccount", "auth_document", "write_codex_home"]
+__all__ = ["IssuedTokens", "SimulatedAccount", "auth_document", "write_codex_home"]
 
 # The CLI refuses a provider named "OpenAI" over plain http, and it tries WebSockets first unless they are disabled
 # (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are off: no request leaves this machine.
@@ -60,6 +58,17 @@ class SimulatedAccount:
     plan: str = "pro"
     is_fedramp: bool = False
     residency: str = "no_constraint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedTokens:
+    """The tokens of a login or a refresh."""
+
+    id_token: str
+    access_token: str
+    refresh_token: str
+    lifetime: timedelta
+    scope: str
 
 
 def auth_document(tokens: IssuedTokens, *, account: SimulatedAccount, issuer: str, now: datetime) -> dict[str, Any]:

@@ -17,8 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from ..types import Routing
-from .backend.backend_routes import BackendRoutes
-from .backend.model_catalog import ModelCatalog
+from .backend.backend_routes import BACKEND_PATHS, BackendRoutes
 from .backend.simulated_limits import AccountLimits, SimulatedLimits
 from .backend.validation import RequestValidator
 from .faults.fault_middleware import FaultMiddleware
@@ -29,6 +28,7 @@ from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
 from .issuer.token_mint import IdGenerator
+from .model_catalog import ModelCatalog
 from .simulated_account import SimulatedAccount, auth_document, write_codex_home
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Simulator:
             validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
-            queue=self._fault_queue,
+            next_turn=lambda: self._fault_queue.take(BACKEND_PATHS["responses"]),
             routing=lambda: self.routing,
         )
 
@@ -181,7 +181,7 @@ class Simulator:
             exception_handlers={HTTPException: _http_error},
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
-        return RecordingMiddleware(with_faults, log=self._request_log, ids=self._ids)
+        return RecordingMiddleware(with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"))
 
     # Addresses
 

@@ -2,7 +2,7 @@
 
 Each method returns a new turn and leaves its own unchanged. Modifications apply in the order of the calls:
 `.compressed("gzip").cut_after_bytes(40)` sends 40 compressed bytes. The functions that transform the body are in
-`faults.stream_faults`; a modification of the body removes `Content-Length`, except where a body that is shorter than
+`http.stream_transforms`; a modification of the body removes `Content-Length`, except where a body that is shorter than
 announced is the point.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from .faults import stream_faults
+from .http import stream_transforms
 from .http.delivery import Pause, SimulatedResponse, as_chunks, body_encoder
 from .replies.reply_events import encode_sse
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .backend.turn_context import TurnContext
-    from .faults.stream_faults import ChunkTransform
+    from .http.stream_transforms import ChunkTransform
 
 __all__ = ["BaseTurn", "DeliveryModifiers"]
 
@@ -48,15 +48,15 @@ class DeliveryModifiers(BaseTurn):
 
     def cut_after_bytes(self, count: int) -> Self:
         """Send the headers and `count` bytes of the body, then close the connection."""
-        return self._with_body(stream_faults.first_bytes(count), keep_length=True, ending="cut")
+        return self._with_body(stream_transforms.first_bytes(count), keep_length=True, ending="cut")
 
     def cut_after_events(self, count: int) -> Self:
         """Send the headers and `count` events, then close the connection."""
-        return self._with_body(stream_faults.first_events(count), keep_length=True, ending="cut")
+        return self._with_body(stream_transforms.first_events(count), keep_length=True, ending="cut")
 
     def clean_end_after_events(self, count: int) -> Self:
         """Send `count` events, then end the HTTP response properly: a stream without its terminal event."""
-        return self._with_body(stream_faults.first_events(count))
+        return self._with_body(stream_transforms.first_events(count))
 
     def reset(self, after_bytes: int | None = None) -> Self:
         """Reset the connection after this many bytes of the body; with None before anything is sent."""
@@ -64,13 +64,13 @@ class DeliveryModifiers(BaseTurn):
             return self._modified(
                 lambda response: replace(response, chunks=as_chunks(()), is_bare=True, ending="reset")
             )
-        return self._with_body(stream_faults.first_bytes(after_bytes), keep_length=True, ending="reset")
+        return self._with_body(stream_transforms.first_bytes(after_bytes), keep_length=True, ending="reset")
 
     # Slow
 
     def delayed(self, seconds: float) -> Self:
         """Send nothing for this long, then the response."""
-        return self._with_body(stream_faults.insert_after_events(0, Pause(seconds)), keep_length=True)
+        return self._with_body(stream_transforms.insert_after_events(0, Pause(seconds)), keep_length=True)
 
     def stalled(self, after_events: int = 0, seconds: float | None = None) -> Self:
         """Send the headers and some events, pause, then send the rest.
@@ -78,13 +78,15 @@ class DeliveryModifiers(BaseTurn):
         With `seconds` None the pause lasts until the client closes the connection.
         """
         # The empty chunk sends the headers before the pause begins.
-        return self._with_body(stream_faults.insert_after_events(after_events, b"", Pause(seconds)), keep_length=True)
+        return self._with_body(
+            stream_transforms.insert_after_events(after_events, b"", Pause(seconds)), keep_length=True
+        )
 
     def throttled(self, chunk_bytes: int = 16, delay_seconds: float = 0.01) -> Self:
         """Send the body in chunks of this many bytes, with a pause before each of them."""
         if chunk_bytes < 1:
             raise ValueError(f"throttled() needs chunks of at least 1 byte, not {chunk_bytes}.")
-        return self._with_body(stream_faults.split(chunk_bytes, delay_seconds), keep_length=True)
+        return self._with_body(stream_transforms.split(chunk_bytes, delay_seconds), keep_length=True)
 
     def byte_by_byte(self) -> Self:
         """Send each byte of the body on its own."""
@@ -94,7 +96,7 @@ class DeliveryModifiers(BaseTurn):
         """Send SSE comments and keepalive events for this long, then the response."""
         count = max(1, round(seconds / interval_seconds))
         chunks = [chunk for _ in range(count) for chunk in (_KEEPALIVE, Pause(interval_seconds))]
-        return self._with_body(stream_faults.insert_after_events(0, *chunks))
+        return self._with_body(stream_transforms.insert_after_events(0, *chunks))
 
     # Other headers
 
@@ -129,28 +131,28 @@ class DeliveryModifiers(BaseTurn):
     def compressed(self, encoding: str = "gzip") -> Self:
         """Compress the body: `gzip`, `zstd` or `br`. Later modifications apply to the compressed bytes."""
         body_encoder(encoding)  # raises ValueError for an unknown encoding now instead of at the request
-        return self.with_headers(content_encoding=encoding)._with_body(stream_faults.compress(encoding))
+        return self.with_headers(content_encoding=encoding)._with_body(stream_transforms.compress(encoding))
 
     # Another body
 
     def huge_event(self, size: int = 1_000_000) -> Self:
         """Insert an event of an unknown type with `size` bytes before the terminal event."""
         padding = encode_sse({"type": "simulator.padding", "padding": "x" * size})
-        return self._with_body(stream_faults.replace_last(lambda last: [padding, last]))
+        return self._with_body(stream_transforms.replace_last(lambda last: [padding, last]))
 
     def repeated_last_event(self, times: int = 2) -> Self:
         """Send the terminal event this many times in all."""
-        return self._with_body(stream_faults.replace_last(lambda last: [last] * times))
+        return self._with_body(stream_transforms.replace_last(lambda last: [last] * times))
 
     def data_after_end(self, data: bytes | None = None) -> Self:
         """Send these bytes after the terminal event; the default is a text delta."""
         late = {"type": "response.output_text.delta", "item_id": "msg_late", "output_index": 0, "content_index": 0}
         added = data or encode_sse({**late, "delta": "Too late."})
-        return self._with_body(stream_faults.replace_last(lambda last: [last, added]))
+        return self._with_body(stream_transforms.replace_last(lambda last: [last, added]))
 
     def garbage(self, after_events: int = 3) -> Self:
         """Insert bytes that are neither an event nor UTF-8."""
-        return self._with_body(stream_faults.insert_after_events(after_events, _NOT_AN_EVENT))
+        return self._with_body(stream_transforms.insert_after_events(after_events, _NOT_AN_EVENT))
 
     def bytes_after_response(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
         """Send bytes after the end of the response, where the connection's next response would begin."""

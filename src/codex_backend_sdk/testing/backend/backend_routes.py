@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import logging
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
 
-from ..faults.fault_catalog import ROUTES
 from ..http.delivery import SimulatedResponse, as_chunks
+from ..model_catalog import parse_version
+from ..parsed_request import ParsedRequest
 from ..replies.json_values import UnsupportedSchemaError
-from ..turns import Turn
-from .model_catalog import parse_version
-from .parsed_request import ParsedRequest
 from .turn_context import TurnContext
 
 if TYPE_CHECKING:
@@ -29,24 +27,33 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ...types import Routing
-    from ..faults.fault_queue import FaultQueue
     from ..issuer.oauth_issuer import OAuthIssuer
     from ..issuer.token_mint import IdGenerator
+    from ..model_catalog import ModelCatalog
     from ..simulated_account import SimulatedAccount
-    from .model_catalog import ModelCatalog
     from .simulated_limits import AccountLimits
-    from .turn_context import CapturedResponse
+    from .turn_context import CapturedResponse, Responder
     from .validation import RequestValidator
 
     Handler = Callable[[Request], SimulatedResponse | Awaitable[SimulatedResponse]]
 
-__all__ = ["BackendRoutes"]
+__all__ = ["BACKEND_PATHS", "BackendRoutes"]
+
+# The paths that a fault may name.
+BACKEND_PATHS: Final = {
+    "responses": "/backend-api/codex/responses",
+    "models": "/backend-api/codex/models",
+    "usage": "/backend-api/wham/usage",
+    "reset_credits": "/backend-api/wham/rate-limit-reset-credits",
+    "consume": "/backend-api/wham/rate-limit-reset-credits/consume",
+    "accounts": "/backend-api/wham/accounts/check",
+}
 
 _log = logging.getLogger(__name__)
 
 
 class BackendRoutes:
-    """The routes of the backend; `issuer` decides which access tokens are valid."""
+    """The routes of the backend; `issuer` checks access tokens, `next_turn` returns the next scripted turn, if any."""
 
     def __init__(
         self,
@@ -58,7 +65,7 @@ class BackendRoutes:
         validator: RequestValidator,
         ids: IdGenerator,
         clock: Callable[[], datetime],
-        queue: FaultQueue,
+        next_turn: Callable[[], Responder | None],
         routing: Callable[[], Routing],
     ) -> None:
         self._account = account
@@ -68,7 +75,7 @@ class BackendRoutes:
         self._validator = validator
         self._ids = ids
         self._clock = clock
-        self._queue = queue
+        self._next_turn = next_turn
         self._routing = routing
 
     def turn_context(
@@ -94,13 +101,13 @@ class BackendRoutes:
     def routes(self) -> list[Route]:
         """Return the routes; the application answers any other path with 404."""
         table: tuple[tuple[str, str, Handler], ...] = (
-            ("GET", ROUTES["models"], self._models),
-            ("POST", ROUTES["responses"], self._responses),
-            ("GET", ROUTES["responses"], self._reject_websocket),
-            ("GET", ROUTES["usage"], self._usage),
-            ("GET", ROUTES["reset_credits"], self._reset_credits),
-            ("POST", ROUTES["consume"], self._consume_reset_credit),
-            ("GET", ROUTES["accounts"], self._workspaces),
+            ("GET", BACKEND_PATHS["models"], self._models),
+            ("POST", BACKEND_PATHS["responses"], self._responses),
+            ("GET", BACKEND_PATHS["responses"], self._reject_websocket),
+            ("GET", BACKEND_PATHS["usage"], self._usage),
+            ("GET", BACKEND_PATHS["reset_credits"], self._reset_credits),
+            ("POST", BACKEND_PATHS["consume"], self._consume_reset_credit),
+            ("GET", BACKEND_PATHS["accounts"], self._workspaces),
             ("GET", "/backend-api/wham/config/bundle", lambda request: SimulatedResponse.json(200, {})),
         )
         return [Route(path, self._authenticated(handler), methods=[method]) for method, path, handler in table]
@@ -148,8 +155,7 @@ class BackendRoutes:
         if rejection is not None:
             return rejection
         # `request.state.turn` is the fault that a header of this request selects.
-        turn = request.state.turn or self._queue.take(ROUTES["responses"]) or Turn.default()
-        return _play(turn, context)
+        return _respond(request.state.turn or self._next_turn(), context)
 
     def _reject_websocket(self, request: Request) -> SimulatedResponse:
         # 426 makes the Codex CLI switch to HTTP at once, for the rest of its session.
@@ -187,9 +193,9 @@ class BackendRoutes:
         return SimulatedResponse.json(200, body)
 
 
-def _play(turn: Turn, context: TurnContext) -> SimulatedResponse:
+def _respond(turn: Responder | None, context: TurnContext) -> SimulatedResponse:
     try:
-        return turn.respond(context)
+        return context.default_response() if turn is None else turn.respond(context)
     except UnsupportedSchemaError as problem:
         text = f"The simulator cannot make a value for this schema: {problem}. Use a scripted Turn instead."
         error = {"message": text, "type": "invalid_request_error", "param": None, "code": "invalid_json_schema"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..http.delivery import SimulatedResponse, as_chunks
 from ..replies.default_reply import default_items
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from ..http.delivery import Headers
     from ..issuer.token_mint import IdGenerator
+    from ..parsed_request import ParsedRequest
     from ..replies.reply_events import Event, Item
-    from .parsed_request import ParsedRequest
     from .simulated_limits import AccountLimits
 
-__all__ = ["CapturedResponse", "TurnContext"]
+__all__ = ["CapturedResponse", "Responder", "TurnContext"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +112,10 @@ class TurnContext:
             self.account_limits.limits.event(self.request.account, self.now),
             {"type": "codex.response.metadata", "request_id": self.request_id, "headers": headers},
         ]
+
+
+class Responder(Protocol):
+    """What the backend needs of a turn. Turns are built on this module, so it cannot import them."""
+
+    def respond(self, context: TurnContext) -> SimulatedResponse:
+        """Return the response to the request of the context."""

@@ -17,12 +17,12 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from ..http.delivery import SimulatedResponse
-from .parsed_request import read_encrypted_content
+from ..parsed_request import read_encrypted_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .parsed_request import ParsedRequest
+    from ..parsed_request import ParsedRequest
 
 __all__ = ["RULES", "UNSUPPORTED_PARAMETERS", "RequestValidator", "ValidationRule"]
 

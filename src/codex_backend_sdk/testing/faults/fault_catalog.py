@@ -15,6 +15,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from ..backend.backend_routes import BACKEND_PATHS
 from ..http.asgi_server import HANDSHAKE_FAILURES
 from ..replies.messages import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
 from ..turns import Turn
@@ -27,12 +28,7 @@ __all__ = ["FAULTS", "ROUTES", "Fault", "FaultArgument"]
 
 # The routes that have a name in a fault; a fault may name any other path.
 ROUTES: Final = {
-    "responses": "/backend-api/codex/responses",
-    "models": "/backend-api/codex/models",
-    "usage": "/backend-api/wham/usage",
-    "reset_credits": "/backend-api/wham/rate-limit-reset-credits",
-    "consume": "/backend-api/wham/rate-limit-reset-credits/consume",
-    "accounts": "/backend-api/wham/accounts/check",
+    **BACKEND_PATHS,
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",
     "handshake": "handshake",  # not a path: the TLS handshake comes before any request

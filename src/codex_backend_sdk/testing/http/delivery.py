@@ -1,7 +1,7 @@
 """Send a response to the client, whole or broken in a chosen way.
 
 A route returns a `SimulatedResponse`, an ASGI application. Its body is an async iterator of chunks: bytes, and pauses
-between them. Faults are functions from one such iterator to another (`faults.stream_faults`), so they compose. Only
+between them. Faults are functions from one such iterator to another (`stream_transforms`), so they compose. Only
 this module writes to the connection, and only it ends a connection early.
 """
 

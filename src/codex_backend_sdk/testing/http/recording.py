@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from ..issuer.token_mint import IdGenerator
-
 __all__ = ["RecordedRequest", "RecordingMiddleware", "RequestLog"]
 
 
@@ -77,15 +75,15 @@ class _DecodingError(Exception):
 class RecordingMiddleware:
     """ASGI middleware that records each request in `log` and adds an `x-request-id` to its response."""
 
-    def __init__(self, app: ASGIApp, *, log: RequestLog, ids: IdGenerator) -> None:
+    def __init__(self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str]) -> None:
         self._app = app
         self._log = log
-        self._ids = ids
+        self._new_request_id = new_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record the request, then call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = self._ids.new("req")
+        request_id = self._new_request_id()
         scope["state"] = {"request_id": request_id}
         encoded_body = await _read_body(receive)
         try:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from ..._constants import CLIENT_ID, LOGIN_SCOPES
+from ..simulated_account import IssuedTokens
 from .token_mint import IdGenerator, access_token_claims, encode_jwt, id_token_claims
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..simulated_account import SimulatedAccount
 
-__all__ = ["Approval", "IssuedTokens", "OAuthIssuer", "StatusAndBody"]
+__all__ = ["Approval", "OAuthIssuer", "StatusAndBody"]
 
 # What the login pages do with a login. auto: approve it. manual: show two buttons. deny: refuse it.
 Approval = Literal["auto", "manual", "deny"]
@@ -53,17 +54,6 @@ _ACCESS_ERRORS = {
     "token_expired": "Provided authentication token is expired. Please try signing in again.",
     "token_revoked": "Your authentication token has been invalidated. Please try signing in again.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedTokens:
-    """The tokens of a login or a refresh."""
-
-    id_token: str
-    access_token: str
-    refresh_token: str
-    lifetime: timedelta
-    scope: str
 
 
 @dataclass(slots=True)

@@ -19,13 +19,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..backend.parsed_request import make_encrypted_content, read_encrypted_content, text_of
+from ..parsed_request import make_encrypted_content, read_encrypted_content, text_of
 from .json_values import example_value
 from .reply_events import custom_tool_call, function_call, message
 
 if TYPE_CHECKING:
-    from ..backend.parsed_request import ParsedRequest, RequestedTool
     from ..issuer.token_mint import IdGenerator
+    from ..parsed_request import ParsedRequest, RequestedTool
     from .reply_events import Item
 
 __all__ = ["default_items"]

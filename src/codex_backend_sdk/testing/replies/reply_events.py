@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..backend.parsed_request import ParsedRequest
     from ..issuer.token_mint import IdGenerator
+    from ..parsed_request import ParsedRequest
 
 __all__ = [
     "Event",

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..simulated_account import SimulatedAccount
     from .model_catalog import ModelCatalog
+    from .simulated_account import SimulatedAccount
 
 __all__ = ["ParsedRequest", "RequestedTool", "make_encrypted_content", "read_encrypted_content", "text_of"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from ..http.delivery import Pause, body_encoder
+from .delivery import Pause, body_encoder
 
 if TYPE_CHECKING:
-    from ..http.delivery import Chunk
+    from .delivery import Chunk
 
     ChunkTransform = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 
