@@ -212,17 +212,17 @@ LOST = [
     ("refresh_token_expired:object,400", "The refresh token has expired."),
     ("refresh_refused", "The issuer no longer accepts the refresh token."),
     ("invalid_grant", "The issuer no longer accepts the refresh token."),
-    ("token_other_account", "with the login of another account"),
+    ("token_other_account", "the login of another account"),
 ]
 LATER = [
-    ("token_status:400", "answered the refresh with status 400"),
-    ("token_status:403", "answered the refresh with status 403"),
-    ("token_status:429", "answered the refresh with status 429"),
-    ("token_status", "answered the refresh with status 503"),
+    ("token_status:400", "returned status 400 for the token refresh"),
+    ("token_status:403", "returned status 403 for the token refresh"),
+    ("token_status:429", "returned status 429 for the token refresh"),
+    ("token_status", "returned status 503 for the token refresh"),
     ("html@token", "not a JSON object"),
     ("reset@token", "could not be reached"),
     ("cut_after_bytes:20@token", "could not be reached"),
-    ("redirect@token", "redirects elsewhere, which is not followed"),
+    ("redirect@token", "redirects to another address, which is not followed"),
 ]
 
 

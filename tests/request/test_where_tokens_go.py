@@ -97,8 +97,8 @@ def test_certificate_variables_apply(
 
 
 # A setting of the environment, and what the error about it must contain.
-SOCKS = r"{} names a SOCKS proxy, which takes one more package: pip install 'httpx2\[socks\]', or unset {}"
-NO_PROXY_AT_ALL = "{} names no proxy that can be used: it must be like http://host:port; correct it, or unset {}"
+SOCKS = r"{} names a SOCKS proxy, which needs one more package. Run pip install 'httpx2\[socks\]', or unset {}"
+INVALID_PROXY = "{} names an invalid proxy. Set a URL such as http://host:port, or unset {}"
 UNUSABLE = [
     ("SSL_CERT_FILE", "missing.pem", "{} names no readable PEM file: .*missing.pem. Correct the variable, or unset it"),
     ("SSL_CERT_FILE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
@@ -106,20 +106,20 @@ UNUSABLE = [
     ("CODEX_CA_CERTIFICATE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
     ("ALL_PROXY", "socks5://127.0.0.1:9", SOCKS),
     ("https_proxy", "SOCKS5h://me:secret@127.0.0.1:9", SOCKS),
-    ("HTTPS_PROXY", "ftp://me:secret@proxy.example", NO_PROXY_AT_ALL),
-    ("ALL_PROXY", "http://me:secret@proxy.example:port", NO_PROXY_AT_ALL),
+    ("HTTPS_PROXY", "ftp://me:secret@proxy.example", INVALID_PROXY),
+    ("ALL_PROXY", "http://me:secret@proxy.example:port", INVALID_PROXY),
 ]
 
 
 @pytest.fixture(params=UNUSABLE, ids=[f"{name}={value}" for name, value, _ in UNUSABLE])
 def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Set a variable to an unusable value; return the expected message."""
-    name, value, words = request.param
-    if "SOCKS" in words:
+    name, value, message = request.param
+    if "SOCKS" in message:
         monkeypatch.setitem(sys.modules, "socksio", None)
     (tmp_path / "wrong.pem").write_text("not a certificate")
     monkeypatch.setenv(name, str(tmp_path / value) if value.endswith(".pem") else value)
-    return str(words.format(name, name))
+    return str(message.format(name, name))
 
 
 def test_unusable_network_setting_is_named(new_client: Callable[..., Any], unusable: str) -> None:
@@ -131,7 +131,7 @@ def test_unusable_network_setting_is_named(new_client: Callable[..., Any], unusa
 def test_login_checks_the_network_first(sim: Simulator, unusable: str) -> None:
     shown: list[object] = []
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
-    with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be asked: {unusable}"):
+    with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be reached: {unusable}"):
         credentials.authenticate(open_browser=shown.append, on_url=shown.append, ports=(0,), timeout=20)
     with pytest.raises(sdk.LoginFailedError, match=unusable):
         credentials.authenticate_device_code(on_code=shown.append)
@@ -143,7 +143,7 @@ def test_unusable_network_setting_keeps_the_login(
 ) -> None:
     alive = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
     assert Credentials(alive, issuer=sim.issuer).current().email == "user@example.com"
-    assert re.search(f"could not be renewed, its old token is still used: .*{unusable}", caplog.text)
+    assert re.search(f"could not be refreshed; its old token is still used. .*{unusable}", caplog.text)
     with pytest.raises(sdk.TokenRefreshError, match=unusable):
         expired(sim, sim.issuer).current()
     with pytest.raises(sdk.TokenRefreshError, match=unusable):
@@ -225,9 +225,9 @@ def test_issuer_redirect_is_not_followed(status: int, own: bool) -> None:
     with Simulator() as sim, httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=own) as http:
         store = MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1)))
         credentials = Credentials(store, issuer="https://auth.example.com", http=http)
-        with pytest.raises(sdk.TokenRefreshError, match="redirects elsewhere, which is not followed"):
+        with pytest.raises(sdk.TokenRefreshError, match="redirects to another address, which is not followed"):
             credentials.current()
-        with pytest.raises(sdk.LoginFailedError, match="redirects elsewhere, which is not followed"):
+        with pytest.raises(sdk.LoginFailedError, match="redirects to another address, which is not followed"):
             credentials.authenticate_device_code(force=True)
         credentials.revoke()
     assert [urlsplit(url).netloc for url in requested] == ["auth.example.com"] * 3
