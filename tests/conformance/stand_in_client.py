@@ -1,13 +1,14 @@
-"""Mode `client`: our clients in the place of the official ones.
+"""Mode `client`: our clients in place of the official ones.
 
-So that the official tests reach what they are about, the stand-ins differ from our clients in this:
-- The login is the API key that a test gives.
-- What our clients refuse for want of a route, or of WebSockets, goes the official way: the tests try the request
-  machinery on paths like `/foo`.
-- The tests answer a call of `responses.create` with one JSON document, the backend answers it with events only. The
-  document arrives as the last event of a stream, and so passes through all that reads one.
-- A `base_url` may be plain http: nothing leaves the tests.
-- Nobody waits between two attempts.
+The official tests were written for the official client on the official API. So that they reach the code that they
+test, the clients here differ from ours in these points:
+
+- The access token is the API key that a test sets.
+- A route that our client rejects, or a WebSocket, takes the official way: the tests use paths like `/foo`.
+- The tests respond to `responses.create` with one JSON document; the backend sends events only. The document is turned
+  into the last event of a stream, and so passes through the code that reads streams.
+- `base_url` may be plain http, because no request leaves the tests.
+- The clock does not wait between two attempts.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import openai
 import codex_backend_sdk
 from codex_backend_sdk._errors.retrying import SystemClock
 from codex_backend_sdk._exceptions import UnsupportedEndpointError
-from codex_backend_sdk._request import backend_url
+from codex_backend_sdk._request import prepare
 from codex_backend_sdk._request.context import context_of
 from codex_backend_sdk._request.routes import Route
 from codex_backend_sdk.types import Login, Secret
@@ -32,44 +33,44 @@ Official, AsyncOfficial = openai.OpenAI, openai.AsyncOpenAI
 
 
 class KeyAsLogin:
-    """A source of credentials whose access token is the API key that its client has at the time."""
+    """A credential source whose access token is the current API key of its client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def ready(self) -> Login | None:
-        """The login, without any I/O."""
+        """Return the login, without I/O."""
         return self.current()
 
     def current(self) -> Login:
-        """The login."""
-        # "My API Key" is none of ours: a token has no spaces.
+        """Return the login."""
+        # A token has no spaces, but "My API Key" in the tests has.
         return Login(access_token=Secret(self._client.api_key.replace(" ", "-")), account_id=None)
 
     def renew(self, rejected: Login) -> Login:
-        """The login; a key does not change."""
+        """Return the same login: a key does not change."""
         return rejected
 
 
-class Impatient(SystemClock):
-    """A clock by which every wait is over at once."""
+class NoWaitClock(SystemClock):
+    """A clock that does not wait."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
     async def sleep_async(self, seconds: float) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
 def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Whether a response is one JSON document where the backend would send events."""
+    """Whether this is one JSON document, where the backend would send events."""
     context = context_of(request)
     is_json = response.headers.get("content-type", "").startswith("application/json")
     return context is not None and context.route is Route.RESPONSES and response.is_success and is_json
 
 
 def as_events(response: httpx2.Response) -> httpx2.Response:
-    """The same answer as a stream whose only event is the final one."""
+    """Return the same response as a stream that has only the terminal event."""
     event = {"type": "response.completed", "sequence_number": 0, "response": json.loads(response.content)}
     headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
     return httpx2.Response(
@@ -81,7 +82,7 @@ def as_events(response: httpx2.Response) -> httpx2.Response:
 
 
 class Wire(Official):
-    """Below our client: what it sees of the answers."""
+    """The layer below our client, which turns documents into event streams."""
 
     def _send_request(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         response = super()._send_request(request, **how)
@@ -92,7 +93,7 @@ class Wire(Official):
 
 
 class AsyncWire(AsyncOfficial):
-    """The same for coroutines."""
+    """The same for the async client."""
 
     async def _send_request(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         response = await super()._send_request(request, **how)
@@ -103,14 +104,14 @@ class AsyncWire(AsyncOfficial):
 
 
 class OpenAI(codex_backend_sdk.OpenAI, Wire):
-    """Our client, signing with the key it was given, on any route."""
+    """Our client, which signs with its API key and accepts any route."""
 
     _auth_headers = Official._auth_headers
     _validate_headers = Official._validate_headers
 
     @wraps(codex_backend_sdk.OpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": Impatient()}))
+        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": NoWaitClock()}))
 
     def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
@@ -126,14 +127,14 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
 
 
 class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
-    """The same for coroutines."""
+    """The same for the async client."""
 
     _auth_headers = AsyncOfficial._auth_headers
     _validate_headers = AsyncOfficial._validate_headers
 
     @wraps(codex_backend_sdk.AsyncOpenAI.__init__)
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": Impatient()}))
+        super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": NoWaitClock()}))
 
     async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         try:
@@ -149,7 +150,7 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
 
 def install() -> None:
-    """Rebind the names by which the tests import the clients."""
-    vars(backend_url).update(require_backend_url=lambda url, *, what: None)
+    """Rebind the names that the tests import."""
+    vars(prepare).update(require_backend_url=lambda url, *, what: None)
     for place in (openai, import_module("openai._client")):
         vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)

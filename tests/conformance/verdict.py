@@ -1,6 +1,6 @@
 """Compare the outcomes of a run with the checked-in list of expected failures.
 
-The rule: a test on the list fails, any other passes. Both ways of breaking it are findings.
+The rule: the tests on the list fail, all others pass. A deviation in either direction is reported.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ANY_VERSION = SpecifierSet("")
 class Group:
     """Tests that fail in one mode for one reason, on the openai versions that `openai` admits.
 
-    An entry of `tests` is a node id. Without its bracket it stands for all of that test's parameters, and
-    `*` stands for any text.
+    An entry of `tests` is a node id. Without its bracket it matches all parameters of that test, and `*` matches any
+    text.
     """
 
     mode: str
@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The fewest tests that must pass in one mode, so that a run which collected nothing is no success."""
+    """The fewest tests that must pass in one mode, so that a run that collected nothing does not pass."""
 
     mode: str
     passed: int
@@ -41,25 +41,25 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """The checked-in list. `newest` is the newest openai version it was made with."""
+    """The checked-in list. `newest` is the newest openai version that it was made with."""
 
     newest: str
     groups: tuple[Group, ...]
     floors: tuple[Floor, ...]
 
     def failures(self, mode: str, version: str) -> tuple[str, ...]:
-        """The entries for one mode on one openai version."""
+        """Return the entries for one mode on one openai version."""
         here = (group.tests for group in self.groups if group.mode == mode and version in group.openai)
         return tuple(entry for tests in here for entry in tests)
 
     def floor(self, mode: str, version: str) -> int:
-        """The fewest tests that must pass in one mode on one openai version."""
+        """Return the fewest tests that must pass in one mode on one openai version."""
         return max(floor.passed for floor in self.floors if floor.mode == mode and version in floor.openai)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a run shows: the counts, every deviation from the list, and the entries that no test bears."""
+    """The counts of a run, every deviation from the list, and the entries that match no test."""
 
     passed: int
     failed: int
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def read_expectations(path: Path) -> Expectations:
-    """Read the list; the file says at its top what its members mean."""
+    """Read the list; a comment at the top of the file explains its members."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     groups = (
         Group(group["mode"], group["reason"], tuple(group["tests"]), SpecifierSet(group.get("openai", "")))
