@@ -94,7 +94,6 @@ _AT_ONCE = Answer("text", 20, chunk=0)
 _THINKING = Answer("text", 20, chunk=0, delay_ms=300)
 _COLD = Answer("codex", 20, chunk=0, delay_ms=300)
 _IN_CHUNKS = Answer("text", 4_000, chunk=0)
-_PACED = Answer("text", 1_000, chunk=0, pace_us=400)
 
 ROWS = (
     Row(
@@ -134,13 +133,6 @@ ROWS = (
         "CPU per event, one event in each HTTP chunk",
         "µs",
         _same("drain", ("ours", "openai", "original-0.5.9", "floor"), answer=_IN_CHUNKS),
-        (Bar(_CPU, "openai", at_most=1 / 8),),
-    ),
-    Row(
-        "paced",
-        "CPU per event, one in each HTTP chunk, and each arrives alone",
-        "µs",
-        _same("drain", ("ours", "openai", "floor"), answer=_PACED),
         (Bar(_CPU, "openai", at_most=1 / 8),),
     ),
     Row(
@@ -188,7 +180,7 @@ ROWS = (
             *_curve("floor", (1, *SIZES), rounds=2),
         ),
         (
-            Bar("cpu_ms", None, at_most=1.2, of="ours, compressed", says="as it is sent by default", flat=True),
+            Bar("cpu_ms", None, at_most=1.2, of="ours, compressed", says="with compression, the default", flat=True),
             Bar("cpu_ms", None, at_most=1.2, says="without compression", flat=True),
         ),
     ),
@@ -205,7 +197,7 @@ ROWS = (
     ),
     Row(
         "memory",
-        "peak memory of that `create()`, beside the text",
+        "peak memory of that `create()`, without the text",
         "MB",
         (Job("ours", "memory", {"answer": Answer("text", 20_000), "fresh": True}),),
         (Bar("peak_mb", None, at_most=2),),
@@ -238,16 +230,8 @@ ROWS = (
         ),
     ),
     Row(
-        "first-event",
-        "wall time to the first event, warm connection, answered at once",
-        "ms",
-        _same("first_event", _EVERYONE, answer=_AT_ONCE, calls=20),
-        (Bar("wall_ms", "floor", at_most=1.15),),
-        rounds=7,
-    ),
-    Row(
         "first-event-300",
-        "wall time to the first event, warm connection, answered after 300 ms",
+        "wall time to the first event, warm connection, server responds after 300 ms",
         "ms",
         _same("first_event", ("ours", "openai", "floor"), answer=_THINKING, calls=1),
         (Bar("wall_ms", "floor", at_most=1.15),),
@@ -272,7 +256,7 @@ ROWS = (
     ),
     Row(
         "cold",
-        "wall time to the first event of a process, answered after 300 ms, Codex-only events",
+        "wall time to the first event of a new process, server responds after 300 ms",
         "ms",
         tuple(Job(peer, "cold", {"answer": _COLD}) for peer in ("ours", "openai", "floor")),
         (

@@ -1,21 +1,18 @@
-"""The one server of a run: it answers every POST with a recorded stream. `python -m bench.server` prints its URL.
+"""The server of a benchmark run: it responds to every POST with a recorded stream. `python -m bench.server` prints its URL.
 
-What is answered stands in the path, so that any client can be pointed at it by its base URL:
+The path selects the response, so that a client only needs another base URL:
 
-    /b/KIND/DELTAS/CHUNK/DELAY_MS/PACE_US/backend-api/codex/responses
+    /b/KIND/DELTAS/CHUNK/DELAY_MS/backend-api/codex/responses
 
-CHUNK is the size in bytes of the HTTP chunks, 0 for one event in each. DELAY_MS is waited before the answer begins.
-PACE_US, unless 0, is waited before each chunk; so the client has read one when the next arrives, and neither the
-kernel nor the client can join them.
+CHUNK is the size of the HTTP chunks in bytes; with 0 each event is a chunk. DELAY_MS is the time before the response
+begins.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
-import time
 from functools import cache
 from typing import NamedTuple
 
@@ -27,28 +24,26 @@ _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
 )
-_SEND_LIMIT_SECONDS = 60
 _BASE = "/backend-api/codex"
 
 
 class Answer(NamedTuple):
-    """What shall be answered; the order of the path."""
+    """The response to send. The fields have the order of the path."""
 
     kind: str = "text"
     deltas: int = 20
     chunk: int = 4096
     delay_ms: int = 0
-    pace_us: int = 0
 
 
 def base_path(answer: Answer) -> str:
-    """Return the path of the base URL that asks for this answer."""
+    """Return the path of the base URL that selects this response."""
     return "/b/" + "/".join(map(str, answer)) + _BASE
 
 
 @cache
 def writes(kind: str, deltas: int, size: int) -> list[bytes]:
-    """Return the answer's body as HTTP chunks of this size in bytes, 0 for one event in each."""
+    """Return the body as HTTP chunks of this size in bytes; with 0 each event is a chunk."""
     frames = stream(kind, deltas).frames
     if not size:
         return [_chunk(frame) for frame in frames]
@@ -61,7 +56,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the requests of one connection."""
+    """Serve the requests of one connection."""
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -69,7 +64,11 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             head = await reader.readuntil(b"\r\n\r\n")
             await _skip_body(reader, head)
             await (_make_ready if head.startswith(b"GET") else _answer)(_wanted(head), writer)
-    except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):  # gone, or the run is over
+    except (
+        asyncio.IncompleteReadError,
+        asyncio.CancelledError,
+        ConnectionError,
+    ):  # the client is gone, or the run is over
         pass
     finally:
         writer.close()
@@ -90,11 +89,11 @@ async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
 
 def _wanted(head: bytes) -> Answer:
     parts = head.split(b" ", 2)[1].decode().split("/")
-    return Answer(parts[2], *map(int, parts[3:7]))
+    return Answer(parts[2], *map(int, parts[3:6]))
 
 
 async def _make_ready(answer: Answer, writer: asyncio.StreamWriter) -> None:
-    """Make an answer before it is asked for, so that the first who asks does not wait for it."""
+    """Generate a response in advance, so that its first request does not pay for that."""
     writes(answer.kind, answer.deltas, answer.chunk)
     writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
@@ -103,10 +102,6 @@ async def _answer(answer: Answer, writer: asyncio.StreamWriter) -> None:
     chunks = writes(answer.kind, answer.deltas, answer.chunk)
     if answer.delay_ms:
         await asyncio.sleep(answer.delay_ms / 1000)
-    if answer.pace_us:
-        descriptor = os.dup(writer.get_extra_info("socket").fileno())
-        await asyncio.to_thread(_send_paced, descriptor, chunks, answer.pace_us / 1e6)
-        return
     writer.write(_HEAD)
     for chunk in chunks:
         writer.write(chunk)
@@ -115,19 +110,8 @@ async def _answer(answer: Answer, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
-def _send_paced(descriptor: int, chunks: list[bytes], pause: float) -> None:
-    # In a thread: the event loop's clock ticks in milliseconds.
-    with socket.socket(fileno=descriptor) as connection:
-        connection.settimeout(_SEND_LIMIT_SECONDS)
-        connection.sendall(_HEAD)
-        for chunk in chunks:
-            time.sleep(pause)
-            connection.sendall(chunk)
-        connection.sendall(b"0\r\n\r\n")
-
-
 async def serve() -> None:
-    """Serve on a free port of this machine until standard input is closed."""
+    """Serve on a free loopback port until standard input is closed."""
     server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 20, backlog=512)
     port = server.sockets[0].getsockname()[1]
     print(f"http://127.0.0.1:{port}", flush=True)
