@@ -13,7 +13,6 @@ import pytest
 from pages import ROOT, blocks_of, run_program, simulator_in_environment
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk._request import shaping
 from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
@@ -73,11 +72,15 @@ def test_arguments_of_tables_exist() -> None:
     assert documented <= parameters
 
 
-def test_unsupported_parameters_are_those_of_the_policy() -> None:
-    text = section("Unsupported parameters")
-    dropped = set(re.findall(r"`([a-z_]+)`", text.partition("omits")[2].partition("logs a warning")[0]))
-    assert len(dropped) > 10
-    assert dropped <= set(shaping._REFUSED)
+def test_unsupported_parameters_are_rejected_before_sending() -> None:
+    dropped = section("Unsupported parameters").partition("it omits")[2].partition("logs a warning")[0]
+    names = set(re.findall(r"`([a-z_]+)`", dropped))
+    assert len(names) > 10
+    with Simulator() as simulator, simulator.client() as client:
+        with pytest.raises(sdk.CodexBackendUnsupportedParameterError) as caught:
+            client.responses.create(input="hi", extra_body=dict.fromkeys(names, 7))
+        assert not simulator.requests
+    assert set(caught.value.parameters) == names
 
 
 def test_mistakes_raise_errors_of_python() -> None:
