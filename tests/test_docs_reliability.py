@@ -65,6 +65,17 @@ def test_error_tables_are_complete() -> None:
     assert len(documented) == len(set(documented))
 
 
+def test_errors_are_retryable_where_the_page_says_so() -> None:
+    for heading, is_retryable in (("Act", False), ("Retry", True), ("Report", False)):
+        names = re.findall(
+            r"^\| `(\w+)` \|", TEXT.partition(f"\n### {heading}\n")[2].partition("\n### ")[0], re.MULTILINE
+        )
+        # A call that took too long takes too long again, unless its timeout is raised.
+        retryable = {name: getattr(sdk, name).is_retryable for name in names if name != "TotalTimeoutError"}
+        assert retryable == dict.fromkeys(retryable, is_retryable)
+        assert retryable
+
+
 def test_arguments_of_tables_exist() -> None:
     documented = set(re.findall(r"^\| `([a-z_]+)` \|", TEXT, re.MULTILINE))
     parameters = set(inspect.signature(sdk.OpenAI.copy).parameters) | {"max_retries"}
