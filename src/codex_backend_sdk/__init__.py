@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from ._exceptions import UsageNotIncludedError as UsageNotIncludedError
     from ._items import UnknownItem as UnknownItem
     from ._streaming.events import UnknownEvent as UnknownEvent
+    from ._streaming.streams import AsyncCodexStream as AsyncCodexStream
+    from ._streaming.streams import CodexStream as CodexStream
     from .auth.static_token import StaticToken as StaticToken
     from .limits.limit_types import AdditionalLimit as AdditionalLimit
     from .limits.limit_types import Credits as Credits
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from .resources.explanation import PreparedRequest as PreparedRequest
     from .resources.explanation import TokenEstimate as TokenEstimate
     from .resources.models import Model as Model
+    from .resources.models import ReasoningLevel as ReasoningLevel
     from .types import Account as Account
     from .types import Clock as Clock
     from .types import DeviceCode as DeviceCode

@@ -52,6 +52,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "_items": ("UnknownItem",),
         "_streaming.events": ("UnknownEvent",),
+        "_streaming.streams": ("AsyncCodexStream", "CodexStream"),
         "auth.static_token": ("StaticToken",),
         "limits.limit_types": (
             "AdditionalLimit",
@@ -66,7 +67,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "UsageReport",
         ),
         "resources.explanation": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
-        "resources.models": ("Model",),
+        "resources.models": ("Model", "ReasoningLevel"),
         "types": ("Account", "Clock", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
     },
     "codex_backend_sdk.auth": {

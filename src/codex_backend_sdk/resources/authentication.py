@@ -66,16 +66,24 @@ class Authentication:
 
         Use the stored login, and refresh it if it has expired. Without one, open the login page in a browser.
 
-        - `interactive=False` never opens anything. `force=True` logs in again even if there is a login.
-        - `open_browser` is a function that opens the URL, or False to open nothing. `on_url` is called with the URL.
-        - `paste` is called with a prompt, like `input`, and returns the address on which the browser ended. It is for a
-          browser on another machine, which cannot reach the callback server.
-        - `timeout` is in seconds, for the whole login; None waits without a limit. Setting `cancel` ends it early.
-        - `ports` are the ports to try for the callback server. `workspace_id` accepts only a login of that ChatGPT
-          workspace. `scopes` replaces the OAuth scopes.
+        Args:
+            interactive: Whether a browser may be opened. If not, a missing login raises LoginRequiredError.
+            force: Log in again, even if there is a login.
+            open_browser: A function that opens the URL of the login page, or False to open nothing.
+            on_url: Called with the URL of the login page.
+            paste: Called with a prompt, like `input`; returns the address on which the browser ended. For a browser on
+                another machine, which cannot reach the callback server.
+            timeout: Seconds for the whole login; None waits without a limit.
+            ports: The ports to try for the callback server.
+            workspace_id: The only ChatGPT workspace whose login is accepted.
+            scopes: The OAuth scopes to request instead of those of the Codex CLI.
+            cancel: Setting this event ends the login within a second.
 
-        Raises LoginRequiredError when a login is needed and `interactive` is false, LoginFailedError when the login
-        fails, TokenRefreshError when the stored login cannot be refreshed now, CredentialStoreError for a damaged store.
+        Raises:
+            LoginRequiredError: A login is needed, and `interactive` is False.
+            LoginFailedError: The login was denied, canceled, rejected by the issuer, or timed out.
+            TokenRefreshError: The stored login could not be refreshed at the moment.
+            CredentialStoreError: The stored login is damaged or cannot be written.
         """
         credentials = self.credentials
         if isinstance(credentials, Credentials):
@@ -106,9 +114,14 @@ class Authentication:
     ) -> Self:
         """Make sure that there is a login, and return this client; without one, log in on another device.
 
-        `on_code` is called with the code and the address where the user enters it; without it, both are logged.
-        `timeout` is in seconds; a code expires after 15 minutes at most. The other arguments are those of
-        `authenticate`, and so are the errors. LoginFailedError also when the account does not allow device codes.
+        Args:
+            on_code: Called with the code, and the address where the user enters it (default: both are logged).
+            force: Log in again, even if there is a login.
+            timeout: Seconds to wait; a code expires after 15 minutes at most.
+            workspace_id: The only ChatGPT workspace whose login is accepted.
+            cancel: Setting this event ends the login.
+
+        Raises the errors of `authenticate`, and LoginFailedError if the account does not allow device codes.
         """
         credentials = self.credentials
         if isinstance(credentials, Credentials):

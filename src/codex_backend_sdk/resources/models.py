@@ -1,4 +1,8 @@
-"""`client.models`: the catalogue of this account as official `Model` objects that say more."""
+"""`client.models`: the model catalog of the account, as official `Model` objects with more members.
+
+The requests go to the official paths `/models` and `/models/{id}`. `_request` turns both into a request for the whole
+catalog, because the backend has no route for a single model.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +26,17 @@ __all__ = ["AsyncModels", "Model", "Models", "ReasoningLevel"]
 
 
 class ReasoningLevel(BaseModel):
-    """An effort that can be passed as `reasoning={"effort": …}`, and what it is for."""
+    """A reasoning effort that a model accepts in `reasoning={"effort": ...}`, with its description."""
 
     effort: str
     description: str | None = None
 
 
 class Model(OfficialModel):
-    """A model of the catalogue. Members that are not listed here are attributes too, as the backend names them.
+    """A model of the catalog. Members of the backend that are not listed here are attributes as well.
 
-    `context_window` counts tokens. `visibility` is `list` for the models that the backend offers in a picker and
-    `hide` for the others. `priority` gives the order, the lowest first.
+    `context_window` counts tokens. `visibility` is `list` for the models that the backend offers in a picker, and
+    `hide` for the others. `priority` is the position in the picker, the lowest first.
     """
 
     display_name: str | None = None
@@ -47,9 +51,9 @@ class Model(OfficialModel):
 
 
 class Models(OfficialModels):
-    """The models that this account may use."""
+    """The models that this account can use."""
 
-    def list(  # type: ignore[override]  # a page of a subclass of the official Model
+    def list(  # type: ignore[override]  # it returns a page of a subclass of the official Model
         self,
         *,
         extra_headers: Headers | None = None,
@@ -57,7 +61,7 @@ class Models(OfficialModels):
         extra_body: Body | None = None,
         timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
     ) -> SyncPage[Model]:
-        """Return the whole catalogue, in its order."""
+        """Request the model catalog and return it in the order of `priority`."""
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
         )
@@ -72,10 +76,10 @@ class Models(OfficialModels):
         extra_body: Body | None = None,
         timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
     ) -> Model:
-        """Return one model.
+        """Request one model.
 
-        ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
-        ValueError when the id is empty.
+        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalog does not have it,
+        and ValueError when the id is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
@@ -84,9 +88,9 @@ class Models(OfficialModels):
 
 
 class AsyncModels(OfficialAsyncModels):
-    """The models that this account may use."""
+    """The models that this account can use."""
 
-    def list(  # type: ignore[override]  # a page of a subclass of the official Model
+    def list(  # type: ignore[override]  # it returns a page of a subclass of the official Model
         self,
         *,
         extra_headers: Headers | None = None,
@@ -94,7 +98,7 @@ class AsyncModels(OfficialAsyncModels):
         extra_body: Body | None = None,
         timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
     ) -> AsyncPaginator[Model, AsyncPage[Model]]:
-        """Return the whole catalogue, in its order: `await` it for the page, or iterate over it with `async for`."""
+        """Request the model catalog: `await` this for a page, or iterate over it with `async for`."""
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
         )
@@ -109,10 +113,10 @@ class AsyncModels(OfficialAsyncModels):
         extra_body: Body | None = None,
         timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,  # noqa: ASYNC109 - the official signature
     ) -> Model:
-        """Return one model.
+        """Request one model.
 
-        ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalogue does not have it,
-        ValueError when the id is empty.
+        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalog does not have it,
+        and ValueError when the id is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
