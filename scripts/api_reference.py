@@ -65,8 +65,8 @@ GROUPS: Final = (
         "`UnsupportedEndpointError`.",
         (
             "client.responses",
-            "CodexStream",
-            "AsyncCodexStream",
+            "ResponseEventStream",
+            "AsyncResponseEventStream",
             "UnknownEvent",
             "UnknownItem",
             "client.models",
@@ -153,7 +153,7 @@ _RESPONSES: Final = """\
 
 The official methods `create`, `parse`, `stream` and `compact`, with the official parameters. `model` may be left out.
 
-- `create(...)` returns an `openai.types.responses.Response`, or with `stream=True` a `CodexStream`.
+- `create(...)` returns an `openai.types.responses.Response`, or with `stream=True` a `ResponseEventStream`.
 - `parse(...)` returns a `ParsedResponse` whose `output_parsed` is an instance of `text_format`.
 - `stream(...)` returns the official context manager, whose events have snapshots.
 - `compact(...)` returns a `CompactedResponse`, whose `output` is the input of the next call.

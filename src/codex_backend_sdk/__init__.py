@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from ._exceptions import UsageNotIncludedError as UsageNotIncludedError
     from ._items import UnknownItem as UnknownItem
     from ._streaming.events import UnknownEvent as UnknownEvent
-    from ._streaming.streams import AsyncCodexStream as AsyncCodexStream
-    from ._streaming.streams import CodexStream as CodexStream
+    from ._streaming.streams import AsyncResponseEventStream as AsyncResponseEventStream
+    from ._streaming.streams import ResponseEventStream as ResponseEventStream
     from .auth.static_token import StaticToken as StaticToken
     from .limits.limit_types import AdditionalLimit as AdditionalLimit
     from .limits.limit_types import Credits as Credits

@@ -52,7 +52,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "_items": ("UnknownItem",),
         "_streaming.events": ("UnknownEvent",),
-        "_streaming.streams": ("AsyncCodexStream", "CodexStream"),
+        "_streaming.streams": ("AsyncResponseEventStream", "ResponseEventStream"),
         "auth.static_token": ("StaticToken",),
         "limits.limit_types": (
             "AdditionalLimit",
