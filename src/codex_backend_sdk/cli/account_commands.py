@@ -9,7 +9,7 @@ import click
 
 from .._timefmt import format_local_time
 from ..limits.limit_types import format_percent
-from .login import find_login
+from .login import resolve_login
 from .output import from_now, print_facts, print_json, print_table, print_text, printable
 
 if TYPE_CHECKING:
@@ -37,15 +37,15 @@ def status(context: click.Context) -> None:
     from ..auth import _jwt  # no openai, no httpx2: this command has to start quickly
 
     now = datetime.now(UTC)
-    found = find_login()
-    login, problem = found.login, found.problem
-    if login is not None and _jwt.has_expired(login, now=now) and not found.is_renewable:
-        problem = f"The login in {found.location} has expired and cannot be renewed."
+    resolved = resolve_login()
+    login, problem = resolved.login, resolved.problem
+    if login is not None and _jwt.has_expired(login, now=now) and not resolved.is_renewable:
+        problem = f"The login in {resolved.location} has expired and cannot be renewed."
     if login is None or problem is not None:
         print_text("Not logged in", bold=True)
         print_text(f"{problem} Run `codex-backend login` to log in.")
         context.exit(1)
-    renewal = "renewed automatically" if found.is_renewable else "cannot be renewed"
+    renewal = "renewed automatically" if resolved.is_renewable else "cannot be renewed"
     expiry = (
         f"{format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})"
         if login.expires_at
@@ -56,7 +56,7 @@ def status(context: click.Context) -> None:
         ("plan", login.plan or "unknown"),
         ("account", login.account_id or "unknown"),
         ("expires", f"{expiry}; {renewal}"),
-        ("stored in", found.location),
+        ("stored in", resolved.location),
     )
 
 

@@ -66,12 +66,12 @@ def function_call(client: Any) -> None:
     """A conversation with a function call"""
     schema = TypeAdapter(weekday).json_schema()  # type: ignore[arg-type]  # pydantic accepts functions as well
     tools = [{"type": "function", "name": "weekday", "parameters": schema}]
-    question = "Which weekday was 1969-07-20?"
-    history: list[Any] = [{"role": "user", "content": question}]
-    history += client.responses.create(input=history, tools=tools).output
-    call = history[-1]
+    history = [{"role": "user", "content": "Which weekday was 1969-07-20?"}]
+    turn = client.responses.create(input=history, tools=tools)
+    call = turn.output[-1]
     result = {"type": "function_call_output", "call_id": call.call_id}
-    history += [result | {"output": weekday(**json.loads(call.arguments))}]
+    result["output"] = weekday(**json.loads(call.arguments))
+    history += [*turn.output, result]
     print(client.responses.create(input=history, tools=tools).output_text)
 
 

@@ -1,6 +1,6 @@
 """The commands `login` and `logout`, and the lookup of the login that a client would use.
 
-`find_login` serves `status` and `doctor`. It changes nothing: an expired access token is reported, not refreshed.
+`resolve_login` serves `status` and `doctor`. It changes nothing: an expired access token is reported, not refreshed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..auth import CredentialStore
     from ..types import DeviceCode, Login
 
-__all__ = ["FoundLogin", "find_login", "login", "logout"]
+__all__ = ["ResolvedLogin", "login", "logout", "resolve_login"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundLogin:
+class ResolvedLogin:
     """The login that a client would use and its location. `other_kind` names what is stored instead of one."""
 
     login: Login | None
@@ -39,7 +39,7 @@ class FoundLogin:
         return None if self.login is not None else f"There is no login in {self.location}."
 
 
-def find_login() -> FoundLogin:
+def resolve_login() -> ResolvedLogin:
     """Return the login in `$CODEX_ACCESS_TOKEN`, or else the stored one.
 
     Reads the environment and the store. Only a personal access token costs a request: the issuer must say which
@@ -50,16 +50,16 @@ def find_login() -> FoundLogin:
 
     token = StaticToken.from_environment()
     if token is not None:
-        return FoundLogin(login=token.current(), location=f"the variable {token.name}")
+        return ResolvedLogin(login=token.current(), location=f"the variable {token.name}")
     store = Credentials().store
     personal_token = _auth_json.personal_token(load_document(store) or {})
     if personal_token is not None:
         login = StaticToken(personal_token, name=store.location).current()
-        return FoundLogin(login=login, location=store.location)
+        return ResolvedLogin(login=login, location=store.location)
     return _read_login(store)
 
 
-def _read_login(store: CredentialStore) -> FoundLogin:
+def _read_login(store: CredentialStore) -> ResolvedLogin:
     """Return the ChatGPT login of a store. Sends no request."""
     from ..auth import _auth_json, _jwt
     from ..auth._cached_login import load_document
@@ -67,11 +67,11 @@ def _read_login(store: CredentialStore) -> FoundLogin:
     document, location = load_document(store) or {}, store.location
     other_kind = _auth_json.other_credentials(document)
     if other_kind is not None:
-        return FoundLogin(login=None, location=location, other_kind=other_kind)
+        return ResolvedLogin(login=None, location=location, other_kind=other_kind)
     login, tokens = _jwt.login_from(document), _auth_json.tokens_of(document)
     if login is None or tokens is None:
-        return FoundLogin(login=None, location=location)
-    return FoundLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
+        return ResolvedLogin(login=None, location=location)
+    return ResolvedLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
 
 
 @click.command()
@@ -175,14 +175,14 @@ def _print_replaced_login(store: CredentialStore) -> None:
     from ..auth import _auth_errors
 
     try:
-        found = _read_login(store)
+        resolved = _read_login(store)
     except (_auth_errors.CredentialStoreError, ValueError):
         return
-    if found.login is not None:
-        name = found.login.email or found.login.account_id or "an unnamed account"
+    if resolved.login is not None:
+        name = resolved.login.email or resolved.login.account_id or "an unnamed account"
         print_text(f"Logged in as {name}. The new login will replace this one.\n")
-    elif found.other_kind is not None:
-        print_text(f"{found.problem} The new login will replace it, also for the Codex CLI.\n")
+    elif resolved.other_kind is not None:
+        print_text(f"{resolved.problem} The new login will replace it, also for the Codex CLI.\n")
 
 
 def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | None, can_paste: bool) -> None:

@@ -126,25 +126,25 @@ def check_variables(context: CheckContext) -> Iterator[CheckResult]:
 
 def _check_login(context: CheckContext) -> Iterator[CheckResult]:
     from ...auth import _jwt
-    from ..login import find_login
+    from ..login import resolve_login
 
-    context.found = found = find_login()
-    login, now = found.login, context.clock()
+    context.resolved = resolved = resolve_login()
+    login, now = resolved.login, context.clock()
     if login is None:
-        yield broken(str(found.problem), LOG_IN)
+        yield broken(str(resolved.problem), LOG_IN)
         return
     text = f"{login.email or 'an account without an email address'}, plan {login.plan or 'unknown'}"
     if login.expires_at is not None:
         verb = "valid until" if login.expires_at > now else "access token expired at"
         text += f"; {verb} {format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})"
-    if not found.is_renewable and _jwt.has_expired(login, now=now):
+    if not resolved.is_renewable and _jwt.has_expired(login, now=now):
         yield broken(f"The login has expired and cannot be renewed: {text}.", LOG_IN)
         return
-    renewal = "renewed automatically" if found.is_renewable else "cannot be renewed"
-    yield ok(f"{text}; {renewal}. Stored in {found.location}.")
+    renewal = "renewed automatically" if resolved.is_renewable else "cannot be renewed"
+    yield ok(f"{text}; {renewal}. Stored in {resolved.location}.")
     if login.account_id is None:
         yield warning("The login names no account, but the backend requires one.", LOG_IN)
-    if not found.is_renewable and login.expires_at is not None and login.expires_at - now < timedelta(days=1):
+    if not resolved.is_renewable and login.expires_at is not None and login.expires_at - now < timedelta(days=1):
         yield warning("The login expires soon and cannot be renewed.", LOG_IN)
 
 

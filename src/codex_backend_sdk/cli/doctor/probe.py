@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ... import OpenAI
     from ...types import Login
-    from ..login import FoundLogin
+    from ..login import ResolvedLogin
 
 __all__ = ["LOG_IN", "CheckContext", "ProbeError", "get", "query", "redacted_url"]
 
@@ -57,7 +57,7 @@ class CheckContext:
     environment: Mapping[str, str]
     clock: Callable[[], datetime]
     timeout_seconds: float
-    found: FoundLogin | None = None
+    resolved: ResolvedLogin | None = None
     is_backend_reachable: bool = False
     _client: OpenAI | None = None
 
@@ -79,7 +79,7 @@ class CheckContext:
         from ... import OpenAI
 
         if self._client is None:
-            self._client = OpenAI(credentials=_FixedLogin(self.found), max_retries=0, timeout=self.timeout_seconds)
+            self._client = OpenAI(credentials=_FixedLogin(self.resolved), max_retries=0, timeout=self.timeout_seconds)
         return self._client
 
     def close(self) -> None:
@@ -91,18 +91,18 @@ class CheckContext:
 class _FixedLogin:
     """A source of credentials that never refreshes."""
 
-    def __init__(self, found: FoundLogin | None) -> None:
-        self._found = found
+    def __init__(self, resolved: ResolvedLogin | None) -> None:
+        self._resolved = resolved
 
     def ready(self) -> Login | None:
-        return None if self._found is None else self._found.login
+        return None if self._resolved is None else self._resolved.login
 
     def current(self) -> Login:
         raise ProbeError(note("Not checked: not logged in."))
 
     def renew(self, rejected: Login) -> Login:
         what = "The backend rejects the access token (401)."
-        if self._found is not None and self._found.is_renewable:
+        if self._resolved is not None and self._resolved.is_renewable:
             raise ProbeError(warning(what, f"The next call refreshes it. If that does not help: {LOG_IN}"))
         raise ProbeError(broken(what, LOG_IN))
 
@@ -147,7 +147,7 @@ def query(context: CheckContext, fetch: Callable[[OpenAI], _T], *, failed: Calla
     """
     import openai
 
-    login = context.found.login if context.found is not None else None
+    login = context.resolved.login if context.resolved is not None else None
     if not context.is_backend_reachable:
         raise ProbeError(note("Not checked: the backend is not reachable."))
     if login is None:

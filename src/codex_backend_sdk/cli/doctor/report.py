@@ -66,8 +66,12 @@ def print_line(name: str, text: str, *, sign: str = " ") -> None:
 def print_summary(results: Sequence[CheckResult]) -> None:
     """Print how many problems there are."""
     counts = Counter(result.level for result in results)
-    warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
-    parts = [f"{counts['broken']} broken"] * bool(counts["broken"]) + [warnings] * bool(counts["warning"])
-    colour = "red" if counts["broken"] else "yellow" if parts else "green"
+    broken_count, warning_count = counts["broken"], counts["warning"]
+    parts = []
+    if broken_count:
+        parts.append(f"{broken_count} broken")
+    if warning_count:
+        parts.append(f"{warning_count} warning{'' if warning_count == 1 else 's'}")
     text = f"{', '.join(parts)}." if parts else "No problems found."
+    colour = "red" if broken_count else "yellow" if warning_count else "green"
     click.echo(f"\n{click.style(text, fg=colour, bold=True)}")
