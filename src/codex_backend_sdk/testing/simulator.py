@@ -23,7 +23,7 @@ from .backend.validation import RequestValidator
 from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
-from .http.recording import RecordedRequest, RecordingMiddleware, RequestLog
+from .http.recording import RecordedRequest, RecordingMiddleware
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
@@ -107,7 +107,8 @@ class Simulator:
         self._approval: Approval = approval
         self._clock = clock
         self._ids = IdGenerator(seed)
-        self._request_log = RequestLog()
+        # The server thread appends, other threads copy and clear: each is one atomic operation of a list.
+        self._requests: list[RecordedRequest] = []
         self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
         self._url: str | None = None
@@ -181,7 +182,7 @@ class Simulator:
             exception_handlers={HTTPException: _http_error},
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
-        return RecordingMiddleware(with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"))
+        return RecordingMiddleware(with_faults, log=self._requests, new_request_id=lambda: self._ids.new("req"))
 
     # Addresses
 
@@ -294,7 +295,7 @@ class Simulator:
     @property
     def requests(self) -> list[RecordedRequest]:
         """A copy of the list of recorded requests, in the order of arrival."""
-        return self._request_log.snapshot()
+        return list(self._requests)
 
     @property
     def limits(self) -> SimulatedLimits:
@@ -313,7 +314,7 @@ class Simulator:
 
     def clear(self) -> None:
         """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
-        self._request_log.clear()
+        self._requests.clear()
         self._fault_queue.clear()
         self._account_limits.restore()
 

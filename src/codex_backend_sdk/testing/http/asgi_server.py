@@ -198,7 +198,7 @@ class _BoundedServer(uvicorn.Server):
         await asyncio.sleep(0)  # one turn of the loop, in which aborted transports close their sockets
 
     def request_stop(self) -> None:
-        """Ask the server to stop. Safe to call from any thread."""
+        """Make the server stop soon. Safe to call from any thread."""
         self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop_requested.set)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["RecordedRequest", "RecordingMiddleware", "RequestLog"]
+__all__ = ["RecordedRequest", "RecordingMiddleware"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +42,6 @@ class RecordedRequest:
         return json.loads(self.body)
 
 
-class RequestLog:
-    """The recorded requests, in the order of arrival. Safe to use from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: list[RecordedRequest] = []
-
-    def append(self, request: RecordedRequest) -> None:
-        """Add a request."""
-        with self._lock:
-            self._requests.append(request)
-
-    def snapshot(self) -> list[RecordedRequest]:
-        """Return a copy of the list."""
-        with self._lock:
-            return list(self._requests)
-
-    def clear(self) -> None:
-        """Remove all requests."""
-        with self._lock:
-            self._requests.clear()
-
-
 class _DecodingError(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -75,7 +51,7 @@ class _DecodingError(Exception):
 class RecordingMiddleware:
     """ASGI middleware that records each request in `log` and adds an `x-request-id` to its response."""
 
-    def __init__(self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, log: list[RecordedRequest], new_request_id: Callable[[], str]) -> None:
         self._app = app
         self._log = log
         self._new_request_id = new_request_id
