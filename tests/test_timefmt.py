@@ -1,23 +1,30 @@
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_backend_sdk._timefmt import format_duration
+from codex_backend_sdk._timefmt import format_duration, format_local_time
 
-# The time zone of a process is fixed when it starts, so each zone gets a process of its own.
-PROGRAM = """
-from datetime import UTC, datetime
-from codex_backend_sdk._timefmt import format_local_time
-print(format_local_time(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)))
-"""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def set_zone(monkeypatch: pytest.MonkeyPatch, zone: str) -> Iterator[None]:
+    """Set the time zone of this process during a test."""
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", zone)
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ignores TZ and uses the system's setting")
+@pytest.mark.usefixtures("set_zone")
 @pytest.mark.parametrize(
     ("zone", "expected"),
     [
@@ -27,10 +34,7 @@ print(format_local_time(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)))
     ],
 )
 def test_local_time_names_its_zone(zone: str, expected: str) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=60
-    )
-    assert process.stdout == f"{expected}\n", process.stderr
+    assert format_local_time(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How long and how often a call is tried again, and what it is told when that ends."""
+"""Retries of both clients: how many, how long the waits are, and which error ends them."""
 
 from __future__ import annotations
 
@@ -27,74 +27,72 @@ def clock() -> RunningClock:
     return RunningClock()
 
 
-def limited(clock: RunningClock, resets_in: timedelta) -> Turn:
-    """Say that the plan is used up, by the clock of the client."""
+def exhausted_plan(clock: RunningClock, resets_in: timedelta) -> Turn:
+    """Respond that the plan is exhausted; the reset is relative to the clock of the client."""
     resets_at = int((clock.now() + resets_in).timestamp())
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": resets_at, "limit_window_minutes": 300}
     return Turn.error(429, {"error": error})
 
 
-# --- how often ---------------------------------------------------------------------------------------------------
+# The number of retries
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["overloaded", "reset", "status:502", "rate_limited:0", "not_http", "slow_down"])
-def test_what_fails_once_ends_in_the_right_answer(
-    fault: str, call: Any, clock: RunningClock, sim: Simulator, new_client: Any
-) -> None:
+def test_single_fault_is_retried(fault: str, call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault)
     assert call(new_client(max_retries=2, clock=clock), []) == "hello"
     assert paths(sim) == ["responses"] * 2
 
 
-def test_different_faults_count_together(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_different_faults_share_the_retries(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", "cut_after_events:4", "rate_limited:5", "reset", "failed:server_error")
     assert create(new_client(max_retries=5, clock=clock), []) == "hello"
     assert clock.waits == [0.5, 1.0, 5.0, 4.0, 8.0]
 
 
-class Told(BaseModel):
-    """An item that notes when it is written."""
+class RecordedItem(BaseModel):
+    """An input item that records each serialization."""
 
-    times: ClassVar[list[str]] = []
+    serialized: ClassVar[list[str]] = []
     text: str
 
     @model_serializer
-    def write(self) -> dict[str, str]:
-        self.times.append(self.text)
+    def serialize(self) -> dict[str, str]:
+        self.serialized.append(self.text)
         return {"role": "user", "content": self.text}
 
 
-def test_the_input_is_written_once_for_all_attempts(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_input_is_serialized_once_for_all_attempts(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", "unauthorized", "reset")
-    Told.times.clear()
-    history = (Told(text=f"{number} {'word ' * 20}") for number in range(300))
+    RecordedItem.serialized.clear()
+    history = (RecordedItem(text=f"{number} {'word ' * 20}") for number in range(300))
     new_client(max_retries=2, clock=clock).responses.create(input=history)
     bodies = [request.json() for request in sim.requests if request.path.endswith("/responses")]
     assert len(bodies) == 4
     assert len(bodies[0]["input"]) == 300
     assert all(body == bodies[0] for body in bodies)
-    assert len(Told.times) == 300
+    assert len(RecordedItem.serialized) == 300
 
 
 @pytest.mark.parametrize("times", [0, 1, 4])
-def test_max_retries_is_the_official_argument(times: int, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_max_retries_bounds_the_retries(times: int, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloadedError):
         create(new_client(max_retries=7, clock=clock).with_options(max_retries=times), [])
     assert clock.waits == [0.5, 1.0, 2.0, 4.0][:times]
 
 
-def test_each_attempt_sends_the_same(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_each_attempt_sends_the_same_body(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=2)
     create(new_client(max_retries=2, clock=clock), [])
     first, second, third = sim.requests
     assert first.json() == second.json() == third.json()
-    assert [each.headers["x-stainless-retry-count"] for each in sim.requests] == ["0", "1", "2"]
+    assert [request.headers["x-stainless-retry-count"] for request in sim.requests] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("call", STREAMED)
-def test_a_stream_is_asked_for_again_before_it_began_and_never_after(
+def test_stream_is_retried_before_its_first_event_only(
     call: Any, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", "cut_after_events:5")
@@ -118,65 +116,65 @@ def test_each_retry_is_logged(
     )
 
 
-# --- how long ----------------------------------------------------------------------------------------------------
+# The length of waits
 
 
-def test_the_wait_may_be_told_as_a_date(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_retry_after_may_be_a_date(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     later = clock.now() + timedelta(seconds=45)
     sim.fail(f"rate_limited:{later.strftime(DATE).replace(',', '')}")
     assert create(new_client(max_retries=1, clock=clock), []) == "hello"
     assert clock.waits == [45.0]
 
 
-@pytest.mark.parametrize(("longest", "slept"), [(None, []), (89, []), (90, [90.0])])
-def test_the_longest_wait_is_an_argument(
-    longest: float | None, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+@pytest.mark.parametrize(("max_retry_after", "waits"), [(None, []), (89, []), (90, [90.0])])
+def test_max_retry_after_is_an_option(
+    max_retry_after: float | None, waits: list[float], clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("rate_limited:90")
     client = new_client(max_retries=1, clock=clock)
-    client = client if longest is None else client.with_options(max_retry_after=longest)
-    if slept:
+    client = client if max_retry_after is None else client.with_options(max_retry_after=max_retry_after)
+    if waits:
         assert create(client, []) == "hello"
     else:
         with pytest.raises(sdk.TooManyRequestsError) as caught:
             create(client, [])
         assert caught.value.retry_after == 90.0
-    assert clock.waits == slept
+    assert clock.waits == waits
 
 
-@pytest.mark.parametrize(("deadline", "slept"), [(0.4, []), (1.6, [0.5, 1.0]), (3.5, [0.5, 1.0, 2.0])])
-def test_a_budget_in_seconds(
-    deadline: float, slept: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+@pytest.mark.parametrize(("deadline", "waits"), [(0.4, []), (1.6, [0.5, 1.0]), (3.5, [0.5, 1.0, 2.0])])
+def test_retry_deadline_bounds_the_waits(
+    deadline: float, waits: list[float], clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloadedError):
         create(new_client(max_retries=9, clock=clock, retry_deadline=deadline), [])
-    assert clock.waits == slept
+    assert clock.waits == waits
 
 
-# --- a used-up plan ----------------------------------------------------------------------------------------------
+# Waiting for the reset of an exhausted plan
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_call_can_wait_for_the_reset(call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
-    sim.script(limited(clock, 10 * MINUTES))
+def test_call_waits_for_the_reset(call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.script(exhausted_plan(clock, 10 * MINUTES))
     client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
     assert call(client, []) == "hello"
     assert clock.waits == [601.0]
     assert len(sim.requests) == 2
 
 
-def test_it_is_a_matter_of_a_copy_too(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
-    sim.script(limited(clock, 10 * MINUTES))
+def test_copy_waits_for_the_reset(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.script(exhausted_plan(clock, 10 * MINUTES))
     assert create(new_client(clock=clock).with_options(wait_for_limit=15 * MINUTES), []) == "hello"
     assert clock.waits == [601.0]
 
 
 @pytest.mark.parametrize("wait", [timedelta(0), 9 * MINUTES])
-def test_it_does_not_wait_for_a_part_of_the_time(
+def test_call_does_not_wait_if_the_reset_is_too_late(
     wait: timedelta, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
-    sim.script(limited(clock, 10 * MINUTES))
+    sim.script(exhausted_plan(clock, 10 * MINUTES))
     with pytest.raises(sdk.UsageLimitError) as caught:
         create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
     assert caught.value.resets_at == clock.now() + 10 * MINUTES
@@ -185,8 +183,8 @@ def test_it_does_not_wait_for_a_part_of_the_time(
     assert len(sim.requests) == 1
 
 
-def test_a_reset_that_never_comes_true_ends(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
-    sim.fail(limited(clock, 5 * MINUTES), times=None)
+def test_reset_without_effect_ends_the_call(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail(exhausted_plan(clock, 5 * MINUTES), times=None)
     with pytest.raises(sdk.UsageLimitError):
         create(new_client(clock=clock, wait_for_limit=6 * MINUTES), [])
     assert sum(clock.waits) <= 361
@@ -194,7 +192,7 @@ def test_a_reset_that_never_comes_true_ends(clock: RunningClock, sim: Simulator,
 
 
 @pytest.mark.parametrize("fault", ["insufficient_quota", "usage_not_included", "usage_limit_no_reset"])
-def test_what_no_time_mends_is_not_waited_for(fault: str, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_other_limits_are_not_waited_for(fault: str, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault, times=None)
     with pytest.raises(openai.RateLimitError):
         create(new_client(max_retries=5, clock=clock, wait_for_limit=600 * MINUTES), [])
@@ -202,10 +200,10 @@ def test_what_no_time_mends_is_not_waited_for(fault: str, clock: RunningClock, s
     assert len(sim.requests) == 1
 
 
-# --- a login that cannot be renewed: Codex CLI login/src/auth/manager.rs ------------------------------------------
+# Failed token refreshes (Codex CLI, login/src/auth/manager.rs). None is retried within the call.
 
 SHAPES = ("object", "text", "code")
-LOST = [
+LOGIN_LOST = [
     *((f"refresh_token_expired:{shape}", "The refresh token has expired.") for shape in SHAPES),
     *((f"refresh_token_reused:{shape}", "The refresh token was already used.") for shape in SHAPES),
     *((f"refresh_token_invalidated:{shape}", "The refresh token was revoked.") for shape in SHAPES),
@@ -214,7 +212,7 @@ LOST = [
     ("invalid_grant", "The issuer no longer accepts the refresh token."),
     ("token_other_account", "the login of another account"),
 ]
-LATER = [
+TEMPORARY = [
     ("token_status:400", "returned status 400 for the token refresh"),
     ("token_status:403", "returned status 403 for the token refresh"),
     ("token_status:429", "returned status 429 for the token refresh"),
@@ -222,32 +220,32 @@ LATER = [
     ("html@token", "not a JSON object"),
     ("reset@token", "could not be reached"),
     ("cut_after_bytes:20@token", "could not be reached"),
-    ("redirect@token", "redirects to another address, which is not followed"),
+    ("redirect@token", "redirects to another address"),
 ]
 
 
-@pytest.mark.parametrize("how", ["expired", "refused"])
-@pytest.mark.parametrize(("fault", "says"), [*LOST, *LATER])
-def test_a_login_that_is_not_renewed(
-    fault: str, says: str, how: str, clock: RunningClock, sim: Simulator, new_client: Any
+@pytest.mark.parametrize("login_state", ["expired", "rejected"])
+@pytest.mark.parametrize(("fault", "message"), [*LOGIN_LOST, *TEMPORARY])
+def test_failed_token_refresh_raises(
+    fault: str, message: str, login_state: str, clock: RunningClock, sim: Simulator, new_client: Any
 ) -> None:
-    """For good or for now: it is asked for once, and the message says what to do."""
-    client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=how == "expired"))
+    """One refresh is tried. Its error says whether to log in again or to retry later."""
+    client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=login_state == "expired"))
     sim.fail(fault, times=None)
-    if how == "refused":
+    if login_state == "rejected":
         sim.fail("unauthorized:token_expired")
-    is_lost = (fault, says) in LOST
+    is_lost = (fault, message) in LOGIN_LOST
     with pytest.raises(sdk.LoginRequiredError if is_lost else sdk.TokenRefreshError) as caught:
         create(client, [])
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert ("codex-backend login" in str(caught.value)) is is_lost
     assert isinstance(caught.value, RuntimeError if is_lost else ConnectionError)
-    assert paths(sim) == (["token"] if how == "expired" else ["responses", "token"])
+    assert paths(sim) == (["token"] if login_state == "expired" else ["responses", "token"])
     assert clock.waits == []
 
 
 @pytest.mark.parametrize("member", ["id_token", "refresh_token"])
-def test_a_renewal_without_a_member_keeps_what_there_is(member: str, sim: Simulator, new_client: Any) -> None:
+def test_refresh_without_a_member_keeps_the_old_one(member: str, sim: Simulator, new_client: Any) -> None:
     sim.fail(f"token_without:{member}")
     assert create(new_client(credentials=login(sim, is_expired=True)), []) == "hello"
     assert paths(sim) == ["token", "responses"]

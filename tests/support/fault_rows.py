@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 __all__ = [
-    "ASKED",
+    "AVAILABLE_MODELS",
     "BAD",
     "CALLS",
-    "HAS",
     "LIMIT",
-    "LOST",
+    "OUT_OF_CREDITS",
     "PARAMETERS",
     "POLICIES",
     "POLICY",
     "QUOTAS",
-    "SPENT",
+    "SERVER",
     "STREAMED",
-    "TWICE_MORE",
+    "TWO_RETRIES",
+    "WITH_CATALOG",
     "Row",
     "RunningClock",
     "assert_row",
@@ -39,15 +39,15 @@ __all__ = [
 ]
 
 # The waits of a call with `max_retries=2` when the backend names none and the jitter is at its maximum.
-TWICE_MORE = (0.5, 1.0)
+TWO_RETRIES = (0.5, 1.0)
 
 # The official classes.
 BAD = openai.BadRequestError
 LIMIT = openai.RateLimitError
-LOST = openai.InternalServerError
+SERVER = openai.InternalServerError
 
 # Messages and codes that are the same for an HTTP status and for an event in a stream.
-SPENT = "The workspace is out of credits"
+OUT_OF_CREDITS = "The workspace is out of credits"
 QUOTAS = (
     "insufficient_quota",
     "credit_balance_exhausted",
@@ -64,31 +64,31 @@ PARAMETERS = {
     "unsupported_reasoning_effort": "reasoning.effort",
 }
 # For a model that does not exist the client requests the catalog, because the error lists the available models.
-HAS = "Available models: gpt-6.1-sol, "
-ASKED = ("responses", "models")
+AVAILABLE_MODELS = "Available models: gpt-6.1-sol, "
+WITH_CATALOG = ("responses", "models")
 
 
 class Row(NamedTuple):
     """A fault and its consequences.
 
-    `raises` is our class (None: the answer is right), `official` one of openai's that has to catch it too. `waits` are
-    the seconds before each repeat; `streamed` those of a call that streams, where they differ. `arrived` is the text
-    that the caller has received in spite of the fault (None: not even the beginning of a response), `events` how many
-    events that a stream delivered. `asks` are the requested paths, if not only that of the model. `is_retryable` is that
-    of the error, if the waits do not imply it.
+    `raises` is our class (None: the response is correct), `official` a class of openai that must catch it too. `message`
+    is a part of the message. `waits` are the seconds before each retry, `streamed` those of a streamed call if they
+    differ. `text` is the text received in spite of the fault (None: not even the beginning of a response), `events` the
+    number of events that a stream delivered. `requests` are the requested paths, if not only that of the model.
+    `is_retryable` is that of the error, if the waits do not imply it.
     """
 
     fault: str
     raises: type[Exception] | None
     official: type[Exception] | None
-    says: str
+    message: str
     status: int | None = None
     code: str | None = None
     waits: tuple[float, ...] = ()
     streamed: tuple[float, ...] | None = None
-    arrived: str | None = None
+    text: str | None = None
     events: int = 0
-    asks: tuple[str, ...] | None = None
+    requests: tuple[str, ...] | None = None
     is_retryable: bool | None = None
 
 
@@ -102,7 +102,7 @@ class RunningClock(Recorded):
         return sum(self.waits)
 
     def sleep(self, seconds: float) -> None:
-        assert asyncio._get_running_loop() is None, "an event loop has other things to do than to wait"
+        assert asyncio._get_running_loop() is None, "the call blocks the event loop"
         super().sleep(seconds)
 
 
@@ -146,36 +146,36 @@ def paths(sim: Simulator) -> list[str]:
 def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client: Any, **options: Any) -> None:
     """Make the call while the fault is active, and compare everything that is visible.
 
-    A stream that is restarted hands out what arrives in each of its attempts.
+    A restarted stream delivers the events of each attempt.
     """
     clock, seen = RunningClock(), list[Any]()
     sim.fail(row.fault, times=None)
     client = new_client(**{"max_retries": 2, "clock": clock, **options})
     if row.raises is None:
-        assert call(client, seen) == row.arrived
+        assert call(client, seen) == row.text
     else:
         with pytest.raises(row.raises) as caught:
             call(client, seen)
         _assert_error(row, caught.value)
     waits = row.waits if row.streamed is None or call not in STREAMED else row.streamed
     assert clock.waits == list(waits)
-    assert paths(sim) == list(row.asks or ["responses"] * (len(waits) + 1))
+    assert paths(sim) == list(row.requests or ["responses"] * (len(waits) + 1))
     if call in STREAMED:
         parts = len(waits) + 1 if options.get("on_interrupt") == "restart" else 1
         assert len(seen) == row.events * parts
         given = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
-        assert given == (row.arrived or "") * parts
+        assert given == (row.text or "") * parts
 
 
 def _assert_error(row: Row, error: Any) -> None:
     assert row.official is not None
     assert type(error) is row.raises
     assert isinstance(error, row.official)
-    assert row.says in str(error)
+    assert row.message in str(error)
     assert getattr(error, "status_code", None) == row.status
     assert error.code == row.code
     assert error.is_retryable is (bool(row.waits) if row.is_retryable is None else row.is_retryable)
     if isinstance(error, sdk.CodexBackendUnsupportedParameterError):
         assert error.parameters == (error.param,)
     partial = getattr(error, "partial", None)
-    assert (None if partial is None else partial.output_text) == row.arrived
+    assert (None if partial is None else partial.output_text) == row.text

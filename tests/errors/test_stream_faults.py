@@ -1,7 +1,7 @@
-"""What goes wrong inside of an answer, and on its way, row by row.
+"""Errors within a stream and in its transport, one row per fault: exception, message, retries and events.
 
-A call without a stream asks again; a stream does as long as it has handed out nothing, and with
-`on_interrupt="restart"`. Codes: Codex CLI codex-api/src/sse/responses_error.rs.
+A call without a stream is retried. A stream is retried until it has delivered an event, or always with
+`on_interrupt="restart"`. Source of the codes: Codex CLI, codex-api/src/sse/responses_error.rs.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from errors.test_faults_by_table import LIMITS, REQUESTS, STATUSES
+from errors.test_request_faults import LIMITS, REQUESTS, STATUSES
 from support.fault_rows import (
-    ASKED,
+    AVAILABLE_MODELS,
     BAD,
     CALLS,
-    HAS,
     LIMIT,
-    LOST,
+    OUT_OF_CREDITS,
     PARAMETERS,
     POLICIES,
     POLICY,
     QUOTAS,
-    SPENT,
+    SERVER,
     STREAMED,
-    TWICE_MORE,
+    TWO_RETRIES,
+    WITH_CATALOG,
     Row,
     RunningClock,
     assert_row,
@@ -47,24 +47,24 @@ def _ended(
     fault: str,
     raises: Any,
     official: Any,
-    says: str,
+    message: str,
     status: int,
     code: str | None,
     waits: tuple[float, ...] = (),
     *,
     text: str = "half",
-    asks: tuple[str, ...] | None = None,
+    requests: tuple[str, ...] | None = None,
 ) -> Row:
-    """Return the row of an answer that ended badly after a text of one delta."""
+    """Return the row of a response that failed after one text delta."""
     events = 10 if text else 4
     named = f"{fault},{text}" if text else fault
-    return Row(named, raises, official, says, status, code, waits, (), text, events, asks)
+    return Row(named, raises, official, message, status, code, waits, (), text, events, requests)
 
 
 ENDINGS = [
-    _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWICE_MORE),
-    _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWICE_MORE),
-    _ended("failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWICE_MORE, text=""),
+    _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRIES),
+    _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWO_RETRIES),
+    _ended("failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWO_RETRIES, text=""),
     _ended(
         "failed:context_length_exceeded",
         sdk.ContextLengthExceededError,
@@ -73,7 +73,7 @@ ENDINGS = [
         400,
         "context_length_exceeded",
     ),
-    *(_ended(f"failed:{code}", sdk.QuotaExceededError, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    *(_ended(f"failed:{code}", sdk.QuotaExceededError, LIMIT, OUT_OF_CREDITS, 429, code) for code in QUOTAS),
     _ended(
         "failed:usage_not_included", sdk.UsageNotIncludedError, LIMIT, "not include Codex", 429, "usage_not_included"
     ),
@@ -85,22 +85,29 @@ ENDINGS = [
     _ended(
         "failed:server_is_overloaded",
         sdk.ServerOverloadedError,
-        LOST,
+        SERVER,
         "at capacity",
         503,
         "server_is_overloaded",
-        TWICE_MORE,
+        TWO_RETRIES,
     ),
-    _ended("failed:slow_down", sdk.ServerOverloadedError, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended("failed:slow_down", sdk.ServerOverloadedError, SERVER, "slow down", 503, "slow_down", TWO_RETRIES),
     _ended(
-        "failed_retry_after", sdk.ServerOverloadedError, LOST, "Retry after 3 s", 503, "slow_down", (3.0, 3.0), text=""
+        "failed_retry_after",
+        sdk.ServerOverloadedError,
+        SERVER,
+        "Retry after 3 s",
+        503,
+        "slow_down",
+        (3.0, 3.0),
+        text="",
     ),
     _ended(
         "failed:rate_limit_exceeded", sdk.TooManyRequestsError, LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)
     ),
     *(
         _ended(
-            f"failed_try_again:{told}",
+            f"failed_try_again:{wait}",
             sdk.TooManyRequestsError,
             LIMIT,
             f"Retry after {seconds:g} s.",
@@ -109,7 +116,7 @@ ENDINGS = [
             (seconds, seconds),
             text="",
         )
-        for told, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
+        for wait, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
     ),
     *(
         _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD, f"does not support `{param}`", 400, code)
@@ -127,43 +134,45 @@ ENDINGS = [
         )
         for param in ("service_tier", "reasoning.effort")
     ),
-    _ended("error_event:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWICE_MORE),
-    _ended("error_event:slow_down", sdk.ServerOverloadedError, LOST, "slow down", 503, "slow_down", TWICE_MORE),
+    _ended(
+        "error_event:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRIES
+    ),
+    _ended("error_event:slow_down", sdk.ServerOverloadedError, SERVER, "slow down", 503, "slow_down", TWO_RETRIES),
     _ended("error_event:usage_limit_reached", sdk.UsageLimitError, LIMIT, "is reached", 429, "usage_limit_reached"),
     _ended("error_event:cyber_policy", sdk.PolicyViolationError, BAD, POLICY, 400, "cyber_policy"),
 ]
 
-# The error names those that there are, however late it comes.
+# The error lists the available models, however late it arrives.
 MODELS = [
     *(
-        _ended(f"failed:{code}", sdk.ModelNotAvailableError, BAD, HAS, 404, code)
+        _ended(f"failed:{code}", sdk.ModelNotAvailableError, BAD, AVAILABLE_MODELS, 404, code)
         for code in ("model_not_found", "model_not_supported", "unsupported_model")
     ),
-    _ended("failed_param:model", sdk.ModelNotAvailableError, BAD, HAS, 404, "invalid_value", text=""),
+    _ended("failed_param:model", sdk.ModelNotAvailableError, BAD, AVAILABLE_MODELS, 404, "invalid_value", text=""),
 ]
 
-# The official objects say why; what that means is the caller's to decide.
+# Incomplete responses are no errors: the official object has the reason, and the caller decides.
 INCOMPLETE = [
-    Row(f"incomplete:{reason},half", None, None, "", arrived="half", events=11)
+    Row(f"incomplete:{reason},half", None, None, "", text="half", events=11)
     for reason in ("max_output_tokens", "content_filter", "interrupted", "anything")
 ]
 
 
-def _broken(fault: str, says: str, arrived: str | None, events: int) -> Row:
+def _broken(fault: str, message: str, text: str | None, events: int) -> Row:
     streamed = () if events else None
-    return Row(fault, sdk.StreamInterruptedError, _CONNECTION, says, 200, None, TWICE_MORE, streamed, arrived, events)
+    return Row(fault, sdk.StreamInterruptedError, _CONNECTION, message, 200, None, TWO_RETRIES, streamed, text, events)
 
 
-def _lost(fault: str, says: str, kind: Any = openai.APIConnectionError) -> Row:
-    return Row(fault, kind, openai.APIConnectionError, says, waits=TWICE_MORE)
+def _unreached(fault: str, message: str, kind: Any = openai.APIConnectionError) -> Row:
+    return Row(fault, kind, openai.APIConnectionError, message, waits=TWO_RETRIES)
 
 
-def _no_answer(fault: str, says: str, arrived: str | None = None, events: int = 0) -> Row:
-    return Row(fault, sdk.UnexpectedResponseError, _INVALID, says, 200, arrived=arrived, events=events)
+def _unexpected(fault: str, message: str, text: str | None = None, events: int = 0) -> Row:
+    return Row(fault, sdk.UnexpectedResponseError, _INVALID, message, 200, text=text, events=events)
 
 
 def _harmless(fault: str, events: int = 13) -> Row:
-    return Row(fault, None, None, "", arrived="hello", events=events)
+    return Row(fault, None, None, "", text="hello", events=events)
 
 
 BROKEN = [
@@ -178,17 +187,17 @@ BROKEN = [
     _broken("clean_end_after_events:12", "after 12 events", "hello", 12),
     _broken("reset:0", "The response was interrupted", None, 0),
     _broken("compressed:gzip+cut_after_bytes:40", "before any event", None, 0),
-    _lost("reset", "could not be reached"),
-    _lost("not_http", "did not respond in HTTP (illegal status line"),
-    _lost("huge_header:1000000", "sent a header that is too long"),
-    _no_answer("header:content-encoding,gzip", "cannot be decompressed as gzip"),
-    _no_answer("garbage:0", "Event 1 of the response is damaged"),
-    _no_answer("garbage:3", "Event 4 of the response is damaged", events=3),
-    _no_answer("html", "an HTML page titled “Hello” instead of an event stream"),
-    _no_answer("empty", "an empty body instead of an event stream"),
-    _no_answer("content_type", "text/html, "),
-    _no_answer("content_type:application/json", "application/json, "),
-    _no_answer("status:200", "JSON with the message “OK”"),
+    _unreached("reset", "could not be reached"),
+    _unreached("not_http", "did not respond in HTTP (illegal status line"),
+    _unreached("huge_header:1000000", "sent a header that is too long"),
+    _unexpected("header:content-encoding,gzip", "cannot be decompressed as gzip"),
+    _unexpected("garbage:0", "Event 1 of the response is damaged"),
+    _unexpected("garbage:3", "Event 4 of the response is damaged", events=3),
+    _unexpected("html", "an HTML page titled “Hello” instead of an event stream"),
+    _unexpected("empty", "an empty body instead of an event stream"),
+    _unexpected("content_type", "text/html, "),
+    _unexpected("content_type:application/json", "application/json, "),
+    _unexpected("status:200", "JSON with the message “OK”"),
 ]
 
 HARMLESS = [
@@ -209,46 +218,46 @@ HARMLESS = [
     _harmless("bytes_after_response"),
 ]
 
-# With a limit of half a second for silence.
+# With timeouts of half a second.
 SILENT = [
-    _lost("delayed:20", "did not begin to respond within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
-    Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWICE_MORE),
-    Row("stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWICE_MORE, (), "hello", 9),
+    _unreached("delayed:20", "did not begin to respond within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
+    Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWO_RETRIES),
+    Row("stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWO_RETRIES, (), "hello", 9),
 ]
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", ENDINGS + INCOMPLETE, ids=name)
-def test_an_answer_that_ends_otherwise(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_response_that_does_not_complete(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", MODELS, ids=name)
-def test_a_model_that_is_refused_late(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
-    assert_row(row._replace(asks=ASKED), call, sim=sim, new_client=new_client)
+def test_model_rejected_within_a_stream(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+    assert_row(row._replace(requests=WITH_CATALOG), call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", BROKEN + HARMLESS, ids=name)
-def test_a_delivery(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_transport_fault(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", SILENT, ids=name)
-def test_a_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client, first_byte_timeout=0.5, idle_timeout=0.5)
 
 
 @pytest.mark.parametrize("call", STREAMED)
 @pytest.mark.parametrize("row", [row for row in ENDINGS + BROKEN if row.streamed == ()], ids=name)
-def test_a_stream_that_may_begin_again(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_stream_restarts_if_allowed(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row._replace(streamed=None), call, sim=sim, new_client=new_client, on_interrupt="restart")
 
 
 @pytest.mark.parametrize("call", STREAMED)
-def test_one_that_breaks_once_and_begins_again(call: Any, sim: Simulator, new_client: Any) -> None:
+def test_restarted_stream_delivers_both_attempts(call: Any, sim: Simulator, new_client: Any) -> None:
     sim.fail("cut_after_events:9")
     seen: list[Any] = []
     assert call(new_client(max_retries=1, clock=RunningClock(), on_interrupt="restart"), seen) == "hello"
@@ -258,7 +267,7 @@ def test_one_that_breaks_once_and_begins_again(call: Any, sim: Simulator, new_cl
 
 @pytest.mark.parametrize("how", ["plain", "alert", "closed", "reset", "silent"])
 @pytest.mark.parametrize("call", CALLS)
-def test_a_handshake_that_fails(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_tls_handshake_failure(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
     clock = RunningClock()
     sim.fail(f"tls_failure:{how}", times=None)
     address = sim.base_url.replace("http:", "https:")
@@ -266,12 +275,12 @@ def test_a_handshake_that_fails(how: str, call: Any, sim: Simulator, new_client:
     with pytest.raises(openai.APIConnectionError) as caught:
         call(client, [])
     assert type(caught.value) is (openai.APITimeoutError if how == "silent" else openai.APIConnectionError)
-    assert clock.waits == list(TWICE_MORE)
-    assert paths(sim) == [], "without TLS nothing is sent"
+    assert clock.waits == list(TWO_RETRIES)
+    assert paths(sim) == [], "nothing is sent without TLS"
 
 
-def test_every_fault_of_the_simulator_has_a_row() -> None:
+def test_every_simulator_fault_has_a_row() -> None:
     rows = [*REQUESTS, *STATUSES, *LIMITS, *ENDINGS, *MODELS, *INCOMPLETE, *BROKEN, *HARMLESS, *SILENT]
-    tried = {part.partition(":")[0] for row in rows for part in row.fault.split("+")}
-    # `status` and `failed` stand for all codes; the places of their own have tests of their own.
-    assert {fault.name for fault in FAULTS.values() if fault.route == "responses"} - tried == set()
+    covered = {part.partition(":")[0] for row in rows for part in row.fault.split("+")}
+    # `status` and `failed` stand for all codes. Faults of other endpoints are tested elsewhere.
+    assert {fault.name for fault in FAULTS.values() if fault.route == "responses"} - covered == set()

@@ -1,6 +1,6 @@
-"""What the backend refuses before it answers, row by row.
+"""Errors that arrive as a status, one row per fault: exception, message, retries and requests.
 
-Rows: Codex CLI codex-api/src/api_bridge.rs and protocol/src/error.rs, and what users have reported.
+Sources of the rows: Codex CLI, codex-api/src/api_bridge.rs and protocol/src/error.rs, and reports of users.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from support.fault_rows import (
-    ASKED,
+    AVAILABLE_MODELS,
     BAD,
     CALLS,
-    HAS,
     LIMIT,
-    LOST,
+    OUT_OF_CREDITS,
     PARAMETERS,
     POLICIES,
     POLICY,
     QUOTAS,
-    SPENT,
-    TWICE_MORE,
+    SERVER,
+    TWO_RETRIES,
+    WITH_CATALOG,
     Row,
     assert_row,
     name,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _DENIED = openai.PermissionDeniedError
 _STATUS = openai.APIStatusError
 _UP = "usage_limit_reached"
-# A login that stays refused is renewed once.
-_RENEWED = ("responses", "token", "responses")
+# The token is refreshed once for a rejected login.
+_WITH_REFRESH = ("responses", "token", "responses")
 
 REQUESTS = [
     Row("store_not_false", BAD, _STATUS, "400 - Store must be set to false", 400),
@@ -76,8 +76,15 @@ REQUESTS = [
         400,
         "unknown_parameter",
     ),
-    Row("unsupported_model_detail", sdk.ModelNotAvailableError, openai.NotFoundError, HAS, 400, asks=ASKED),
-    Row("unauthorized", sdk.LoginRejectedError, _STATUS, "codex-backend login", 401, asks=_RENEWED),
+    Row(
+        "unsupported_model_detail",
+        sdk.ModelNotAvailableError,
+        openai.NotFoundError,
+        AVAILABLE_MODELS,
+        400,
+        requests=WITH_CATALOG,
+    ),
+    Row("unauthorized", sdk.LoginRejectedError, _STATUS, "codex-backend login", 401, requests=_WITH_REFRESH),
     *(
         Row(
             f"unauthorized:{code}",
@@ -86,7 +93,7 @@ REQUESTS = [
             "try signing in again",
             401,
             code,
-            asks=_RENEWED,
+            requests=_WITH_REFRESH,
         )
         for code in ("token_expired", "token_invalidated", "token_revoked")
     ),
@@ -113,10 +120,42 @@ STATUSES = [
     Row("invalid_image", BAD, _STATUS, "does not represent a valid image", 400, "invalid_image"),
     *(Row(code, sdk.PolicyViolationError, BAD, POLICY, 400, code) for code in POLICIES),
     Row("cyber_policy:403", sdk.PolicyViolationError, _DENIED, "possible cybersecurity risk", 403, "cyber_policy"),
-    Row("model_not_found", sdk.ModelNotAvailableError, openai.NotFoundError, HAS, 404, "model_not_found", asks=ASKED),
-    Row("model_not_found:400", sdk.ModelNotAvailableError, LookupError, HAS, 400, "model_not_found", asks=ASKED),
-    Row("model_not_supported", sdk.ModelNotAvailableError, BAD, HAS, 400, "model_not_supported", asks=ASKED),
-    Row("unsupported_model", sdk.ModelNotAvailableError, BAD, HAS, 400, "unsupported_model", asks=ASKED),
+    Row(
+        "model_not_found",
+        sdk.ModelNotAvailableError,
+        openai.NotFoundError,
+        AVAILABLE_MODELS,
+        404,
+        "model_not_found",
+        requests=WITH_CATALOG,
+    ),
+    Row(
+        "model_not_found:400",
+        sdk.ModelNotAvailableError,
+        LookupError,
+        AVAILABLE_MODELS,
+        400,
+        "model_not_found",
+        requests=WITH_CATALOG,
+    ),
+    Row(
+        "model_not_supported",
+        sdk.ModelNotAvailableError,
+        BAD,
+        AVAILABLE_MODELS,
+        400,
+        "model_not_supported",
+        requests=WITH_CATALOG,
+    ),
+    Row(
+        "unsupported_model",
+        sdk.ModelNotAvailableError,
+        BAD,
+        AVAILABLE_MODELS,
+        400,
+        "unsupported_model",
+        requests=WITH_CATALOG,
+    ),
     *(
         Row(code, sdk.UnsupportedParameterError, BAD, f"does not support `{param}`", 400, code)
         for code, param in PARAMETERS.items()
@@ -124,19 +163,19 @@ STATUSES = [
     Row("status:402", openai.APIStatusError, openai.APIError, "Error code: 402 - Payment Required", 402),
     Row("status:403", _DENIED, _STATUS, "Error code: 403 - Forbidden", 403),
     Row("status:404", openai.NotFoundError, _STATUS, "Error code: 404 - Not Found", 404),
-    Row("status:408", openai.APIStatusError, openai.APIError, "Error code: 408", 408, waits=TWICE_MORE),
-    Row("status:409", openai.ConflictError, _STATUS, "Error code: 409 - Conflict", 409, waits=TWICE_MORE),
+    Row("status:408", openai.APIStatusError, openai.APIError, "Error code: 408", 408, waits=TWO_RETRIES),
+    Row("status:409", openai.ConflictError, _STATUS, "Error code: 409 - Conflict", 409, waits=TWO_RETRIES),
     Row("status:413", openai.APIStatusError, openai.APIError, "Error code: 413", 413),
     Row("status:422", openai.UnprocessableEntityError, _STATUS, "Error code: 422", 422),
-    Row("status:500", openai.InternalServerError, _STATUS, "Error code: 500", 500, waits=TWICE_MORE),
-    Row("status:502", openai.InternalServerError, _STATUS, "Error code: 502 - Bad Gateway", 502, waits=TWICE_MORE),
-    Row("status:503", openai.InternalServerError, _STATUS, "Error code: 503", 503, waits=TWICE_MORE),
-    Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWICE_MORE),
+    Row("status:500", openai.InternalServerError, _STATUS, "Error code: 500", 500, waits=TWO_RETRIES),
+    Row("status:502", openai.InternalServerError, _STATUS, "Error code: 502 - Bad Gateway", 502, waits=TWO_RETRIES),
+    Row("status:503", openai.InternalServerError, _STATUS, "Error code: 503", 503, waits=TWO_RETRIES),
+    Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWO_RETRIES),
     Row("upgrade_required", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
     Row("redirect", openai.APIStatusError, openai.APIError, "redirects to http://localhost:", 307),
-    Row("overloaded", sdk.ServerOverloadedError, LOST, "at capacity", 503, "server_is_overloaded", TWICE_MORE),
-    Row("slow_down", sdk.ServerOverloadedError, LOST, "Please slow down", 503, "slow_down", TWICE_MORE),
-    Row("slow_down:4", sdk.ServerOverloadedError, LOST, "Retry after 4 s", 503, "slow_down", (4.0, 4.0)),
+    Row("overloaded", sdk.ServerOverloadedError, SERVER, "at capacity", 503, "server_is_overloaded", TWO_RETRIES),
+    Row("slow_down", sdk.ServerOverloadedError, SERVER, "Please slow down", 503, "slow_down", TWO_RETRIES),
+    Row("slow_down:4", sdk.ServerOverloadedError, SERVER, "Retry after 4 s", 503, "slow_down", (4.0, 4.0)),
     Row("cloudflare", sdk.CloudflareBlockedError, _DENIED, "(cf-ray 8f0000000000sim-ZRH)", 403),
     Row("cloudflare:blocked", sdk.CloudflareBlockedError, _DENIED, "use another network", 403),
     Row(
@@ -165,10 +204,10 @@ LIMITS = [
         "rate_limit_exceeded",
         is_retryable=True,
     ),
-    Row("status:429", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, waits=TWICE_MORE),
+    Row("status:429", sdk.TooManyRequestsError, LIMIT, "Too many requests", 429, waits=TWO_RETRIES),
     Row("flex_unavailable", sdk.TooManyRequestsError, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
     Row("usage_not_included", sdk.UsageNotIncludedError, LIMIT, "chatgpt.com/explore/plus", 429, "usage_not_included"),
-    *(Row(code, sdk.QuotaExceededError, LIMIT, SPENT, 429, code) for code in QUOTAS),
+    *(Row(code, sdk.QuotaExceededError, LIMIT, OUT_OF_CREDITS, 429, code) for code in QUOTAS),
     Row("usage_limit", sdk.UsageLimitError, LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
     Row("usage_limit_week:go", sdk.UsageLimitError, LIMIT, "The weekly usage limit of the go plan", 429, _UP),
     Row("usage_limit_no_reset", sdk.UsageLimitError, LIMIT, "is reached. To continue, buy credits", 429, _UP),
@@ -176,8 +215,8 @@ LIMITS = [
     Row("usage_limit_model", sdk.UsageLimitError, LIMIT, "To continue before that, use another model.", 429, _UP),
     Row("usage_limit_promo:Half price", sdk.UsageLimitError, LIMIT, "Half price.", 429, _UP),
     *(
-        Row(f"usage_limit_workspace:{reached}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
-        for reached, helps in (
+        Row(f"usage_limit_workspace:{reached_type}", sdk.UsageLimitError, LIMIT, message, 429, _UP)
+        for reached_type, message in (
             ("workspace_owner_credits_depleted", "To continue, add credits to the workspace."),
             ("workspace_member_credits_depleted", "ask the workspace's owner to add credits"),
             ("workspace_owner_usage_limit_reached", "raise the cap in the workspace's settings"),
@@ -185,8 +224,8 @@ LIMITS = [
         )
     ),
     *(
-        Row(f"usage_limit:{plan}", sdk.UsageLimitError, LIMIT, helps, 429, _UP)
-        for plan, helps in (
+        Row(f"usage_limit:{plan}", sdk.UsageLimitError, LIMIT, message, 429, _UP)
+        for plan, message in (
             ("free", "before that, upgrade to the Plus plan (https://chatgpt.com/explore/plus)."),
             ("go", "before that, upgrade to the Plus plan"),
             ("plus", "the Pro plan (https://chatgpt.com/explore/pro) or buy credits"),
@@ -209,25 +248,25 @@ LIMITS = [
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", REQUESTS + STATUSES, ids=name)
-def test_a_refusal(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_error_status(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", LIMITS, ids=name)
-def test_a_limit(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_exhausted_limit(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("plan", ["enterprise", "edu", "unheard_of"])
-def test_a_plan_that_can_only_wait_is_told_nothing_else(plan: str, sim: Simulator, client: Any) -> None:
+def test_plan_without_a_remedy_gets_no_advice(plan: str, sim: Simulator, client: Any) -> None:
     sim.fail(f"usage_limit:{plan}")
     with pytest.raises(sdk.UsageLimitError) as caught:
         client.responses.create(input="hi")
     assert "To continue" not in str(caught.value)
 
 
-def test_no_redirect_is_followed_to_another_host(sim: Simulator, client: Any) -> None:
+def test_redirect_to_another_host_is_not_followed(sim: Simulator, client: Any) -> None:
     sim.fail("redirect")
     with pytest.raises(openai.APIStatusError):
         client.responses.create(input="hi")
