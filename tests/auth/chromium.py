@@ -31,7 +31,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--no-proxy-server",
-    # Nothing but this machine can be reached, whatever the browser would like to ask.
+    # Only this machine can be reached, whatever the browser requests.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
     "--remote-debugging-port=0",
 )
@@ -66,7 +66,7 @@ class Tab:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def wait(self, expression: str) -> None:
-        """Wait until an expression is true; a page that is being replaced has none yet."""
+        """Wait until an expression is true. Evaluating it fails while the page is being replaced."""
         deadline = time.monotonic() + SECONDS
         while True:
             with contextlib.suppress(RuntimeError):

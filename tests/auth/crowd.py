@@ -1,6 +1,6 @@
-"""Processes that share one login, as a program: `python crowd.py '{"store": …, "calls": …}'` prints what came of it.
+"""Processes that share one login. `python run_crowd.py '{"store": …, "calls": …}'` runs them and prints the result as JSON.
 
-It forks instead of starting interpreters, so that sixteen processes are there within a second.
+It forks instead of starting interpreters, so sixteen processes run within a second.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 
 STORES: dict[str, Callable[[str], CredentialStore]] = {
-    "file": lambda place: FileStore(Path(place) / "auth.json"),
+    "file": lambda address: FileStore(Path(address) / "auth.json"),
     "keyring": KeyringStore,
     "redis": lambda url: RedisStore(url, lock_lifetime=2),
 }
 
 
-def open_store(kind: str, place: str) -> CredentialStore:
-    return STORES[kind](place)
+def open_store(kind: str, address: str) -> CredentialStore:
+    return STORES[kind](address)
 
 
-def member(given: dict[str, Any], results: Connection) -> None:
-    """One process: a client, and threads that call with it."""
+def run_member(options: dict[str, Any], results: Connection) -> None:
+    """Run one process: a client, and threads that use it."""
     client = OpenAI(
-        credentials=open_store(*given["store"]),
-        base_url=given["base_url"],
-        issuer=given["issuer"],
-        originator=f"member-{os.getpid()}",  # the issuer's record of a refresh tells who asked
+        credentials=open_store(*options["store"]),
+        base_url=options["base_url"],
+        issuer=options["issuer"],
+        originator=f"member-{os.getpid()}",  # the issuer's record of a refresh names the process
         max_retries=0,
         timeout=60,
     )
     done: list[str] = []
-    start = threading.Barrier(given["threads"])
+    start = threading.Barrier(options["threads"])
 
     def work() -> None:
         start.wait()
-        for number in range(given["calls"]):
+        for number in range(options["calls"]):
             try:
                 if number % 10:
                     client.codex.usage()
@@ -60,7 +60,7 @@ def member(given: dict[str, Any], results: Connection) -> None:
             except Exception as error:
                 done.append(f"{type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=work) for _ in range(given["threads"])]
+    threads = [threading.Thread(target=work) for _ in range(options["threads"])]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -68,12 +68,12 @@ def member(given: dict[str, Any], results: Connection) -> None:
     results.send(done)
 
 
-def crowd(given: dict[str, Any]) -> dict[str, Any]:
+def run_crowd(options: dict[str, Any]) -> dict[str, Any]:
     fork = multiprocessing.get_context("fork")
     members = []
-    for _ in range(given["processes"]):
+    for _ in range(options["processes"]):
         reader, writer = fork.Pipe(duplex=False)
-        process = fork.Process(target=member, args=(given, writer))
+        process = fork.Process(target=run_member, args=(options, writer))
         process.start()
         writer.close()
         members.append((process, reader))
@@ -90,12 +90,12 @@ def crowd(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    given = json.loads(sys.argv[1])
-    if given.get("document"):  # the keyring of a session of its own is filled from within
-        open_store(*given["store"]).save(given["document"])
-    # What is loaded and built once for all clients is there before the processes are.
-    OpenAI(credentials=MemoryStore(), base_url=given["base_url"]).close()
-    sys.stdout.write(json.dumps(crowd(given)))
+    options = json.loads(sys.argv[1])
+    if options.get("document"):  # a keyring can be written only from inside its session
+        open_store(*options["store"]).save(options["document"])
+    # Import and build once, before the processes are forked.
+    OpenAI(credentials=MemoryStore(), base_url=options["base_url"]).close()
+    sys.stdout.write(json.dumps(run_crowd(options)))
 
 
 if __name__ == "__main__":

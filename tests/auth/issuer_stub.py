@@ -1,4 +1,4 @@
-"""An OAuth issuer on 127.0.0.1 that does what a test tells it, and remembers what it was asked."""
+"""An OAuth issuer on 127.0.0.1 that a test configures, and that records its requests."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Request:
 
 @dataclass
 class IssuerStub:
-    """`refusal` answers `/oauth/token` instead of tokens; `approve` answers the authorize page."""
+    """`refusal` is the response of `/oauth/token` instead of tokens; `approve` builds the query of the callback."""
 
     account: str = "acc-1"
     lifetime: timedelta = timedelta(days=10)
     delay: float = 0.0
     refusal: tuple[int, bytes, dict[str, str]] | None = None
-    left_out: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
     approve: Callable[[dict[str, str]], dict[str, str]] = lambda given: {"code": "ac_1", "state": given["state"]}
-    before_answer: Callable[[], object] = lambda: None
+    before_response: Callable[[], object] = lambda: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     requests: list[Request] = field(default_factory=list)
     count: int = 0
@@ -64,7 +64,7 @@ class IssuerStub:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                stub._answer(self)
+                stub._respond(self)
 
             do_POST = do_GET
 
@@ -85,11 +85,11 @@ class IssuerStub:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def asked(self, path: str) -> list[Request]:
+    def requests_to(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.path == path]
 
     def document(self, *, expires_in: timedelta = timedelta(hours=1), **members: Any) -> dict[str, Any]:
-        """An auth.json document whose refresh token this issuer takes."""
+        """Return an auth.json document with the refresh token that this issuer accepts."""
         return {
             "auth_mode": "chatgpt",
             "OPENAI_API_KEY": None,
@@ -108,7 +108,7 @@ class IssuerStub:
             "refresh_token": f"rt_{number}",
         }
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _respond(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -130,7 +130,7 @@ class IssuerStub:
         if request.path == "/oauth/token":
             time.sleep(self.delay)
             answer = self.refusal or self._token(request)
-            self.before_answer()
+            self.before_response()
             return answer
         return 200, b"{}", {}
 
@@ -145,5 +145,5 @@ class IssuerStub:
             self.count += 1
             tokens = self._tokens(self.count, self.lifetime)
             self.live_refresh_token = tokens["refresh_token"]
-        kept = {name: token for name, token in tokens.items() if name not in self.left_out}
+        kept = {name: token for name, token in tokens.items() if name not in self.omitted}
         return 200, json.dumps({**kept, "token_type": "Bearer", "expires_in": 864000}).encode(), {}

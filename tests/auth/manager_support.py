@@ -57,7 +57,7 @@ def make_credentials(issuer: IssuerStub, document: dict[str, Any] | None) -> tup
 
 
 def refresh_reasons(issuer: IssuerStub) -> list[str]:
-    return [request.json["refresh_reason"] for request in issuer.asked("/oauth/token")]
+    return [request.json["refresh_reason"] for request in issuer.requests_to("/oauth/token")]
 
 
 def in_threads(number: int, call: Callable[[], Any]) -> list[Any]:

@@ -1,6 +1,6 @@
-"""Real places for a login: a Redis server, a keyring in a file, a Secret Service in a session of its own.
+"""Servers for the stores: Redis, a keyring in a file, a Secret Service in a session of its own.
 
-And one that is not real: a keyring in memory, which can be made to fail.
+And a keyring in memory, which can be made to fail.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SESSION = 'printf secret | gnome-keyring-daemon --unlock --components=secrets >
 
 
 class Keyring:
-    """A keyring of the package's kind, in memory, as strict as Windows' is about lengths."""
+    """A `keyring` backend in memory, with the length limit of Windows."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], str] = {}
@@ -54,7 +54,7 @@ class Keyring:
 
 @contextmanager
 def redis_server(folder: Path, *, password: str = "") -> Iterator[str]:
-    """Run a server on a socket in the folder; the value is its URL."""
+    """Run a server on a socket in the folder, and yield its URL."""
     import redis
 
     socket = folder / "redis.sock"
@@ -89,7 +89,7 @@ def _until_it_answers(client: object) -> None:
 
 
 def file_keyring(folder: Path) -> dict[str, str]:
-    """The environment in which the package `keyring` keeps everything in a file of this folder."""
+    """Return the environment in which the package `keyring` stores everything in a file of this folder."""
     return {
         **os.environ,
         "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
@@ -98,7 +98,7 @@ def file_keyring(folder: Path) -> dict[str, str]:
 
 
 def secret_service(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """The words before a command that make a session with an unlocked keyring for it, and its environment."""
+    """Return the command prefix that starts a session with an unlocked keyring, and its environment."""
     for name in ("data", "runtime", "cache"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     home = {

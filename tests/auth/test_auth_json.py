@@ -131,7 +131,7 @@ def test_refresh_replaces_only_returned_tokens() -> None:
     after = _auth_json.with_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
     tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
     assert after == {**FULL, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
-    assert json.dumps(FULL) == before, "the document given is not changed"
+    assert json.dumps(FULL) == before, "the argument is not changed"
 
 
 def test_refresh_of_empty_document_adds_tokens() -> None:
@@ -182,7 +182,7 @@ def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token
     found = _auth_json.personal_token(document)
     assert (found and found.reveal()) == token
     if token:
-        assert _auth_json.tokens_of(document) is None, "the tokens of the login before it are of no use"
+        assert _auth_json.tokens_of(document) is None, "the tokens belong to the previous login"
 
 
 def test_personal_token_must_be_text() -> None:

@@ -1,4 +1,4 @@
-"""Signing in and out, on both clients."""
+"""Logging in and out, on both clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def paths(sim: Simulator) -> list[str]:
 
 UNAUTHORIZED = Turn.error(401, {"detail": "Unauthorized"})
 
-# answers of the backend · what another process stores meanwhile → what is asked · how it ends
+# responses of the backend · whether another process stores a login → requests · outcome
 AFTER_401 = {
     "good": ([], False, ["responses"], "completed"),
     "refreshed": ([UNAUTHORIZED], False, ["responses", "token", "responses"], "completed"),
@@ -44,13 +44,13 @@ AFTER_401 = {
 def test_401_reloads_then_refreshes_then_fails(
     row: Any, stream: bool, new_client: Callable[..., Any], sim: Simulator
 ) -> None:
-    answers, is_stored_elsewhere, asked, outcome = row
+    responses, is_stored_elsewhere, requests, outcome = row
     store = MemoryStore(sim.login_document())
     client = new_client(credentials=Credentials(store, issuer=sim.issuer))
     client.credentials.current()
     if is_stored_elsewhere:
         store.save(sim.login_document())
-    sim.script(*answers)
+    sim.script(*responses)
 
     def call() -> str:
         answer = client.responses.create(input="hi", stream=stream)
@@ -61,7 +61,7 @@ def test_401_reloads_then_refreshes_then_fails(
     else:
         with pytest.raises(outcome):
             call()
-    assert paths(sim) == asked
+    assert paths(sim) == requests
 
 
 # --- access tokens -----------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_revoke_sends_the_refresh_token(new_client: Callable[..., Any], sim: Sim
 def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any], sim: Simulator) -> None:
     login = sim.credentials().current()
 
-    class Own:
+    class CustomSource:
         def ready(self) -> sdk.Login | None:
             return login
 
@@ -131,11 +131,11 @@ def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any],
         def renew(self, rejected: sdk.Login) -> sdk.Login:
             raise NotImplementedError
 
-    client = new_client(credentials=Own())
+    client = new_client(credentials=CustomSource())
     assert client.account().email == "user@example.com"
     assert client.authenticate_device_code().account().stored_in is None
     for call in (client.logout, client.revoke, lambda: client.authenticate(force=True)):
-        with pytest.raises(sdk.LoginFailedError, match="this client comes from Own"):
+        with pytest.raises(sdk.LoginFailedError, match="this client comes from CustomSource"):
             call()
 
 
@@ -152,21 +152,21 @@ def test_device_code_logs_in(new_client: Callable[..., Any]) -> None:
 
 def test_async_callbacks_run_on_the_event_loop() -> None:
     async def run() -> None:
-        home = threading.current_thread()
+        loop_thread = threading.current_thread()
         seen: list[object] = []
 
-        async def told(value: object) -> None:
+        async def seen_(value: object) -> None:
             await anyio.lowlevel.checkpoint()
-            assert threading.current_thread() is home
+            assert threading.current_thread() is loop_thread
             seen.append(value)
 
         with Simulator() as sim:
             async with sim.async_client(credentials=MemoryStore()) as client:
-                await client.authenticate_device_code(on_code=told)
+                await client.authenticate_device_code(on_code=seen_)
                 assert isinstance(seen.pop(), DeviceCode)
 
                 async def visit(url: str) -> None:
-                    await told(url)
+                    await seen_(url)
                     tasks.start_soon(lambda: anyio.to_thread.run_sync(lambda: httpx2.get(url, follow_redirects=True)))
 
                 async with anyio.create_task_group() as tasks:
@@ -176,13 +176,13 @@ def test_async_callbacks_run_on_the_event_loop() -> None:
     anyio.run(run)
 
 
-@pytest.mark.parametrize("way", ["device code", "browser"])
-def test_cancelling_the_task_ends_the_login(way: str) -> None:
-    """The longest pause of the event loop is measured while somebody is waited for."""
-    told = threading.Event()
+@pytest.mark.parametrize("flow", ["device code", "browser"])
+def test_cancelling_the_task_ends_the_login(flow: str) -> None:
+    """Measures the longest pause of the event loop while the login waits for the user."""
+    seen_ = threading.Event()
     pauses: list[float] = []
 
-    async def heart(*, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def measure_pauses(*, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         before = time.perf_counter()
         while True:
@@ -192,12 +192,12 @@ def test_cancelling_the_task_ends_the_login(way: str) -> None:
 
     async def run(sim: Simulator) -> None:
         async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
-            await tasks.start(heart)
+            await tasks.start(measure_pauses)
             with anyio.move_on_after(1.0) as scope:
-                if way == "browser":
-                    await client.authenticate(open_browser=False, on_url=lambda url: told.set(), ports=(0,))
+                if flow == "browser":
+                    await client.authenticate(open_browser=False, on_url=lambda url: seen_.set(), ports=(0,))
                 else:
-                    await client.authenticate_device_code(on_code=lambda code: told.set())
+                    await client.authenticate_device_code(on_code=lambda code: seen_.set())
             assert scope.cancelled_caught
             tasks.cancel_scope.cancel()
 
@@ -206,24 +206,24 @@ def test_cancelling_the_task_ends_the_login(way: str) -> None:
 
     with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as sim:
         anyio.run(run, sim)
-        assert told.is_set()
+        assert seen_.is_set()
         polls = len(sim.requests)
         time.sleep(1.5)
-        assert len(sim.requests) <= polls + 1, "nobody asks any more"
-        assert waiting() == [], "the callback server is gone, too"
+        assert len(sim.requests) <= polls + 1, "the polling has stopped"
+        assert waiting() == [], "the callback server has stopped, too"
     assert max(pauses) < 0.5
 
 
 def test_many_logins_do_not_exhaust_worker_threads() -> None:
-    """As many wait as the application has threads; the one that shows its address needs one for that."""
-    told: list[str] = []
-    ends: list[str | None] = []
+    """More logins wait than the event loop has worker threads, and the one that shows its URL needs a thread for that."""
+    seen_: list[str] = []
+    codes: list[str | None] = []
 
     async def run(sim: Simulator) -> None:
         shown = anyio.Event()
 
         async def on_url(url: str) -> None:
-            await anyio.to_thread.run_sync(told.append, url)
+            await anyio.to_thread.run_sync(seen_.append, url)
             shown.set()
 
         async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
@@ -232,7 +232,7 @@ def test_many_logins_do_not_exhaust_worker_threads() -> None:
                 try:
                     await client.authenticate(open_browser=False, on_url=on_url, ports=(0,), timeout=timeout)
                 except sdk.LoginFailedError as error:
-                    ends.append(error.code)
+                    codes.append(error.code)
 
             tasks.start_soon(sign_in, 6.0)
             await shown.wait()
@@ -241,8 +241,8 @@ def test_many_logins_do_not_exhaust_worker_threads() -> None:
 
     with Simulator(approval="manual") as sim:
         anyio.run(run, sim)
-    assert ends == ["timeout"] * 45
-    assert len(told) == 1
+    assert codes == ["timeout"] * 45
+    assert len(seen_) == 1
 
 
 def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
@@ -253,11 +253,11 @@ def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
         credentials = Credentials(MemoryStore(old), issuer=sim.issuer)
         async with sim.async_client(credentials=credentials) as client, anyio.create_task_group() as tasks:
 
-            async def ask() -> None:
+            async def call() -> None:
                 assert (await client.responses.create(input="hi")).status == "completed"
 
             for _ in range(60):
-                tasks.start_soon(ask)
+                tasks.start_soon(call)
             await anyio.sleep(0.5)
             before = time.perf_counter()
             await anyio.to_thread.run_sync(lambda: None)

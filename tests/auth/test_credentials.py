@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     pass
 
 
-# --- signing in --------------------------------------------------------------------------------------------------
+# --- logging in --------------------------------------------------------------------------------------------------
 
 
-def browse(url: str) -> str:
+def open_page(url: str) -> str:
     with urllib.request.urlopen(url, timeout=20) as page:
         return str(page.read().decode())
 
 
-def never(url: str) -> None:
+def fail_if_opened(url: str) -> None:
     raise AssertionError("no browser may be opened")
 
 
 def login_options(**more: Any) -> dict[str, Any]:
-    return {"open_browser": browse, "ports": (0,), "timeout": 20.0, **more}
+    return {"open_browser": open_page, "ports": (0,), "timeout": 20.0, **more}
 
 
 def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "home" / "auth.json")
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     pages: list[str] = []
-    login = source.authenticate(**login_options(open_browser=lambda url: pages.append(browse(url))))
+    login = source.authenticate(**login_options(open_browser=lambda url: pages.append(open_page(url))))
     assert login.account_id == "acc-1"
     assert source.ready() is login
     stored = store.load()
@@ -65,8 +65,8 @@ def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path:
     assert (stored["auth_mode"], stored["OPENAI_API_KEY"]) == ("chatgpt", None)
     assert stored["tokens"]["account_id"] == "acc-1"
     assert sorted(stored["tokens"]) == ["access_token", "account_id", "id_token", "refresh_token"]
-    exchange = issuer.asked("/oauth/token")
-    assert len(exchange) == 1, "no API key is asked for"
+    exchange = issuer.requests_to("/oauth/token")
+    assert len(exchange) == 1, "no API key is requested"
     assert exchange[0].form["grant_type"] == "authorization_code"
     assert exchange[0].headers["content-type"] == "application/x-www-form-urlencoded"
     assert Credentials(store, issuer=issuer.url, clock=issuer.clock).current() == login
@@ -74,14 +74,14 @@ def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path:
 
 def test_stored_login_needs_no_browser(issuer: IssuerStub) -> None:
     source, _ = make_credentials(issuer, issuer.document())
-    login = source.authenticate(**login_options(open_browser=never))
+    login = source.authenticate(**login_options(open_browser=fail_if_opened))
     assert login.account_id == "acc-1"
     assert issuer.requests == []
 
 
 def test_expired_login_is_refreshed_without_a_browser(issuer: IssuerStub) -> None:
     source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    assert source.authenticate(**login_options(open_browser=never)).account_id == "acc-1"
+    assert source.authenticate(**login_options(open_browser=fail_if_opened)).account_id == "acc-1"
     assert refresh_reasons(issuer) == ["proactive_expiry"]
 
 
@@ -89,7 +89,7 @@ def test_expired_login_is_refreshed_without_a_browser(issuer: IssuerStub) -> Non
 def test_non_interactive_login_raises_without_a_login(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
     source, _ = make_credentials(issuer, document)
     with pytest.raises(LoginRequiredError, match="There is no login"):
-        source.authenticate(**login_options(interactive=False, open_browser=never))
+        source.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
     with pytest.raises(ValueError, match="force=True"):
         source.authenticate(interactive=False, force=True)
 
@@ -102,18 +102,18 @@ def test_permanently_refused_login_is_replaced(issuer: IssuerStub) -> None:
     stored = store.load()
     assert stored is not None
     assert stored["of_the_future"] == [1]
-    assert "login_owner_id" not in stored["tokens"], "it described the login before"
+    assert "login_owner_id" not in stored["tokens"], "it described the previous login"
 
 
 def test_rejected_login_is_replaced(issuer: IssuerStub) -> None:
-    """Its token looks alive, but the backend has answered 401 and the issuer does not renew it."""
+    """Its token has not expired, but the backend rejected it and the issuer refuses the refresh."""
     source, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
     refused = source.current()
     issuer.live_refresh_token = "another"
     with pytest.raises(LoginRequiredError):
         source.renew(refused)
     with pytest.raises(LoginRequiredError, match="rejects the login in memory, and it cannot be refreshed"):
-        source.authenticate(**login_options(interactive=False, open_browser=never))
+        source.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
     assert source.authenticate(**login_options()).access_token != refused.access_token
 
 
@@ -121,13 +121,13 @@ def test_transient_failure_opens_no_browser(issuer: IssuerStub) -> None:
     source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     issuer.refusal = 503, b"", {}
     with pytest.raises(TokenRefreshError):
-        source.authenticate(**login_options(open_browser=never))
+        source.authenticate(**login_options(open_browser=fail_if_opened))
 
 
 def test_other_credentials_are_replaced_only_by_force(issuer: IssuerStub) -> None:
     source, store = make_credentials(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
     with pytest.raises(LoginRequiredError, match="an OpenAI API key"):
-        source.authenticate(**login_options(open_browser=never))
+        source.authenticate(**login_options(open_browser=fail_if_opened))
     source.authenticate(**login_options(force=True))
     stored = store.load()
     assert stored is not None
@@ -139,7 +139,7 @@ def test_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Pa
     store.path.write_text("{")
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     with pytest.raises(CredentialStoreError, match=r"auth\.json"):
-        source.authenticate(**login_options(open_browser=never))
+        source.authenticate(**login_options(open_browser=fail_if_opened))
     assert store.path.read_text() == "{"
     source.authenticate(**login_options(force=True))
     assert store.load() is not None
@@ -151,11 +151,11 @@ def test_damaged_file_stays_if_the_new_one_cannot_be_written(issuer: IssuerStub,
     keyring = Keyring()
     keyring.broken = OSError("locked")
     store = file if kind == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
-    file.path.write_text('{"tokens": {"refresh_token": "worth mending", ')
+    file.path.write_text('{"tokens": {"refresh_token": "worth repairing", ')
     source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     with pytest.raises(CredentialStoreError, match=r"Cannot write .*: File name too long"):
         source.authenticate(**login_options(force=True))
-    assert "worth mending" in file.path.read_text()
+    assert "worth repairing" in file.path.read_text()
 
 
 def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_p
 
     def open_browser(url: str) -> None:
         store.path.write_text("{")
-        pages.append(browse(url))
+        pages.append(open_page(url))
 
     with pytest.raises(CredentialStoreError, match=r"auth\.json"):
         source.authenticate(**login_options(open_browser=open_browser))
@@ -188,7 +188,7 @@ def test_only_the_requested_workspace_is_accepted(issuer: IssuerStub) -> None:
     with pytest.raises(LoginFailedError, match="restricted to workspace") as caught:
         source.authenticate(**login_options(workspace_id="acc-2"))
     assert caught.value.code == "workspace_restriction"
-    assert issuer.asked("/oauth/authorize")[0].query["allowed_workspace_id"] == "acc-2"
+    assert issuer.requests_to("/oauth/authorize")[0].query["allowed_workspace_id"] == "acc-2"
     assert store.load() == before
     issuer.account = "acc-2"
     assert source.authenticate(**login_options(workspace_id="acc-2")).account_id == "acc-2"
@@ -200,11 +200,11 @@ def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> No
         issuer.requests.clear()
         logins = in_threads(4, lambda force=force: source.authenticate(**login_options(force=force)))  # type: ignore[misc]
         assert len(set(logins)) == 1, logins
-        assert len(issuer.asked("/oauth/authorize")) == 1
+        assert len(issuer.requests_to("/oauth/authorize")) == 1
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("refusal", "message"),
     [
         (
             (400, b'{"error": "invalid_grant", "error_description": "code ac_1 is bad"}', {}),
@@ -216,11 +216,11 @@ def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> No
     ],
 )
 def test_refused_code_exchange_fails_the_login(
-    issuer: IssuerStub, refusal: tuple[int, bytes, dict[str, str]], said: str
+    issuer: IssuerStub, refusal: tuple[int, bytes, dict[str, str]], message: str
 ) -> None:
     issuer.refusal = refusal
     source, store = make_credentials(issuer, None)
-    with pytest.raises(LoginFailedError, match=f"^Token exchange failed: .*{said}") as caught:
+    with pytest.raises(LoginFailedError, match=f"^Token exchange failed: .*{message}") as caught:
         source.authenticate(**login_options())
     assert caught.value.code == "token_exchange_failed"
     assert store.load() is None
@@ -243,20 +243,20 @@ def test_waiting_threads_share_a_denied_login(issuer: IssuerStub) -> None:
 
     def visit(url: str) -> None:
         opened.append(url)
-        time.sleep(0.5)  # the other threads come meanwhile
+        time.sleep(0.5)  # the other threads arrive in the meantime
         httpx2.get(url, follow_redirects=True)
 
-    def ask() -> Login:
+    def log_in() -> Login:
         return source.authenticate(open_browser=visit, ports=(0,), timeout=30)
 
-    assert [getattr(error, "code", None) for error in in_threads(8, ask)] == ["access_denied"] * 8
+    assert [getattr(error, "code", None) for error in in_threads(8, log_in)] == ["access_denied"] * 8
     assert len(opened) == 1
     with pytest.raises(LoginFailedError, match="access_denied"):
-        ask()
-    assert len(opened) == 2, "who asks again, afterwards, is not refused unasked"
+        log_in()
+    assert len(opened) == 2, "a later call opens the browser again"
 
 
-# --- signing out -------------------------------------------------------------------------------------------------
+# --- logging out -------------------------------------------------------------------------------------------------
 
 
 def test_logout_clears_cache_and_store(issuer: IssuerStub) -> None:
@@ -276,7 +276,7 @@ def test_revoke_sends_the_token_and_logs_out(issuer: IssuerStub, has_refresh_tok
     source, store = make_credentials(issuer, document)
     assert source.revoke() is True
     hint = "refresh_token" if has_refresh_token else "access_token"
-    assert [request.json["token_type_hint"] for request in issuer.asked("/oauth/revoke")] == [hint]
+    assert [request.json["token_type_hint"] for request in issuer.requests_to("/oauth/revoke")] == [hint]
     assert store.load() is None
     assert source.revoke() is False
 
@@ -291,11 +291,11 @@ def test_unreachable_issuer_does_not_prevent_the_logout(issuer: IssuerStub, capl
         source.revoke(must_confirm=True)
     assert caught.value.code == "not_revoked"
     assert source.store.load() is None
-    assert source.revoke(must_confirm=True) is False, "where there is nothing, nothing has to be confirmed"
+    assert source.revoke(must_confirm=True) is False, "without a login there is nothing to confirm"
 
 
 def revoked(issuer: IssuerStub) -> list[str]:
-    return [request.json["token"] for request in issuer.asked("/oauth/revoke")]
+    return [request.json["token"] for request in issuer.requests_to("/oauth/revoke")]
 
 
 def test_unsaved_login_is_revoked(issuer: IssuerStub) -> None:
@@ -329,11 +329,11 @@ def test_revoke_waits_for_the_refresh_of_another_process(issuer: IssuerStub, tmp
     issuer.delay = 1.0
     renewing = threading.Thread(target=one.current)
     renewing.start()
-    while not issuer.asked("/oauth/token"):
+    while not issuer.requests_to("/oauth/token"):
         time.sleep(0.01)
     assert other.revoke()
     renewing.join()
-    assert [request.json["token"] for request in issuer.asked("/oauth/revoke")] == ["rt_1"]
+    assert [request.json["token"] for request in issuer.requests_to("/oauth/revoke")] == ["rt_1"]
     assert FileStore(path).load() is None
 
 
@@ -364,7 +364,7 @@ def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
     assert key.reveal().startswith("sk-")
     document = store.load()
     assert document is not None
-    assert document["OPENAI_API_KEY"] is None, "it is stored nowhere"
+    assert document["OPENAI_API_KEY"] is None, "it is not stored"
     document["tokens"]["id_token"] = None
     store.save(document)
     with pytest.raises(LoginFailedError, match="no id token"):
@@ -375,7 +375,7 @@ def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
         exchange_api_key(credentials)
 
 
-# --- where, and who ----------------------------------------------------------------------------------------------
+# --- configuration ----------------------------------------------------------------------------------------------
 
 
 def test_issuer_argument_takes_precedence_over_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,19 +440,17 @@ def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pyt
     issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
     with pytest.raises(LoginRequiredError) as caught:
         source.renew(login)
-    shown = "\n".join(
+    text = "\n".join(
         [repr(source), repr(source._cached), repr(login), caplog.text, *traceback.format_exception(caught.value)]
     )
     tokens = [login.access_token.reveal(), *issuer.document()["tokens"].values()]
-    assert not [
-        token for token in (*tokens, "rt_0", "rt_1") if token != "acc-1" and token != "owner" and token in shown
-    ]
+    assert not [token for token in (*tokens, "rt_0", "rt_1") if token != "acc-1" and token != "owner" and token in text]
     with pytest.raises(TypeError):
         pickle.dumps(login)
 
 
 def test_ready_is_fast_and_does_no_io(issuer: IssuerStub) -> None:
-    """It runs before every request; the bound is loose, the point is that it does no I/O."""
+    """It runs before every request. The bound is loose: the point is that it does no I/O."""
     source, store = make_credentials(issuer, issuer.document())
     source.current()
     store.calls.clear()

@@ -112,7 +112,7 @@ NO_CODE = _device_code.DeviceCodeRefusal(
         (307, b"", refused("device_code_failed", 307)),
         (400, b'{"error": "authorization_pending"}', "pending"),
         (400, b'{"error": {"code": "slow_down"}}', "pending"),
-        # These say nothing about the code.
+        # These statuses say nothing about the code.
         (408, b"", "pending"),
         (425, b"", "pending"),
         (429, b'{"error": {"code": "rate_limit_exceeded"}}', "pending"),

@@ -84,7 +84,7 @@ def test_calls_streams_and_refreshes_work(on_a_loop: Callable[..., None], sim: S
                 for _ in range(20):
                     tasks.start_soon(call)
             assert statuses == ["completed"] * 20
-            assert paths(sim).count("token") == 1, "one renewal for all"
+            assert paths(sim).count("token") == 1, "one refresh for all tasks"
             sim.script(Turn.error(401, {}))
             async with client.responses.stream(input="hi") as stream:
                 events = [event.type async for event in stream]

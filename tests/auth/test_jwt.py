@@ -79,7 +79,7 @@ def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None
         (timedelta(minutes=4), timedelta(0), "proactive_expiry"),
         (timedelta(hours=-1), None, "proactive_expiry"),
         (datetime.min.replace(tzinfo=UTC) - NOW, None, "proactive_expiry"),
-        # Else the age of the last refresh does.
+        # Otherwise the age of the last refresh does.
         (None, timedelta(days=7), None),
         (None, timedelta(days=8) - timedelta(microseconds=1), None),
         (None, timedelta(days=8, seconds=1), "scheduled"),

@@ -1,4 +1,4 @@
-"""What `authenticate()` may be told, on both clients."""
+"""The arguments of `authenticate()`, on both clients."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SECRETS = ("access_token", "refresh_token", "id_token")
 
 
 def approve(url: str) -> None:
-    """Be a browser whose person approves."""
+    """Act as the browser of a user who approves."""
     httpx2.get(url, follow_redirects=True, timeout=20).raise_for_status()
 
 
 def never(what: object) -> None:
-    raise AssertionError("nothing was to be opened")
+    raise AssertionError("nothing may be opened")
 
 
 def paths(sim: Simulator) -> list[str]:
@@ -41,7 +41,7 @@ def test_default_timeout_and_ports() -> None:
 
 
 def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator) -> None:
-    store, opened, told = MemoryStore(), list[str](), list[str]()
+    store, opened, shown = MemoryStore(), list[str](), list[str]()
     client = new_client(credentials=store)
 
     def open_browser(url: str) -> None:
@@ -50,18 +50,18 @@ def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator
 
     client.authenticate(
         open_browser=open_browser,
-        on_url=told.append,
+        on_url=shown.append,
         workspace_id=sim.account.account_id,
         scopes=["openid", "profile", "email", "offline_access"],
         timeout=30,
         ports=(0,),
     )
-    assert opened == told
-    asked = parse_qs(urlsplit(told[0]).query)
-    assert asked["scope"] == ["openid profile email offline_access"]
-    assert asked["allowed_workspace_id"] == [sim.account.account_id]
+    assert opened == shown
+    parameters = parse_qs(urlsplit(shown[0]).query)
+    assert parameters["scope"] == ["openid profile email offline_access"]
+    assert parameters["allowed_workspace_id"] == [sim.account.account_id]
     assert client.account().email == "user@example.com"
-    assert paths(sim) == ["authorize", "token"], "no API key is asked for"
+    assert paths(sim) == ["authorize", "token"], "no API key is requested"
     document = store.load()
     assert document is not None
     assert document["OPENAI_API_KEY"] is None
@@ -100,11 +100,11 @@ def test_login_of_another_workspace_is_refused(new_client: Callable[..., Any]) -
 def test_login_ends_at_timeout_or_cancellation(new_client: Callable[..., Any], code: str) -> None:
     cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
-    limits: dict[str, Any] = {"timeout": 0.5} if code == "timeout" else {"cancel": cancel}
+    options: dict[str, Any] = {"timeout": 0.5} if code == "timeout" else {"cancel": cancel}
     began = time.monotonic()
     with pytest.raises(sdk.LoginFailedError) as caught:
         new_client(credentials=MemoryStore()).authenticate(
-            open_browser=False, on_url=lambda url: None, ports=(0,), **limits
+            open_browser=False, on_url=lambda url: None, ports=(0,), **options
         )
     assert caught.value.code == code
     assert time.monotonic() - began < 4
@@ -113,21 +113,21 @@ def test_login_ends_at_timeout_or_cancellation(new_client: Callable[..., Any], c
 def test_account_holds_no_secret(new_client: Callable[..., Any], sim: Simulator) -> None:
     document = sim.login_document()
     client = new_client(credentials=MemoryStore(document))
-    told = repr(client.account())
+    shown = repr(client.account())
     for name in ("email='user@example.com'", "plan='pro'", "account_id=", "user_id=", "expires_at=", "stored_in="):
-        assert name in told
-    assert not [name for name in SECRETS if document["tokens"][name] in told]
+        assert name in shown
+    assert not [name for name in SECRETS if document["tokens"][name] in shown]
 
 
 def test_revocation_comes_before_the_deletion(sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
-    was_there: list[bool] = []
+    was_stored: list[bool] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        was_there.append(store.load() is not None)
+        was_stored.append(store.load() is not None)
         return httpx2.Response(500)
 
     with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
         assert Credentials(store, issuer=sim.issuer, http=http).revoke()
-    assert was_there == [True]
-    assert store.load() is None, "whatever the issuer answers"
+    assert was_stored == [True]
+    assert store.load() is None, "whatever the issuer responds"

@@ -1,4 +1,4 @@
-"""The rules of signing in and renewing, as tables: one row, one expectation. Source: the Codex CLI 0.169.0."""
+"""The rules of logging in and refreshing, as tables with one expectation in each row. Source: Codex CLI 0.169.0."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Full(MemoryStore):
 
 REFUSED = b'{"error": "invalid_grant", "error_description": "ac_1 is no good"}'
 
-# what the browser brings · how the issuer answers the exchange · options → code and words of the failure
+# query of the callback · response to the code exchange · options → code and text of the failure
 CALLBACKS = {
     "denied": ({"error": "access_denied"}, None, {}, "access_denied", "Login failed: access_denied"),
     "described": (
@@ -100,7 +100,7 @@ def test_failed_callback_gives_code_message_and_page(row: Any, issuer: IssuerStu
     query, issuer.refusal, options, code, words = row
     store = options.get("store", MemoryStore())
     workspace = {name: value for name, value in options.items() if name != "store"}
-    pages: Queue[httpx2.Response] = Queue()  # a browser may still be reading when the login has ended
+    pages: Queue[httpx2.Response] = Queue()  # a browser may still be reading when the login returns
 
     def visit(url: str) -> None:
         given = dict(parse_qsl(urlsplit(url).query))
@@ -121,9 +121,9 @@ def test_failed_callback_gives_code_message_and_page(row: Any, issuer: IssuerStu
     assert store.load() is None
 
 
-# --- renewal ahead of time: Codex CLI login/src/auth/manager.rs --------------------------------------------------
+# --- refresh before the expiry: Codex CLI login/src/auth/manager.rs --------------------------------------------------
 
-# expiry of the access token, from now (None: it cannot be read) · age of the last refresh (None: not known) → reason
+# time until the expiry (None: unreadable) · age of the last refresh (None: unknown) → reason of the refresh
 AHEAD_OF_TIME = [
     (6 * MINUTE, 9 * DAY, None),
     (5 * MINUTE + SECOND, 9 * DAY, None),
@@ -150,7 +150,7 @@ def test_refresh_happens_when_it_is_due(
     issuer: IssuerStub, expires_in: timedelta | None, age: timedelta | None, reason: str | None
 ) -> None:
     Credentials(MemoryStore(stored(issuer, expires_in, age)), issuer=issuer.url, clock=issuer.clock).current()
-    assert [request.json["refresh_reason"] for request in issuer.asked("/oauth/token")] == [reason] * bool(reason)
+    assert [request.json["refresh_reason"] for request in issuer.requests_to("/oauth/token")] == [reason] * bool(reason)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The login survives: slow and lost answers, stores that fail, callers that leave."""
+"""The login survives slow and lost responses, stores that fail, and callers that stop waiting."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Clock:
         return self.now
 
 
-class Faulty(MemoryStore):
-    """Fails as told, with the name of a method as the key."""
+class FaultyStore(MemoryStore):
+    """Raises the exception in `faults` for the name server a method."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         super().__init__(document)
@@ -60,8 +60,8 @@ class Faulty(MemoryStore):
         super().save(document)
 
 
-def refreshes(of: Simulator | IssuerStub) -> list[Any]:
-    return [request for request in of.requests if request.path == "/oauth/token"]
+def refreshes(server: Simulator | IssuerStub) -> list[Any]:
+    return [request for request in server.requests if request.path == "/oauth/token"]
 
 
 def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
@@ -73,7 +73,7 @@ def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 2 * MINUTE, 2 * HOUR])
 def test_event_loop_is_not_blocked_by_a_refresh(expires_in: timedelta) -> None:
-    """Whether the token has expired, is about to, or is refused with 401: twenty tasks wait, the loop does not."""
+    """Whether the token has expired, is about to, or is rejected with 401: twenty tasks wait and the loop continues."""
     pauses: list[float] = []
 
     async def watch() -> None:
@@ -93,7 +93,7 @@ def test_event_loop_is_not_blocked_by_a_refresh(expires_in: timedelta) -> None:
     with Simulator(refresh_delay=SECOND, clock=clock) as sim:
         source = Credentials(MemoryStore(sim.login_document(expires_in=expires_in)), issuer=sim.issuer)
         if expires_in > HOUR:
-            clock.now += 3 * HOUR  # the backend's alone: it refuses what is good by the client's clock
+            clock.now += 3 * HOUR  # the backend's clock only: it rejects a token that the client considers valid
         began = time.monotonic()
         asyncio.run(main(sim, source))
         assert time.monotonic() - began > 1
@@ -116,7 +116,7 @@ def test_refresh_continues_when_its_caller_is_cancelled() -> None:
         assert len(refreshes(sim)) == 1
 
 
-LEAVE = """
+TIMES_OUT = """
 import asyncio, sys
 from codex_backend_sdk import AsyncOpenAI
 async def main():
@@ -133,18 +133,18 @@ from codex_backend_sdk import OpenAI
 print("asking", flush=True)
 OpenAI(max_retries=0).codex.usage()
 """
-SIGNING_IN = INTERRUPTED.replace("codex.usage()", "authenticate()")
-SIGNED_IN = INTERRUPTED.replace("codex.usage()", "authenticate(interactive=False)")
+INTERRUPTED_LOGIN = INTERRUPTED.replace("codex.usage()", "authenticate()")
+INTERRUPTED_REUSE = INTERRUPTED.replace("codex.usage()", "authenticate(interactive=False)")
 
 
 @posix
 @pytest.mark.parametrize(
     ("program", "said"),
-    [(LEAVE, "gone"), (INTERRUPTED, "asking"), (SIGNING_IN, "asking"), (SIGNED_IN, "asking")],
+    [(TIMES_OUT, "gone"), (INTERRUPTED, "asking"), (INTERRUPTED_LOGIN, "asking"), (INTERRUPTED_REUSE, "asking")],
     ids=["timeout", "Ctrl-C", "Ctrl-C in authenticate", "Ctrl-C, not interactive"],
 )
 def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, program: str, said: str) -> None:
-    """Its refresh token is used up; without what came for it the login would be lost."""
+    """Its old refresh token is used up: if the new tokens were not stored, the login would be lost."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         store = FileStore(tmp_path / "auth.json")
         store.save(sim.login_document(expires_in=-HOUR))
@@ -179,21 +179,23 @@ def test_valid_token_is_used_while_the_issuer_hangs(number: int) -> None:
         assert len(refreshes(sim)) == 1
 
 
-# --- answers that are lost ---------------------------------------------------------------------------------------
+# --- lost responses ----------------------------------------------------------------------------------------------
 
 
-def cut() -> None:
-    raise ConnectionAbortedError("the stub cuts the connection instead of answering")
+def close_connection() -> None:
+    raise ConnectionAbortedError("the stub cuts the connection instead server answering")
 
 
 def test_lost_refresh_response_keeps_the_old_token() -> None:
     clock = Clock()
-    with IssuerStub(clock=clock, before_answer=cut) as issuer:
+    with IssuerStub(clock=clock, before_response=close_connection) as issuer:
         source = Credentials(MemoryStore(issuer.document(expires_in=4 * MINUTE)), issuer=issuer.url, clock=clock)
         login = source.current()
         clock.now += 11 * SECOND
-        issuer.before_answer = lambda: None
-        assert source.current() == login, "the refresh token is refused as used, and that is not the end"
+        issuer.before_response = lambda: None
+        assert source.current() == login, (
+            "the refresh token is refused as used, and the old access token is still valid"
+        )
         assert len(refreshes(issuer)) == 2
         clock.now += 11 * SECOND
         assert source.current() == login
@@ -205,13 +207,13 @@ def test_lost_refresh_response_keeps_the_old_token() -> None:
 
 def test_lost_refresh_response_uses_a_newer_stored_login() -> None:
     clock = Clock()
-    with IssuerStub(clock=clock, before_answer=cut) as issuer:
+    with IssuerStub(clock=clock, before_response=close_connection) as issuer:
         store = MemoryStore(issuer.document(expires_in=-HOUR))
         source = Credentials(store, issuer=issuer.url, clock=clock)
         with pytest.raises(TokenRefreshError):
             source.current()
         newer = issuer.document(expires_in=2 * HOUR)
-        issuer.before_answer = lambda: store.save(newer)  # a peer without our lock, between our question and its answer
+        issuer.before_response = lambda: store.save(newer)  # a peer without our lock, between request and response
         assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
 
 
@@ -221,7 +223,7 @@ def test_refusal_waits_for_a_peer_to_store_its_tokens() -> None:
         issuer.live_refresh_token = "used by a peer"
         store = MemoryStore(issuer.document(expires_in=-HOUR))
         newer = issuer.document(expires_in=2 * HOUR)
-        issuer.before_answer = lambda: threading.Timer(0.1, store.save, [newer]).start()
+        issuer.before_response = lambda: threading.Timer(0.1, store.save, [newer]).start()
         source = Credentials(store, issuer=issuer.url, clock=clock)
         assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
 
@@ -232,7 +234,7 @@ def test_refusal_waits_for_a_peer_to_store_its_tokens() -> None:
 def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        store = Faulty(issuer.document())
+        store = FaultyStore(issuer.document())
         source = Credentials(store, issuer=issuer.url, clock=clock)
         login = source.current()
         clock.now += HOUR - MINUTE
@@ -247,8 +249,8 @@ def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture
         assert source.current() != login
 
 
-def unsaved(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, Faulty]:
-    store = Faulty(issuer.document(expires_in=-HOUR))
+def unsaved_credentials(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, FaultyStore]:
+    store = FaultyStore(issuer.document(expires_in=-HOUR))
     store.faults["save"] = CredentialStoreError("the disk is full")
     source = Credentials(store, issuer=issuer.url, clock=clock)
     source.current()
@@ -258,13 +260,13 @@ def unsaved(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, Faulty]:
 def test_unsaved_login_is_saved_once_the_store_recovers(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        source, store = unsaved(issuer, clock)
+        source, store = unsaved_credentials(issuer, clock)
         login = source.ready()
         assert login is not None
         clock.now += MINUTE
-        assert source.ready() is None, "once a minute there is something to do"
+        assert source.ready() is None, "saving is retried once a minute"
         assert source.current() == login
-        assert source.ready() is login, "it failed again; nobody else tries within a minute"
+        assert source.ready() is login, "it failed again; the next attempt follows a minute later"
         clock.now += MINUTE
         store.faults.clear()
         assert source.current() == source.ready() == login
@@ -279,7 +281,7 @@ def test_unsaved_login_is_saved_once_the_store_recovers(caplog: pytest.LogCaptur
 def test_unsaved_login_does_not_overwrite_a_changed_store(change: Callable[[MemoryStore], object]) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        source, store = unsaved(issuer, clock)
+        source, store = unsaved_credentials(issuer, clock)
         store.faults.clear()
         change(store)
         after = store.load()
@@ -294,7 +296,7 @@ from codex_backend_sdk import OpenAI
 from codex_backend_sdk.auth import MemoryStore
 logging.basicConfig(format="%(levelname)s %(message)s")
 limit, other = sys.argv[1:]
-# All that a renewal imports is there before this process may no longer read its own packages.
+# Import all that a refresh needs, before this process loses the right to read its own packages.
 OpenAI(credentials=MemoryStore(json.loads(other)), max_retries=0).codex.usage()
 client = OpenAI(max_retries=0)
 client.credentials.store.load()
@@ -302,7 +304,7 @@ if limit == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
 elif os.getuid() == 0:
-    os.setuid(65534)  # no folder is read-only to root
+    os.setuid(65534)  # root can write to any folder
 for _ in range(3):
     assert client.codex.usage()
 """
@@ -335,13 +337,13 @@ def test_client_works_with_full_or_read_only_disk(limit: str, said: str) -> None
             f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {said}"
         )
         assert f"Make {store.path} writable." in warnings[-1]
-        assert len(warnings) == (1 if limit == "full" else 2), "read-only, the lock is missing, too"
-        assert len(refreshes(sim)) == 2, "one of them for the other login"
+        assert len(warnings) == (1 if limit == "full" else 2), "if read-only, the lock file is missing, too"
+        assert len(refreshes(sim)) == 2, "one server them is for the other login"
         assert store.load() == before
         assert os.listdir(folder) in (["auth.json"], ["auth.json", "auth.json.lock"], ["auth.json.lock", "auth.json"])
 
 
-# --- a long life -------------------------------------------------------------------------------------------------
+# --- long-running -------------------------------------------------------------------------------------------------
 
 
 def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
@@ -354,14 +356,14 @@ def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
                 client.codex.usage()
                 clock.now += 6 * HOUR
         reasons = [json.loads(request.body)["refresh_reason"] for request in refreshes(sim)]
-    assert reasons == ["proactive_expiry"] * 9, "100 days, 10 days a token, the first one from the sign-in"
+    assert reasons == ["proactive_expiry"] * 9, "100 days, 10 days for each token, the first one from the login"
 
 
 # --- forks -------------------------------------------------------------------------------------------------------
 
 
-def what_it_prints(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
-    """Run a program that forks when it is given a line: as soon as its thread waits for an answer of the simulator."""
+def output_of_forking_program(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
+    """Run a program that forks when it reads a line, which it gets while its thread waits for the simulator."""
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -369,7 +371,7 @@ def what_it_prints(program: str, *arguments: str, sim: Simulator) -> tuple[str, 
         while not sim.requests:
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(1)  # whoever has just sent a request may hold a lock of Python's own, as one who imports does
+        time.sleep(1)  # shortly after a request the thread may hold a lock server Python itself, as during an import
         return process.communicate("\n", timeout=45)
 
 
@@ -380,7 +382,7 @@ kind, path, issuer, token = sys.argv[1:]
 source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else StaticToken(token, issuer=issuer)
 thread = threading.Thread(target=source.current)
 thread.start()
-sys.stdin.readline()  # the issuer was asked, and answers after two seconds
+sys.stdin.readline()  # the issuer has the request, and responds after two seconds
 child = os.fork()
 if child == 0:
     signal.alarm(20)
@@ -395,17 +397,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize(("kind", "asked"), [("file", 1), ("access token", 2)])
 def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, asked: int) -> None:
-    """What the thread of the parent had locked is free in the child, but for the lock file, which it waits for."""
+    """Locks that the parent's thread held are free in the child, except the lock file, for which the child waits."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         sim.fail("delayed:2@/api/accounts/v1/user-auth-credential/whoami", times=None)
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document(expires_in=-HOUR))
         arguments = [kind, str(path), sim.issuer, sim.personal_access_token()]
-        assert what_it_prints(FORK, *arguments, sim=sim) == ("0\n", "")
+        assert output_of_forking_program(FORK, *arguments, sim=sim) == ("0\n", "")
         assert len(sim.requests) == asked
 
 
-FORK_IN_A_QUESTION = """
+FORK_DURING_LOOKUP = """
 import os, signal, sys, threading
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk.auth import FileStore
@@ -413,7 +415,7 @@ path, issuer, backend = sys.argv[1:]
 client = OpenAI(credentials=FileStore(path), issuer=issuer, base_url=backend)
 thread = threading.Thread(target=lambda: client.responses.create(input="hi"))
 thread.start()
-sys.stdin.readline()  # the backend was asked where the requests of the workspace go, and says it after three seconds
+sys.stdin.readline()  # the backend has the request for the workspaces, and responds after three seconds
 child = os.fork()
 if child == 0:
     signal.alarm(20)
@@ -429,4 +431,7 @@ def test_fork_mid_routing_lookup_leaves_the_child_usable(tmp_path: Path) -> None
         sim.fail("delayed:3@accounts")
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document())
-        assert what_it_prints(FORK_IN_A_QUESTION, str(path), sim.issuer, sim.base_url, sim=sim) == ("0\n", "")
+        assert output_of_forking_program(FORK_DURING_LOOKUP, str(path), sim.issuer, sim.base_url, sim=sim) == (
+            "0\n",
+            "",
+        )

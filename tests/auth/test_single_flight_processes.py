@@ -1,4 +1,4 @@
-"""One refresh for all, with real processes, on each kind of store.
+"""One refresh for all processes, with real processes, on each kind of store.
 
 `CODEX_TEST_CALLS=200` makes the long run: 200 calls by each of 64 threads instead of a few, and every test on every
 store.
@@ -37,8 +37,8 @@ pytestmark = [
 
 
 @dataclass
-class Shared:
-    """Where the login is, and how a program gets there."""
+class StoreAccess:
+    """A store, and the command prefix and environment that a program needs to access it."""
 
     store: tuple[str, str]
     prefix: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Shared:
 
 @dataclass
 class Clock:
-    """The simulator's; to move it on ends the lives of its tokens."""
+    """The simulator's clock. Moving it forward lets tokens expire."""
 
     moved: timedelta = timedelta(0)
 
@@ -55,21 +55,21 @@ class Clock:
         return datetime.now(UTC) + self.moved
 
 
-def in_a_file(folder: Path, stack: ExitStack) -> Shared:
-    return Shared(("file", str(folder)))
+def in_a_file(folder: Path, stack: ExitStack) -> StoreAccess:
+    return StoreAccess(("file", str(folder)))
 
 
-def in_a_file_keyring(folder: Path, stack: ExitStack) -> Shared:
-    return Shared(("keyring", str(folder)), env=file_keyring(folder))
+def in_a_file_keyring(folder: Path, stack: ExitStack) -> StoreAccess:
+    return StoreAccess(("keyring", str(folder)), env=file_keyring(folder))
 
 
-def in_a_secret_service(folder: Path, stack: ExitStack) -> Shared:
+def in_a_secret_service(folder: Path, stack: ExitStack) -> StoreAccess:
     prefix, env = secret_service(folder)
-    return Shared(("keyring", str(folder)), prefix, env)
+    return StoreAccess(("keyring", str(folder)), prefix, env)
 
 
-def in_redis(folder: Path, stack: ExitStack) -> Shared:
-    return Shared(("redis", stack.enter_context(redis_server(folder, password="secret-word"))))
+def in_redis(folder: Path, stack: ExitStack) -> StoreAccess:
+    return StoreAccess(("redis", stack.enter_context(redis_server(folder, password="secret-word"))))
 
 
 STORES = [
@@ -89,9 +89,9 @@ def stack() -> Iterator[ExitStack]:
 class Crowd:
     """Sixteen processes on one simulator, started with an expired login in the store."""
 
-    def __init__(self, shared: Shared, sim: Simulator, *, calls: int) -> None:
+    def __init__(self, shared: StoreAccess, sim: Simulator, *, calls: int) -> None:
         self.sim = sim
-        given = {
+        options = {
             "store": shared.store,
             "document": sim.login_document(expires_in=timedelta(hours=-1)),
             "base_url": sim.base_url,
@@ -100,7 +100,7 @@ class Crowd:
             "threads": THREADS,
             "calls": calls,
         }
-        command = [sys.executable, str(Path(__file__).with_name("crowd.py")), json.dumps(given)]
+        command = [sys.executable, str(Path(__file__).with_name("crowd.py")), json.dumps(options)]
         self.began = time.monotonic()
         self._process = subprocess.Popen(
             [*shared.prefix, *command],
@@ -113,8 +113,8 @@ class Crowd:
     def refreshes(self) -> list[Any]:
         return [request for request in self.sim.requests if request.path == "/oauth/token"]
 
-    def wait_for(self, happened: Callable[[], object]) -> None:
-        while not happened():
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        while not condition():
             assert self._process.poll() is None, self._process.communicate()
             time.sleep(0.03)
 
@@ -122,7 +122,7 @@ class Crowd:
         out, err = self._process.communicate()
         assert out, err
         outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
-        # The bus of a container complains about a limit that it may not raise.
+        # In a container, the bus warns about a limit that it may not raise.
         outcome["said"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
         seconds = time.monotonic() - self.began
         lines = [f"{outcome} in {seconds:.1f} s; {len(self.sim.requests)} requests"]
@@ -132,31 +132,31 @@ class Crowd:
         return outcome
 
 
-@pytest.mark.parametrize("keep", STORES if IS_LONG else STORES[:1])
+@pytest.mark.parametrize("make_store", STORES if IS_LONG else STORES[:1])
 def test_all_processes_share_one_refresh_per_expiry(
-    keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
+    make_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
 ) -> None:
-    """The login has expired before the first call; the backend ends the next one while all of them are calling."""
+    """The login has expired before the first call; the next one expires while all processes are calling."""
     clock = Clock()
     sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(seconds=0.3)))
-    crowd = Crowd(keep(tmp_path, stack), sim, calls=CALLS)
+    crowd = Crowd(make_store(tmp_path, stack), sim, calls=CALLS)
     crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
     clock.moved = timedelta(days=11)
     outcome = crowd.outcome()
     assert outcome == {"calls": PROCESSES * THREADS * CALLS, "failed": [], "killed": 0, "said": []}
-    asked = [request.json() for request in crowd.refreshes()]
-    assert [body["refresh_reason"] for body in asked] == ["proactive_expiry", "unauthorized_recovery"]
-    assert asked[0]["refresh_token"] != asked[1]["refresh_token"]
+    bodies = [request.json() for request in crowd.refreshes()]
+    assert [body["refresh_reason"] for body in bodies] == ["proactive_expiry", "unauthorized_recovery"]
+    assert bodies[0]["refresh_token"] != bodies[1]["refresh_token"]
 
 
-@pytest.mark.parametrize("keep", STORES)
+@pytest.mark.parametrize("make_store", STORES)
 def test_killed_lock_holder_does_not_block_the_others(
-    keep: Callable[[Path, ExitStack], Shared], tmp_path: Path, stack: ExitStack
+    make_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
 ) -> None:
-    """And the next expiry, while the others are calling, is like any other."""
+    """And the next expiry, while the others are calling, is handled as usual."""
     clock = Clock()
     sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(minutes=5)))
-    crowd = Crowd(keep(tmp_path, stack), sim, calls=CALLS)
+    crowd = Crowd(make_store(tmp_path, stack), sim, calls=CALLS)
     crowd.wait_for(crowd.refreshes)
     sim.refresh_delay = timedelta(seconds=0.3)
     os.kill(int(crowd.refreshes()[0].headers["originator"].removeprefix("member-")), signal.SIGKILL)
@@ -165,6 +165,6 @@ def test_killed_lock_holder_does_not_block_the_others(
     outcome = crowd.outcome()
     assert outcome == {"calls": (PROCESSES - 1) * THREADS * CALLS, "failed": [], "killed": 1, "said": []}
     cut, first, second = (request.json() for request in crowd.refreshes())
-    assert cut == first, "the one that was cut is asked again"
+    assert cut == first, "the refresh that was cut off is sent again"
     assert (first["refresh_reason"], second["refresh_reason"]) == ("proactive_expiry", "unauthorized_recovery")
     assert first["refresh_token"] != second["refresh_token"]

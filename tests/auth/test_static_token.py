@@ -137,14 +137,14 @@ def test_waiting_threads_share_the_failed_identification(sim: Simulator) -> None
     failures: list[Exception] = []
     start = threading.Barrier(8)
 
-    def ask() -> None:
+    def identify() -> None:
         start.wait()
         try:
             token.current()
         except TokenRefreshError as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=identify) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -160,7 +160,7 @@ def test_jwt_is_used_until_it_expires(sim: Simulator) -> None:
     token = StaticToken(given, issuer=sim.issuer, clock=lambda: now[0])
     login = token.current()
     assert login.account_id == sim.account.account_id
-    assert token.ready() is login, "there is nothing to renew it with, so it is used to its end"
+    assert token.ready() is login, "it cannot be refreshed, so it is used until it expires"
     now[0] += timedelta(minutes=3)
     assert token.ready() is None
     with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be refreshed"):
@@ -180,7 +180,7 @@ def test_token_variable_takes_precedence_over_the_store(sim: Simulator, monkeypa
     with pytest.raises(LoginRequiredError, match="Set a new one, or unset CODEX_ACCESS_TOKEN"):
         token.renew(token.current())
     explicit = resolve_credentials(store, **options)
-    assert isinstance(explicit, Credentials), "what the program says goes before the environment"
+    assert isinstance(explicit, Credentials), "the argument takes precedence over the environment"
     assert explicit.store is store
 
 
@@ -194,8 +194,8 @@ def test_invalid_token_is_refused_without_showing_it(given: str) -> None:
 def test_token_refused_by_the_issuer_raises_login_required(sim: Simulator) -> None:
     with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
         StaticToken("at-unknown", issuer=sim.issuer).current()
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
     with pytest.raises(TokenRefreshError, match="could not be reached"):
         StaticToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def test_valid_login_is_loaded_once(issuer: IssuerStub) -> None:
     source, store = make_credentials(issuer, issuer.document())
-    assert source.ready() is None, "not before it was loaded"
+    assert source.ready() is None, "not before it is loaded"
     login = source.current()
     assert (login.account_id, login.email, login.plan) == ("acc-1", "user@example.com", "pro")
     store.calls.clear()
@@ -57,7 +57,7 @@ def test_expiring_login_is_refreshed_and_stored(issuer: IssuerStub, clock: Clock
     assert login.expires_at == clock.now + issuer.lifetime
     assert after["tokens"]["access_token"] == login.access_token.reveal()
     assert after["tokens"]["refresh_token"] == "rt_1"
-    assert after["tokens"]["login_owner_id"] == "owner", "what we do not know is kept"
+    assert after["tokens"]["login_owner_id"] == "owner", "unknown members stay"
     assert after["of_the_future"] == [1]
     assert after["last_refresh"] == "2026-11-22T12:00:00.000000Z"
     assert source.ready() is login
@@ -68,7 +68,7 @@ def test_refresh_request_has_originator_and_user_agent(issuer: IssuerStub) -> No
         MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, originator="my ä app", clock=issuer.clock
     )
     source.current()
-    headers = issuer.asked("/oauth/token")[0].headers
+    headers = issuer.requests_to("/oauth/token")[0].headers
     assert headers["originator"] == "my _ app"
     assert headers["user-agent"].startswith("codex_backend_sdk/")
     assert headers["content-type"] == "application/json"
@@ -96,7 +96,7 @@ def test_tokens_are_accepted_with_any_2xx_status(issuer: IssuerStub) -> None:
 
 
 def test_refresh_response_may_omit_tokens(issuer: IssuerStub) -> None:
-    issuer.left_out = ("id_token", "refresh_token")
+    issuer.omitted = ("id_token", "refresh_token")
     before = issuer.document(expires_in=-HOUR)
     source, store = make_credentials(issuer, before)
     source.current()
@@ -109,7 +109,7 @@ def test_refresh_response_may_omit_tokens(issuer: IssuerStub) -> None:
 @pytest.mark.parametrize("junk", ["", 5, None, {}, "two words"])
 @pytest.mark.parametrize("name", ["id_token", "access_token", "refresh_token"])
 def test_junk_in_one_member_does_not_cost_the_other_tokens(issuer: IssuerStub, name: str, junk: object) -> None:
-    """The old refresh token is used up: what is good in the answer is all there is."""
+    """The old refresh token is used up: the valid members of the response are all there is."""
     before = issuer.document(expires_in=4 * MINUTE)
     source, store = make_credentials(issuer, before)
     good = issuer._tokens(7, HOUR)
@@ -121,7 +121,7 @@ def test_junk_in_one_member_does_not_cost_the_other_tokens(issuer: IssuerStub, n
 
 
 def test_login_expired_on_arrival_starts_a_backoff(issuer: IssuerStub, clock: Clock) -> None:
-    """A clock that is hours ahead, or a life under five minutes, must not make one refresh a request."""
+    """A clock that is hours ahead, or a lifetime under five minutes, must not cause a refresh for each request."""
     issuer.lifetime = -HOUR
     source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     logins = {source.current().access_token for _ in range(5)}
@@ -145,20 +145,20 @@ def test_short_lived_token_is_used_until_its_expiry(issuer: IssuerStub, clock: C
 
 @pytest.mark.parametrize("seconds", [10, 60, 240])
 def test_short_lived_token_is_refreshed_in_its_last_quarter(issuer: IssuerStub, clock: Clock, seconds: int) -> None:
-    """Five minutes before its end would be before its beginning: one refresh a request."""
+    """Five minutes before its expiry would be before its beginning: a refresh for each request."""
     issuer.lifetime = timedelta(seconds=seconds)
     source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     for _ in range(4 * 8):
         source.current()
         clock.now += issuer.lifetime / 8
-    assert len(refresh_reasons(issuer)) == 4 * 8 / 6 // 1 + 1, "the first, and one after each six eighths"
+    assert len(refresh_reasons(issuer)) == 4 * 8 / 6 // 1 + 1, "the first, and one after each six eighths of a lifetime"
 
 
 def test_lifetime_is_learned_from_a_peers_refresh(issuer: IssuerStub, clock: Clock) -> None:
     issuer.lifetime = 4 * MINUTE
     one, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     other = Credentials(store, issuer=issuer.url, clock=clock)
-    other._reload()  # both have the expired one in memory
+    other._reload()  # both have cached the expired login
     login = one.current()
     assert other.current() == other.ready() == login
     assert len(refresh_reasons(issuer)) == 1
@@ -179,7 +179,7 @@ def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: tim
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         (None, "There is no login in memory. Log in with client.authenticate"),
         ({}, "There is no login in memory."),
@@ -191,12 +191,14 @@ def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: tim
         ({"auth_mode": "headers"}, "memory holds request headers."),
     ],
 )
-def test_missing_login_error_names_the_remedy(issuer: IssuerStub, document: dict[str, Any] | None, said: str) -> None:
+def test_missing_login_error_names_the_remedy(
+    issuer: IssuerStub, document: dict[str, Any] | None, message: str
+) -> None:
     source, _ = make_credentials(issuer, document)
     for call in (source.current, lambda: source.renew(Login(access_token=Secret("x"), account_id=None))):
         with pytest.raises(LoginRequiredError) as caught:
             call()
-        assert said in str(caught.value)
+        assert message in str(caught.value)
         assert "`codex-backend login`" in str(caught.value)
         assert "secret" not in str(caught.value)
     assert issuer.requests == []
@@ -208,7 +210,7 @@ def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> N
         source.current()
 
 
-# --- renewing ----------------------------------------------------------------------------------------------------
+# --- refreshing --------------------------------------------------------------------------------------------------
 
 
 def test_rejected_token_is_refreshed(issuer: IssuerStub) -> None:
@@ -260,7 +262,7 @@ def test_running_client_does_not_change_its_account(issuer: IssuerStub) -> None:
 
 
 def test_account_is_remembered_without_a_login(issuer: IssuerStub) -> None:
-    """Somebody signs out elsewhere, and somebody else signs in there."""
+    """Another process logs out, and logs in with another account."""
     source, store = make_credentials(issuer, issuer.document())
     rejected = source.current()
     store.clear()
@@ -281,7 +283,7 @@ def test_account_is_remembered_without_a_login(issuer: IssuerStub) -> None:
     source.logout()
     issuer.account = "acc-3"
     store.save(issuer.document())
-    assert source.current().account_id == "acc-3", "a logout of one's own forgets the account"
+    assert source.current().account_id == "acc-3", "logging out here forgets the account"
     assert issuer.requests == []
 
 
@@ -308,7 +310,7 @@ def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "message"),
     [
         (401, "refresh_token_expired", "has expired"),
         (400, "refresh_token_reused", "was already used"),
@@ -317,12 +319,14 @@ def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
         (400, "invalid_grant", "no longer accepts"),
     ],
 )
-def test_permanent_refusal_lasts_until_the_store_changes(issuer: IssuerStub, status: int, code: str, said: str) -> None:
+def test_permanent_refusal_lasts_until_the_store_changes(
+    issuer: IssuerStub, status: int, code: str, message: str
+) -> None:
     issuer.refusal = status, json.dumps({"error": {"code": code, "message": "rt_0"}}).encode(), {}
     source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     for call in (source.current, source.current, lambda: source.authenticate(interactive=False)):
         with pytest.raises(
-            LoginRequiredError, match=rf"{said}.*client\.authenticate\(force=True\).*codex-backend login"
+            LoginRequiredError, match=rf"{message}.*client\.authenticate\(force=True\).*codex-backend login"
         ):
             call()
     assert len(issuer.requests) == 1
@@ -369,7 +373,7 @@ def test_transient_failure_keeps_the_valid_old_token(
     assert login.expires_at == clock.now + 4 * MINUTE
     assert "its old token is still used" in caplog.text
     assert source.current() == login
-    assert len(issuer.requests) == 1, "not asked again at once"
+    assert len(issuer.requests) == 1, "no further attempt at once"
     clock.now += timedelta(seconds=11)
     assert source.current() == login
     assert len(issuer.requests) == 2
@@ -413,11 +417,11 @@ def test_login_without_refresh_token_is_used_until_expiry(issuer: IssuerStub, cl
 
 
 def test_refusal_uses_the_login_that_a_peer_stored(issuer: IssuerStub) -> None:
-    """The Codex CLI refresh_reasons without our lock: our refresh is refused, its tokens are in the file a moment later."""
+    """The Codex CLI refreshes without our lock: our refresh is refused, and its tokens are stored a moment later."""
     source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     newer = issuer.document(expires_in=2 * HOUR)
     issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused"}}', {}
-    issuer.before_answer = lambda: MemoryStore.save(store, newer)
+    issuer.before_response = lambda: MemoryStore.save(store, newer)
     login = source.current()
     assert login.access_token.reveal() == newer["tokens"]["access_token"]
 
@@ -433,7 +437,7 @@ def test_unsaved_tokens_are_used_and_saved_later(
     assert "could not be stored: OSError. This process uses it" in caplog.text
     store.save_error = None
     renewed = source.renew(login)
-    assert [request.json["refresh_token"] for request in issuer.asked("/oauth/token")] == ["rt_0", "rt_1"]
+    assert [request.json["refresh_token"] for request in issuer.requests_to("/oauth/token")] == ["rt_0", "rt_1"]
     stored = store.load()
     assert stored is not None
     assert stored["tokens"]["access_token"] == renewed.access_token.reveal()
@@ -459,7 +463,7 @@ def test_interrupt_while_saving_loses_no_token(issuer: IssuerStub) -> None:
     assert len(issuer.requests) == 1
 
 
-# --- one refresh for all -----------------------------------------------------------------------------------------
+# --- single-flight -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 4 * MINUTE])
@@ -499,7 +503,7 @@ def test_processes_share_one_refresh(tmp_path: Path) -> None:
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
-        for worker in workers:  # all at once: `communicate()` alone would let them run one after the other
+        for worker in workers:  # all at once: with `communicate()` alone they would run one after the other
             assert worker.stdin is not None
             worker.stdin.write("\n")
             worker.stdin.flush()

@@ -46,7 +46,7 @@ def fetch(url: str) -> Page:
 
 @dataclass
 class Visit:
-    """A browser: `script` gets the redirect address and the state, in the place of the authorize page."""
+    """A browser. `script` gets the redirect URI and the state, and takes the place of the authorize page."""
 
     script: Callable[[str, str], object]
     result: Any = None
@@ -68,14 +68,14 @@ class Visit:
         return self.result
 
 
-def sign_in(
+def log_in(
     visit: Visit, *, complete: Callable[[AuthorizationGrant], Login] = lambda grant: LOGIN, **more: Any
 ) -> Login:
     given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
-    ways = browser.Presentation(open_browser=visit, **given)
+    presentation_ = browser.Presentation(open_browser=visit, **given)
     options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **more}
     options["deadline"] = Deadline(options.pop("timeout", 10.0), options.pop("cancel", None))
-    return browser.log_in_with_browser(complete, presentation=ways, **options)
+    return browser.log_in_with_browser(complete, presentation=presentation_, **options)
 
 
 def callback(redirect_uri: str, **query: str) -> Page:
@@ -97,12 +97,12 @@ def test_success_page_follows_the_stored_login() -> None:
         return LOGIN
 
     visit = Visit(script)
-    assert sign_in(visit, complete=complete) == LOGIN
+    assert log_in(visit, complete=complete) == LOGIN
     early, page = visit.outcome()
-    assert early == 404, "no success before there is one"
+    assert early == 404, "no success page before the login"
     assert (page.status, urlsplit(page.url).path, stored) == (200, "/success", ["now"])
     assert "You are logged in" in page.text
-    assert urlsplit(page.url).query == "", "the code does not stay in the address"
+    assert urlsplit(page.url).query == "", "the code does not stay in the URL"
     assert page.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert grants[0].code == Secret("ac_1")
@@ -122,7 +122,7 @@ def test_wrong_state_gets_400_and_login_continues() -> None:
 
     codes: list[Secret] = []
     visit = Visit(script)
-    sign_in(visit, complete=lambda grant: codes.append(grant.code) or LOGIN)  # type: ignore[func-returns-value]
+    log_in(visit, complete=lambda grant: codes.append(grant.code) or LOGIN)  # type: ignore[func-returns-value]
     assert [(page.status, page.text) for page in visit.outcome()[:3]] == [(400, "State mismatch")] * 3
     assert visit.outcome()[3].status == 200
     assert codes == [Secret("ac_1")]
@@ -140,7 +140,7 @@ def test_other_paths_and_methods_are_refused() -> None:
         return [post, *found]
 
     visit = Visit(script)
-    sign_in(visit)
+    log_in(visit)
     assert visit.outcome() == [501, 404, 404, 404, 404]
 
 
@@ -167,7 +167,7 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
 def test_refusal_is_escaped_on_the_page_and_raised(query: dict[str, str], code: str, shown: str) -> None:
     visit = Visit(lambda back, state: callback(back, state=state, **query))
     with pytest.raises(LoginFailedError) as caught:
-        sign_in(visit)
+        log_in(visit)
     page = visit.outcome()
     assert caught.value.code == code
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -190,7 +190,7 @@ def test_failure_page_shows_exchange_and_store_errors(error: Exception, code: st
 
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
     with pytest.raises(type(error)) as caught:
-        sign_in(visit, complete=complete)
+        log_in(visit, complete=complete)
     assert caught.value is error
     page = visit.outcome().text
     assert code in page
@@ -201,7 +201,7 @@ def test_failure_page_shows_exchange_and_store_errors(error: Exception, code: st
 def test_login_can_be_cancelled() -> None:
     visit = Visit(lambda back, state: fetch(back.replace("/auth/callback", "/cancel")))
     with pytest.raises(LoginFailedError, match=r"^Login cancelled$") as caught:
-        sign_in(visit)
+        log_in(visit)
     assert caught.value.code == "cancelled"
     assert (visit.outcome().status, visit.outcome().text) == (200, "Login cancelled")
 
@@ -210,7 +210,7 @@ def test_login_has_a_time_limit() -> None:
     visit = Visit(lambda back, state: None)
     began = time.monotonic()
     with pytest.raises(LoginFailedError, match=r"not finished within 0\.3 seconds") as caught:
-        sign_in(visit, timeout=0.3)
+        log_in(visit, timeout=0.3)
     assert caught.value.code == "timeout"
     assert time.monotonic() - began < 5
 
@@ -225,7 +225,7 @@ def test_unread_success_page_does_not_block_the_login() -> None:
 
     visit = Visit(script)
     began = time.monotonic()
-    assert sign_in(visit, timeout=None) == LOGIN
+    assert log_in(visit, timeout=None) == LOGIN
     assert visit.outcome() == 302
     assert time.monotonic() - began < 8
 
@@ -247,7 +247,7 @@ def test_idle_and_broken_connections_do_not_block(capfd: pytest.CaptureFixture[s
         return page
 
     visit = Visit(script)
-    sign_in(visit)
+    log_in(visit)
     assert visit.outcome().status == 200
     assert capfd.readouterr() == ("", ""), "the library prints nothing"
 
@@ -278,7 +278,7 @@ def test_reloaded_callback_exchanges_the_code_once() -> None:
         return locations
 
     visit = Visit(script)
-    assert sign_in(visit, complete=complete) == LOGIN, "a cancellation comes too late"
+    assert log_in(visit, complete=complete) == LOGIN, "the cancellation comes too late"
     assert visit.outcome() == ["/success"] * 3
     assert len(exchanges) == 1
 
@@ -296,7 +296,7 @@ def test_older_login_on_the_port_is_cancelled() -> None:
 
     def older() -> None:
         try:
-            sign_in(Visit(lambda back, state: waiting.set()), ports=(port,))
+            log_in(Visit(lambda back, state: waiting.set()), ports=(port,))
         except LoginFailedError as error:
             errors.append(error)
 
@@ -304,7 +304,7 @@ def test_older_login_on_the_port_is_cancelled() -> None:
     thread.start()
     assert waiting.wait(10)
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").status)
-    assert sign_in(visit, ports=(port,)) == LOGIN
+    assert log_in(visit, ports=(port,)) == LOGIN
     thread.join()
     assert [error.code for error in errors] == ["cancelled"]
 
@@ -313,42 +313,42 @@ def test_next_port_is_used_if_one_stays_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        def deaf() -> None:  # takes the request and hangs up
+        def accept_and_close() -> None:  # accepts the connection and closes it
             taken.accept()[0].close()
 
-        threading.Thread(target=deaf, daemon=True).start()
+        threading.Thread(target=accept_and_close, daemon=True).start()
         visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
-        assert sign_in(visit, ports=(port, 0)) == LOGIN
+        assert log_in(visit, ports=(port, 0)) == LOGIN
         assert urlsplit(visit.outcome()).port != port
 
 
 @contextmanager
-def talking_port() -> Iterator[int]:
-    """A port whose server answers every request with a stream that does not end."""
-    over = threading.Event()
+def streaming_port() -> Iterator[int]:
+    """A port with a server that responds with an endless stream."""
+    is_over = threading.Event()
 
-    def talk(peer: socket.socket) -> None:
+    def stream(peer: socket.socket) -> None:
         with peer, suppress(OSError):
             peer.recv(1000)
             peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-            while not over.wait(0.1):
+            while not is_over.wait(0.1):
                 peer.sendall(b": keepalive\n\n")
 
     def serve() -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
+                threading.Thread(target=stream, args=(server.accept()[0],), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, daemon=True).start()
         yield int(server.getsockname()[1])
-        over.set()
+        is_over.set()
 
 
 def test_next_port_is_used_if_one_streams_for_ever() -> None:
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
-    with talking_port() as port:
-        assert sign_in(visit, ports=(port, 0), timeout=20) == LOGIN
+    with streaming_port() as port:
+        assert log_in(visit, ports=(port, 0), timeout=20) == LOGIN
 
 
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
@@ -357,11 +357,11 @@ def test_deadline_holds_while_waiting_for_a_port(code: str) -> None:
     threading.Timer(0.5, cancel.set).start()
     visit = Visit(lambda back, state: None)
     before = time.monotonic()
-    with talking_port() as port, pytest.raises(LoginFailedError) as caught:
-        sign_in(visit, ports=(port, 0), **({"timeout": 0.5} if code == "timeout" else {"cancel": cancel}))
+    with streaming_port() as port, pytest.raises(LoginFailedError) as caught:
+        log_in(visit, ports=(port, 0), **({"timeout": 0.5} if code == "timeout" else {"cancel": cancel}))
     assert caught.value.code == code
     assert time.monotonic() - before < 1.9
-    assert not visit.done.is_set(), "nothing is opened for nobody"
+    assert not visit.done.is_set(), "no browser is opened after the end"
 
 
 def test_error_names_the_ports_and_the_remedy() -> None:
@@ -372,7 +372,7 @@ def test_error_names_the_ports_and_the_remedy() -> None:
             LoginFailedError,
             match=rf"one of the ports {port} on 127\.0\.0\.1 .* `codex-backend login --device`",
         ) as caught:
-            sign_in(Visit(lambda back, state: None), ports=(port,))
+            log_in(Visit(lambda back, state: None), ports=(port,))
     assert caught.value.code == "port_in_use"
 
 
@@ -388,14 +388,14 @@ def test_callback_server_listens_on_loopback_only() -> None:
             seen.append("refused")
         callback(back, state=state, code="ac_1")
 
-    sign_in(Visit(script))
+    log_in(Visit(script))
     assert seen == ["refused"]
 
 
 def test_on_url_gets_the_authorize_url() -> None:
     urls: list[str] = []
     visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
-    sign_in(visit, on_url=urls.append, workspace_id="w-1", issuer="https://auth.example.com")
+    log_in(visit, on_url=urls.append, workspace_id="w-1", issuer="https://auth.example.com")
     given = dict(parse_qsl(urlsplit(urls[0]).query))
     assert urls[0].startswith("https://auth.example.com/oauth/authorize?response_type=code&")
     assert (given["originator"], given["allowed_workspace_id"], len(given["state"])) == ("app", "w-1", 43)
@@ -405,7 +405,7 @@ def test_state_and_verifier_are_new_for_each_login() -> None:
     seen: list[str] = []
     for _ in range(2):
         visit = Visit(lambda back, state: seen.append(state) or callback(back, state=state, code="c"))  # type: ignore[func-returns-value]
-        sign_in(visit, complete=lambda grant: seen.append(grant.verifier.reveal()) or LOGIN)  # type: ignore[func-returns-value]
+        log_in(visit, complete=lambda grant: seen.append(grant.verifier.reveal()) or LOGIN)  # type: ignore[func-returns-value]
     assert len(set(seen)) == 4
 
 
@@ -417,7 +417,7 @@ def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCap
         return opened
 
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
-        sign_in(opener, timeout=0.3)  # type: ignore[arg-type]
+        log_in(opener, timeout=0.3)  # type: ignore[arg-type]
     assert (
         "No browser could be opened. Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize"
         in caplog.text
@@ -427,9 +427,9 @@ def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCap
 def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
-    ways = browser.Presentation(open_browser=False, on_url=urls.append)
+    presentation_ = browser.Presentation(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
-        browser.log_in_with_browser(lambda grant: LOGIN, presentation=ways, deadline=Deadline(0.1), **options)
+        browser.log_in_with_browser(lambda grant: LOGIN, presentation=presentation_, deadline=Deadline(0.1), **options)
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
@@ -443,7 +443,7 @@ def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) 
 
 def test_log_has_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        sign_in(Visit(lambda back, state: callback(back, state=state, code="ac_very_secret")))
+        log_in(Visit(lambda back, state: callback(back, state=state, code="ac_very_secret")))
     assert "ac_very_secret" not in caplog.text
     assert "secret-token" not in caplog.text
 

@@ -31,7 +31,7 @@ def sim() -> Iterator[Simulator]:
 
 
 @pytest.mark.parametrize(
-    ("platform", "environment", "marks", "reason"),
+    ("platform", "environment", "files", "reason"),
     [
         ("linux", {"DISPLAY": ":0"}, (), None),
         ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, (), None),
@@ -49,19 +49,19 @@ def sim() -> Iterator[Simulator]:
     ],
 )
 def test_reason_for_no_browser(
-    platform: str, environment: dict[str, str], marks: tuple[str, ...], reason: str | None
+    platform: str, environment: dict[str, str], files: tuple[str, ...], reason: str | None
 ) -> None:
     assert (
         why_no_browser(
-            environment=environment, platform=platform, exists=lambda path: path in marks, has_browser=lambda: True
+            environment=environment, platform=platform, exists=lambda path: path in files, has_browser=lambda: True
         )
         == reason
     )
 
 
 def test_missing_browser_is_a_reason() -> None:
-    given: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
-    assert why_no_browser(**given) == "no browser is installed"
+    options: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
+    assert why_no_browser(**options) == "no browser is installed"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
@@ -72,8 +72,10 @@ def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
         (tmp_path / "firefox").chmod(0o755)
     program = "from codex_backend_sdk.auth.flows.environment import why_no_browser; print(why_no_browser())"
     env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
-    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True).stdout
-    assert said.decode().strip() == ("None" if installed else "no browser is installed")
+    output = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True
+    ).stdout
+    assert output.decode().strip() == ("None" if installed else "no browser is installed")
 
 
 def test_url_is_logged_with_the_reason_for_no_browser(
@@ -94,34 +96,34 @@ def test_pasted_address_completes_the_login(sim: Simulator) -> None:
     urls: list[str] = []
     prompts: list[str] = []
 
-    def person(prompt: str) -> str:
+    def type_address(prompt: str) -> str:
         prompts.append(prompt)
         if len(prompts) == 1:
             return "https://example.com/"
         if len(prompts) == 2:
             return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=of-another"
         if len(prompts) == 3:
-            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # what was not UTF-8
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # bytes that were not UTF-8
         return str(httpx2.get(urls[0]).headers["location"])
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     began = time.monotonic()
-    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=person, ports=(0,), timeout=20)
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=type_address, ports=(0,), timeout=20)
     assert login.email == "user@example.com"
-    assert time.monotonic() - began < 3, "no page is waited for"
+    assert time.monotonic() - began < 3, "there is no page to wait for"
     assert len(prompts) == 4
     assert "Paste it again" in prompts[1]
 
 
-@pytest.mark.parametrize("given", [None, "", EOFError()])
-def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, given: object) -> None:
+@pytest.mark.parametrize("options", [None, "", EOFError()])
+def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, options: object) -> None:
     urls: list[str] = []
 
     def paste(prompt: str) -> Any:
         threading.Timer(0.2, lambda: httpx2.get(urls[0], follow_redirects=True)).start()
-        if isinstance(given, Exception):
-            raise given
-        return given
+        if isinstance(options, Exception):
+            raise options
+        return options
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste, ports=(0,), timeout=20)
@@ -133,12 +135,14 @@ def test_scopes_and_cancellation(sim: Simulator) -> None:
     cancel = threading.Event()
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
 
-    def told(url: str) -> None:
+    def on_url(url: str) -> None:
         urls.append(url)
         cancel.set()
 
     with pytest.raises(LoginFailedError, match="Login cancelled"):
-        credentials.authenticate(open_browser=False, on_url=told, scopes=["openid", "email"], ports=(0,), cancel=cancel)
+        credentials.authenticate(
+            open_browser=False, on_url=on_url, scopes=["openid", "email"], ports=(0,), cancel=cancel
+        )
     assert "&scope=openid+email&" in urls[0]
     with pytest.raises(TypeError, match="sequence of names"):
         credentials.authenticate(scopes="openid email")

@@ -1,6 +1,6 @@
-"""Signing in with a real browser at the simulator's page. `CHROMIUM_BINARY` names one that is not on the PATH.
+"""Login with a real browser on the simulator's page. `CHROMIUM_BINARY` names one that is not on the PATH.
 
-With `CODEX_SCREENSHOTS=FOLDER` the pictures of the result pages are kept there.
+With `CODEX_SCREENSHOTS=FOLDER`, screenshots of the result pages are stored there.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ BINARY = chromium.found()
 
 pytestmark = [
     pytest.mark.skipif(BINARY is None, reason="no Chromium: CHROMIUM_BINARY is not set and none is on the PATH"),
-    pytest.mark.skipif(os.name == "nt", reason="the process group is ended in the POSIX manner"),
+    pytest.mark.skipif(os.name == "nt", reason="the process group is killed with POSIX signals"),
 ]
 
-# Two sizes, in both colour schemes.
-LOOKS = [(900, 640, False), (900, 640, True), (360, 640, False), (360, 640, True)]
+# Two sizes, in both color schemes: width, height, is_dark.
+SIZES_AND_SCHEMES = [(900, 640, False), (900, 640, True), (360, 640, False), (360, 640, True)]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 class Visit:
-    """Opens a tab for the address of the sign-in and does `script` in it; keeps what went wrong."""
+    """Opens a tab with the authorize URL and runs `script` in it; records its error."""
 
     def __init__(self, browser: Chromium, script: Callable[[Tab, str], object]) -> None:
         self._browser = browser
@@ -74,22 +74,22 @@ class Visit:
             self._is_done.set()
 
     def end(self) -> None:
-        """Wait for the end of the script, which looks at the last page after the sign-in is over; raise its error."""
+        """Wait for the end of the script, which reads the last page after the login returned, and raise its error."""
         assert self._is_done.wait(30)
         if self._error is not None:
             raise self._error
 
 
-def sign_in(store: FileStore, sim: Simulator, visit: Visit, *, timeout: float = 40) -> Any:
+def log_in(store: FileStore, sim: Simulator, visit: Visit, *, timeout: float = 40) -> Any:
     try:
         return Credentials(store, issuer=sim.issuer).authenticate(open_browser=visit, ports=(0,), timeout=timeout)
     finally:
         visit.end()
 
 
-def check_looks(tab: Tab, name: str, folder: Path) -> None:
-    """Take pictures; the card stands in the middle of the window and nothing reaches out of it."""
-    for width, height, dark in LOOKS:
+def check_layout(tab: Tab, name: str, folder: Path) -> None:
+    """Take screenshots, and check that the card is centered and nothing overflows the window."""
+    for width, height, dark in SIZES_AND_SCHEMES:
         tab.look(width=width, height=height, dark=dark)
         card = tab.run(
             "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('main').getBoundingClientRect())"
@@ -120,9 +120,9 @@ def test_success_page_appears_after_the_login_is_stored(
         tab.wait("document.title === 'You are logged in'")
         seen.update(stored=store.load(), address=tab.run("location.href"), text=tab.text)
         seen["history"] = tab.call("Page.getNavigationHistory")["entries"]
-        check_looks(tab, "success", pictures)
+        check_layout(tab, "success", pictures)
 
-    login = sign_in(store, sim, Visit(browser, approve))
+    login = log_in(store, sim, Visit(browser, approve))
     assert login.email == "user@example.com"
     assert seen["stored"]["tokens"]["access_token"] == login.access_token.reveal()
     assert urlsplit(seen["address"]).path == "/success"
@@ -138,10 +138,10 @@ def test_denied_login_shows_the_failure_page(browser: Chromium, sim: Simulator, 
         tab.click("button[value=deny]")
         tab.wait("document.title === 'Login failed'")
         texts.append(tab.text)
-        check_looks(tab, "failure", pictures)
+        check_layout(tab, "failure", pictures)
 
     with pytest.raises(LoginFailedError, match="The user denied the request") as caught:
-        sign_in(store, sim, Visit(browser, deny))
+        log_in(store, sim, Visit(browser, deny))
     assert caught.value.code == "access_denied"
     assert "The user denied the request." in texts[0]
     assert store.load() is None
@@ -150,7 +150,7 @@ def test_denied_login_shows_the_failure_page(browser: Chromium, sim: Simulator, 
 def test_forged_callback_is_refused_and_login_continues(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
     texts: list[str] = []
 
-    def attacked(tab: Tab, url: str) -> None:
+    def forge_callback(tab: Tab, url: str) -> None:
         back = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         tab.go(f"{back}?code=ac_of_the_attacker&state=guessed")
         tab.wait("document.body.innerText === 'State mismatch'")
@@ -159,7 +159,7 @@ def test_forged_callback_is_refused_and_login_continues(browser: Chromium, sim: 
         tab.click("button[value=approve]")
         tab.wait("document.title === 'You are logged in'")
 
-    login = sign_in(FileStore(tmp_path / "auth.json"), sim, Visit(browser, attacked))
+    login = log_in(FileStore(tmp_path / "auth.json"), sim, Visit(browser, forge_callback))
     assert texts == ["State mismatch"]
     assert login.account_id == sim.account.account_id
     exchanged = [request.body for request in sim.requests if request.path == "/oauth/token"]
@@ -170,5 +170,5 @@ def test_forged_callback_is_refused_and_login_continues(browser: Chromium, sim: 
 def test_closed_tab_ends_at_the_time_limit(browser: Chromium, sim: Simulator, tmp_path: Path) -> None:
     visit = Visit(browser, lambda tab, url: tab.wait("document.querySelector('button') !== null"))
     with pytest.raises(LoginFailedError, match="not finished within 3 seconds") as caught:
-        sign_in(FileStore(tmp_path / "auth.json"), sim, visit, timeout=3)
+        log_in(FileStore(tmp_path / "auth.json"), sim, visit, timeout=3)
     assert caught.value.code == "timeout"

@@ -48,7 +48,7 @@ def test_default_store_follows_the_codex_config(home: Path, config: str | None, 
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ('cli_auth_credentials_store = "safe"', r"config\.toml must be one of: file, keyring, auto, ephemeral\.$"),
         ("cli_auth_credentials_store = 5", r"must be one of"),
@@ -57,10 +57,10 @@ def test_default_store_follows_the_codex_config(home: Path, config: str | None, 
         ("a = " + "[" * 5000, r"config\.toml is not valid TOML"),
     ],
 )
-def test_invalid_setting_is_named(home: Path, config: str | bytes, said: str) -> None:
+def test_invalid_setting_is_named(home: Path, config: str | bytes, message: str) -> None:
     (home / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
-    source = Credentials()  # nothing is read before it is needed
-    with pytest.raises(CredentialStoreError, match=said) as caught:
+    source = Credentials()  # reads nothing yet
+    with pytest.raises(CredentialStoreError, match=message) as caught:
         source.current()
     assert "secret-word" not in str(caught.value)
 
@@ -90,7 +90,7 @@ def auto(tmp_path: Path, keyring: Keyring) -> AutoStore:
 
 def test_keyring_takes_precedence(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
     FileStore(tmp_path / "auth.json").save(document(OLD))
-    assert auto.load() == document(OLD), "what a file holds is used until it is saved the next time"
+    assert auto.load() == document(OLD), "the login of the file is used until the next save"
     auto.save(document(NEW))
     assert len(keyring.entries) == 1
     assert not (tmp_path / "auth.json").exists()
@@ -124,7 +124,7 @@ def test_keyring_failure_is_not_a_logout(auto: AutoStore, keyring: Keyring, tmp_
         live = Credentials(auto, issuer=issuer.url)
         login = live._reload().login
         keyring.broken = OSError("no bus")
-        assert live.current() == login, "the old token lives"
+        assert live.current() == login, "the old token is still valid"
         assert issuer.requests == []
         with pytest.raises(CredentialStoreError, match=r"OSError; and there is no login in .*auth\.json\. Unlock"):
             Credentials(auto, issuer=issuer.url).current()
@@ -145,7 +145,7 @@ def test_clear_raises_if_the_keyring_entry_stays(auto: AutoStore, keyring: Keyri
 
 
 def test_recovered_keyring_does_not_revive_the_older_login(auto: AutoStore, keyring: Keyring) -> None:
-    """Its refresh token has been used up since."""
+    """Its refresh token is used up."""
     auto.save(document(OLD))
     keyring.broken = OSError("locked")
     auto.save(document(NEW))

@@ -1,4 +1,4 @@
-"""What every store does, on every store."""
+"""The protocol CredentialStore, on every store."""
 
 from __future__ import annotations
 
@@ -109,16 +109,16 @@ def test_repr_and_location_show_no_token(store: CredentialStore) -> None:
 
 
 def test_damaged_document_is_an_error_and_can_be_cleared(store: CredentialStore) -> None:
-    """Saved by somebody else, it is an error that names the place, and is left as it is."""
+    """Another program may have written it."""
     if isinstance(store, MemoryStore):
-        pytest.skip("nobody else can reach it")
+        pytest.skip("no other program can write to it")
     with pytest.raises(CredentialStoreError):
-        spoilt(store).load()
+        damaged(store).load()
     assert store.clear() is True
 
 
-def spoilt(store: Any) -> CredentialStore:
-    """The store, with something else in the place of the document."""
+def damaged(store: Any) -> CredentialStore:
+    """Return the store, with something else in place of the document."""
     if isinstance(store, RedisStore):
         store._client.set(store.key, "{")
     elif isinstance(store, KeyringStore):

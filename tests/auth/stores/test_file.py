@@ -85,7 +85,7 @@ def test_readable_file_becomes_private(tmp_path: Path) -> None:
 
 @posix
 def test_temporary_files_are_private_from_creation(tmp_path: Path) -> None:
-    """Under a watch of the system calls: each file that is created has its mode from the first byte."""
+    """An audit hook and a directory watcher see each file: it has its mode from the first byte."""
     program = f"""
 import os, sys
 seen = []
@@ -156,7 +156,7 @@ def test_damaged_file_can_be_cleared(tmp_path: Path) -> None:
 
 
 def test_half_written_file_is_read_again(tmp_path: Path) -> None:
-    """The Codex CLI truncates the file and writes it anew."""
+    """The Codex CLI truncates the file and rewrites it."""
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text('{"auth_mode": "cha')
     threading.Timer(0.01, lambda: store.path.write_text(json.dumps(DOCUMENT))).start()
@@ -200,9 +200,9 @@ except RuntimeError as error:
     assert os.listdir(tmp_path) == ["auth.json"]
 
 
-@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder where not even root may make files")
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no folder in which not even root can create files")
 def test_missing_lock_file_support_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """A login that is mounted read-only is still of use to one process."""
+    """One process can use a login that is mounted read-only."""
     store = FileStore("/sys/kernel/auth.json")
     with store.lock():
         assert store.load() is None
@@ -265,7 +265,7 @@ print(looks, *sorted(seen))
 
 
 def test_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
-    """Read past the store, which would look again: the bytes themselves are whole at every moment.
+    """Reads without the store, which would read again: the file itself is complete at every moment.
 
     `CODEX_TEST_WRITES=10000` makes the long run.
     """
@@ -294,7 +294,7 @@ def test_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
 
 
 def test_auth_does_not_import_openai() -> None:
-    """Half a second for a command that only wants to look at the stored login."""
+    """It takes half a second, and `codex-backend status` does without."""
     program = "import sys, codex_backend_sdk.auth; print('openai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout == "False\n"

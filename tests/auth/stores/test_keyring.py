@@ -13,7 +13,7 @@ from servers import Keyring, needs_secret_service, secret_service
 
 from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
-from codex_backend_sdk.auth.stores import keyring as keyring_store
+from codex_backend_sdk.auth.stores import keyring as keyring_module
 from codex_backend_sdk.auth.stores.base import digest
 from codex_backend_sdk.testing import Simulator
 
@@ -37,7 +37,7 @@ def long_document(letter: str) -> dict[str, Any]:
 @pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
 def test_entry_is_that_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
     store.save(DOCUMENT)
-    account = keyring_store.entry_name(str(tmp_path.resolve()))
+    account = keyring_module.entry_name(str(tmp_path.resolve()))
     compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
     assert keyring.entries == {("Codex Auth", account): compact}
     assert account in store.location
@@ -74,7 +74,7 @@ def test_long_value_is_split_and_old_parts_deleted(store: KeyringStore, keyring:
     assert store.load() == long_document("a")
     assert len(keyring.entries) == 5
     store.save(long_document("a"))
-    assert store.load() == long_document("a"), "the same value again does not remove its own parts"
+    assert store.load() == long_document("a"), "saving the same value again keeps its parts"
     store.save(long_document("b"))
     assert store.load() == long_document("b")
     assert len(keyring.entries) == 5
@@ -92,7 +92,7 @@ def test_interrupted_write_keeps_the_old_value(store: KeyringStore, keyring: Key
 
         def die(name: str, written: list[str] = written, survivor: int = survivor) -> None:
             if len(written) == survivor:
-                raise OSError("the power is gone")
+                raise OSError("power failure")
             written.append(name)
 
         keyring.before_set = die
@@ -118,14 +118,14 @@ def test_keyring_error_shows_no_value(store: KeyringStore, keyring: Keyring) -> 
     from keyring.errors import KeyringLocked
 
     store.save(DOCUMENT)
-    for error, said in (
+    for error, text in (
         (KeyringLocked("Failed to unlock the collection!"), "Failed to unlock the collection!"),
         (ValueError("secret-token"), "ValueError"),
         (PermissionError(13, "Permission denied", "secret-token"), "Permission denied"),
     ):
         keyring.broken = error
         for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT)):
-            with pytest.raises(CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {said}$"):
+            with pytest.raises(CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {text}$"):
                 call()
 
 
@@ -142,7 +142,7 @@ def test_missing_package_error_names_the_extra(tmp_path: Path, monkeypatch: pyte
 
 
 def test_missing_keyring_backend_is_an_error(tmp_path: Path) -> None:
-    """What a container has: the package finds no backend."""
+    """As in a container, the package finds no backend."""
     program = f"""
 from codex_backend_sdk.auth import KeyringStore
 try:
@@ -158,8 +158,8 @@ except RuntimeError as error:
 
 # --- a real Secret Service ---------------------------------------------------------------------------------------
 
-# One item may be there already, made by the Codex CLI's library with attributes of its own.
-BESIDE_ANOTHER = """
+# An item of the Codex CLI's library exists already, with attributes of its own.
+UPDATE_ITEM_OF_CODEX = """
 import json, secretstorage, sys
 from codex_backend_sdk.auth.stores import keyring as entries
 from codex_backend_sdk.auth import KeyringStore
@@ -190,8 +190,8 @@ def in_session(folder: Path, *command: str, **env: str) -> str:
 
 @needs_secret_service
 def test_item_of_the_codex_cli_is_updated_in_place(tmp_path: Path) -> None:
-    """Two items would be ambiguous to the Codex CLI, which then finds no login at all."""
-    out = in_session(tmp_path, sys.executable, "-c", BESIDE_ANOTHER, str(tmp_path))
+    """The Codex CLI rejects two items as ambiguous."""
+    out = in_session(tmp_path, sys.executable, "-c", UPDATE_ITEM_OF_CODEX, str(tmp_path))
     assert json.loads(out.splitlines()[-1]) == [
         {"auth_mode": "chatgpt", "n": 1},
         {"theirs": '{"auth_mode":"chatgpt","n":2}', "other": "untouched"},
@@ -199,7 +199,7 @@ def test_item_of_the_codex_cli_is_updated_in_place(tmp_path: Path) -> None:
     ]
 
 
-WITH_THE_CLI = """
+SHARE_WITH_CODEX = """
 import json, subprocess, sys
 from codex_backend_sdk.auth.stores.auto import default_store
 binary, document = sys.argv[1:]
@@ -207,13 +207,13 @@ store = default_store()
 def codex(*words, given=None):
     done = subprocess.run([binary, *words], input=given, capture_output=True, text=True, timeout=30)
     return (done.stdout + done.stderr).strip().splitlines()[-1]
-said = []
-store.save(json.loads(document))  # an item of ours
-said += [codex("login", "status"), codex("logout"), store.load()]
-said += [codex("login", "--with-api-key", given="sk-fake-0123456789"), store.load()]  # an item of theirs
+output = []
+store.save(json.loads(document))  # our item
+output += [codex("login", "status"), codex("logout"), store.load()]
+output += [codex("login", "--with-api-key", given="sk-fake-0123456789"), store.load()]  # the Codex CLI's item
 store.save(json.loads(document))
-said += [codex("login", "status"), store.clear(), codex("login", "status")]
-print(json.dumps(said))
+output += [codex("login", "status"), store.clear(), codex("login", "status")]
+print(json.dumps(output))
 """
 
 
@@ -226,7 +226,7 @@ def test_codex_cli_shares_the_entry(tmp_path: Path) -> None:
         document = json.dumps(sim.login_document())
     config = home / "config.toml"
     config.write_text(config.read_text().replace('"file"', '"keyring"'))
-    out = in_session(tmp_path, sys.executable, "-c", WITH_THE_CLI, str(BINARY), document, CODEX_HOME=str(home))
+    out = in_session(tmp_path, sys.executable, "-c", SHARE_WITH_CODEX, str(BINARY), document, CODEX_HOME=str(home))
     assert json.loads(out.splitlines()[-1]) == [
         "Logged in using ChatGPT",
         "Successfully logged out",
@@ -246,24 +246,24 @@ LONG = "0123456789" * 5
 
 
 def test_entry_name_is_a_digest_of_the_path() -> None:
-    """As the Codex CLI 0.169.0 names it; `printf /home/user/.codex | sha256sum` gives the same."""
-    assert keyring_store.entry_name("/home/user/.codex") == "cli|59448a44901f7128"
+    """As in the Codex CLI 0.169.0; `printf /home/user/.codex | sha256sum` begins with the same digits."""
+    assert keyring_module.entry_name("/home/user/.codex") == "cli|59448a44901f7128"
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "canonical"),
     [
         (r"C:\Users\me\.codex", r"\\?\C:\Users\me\.codex"),
         (r"\\server\share\.codex", r"\\?\UNC\server\share\.codex"),
         (r"\\?\C:\x", r"\\?\C:\x"),
     ],
 )
-def test_windows_path_matches_rust_canonicalize(path: str, told: str) -> None:
-    assert keyring_store.windows_path(path) == told
+def test_windows_path_matches_rust_canonicalize(path: str, canonical: str) -> None:
+    assert keyring_module.windows_path(path) == canonical
 
 
 def test_compact_json_is_ascii() -> None:
-    assert keyring_store.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
+    assert keyring_module.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
 
 
 def test_digest_differs_by_value_and_keeps_none() -> None:
@@ -273,29 +273,29 @@ def test_digest_differs_by_value_and_keeps_none() -> None:
 
 @pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
 def test_value_that_fits_is_not_split(entry_bytes: int | None) -> None:
-    assert keyring_store.split_value(LONG, entry_bytes=entry_bytes) is None
+    assert keyring_module.split_value(LONG, entry_bytes=entry_bytes) is None
 
 
 def test_split_value_round_trips_through_its_index() -> None:
-    cut = keyring_store.split_value(LONG, entry_bytes=40)
-    assert cut is not None
-    table, parts = cut
+    split = keyring_module.split_value(LONG, entry_bytes=40)
+    assert split is not None
+    index, parts = split
     assert [len(part) for part in parts] == [20, 20, 10]
     assert "".join(parts) == LONG
-    assert keyring_store.parse_index(table.text()) == table
-    assert table.digest == digest(LONG)
-    names = table.names("cli|x")
-    assert names == [f"cli|x|{table.digest[:16]}|{number}" for number in range(3)]
-    other = keyring_store.split_value(LONG + "!", entry_bytes=40)
+    assert keyring_module.parse_index(index.text()) == index
+    assert index.digest == digest(LONG)
+    names = index.names("cli|x")
+    assert names == [f"cli|x|{index.digest[:16]}|{number}" for number in range(3)]
+    other = keyring_module.split_value(LONG + "!", entry_bytes=40)
     assert other is not None
-    assert not set(names) & set(other[0].names("cli|x")), "another value, other entries"
+    assert not set(names) & set(other[0].names("cli|x")), "another value has other entries"
 
 
 def test_index_has_no_member_of_an_auth_json() -> None:
-    """It reads any JSON object, and knows none of these members."""
-    cut = keyring_store.split_value(LONG, entry_bytes=40)
-    assert cut is not None
-    assert cut[0].text().startswith('{"codex_backend_sdk_parts":3,')
+    """The Codex CLI parses any JSON object, and knows none of these members."""
+    split = keyring_module.split_value(LONG, entry_bytes=40)
+    assert split is not None
+    assert split[0].text().startswith('{"codex_backend_sdk_parts":3,')
 
 
 @pytest.mark.parametrize(
@@ -311,4 +311,4 @@ def test_index_has_no_member_of_an_auth_json() -> None:
     ],
 )
 def test_other_entries_are_not_an_index(entry: str | None) -> None:
-    assert keyring_store.parse_index(entry) is None
+    assert keyring_module.parse_index(entry) is None

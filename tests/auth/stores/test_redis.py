@@ -38,24 +38,24 @@ def test_value_is_an_auth_json_in_one_key(url: str) -> None:
     store.save(DOCUMENT)
     with redis.Redis.from_url(url, decode_responses=True) as client:
         assert json.loads(client.get("my:key")) == DOCUMENT
-        own = RedisStore(client, "my:key")
-        assert own.load() == DOCUMENT, "a client that decodes is as good"
-        with own.lock():
+        decoding_store = RedisStore(client, "my:key")
+        assert decoding_store.load() == DOCUMENT, "a client that decodes responses works as well"
+        with decoding_store.lock():
             assert set(client.keys("my:*")) == {"my:key", "my:key:lock"}
-        assert own.clear() is True
+        assert decoding_store.clear() is True
         assert client.keys("my:*") == []
         with redis.Redis.from_url(url) as plain:
             plain.set("my:key", b'"secret \xff')
-        for call in (own.load, own.version):
+        for call in (decoding_store.load, decoding_store.version):
             with pytest.raises(CredentialStoreError, match="holds no usable login: it is not UTF-8 text") as caught:
                 call()
             assert "secret" not in "".join(traceback.format_exception(caught.value))
-        own.clear()
+        decoding_store.clear()
 
 
 @needs_redis
 def test_lock_is_extended_while_it_is_held(url: str) -> None:
-    """Far longer than it was made for: the limits of a refresh are for each read, not for the whole."""
+    """Far longer than its lifetime: the timeouts of a refresh are for each read, not for the whole request."""
     store, other = RedisStore(url, lock_lifetime=0.4), RedisStore(url, lock_lifetime=0.4, lock_timeout=1.2)
     with (
         store.lock(),
@@ -94,7 +94,7 @@ def test_lock_of_a_killed_holder_expires(url: str) -> None:
 
 @needs_redis
 def test_lost_lock_is_a_warning_and_not_taken_back(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What a machine meets that was suspended in mid-refresh."""
+    """As after a machine was suspended during a refresh."""
     import redis
 
     store = RedisStore(url, lock_lifetime=0.4)
@@ -115,15 +115,15 @@ def test_unreachable_server_error_hides_the_password(caplog: pytest.LogCaptureFi
     pytest.importorskip("redis")
     caplog.set_level(logging.DEBUG)
     store = RedisStore(closed_port_url())
-    said = [repr(store), store.location]
-    for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT), lambda: enter(store)):
+    texts = [repr(store), store.location]
+    for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT), lambda: acquire(store)):
         with pytest.raises(CredentialStoreError, match=r"Cannot \w+ Redis at 127\.0\.0\.1:1 \(database 3") as caught:
             call()
-        said.append(str(caught.value))
-    assert "secret-word" not in "".join([*said, caplog.text])
+        texts.append(str(caught.value))
+    assert "secret-word" not in "".join([*texts, caplog.text])
 
 
-def enter(store: RedisStore) -> None:
+def acquire(store: RedisStore) -> None:
     with store.lock():
         raise AssertionError("it cannot be held")
 
