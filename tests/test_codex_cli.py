@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_cli import BINARY, NEEDED, alone
+from support.codex_cli import BINARY, REQUIREMENTS, isolated_environment
 
 from codex_backend_sdk.testing import Simulator, Turn
 
-SECONDS = 50
+TIMEOUT_SECONDS = 50
 
-pytestmark = NEEDED
+pytestmark = REQUIREMENTS
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Run:
 
 
 class Cli:
-    """The CLI in a scratch home, kept from every address but this machine's own."""
+    """The CLI with a temporary home; it reaches no other host."""
 
     def __init__(self, sim: Simulator, scratch: Path) -> None:
         self.sim = sim
@@ -46,7 +46,7 @@ class Cli:
         process = subprocess.Popen(
             [BINARY, "exec", "--skip-git-repo-check", *options, prompt],
             cwd=work,
-            env=alone(self._scratch, self.home, **environment),
+            env=isolated_environment(self._scratch, self.home, **environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -54,17 +54,17 @@ class Cli:
             start_new_session=True,
         )
         try:
-            out, err = process.communicate(timeout=SECONDS)
+            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
         finally:
             _end_group(process)
         return Run(process.returncode, out, err)
 
-    def posted(self) -> list[dict[str, Any]]:
+    def model_requests(self) -> list[dict[str, Any]]:
         return [r.json() for r in self.sim.requests if r.path == "/backend-api/codex/responses"]
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):  # all of it has ended
+    with contextlib.suppress(ProcessLookupError):  # the whole group has ended already
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -75,39 +75,39 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
         yield Cli(sim, tmp_path)
 
 
-# gpt-5.5 is asked with top-level tools, the default model with an `additional_tools` item.
+# The CLI sends gpt-5.5 top-level tools, and the default model an `additional_tools` item.
 MODELS = pytest.mark.parametrize("model", ["gpt-5.5", None])
 
 
 @MODELS
-def test_a_plain_turn_prints_the_simulators_text(cli: Cli, model: str | None) -> None:
+def test_cli_prints_the_default_reply(cli: Cli, model: str | None) -> None:
     run = cli.exec("hi", model=model)
     assert run.code == 0, run.err
     assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
-    (request,) = cli.posted()
+    (request,) = cli.model_requests()
     assert request["model"] == (model or "gpt-6.1-sol")
     assert ("tools" in request) is (model == "gpt-5.5")
 
 
 @MODELS
-def test_a_scripted_tool_call_is_carried_out_and_its_output_comes_back(cli: Cli, model: str | None) -> None:
+def test_cli_runs_a_scripted_tool_call_and_sends_its_output(cli: Cli, model: str | None) -> None:
     cli.sim.script(Turn.call("exec_command", {"cmd": "echo simulated-$((40+2))"}), Turn.text("The command ran."))
-    # The command is our own; a container may not allow the sandbox that would be put around it.
+    # The command is ours. Without this option the CLI starts a sandbox, which a container may not allow.
     run = cli.exec("run it", "--sandbox", "danger-full-access", model=model)
     assert run.code == 0, run.err
     assert run.out == "The command ran.\n"
     assert "simulated-42" in run.err
-    first, second = cli.posted()
+    first, second = cli.model_requests()
     assert "simulated-42" not in str(first)
     assert "simulated-42" in str([i for i in second["input"] if i["type"] == "function_call_output"])
 
 
-def test_an_expired_login_is_renewed_by_the_simulators_issuer(cli: Cli) -> None:
+def test_cli_refreshes_an_expired_login_at_the_simulator(cli: Cli) -> None:
     cli.sim.write_codex_home(cli.home, model="gpt-5.5", expires_in=timedelta(minutes=-1))
-    before = (cli.home / "auth.json").read_text()
+    old_document = (cli.home / "auth.json").read_text()
     run = cli.exec("hi", model="gpt-5.5", CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{cli.sim.issuer}/oauth/token")
     assert run.code == 0, run.err
     assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
-    assert (cli.home / "auth.json").read_text() != before
-    renewals = [r.json() for r in cli.sim.requests if r.path == "/oauth/token"]
-    assert [r["grant_type"] for r in renewals] == ["refresh_token"] * len(renewals) != []
+    assert (cli.home / "auth.json").read_text() != old_document
+    refreshes = [r.json() for r in cli.sim.requests if r.path == "/oauth/token"]
+    assert [r["grant_type"] for r in refreshes] == ["refresh_token"] * len(refreshes) != []

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_cli import BINARY, needs_the_cli
 from servers import Keyring, needs_secret_service, secret_service
+from support.codex_cli import BINARY, requires_cli
 
 from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
@@ -218,7 +218,7 @@ print(json.dumps(output))
 
 
 @needs_secret_service
-@needs_the_cli
+@requires_cli
 def test_codex_cli_shares_the_entry(tmp_path: Path) -> None:
     home = tmp_path / "codex"
     with Simulator() as sim:
