@@ -1,6 +1,6 @@
-"""Fuzzing: what reads foreign bytes, and what has to hold of it whatever they are.
+"""Fuzzing of the code that parses bytes from other programs.
 
-`python -m fuzz --seconds 30` runs every target of the table in `fuzz/targets.py` that long, with atheris where it is
-installed and with a loop of its own elsewhere. A target takes bytes and raises when its property does not hold, so
-tests/fuzz runs the same targets with hypothesis.
+`python -m fuzz --seconds 30` runs each target in `fuzz/targets.py` for that time, with atheris where it is installed and
+with the loop in `fuzz/loop.py` elsewhere. A target takes bytes and raises when its property does not hold. tests/fuzz
+runs the same targets with hypothesis.
 """

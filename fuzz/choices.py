@@ -1,4 +1,4 @@
-"""An input read as decisions, so that what is made of it is nearly right: a header, an event, a login."""
+"""Derive structured values (a header, an event, a login) from the bytes of an input, so that they are nearly valid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# What has confused a reader of JSON before.
+# Values that have confused parsers of JSON.
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 42, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), float("-inf"),
     "", " ", "0", "1", "1e999", "-1", "nan", "inf", "٣", "1_0", "9" * 30, "true", "False", "text", "\x00", "\ud800",
@@ -21,14 +21,14 @@ VALUES: tuple[Any, ...] = (
 
 
 class Choices:
-    """Decisions, read off bytes; when those are used up, each is the first."""
+    """Choices made by the bytes of an input. When the bytes are used up, each choice is the first option."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def number(self, below: int) -> int:
-        """Return a number from 0 on, at most 65,536 of them."""
+        """Return a number from 0 up to, but without, `below`, which is 65,536 at most."""
         size = 1 if below <= 256 else 2
         taken = self._data[self._at : self._at + size]
         self._at += size
@@ -38,7 +38,7 @@ class Choices:
         return things[self.number(len(things))]
 
     def take(self, longest: int) -> bytes:
-        """Return some bytes as they are."""
+        """Return some bytes of the input."""
         size = self.number(longest + 1)
         taken = self._data[self._at : self._at + size]
         self._at += size
@@ -52,7 +52,7 @@ class Choices:
         return self.take(24).decode("utf-8", "replace")
 
     def value(self, names: Sequence[str] = (), *, depth: int = 3) -> Any:
-        """Return JSON data; its objects have members of these names."""
+        """Return a JSON value whose objects have members with these names."""
         kind = self.number(8) if depth else self.number(4)
         if kind < 3:
             return self.one_of(VALUES)
@@ -66,7 +66,7 @@ class Choices:
         return {name: self.value(names, depth=depth - 1) for name in sorted(members)}
 
     def members(self, shape: dict[str, Any]) -> dict[str, Any]:
-        """Return an object of a given shape, in which members are missing or of another value."""
+        """Return an object like `shape`, in which some members are missing or have another value."""
         made: dict[str, Any] = {}
         for name, example in shape.items():
             what = self.number(6)
@@ -79,7 +79,7 @@ class Choices:
         return made
 
     def pieces(self, data: bytes) -> list[bytes]:
-        """Cut data at up to eight places, or between any two bytes."""
+        """Cut data at up to eight positions, or between all bytes."""
         how = self.number(4)
         if how == 0 and len(data) < 300:
             return [data[at : at + 1] for at in range(len(data))]

@@ -1,4 +1,4 @@
-"""Logins: what is stored, what the tokens say, and the way that a sign-in takes."""
+"""The parsers of logins: stored credentials, tokens, responses of the issuer, and the OAuth callback."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _DOCUMENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def auth_json(data: bytes) -> None:
-    """Check that an auth.json is refused with a ValueError that shows none of it, or kept as it is."""
+def check_auth_json(data: bytes) -> None:
+    """Check that an auth.json keeps all of its members, or is rejected by a ValueError that shows none of it."""
     choices = Choices(data)
     if choices.number(3):
         text = json.dumps(choices.members(_DOCUMENT), ensure_ascii=bool(choices.number(2)))
@@ -41,39 +41,41 @@ def auth_json(data: bytes) -> None:
     assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
     _auth_json.other_credentials(document)
     _jwt.login_from(document)
-    answer = _oauth.TokenResponse(access_token=Secret("new"))
-    signed_in = _auth_json.with_new_login(document, answer, account_id="acc", now=NOW)
-    assert document.keys() <= signed_in.keys()
+    response = _oauth.TokenResponse(access_token=Secret("new"))
+    logged_in = _auth_json.with_new_login(document, response, account_id="acc", now=NOW)
+    assert document.keys() <= logged_in.keys()
     if _auth_json.tokens_of(document) is None:
         return
-    renewed = _auth_json.with_refreshed_tokens(document, answer, now=NOW)
+    refreshed = _auth_json.with_refreshed_tokens(document, response, now=NOW)
     rest = {"tokens", "last_refresh"}
-    assert repr({k: v for k, v in renewed.items() if k not in rest}) == repr(
+    assert repr({k: v for k, v in refreshed.items() if k not in rest}) == repr(
         {k: v for k, v in document.items() if k not in rest}
     )
     kept = {k: v for k, v in (document.get("tokens") or {}).items() if k != "access_token"}
-    assert repr({k: v for k, v in renewed["tokens"].items() if k != "access_token"}) == repr(kept)
+    assert repr({k: v for k, v in refreshed["tokens"].items() if k != "access_token"}) == repr(kept)
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
     try:
         return _auth_json.parse(raw)
     except ValueError as error:
-        if error.__cause__ is not None or len(str(error)) > 140:  # not one of ours, or one with the text in it
-            raise AssertionError("an error shows what is stored") from error
+        if (
+            error.__cause__ is not None or len(str(error)) > 140
+        ):  # an exception of the parser, or a message that contains the text
+            raise AssertionError("the error shows stored credentials") from error
         return None
 
 
-def keyring_entries(data: bytes) -> None:
+def check_keyring_entries(data: bytes) -> None:
     choices = Choices(data)
     size = choices.one_of((8, 64, 2560))
     text = choices.rest().decode("latin-1")
     keyring_store.parse_index(text)
-    found = keyring_store.split_value(text, entry_bytes=size)
-    if found is None:
+    split = keyring_store.split_value(text, entry_bytes=size)
+    if split is None:
         assert len(text) * 2 <= size
         return
-    table, parts = found
+    table, parts = split
     assert "".join(parts) == text
     assert all(len(part) * 2 <= size for part in parts)
     assert keyring_store.parse_index(table.text()) == table
@@ -90,8 +92,8 @@ _CLAIMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def jwt(data: bytes) -> None:
-    """Check that every text is a token with claims or without, and that what is sent in headers fits into them."""
+def check_jwt(data: bytes) -> None:
+    """Check that any text can be a token, with or without claims, and that header values from it are valid."""
     choices = Choices(data)
     if choices.number(3):
         claims = json.dumps(choices.members(_CLAIMS), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -100,8 +102,8 @@ def jwt(data: bytes) -> None:
         text = choices.rest().decode("utf-8", "surrogateescape")
     token = Secret(text)
     login = _jwt.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
-    moment, _ = _jwt.refresh_due(expires_at=login.expires_at, last_refresh=None)
-    assert moment.tzinfo is not None
+    due_at, _ = _jwt.refresh_due(expires_at=login.expires_at, last_refresh=None)
+    assert due_at.tzinfo is not None
     _jwt.has_expired(login, now=NOW)
     assert login.account_id is None or _auth_json.is_token(login.account_id)
     assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
@@ -110,7 +112,7 @@ def jwt(data: bytes) -> None:
     assert text == "" or len(text) < 12 or text not in repr(login)
 
 
-_ANSWER: dict[str, Any] = {
+_RESPONSE: dict[str, Any] = {
     "id_token": "a.b.c", "access_token": "d.e.f", "refresh_token": "r", "interval": "5",
     "error": {"code": "invalid_grant", "message": "m"}, "error_description": "no", "code": "refresh_token_expired",
     "device_auth_id": "d", "user_code": "ABCD", "authorization_code": "c", "code_verifier": "v",
@@ -119,32 +121,32 @@ _ANSWER: dict[str, Any] = {
 _HIDDEN = Secret("s3cr3t-t0ken")
 
 
-def issuer_answers(data: bytes) -> None:
-    """Check that an answer of the issuer is read or refused with a ValueError, and hides what it repeats."""
+def check_issuer_responses(data: bytes) -> None:
+    """Check that a response of the issuer is parsed or rejected by a ValueError, and that errors hide the token in it."""
     choices = Choices(data)
     status = choices.one_of((200, 400, 401, 403, 404, 408, 429, 500, 302))
-    shape = {**_ANSWER, "echo": _HIDDEN.reveal()}
+    shape = {**_RESPONSE, "echo": _HIDDEN.reveal()}
     if choices.number(3):
         text = json.dumps(choices.members(shape) if choices.number(8) else choices.value(tuple(shape)))
         body = text.replace("text", _HIDDEN.reveal()).encode()
     else:
         body = choices.rest()
     try:
-        answer = _oauth.parse_token_response(body, required=("access_token",) if choices.number(2) else ())
+        response = _oauth.parse_token_response(body, required=("access_token",) if choices.number(2) else ())
     except ValueError:
         pass
     else:
-        found = (answer.id_token, answer.access_token, answer.refresh_token)
-        assert all(token is None or _auth_json.is_token(token.reveal()) for token in found)
-    said = _oauth.describe_error(body, hide=_HIDDEN)
-    assert said.isprintable()
-    assert 0 < len(said) <= 301
-    assert _HIDDEN.reveal() not in said
-    code = _oauth.error_code(body)
-    assert code is None or code == code.lower()
+        tokens = (response.id_token, response.access_token, response.refresh_token)
+        assert all(token is None or _auth_json.is_token(token.reveal()) for token in tokens)
+    description = _oauth.describe_error(body, hide=_HIDDEN)
+    assert description.isprintable()
+    assert 0 < len(description) <= 301
+    assert _HIDDEN.reveal() not in description
+    error_code = _oauth.error_code(body)
+    assert error_code is None or error_code == error_code.lower()
     _oauth.classify_refresh_failure(status, body)
-    given = _device_code.parse_user_code(status, body, issuer="https://issuer")
-    assert isinstance(given, _device_code.DeviceCodeRefusal) or 1 <= given.interval.total_seconds() <= 60
+    code = _device_code.parse_user_code(status, body, issuer="https://issuer")
+    assert isinstance(code, _device_code.DeviceCodeRefusal) or 1 <= code.interval.total_seconds() <= 60
     _device_code.parse_poll(status, body, issuer="https://issuer")
     _oauth.parse_whoami(Secret("at-x"), status, body)
 
@@ -165,28 +167,28 @@ def _no_login(code: Secret) -> Login:
     raise AssertionError("a callback with another state was accepted")
 
 
-def callbacks(data: bytes) -> None:
-    """Check that only the right state goes on, and that no foreign text is HTML on the page that it ends with."""
+def check_callbacks(data: bytes) -> None:
+    """Check that only the right state is accepted, and that no text of the query becomes HTML on the final page."""
     choices = Choices(data)
     if choices.number(4):
         separators = ("&", "&", "&", ";", "", "&&", "?")
         pairs = (choices.one_of(_PAIRS) + choices.one_of(separators) for _ in range(choices.number(6)))
         query = "".join(pairs) + choices.take(8).decode("latin-1")
     else:
-        query = choices.rest().decode("latin-1")  # as the server of the standard library reads a request line
+        query = choices.rest().decode("latin-1")  # as http.server decodes a request line
     outcome = _oauth.parse_authorization_response(query, expected_state=_STATE)
     states = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "state"]
-    is_right = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
-    assert (outcome is not None) == is_right, "the state alone must decide"
+    is_valid = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
+    assert (outcome is not None) == is_valid, "the state alone decides"
     if outcome is None:
-        conversation = LoginCallback(_STATE, _no_login, Deadline())
-        answer = conversation.respond(f"/auth/callback?{query}")
-        assert (answer.status, answer.is_last) == (400, False)
-        assert not conversation.is_decided
-        assert conversation.respond(query).status in (200, 404)
+        callback = LoginCallback(_STATE, _no_login, Deadline())
+        response = callback.respond(f"/auth/callback?{query}")
+        assert (response.status, response.is_last) == (400, False)
+        assert not callback.is_decided
+        assert callback.respond(query).status in (200, 404)
     message, code = (outcome.error_message, outcome.error_code) if outcome else (None, None)
     page = pages.failure_page(message or query, code=code or query or "x")
-    assert page.count("<") == _TAGS, "foreign text is HTML on the page"
+    assert page.count("<") == _TAGS, "text of the query became HTML"
     pasted = _oauth.callback_target(query)
     if pasted is not None:
         assert pasted.startswith("/auth/callback?")

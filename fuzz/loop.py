@@ -1,7 +1,7 @@
-"""Inputs for one target, for some seconds: from atheris where it is installed, else from the loop below.
+"""Run one target for some seconds, with atheris where it is installed, else with the loop below.
 
-`python -m fuzz.loop TARGET SECONDS SEED` is a process of its own, because atheris ends the one that it runs in. Its
-last line of output is the number of inputs.
+`python -m fuzz.loop TARGET SECONDS SEED ENGINE` is a process of its own, because atheris ends the process that it runs
+in. The last line of its output is the number of inputs.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from .targets import Target
 
 CRASHES: Final = Path(".cache/fuzz")
-_LONGEST: Final = 2048  # bytes of an input
+_MAX_INPUT_BYTES: Final = 2048
 
 
 def main(name: str, seconds: int, seed: int, engine: str) -> int:
-    """Run a target; 1 when an input broke its property. The input is kept in .cache/fuzz."""
+    """Run a target; raise when an input breaks its property. That input is saved in .cache/fuzz."""
     atheris = _atheris() if engine == "atheris" else None
     if atheris is not None:
         with atheris.instrument_imports(include=["codex_backend_sdk._streaming", "codex_backend_sdk._errors"]):
@@ -35,9 +35,14 @@ def main(name: str, seconds: int, seed: int, engine: str) -> int:
     if atheris is None:
         return _run(target, seconds, seed)
     with tempfile.TemporaryDirectory() as corpus:
-        for number, each in enumerate(target.seeds):
-            (Path(corpus) / str(number)).write_bytes(each)
-        options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={_LONGEST}", "-print_final_stats=1"]
+        for number, seed_input in enumerate(target.seeds):
+            (Path(corpus) / str(number)).write_bytes(seed_input)
+        options = [
+            f"-max_total_time={seconds}",
+            f"-seed={seed}",
+            f"-max_len={_MAX_INPUT_BYTES}",
+            "-print_final_stats=1",
+        ]
         atheris.Setup(
             ["fuzz", *options, f"-artifact_prefix={CRASHES}/{name}-", "-rss_limit_mb=3000", corpus], target.check
         )
@@ -66,14 +71,14 @@ def _run(target: Target, seconds: int, seed: int) -> int:
                 path = CRASHES / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
                 path.write_bytes(data)
                 print(inputs)
-                print(f"{path} breaks {target.name}:", file=sys.stderr)
+                print(f"The input {path} breaks the property of {target.name}:", file=sys.stderr)
                 raise
     print(inputs)
     return 0
 
 
 def _input(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
-    """Make an input: of nothing, or out of one to begin with."""
+    """Return random bytes, or a mutated seed."""
     if not seeds or rng.random() < 0.5:
         return rng.randbytes(rng.choice((4, 16, 64, 200)))
     data = bytearray(rng.choice(seeds))
@@ -81,7 +86,7 @@ def _input(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
         at = rng.randrange(len(data) + 1)
         length = rng.choice((0, 1, 1, 2, 8, 64))
         data[at : at + length] = rng.choice((rng.randbytes(length), rng.randbytes(1), data[:length], b""))
-    return bytes(data[:_LONGEST])
+    return bytes(data[:_MAX_INPUT_BYTES])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Recorded answers, changed where it hurts: whatever comes, an answer is told the same way or ends in a known error."""
+"""Recorded event streams with mutations in critical places.
+
+However a stream is mutated and cut, it is read in the same way, streamed or collected, or it ends in a known error.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from codex_backend_sdk._streaming.reader import ResponseReader
 from codex_backend_sdk._streaming.sse import EventDecoder
 
 from .choices import Choices
-from .sse import whole
+from .sse import decode_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +48,11 @@ _ODD_FRAMES = (
 )  # fmt: skip
 
 
-# What is changed
+# Mutations
 
 
-def _another_value(choices: Choices, frame: bytes) -> bytes:
-    """Change, add or remove a member somewhere in a frame's data."""
+def _mutate_value(choices: Choices, frame: bytes) -> bytes:
+    """Change, add or remove a member somewhere in the data of a frame."""
     before, mark, data = frame.partition(b"data: ")
     try:
         node = payload = json.loads(data)
@@ -74,19 +77,19 @@ def _another_value(choices: Choices, frame: bytes) -> bytes:
     return before + mark + json.dumps(payload, ensure_ascii=bool(choices.number(2))).encode("utf-8", "surrogatepass")
 
 
-def _changed(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames[at] = _another_value(choices, frames[at])
+def _change(choices: Choices, frames: list[bytes], at: int) -> None:
+    frames[at] = _mutate_value(choices, frames[at])
 
 
-def _left_out(choices: Choices, frames: list[bytes], at: int) -> None:
+def _remove(choices: Choices, frames: list[bytes], at: int) -> None:
     del frames[at]
 
 
-def _repeated(choices: Choices, frames: list[bytes], at: int) -> None:
+def _repeat(choices: Choices, frames: list[bytes], at: int) -> None:
     frames[at:at] = [frames[at]] * (1 + choices.number(3))
 
 
-def _moved(choices: Choices, frames: list[bytes], at: int) -> None:
+def _move(choices: Choices, frames: list[bytes], at: int) -> None:
     frames.insert(choices.number(len(frames)), frames.pop(at))
 
 
@@ -94,44 +97,44 @@ def _cut(choices: Choices, frames: list[bytes], at: int) -> None:
     frames[at] = frames[at][: choices.number(len(frames[at]) + 1)]
 
 
-def _halved(choices: Choices, frames: list[bytes], at: int) -> None:
-    """Cut one frame in two whose second half begins as its first does."""
+def _halve(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Cut a frame in two; the second half begins as the first."""
     head, mark, data = frames[at].partition(b"data: ")
     place = choices.number(len(data) + 1)
     frames[at : at + 1] = [head + mark + data[:place], head + mark + data[place:]]
 
 
-def _glued(choices: Choices, frames: list[bytes], at: int) -> None:
-    """Put a whole event before, or behind, what a frame has."""
+def _glue(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Put another event before or after that of a frame."""
     head, mark, data = frames[at].partition(b"data: ")
     other = choices.one_of(frames).partition(b"data: ")[2]
     comma = choices.one_of((b",", b", ", b"\t,", b" "))
     frames[at] = head + mark + (other + comma + data if choices.number(2) else data + comma + other)
 
 
-def _in_two_lines(choices: Choices, frames: list[bytes], at: int) -> None:
+def _split_line(choices: Choices, frames: list[bytes], at: int) -> None:
     place = choices.number(len(frames[at]) + 1)
     frames[at] = frames[at][:place] + choices.one_of((b"\ndata: ", b"\n", b"\r", b"\r\ndata:")) + frames[at][place:]
 
 
-def _odd(choices: Choices, frames: list[bytes], at: int) -> None:
+def _insert_odd(choices: Choices, frames: list[bytes], at: int) -> None:
     frames.insert(at, choices.one_of(_ODD_FRAMES))
 
 
-def _bare(choices: Choices, frames: list[bytes], at: int) -> None:
-    """Leave the event line or the space out, here or everywhere."""
-    bare = frames[at].replace(b"data: ", b"data:") if choices.number(2) else frames[at].partition(b"\n")[2]
-    frames[at] = bare
+def _strip(choices: Choices, frames: list[bytes], at: int) -> None:
+    """Remove the event line, or the spaces after the colon."""
+    stripped = frames[at].replace(b"data: ", b"data:") if choices.number(2) else frames[at].partition(b"\n")[2]
+    frames[at] = stripped
 
 
-def _bytes(choices: Choices, frames: list[bytes], at: int) -> None:
+def _replace_bytes(choices: Choices, frames: list[bytes], at: int) -> None:
     place = choices.number(len(frames[at]) + 1)
     frames[at] = frames[at][:place] + choices.take(6) + frames[at][place + choices.number(3) :]
 
 
-_CHANGES: tuple[Callable[[Choices, list[bytes], int], None], ...] = (
-    _changed, _changed, _changed, _left_out, _repeated, _moved, _cut, _halved, _glued, _in_two_lines, _odd, _bare,
-    _bytes,
+_MUTATIONS: tuple[Callable[[Choices, list[bytes], int], None], ...] = (
+    _change, _change, _change, _remove, _repeat, _move, _cut, _halve, _glue, _split_line, _insert_odd, _strip,
+    _replace_bytes,
 )  # fmt: skip
 
 
@@ -139,13 +142,13 @@ def _stream(choices: Choices) -> bytes:
     frames = list(choices.one_of(_RECORDED))
     for _ in range(choices.number(6)):
         if frames:
-            choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
+            choices.one_of(_MUTATIONS)(choices, frames, choices.number(len(frames)))
     blank = choices.one_of((b"\n\n", b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\n\n"))
     stream = blank.join(frames) + choices.one_of((blank, b"", b"\n"))
     return stream[: choices.number(len(stream) + 1)] if choices.number(8) == 7 else stream
 
 
-# What has to hold
+# Properties
 
 
 def _reader() -> ResponseReader:
@@ -154,7 +157,7 @@ def _reader() -> ResponseReader:
 
 
 def _shown(event: Any) -> str:
-    """Write everything that there is in an object; text, because a NaN is not equal to itself."""
+    """Return everything in an object, as text, because a NaN is not equal to itself."""
     given = sorted(event.model_fields_set & type(event).model_fields.keys())
     members = given, sorted(event.__dict__.items()), event.__pydantic_extra__
     return f"{type(event).__name__} {members!r}"
@@ -197,11 +200,11 @@ def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
 
 
 def _ends(stream: bytes) -> list[str]:
-    """Return the types of the terminal events that are in a stream."""
+    """Return the types of the terminal events in a stream."""
     found = []
-    for frame in whole(stream):
+    for data in decode_whole(stream):
         try:
-            kind = decode(frame.data).get("type")
+            kind = decode(data).get("type")
         except (ValueError, RecursionError, AttributeError):
             continue
         if isinstance(kind, str) and kind in TERMINAL_EVENTS:
@@ -209,8 +212,8 @@ def _ends(stream: bytes) -> list[str]:
     return found
 
 
-def responses(data: bytes) -> None:
-    """Check the streamed and the collected reading of an answer against each other, and against other cuts."""
+def check_responses(data: bytes) -> None:
+    """Compare the streamed and the collected reading of a response with each other and with those of another cut."""
     choices = Choices(data)
     stream = _stream(choices)
     pieces = choices.pieces(stream)
@@ -219,33 +222,37 @@ def responses(data: bytes) -> None:
     assert cut_events == events, "the events depend on how the stream is cut"
     assert cut_error == error, f"the error depends on how the stream is cut: {cut_error} / {error}"
     final, collected_error = _collected([stream])
-    assert collected_error == error, f"collected, it ends otherwise: {collected_error} / {error}"
+    assert collected_error == error, f"collected, it ends in another error: {collected_error} / {error}"
     assert repr(_collected(pieces)) == repr((final, collected_error)), "the response depends on how the stream is cut"
     if error is None:
         assert last is not None
-        assert _shown(build_response(final)) == _shown(last.response), "the collected response is another one"
+        assert _shown(build_response(final)) == _shown(last.response), (
+            "the collected response differs from the streamed one"
+        )
         ends = _ends(stream)
-        assert ends, "an answer ended well without an event that says so"
+        assert ends, "a response ended well without a terminal event"
         assert final["status"] == "completed" or ends[0] != "response.completed" or "status" in final
         assert ends[0] in ("response.completed", "response.incomplete"), ends
-        assert ends[0] == "response.completed" or final["status"] == "incomplete", "half an answer passes for a whole"
+        assert ends[0] == "response.completed" or final["status"] == "incomplete", (
+            "an incomplete response passes for a complete one"
+        )
 
 
-def batches(data: bytes) -> None:
-    """Check that frames read at once are what they are one by one."""
+def check_batches(data: bytes) -> None:
+    """Compare frames that are read in one batch with the same frames read one by one."""
     choices = Choices(data)
     frames = [frame for frame in choices.one_of(_RECORDED) if b".delta" in frame or not choices.number(4)]
     frames = [choices.one_of(frames)] * (1 + choices.number(4))
     for _ in range(choices.number(4)):
         if frames:
-            choices.one_of(_CHANGES)(choices, frames, choices.number(len(frames)))
+            choices.one_of(_MUTATIONS)(choices, frames, choices.number(len(frames)))
     text = EventDecoder().feed(b"\n\n".join(frames) + b"\n\n")
     events = read_events(text)
     accumulator = Accumulator()
     count = accumulator.add_deltas(text)
     if events is None and not count:
         return
-    payloads = [decode(frame.data) for frame in whole(text + b"\n\n")]
+    payloads = [decode(event) for event in decode_whole(text + b"\n\n")]
     if events is not None:
         assert list(map(_shown, events)) == [_shown(build_event(each)) for each in payloads]
     if count:

@@ -1,8 +1,10 @@
-"""Official output items that can also be read like the dictionaries they are on the wire.
+"""Official output items that can also be read by key, as dictionaries.
 
-`item.type` and `item["type"]` both work, and so do `item.get("name")`, `"name" in item` and `{**item}`. The official
-classes are left alone: an item is moved to a subclass of its own class, made on first use, which adds the four
-methods and nothing else. It stays an instance of the official class, equal to one, and shows itself as one.
+`item.type` and `item["type"]` both work, and so do `item.get("name")`, `"name" in item` and `{**item}`. Code that was
+written for the JSON of an item runs unchanged.
+
+The official classes are not patched. An item is moved to a subclass of its own class, created on first use, which adds
+the four methods. It stays an instance of the official class, compares equal to one, and has the same `repr`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from openai import BaseModel
 if TYPE_CHECKING:
     from collections.abc import KeysView
 
-__all__ = ["UnknownItem", "make_subscriptable"]
+__all__ = ["UnknownItem", "make_response_subscriptable", "make_subscriptable"]
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
@@ -26,68 +28,76 @@ class UnknownItem(BaseModel):
     type: str = ""
 
 
+def make_subscriptable(model: _ModelT) -> _ModelT:
+    """Make an official object readable by key, in place, and return it."""
+    if not isinstance(model, _Subscriptable):
+        object.__setattr__(model, "__class__", _subclass_of(type(model)))
+    return model
+
+
+def make_response_subscriptable(response: Any) -> None:
+    """Make a response and its output items readable by key, in place."""
+    for part in (response, *(getattr(response, "output", None) or ())):
+        if isinstance(part, BaseModel):
+            make_subscriptable(part)
+
+
 class _Subscriptable:
-    """Reading by key: a member that the backend sent, or an optional one that the class declares."""
+    """Access by key, to the members that the backend sent and to the optional ones that the class declares."""
 
     def __getitem__(self, key: str) -> Any:
         model = _as_model(self)
-        name = _names(type(model)).get(key)
+        name = _attribute_names(type(model)).get(key)
         if name is not None:
-            return _readable(getattr(model, name))
+            return _subscriptable_value(getattr(model, name))
         try:
-            return _readable((model.__pydantic_extra__ or {})[key])
+            return _subscriptable_value((model.__pydantic_extra__ or {})[key])
         except KeyError:
             raise KeyError(key) from None
 
     def __contains__(self, key: object) -> bool:
-        return key in _sent(_as_model(self))
+        return key in _sent_keys(_as_model(self))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the member of that name, or `default` when the backend did not send it."""
-        return self[key] if key in self else default  # noqa: SIM401 - this is the method it names
+        return self[key] if key in self else default  # noqa: SIM401 - this is the `get` that the rule suggests
 
     def keys(self) -> KeysView[str]:
         """Return the names of the members that the backend sent."""
-        return _sent(_as_model(self))
+        return _sent_keys(_as_model(self))
 
     def __eq__(self, other: object) -> bool:
-        # pydantic compares only objects of one class. Python asks the subclass first, on either side.
-        return isinstance(other, BaseModel) and _official(self) == _official(other)
+        # pydantic compares only objects of one class. Python calls this method first, on whichever side it stands,
+        # because its class is a subclass of the other.
+        return isinstance(other, BaseModel) and _as_official(self) == _as_official(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as pydantic's: a mutable model has no hash
+    __hash__ = None  # type: ignore[assignment]  # as in pydantic: a mutable model has no hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (_official(self),)
-
-
-def make_subscriptable(model: _ModelT) -> _ModelT:
-    """Make an official object readable by key, in place, and return it."""
-    if not isinstance(model, _Subscriptable):
-        object.__setattr__(model, "__class__", _subclass(type(model)))
-    return model
+        return make_subscriptable, (_as_official(self),)  # the subclass cannot be imported by name
 
 
 @cache
-def _subclass(official: type[BaseModel]) -> type[BaseModel]:
+def _subclass_of(official: type[BaseModel]) -> type[BaseModel]:
     names = {
         "__module__": official.__module__,
         "__qualname__": official.__qualname__,
         "__doc__": official.__doc__,
     }
     metaclass: Any = type(official)
-    made: type[BaseModel] = metaclass(official.__name__, (_Subscriptable, official), names)
-    return made
+    subclass: type[BaseModel] = metaclass(official.__name__, (_Subscriptable, official), names)
+    return subclass
 
 
 @cache
-def _names(model: type[BaseModel]) -> dict[str, str]:
-    """Map wire names to attribute names, which differ where Python reserves the word (`async`, `from`)."""
+def _attribute_names(model: type[BaseModel]) -> dict[str, str]:
+    """Map wire names to attribute names; they differ where the wire name is a Python keyword (`async`, `from`)."""
     return {field.alias or name: name for name, field in model.model_fields.items()}
 
 
-def _sent(model: BaseModel) -> KeysView[str]:
-    wire = {name: key for key, name in _names(type(model)).items()}
-    sent = [wire.get(name, name) for name in model.model_fields_set]
+def _sent_keys(model: BaseModel) -> KeysView[str]:
+    wire_names = {name: key for key, name in _attribute_names(type(model)).items()}
+    sent = [wire_names.get(name, name) for name in model.model_fields_set]
     return dict.fromkeys([*sent, *(model.__pydantic_extra__ or {})]).keys()
 
 
@@ -96,25 +106,19 @@ def _as_model(value: object) -> BaseModel:
     return value
 
 
-def _readable(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return make_subscriptable(value)
-    if isinstance(value, list):
-        for member in value:
-            if isinstance(member, BaseModel):
-                make_subscriptable(member)
+def _subscriptable_value(value: Any) -> Any:
+    """Return the value of a member; models in it become subscriptable when they are read."""
+    for member in value if isinstance(value, list) else (value,):
+        if isinstance(member, BaseModel):
+            make_subscriptable(member)
     return value
 
 
-def _official(value: object) -> BaseModel:
-    """Return a shallow twin of the official class."""
+def _as_official(value: object) -> BaseModel:
+    """Return a shallow copy in the official class."""
     model = _as_model(value)
     if not isinstance(model, _Subscriptable):
         return model
-    twin = model.model_copy()
-    object.__setattr__(twin, "__class__", type(model).__mro__[2])
-    return twin
-
-
-def _restore(official: BaseModel) -> BaseModel:
-    return make_subscriptable(official)
+    copy = model.model_copy()
+    object.__setattr__(copy, "__class__", type(model).__mro__[2])
+    return copy

@@ -3,5 +3,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# `fuzz` is no part of the package; it stands in the root of the repository.
+# `fuzz` is not part of the package; it is a directory at the root of the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

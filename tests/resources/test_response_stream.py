@@ -10,7 +10,7 @@ from openai.types.responses import ParsedResponseFunctionToolCall, ParsedRespons
 
 from codex_backend_sdk._streaming.events import build_event
 from codex_backend_sdk._upstream import ResponseStreamState
-from codex_backend_sdk.resources.response_stream import _State
+from codex_backend_sdk.resources.response_stream import StreamState
 
 CREATED = {
     "type": "response.created",
@@ -59,7 +59,7 @@ def handled(state: Any, payloads: list[dict[str, Any]]) -> list[Any]:
     ],
 )
 def test_the_quick_events_are_the_official_ones(deltas: list[dict[str, Any]]) -> None:
-    ours = _State(input_tools=Omit(), text_format=Omit())
+    ours = StreamState(input_tools=Omit(), text_format=Omit())
     official: ResponseStreamState[Any] = ResponseStreamState(input_tools=Omit(), text_format=Omit())
     found, expected = handled(ours, [*OPENING, *deltas]), handled(official, [*OPENING, *deltas])
     assert found == expected
@@ -69,7 +69,7 @@ def test_the_quick_events_are_the_official_ones(deltas: list[dict[str, Any]]) ->
 
 
 def test_the_snapshots_are_kept_where_the_official_state_keeps_them() -> None:
-    state = _State(input_tools=Omit(), text_format=Omit())
+    state = StreamState(input_tools=Omit(), text_format=Omit())
     handled(state, [*OPENING, text("hel"), text("lo"), arguments("{}")])
     message, call = state._output_items[0], state._output_items[1]
     assert isinstance(message, ParsedResponseOutputMessage)
@@ -94,7 +94,7 @@ COMPLETED = {"type": "response.completed", "response": {"id": "r", "object": "re
     ids=lambda odd: odd["type"],
 )
 def test_an_event_that_does_not_fit_is_delivered_and_the_answer_goes_on(odd: dict[str, Any]) -> None:
-    state = _State(input_tools=Omit(), text_format=Omit())
+    state = StreamState(input_tools=Omit(), text_format=Omit())
     events = handled(state, [*OPENING, odd, COMPLETED])
     assert odd["type"] in {event.type for event in events[len(OPENING) :]}
     assert state._completed_response is not None
@@ -102,6 +102,6 @@ def test_an_event_that_does_not_fit_is_delivered_and_the_answer_goes_on(odd: dic
 
 
 def test_an_answer_that_does_not_begin_with_its_beginning() -> None:
-    state = _State(input_tools=Omit(), text_format=Omit())
+    state = StreamState(input_tools=Omit(), text_format=Omit())
     handled(state, [text("x"), COMPLETED])
     assert state._completed_response is not None

@@ -2,85 +2,178 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
-from codex_backend_sdk._streaming.sse import EventDecoder, Frame
+from codex_backend_sdk._streaming.sse import EventDecoder, frame_data, read_batch
 
 
-def frames(*chunks: bytes) -> list[Frame]:
+def decode(*chunks: bytes) -> list[bytes]:
     decoder = EventDecoder()
     texts = [decoder.feed(chunk) for chunk in chunks]
-    return [frame for text in [*texts, decoder.finish()] for frame in decoder.frames(text)]
+    return [data for text in [*texts, decoder.finish()] for data in frame_data(text)]
 
 
 CASES = {
-    "one event": (b"event: a\ndata: {}\n\n", [Frame(b"{}", b"a")]),
-    "no event line": (b"data: {}\n\n", [Frame(b"{}")]),
-    "no space after the colon": (b"event:a\ndata:{}\n\n", [Frame(b"{}", b"a")]),
-    "only one space is removed": (b"data:  x\n\n", [Frame(b" x")]),
-    "two events": (b"data: 1\n\ndata: 2\n\n", [Frame(b"1"), Frame(b"2")]),
-    "lines of data are joined": (b"data: 1\ndata: 2\ndata\n\n", [Frame(b"1\n2\n")]),
-    "data before the event line": (b"data: 1\nevent: a\n\n", [Frame(b"1", b"a")]),
-    "comments": (b": keepalive\n\n:\ndata: 1\n\n", [Frame(b"1")]),
-    "unknown fields": (b"colour: red\ndata: 1\n\n", [Frame(b"1")]),
-    "carriage returns": (b"event: a\rdata: 1\r\rdata: 2\r\r", [Frame(b"1", b"a"), Frame(b"2")]),
-    "both": (b"event: a\r\ndata: 1\r\n\r\ndata: 2\n\n", [Frame(b"1", b"a"), Frame(b"2")]),
-    "byte order mark": (b"\xef\xbb\xbfdata: 1\n\n", [Frame(b"1")]),
-    "the mark only at the start": (b"data: 1\n\n\xef\xbb\xbfdata: 2\n\n", [Frame(b"1")]),
-    "an id stays": (b"id: 7\ndata: 1\n\ndata: 2\n\n", [Frame(b"1", None, b"7"), Frame(b"2", None, b"7")]),
-    "an id with a null is none": (b"id: a\0b\ndata: 1\n\n", [Frame(b"1")]),
-    "retry": (b"retry: 30\ndata: 1\n\nretry: soon\ndata: 2\n\n", [Frame(b"1", None, None, 30), Frame(b"2")]),
-    "a name without data": (b"event: a\n\n", [Frame(b"", b"a")]),
-    "an empty name is none": (b"event:\ndata: 1\n\n", [Frame(b"1")]),
-    "blank lines between": (b"\n\n\ndata: 1\n\n\n\ndata: 2\n\n", [Frame(b"1"), Frame(b"2")]),
-    "a colon in the data": (b'data: {"a": 1}\n\n', [Frame(b'{"a": 1}')]),
-    "no blank line at the end": (b"event: a\ndata: 1", [Frame(b"1", b"a")]),
-    "nothing": (b"", []),
+    "one event": (b"event: a\ndata: {}\n\n", [b"{}"]),
+    "no event line": (b"data: {}\n\n", [b"{}"]),
+    "no space after the colon": (b"event:a\ndata:{}\n\n", [b"{}"]),
+    "only one space is removed": (b"data:  x\n\n", [b" x"]),
+    "two events": (b"data: 1\n\ndata: 2\n\n", [b"1", b"2"]),
+    "data lines are joined": (b"data: 1\ndata: 2\ndata\n\n", [b"1\n2\n"]),
+    "data before the event line": (b"data: 1\nevent: a\n\n", [b"1"]),
+    "comments": (b": keepalive\n\n:\ndata: 1\n\n", [b"1"]),
+    "other fields": (b"colour: red\nid: 7\nretry: 30\ndata: 1\n\n", [b"1"]),
+    "carriage returns": (b"event: a\rdata: 1\r\rdata: 2\r\r", [b"1", b"2"]),
+    "mixed line endings": (b"event: a\r\ndata: 1\r\n\r\ndata: 2\n\n", [b"1", b"2"]),
+    "byte order mark": (b"\xef\xbb\xbfdata: 1\n\n", [b"1"]),
+    "byte order mark only at the start": (b"data: 1\n\n\xef\xbb\xbfdata: 2\n\n", [b"1"]),
+    "event without data": (b"event: a\n\ndata:\n\n", []),
+    "blank lines between events": (b"\n\n\ndata: 1\n\n\n\ndata: 2\n\n", [b"1", b"2"]),
+    "a colon in the data": (b'data: {"a": 1}\n\n', [b'{"a": 1}']),
+    "no blank line at the end": (b"event: a\ndata: 1", [b"1"]),
+    "empty stream": (b"", []),
     "only a comment": (b": hello\n\n", []),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_rules(case: str) -> None:
+def test_decoder_returns_the_data(case: str) -> None:
     stream, expected = CASES[case]
-    assert frames(stream) == expected
+    assert decode(stream) == expected
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_chunk_may_end_anywhere(case: str) -> None:
+def test_chunk_may_end_anywhere(case: str) -> None:
     stream, expected = CASES[case]
     for cut in range(len(stream)):
-        assert frames(stream[:cut], stream[cut:]) == expected
-    assert frames(*(stream[i : i + 1] for i in range(len(stream)))) == expected
+        assert decode(stream[:cut], stream[cut:]) == expected
+    assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == expected
 
 
 @given(st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: ", b"event: a", b"x", b": ", b"id: 1"]), max_size=12))
-def test_chunks_never_matter(pieces: list[bytes]) -> None:
-    """Cut between any two bytes, the same stream gives the same frames."""
+def test_chunks_do_not_change_the_data(pieces: list[bytes]) -> None:
     stream = b"".join(pieces)
-    whole = frames(stream)
-    assert frames(*(stream[i : i + 1] for i in range(len(stream)))) == whole
-    assert frames(*pieces) == whole
+    whole = decode(stream)
+    assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == whole
+    assert decode(*pieces) == whole
 
 
-def test_utf8_may_be_split() -> None:
+def test_utf8_character_may_be_split() -> None:
     text = "data: известни\u2028\n\n".encode()
     for cut in range(len(text)):
-        assert frames(text[:cut], text[cut:]) == [Frame("известни\u2028".encode())]
+        assert decode(text[:cut], text[cut:]) == ["известни\u2028".encode()]
 
 
-def test_a_long_event_in_many_chunks_is_not_searched_again_and_again() -> None:
-    """Quadratic work on 8 MB in 1 KB chunks would run into the time limit of the suite."""
+def test_long_event_takes_linear_time() -> None:
+    """Quadratic work on 8 MB in 1 KB chunks would exceed the time limit of a test."""
     decoder = EventDecoder()
     assert decoder.feed(b"data: ") == b""
     chunk = b"x" * 1024
     for _ in range(8 * 1024):
         assert decoder.feed(chunk) == b""
-    (frame,) = decoder.frames(decoder.feed(b"\n\n"))
-    assert len(frame.data) == 8 * 1024 * 1024
+    (data,) = frame_data(decoder.feed(b"\n\n"))
+    assert len(data) == 8 * 1024 * 1024
 
 
-def test_a_retry_that_no_machine_could_wait_for_says_nothing() -> None:
-    assert frames(b"retry: " + b"9" * 5000 + b"\ndata: x\n\n") == [Frame(b"x")]
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+class Delta(TypedDict):
+    type: Literal["delta"]
+    text: str
+
+
+PARSERS = [TypeAdapter(list[Delta]).validator.validate_json]
+FRAME = b'event: delta\ndata: {"type":"delta","text":"a"}'
+DATA = FRAME[19:]
+DELTA = {"type": "delta", "text": "a"}
+
+
+def read(*frames: bytes) -> list[Any] | None:
+    return read_batch(b"\n\n".join(frames), lambda kind: PARSERS if kind == "delta" else [])
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME,
+        FRAME.replace(b": ", b":"),
+        b'data: {"type": "delta", "text": "a"}',
+        b'event: other\ndata: {"type":"delta","text":"a"}',
+    ],
+)
+def test_frames_with_the_same_head_are_a_batch(frame: bytes, count: int) -> None:
+    assert read(*[frame] * count) == [DELTA] * count
+
+
+OTHERS = {
+    "nothing": b"",
+    "a comment": b": comment",
+    "an id": b"id: 7\n" + FRAME,
+    "an id at the end": FRAME + b"\nid: 7",
+    "two data lines": FRAME + b"\ndata: ",
+    "another blank line": b"\n" + FRAME,
+    "no data": b"event: delta",
+    "empty data": b"event: delta\ndata: ",
+    "not JSON": b"event: delta\ndata: [DONE]",
+    "half an event": FRAME.replace(b"}", b""),
+    "two events in one frame": FRAME + b"," + DATA,
+    "not UTF-8": FRAME.replace(b'"a"', b'"\xff"'),
+    "another type than in the event line": FRAME.replace(b'"delta"', b'"other"'),
+    "another type": FRAME.replace(b"delta", b"other"),
+    "an incomplete event": b'event: delta\ndata: {"type":"delta"}',
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_frame_of_another_form_is_no_batch(other: bytes) -> None:
+    assert read(other) is None
+    assert read(FRAME, other) is None
+    assert read(other, FRAME) is None
+    assert read(FRAME, other, FRAME) is None
+
+
+@pytest.mark.parametrize("data", [b'{"text":"a","type":"delta"}', b" " * 200 + DATA])
+def test_only_the_first_frame_must_begin_with_its_type(data: bytes) -> None:
+    other = b"event: delta\ndata: " + data
+    assert read(other) is None
+    assert read(FRAME, other) == [DELTA, DELTA]
+
+
+def test_two_halves_are_not_one_event() -> None:
+    start, end = b'event: delta\ndata: {"type":"delta","text":"a', b'event: delta\ndata: b"}'
+    assert read(start, end) is None
+    assert read(start + b'"', b'event: delta\ndata: "text":"b"}') is None
+
+
+@pytest.mark.parametrize("comma", [b",", b" ,\t"])
+def test_event_and_a_half_is_not_one_event(comma: bytes) -> None:
+    """The other half is the second frame, so the number of events is right."""
+    start, end = FRAME[: FRAME.index(b'a"}')], b'event: delta\ndata: b"}'
+    assert read(FRAME + comma + start[19:], end) is None
+    nested = b'event: delta\ndata: {"type":"delta","text":"a","more":[{}'
+    assert read(nested, b"event: delta\ndata: {}]}", FRAME + comma + DATA) is None
+
+
+TEXTS = {
+    "escaped": rb"\"},{\"",
+    "at the end of a text": b"},{",
+    "with spaces": b"} , {",
+    "an empty object": b"},{}",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_text_may_look_like_an_event_boundary(text: bytes) -> None:
+    frame = FRAME.replace(b'"a"', b'"%b"' % text)
+    event = {"type": "delta", "text": text.decode().replace("\\", "")}
+    assert read(frame) == [event]
+    # A text that ends like a boundary sends the frames the slow way, which is rare and correct.
+    assert read(frame, FRAME) == (None if text.endswith(b"{") else [event, DELTA])

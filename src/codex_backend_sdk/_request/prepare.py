@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from openai import BaseModel, NotGiven, Omit
+from openai import NotGiven, Omit
 
 from .._constants import CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
-from .._items import make_subscriptable
+from .._items import make_response_subscriptable
 from .._json import encode_in_pieces
 from .._upstream import PreparedOptions
 from .._urls import require_backend_url
@@ -186,9 +186,7 @@ def _keep_items_subscriptable(parser: Any) -> Any:
 
     def parse(raw: Any) -> Any:
         parsed = parser(raw)
-        for part in (parsed, *(getattr(parsed, "output", None) or ())):
-            if isinstance(part, BaseModel):
-                make_subscriptable(part)
+        make_response_subscriptable(parsed)
         return parsed
 
     return parse

@@ -1,7 +1,7 @@
 """Build the official typed objects from the data of events.
 
 The official client validates every event against a union of all event classes. This module reads the type first and
-validates against its class alone, which takes a fortieth of the time. Data that does not validate is still delivered:
+validates against its class alone, which takes a thirtieth of the time. Data that does not validate is still delivered:
 a known type as its own class with the members as they came, as the official client does it, and an unknown type as
 `UnknownEvent` or `UnknownItem`.
 

@@ -34,7 +34,7 @@ from .._json import decode
 from .._upstream import timeout_exceptions
 from .accumulator import Accumulator
 from .events import build_event, build_response, read_events
-from .sse import EventDecoder
+from .sse import EventDecoder, frame_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -165,11 +165,11 @@ class ResponseReader:
     # Both
 
     def _event_data(self, text: bytes) -> Iterator[bytes]:
-        for frame in self._decoder.frames(text):
+        for data in frame_data(text):
             if self.has_ended:
                 return
-            if frame.data and not frame.data.startswith(_DONE):
-                yield frame.data
+            if not data.startswith(_DONE):
+                yield data
 
     def _read_event(self, data: bytes) -> Any:
         """Decode one event and keep what it says of the response."""

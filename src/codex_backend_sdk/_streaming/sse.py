@@ -1,10 +1,11 @@
-"""Server-sent events: bytes in, frames out, incrementally and in time linear in the input.
+"""Server-sent events: bytes in, the data of events out, incrementally and in time linear in the input.
 
 The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
-`EventDecoder` cuts the chunks of a body into frames, a frame being everything up to a blank line. It deviates from
-the standard in two points, so that no part of a response is lost: it reports a frame without data, and `finish()`
-returns the last frame even if its blank line is missing.
+`EventDecoder` cuts the chunks of a body into frames, a frame being everything up to a blank line; `frame_data` returns
+their data. Event lines, ids and retry times are skipped: the JSON of an event names its type, and a response cannot
+be resumed. There is one deviation from the standard, so that no part of a response is lost: `finish()` returns the last
+frame even if its blank line is missing.
 
 `read_batch` reads many frames at once. Most of a long response consists of deltas whose frames all begin with the same
 bytes. One `bytes.replace` turns such frames into a JSON array, and one call of a validator reads that array, in half
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import ValidationError
 
@@ -25,24 +26,11 @@ if TYPE_CHECKING:
     # Takes a JSON array and returns its members; raises ValidationError for members that it does not know.
     BatchParser = Callable[[bytes], list[Any]]
 
-__all__ = ["EventDecoder", "Frame", "read_batch"]
+__all__ = ["EventDecoder", "frame_data", "read_batch"]
 
 _BOM: Final = b"\xef\xbb\xbf"
-_MAX_RETRY_DIGITS: Final = 18  # of milliseconds; `int()` raises for a number of thousands of digits
 _CARRIAGE_RETURN: Final = 0x0D  # `in` finds an integer seven times faster than a bytes object
 _LINE_FEED: Final = 0x0A
-
-
-class Frame(NamedTuple):
-    """One server-sent event; `data` is its undecoded bytes, with several data lines joined by a line feed.
-
-    `id` is the last one of the stream so far, `retry` (milliseconds) belongs to this frame only.
-    """
-
-    data: bytes
-    event: bytes | None = None
-    id: bytes | None = None
-    retry: int | None = None
 
 
 class EventDecoder:
@@ -52,10 +40,9 @@ class EventDecoder:
         self._pending = bytearray()  # an unfinished frame; appending to a bytearray does not copy it
         self._ends_with_cr = False
         self._at_start = True
-        self._last_id: bytes | None = None
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return the frames that this chunk completes, as one text for `frames` or `read_batch`.
+        """Return the frames that this chunk completes, as one text for `frame_data` or `read_batch`.
 
         In this text lines end with a line feed and a blank line separates two frames; there is none at the end. The
         text is empty when no frame is complete.
@@ -81,13 +68,6 @@ class EventDecoder:
         self._pending.clear()
         return self._without_bom(rest) if self._at_start else rest
 
-    def frames(self, text: bytes) -> Iterator[Frame]:
-        """Yield the frames of a text that `feed` or `finish` returned, without those that hold only comments."""
-        for block in text.split(b"\n\n"):
-            frame = self._frame(block)
-            if frame is not None:
-                yield frame
-
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         if self._ends_with_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]  # the second half of a CRLF; the first half already counted as a line ending
@@ -100,25 +80,21 @@ class EventDecoder:
         self._at_start = False
         return text.removeprefix(_BOM)
 
-    def _frame(self, block: bytes) -> Frame | None:
-        data: list[bytes] = []
-        event: bytes | None = None
-        retry: int | None = None
-        has_id = False
+
+def frame_data(text: bytes) -> Iterator[bytes]:
+    """Yield the data of the frames in a text of the decoder, several data lines joined by a line feed.
+
+    Frames without data are skipped: comments that keep the connection open, for example.
+    """
+    for block in text.split(b"\n\n"):
+        lines = []
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")
-            value = value.removeprefix(b" ")
             if name == b"data":
-                data.append(value)
-            elif name == b"event":
-                event = value or None
-            elif name == b"id" and b"\0" not in value:
-                self._last_id, has_id = value, True
-            elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
-                retry = int(value)
-        if not (data or event or has_id or retry is not None):
-            return None
-        return Frame(b"\n".join(data), event, self._last_id, retry)
+                lines.append(value.removeprefix(b" "))
+        data = b"\n".join(lines)
+        if data:
+            yield data
 
 
 # The beginning of a frame that can be part of a batch: an optional event line, then data whose first member is `type`.

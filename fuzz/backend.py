@@ -1,4 +1,4 @@
-"""What the backend tells besides answers: limits, failures, routing, and what a call would do."""
+"""The parsers of the backend's other responses: limits, failures, routing; and `explain()`."""
 
 from __future__ import annotations
 
@@ -75,39 +75,40 @@ def _headers(choices: Choices) -> dict[str, str]:
     }
 
 
-def _is_in_order(value: Any) -> bool:
-    """Whether every number that is told is finite and every time aware."""
+def _is_well_formed(value: Any) -> bool:
+    """Whether every number is finite and every time aware."""
     if isinstance(value, float):
         return math.isfinite(value) and value >= 0
     if isinstance(value, datetime):
         return value.tzinfo is not None
     if isinstance(value, tuple):
-        return all(map(_is_in_order, value))
-    return not is_dataclass(value) or all(_is_in_order(getattr(value, each.name)) for each in fields(value))
+        return all(map(_is_well_formed, value))
+    return not is_dataclass(value) or all(_is_well_formed(getattr(value, each.name)) for each in fields(value))
 
 
-def limit_headers(data: bytes) -> None:
+def check_limit_headers(data: bytes) -> None:
     choices = Choices(data)
-    found = parse_headers(_headers(choices), seen_at=NOW)
+    limits = parse_headers(_headers(choices), seen_at=NOW)
     newer = parse_headers(_headers(choices), seen_at=NOW)
-    assert _is_in_order(found)
-    assert len(str(found)) + len(repr(found)) > 0
+    assert _is_well_formed(limits)
+    assert str(limits)
+    assert repr(limits)
     if newer is not None:
-        assert _is_in_order(merge(found, newer))
+        assert _is_well_formed(merge(limits, newer))
 
 
-def usage(data: bytes) -> None:
+def check_usage(data: bytes) -> None:
     choices = Choices(data)
-    answer = choices.members(_USAGE) if choices.number(8) else choices.value(tuple(_USAGE))
-    event = {"type": "codex.rate_limits", **answer} if isinstance(answer, dict) else answer
-    report = parse_usage_report(answer, seen_at=NOW)
-    told = parse_event(event, seen_at=NOW)
-    known = parse_usage(answer, seen_at=NOW)
-    found = report, told, known, parse_reset_credits(answer), parse_reset_result(answer, redeem_request_id="r")
-    assert _is_in_order(found)
-    assert all(f"{each}{each!r}" for each in found)
-    if told is not None:
-        assert _is_in_order(merge(known, told))
+    body = choices.members(_USAGE) if choices.number(8) else choices.value(tuple(_USAGE))
+    event = {"type": "codex.rate_limits", **body} if isinstance(body, dict) else body
+    report = parse_usage_report(body, seen_at=NOW)
+    from_event = parse_event(event, seen_at=NOW)
+    known = parse_usage(body, seen_at=NOW)
+    parsed = report, from_event, known, parse_reset_credits(body), parse_reset_result(body, redeem_request_id="r")
+    assert _is_well_formed(parsed)
+    assert all(f"{value}{value!r}" for value in parsed)
+    if from_event is not None:
+        assert _is_well_formed(merge(known, from_event))
 
 
 _ERROR: dict[str, Any] = {
@@ -118,7 +119,7 @@ _ERROR: dict[str, Any] = {
 _STATUSES = (None, 200, 302, 400, 401, 403, 404, 408, 409, 413, 429, 500, 503, 529)
 
 
-def failures(data: bytes) -> None:
+def check_failures(data: bytes) -> None:
     choices = Choices(data)
     error = choices.members(_ERROR) if choices.number(8) else choices.value(tuple(_ERROR))
     text = choices.one_of(("", "<!doctype html>", "<html><title>", "{", '{"detail":')) + choices.text()
@@ -131,7 +132,7 @@ def failures(data: bytes) -> None:
     assert failure.retry_after is None or 0 <= failure.retry_after < math.inf
     assert isinstance(failure.message, str)
     assert failure.message
-    assert _is_in_order(failure.limit)
+    assert _is_well_formed(failure.limit)
     assert describe_body(choices.text(), text)
 
 
@@ -145,8 +146,8 @@ _ORIGINS = (
 _ENTRY: dict[str, Any] = {"id": "acc", "name": "n", "plan_type": "team", "account_routing_override": "us"}
 
 
-def routing(data: bytes) -> None:
-    """Check that a token goes to an origin of OpenAI only, or from this machine to this machine."""
+def check_routing(data: bytes) -> None:
+    """Check that a token goes only to an origin of OpenAI, or from loopback to loopback."""
     choices = Choices(data)
     entries = [
         {**choices.members(_ENTRY), "workspace_backend_origin": _origin(choices)} for _ in range(1 + choices.number(3))
@@ -159,7 +160,7 @@ def routing(data: bytes) -> None:
     if not isinstance(found, Routing) or found.origin is None:
         return
     origin = urlsplit(found.origin)
-    host = httpx2.URL(found.origin).host  # as the client that goes there reads it
+    host = httpx2.URL(found.origin).host  # as the HTTP client parses it
     assert (origin.path, origin.query, origin.fragment, origin.username) == ("", "", "", None)
     if "127.0.0.1" in backend:
         assert host in ("127.0.0.1", "localhost", "::1"), found
@@ -191,8 +192,8 @@ _CALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def explanations(data: bytes) -> None:
-    """Check that nothing is raised for any parameters, and that what is refused is not sent."""
+def check_explanations(data: bytes) -> None:
+    """Check that no parameters make `explain()` raise, and that a rejected parameter is not sent."""
     choices = Choices(data)
     given = {name: value for name, value in choices.members(_CALL).items() if value != "hello" or choices.number(2)}
     if choices.number(2):
@@ -204,6 +205,6 @@ def explanations(data: bytes) -> None:
         body = shape(examined.accepted, model="m", instructions="i").body
         tokens = estimate_tokens(body)
         assert 0 <= tokens.low <= tokens.likely <= tokens.high
-        assert body.keys() & {"temperature", "previous_response_id"} == set(), "what is refused would be sent"
+        assert body.keys() & {"temperature", "previous_response_id"} == set(), "a rejected parameter would be sent"
     printed = str(Explanation(model="m", prepared_request=None, findings=examined.findings))
     assert printed.startswith("The client refuses")
