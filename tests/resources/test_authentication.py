@@ -23,15 +23,6 @@ def test_client_signature_equals_that_of_credentials(mixin: type, method: str) -
     assert ours == inspect.signature(getattr(Credentials, method)).parameters
 
 
-def test_sync_and_async_client_have_the_same_login_methods() -> None:
-    sync, asynchronous = (
-        {name for name in vars(mixin) if name[0] != "_"} for mixin in (Authentication, AsyncAuthentication)
-    )
-    assert sync == asynchronous
-    for name in sync - set(METHODS):
-        assert inspect.signature(getattr(Authentication, name)) == inspect.signature(getattr(AsyncAuthentication, name))
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("timeout", ["x", True, [5]])
 def test_timeout_of_a_wrong_type_is_a_type_error(

@@ -13,7 +13,7 @@ import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 
-def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
+def test_list_returns_the_catalog_by_priority(client: Any, sim: Simulator) -> None:
     models = list(client.models.list())
     assert all(isinstance(model, OfficialModel) for model in models)
     priorities = [model.priority for model in models]
@@ -25,7 +25,7 @@ def test_the_catalogue_in_its_order(client: Any, sim: Simulator) -> None:
     assert sim.requests[0].query == {"client_version": "0.169.0"}
 
 
-def test_a_page_is_the_official_one(sim: Simulator) -> None:
+def test_list_returns_an_official_page(sim: Simulator) -> None:
     with sim.client() as client:
         page = client.models.list()
     assert isinstance(page, openai.pagination.SyncPage)
@@ -33,12 +33,12 @@ def test_a_page_is_the_official_one(sim: Simulator) -> None:
     assert not page.has_next_page()
 
 
-def test_one_model(client: Any) -> None:
+def test_retrieve_returns_one_model(client: Any) -> None:
     model = client.models.retrieve("gpt-5.5")
     assert (model.id, model.object, model.visibility) == ("gpt-5.5", "model", "list")
 
 
-def test_a_model_that_is_not_there(client: Any) -> None:
+def test_retrieve_of_an_unknown_model_names_the_others(client: Any) -> None:
     with pytest.raises(
         sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog of this account. Available: gpt-6.1-sol"
     ) as e:
@@ -51,15 +51,13 @@ def test_a_model_that_is_not_there(client: Any) -> None:
     assert "codex-auto-review" not in e.value.available
 
 
-def test_the_models_that_an_error_names_are_those_that_are_shown(client: Any) -> None:
+def test_error_names_only_visible_models(client: Any) -> None:
     with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
         client.responses.create(model="gpt-0", input="hi")
     assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
 
 
-def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_again(
-    new_client: Any, sim: Simulator
-) -> None:
+def test_error_uses_a_fresh_catalog_without_a_request(new_client: Any, sim: Simulator) -> None:
     clock = RunningClock()
     client = new_client(clock=clock)
     client.models.list()
@@ -74,7 +72,7 @@ def test_a_catalogue_of_this_account_that_came_minutes_ago_is_not_asked_for_agai
     assert paths(sim) == ["models", "responses", "responses", "models"]
 
 
-def test_that_of_another_account_is_not_shown(client: Any) -> None:
+def test_error_never_names_the_models_of_another_account(client: Any) -> None:
     client.models.list()
     with Simulator(account=SimulatedAccount(account_id="acc-other")) as other:
         copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
@@ -83,32 +81,32 @@ def test_that_of_another_account_is_not_shown(client: Any) -> None:
         assert paths(other) == ["responses", "models"]
 
 
-def test_an_error_about_a_model_stays_one_when_the_catalogue_cannot_be_asked(new_client: Any) -> None:
-    def answer(request: httpx2.Request) -> httpx2.Response:
+def test_error_survives_a_failing_catalog_request(new_client: Any) -> None:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         if request.url.path.endswith("/models"):
             return httpx2.Response(503)
         return httpx2.Response(400, json={"error": {"code": "model_not_found", "message": "No."}})
 
     kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
-    client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
+    client = new_client(http_client=kind(transport=httpx2.MockTransport(respond)))
     with pytest.raises(sdk.ModelNotAvailableError) as e:
         client.responses.create(model="gpt-0", input="hi")
     assert e.value.available is None
     assert "Available models" not in str(e.value)
 
 
-def test_a_model_without_a_name(client: Any, sim: Simulator) -> None:
+def test_retrieve_with_an_empty_id_is_a_value_error(client: Any, sim: Simulator) -> None:
     with pytest.raises(ValueError, match="non-empty value for `model`"):
         client.models.retrieve("")
     assert sim.requests == []
 
 
-def test_raw_models(client: Any) -> None:
+def test_raw_response_parses_to_a_model(client: Any) -> None:
     raw = client.models.with_raw_response.retrieve("gpt-5.5")
     assert raw.parse().display_name == "GPT-5.5"
 
 
-def test_usage_is_the_json_as_it_came(client: Any, sim: Simulator) -> None:
+def test_usage_returns_the_json_of_the_backend(client: Any, sim: Simulator) -> None:
     usage = client.codex.usage()
     assert type(usage) is dict
     assert usage["plan_type"] == "pro"
@@ -119,9 +117,11 @@ def test_usage_is_the_json_as_it_came(client: Any, sim: Simulator) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body"), [("text/html", b"<html><title>Sign in</title>"), ("application/json", b"{"), ("", b"[]")]
 )
-def test_something_else_with_status_200(content_type: str, body: bytes) -> None:
-    answer = httpx2.MockTransport(lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body))
-    with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=answer), max_retries=0) as client:
+def test_status_200_with_other_content_is_an_error(content_type: str, body: bytes) -> None:
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body)
+    )
+    with Simulator() as sim, sim.client(http_client=httpx2.Client(transport=transport), max_retries=0) as client:
         for call in (client.codex.usage, client.models.list, lambda: client.models.retrieve("gpt-5.5")):
             with pytest.raises(sdk.UnexpectedResponseError, match=r"instead of (a JSON object|its model catalog)"):
                 call()

@@ -39,7 +39,7 @@ def text_of(events: Any) -> str:
     return "".join(event.delta for event in events if event.type == "response.output_text.delta")
 
 
-def test_a_plain_call_is_an_official_response(client: Any, bodies: Bodies) -> None:
+def test_create_returns_an_official_response(client: Any, bodies: Bodies) -> None:
     response = client.responses.create(input="Explain quicksort.")
     assert isinstance(response, official.Response)
     assert response.status == "completed"
@@ -50,7 +50,7 @@ def test_a_plain_call_is_an_official_response(client: Any, bodies: Bodies) -> No
     assert bodies()[0]["store"] is False
 
 
-def test_the_output_of_an_answer_that_ends_with_none_is_rebuilt(sim: Simulator, client: Any) -> None:
+def test_missing_final_output_is_rebuilt_from_events(sim: Simulator, client: Any) -> None:
     """Two messages are joined as the official `output_text` joins them."""
 
     def part(text: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_the_output_of_an_answer_that_ends_with_none_is_rebuilt(sim: Simulator, 
     assert response.output_text == "one, two"
 
 
-def test_a_stream_yields_official_events(client: Any) -> None:
+def test_stream_yields_official_events(client: Any) -> None:
     with client.responses.create(input="Say hi five times.", stream=True) as stream:
         events = list(stream)
     kinds = [event.type for event in events]
@@ -76,7 +76,7 @@ def test_a_stream_yields_official_events(client: Any) -> None:
     assert text_of(events) == events[-1].response.output_text != ""
 
 
-def test_a_stream_is_the_official_stream(sim: Simulator) -> None:
+def test_stream_is_an_official_stream(sim: Simulator) -> None:
     with sim.client() as client:
         stream = client.responses.create(input="hi", stream=True)
         assert isinstance(stream, openai.Stream)
@@ -86,7 +86,7 @@ def test_a_stream_is_the_official_stream(sim: Simulator) -> None:
         assert stream.response.is_closed
 
 
-def test_breaking_out_of_a_stream_closes_its_connection(sim: Simulator) -> None:
+def test_leaving_a_stream_early_closes_its_connection(sim: Simulator) -> None:
     with sim.client() as client:
         with client.responses.create(input="hi", stream=True) as stream:
             for _ in stream:
@@ -94,7 +94,7 @@ def test_breaking_out_of_a_stream_closes_its_connection(sim: Simulator) -> None:
         assert stream.response.is_closed
 
 
-def test_the_helper_collects_snapshots_and_the_final_response(client: Any) -> None:
+def test_stream_helper_has_snapshots_and_final_response(client: Any) -> None:
     with client.responses.stream(input="Explain quicksort.") as stream:
         events = list(stream)
         final = stream.get_final_response()
@@ -104,13 +104,13 @@ def test_the_helper_collects_snapshots_and_the_final_response(client: Any) -> No
     assert final.output[-1]["type"] == "message"
 
 
-def test_the_helper_parses(client: Any, sim: Simulator) -> None:
+def test_stream_helper_parses(client: Any, sim: Simulator) -> None:
     sim.script('{"name": "Bob", "age": 42}')
     with client.responses.stream(input="Extract: Bob is 42 years old.", text_format=Person) as stream:
         assert stream.get_final_response().output_parsed == Person(name="Bob", age=42)
 
 
-def test_parse(client: Any, sim: Simulator, bodies: Bodies) -> None:
+def test_parse_returns_an_instance_of_the_format(client: Any, sim: Simulator, bodies: Bodies) -> None:
     sim.script('{"name": "Bob", "age": 42}')
     response = client.responses.parse(input="Extract: Bob is 42 years old.", text_format=Person)
     assert isinstance(response, official.ParsedResponse)
@@ -119,7 +119,7 @@ def test_parse(client: Any, sim: Simulator, bodies: Bodies) -> None:
     assert bodies()[0]["text"]["format"]["type"] == "json_schema"
 
 
-def test_parse_calls(client: Any, sim: Simulator) -> None:
+def test_parse_returns_parsed_arguments_of_a_call(client: Any, sim: Simulator) -> None:
     class Weather(BaseModel):
         city: str
 
@@ -131,7 +131,7 @@ def test_parse_calls(client: Any, sim: Simulator) -> None:
     assert call.parsed_arguments == Weather(city="Paris")
 
 
-def test_a_function_call_and_its_output(client: Any, bodies: Bodies) -> None:
+def test_function_call_and_its_output_make_two_turns(client: Any, bodies: Bodies) -> None:
     first = client.responses.create(input="What's the weather in Paris?", tools=[WEATHER])
     call = next(item for item in first.output if item["type"] == "function_call")
     assert isinstance(call, official.ResponseFunctionToolCall)
@@ -145,7 +145,7 @@ def test_a_function_call_and_its_output(client: Any, bodies: Bodies) -> None:
     assert replayed[1] == call.to_dict()
 
 
-def test_a_custom_tool(client: Any) -> None:
+def test_custom_tool_is_called(client: Any) -> None:
     response = client.responses.create(
         input="Write a poem.", tools=[{"type": "custom", "name": "poet", "description": "Writes."}]
     )
@@ -154,14 +154,14 @@ def test_a_custom_tool(client: Any) -> None:
     assert call.name == "poet"
 
 
-def test_two_turns(client: Any) -> None:
+def test_history_is_sent_with_the_next_turn(client: Any) -> None:
     history = [{"role": "user", "content": "My name is Alice. Say OK."}]
     history.append({"role": "assistant", "content": client.responses.create(input=history).output_text})
     history.append({"role": "user", "content": "What is my name?"})
     assert "Alice" in client.responses.create(input=history).output_text
 
 
-def test_every_accepted_parameter_arrives(client: Any, sim: Simulator, bodies: Bodies) -> None:
+def test_accepted_parameters_arrive_unchanged(client: Any, sim: Simulator, bodies: Bodies) -> None:
     accepted = {
         "model": "gpt-5.5",
         "instructions": "Be brief.",
@@ -191,7 +191,7 @@ def test_every_accepted_parameter_arrives(client: Any, sim: Simulator, bodies: B
     assert request.query == {"q": "1"}
 
 
-def test_the_defaults_of_the_client(new_client: Any, bodies: Bodies) -> None:
+def test_defaults_of_the_client_apply_to_calls(new_client: Any, bodies: Bodies) -> None:
     client = new_client(model="gpt-5.5", instructions="Be kind.")
     client.responses.create(input="hi")
     client.with_options(timeout=5).responses.create(input="hi")
@@ -203,7 +203,7 @@ def test_the_defaults_of_the_client(new_client: Any, bodies: Bodies) -> None:
     ]
 
 
-def test_raw_responses(client: Any) -> None:
+def test_raw_response_parses(client: Any) -> None:
     raw = client.responses.with_raw_response.create(input="hi")
     assert raw.status_code == 200
     assert raw.headers["x-request-id"].startswith("req_")
@@ -212,19 +212,19 @@ def test_raw_responses(client: Any) -> None:
     assert json.loads(raw.text)["status"] == "completed"
 
 
-def test_raw_streams(client: Any) -> None:
+def test_raw_response_parses_to_a_stream(client: Any) -> None:
     raw = client.responses.with_raw_response.create(input="hi", stream=True)
     assert text_of(raw.parse())
 
 
-def test_streaming_responses(client: Any) -> None:
+def test_streaming_response_parses(client: Any) -> None:
     with client.responses.with_streaming_response.create(input="hi") as response:
         assert response.headers["x-request-id"]
         assert response.parse().output_text
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_unknown_items_and_events_are_delivered_in_order(sim: Simulator, client: Any, stream: bool) -> None:
+def test_unknown_items_and_events_arrive_in_order(sim: Simulator, client: Any, stream: bool) -> None:
     sim.script(
         Turn.events(
             [
@@ -254,7 +254,7 @@ def test_unknown_items_and_events_are_delivered_in_order(sim: Simulator, client:
     assert events[4].response.output[0]["depth"] == 3
 
 
-def test_compaction(client: Any, sim: Simulator, bodies: Bodies) -> None:
+def test_compact_returns_input_for_the_next_call(client: Any, sim: Simulator, bodies: Bodies) -> None:
     history = [
         {"role": "user", "content": "My name is Alice."},
         {"role": "assistant", "content": "OK."},
@@ -273,7 +273,7 @@ def test_compaction(client: Any, sim: Simulator, bodies: Bodies) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_a_compaction_without_its_one_item_is_an_error(client: Any, sim: Simulator, count: int) -> None:
+def test_compact_without_exactly_one_item_is_an_error(client: Any, sim: Simulator, count: int) -> None:
     items = [{"type": "compaction", "id": f"cmp_{i}", "encrypted_content": "gA"} for i in range(count)]
     sim.script(Turn.items(*items))
     with pytest.raises(sdk.UnexpectedResponseError, match=f"returned {count} compaction items"):
@@ -281,11 +281,11 @@ def test_a_compaction_without_its_one_item_is_an_error(client: Any, sim: Simulat
 
 
 @pytest.mark.parametrize("value", ["São Paulo", "東京"])
-def test_a_header_that_is_not_ascii(new_client: Callable[..., Any], value: str) -> None:
+def test_response_header_may_be_non_ascii(new_client: Callable[..., Any], value: str) -> None:
     end = b'data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n'
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-city: {value}\r\n".encode()
     with answering(head + b"content-length: %d\r\n\r\n" % len(end) + end) as port:
         client = new_client(base_url=f"http://127.0.0.1:{port}/backend-api/codex")
-        answer = client.responses.with_raw_response.create(input="hi")
-    assert answer.headers["x-city"] == value
-    assert answer.parse().id == "resp_1"
+        raw = client.responses.with_raw_response.create(input="hi")
+    assert raw.headers["x-city"] == value
+    assert raw.parse().id == "resp_1"

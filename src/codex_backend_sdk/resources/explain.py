@@ -75,16 +75,16 @@ def explain(client: _Client, params: Mapping[str, Any]) -> Explanation:
     """Explain a call with these parameters. Reads nothing from disk, waits for nothing and sends nothing."""
     unknown = [name for name in params if name not in _official_parameters()]
     options = _capture_options(client, {name: value for name, value in params.items() if name not in unknown})
-    settings = client._codex
+    client_options = client._codex
     examined = examine(
         {**as_mapping(options.json_data), **as_mapping(options.extra_json)},
         unknown=unknown,
-        model=settings.model,
-        instructions=settings.instructions,
-        drops=settings.unsupported == "drop",
+        model=client_options.model,
+        instructions=client_options.instructions,
+        drops=client_options.unsupported == "drop",
     )
     if examined.accepted is None:
-        return Explanation(model=settings.model, prepared_request=None, findings=examined.findings)
+        return Explanation(model=client_options.model, prepared_request=None, findings=examined.findings)
     login = client.credentials.ready()
     request = _prepare_request(client, options, examined.accepted, login)
     tokens = estimate_tokens(request.body)
