@@ -84,8 +84,8 @@ GROUPS: Final = (
     ),
     Group(
         "Limits",
-        "The values of `client.codex.limits`, `usage_report()` and `reset_credits`. A member is None if the backend did "
-        "not report it.",
+        "The values of `client.codex.limits`, `usage_report()` and `reset_credits`. A member is None if the backend "
+        "did not report it.",
         (
             "RateLimits",
             "RateLimitWindow",
@@ -122,8 +122,8 @@ GROUPS: Final = (
     ),
     Group(
         "Errors",
-        "Every error is an `openai.OpenAIError`. One that comes from an HTTP response is also the official class for its "
-        "status.",
+        "Every error is an `openai.OpenAIError`. One that comes from an HTTP response is also the official class for "
+        "its status.",
         (
             "CodexError",
             *sorted(name for name in PUBLIC_NAMES["codex_backend_sdk"]["_exceptions"] if name != "CodexError"),
@@ -158,8 +158,8 @@ The official methods `create`, `parse`, `stream` and `compact`, with the officia
 - `stream(...)` returns the official context manager, whose events have snapshots.
 - `compact(...)` returns a `CompactedResponse`, whose `output` is the input of the next call.
 
-With `unsupported="drop"`, a response has the attribute `dropped_parameters`: the names of the parameters that the client
-left out."""
+With `unsupported="drop"`, a response has the attribute `dropped_parameters`: the names of the parameters that the
+client left out."""
 
 
 def reference() -> str:
@@ -273,7 +273,9 @@ def _members(subject: type, owner: str, problems: list[str]) -> list[str]:
             if "\n" in signature:
                 sections.append(f"#### `{owner}.{name}()`\n\n```python\n{signature}\n```\n\n{text}")
             else:
-                items.append(textwrap.indent(f"`{signature}`: {text}", "  ").replace("  ", "- ", 1))
+                first, _, rest = f"`{signature}`: {text}".partition("\n\n")
+                first = textwrap.fill(first, 118, break_long_words=False, break_on_hyphens=False)
+                items.append(textwrap.indent(f"{first}\n\n{rest}".strip(), "  ").replace("  ", "- ", 1))
     return ["\n".join(items), *sections]
 
 

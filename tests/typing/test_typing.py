@@ -1,7 +1,7 @@
 """Check the programs in this folder with mypy --strict and pyright strict, as the type checkers of users do.
 
-basedpyright stands in for pyright: it has the same engine and rules, and its package brings node along, so that the check
-needs no download.
+basedpyright stands in for pyright: it has the same engine and rules, and its package brings node along, so that the
+check needs no download.
 
 `user_program.py` must be free of errors, and `wrong_program.py` must have one on each marked line and on no other.
 """
