@@ -34,7 +34,7 @@ def test_model_is_that_of_the_option_or_the_default(run: Run, sim: Simulator) ->
 
 
 def test_interrupted_stream_prints_what_arrived(spawn: Spawn, sim: Simulator) -> None:
-    sim.script(*[Turn.text("one two three", cut_after=7)] * 3)
+    sim.script(*[Turn.text("one two three").cut_after_events(7)] * 3)
     with spawn("ask", "Count.") as process:
         out, err = process.communicate(timeout=40)
     assert process.returncode == 1

@@ -274,12 +274,12 @@ def test_events_after_the_end_are_not_delivered(sim: Simulator, client: Any) -> 
 
 @pytest.mark.parametrize("call", [collected])
 def test_a_cut_answer_is_asked_for_again(sim: Simulator, new_client: Any, call: Any) -> None:
-    sim.script(Turn.text("never seen", cut_after=5), Turn.text("whole"))
+    sim.script(Turn.text("never seen").cut_after_events(5), Turn.text("whole"))
     assert call(new_client(max_retries=1)).output_text == "whole"
 
 
 def test_a_stream_is_not_asked_for_again(sim: Simulator, new_client: Any) -> None:
-    sim.script(Turn.text("seen", cut_after=5), Turn.text("never asked for"))
+    sim.script(Turn.text("seen").cut_after_events(5), Turn.text("never asked for"))
     with pytest.raises(sdk.StreamInterruptedError):
         drained(new_client(max_retries=5))
 

@@ -109,7 +109,7 @@ def test_raw_bytes_are_sent_unchanged(wire: Any) -> None:
 def test_stream_is_cut_after_any_number_of_events(wire: Any) -> None:
     whole = types(wire.events("Say hi two times"))
     for count in (0, 1, 4, len(whole)):
-        wire.sim.script(Turn.default(cut_after=count))
+        wire.sim.script(Turn.default().cut_after_events(count))
         received: list[bytes] = []
         body = wire.body("Say hi two times")
         with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=body, headers=wire.headers) as response:

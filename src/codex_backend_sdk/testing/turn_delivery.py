@@ -46,15 +46,15 @@ class DeliveryModifiers(BaseTurn):
 
     # Cut short
 
-    def cut_after_bytes(self, count: int) -> Self:
+    def cut_after_bytes(self, count: int = 200) -> Self:
         """Send the headers and `count` bytes of the body, then close the connection."""
         return self._with_body(stream_transforms.first_bytes(count), keep_length=True, ending="cut")
 
-    def cut_after_events(self, count: int) -> Self:
+    def cut_after_events(self, count: int = 4) -> Self:
         """Send the headers and `count` events, then close the connection."""
         return self._with_body(stream_transforms.first_events(count), keep_length=True, ending="cut")
 
-    def clean_end_after_events(self, count: int) -> Self:
+    def clean_end_after_events(self, count: int = 4) -> Self:
         """Send `count` events, then end the HTTP response properly: a stream without its terminal event."""
         return self._with_body(stream_transforms.first_events(count))
 
@@ -68,7 +68,7 @@ class DeliveryModifiers(BaseTurn):
 
     # Slow
 
-    def delayed(self, seconds: float) -> Self:
+    def delayed(self, seconds: float = 1.0) -> Self:
         """Send nothing for this long, then the response."""
         return self._with_body(stream_transforms.insert_after_events(0, Pause(seconds)), keep_length=True)
 
@@ -92,7 +92,7 @@ class DeliveryModifiers(BaseTurn):
         """Send each byte of the body on its own."""
         return self.throttled(1, 0)
 
-    def keepalives(self, seconds: float, interval_seconds: float = 0.05) -> Self:
+    def keepalives(self, seconds: float = 1.0, interval_seconds: float = 0.05) -> Self:
         """Send SSE comments and keepalive events for this long, then the response."""
         count = max(1, round(seconds / interval_seconds))
         chunks = [chunk for _ in range(count) for chunk in (_KEEPALIVE, Pause(interval_seconds))]
@@ -115,7 +115,7 @@ class DeliveryModifiers(BaseTurn):
         """Send another status with the same body."""
         return self._modified(lambda response: replace(response, status=status))
 
-    def content_type(self, media_type: str) -> Self:
+    def content_type(self, media_type: str = "text/html") -> Self:
         """Send another content type with the same body."""
         return self.with_headers(content_type=media_type)
 

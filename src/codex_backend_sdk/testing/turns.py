@@ -33,15 +33,15 @@ class Turn(ErrorTurns, DeliveryModifiers):
 
     The class methods make a turn. The other methods return a new turn that is delivered differently; they apply in the
     order of the calls. The stream begins with two events of the Codex backend, `codex.rate_limits` and
-    `codex.response.metadata`. `cut_after=n` is short for `.cut_after_events(n)`.
+    `codex.response.metadata`.
     """
 
     __slots__ = ()
 
     @classmethod
-    def text(cls, text: str, *, cut_after: int | None = None, usage: Mapping[str, Any] | None = None) -> Self:
+    def text(cls, text: str, *, usage: Mapping[str, Any] | None = None) -> Self:
         """Reply with this text; `usage` replaces the estimated token counts."""
-        return cls._reply(lambda context: [message(text, context.ids)], cut_after=cut_after, usage=usage)
+        return cls._reply(lambda context: [message(text, context.ids)], usage=usage)
 
     @classmethod
     def call(
@@ -51,13 +51,11 @@ class Turn(ErrorTurns, DeliveryModifiers):
         *,
         call_id: str | None = None,
         namespace: str | None = None,
-        cut_after: int | None = None,
     ) -> Self:
         """Call a function. Arguments given as text are sent unchanged, whether they are valid JSON or not."""
         text = _as_json(arguments)
         return cls._reply(
-            lambda context: [function_call(name, text, context.ids, call_id=call_id, namespace=namespace)],
-            cut_after=cut_after,
+            lambda context: [function_call(name, text, context.ids, call_id=call_id, namespace=namespace)]
         )
 
     @classmethod
@@ -77,17 +75,15 @@ class Turn(ErrorTurns, DeliveryModifiers):
         )
 
     @classmethod
-    def items(
-        cls, *items: Mapping[str, Any], cut_after: int | None = None, usage: Mapping[str, Any] | None = None
-    ) -> Self:
+    def items(cls, *items: Mapping[str, Any], usage: Mapping[str, Any] | None = None) -> Self:
         """Reply with these output items, of any type."""
-        return cls._reply(lambda context: [dict(item) for item in items], cut_after=cut_after, usage=usage)
+        return cls._reply(lambda context: [dict(item) for item in items], usage=usage)
 
     @classmethod
-    def events(cls, events: Sequence[Mapping[str, Any] | bytes], *, cut_after: int | None = None) -> Self:
+    def events(cls, events: Sequence[Mapping[str, Any] | bytes]) -> Self:
         """Send these events and nothing else; bytes are sent unchanged, to send what is not a valid event."""
         sent: list[Event | bytes] = [event if isinstance(event, bytes) else dict(event) for event in events]
-        return cls(lambda context: context.event_stream(sent))._cut(cut_after)
+        return cls(lambda context: context.event_stream(sent))
 
     @classmethod
     def failed(
@@ -126,9 +122,9 @@ class Turn(ErrorTurns, DeliveryModifiers):
         return cls(respond)
 
     @classmethod
-    def default(cls, *, cut_after: int | None = None) -> Self:
+    def default(cls) -> Self:
         """Respond as without a script: to modify the default response, or to skip a place in a script."""
-        return cls(lambda context: context.default_response(), modifies_default=True)._cut(cut_after)
+        return cls(lambda context: context.default_response(), modifies_default=True)
 
     @classmethod
     def _reply(
@@ -138,7 +134,6 @@ class Turn(ErrorTurns, DeliveryModifiers):
         ending: str = "completed",
         final: Mapping[str, Any] | None = None,
         usage: Mapping[str, Any] | None = None,
-        cut_after: int | None = None,
     ) -> Self:
         """Stream these items; `final` and `usage` replace members of the terminal event's response."""
         members = {**(final or {}), **({} if usage is None else {"usage": dict(usage)})}
@@ -146,10 +141,7 @@ class Turn(ErrorTurns, DeliveryModifiers):
         def respond(context: TurnContext) -> SimulatedResponse:
             return context.event_stream(context.response_events(make_items(context), ending=ending, final=members))
 
-        return cls(respond)._cut(cut_after)
-
-    def _cut(self, after_events: int | None) -> Self:
-        return self if after_events is None else self.cut_after_events(after_events)
+        return cls(respond)
 
 
 def _as_json(arguments: Mapping[str, Any] | str) -> str:

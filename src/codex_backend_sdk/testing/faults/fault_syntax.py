@@ -81,6 +81,6 @@ def _parse_name(text: str) -> tuple[Fault, list[Any]]:
     if len(values) > len(fault.arguments):
         raise ValueError(f"Invalid fault: {text!r}. {name} takes no arguments.")
     try:
-        return fault, [argument.parse(value) for argument, value in zip(fault.arguments, values, strict=False)]
+        return fault, fault.parse_arguments(values)
     except ValueError as error:
         raise ValueError(f"Invalid fault: {text!r}. It is written {fault.usage}: {error}.") from None
