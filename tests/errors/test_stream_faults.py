@@ -208,7 +208,7 @@ HARMLESS = [
     _harmless("delayed:0.3"),
     *(_harmless(f"compressed:{encoding}") for encoding in ("gzip", "zstd", "br")),
     _harmless("compressed:zstd+throttled:50,0"),
-    _harmless("header:x-nobody-knows,it"),
+    _harmless("header:x-unknown,value"),
     _harmless("huge_header"),
     _harmless("huge_event", 14),
     _harmless("informational"),

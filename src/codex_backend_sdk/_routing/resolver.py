@@ -100,7 +100,7 @@ class WorkspaceRouting:
         return _UNCONSTRAINED if entry is None else entry.routing
 
     def store(self, routing: Routing, login: Login, *, backend: str) -> None:
-        """Store the result of a lookup that somebody else made."""
+        """Store the routing from a request that was not a lookup (`codex-backend doctor`)."""
         entry = self._entry(login, backend)
         if entry is not None:
             entry.store(routing, now=self.clock())

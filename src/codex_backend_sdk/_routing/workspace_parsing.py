@@ -6,7 +6,7 @@ rules decide which places are acceptable:
 
 - the place is an https origin: no path, no user name, and one of OpenAI's hosts if the response came from OpenAI;
 - a backend on this machine may only name this machine;
-- any other backend is not looked up: whoever configured a gateway wants all requests to go through it.
+- any other backend is a gateway, which all requests must go through, so there is no lookup.
 
 Wire source: Codex CLI, app-server/src/request_processors/account_processor/workspace_routing.rs and
 backend-client/src/types.rs. The CLI accepts any https origin and looks up every account.
@@ -48,7 +48,7 @@ class RoutingProblem(Enum):
 
 
 def needs_lookup(login: Login, *, backend: str) -> bool:
-    """Return whether this backend has to be asked where the requests of this login go."""
+    """Return whether the requests of this login may have to go elsewhere than to this backend."""
     if not login.account_id:
         return False
     if login.plan in _PERSONAL_PLANS and login.residency is None and not login.is_fedramp:

@@ -1,7 +1,7 @@
 """Keep the newest usage limits that responses reported.
 
 Every response reports limits, in its headers, in a `codex.rate_limits` event or as a whole usage report, but few
-programs read them. So a report is stored unparsed, and parsed when somebody reads the limits, or at once when there is
+programs read them. So a report is stored unparsed, and parsed when the limits are read, or at once when there is
 an `on_limits` callback. Reports are merged in the order in which they arrived (`limit_parsing.merge`).
 
 Limits belong to an account. When a report of another account arrives, everything known of the one before is dropped.
