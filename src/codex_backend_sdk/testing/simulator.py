@@ -68,16 +68,16 @@ class Simulator:
     - `validation_rules`: turns checks of model requests on or off by name (`testing.backend.validation.RULES`).
     - `model_catalog`: the available models; by default those of a recent Codex CLI.
     - `limits`: the initial usage limits, see the attribute `limits`.
-    - `seed`: of the identifiers and tokens, and of faults with a probability.
+    - `seed`: determines the identifiers, the tokens and the random choices of faults.
     - `clock`: returns the present time, as an aware datetime.
-    - `routing`: where the backend says that requests of the account's workspace go. The attribute may be changed at
-      any time.
-    - `accepts_logins_of`: another simulator with which to share the account and its logins. Together they simulate a
-      workspace with its own backend:
+    - `routing`: the origin and override that the backend reports for the account's workspace. The attribute may be
+      changed at any time.
+    - `accepts_logins_of`: another simulator, with which this one shares the account and its logins.
 
-        sim = Simulator(account=SimulatedAccount(plan="enterprise"))
-        workspace = Simulator(accepts_logins_of=sim)
-        sim.routing = Routing(origin=workspace.url, override="us")    # both must be running
+    Two simulators that share a login simulate a workspace with its own backend:
+
+        with Simulator() as sim, Simulator(accepts_logins_of=sim) as workspace:
+            sim.routing = Routing(origin=workspace.url, override="us")
     """
 
     def __init__(
