@@ -167,7 +167,8 @@ def reference() -> str:
     problems = [*_ungrouped()]
     parts = [_INTRODUCTION, _contents()]
     for group in GROUPS:
-        parts.append(f"## {group.title}\n\n{group.introduction}")
+        introduction = textwrap.fill(group.introduction, 120, break_long_words=False, break_on_hyphens=False)
+        parts.append(f"## {group.title}\n\n{introduction}")
         if group.title == "Errors":
             parts.append(_error_table(group.names))
         for name in group.names:

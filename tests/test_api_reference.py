@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_backend_sdk import _public
+from codex_backend_sdk import _public, types
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,6 +33,17 @@ def test_api_reference_is_up_to_date(script: Any, capsys: pytest.CaptureFixture[
 def test_api_reference_has_each_heading_once(script: Any) -> None:
     headings = [line for line in script.reference().splitlines() if line.startswith("#")]
     assert len(headings) == len(set(headings))
+
+
+def test_contents_link_to_headings(script: Any) -> None:
+    page = script.reference()
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= anchors
+
+
+def test_types_module_holds_public_names_only() -> None:
+    assert set(types.__all__) <= set(_public.PUBLIC_NAMES["codex_backend_sdk"]["types"])
 
 
 def test_stale_page_is_an_error(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

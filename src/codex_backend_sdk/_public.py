@@ -1,8 +1,8 @@
 """The public names of this package, `auth` and `testing`, and their import on first use (PEP 562).
 
 `import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a
-second, and the pytest plugin must not import the simulator in a test run that does not use it. So each `__init__` names its
-public objects for type checkers only, and gets them at run time from `lazy_names`.
+second, and the pytest plugin must not import the simulator in a test run that does not use it. So each `__init__`
+names its public objects for type checkers only, and gets them at run time from `lazy_names`.
 
 The table decides what is public. A test compares it with the names that type checkers see, and `docs/api.md` documents
 all of it.
