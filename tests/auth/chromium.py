@@ -110,8 +110,8 @@ class Chromium:
 
     def open(self, url: str) -> Tab:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            tab = Tab(self._port, json.load(answer))
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:
+            tab = Tab(self._port, json.load(response))
         tab.go(url)
         return tab
 

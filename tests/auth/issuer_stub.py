@@ -114,13 +114,13 @@ class IssuerStub:
         headers = {name.lower(): value for name, value in handler.headers.items()}
         request = Request(handler.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
         self.requests.append(request)
-        status, answer, extra = self._route(request)
+        status, content, extra = self._route(request)
         handler.send_response(status)
         for name, value in extra.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(answer)))
+        handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
-        handler.wfile.write(answer)
+        handler.wfile.write(content)
 
     def _route(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
         if request.path == "/oauth/authorize":
@@ -129,9 +129,9 @@ class IssuerStub:
             return 302, b"", {"Location": back}
         if request.path == "/oauth/token":
             time.sleep(self.delay)
-            answer = self.refusal or self._token(request)
+            response = self.refusal or self._token(request)
             self.before_response()
-            return answer
+            return response
         return 200, b"{}", {}
 
     def _token(self, request: Request) -> tuple[int, bytes, dict[str, str]]:

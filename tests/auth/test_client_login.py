@@ -53,8 +53,8 @@ def test_401_reloads_then_refreshes_then_fails(
     sim.script(*responses)
 
     def call() -> str:
-        answer = client.responses.create(input="hi", stream=stream)
-        return str(list(answer)[-1].response.status if stream else answer.status)
+        response = client.responses.create(input="hi", stream=stream)
+        return str(list(response)[-1].response.status if stream else response.status)
 
     if isinstance(outcome, str):
         assert call() == outcome

@@ -38,17 +38,17 @@ def test_login_and_logout_work(on_a_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
         with Simulator(device_login=DeviceLoginSettings()) as sim:
             async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
-                told: list[object] = []
+                codes: list[object] = []
 
                 async def show(code: object) -> None:
                     await anyio.lowlevel.checkpoint()
-                    told.append(code)
+                    codes.append(code)
 
                 async def visit(url: str) -> None:
                     tasks.start_soon(lambda: anyio.to_thread.run_sync(lambda: httpx2.get(url, follow_redirects=True)))
 
                 await client.authenticate_device_code(on_code=show)
-                assert [type(code) for code in told] == [sdk.DeviceCode]
+                assert [type(code) for code in codes] == [sdk.DeviceCode]
                 await client.authenticate(force=True, open_browser=False, on_url=visit, ports=(0,), timeout=20)
                 assert (await client.account()).email == "user@example.com"
                 assert await client.revoke()

@@ -123,11 +123,11 @@ def test_revocation_comes_before_the_deletion(sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     was_stored: list[bool] = []
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         was_stored.append(store.load() is not None)
         return httpx2.Response(500)
 
-    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
+    with httpx2.Client(transport=httpx2.MockTransport(respond)) as http:
         assert Credentials(store, issuer=sim.issuer, http=http).revoke()
     assert was_stored == [True]
     assert store.load() is None, "whatever the issuer responds"

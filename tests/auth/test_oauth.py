@@ -156,8 +156,8 @@ def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
     for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
         members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
         body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
-        answer = _oauth.parse_token_response(body.encode())
-        came = [answer.id_token, answer.access_token, answer.refresh_token]
+        response = _oauth.parse_token_response(body.encode())
+        came = [response.id_token, response.access_token, response.refresh_token]
         assert [token.reveal() for token in came if token] == list(others)
         with pytest.raises(ValueError, match=f"has no usable {name}$"):
             _oauth.parse_token_response(body.encode(), required=_oauth.TOKEN_NAMES)

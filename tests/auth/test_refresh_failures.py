@@ -85,9 +85,9 @@ def test_event_loop_is_not_blocked_by_a_refresh(expires_in: timedelta) -> None:
     async def main(sim: Simulator, source: Credentials) -> None:
         watcher = asyncio.create_task(watch())
         async with client_of(sim, source) as client:
-            answers = await asyncio.gather(*(client.codex.usage() for _ in range(20)))
+            results = await asyncio.gather(*(client.codex.usage() for _ in range(20)))
         watcher.cancel()
-        assert len(answers) == 20
+        assert len(results) == 20
 
     clock = Clock()
     with Simulator(refresh_delay=SECOND, clock=clock) as sim:
@@ -130,7 +130,7 @@ asyncio.run(main())
 """
 INTERRUPTED = """
 from codex_backend_sdk import OpenAI
-print("asking", flush=True)
+print("calling", flush=True)
 OpenAI(max_retries=0).codex.usage()
 """
 INTERRUPTED_LOGIN = INTERRUPTED.replace("codex.usage()", "authenticate()")
@@ -139,11 +139,11 @@ INTERRUPTED_REUSE = INTERRUPTED.replace("codex.usage()", "authenticate(interacti
 
 @posix
 @pytest.mark.parametrize(
-    ("program", "said"),
-    [(TIMES_OUT, "gone"), (INTERRUPTED, "asking"), (INTERRUPTED_LOGIN, "asking"), (INTERRUPTED_REUSE, "asking")],
+    ("program", "output"),
+    [(TIMES_OUT, "gone"), (INTERRUPTED, "calling"), (INTERRUPTED_LOGIN, "calling"), (INTERRUPTED_REUSE, "calling")],
     ids=["timeout", "Ctrl-C", "Ctrl-C in authenticate", "Ctrl-C, not interactive"],
 )
-def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, program: str, said: str) -> None:
+def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, program: str, output: str) -> None:
     """Its old refresh token is used up: if the new tokens were not stored, the login would be lost."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         store = FileStore(tmp_path / "auth.json")
@@ -155,11 +155,11 @@ def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, progra
         while not refreshes(sim):
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
-        if said == "asking":
+        if output == "calling":
             process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=40)
-        assert out.decode().strip() == said, err
-        assert (b"KeyboardInterrupt" in err) is (said == "asking")
+        assert out.decode().strip() == output, err
+        assert (b"KeyboardInterrupt" in err) is (output == "calling")
         Credentials(store, issuer=sim.issuer).current()
         assert len(refreshes(sim)) == 1
 
@@ -311,8 +311,8 @@ for _ in range(3):
 
 
 @posix
-@pytest.mark.parametrize(("limit", "said"), [("full", "File too large"), ("read-only", "Permission denied")])
-def test_client_works_with_full_or_read_only_disk(limit: str, said: str) -> None:
+@pytest.mark.parametrize(("limit", "output"), [("full", "File too large"), ("read-only", "Permission denied")])
+def test_client_works_with_full_or_read_only_disk(limit: str, output: str) -> None:
     with Simulator() as sim, tempfile.TemporaryDirectory() as folder:
         store = FileStore(Path(folder) / "auth.json")
         before = sim.login_document(expires_in=-HOUR)
@@ -334,7 +334,7 @@ def test_client_works_with_full_or_read_only_disk(limit: str, said: str) -> None
         assert done.returncode == 0, done.stderr
         warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
         assert warnings[-1].startswith(
-            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {said}"
+            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {output}"
         )
         assert f"Make {store.path} writable." in warnings[-1]
         assert len(warnings) == (1 if limit == "full" else 2), "if read-only, the lock file is missing, too"
@@ -395,8 +395,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize(("kind", "asked"), [("file", 1), ("access token", 2)])
-def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, asked: int) -> None:
+@pytest.mark.parametrize(("kind", "request_count"), [("file", 1), ("access token", 2)])
+def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, request_count: int) -> None:
     """Locks that the parent's thread held are free in the child, except the lock file, for which the child waits."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         sim.fail("delayed:2@/api/accounts/v1/user-auth-credential/whoami", times=None)
@@ -404,7 +404,7 @@ def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, ask
         FileStore(path).save(sim.login_document(expires_in=-HOUR))
         arguments = [kind, str(path), sim.issuer, sim.personal_access_token()]
         assert output_of_forking_program(FORK, *arguments, sim=sim) == ("0\n", "")
-        assert len(sim.requests) == asked
+        assert len(sim.requests) == request_count
 
 
 FORK_DURING_LOOKUP = """

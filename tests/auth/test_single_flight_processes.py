@@ -123,7 +123,7 @@ class Crowd:
         assert out, err
         outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
         # In a container, the bus warns about a limit that it may not raise.
-        outcome["said"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
+        outcome["stderr"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
         seconds = time.monotonic() - self.began
         lines = [f"{outcome} in {seconds:.1f} s; {len(self.sim.requests)} requests"]
         for request in self.refreshes():
@@ -143,7 +143,7 @@ def test_all_processes_share_one_refresh_per_expiry(
     crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
     clock.moved = timedelta(days=11)
     outcome = crowd.outcome()
-    assert outcome == {"calls": PROCESSES * THREADS * CALLS, "failed": [], "killed": 0, "said": []}
+    assert outcome == {"calls": PROCESSES * THREADS * CALLS, "failed": [], "killed": 0, "stderr": []}
     bodies = [request.json() for request in crowd.refreshes()]
     assert [body["refresh_reason"] for body in bodies] == ["proactive_expiry", "unauthorized_recovery"]
     assert bodies[0]["refresh_token"] != bodies[1]["refresh_token"]
@@ -163,7 +163,7 @@ def test_killed_lock_holder_does_not_block_the_others(
     crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
     clock.moved = timedelta(days=11)
     outcome = crowd.outcome()
-    assert outcome == {"calls": (PROCESSES - 1) * THREADS * CALLS, "failed": [], "killed": 1, "said": []}
+    assert outcome == {"calls": (PROCESSES - 1) * THREADS * CALLS, "failed": [], "killed": 1, "stderr": []}
     cut, first, second = (request.json() for request in crowd.refreshes())
     assert cut == first, "the refresh that was cut off is sent again"
     assert (first["refresh_reason"], second["refresh_reason"]) == ("proactive_expiry", "unauthorized_recovery")

@@ -302,8 +302,8 @@ def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
     source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()
     ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
-    answer = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
-    issuer.refusal = (200, json.dumps(answer).encode(), {})
+    response = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
+    issuer.refusal = (200, json.dumps(response).encode(), {})
     with pytest.raises(LoginRequiredError, match="returned the login of another account"):
         source.current()
     assert store.load() == before

@@ -143,7 +143,7 @@ class Credentials(TokenManager):
         attempt_before = self._last_attempt
         deadline.acquire(self._login_lock)
         try:
-            # The outcome of a login that this thread has waited for is its own: the user is not asked twice.
+            # The outcome of a login that this thread has waited for counts for it: the user sees one login.
             attempt = self._last_attempt
             if attempt is not attempt_before and attempt is not None and attempt.denial is not None:
                 raise _auth_errors.LoginFailedError(attempt.denial, code=_DENIED)

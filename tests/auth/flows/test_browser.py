@@ -37,8 +37,8 @@ class Page:
 
 def fetch(url: str) -> Page:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return Page(answer.status, answer.read().decode(), answer.url, dict(answer.headers))
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return Page(response.status, response.read().decode(), response.url, dict(response.headers))
     except urllib.error.HTTPError as error:
         with error:
             return Page(error.code, error.read().decode(), url, dict(error.headers))

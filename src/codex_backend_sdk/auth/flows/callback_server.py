@@ -234,7 +234,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
 def bind_callback_server(ports: Sequence[int], deadline: Deadline) -> Iterator[_CallbackServer]:
     """Listen on the first port that is free. Raises LoginFailedError if none is.
 
-    An older login that still waits on a port is asked to stop.
+    An older login that still waits on a port is cancelled first.
     """
     for port in ports:
         server = _bind(port, deadline)
