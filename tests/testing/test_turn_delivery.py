@@ -1,4 +1,4 @@
-"""How a turn is delivered, looked at on the socket where a client would hide it."""
+"""How turns are delivered. A plain socket reads the bytes that an HTTP client would hide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = Turn.text("one two three four five six")
 
 
 def on_the_wire(wire: Any, turn: Turn, timeout: float = 5) -> bytes:
-    """Return all bytes that come for one request, until the server closes, resets or says nothing."""
+    """Return all bytes of the response to one request, and `RESET` or `TIMEOUT` if it ends like that."""
     wire.sim.script(turn)
     host, port = wire.sim.url.removeprefix("http://").split(":")
     body = json.dumps(wire.body("hi")).encode()
@@ -34,37 +34,37 @@ def on_the_wire(wire: Any, turn: Turn, timeout: float = 5) -> bytes:
         except ConnectionResetError:
             received += b"RESET"
         except TimeoutError:
-            received += b"TIME IS UP"
+            received += b"TIMEOUT"
     return received
 
 
 def body_of(received: bytes) -> bytes:
-    """Undo the chunks."""
+    """Decode the chunked body of a response."""
     rest, body = received.partition(b"\r\n\r\n")[2], b""
-    while found := re.match(rb"([0-9a-f]+)\r\n", rest):
-        size = int(found[1], 16)
-        body += rest[found.end() : found.end() + size]
-        rest = rest[found.end() + size + 2 :]
+    while chunk := re.match(rb"([0-9a-f]+)\r\n", rest):
+        size = int(chunk[1], 16)
+        body += rest[chunk.end() : chunk.end() + size]
+        rest = rest[chunk.end() + size + 2 :]
     return body
 
 
 def text_of(wire: Any, turn: Turn) -> str:
     wire.sim.script(turn)
-    answer = wire.create("hi")
-    assert answer.status_code == 200
-    text: str = answer.text
+    response = wire.create("hi")
+    assert response.status_code == 200
+    text: str = response.text
     return text
 
 
 @pytest.mark.parametrize("count", [0, 1, 500])
-def test_cut_after_bytes(wire: Any, count: int) -> None:
+def test_cut_after_bytes_closes_the_connection(wire: Any, count: int) -> None:
     received = on_the_wire(wire, TEXT.cut_after_bytes(count))
     assert received.startswith(b"HTTP/1.1 200")
     assert len(body_of(received)) == count
     assert not received.endswith((b"0\r\n\r\n", b"RESET"))
 
 
-def test_a_reset_is_one_and_comes_where_it_should(wire: Any) -> None:
+def test_reset_comes_after_the_given_bytes(wire: Any) -> None:
     assert on_the_wire(wire, TEXT.reset()) == b"RESET"
     received = on_the_wire(wire, TEXT.reset(300))
     assert received.endswith(b"RESET")
@@ -72,51 +72,55 @@ def test_a_reset_is_one_and_comes_where_it_should(wire: Any) -> None:
     assert body_of(on_the_wire(wire, TEXT.reset(0)).removesuffix(b"RESET")) == b""
 
 
-def test_a_json_answer_that_is_cut_keeps_its_length(wire: Any) -> None:
+def test_cut_json_response_keeps_its_content_length(wire: Any) -> None:
     received = on_the_wire(wire, Turn.overloaded().cut_after_bytes(10))
     head, _, body = received.partition(b"\r\n\r\n")
     assert int(re.search(rb"content-length: (\d+)", head)[1]) > len(body) == 10  # type: ignore[index]
 
 
-def test_ended_early_is_a_proper_end(wire: Any) -> None:
+def test_clean_end_completes_the_http_response(wire: Any) -> None:
     received = on_the_wire(wire, TEXT.clean_end_after_events(3))
     assert received.endswith(b"0\r\n\r\n")
     assert body_of(received).count(b"\ndata: ") == 3
 
 
-def test_delayed_sends_nothing_and_stalled_sends_what_it_should(wire: Any) -> None:
-    assert on_the_wire(wire, TEXT.delayed(30), timeout=0.2) == b"TIME IS UP"
+def test_delayed_sends_nothing_and_stalled_the_headers(wire: Any) -> None:
+    assert on_the_wire(wire, TEXT.delayed(30), timeout=0.2) == b"TIMEOUT"
     received = on_the_wire(wire, TEXT.stalled(0, 30), timeout=0.2)
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert received.endswith(b"\r\n\r\nTIME IS UP")
+    assert received.endswith(b"\r\n\r\nTIMEOUT")
     received = on_the_wire(wire, TEXT.stalled(2), timeout=0.2)
     assert body_of(received).count(b"\ndata: ") == 2
 
 
 @pytest.mark.parametrize("events", [1, 4, 1000])
-def test_stalled_goes_on_where_it_stopped(wire: Any, events: int) -> None:
-    begun = time.monotonic()
+def test_stalled_response_continues(wire: Any, events: int) -> None:
+    started = time.monotonic()
     assert "response.completed" in text_of(wire, TEXT.stalled(events, 0.2))
-    assert time.monotonic() - begun >= 0.2
+    assert time.monotonic() - started >= 0.2
 
 
-def test_a_stalled_answer_does_not_hold_up_the_stop(wire: Any) -> None:
+def test_stalled_response_does_not_delay_stop(wire: Any) -> None:
     wire.sim.script(TEXT.stalled(2))
-    with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers) as got:
-        next(got.iter_raw())
-        begun = time.monotonic()
+    with wire.http.stream(
+        "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
+    ) as response:
+        next(response.iter_raw())
+        started = time.monotonic()
         wire.sim.stop()
-        assert time.monotonic() - begun < 0.45
+        assert time.monotonic() - started < 0.45
 
 
-def test_a_client_that_gives_up_ends_the_stall(wire: Any) -> None:
+def test_client_that_disconnects_ends_the_stall(wire: Any) -> None:
     wire.sim.script(TEXT.stalled(2))
-    with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers) as got:
-        next(got.iter_raw())
+    with wire.http.stream(
+        "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
+    ) as response:
+        next(response.iter_raw())
     assert wire.text("Say hello") == "hello"
 
 
-def test_small_parts_make_the_same_answer(wire: Any) -> None:
+def test_throttled_body_is_the_same(wire: Any) -> None:
     whole = body_of(on_the_wire(wire, Turn.failed("server_error")))
     received = on_the_wire(wire, Turn.failed("server_error").throttled(100, 0.001))
     assert len(body_of(received)) == len(whole)
@@ -126,37 +130,37 @@ def test_small_parts_make_the_same_answer(wire: Any) -> None:
     assert received.count(b"\r\n1\r\n") == len(whole)
 
 
-def test_keepalives_begin_with_comments_and_keepalives(wire: Any) -> None:
-    begun = time.monotonic()
+def test_keepalives_come_before_the_response(wire: Any) -> None:
+    started = time.monotonic()
     text = text_of(wire, TEXT.keepalives(0.2, 0.05))
-    assert time.monotonic() - begun >= 0.2
+    assert time.monotonic() - started >= 0.2
     assert text.startswith(": keepalive\n\nevent: keepalive\n")
     assert text.count(": keepalive\n") == 4 + 4
     assert "response.completed" in text
 
 
-def _brotli(data: bytes) -> bytes:
-    """Read uncompressed meta-blocks (RFC 7932, 9.2)."""
-    found, place, shift = b"", 0, 1
-    while (data[place] >> shift) & 1 == 0:
-        bits = int.from_bytes(data[place : place + 3], "little") >> shift
+def _decode_stored_brotli(data: bytes) -> bytes:
+    """Decode Brotli that consists of uncompressed meta-blocks (RFC 7932, 9.2)."""
+    decoded, position, shift = b"", 0, 1
+    while (data[position] >> shift) & 1 == 0:
+        bits = int.from_bytes(data[position : position + 3], "little") >> shift
         size = (bits >> 3 & 0xFFFF) + 1
         assert (bits >> 1 & 3, bits >> 19) == (0, 1)
-        found += data[place + 3 : place + 3 + size]
-        place, shift = place + 3 + size, 0
-    assert data[place:] == bytes((3 << shift,))
-    return found
+        decoded += data[position + 3 : position + 3 + size]
+        position, shift = position + 3 + size, 0
+    assert data[position:] == bytes((3 << shift,))
+    return decoded
 
 
 DECODERS: dict[str, Any] = {
     "gzip": gzip.decompress,
     "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
-    "br": _brotli,
+    "br": _decode_stored_brotli,
 }
 
 
 @pytest.mark.parametrize("encoding", DECODERS)
-def test_compressed_answers(wire: Any, encoding: str) -> None:
+def test_compressed_body_can_be_decoded(wire: Any, encoding: str) -> None:
     large = Turn.text("x" * 200_000)
     received = on_the_wire(wire, large.compressed(encoding))
     assert f"content-encoding: {encoding}\r\n".encode() in received
@@ -166,14 +170,14 @@ def test_compressed_answers(wire: Any, encoding: str) -> None:
     assert DECODERS[encoding](body_of(on_the_wire(wire, Turn.raw(200).compressed(encoding)))) == b""
 
 
-def test_each_event_of_a_compressed_answer_can_be_read_when_it_comes(wire: Any) -> None:
+def test_compressed_events_are_flushed_one_by_one(wire: Any) -> None:
     for encoding in ("gzip", "zstd"):
         wire.sim.script(TEXT.compressed(encoding).stalled(4, 30))
         with wire.http.stream(
             "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
-        ) as got:
+        ) as response:
             text = ""
-            for part in got.iter_text():
+            for part in response.iter_text():
                 text += part
                 if text.count("data: ") == 4:
                     break
@@ -184,23 +188,20 @@ def test_headers_are_added_and_replaced(wire: Any) -> None:
     wire.sim.script(
         TEXT.with_headers({"X-Models-Etag": "other"}, openai_model="gpt-z").huge_header(70_000).with_status(201)
     )
-    answer = wire.create("hi")
-    assert (answer.status_code, answer.headers["x-models-etag"], answer.headers["openai-model"]) == (
-        201,
-        "other",
-        "gpt-z",
-    )
-    assert len(answer.headers["x-simulator-padding"]) == 70_000
+    response = wire.create("hi")
+    assert response.status_code == 201
+    assert (response.headers["x-models-etag"], response.headers["openai-model"]) == ("other", "gpt-z")
+    assert len(response.headers["x-simulator-padding"]) == 70_000
 
 
-def test_informational_answers_come_first(wire: Any) -> None:
+def test_informational_responses_come_first(wire: Any) -> None:
     received = on_the_wire(wire, TEXT.informational(103, 2))
     heads = [block.split(b"\r\n")[0] for block in received.split(b"\r\n\r\n")[:3]]
     assert heads == [b"HTTP/1.1 103 Informational", b"HTTP/1.1 103 Informational", b"HTTP/1.1 200 OK"]
     assert "response.completed" in text_of(wire, TEXT.informational())
 
 
-def test_more_than_the_answer(wire: Any) -> None:
+def test_data_is_added_to_the_stream(wire: Any) -> None:
     assert text_of(wire, TEXT.repeated_last_event(3)).count("event: response.completed") == 3
     assert text_of(wire, TEXT.data_after_end()).rstrip().endswith('"delta":"Too late."}')
     assert text_of(wire, TEXT.data_after_end(b": end\n\n")).endswith(": end\n\n")
@@ -212,21 +213,20 @@ def test_more_than_the_answer(wire: Any) -> None:
     assert b"response.completed" in received
 
 
-def test_bytes_behind_an_answer_meet_the_next_one(wire: Any) -> None:
+def test_bytes_after_the_response_keep_it_readable(wire: Any) -> None:
     wire.sim.script(TEXT.bytes_after_response())
     with httpx2.Client(trust_env=False, verify=False, timeout=5) as http:
         request = {"json": wire.body("hi"), "headers": wire.headers}
         assert "response.completed" in http.post(f"{wire.sim.base_url}/responses", **request).text
 
 
-def test_the_order_of_changes_is_that_of_the_words(wire: Any) -> None:
-    """First compressed and then cut: so many compressed bytes."""
+def test_modifications_apply_in_the_order_of_the_calls(wire: Any) -> None:
     received = on_the_wire(wire, TEXT.compressed("gzip").cut_after_bytes(40))
     assert len(body_of(received)) == 40
-    assert received.endswith(body_of(received)[-10:] + b"\r\n")
+    assert received.endswith(body_of(received)[-10:] + b"\r\n"), "40 bytes of the compressed body"
 
 
-def test_a_turn_is_not_changed_by_what_is_made_of_it(wire: Any) -> None:
+def test_modified_turn_leaves_the_original_unchanged(wire: Any) -> None:
     base = Turn.text("whole")
     base.cut_after_bytes(1)
     assert "response.completed" in text_of(wire, base)

@@ -1,6 +1,6 @@
-"""HTTP errors as turns: usage limits, refused requests and logins, Cloudflare, and responses that are no stream.
+"""HTTP errors as turns: usage limits, refused requests and logins, Cloudflare, and raw responses.
 
-The Codex CLI tells these errors apart in codex-api/src/api_bridge.rs and protocol/src/error.rs. Their messages, in
+The Codex CLI distinguishes these errors in codex-api/src/api_bridge.rs and protocol/src/error.rs. Their messages, in
 `replies.messages`, are those that users of the real backend have reported. The backend has two shapes of error bodies:
 `{"detail": …}` from the Codex backend itself, and `{"error": {"code": …, "message": …}}` from the Responses API behind
 it.
@@ -45,7 +45,7 @@ class ErrorTurns(BaseTurn):
     ) -> Self:
         """Respond with 429 `usage_limit_reached`, and set the window in `Simulator.limits` to exhausted.
 
-        `plan` is the account's by default. `reached` says what a workspace ran out of, as the header
+        `plan` is the account's by default. `reached` is the exhausted limit of a workspace, as the header
         `x-codex-rate-limit-reached-type` spells it; `limit_name` names a limit of a single model; `promo` is an offer
         of the backend.
         """

@@ -1,9 +1,9 @@
-"""Scripted responses of the simulator: `Turn`, and what else `Simulator.script` accepts in its place.
+"""Scripted responses of the simulator: `Turn`, and the texts and event lists that stand for one.
 
 A turn is a function from the context of a request to a response. It is built from three parts:
 
-- `Turn` (here): what the stream of a successful response says,
-- `ErrorTurns` (`turn_errors`): HTTP errors and other responses that are no stream,
+- `Turn` (here): the contents of an event stream,
+- `ErrorTurns` (`turn_errors`): HTTP errors and other responses without an event stream,
 - `DeliveryModifiers` (`turn_delivery`): methods that derive a turn which is slow, cut, damaged or compressed.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["Turn", "TurnLike", "as_turn"]
 
 
 class Turn(ErrorTurns, DeliveryModifiers):
-    """The response to one `POST /responses`: what it says, and how it is delivered.
+    """The response to one `POST /responses`: its contents and its delivery.
 
         Turn.text("one two three").throttled(1, 0.01).cut_after_bytes(500)
 

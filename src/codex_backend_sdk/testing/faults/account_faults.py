@@ -1,8 +1,8 @@
 """Faults of the login and of the account: what the token endpoint and the list of workspaces can respond.
 
-Codex CLI: login/src/auth/manager.rs tells the refused refreshes apart, and app-server's workspace_routing.rs the cases
-of a workspace. The faults that modify a successful response let the simulator make it first, so a refresh token is used
-up although the client gets another response.
+Codex CLI: login/src/auth/manager.rs distinguishes the refused refreshes, and app-server's workspace_routing.rs the
+cases of a workspace. The faults that modify a successful response let the simulator make it first, so a refresh token
+is used up although the client gets another response.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The texts of the simulated backend: the message of each error code and Cloudflare's HTML pages.
 
-The codes are those that the Codex CLI tells apart (codex-api/src/api_bridge.rs and
+The codes are those that the Codex CLI distinguishes (codex-api/src/api_bridge.rs and
 codex-api/src/sse/responses_error.rs). The messages are those that users of the real backend have reported; for a code
 without a report the message is made up.
 """
