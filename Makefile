@@ -65,7 +65,7 @@ lint: $(DEV_READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/basedpyright
+	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
 docs: $(DEV_READY)
