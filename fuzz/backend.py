@@ -153,9 +153,9 @@ def check_routing(data: bytes) -> None:
         {**choices.members(_ENTRY), "workspace_backend_origin": _origin(choices)} for _ in range(1 + choices.number(3))
     ]
     accounts: Any = {f"a{n}": {"account": entry} for n, entry in enumerate(entries)} if choices.number(2) else entries
-    answer = {"accounts": accounts, "account_ordering": ["a0", "a1", choices.value()], "default_account_id": "acc"}
+    response = {"accounts": accounts, "account_ordering": ["a0", "a1", choices.value()], "default_account_id": "acc"}
     backend = choices.one_of(("https://chatgpt.com/backend-api", "http://127.0.0.1:8000/backend-api"))
-    body = choices.take(200) if choices.number(8) == 7 else encode(answer)
+    body = choices.take(200) if choices.number(8) == 7 else encode(response)
     found = parse_routing(body, account_id="acc", backend=backend)
     if not isinstance(found, Routing) or found.origin is None:
         return

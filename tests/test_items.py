@@ -13,7 +13,7 @@ def call() -> ResponseFunctionToolCall:
     return ResponseFunctionToolCall(type="function_call", call_id="call_1", name="f", arguments="{}")
 
 
-def test_an_item_is_read_like_a_dictionary() -> None:
+def test_item_is_read_like_a_dictionary() -> None:
     item = make_subscriptable(call())
     assert item["type"] == "function_call"  # type: ignore[index]
     assert item.get("name") == "f"  # type: ignore[attr-defined]
@@ -24,40 +24,40 @@ def test_an_item_is_read_like_a_dictionary() -> None:
     assert {**item} == {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}  # type: ignore[dict-item]
 
 
-def test_a_declared_member_that_was_not_sent_is_its_default() -> None:
+def test_declared_member_has_its_default() -> None:
     assert make_subscriptable(call())["status"] is None  # type: ignore[index]
 
 
-def test_a_member_that_nobody_knows_is_a_key_error() -> None:
+def test_unknown_member_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="colour"):
         make_subscriptable(call())["colour"]  # type: ignore[index]
 
 
-def test_members_are_found_by_their_names_on_the_wire() -> None:
+def test_keys_are_the_wire_names() -> None:
     item = make_subscriptable(ResponseFunctionToolCall.model_validate({**call().to_dict(), "async": True, "new": 1}))
     assert (item["async"], item["new"]) == (True, 1)  # type: ignore[index]
     assert {"async", "new"} <= set(item.keys())  # type: ignore[attr-defined]
 
 
-def test_what_is_inside_can_be_read_the_same_way() -> None:
+def test_nested_lists_are_subscriptable() -> None:
     text = ResponseOutputText(type="output_text", text="hi", annotations=[])
     message = ResponseOutputMessage(id="m", role="assistant", status="completed", type="message", content=[text])
     assert make_subscriptable(message)["content"][0]["text"] == "hi"  # type: ignore[index]
 
 
-def test_a_model_inside_can_be_read_the_same_way() -> None:
+def test_nested_models_are_subscriptable() -> None:
     item = UnknownItem.model_construct(type="x", inner=call())
     assert make_subscriptable(item)["inner"]["name"] == "f"  # type: ignore[index]
 
 
-def test_a_member_that_is_called_like_a_method() -> None:
+def test_member_may_have_the_name_of_a_method() -> None:
     item = make_subscriptable(UnknownItem.model_construct(type="keypress", keys=["CTRL"]))
     assert item["keys"] == ["CTRL"]  # type: ignore[index]
     assert "keys" in item
     assert item.get("nothing") is None  # type: ignore[attr-defined]
 
 
-def test_it_stays_an_official_object() -> None:
+def test_item_stays_an_official_object() -> None:
     item = make_subscriptable(call())
     assert isinstance(item, ResponseFunctionToolCall)
     assert item == call()
@@ -70,12 +70,12 @@ def test_it_stays_an_official_object() -> None:
     assert type(item) is type(make_subscriptable(call()))
 
 
-def test_the_official_class_is_left_alone() -> None:
+def test_official_class_is_not_patched() -> None:
     make_subscriptable(call())
     assert not hasattr(ResponseFunctionToolCall, "__getitem__")
 
 
-def test_it_can_be_copied_and_pickled() -> None:
+def test_item_can_be_copied_and_pickled() -> None:
     item = make_subscriptable(call())
     for twin in (copy.deepcopy(item), pickle.loads(pickle.dumps(item)), item.model_copy()):
         assert twin == item

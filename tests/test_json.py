@@ -17,15 +17,15 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested(300)], ids=["text", "surrogate", "deep"]
 )
-def test_what_is_written_can_be_read(value: Any) -> None:
+def test_encoded_value_can_be_decoded(value: Any) -> None:
     assert decode(encode(value)) == value
 
 
-def test_text_is_written_as_it_is() -> None:
+def test_text_is_encoded_as_utf8() -> None:
     assert encode({"a": "\u00e4"}) == '{"a":"\u00e4"}'.encode()
 
 
-def test_what_is_no_json() -> None:
+def test_value_without_json_is_a_type_error() -> None:
     with pytest.raises(ValueError, match=r"Expecting|expected"):
         decode(b'{"a":')
     with pytest.raises(RecursionError):
@@ -35,13 +35,13 @@ def test_what_is_no_json() -> None:
 
 
 @pytest.mark.parametrize("items", [0, 1, 256, 257, 384, 600])
-def test_the_pieces_of_a_body_are_the_body(items: int) -> None:
+def test_pieces_make_up_the_body(items: int) -> None:
     body = {"model": "m", "input": [{"role": "user", "content": f"{n} \ud800"} for n in range(items)], "store": False}
     pieces = list(encode_in_pieces(body))
     assert decode(b"".join(pieces)) == body
     assert max(map(len, pieces)) < 20_000
 
 
-def test_a_piece_that_is_no_json() -> None:
+def test_piece_without_json_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         list(encode_in_pieces({"input": [{}] * 300 + [{"a": object()}]}))

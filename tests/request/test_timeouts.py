@@ -1,4 +1,4 @@
-"""Each limit ends what it is for, and nothing else; its message names the argument that changes it."""
+"""Each time limit ends its own part of a call; the message names the argument that changes the limit."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 SHORT = 0.25
-LONG = 30.0  # nobody waits for it
+LONG = 30.0  # longer than the test may take
 CALLS = [collected, drained, helped]
 
 
 @pytest.fixture(autouse=True)
-def nothing_takes_long() -> Iterator[None]:
+def time_limit() -> Iterator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < 10
@@ -32,7 +32,7 @@ def nothing_takes_long() -> Iterator[None]:
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """A port where nobody accepts: the queue of its connections is full."""
+    """A port that accepts no connection: its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -46,14 +46,14 @@ def full_port() -> Iterator[int]:
             each.close()
 
 
-def test_no_connection(new_client: Callable[..., Any], full_port: int) -> None:
+def test_connect_timeout_ends_the_attempt(new_client: Callable[..., Any], full_port: int) -> None:
     client = new_client(connect_timeout=SHORT, base_url=f"http://127.0.0.1:{full_port}/backend-api/codex")
     with pytest.raises(openai.APITimeoutError, match=r"no connection to .* within 0\.25 s \(`connect_timeout`\)"):
         client.responses.create(input="hi")
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_no_beginning(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
+def test_first_byte_timeout_ends_the_attempt(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
     sim.script(Turn.text("late").delayed(LONG))
     client = new_client(first_byte_timeout=SHORT, idle_timeout=LONG)
     with pytest.raises(openai.APITimeoutError, match=r"begin to respond within 0\.25 s \(`first_byte_timeout`\)") as e:
@@ -62,8 +62,8 @@ def test_no_beginning(new_client: Callable[..., Any], sim: Simulator, call: Any)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_silence_inside_of_the_answer(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
-    sim.script(Turn.text("half an answer").stalled(8, LONG))
+def test_idle_timeout_interrupts_the_response(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
+    sim.script(Turn.text("half a response").stalled(8, LONG))
     with pytest.raises(sdk.IdleTimeoutError, match=r"interrupted after 8 events: .* `idle_timeout`") as caught:
         call(new_client(first_byte_timeout=LONG, idle_timeout=SHORT))
     assert isinstance(caught.value, openai.APITimeoutError)
@@ -85,7 +85,7 @@ def test_a_silence_inside_of_the_answer(new_client: Callable[..., Any], sim: Sim
     ],
     ids=["idle, not first byte", "first byte, not idle", "comments are no silence", "total", "connect, not first byte"],
 )
-def test_no_limit_is_for_another(
+def test_limits_are_independent(
     new_client: Callable[..., Any], sim: Simulator, call: Any, limits: dict[str, Any], turn: Turn
 ) -> None:
     sim.script(turn)
@@ -98,24 +98,24 @@ def test_no_limit_is_for_another(
     [Turn.text("late").delayed(LONG), Turn.text("half").stalled(4, LONG), Turn.text("slow").throttled(3, 0.02)],
     ids=["nothing", "silence", "drop by drop"],
 )
-def test_a_whole_call(new_client: Callable[..., Any], sim: Simulator, call: Any, turn: Turn) -> None:
+def test_total_timeout_ends_the_call(new_client: Callable[..., Any], sim: Simulator, call: Any, turn: Turn) -> None:
     sim.script(turn)
     began = time.monotonic()
     with pytest.raises(sdk.TotalTimeoutError, match="longer than `total_timeout`") as caught:
         call(new_client(total_timeout=2 * SHORT, max_retries=5))
     assert time.monotonic() - began < 3
     assert isinstance(caught.value, openai.APITimeoutError)
-    assert len(sim.requests) == 1, "a call that took too long is not tried again"
+    assert len(sim.requests) == 1, "a call past its deadline is not retried"
 
 
-def test_a_wait_between_attempts_counts(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_total_timeout_includes_waits(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.error(503, {}, {"retry-after": "5"}))
     with pytest.raises(openai.InternalServerError):
         new_client(total_timeout=2.0, max_retries=2).responses.create(input="hi")
     assert len(sim.requests) == 1
 
 
-def test_the_official_timeout_of_a_call_stands_above(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_official_timeout_of_a_call_wins(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client(first_byte_timeout=LONG, idle_timeout=LONG)
     sim.script(Turn.text("late").delayed(LONG), Turn.text("half").stalled(4, LONG))
     with pytest.raises(openai.APITimeoutError):
@@ -124,22 +124,22 @@ def test_the_official_timeout_of_a_call_stands_above(new_client: Callable[..., A
         list(client.responses.create(input="hi", timeout=SHORT, stream=True))
 
 
-def test_options_of_a_copy(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_copy_has_its_own_limits(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.text("half").stalled(4, LONG))
     with pytest.raises(sdk.IdleTimeoutError):
         new_client().with_options(idle_timeout=SHORT).responses.create(input="hi")
 
 
-def test_a_connection_serves_on_after_a_call_with_a_limit(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_connection_is_reusable_after_a_deadline(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client()
     limited = client.with_options(total_timeout=1.0)
     assert [drained(limited), collected(limited)] == [drained(client), collected(client)]
-    time.sleep(1.1)  # the limit of the calls before is over
+    time.sleep(1.1)  # the deadline of the earlier calls has passed
     sim.script(Turn.text("whole").stalled(3, SHORT))
     assert drained(client) == "whole"
 
 
-def test_a_timeout_of_a_call_that_is_none(client: Any, sim: Simulator) -> None:
+def test_timeout_of_a_wrong_type_is_an_error(client: Any, sim: Simulator) -> None:
     with pytest.raises(TypeError, match=r"`timeout` must be a number of seconds .*, not '5'"):
         client.responses.create(input="hi", timeout="5")
     assert sim.requests == []

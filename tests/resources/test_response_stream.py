@@ -1,4 +1,4 @@
-"""`responses.stream()` gives, event by event, what the official state machine gives."""
+"""`responses.stream()` returns the events of the official state machine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def handled(state: Any, payloads: list[dict[str, Any]]) -> list[Any]:
         [text("a"), arguments("b"), text("c"), arguments("d")],
     ],
 )
-def test_the_quick_events_are_the_official_ones(deltas: list[dict[str, Any]]) -> None:
+def test_deltas_equal_those_of_the_official_state(deltas: list[dict[str, Any]]) -> None:
     ours = StreamState(input_tools=Omit(), text_format=Omit())
     official: ResponseStreamState[Any] = ResponseStreamState(input_tools=Omit(), text_format=Omit())
     found, expected = handled(ours, [*OPENING, *deltas]), handled(official, [*OPENING, *deltas])
@@ -68,7 +68,7 @@ def test_the_quick_events_are_the_official_ones(deltas: list[dict[str, Any]]) ->
     assert [event.to_dict() for event in found] == [event.to_dict() for event in expected]
 
 
-def test_the_snapshots_are_kept_where_the_official_state_keeps_them() -> None:
+def test_deltas_update_the_official_snapshot() -> None:
     state = StreamState(input_tools=Omit(), text_format=Omit())
     handled(state, [*OPENING, text("hel"), text("lo"), arguments("{}")])
     message, call = state._output_items[0], state._output_items[1]
@@ -93,7 +93,7 @@ COMPLETED = {"type": "response.completed", "response": {"id": "r", "object": "re
     ],
     ids=lambda odd: odd["type"],
 )
-def test_an_event_that_does_not_fit_is_delivered_and_the_answer_goes_on(odd: dict[str, Any]) -> None:
+def test_event_that_does_not_fit_is_delivered(odd: dict[str, Any]) -> None:
     state = StreamState(input_tools=Omit(), text_format=Omit())
     events = handled(state, [*OPENING, odd, COMPLETED])
     assert odd["type"] in {event.type for event in events[len(OPENING) :]}
@@ -101,7 +101,7 @@ def test_an_event_that_does_not_fit_is_delivered_and_the_answer_goes_on(odd: dic
     assert state._completed_response.output[0]["id"] == "m"  # type: ignore[index]
 
 
-def test_an_answer_that_does_not_begin_with_its_beginning() -> None:
+def test_stream_may_begin_without_its_first_event() -> None:
     state = StreamState(input_tools=Omit(), text_format=Omit())
     handled(state, [text("x"), COMPLETED])
     assert state._completed_response is not None

@@ -35,32 +35,32 @@ def accumulate(*payloads: dict[str, Any], **arguments: Any) -> Accumulator:
 
 
 @pytest.mark.parametrize("final", [{"output": []}, {"output": None}, {}])
-def test_the_output_is_rebuilt_in_the_order_of_its_indexes(final: dict[str, Any]) -> None:
+def test_output_is_rebuilt_in_the_order_of_indexes(final: dict[str, Any]) -> None:
     accumulator = accumulate(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
     assert accumulator.response["output"] == [message("a"), message("b")]
     assert accumulator.ended_by == "response.completed"
     assert accumulator.failure is None
 
 
-def test_an_output_that_the_backend_sends_is_kept() -> None:
+def test_output_of_the_terminal_event_is_kept() -> None:
     accumulator = accumulate(done(0, message("a")), completed(output=[message("z")]))
     assert accumulator.response["output"] == [message("z")]
 
 
-def test_members_that_only_the_first_event_has_are_kept() -> None:
+def test_members_of_the_first_snapshot_are_kept() -> None:
     assert accumulate(CREATED, completed()).response["model"] == "m"
 
 
-def test_a_response_without_a_status_gets_that_of_its_event() -> None:
+def test_missing_status_is_that_of_the_event() -> None:
     accumulator = accumulate(CREATED, {"type": "response.incomplete", "response": {"id": "resp_1"}})
     assert accumulator.response["status"] == "incomplete"
 
 
-def test_the_status_of_the_backend_is_kept() -> None:
+def test_status_of_the_terminal_event_is_kept() -> None:
     assert accumulate(completed(status="cancelled")).response["status"] == "cancelled"
 
 
-def test_an_incomplete_response_keeps_reason_and_usage() -> None:
+def test_incomplete_response_keeps_reason_and_usage() -> None:
     details = {"reason": "max_output_tokens"}
     response = {"id": "resp_1", "status": "incomplete", "incomplete_details": details, "usage": {"total_tokens": 3}}
     accumulator = accumulate(CREATED, done(0, message("a")), {"type": "response.incomplete", "response": response})
@@ -69,7 +69,7 @@ def test_an_incomplete_response_keeps_reason_and_usage() -> None:
     assert accumulator.response["output"] == [message("a")]
 
 
-def test_usage_details_that_are_missing_are_zero() -> None:
+def test_missing_usage_details_are_zero() -> None:
     usage = {"input_tokens": 2, "input_tokens_details": {"cached_tokens": 1}, "output_tokens_details": None}
     found = accumulate(completed(usage=usage)).response["usage"]
     assert found["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
@@ -95,14 +95,14 @@ def test_dropped_parameters_are_listed() -> None:
         ({"type": "error", "code": "a", "message": "b"}, {"type": "error", "code": "a", "message": "b"}),
     ],
 )
-def test_failures(payload: dict[str, Any], failure: dict[str, Any]) -> None:
+def test_failure_is_the_error_object(payload: dict[str, Any], failure: dict[str, Any]) -> None:
     accumulator = accumulate(CREATED, payload)
     assert accumulator.failure == failure
     assert accumulator.partial is not None
     assert accumulator.partial["status"] == "failed"
 
 
-def test_only_the_first_end_counts() -> None:
+def test_only_the_first_terminal_event_counts() -> None:
     accumulator = accumulate(
         completed(id="first"), completed(id="second"), {"type": "error", "error": {"code": "late"}}
     )
@@ -110,7 +110,7 @@ def test_only_the_first_end_counts() -> None:
     assert accumulator.failure is None
 
 
-def test_a_cut_answer_has_what_arrived() -> None:
+def test_partial_response_has_the_items_so_far() -> None:
     added = {**done(1, message("", content=[])), "type": "response.output_item.added"}
     accumulator = accumulate(CREATED, done(0, message("a")), added)
     for part in ("hel", "lo", 5):
@@ -121,17 +121,17 @@ def test_a_cut_answer_has_what_arrived() -> None:
     assert [item["content"][0]["text"] for item in accumulator.partial["output"]] == ["a", "hello"]
 
 
-def test_an_unfinished_call_stays_as_it_was_announced() -> None:
+def test_unfinished_call_stays_as_announced() -> None:
     call = {"type": "function_call", "name": "f", "arguments": ""}
     accumulator = accumulate({**done(0, call), "type": "response.output_item.added"})
     assert accumulator.partial == {"status": "in_progress", "output": [call]}
 
 
-def test_nothing_arrived() -> None:
+def test_partial_response_of_nothing_is_none() -> None:
     assert accumulate().partial is None
 
 
-def test_items_without_an_index_come_in_their_order() -> None:
+def test_items_without_an_index_keep_their_order() -> None:
     accumulator = accumulate(
         *({"type": "response.output_item.done", "item": message(name)} for name in "ab"), completed()
     )
@@ -139,12 +139,12 @@ def test_items_without_an_index_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("item", [None, "text", []])
-def test_an_event_without_its_item_adds_none(item: Any) -> None:
+def test_event_without_its_item_adds_nothing(item: Any) -> None:
     accumulator = accumulate(CREATED, done(0, item), done(1, message("a")), completed())
     assert accumulator.response["output"] == [message("a")]
 
 
-def test_other_events_change_nothing() -> None:
+def test_other_events_are_ignored() -> None:
     accumulator = accumulate({"type": "keepalive"}, {"no": "type"}, {"type": "response.created", "response": None})
     assert accumulator.partial is None
 
@@ -159,7 +159,7 @@ def delta(text: Any, *, index: Any = 0, content: Any = 0, kind: str = "output_te
 
 
 @pytest.mark.parametrize("final", [{"response": None}, {}])
-def test_an_end_that_says_nothing_has_what_was_said_before(final: dict[str, Any]) -> None:
+def test_empty_terminal_event_is_filled_in(final: dict[str, Any]) -> None:
     payload = {"type": "response.completed", **final}
     accumulator = accumulate(CREATED, done(0, message("a")), payload)
     assert accumulator.response["status"] == "completed"
@@ -168,32 +168,32 @@ def test_an_end_that_says_nothing_has_what_was_said_before(final: dict[str, Any]
     assert payload["response"] is accumulator.response
 
 
-def test_an_incomplete_answer_never_counts_as_completed() -> None:
+def test_incomplete_response_is_never_completed() -> None:
     accumulator = accumulate({"type": "response.incomplete", "response": {"status": "completed"}})
     assert accumulator.response["status"] == "incomplete"
 
 
-def test_a_late_announcement_does_not_undo_an_item() -> None:
+def test_late_announcement_does_not_replace_an_item() -> None:
     accumulator = accumulate(done(0, message("a")), added(0, message("a", content=[])), completed())
     assert accumulator.response["output"] == [message("a")]
 
 
-def test_two_items_in_one_place_are_both_kept() -> None:
+def test_two_items_with_one_index_are_both_kept() -> None:
     accumulator = accumulate(done(0, message("a")), done(0, message("b")), completed())
     assert [item["id"] for item in accumulator.response["output"]] == ["msg_a", "msg_b"]
 
 
-def test_an_item_may_end_under_another_name() -> None:
+def test_finished_item_may_have_another_id() -> None:
     accumulator = accumulate(added(0, message("a")), done(0, message("b")), completed())
     assert [item["id"] for item in accumulator.response["output"]] == ["msg_b"]
 
 
-def test_an_item_is_known_by_its_id() -> None:
+def test_item_is_found_by_its_id() -> None:
     accumulator = accumulate(added(None, message("a", content=[])), done(None, message("a")), completed())
     assert accumulator.response["output"] == [message("a")]
 
 
-def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
+def test_unfinished_item_is_built_from_its_deltas() -> None:
     call = {"type": "function_call", "id": "fc", "name": "f", "arguments": ""}
     custom = {"type": "custom_tool_call", "id": "ctc", "name": "g", "input": ""}
     accumulator = accumulate(
@@ -214,7 +214,7 @@ def test_an_item_that_was_never_finished_is_made_of_its_deltas() -> None:
     assert third["input"] == "x"
 
 
-def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
+def test_text_of_an_unannounced_item_is_kept() -> None:
     accumulator = accumulate(delta("hello", index=3), done(0, message("a")), completed())
     assert accumulator.response["output"][1]["content"][0]["text"] == "hello"
     assert accumulate(delta("hello")).partial is not None
@@ -232,7 +232,7 @@ def test_text_of_an_item_that_was_never_announced_is_kept() -> None:
     ],
     ids=str,
 )
-def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
+def test_values_of_wrong_types_are_tolerated(odd: dict[str, Any]) -> None:
     accumulator = accumulate(CREATED, odd)
     assert accumulator.partial is not None
     accumulator.add(completed())
@@ -240,24 +240,24 @@ def test_odd_values_break_nothing(odd: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("details", ["text", [1], 5])
-def test_usage_that_is_no_usage_is_left_alone(details: Any) -> None:
+def test_usage_of_a_wrong_type_is_kept(details: Any) -> None:
     assert accumulate(completed(usage={"input_tokens_details": details})).response["usage"] is not None
     assert accumulate(completed(usage=details)).response["usage"] == details
 
 
-def test_a_finished_message_without_its_text_has_what_was_said_before() -> None:
+def test_finished_message_without_text_has_its_deltas() -> None:
     accumulator = accumulate(delta("hel"), delta("lo"), done(0, message("", content=[])), completed())
     assert accumulator.response["output"][0]["content"][0]["text"] == "hello"
 
 
-def test_a_text_that_comes_in_one_piece() -> None:
+def test_whole_text_replaces_its_deltas() -> None:
     whole = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "hello"}
     accumulator = accumulate(added(0, message("", content=[])), delta("hel"), whole, delta("!"), completed())
     assert accumulator.response["output"][0]["content"][0]["text"] == "hello!"
     assert accumulate(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
 
 
-def test_items_of_the_last_event_that_are_none_are_left_out() -> None:
+def test_items_of_wrong_types_are_left_out() -> None:
     assert accumulate(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
     assert accumulate(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
 
@@ -270,8 +270,8 @@ def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
     return {"type": "response.output_text.delta", "output_index": index, "content_index": part, "delta": text}
 
 
-def test_deltas_are_taken_together() -> None:
-    """Each run of one part is noted as one text; runs of several parts may take turns."""
+def test_batch_of_deltas_equals_single_deltas() -> None:
+    """Deltas of several parts may alternate."""
     deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
     together, each = Accumulator(), accumulate(*deltas)
     assert together.add_deltas(frames(*deltas)) == 5
@@ -283,7 +283,7 @@ def test_deltas_are_taken_together() -> None:
     ("kind", "member"),
     [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
 )
-def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
+def test_batch_of_call_deltas_is_added(kind: str, member: str) -> None:
     accumulator = Accumulator()
     delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
     assert accumulator.add_deltas(frames(delta, delta)) == 2
@@ -300,7 +300,7 @@ def test_deltas_of_a_call_are_taken_together(kind: str, member: str) -> None:
         {"type": "response.custom_tool_call_input.delta", "output_index": 0, "content_index": 0, "delta": "x"},
     ],
 )
-def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> None:
+def test_other_frames_are_not_a_batch_of_deltas(payload: dict[str, Any]) -> None:
     accumulator = Accumulator()
     assert accumulator.add_deltas(frames(payload)) == 0
     assert accumulator.add_deltas(frames(text_delta("x"), payload)) == 0
@@ -310,8 +310,8 @@ def test_what_is_no_delta_of_the_usual_form_is_left(payload: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("content_index", "part"), [("1", 1), (1.0, 1), ("status", 0), (None, 0), ({}, 0), ("9" * 5000, 0)]
 )
-def test_where_a_delta_belongs_is_a_number(content_index: Any, part: int) -> None:
-    """A text there must not become a member of the item, and deltas read at once are put where single ones are."""
+def test_position_of_a_delta_is_a_number(content_index: Any, part: int) -> None:
+    """Text as a position must not become a member of the item; batches and single deltas agree."""
     first = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"}
     accumulator = accumulate(first, {**first, "content_index": content_index, "delta": "b"})
     (item,) = (accumulator.partial or {})["output"]
@@ -326,7 +326,7 @@ def item_of(index: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_many_items_take_no_longer_each() -> None:
+def test_many_items_take_linear_time() -> None:
     accumulator = accumulate(*(event for index in range(20_000) for event in item_of(index)))
     began = time.process_time()
     partial = accumulator.partial
@@ -336,12 +336,12 @@ def test_many_items_take_no_longer_each() -> None:
 
 
 @pytest.mark.parametrize("name", [["a"], {"a": 1}, 7, 1.5])
-def test_an_id_may_be_anything(name: Any) -> None:
+def test_id_may_be_any_json(name: Any) -> None:
     accumulator = accumulate(done(0, {"type": "message", "id": name}), done(5, message("a", id=name)), completed())
     assert accumulator.response["output"] == [message("a", id=name)]
 
 
 @pytest.mark.parametrize("index", [["a"], {"a": 1}, None, "0", 1.5])
-def test_so_may_an_index(index: Any) -> None:
+def test_index_may_be_any_json(index: Any) -> None:
     accumulator = accumulate(done(0, message("a")), done(index, message("b")), completed())
     assert accumulator.response["output"] == [message("a"), message("b")]

@@ -1,4 +1,4 @@
-"""Whoever leaves an answer early leaves nothing behind: its connection is closed or free within 100 ms."""
+"""An abandoned stream leaves nothing behind: within 100 ms its connection is closed or free."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 SILENT_SECONDS = 30.0
 SOON_SECONDS = 0.1
 EVENTS = 4
-# The simulator runs in this process: it notices a closed connection in its own time, and so do the tests of others.
+# The simulator runs in this process and notices a closed connection with a delay, as do tests in other processes.
 SLACK = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
 
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
     with Simulator() as simulator:
-        simulator.script(*[Turn.text("half an answer, and then nothing").stalled(EVENTS, SILENT_SECONDS)] * 5)
+        simulator.script(*[Turn.text("half a response, and then silence").stalled(EVENTS, SILENT_SECONDS)] * 5)
         yield simulator
 
 
 def open_connections(client: Any) -> int:
-    """The connections of a client that are neither closed nor free for another call."""
+    """Return the number of connections that are neither closed nor free for another call."""
     pool = client._client._transport._pool
     return sum(not (each.is_closed() or each.is_idle()) for each in pool.connections)
 
 
-def assert_released(client: Any, since: float) -> None:
+def assert_no_open_connection(client: Any, since: float) -> None:
     while open_connections(client) and time.monotonic() - since < SOON_SECONDS * SLACK:
         time.sleep(0.005)
     assert open_connections(client) == 0
 
 
-def begun(client: Any) -> Any:
-    """A stream that has handed out events and is silent now."""
+def open_stream(client: Any) -> Any:
+    """Return a stream that has delivered events and is silent now."""
     stream = client.responses.create(input="hi", stream=True)
     events = iter(stream)
     for _ in range(EVENTS):
@@ -62,15 +62,15 @@ def break_out(client: Any) -> None:
 
 
 def close(client: Any) -> None:
-    begun(client).close()
+    open_stream(client).close()
 
 
-def leave_the_block(client: Any) -> None:
-    with begun(client):
+def leave_block(client: Any) -> None:
+    with open_stream(client):
         pass
 
 
-def leave_the_helper(client: Any) -> None:
+def leave_helper(client: Any) -> None:
     with client.responses.stream(input="hi") as stream:
         for count, _ in enumerate(stream, 1):
             if count == EVENTS:
@@ -78,23 +78,23 @@ def leave_the_helper(client: Any) -> None:
 
 
 def fail_inside(client: Any) -> None:
-    with pytest.raises(ZeroDivisionError), begun(client):
+    with pytest.raises(ZeroDivisionError), open_stream(client):
         1 / 0  # noqa: B018
 
 
 def forget(client: Any) -> None:
-    begun(client)
+    open_stream(client)
 
 
-@pytest.mark.parametrize("leave", [break_out, close, leave_the_block, leave_the_helper, fail_inside, forget])
-def test_a_sync_stream_that_is_left(sim: Simulator, leave: Callable[[Any], None]) -> None:
+@pytest.mark.parametrize("leave", [break_out, close, leave_block, leave_helper, fail_inside, forget])
+def test_abandoned_stream_closes_its_connection(sim: Simulator, leave: Callable[[Any], None]) -> None:
     with sim.client(max_retries=0) as client:
         leave(client)
-        assert_released(client, time.monotonic())
+        assert_no_open_connection(client, time.monotonic())
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_an_interrupt_by_the_keyboard(sim: Simulator, streamed: bool) -> None:
+def test_keyboard_interrupt_closes_the_connection(sim: Simulator, streamed: bool) -> None:
     with sim.client(max_retries=3) as client:
         pressed: list[float] = []
 
@@ -108,7 +108,7 @@ def test_an_interrupt_by_the_keyboard(sim: Simulator, streamed: bool) -> None:
             list(client.responses.create(input="hi", stream=True) if streamed else client.responses.create(input="hi"))
         timer.join()
         assert time.monotonic() - pressed[0] < SOON_SECONDS * SLACK
-        assert_released(client, pressed[0])
+        assert_no_open_connection(client, pressed[0])
     assert len(sim.requests) == 1
 
 
@@ -120,7 +120,7 @@ async def async_break_out(client: Any) -> None:
             break
 
 
-async def async_begun(client: Any) -> Any:
+async def async_open_stream(client: Any) -> Any:
     stream = await client.responses.create(input="hi", stream=True)
     events = aiter(stream)
     for _ in range(EVENTS):
@@ -129,15 +129,15 @@ async def async_begun(client: Any) -> Any:
 
 
 async def async_close(client: Any) -> None:
-    await (await async_begun(client)).close()
+    await (await async_open_stream(client)).close()
 
 
-async def async_leave_the_block(client: Any) -> None:
-    async with await async_begun(client):
+async def async_leave_block(client: Any) -> None:
+    async with await async_open_stream(client):
         pass
 
 
-async def async_leave_the_helper(client: Any) -> None:
+async def async_leave_helper(client: Any) -> None:
     count = 0
     async with client.responses.stream(input="hi") as stream:
         async for _ in stream:
@@ -176,20 +176,20 @@ async def _cancelled(work: Any) -> None:
     [
         async_break_out,
         async_close,
-        async_leave_the_block,
-        async_leave_the_helper,
+        async_leave_block,
+        async_leave_helper,
         cancelled_while_streaming,
         cancelled_while_collecting,
         out_of_time,
     ],
 )
-def test_an_async_stream_that_is_left(sim: Simulator, leave: Callable[[Any], Any]) -> None:
+def test_abandoned_async_stream_closes_its_connection(sim: Simulator, leave: Callable[[Any], Any]) -> None:
     async def scenario() -> None:
         async with sim.async_client(max_retries=2) as client:
             tasks = len(asyncio.all_tasks())
             await leave(client)
             since = time.monotonic()
-            while time.monotonic() - since < SOON_SECONDS * SLACK:  # what is watched tells nobody
+            while time.monotonic() - since < SOON_SECONDS * SLACK:  # the pool sends no notification
                 if not open_connections(client) and len(asyncio.all_tasks()) == tasks:
                     break
                 await asyncio.sleep(0.005)
@@ -209,10 +209,10 @@ def _descriptors() -> list[str]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not list a process's sockets")
-def test_nothing_is_left_of_many(sim: Simulator) -> None:
+def test_closed_streams_leave_no_socket_or_thread(sim: Simulator) -> None:
     with sim.client(max_retries=0) as client:
         sim.clear()
-        sim.script(*[Turn.text("half an answer").stalled(EVENTS, SILENT_SECONDS)] * 30)
+        sim.script(*[Turn.text("half a response").stalled(EVENTS, SILENT_SECONDS)] * 30)
         close(client)
         gc.collect()
         before, threads = sockets(), threading.active_count()

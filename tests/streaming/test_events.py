@@ -41,19 +41,19 @@ def read(*payloads: Any, line: bytes = b"event: response.output_text.delta\n") -
 
 
 @pytest.mark.parametrize("line", [b"event: response.output_text.delta\n", b"", b"event: made.up\n", b"event:\n"])
-def test_a_valid_event_is_the_official_class_whatever_its_event_line_says(line: bytes) -> None:
+def test_valid_event_has_the_official_class(line: bytes) -> None:
     (found,) = read(DELTA, line=line)
     assert type(found) is official.ResponseTextDeltaEvent
     assert found.delta == "hello"
     assert found == events.build_event(DELTA)
 
 
-def test_events_of_one_type_are_read_together() -> None:
+def test_events_of_one_type_are_a_batch() -> None:
     deltas = [{**DELTA, "delta": text, "sequence_number": number} for number, text in enumerate(("a,{}\n", "", "]"))]
     assert read(*deltas) == [events.build_event(delta) for delta in deltas]
 
 
-def test_events_that_lack_members_are_read_together() -> None:
+def test_events_that_lack_members_are_a_batch() -> None:
     lean = {"type": DELTA["type"], "delta": "hello", "brand_new": 1}
     found = read(lean, DELTA)
     assert [type(event) for event in found] == [official.ResponseTextDeltaEvent] * 2
@@ -74,17 +74,17 @@ def test_events_that_lack_members_are_read_together() -> None:
         {"type": DELTA["type"], "sequence_number": "3"},
     ],
 )
-def test_what_has_to_be_read_by_itself(payload: dict[str, Any]) -> None:
+def test_other_events_are_not_a_batch(payload: dict[str, Any]) -> None:
     assert read(payload) is None
     assert read(DELTA, payload) is None
     assert read(payload, DELTA) is None
 
 
-def test_the_type_has_to_come_first() -> None:
+def test_batch_needs_the_type_as_first_member() -> None:
     assert read(dict(reversed(DELTA.items()))) is None
 
 
-def test_names_that_a_server_makes_up_are_not_kept() -> None:
+def test_invented_types_are_not_cached_forever() -> None:
     for number in range(1000):
         read({"type": f"made.up.{number}", "delta": ""})
     assert events._event_parsers.cache_info().currsize < 1000
@@ -99,13 +99,13 @@ def test_names_that_a_server_makes_up_are_not_kept() -> None:
         ({"_fields_set": 1, "cls": 2, "_BaseModel__cls": 3, "delta": 5}, "cls", 2),
     ],
 )
-def test_missing_wrong_and_extra_fields_are_delivered(change: dict[str, Any], attribute: str, expected: Any) -> None:
+def test_missing_wrong_and_extra_members_are_delivered(change: dict[str, Any], attribute: str, expected: Any) -> None:
     event = events.build_event({**DELTA, **change})
     assert type(event) is official.ResponseTextDeltaEvent
     assert getattr(event, attribute) == expected
 
 
-def test_an_unknown_event_keeps_its_members() -> None:
+def test_unknown_event_keeps_its_members() -> None:
     event = events.build_event({"type": "codex.rate_limits", "plan_type": "plus", "_fields_set": 1})
     assert isinstance(event, events.UnknownEvent)
     assert (event.type, event.plan_type) == ("codex.rate_limits", "plus")  # type: ignore[attr-defined]
@@ -113,32 +113,32 @@ def test_an_unknown_event_keeps_its_members() -> None:
 
 
 @pytest.mark.parametrize("payload", [[], "text", None, 7])
-def test_data_that_is_no_object_is_delivered(payload: Any) -> None:
+def test_data_other_than_an_object_is_delivered(payload: Any) -> None:
     event = events.build_event(payload)
     assert isinstance(event, events.UnknownEvent)
     assert event.data == payload  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("payload", [{"no": "type"}, {"type": 5}])
-def test_data_without_a_type_is_delivered(payload: dict[str, Any]) -> None:
+def test_data_without_a_type_is_an_unknown_event(payload: dict[str, Any]) -> None:
     assert isinstance(events.build_event(payload), events.UnknownEvent)
 
 
-def test_an_event_around_an_item() -> None:
+def test_item_in_an_event_is_typed() -> None:
     event = events.build_event({"type": "response.output_item.done", "output_index": 0, "item": MESSAGE})
     assert type(event) is official.ResponseOutputItemDoneEvent
     assert isinstance(event.item, official.ResponseOutputMessage)
     assert event.item["content"][0]["text"] == "hello"  # type: ignore[index]
 
 
-def test_an_event_without_the_item_it_is_about() -> None:
+def test_item_in_an_event_may_be_missing() -> None:
     event = events.build_event({"type": "response.output_item.added", "output_index": 4})
     assert type(event) is official.ResponseOutputItemAddedEvent
     assert (event.item, event.output_index) == (None, 4)
 
 
 @pytest.mark.parametrize("response", [LEAN_RESPONSE, FULL_RESPONSE])
-def test_an_event_around_a_response(response: dict[str, Any]) -> None:
+def test_response_in_an_event_is_typed(response: dict[str, Any]) -> None:
     event = events.build_event({"type": "response.created", "response": response})
     assert type(event) is official.ResponseCreatedEvent
     assert event.sequence_number is None
@@ -147,7 +147,7 @@ def test_an_event_around_a_response(response: dict[str, Any]) -> None:
     assert event.response.id == "resp_1"
 
 
-def test_a_response_with_items_and_tools_of_newer_types_keeps_the_others_typed() -> None:
+def test_newer_items_and_tools_do_not_untype_the_others() -> None:
     function = {"type": "function", "name": "f", "parameters": {}, "strict": False}
     response = events.build_response(
         {**FULL_RESPONSE, "output": [{"type": "brand_new", "id": "x"}, MESSAGE], "tools": [{"type": "new"}, function]}
@@ -160,24 +160,24 @@ def test_a_response_with_items_and_tools_of_newer_types_keeps_the_others_typed()
     assert isinstance(response.tools[1], official.FunctionTool)
 
 
-def test_a_response_whose_output_is_no_list_keeps_it() -> None:
+def test_output_other_than_a_list_is_kept() -> None:
     assert events.build_response({"id": "resp_1", "output": None}).output is None
 
 
-def test_an_item_that_does_not_validate_is_its_own_class() -> None:
+def test_invalid_item_has_its_own_class() -> None:
     item = events.build_item({"type": "function_call", "name": "f", "arguments": {"not": "text"}})
     assert isinstance(item, official.ResponseFunctionToolCall)
     assert item.arguments == {"not": "text"}
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [1]])
-def test_what_is_no_mapping_is_left_alone(value: Any) -> None:
+def test_values_other_than_mappings_are_returned(value: Any) -> None:
     assert events.build_item(value) is value
     assert events.build_response(value) is value
 
 
-def test_every_official_event_type_is_known() -> None:
-    """The map of classes comes from the union itself, so that a new event needs no change here."""
+def test_all_official_event_types_are_known() -> None:
+    """The table of classes is derived from the official union, so a new event type needs no change."""
     from typing import get_args
 
     members = get_args(get_args(official.ResponseStreamEvent)[0])
@@ -210,7 +210,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_forked_child_builds_validators_that_the_parent_was_building() -> None:
+def test_forked_child_can_build_validators() -> None:
     code = [sys.executable, "-W", "ignore", "-c", FORK]
     done = subprocess.run(code, capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout == "0\n"

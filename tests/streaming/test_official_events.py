@@ -1,4 +1,4 @@
-"""Every event type, with missing, extra and wrong members: ours is what the official client builds from the same data.
+"""Every event type, with missing, extra and wrong members: our event equals that of the official client.
 
 The events are generated from the official classes, so a new one is covered on the day it appears.
 """
@@ -46,7 +46,7 @@ def ours(data: bytes) -> Any:
 
 
 def difference(ours: Any, official: Any, where: str = "") -> str | None:
-    """Return where two values differ first; a subscriptable item counts as its official class."""
+    """Return the first difference of two values; a subscriptable item counts as its official class."""
     if isinstance(ours, UnknownItem):
         return None  # on purpose: the official client takes an item of no known type for a message
     if isinstance(official, BaseModel):
@@ -70,7 +70,7 @@ def members(model: BaseModel) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", CLASSES, ids=lambda model: model.__name__)
-def test_the_same_as_the_official_client_builds(model: type[BaseModel]) -> None:
+def test_event_equals_that_of_the_official_client(model: type[BaseModel]) -> None:
     for seed in range(SAMPLES):
         for payload in variants(sample(model, seed)):
             data = json.dumps(payload, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""A stream that one thread opens, another reads and a third one closes."""
+"""A stream that is opened, read and closed by different threads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
-LONG = 30.0  # nobody waits for it
+LONG = 30.0  # longer than the test may take
 
 
-def test_the_time_of_a_call_ends_whoever_reads(sim: Simulator) -> None:
-    """As web frameworks do, which take each part of a sync stream in a thread of their pool."""
-    sim.script(Turn.text("half an answer").stalled(5, LONG))
+def test_total_timeout_applies_in_any_thread(sim: Simulator) -> None:
+    """A web framework reads each part of a sync stream in another thread of its pool."""
+    sim.script(Turn.text("half a response").stalled(5, LONG))
     with sim.client(total_timeout=0.5) as client, ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
         events = iter(client.responses.create(input="hi", stream=True))
         one.submit(next, events).result()
@@ -33,11 +33,11 @@ def test_the_time_of_a_call_ends_whoever_reads(sim: Simulator) -> None:
 @pytest.mark.parametrize(
     ("turn", "after"),
     [
-        pytest.param(Turn.text("half an answer").stalled(5, LONG), 0.3, id="silence"),
-        pytest.param(Turn.text("half an answer").cut_after_events(5), 0.3, id="another attempt"),
+        pytest.param(Turn.text("half a response").stalled(5, LONG), 0.3, id="silence"),
+        pytest.param(Turn.text("half a response").cut_after_events(5), 0.3, id="another attempt"),
     ],
 )
-def test_closing_ends_the_reading_of_another_thread(
+def test_close_interrupts_another_thread(
     new_client: Callable[..., Any], sim: Simulator, on_interrupt: Any, turn: Turn, after: float
 ) -> None:
     sim.script(turn, Turn.text("whole").delayed(1))

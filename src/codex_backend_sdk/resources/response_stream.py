@@ -133,7 +133,7 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
 
 
 # The exceptions of the official state machine on an event that does not fit the events before it. Some are accidents
-# of its code (an index that is out of range, an attribute of None), so they cannot be told apart.
+# of its code (an index that is out of range, an attribute of None), so a narrower list is not possible.
 _STATE_ERRORS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError)
 _TERMINAL_EVENTS: Final = ("response.completed", "response.incomplete")
 

@@ -1,4 +1,4 @@
-"""What is no event stream is read within the time of its call, and an error is known by its status whatever it says."""
+"""Bodies other than event streams end with the deadline of their call; an error is known by its status alone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 JSON = {"content-type": "application/json"}
-LONG = 60.0  # nobody waits for it
+LONG = 60.0  # longer than the test may take
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_time_of_a_call_ends_any_body(
-    new_client: Callable[..., Any], sim: Simulator, status: int, stream: bool
-) -> None:
+def test_total_timeout_ends_any_body(new_client: Callable[..., Any], sim: Simulator, status: int, stream: bool) -> None:
     sim.fail(Turn.raw(status, JSON, b" " * 1000).throttled(1, 0.05), times=None)
     began = time.monotonic()
     with pytest.raises(sdk.TotalTimeoutError):
@@ -33,13 +31,13 @@ def test_the_time_of_a_call_ends_any_body(
     assert time.monotonic() - began < 10
 
 
-def test_an_error_that_falls_silent_is_that_error(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_silent_error_body_raises_its_status(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.raw(400, {**JSON, "content-length": "9"}, b"").stalled(0, LONG))
     with pytest.raises(openai.BadRequestError):
         new_client(idle_timeout=0.3).responses.create(input="hi")
 
 
-def test_what_is_too_long_is_cut_off(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_long_error_body_is_cut_off(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.raw(400, {**JSON, "content-encoding": "gzip"}, gzip.compress(b" " * (64 << 20))))
     with pytest.raises(openai.BadRequestError) as caught:
         new_client().responses.create(input="hi")
@@ -52,7 +50,7 @@ def test_what_is_too_long_is_cut_off(new_client: Callable[..., Any], sim: Simula
     + [{"content-encoding": "gzip"}, {"content-encoding": "zstd"}],
 )
 @pytest.mark.parametrize("status", [400, 429])
-def test_an_error_that_cannot_be_decoded(
+def test_undecodable_error_body_raises_its_status(
     new_client: Callable[..., Any], sim: Simulator, headers: dict[str, str], status: int
 ) -> None:
     sim.script(Turn.raw(status, headers, b"Not \xff now."))
@@ -61,7 +59,7 @@ def test_an_error_that_cannot_be_decoded(
     assert caught.value.status_code == status
 
 
-def test_a_page_in_an_unknown_charset(new_client: Callable[..., Any], sim: Simulator) -> None:
-    sim.script(Turn.raw(200, {"content-type": "text/html; charset=utf-16"}, b"<html><title>Sign in</title>"))
-    with pytest.raises(sdk.UnexpectedResponseError, match="Sign in"):
+def test_page_in_an_unknown_charset_is_unexpected(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.raw(200, {"content-type": "text/html; charset=utf-16"}, b"<html><title>Log in</title>"))
+    with pytest.raises(sdk.UnexpectedResponseError, match="Log in"):
         new_client().responses.create(input="hi")

@@ -1,4 +1,4 @@
-"""A stream that breaks: raised, or asked for anew: before anything was handed out, and when the caller wants it."""
+"""A stream that breaks off is retried before its first event, and after it with `on_interrupt="restart"`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def text_of(events: list[Any]) -> str:
-    """The text of the last answer that began."""
+    """Return the text after the last `response.created`."""
     last = max(index for index, event in enumerate(events) if event.type == "response.created")
     return "".join(event.delta for event in events[last:] if event.type == "response.output_text.delta")
 
@@ -36,7 +36,7 @@ OVERLOADED = Turn.error(503, {"error": {"code": "server_is_overloaded"}})
     ],
     ids=["cut at once", "cut after a comment", "an overload in place of the first event"],
 )
-def test_before_any_event_it_is_repeated(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+def test_stream_broken_before_any_event_is_retried(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     clock = Recorded()
     sim.script(turn, OVERLOADED, Turn.text("whole"))
     stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
@@ -48,12 +48,10 @@ def test_before_any_event_it_is_repeated(new_client: Callable[..., Any], sim: Si
     assert len(sim.requests) == 3
 
 
-def test_attempts_at_opening_and_at_reading_are_counted_together(
-    new_client: Callable[..., Any], sim: Simulator
-) -> None:
+def test_attempts_at_opening_and_reading_count_together(new_client: Callable[..., Any], sim: Simulator) -> None:
     clock = Recorded()
     cut = Turn.raw(200, {"content-type": "text/event-stream"}, b"", then="cut")
-    sim.script(OVERLOADED, cut, cut, Turn.text("never asked for"))
+    sim.script(OVERLOADED, cut, cut, Turn.text("never requested"))
     stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
     with pytest.raises(sdk.StreamInterruptedError, match="before any event"):
         list(stream)
@@ -63,7 +61,7 @@ def test_attempts_at_opening_and_at_reading_are_counted_together(
 @pytest.mark.parametrize(
     "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
 )
-def test_after_an_event_it_is_raised(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+def test_stream_broken_after_an_event_raises(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     sim.script(turn)
     stream = iter(new_client(max_retries=5).responses.create(input="hi", stream=True))
     assert next(stream).type == "codex.rate_limits"
@@ -76,9 +74,7 @@ def test_after_an_event_it_is_raised(new_client: Callable[..., Any], sim: Simula
 @pytest.mark.parametrize(
     "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
 )
-def test_after_an_event_it_is_restarted_when_the_caller_wants_it(
-    new_client: Callable[..., Any], sim: Simulator, turn: Turn
-) -> None:
+def test_stream_broken_after_an_event_can_restart(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     sim.script(turn, Turn.text("whole"))
     client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
     stream = client.responses.create(input="hi", stream=True)
@@ -90,7 +86,7 @@ def test_after_an_event_it_is_restarted_when_the_caller_wants_it(
     assert sim.requests[0].body == sim.requests[1].body
 
 
-def test_a_restart_has_the_limits_of_a_retry(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_restarts_count_as_retries(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(*[Turn.text("half of it").cut_after_events(8)] * 3)
     client = new_client(max_retries=2, clock=Recorded()).with_options(on_interrupt="restart")
     with pytest.raises(sdk.StreamInterruptedError):
@@ -98,7 +94,7 @@ def test_a_restart_has_the_limits_of_a_retry(new_client: Callable[..., Any], sim
     assert len(sim.requests) == 3
 
 
-def test_what_no_other_attempt_mends_is_not_restarted(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_permanent_failure_is_not_restarted(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.failed("context_length_exceeded", text="half"))
     with pytest.raises(sdk.ContextLengthExceededError) as caught:
         list(new_client(max_retries=2, on_interrupt="restart").responses.create(input="hi", stream=True))
@@ -107,7 +103,7 @@ def test_what_no_other_attempt_mends_is_not_restarted(new_client: Callable[..., 
     assert len(sim.requests) == 1
 
 
-def test_the_stream_helper_begins_again_too(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_stream_helper_restarts(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.text("half of it").cut_after_events(8), Turn.text("whole"))
     client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
     with client.responses.stream(input="hi") as stream:
@@ -116,7 +112,7 @@ def test_the_stream_helper_begins_again_too(new_client: Callable[..., Any], sim:
     assert snapshots[-1] == "whole"
 
 
-def test_a_used_up_plan_in_place_of_the_first_event(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_usage_limit_before_any_event_waits_for_the_reset(new_client: Callable[..., Any], sim: Simulator) -> None:
     clock = Recorded()
     resets_at = int(clock.now().timestamp()) + 600
     limited = {"type": "error", "error": {"code": "usage_limit_reached", "resets_at": resets_at, "message": "…"}}

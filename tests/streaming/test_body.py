@@ -1,4 +1,4 @@
-"""A second call finds the connection of the first one: it does not wait for a handshake."""
+"""A body is drained, so that the next call reuses the connection and needs no handshake."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 CREATED = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": []}}
 COMPLETED = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
-ANSWER = Turn.events([CREATED, COMPLETED])
-# The end of the stream comes on its own, as it does over TLS and through a gateway.
-ENDS_LATER = ANSWER.stalled(2, 0.03)
-NEVER_ENDS = ANSWER.stalled(2)
+RESPONSE = Turn.events([CREATED, COMPLETED])
+# The end of the stream arrives separately, as over TLS and through a gateway.
+ENDS_LATER = RESPONSE.stalled(2, 0.03)
+NEVER_ENDS = RESPONSE.stalled(2)
 
 
-class Accepted:
-    """The way to the simulator, past a door that counts who comes in."""
+class CountingProxy:
+    """A TCP proxy before the simulator that counts the connections."""
 
     def __init__(self, sim: Simulator) -> None:
         self._target = ("127.0.0.1", urlsplit(sim.url).port)
@@ -69,15 +69,15 @@ class Accepted:
 
 
 @pytest.fixture
-def accepted(sim: Simulator) -> Iterator[Accepted]:
-    door = Accepted(sim)
+def proxy(sim: Simulator) -> Iterator[CountingProxy]:
+    door = CountingProxy(sim)
     yield door
     door.close()
 
 
 @pytest.fixture
-def client(accepted: Accepted, new_client: Callable[..., Any]) -> Any:
-    return new_client(base_url=accepted.base_url)
+def client(proxy: CountingProxy, new_client: Callable[..., Any]) -> Any:
+    return new_client(base_url=proxy.base_url)
 
 
 def create(client: Any) -> None:
@@ -88,8 +88,8 @@ def stream_to_the_end(client: Any) -> None:
     list(client.responses.create(input="hi", stream=True))
 
 
-def leave_at_the_last_event(client: Any) -> Any:
-    """Return the stream, which is neither closed nor forgotten."""
+def stop_at_the_last_event(client: Any) -> Any:
+    """Return the stream, which is neither closed nor deleted."""
     stream = client.responses.create(input="hi", stream=True)
     for event in stream:
         if event.type == "response.completed":
@@ -97,30 +97,30 @@ def leave_at_the_last_event(client: Any) -> Any:
     return stream
 
 
-def leave_and_close(client: Any) -> None:
+def stop_and_close(client: Any) -> None:
     with client.responses.create(input="hi", stream=True) as stream:
         for event in stream:
             if event.type == "response.completed":
                 break
 
 
-def stream_with_the_helper(client: Any) -> None:
+def stream_with_helper(client: Any) -> None:
     with client.responses.stream(input="hi") as stream:
         stream.get_final_response()
 
 
-def leave_the_helper(client: Any) -> None:
+def leave_helper(client: Any) -> None:
     with client.responses.stream(input="hi") as stream:
         for event in stream:
             if event.type == "response.completed":
                 break
 
 
-def take_the_raw_response(client: Any) -> None:
+def use_raw_response(client: Any) -> None:
     client.responses.with_raw_response.create(input="hi").parse()
 
 
-def take_the_response_lazily(client: Any) -> None:
+def use_streaming_response(client: Any) -> None:
     with client.responses.with_streaming_response.create(input="hi") as response:
         response.parse()
 
@@ -138,19 +138,21 @@ def fail_in_the_stream(client: Any) -> None:
 WHOLE = [
     create,
     stream_to_the_end,
-    stream_with_the_helper,
-    take_the_raw_response,
-    take_the_response_lazily,
+    stream_with_helper,
+    use_raw_response,
+    use_streaming_response,
 ]
-LEFT = [leave_at_the_last_event, leave_and_close, leave_the_helper]
+LEFT = [stop_at_the_last_event, stop_and_close, leave_helper]
 
 
-@pytest.mark.parametrize("turn", [ANSWER, ENDS_LATER], ids=["ends at once", "ends later"])
+@pytest.mark.parametrize("turn", [RESPONSE, ENDS_LATER], ids=["ends at once", "ends later"])
 @pytest.mark.parametrize("call", [*WHOLE, *LEFT])
-def test_after_an_answer(sim: Simulator, client: Any, accepted: Accepted, call: Any, turn: Turn) -> None:
+def test_connection_is_reused_after_a_response(
+    sim: Simulator, client: Any, proxy: CountingProxy, call: Any, turn: Turn
+) -> None:
     sim.script(turn, turn, turn)
     kept = [call(client) for _ in range(3)]
-    assert accepted.count == 1
+    assert proxy.count == 1
     del kept
 
 
@@ -163,37 +165,39 @@ def test_after_an_answer(sim: Simulator, client: Any, accepted: Accepted, call: 
         pytest.param(Turn.failed("usage_limit_reached", "…"), id="a usage limit in the stream"),
     ],
 )
-def test_after_an_error(sim: Simulator, client: Any, accepted: Accepted, call: Any, turn: Turn) -> None:
+def test_connection_is_reused_after_an_error(
+    sim: Simulator, client: Any, proxy: CountingProxy, call: Any, turn: Turn
+) -> None:
     sim.script(turn, turn)
     call(client)
     call(client)
     create(client)
-    assert accepted.count == 1
+    assert proxy.count == 1
 
 
 @pytest.mark.parametrize("call", WHOLE)
-def test_after_a_renewed_login(sim: Simulator, client: Any, accepted: Accepted, call: Any) -> None:
+def test_connection_is_reused_after_a_refresh(sim: Simulator, client: Any, proxy: CountingProxy, call: Any) -> None:
     sim.script(Turn.unauthorized())
     call(client)
     create(client)
     assert [request.path.rpartition("/")[2] for request in sim.requests].count("token") == 1
-    assert accepted.count == 1
+    assert proxy.count == 1
 
 
-def test_the_other_endpoints_share_it(client: Any, accepted: Accepted) -> None:
+def test_all_endpoints_share_the_connection(client: Any, proxy: CountingProxy) -> None:
     create(client)
     client.models.list()
     client.codex.usage()
     client.with_options(max_retries=1).responses.create(input="hi")
-    assert accepted.count == 1
+    assert proxy.count == 1
 
 
 @pytest.mark.parametrize("call", [*WHOLE, *LEFT])
-def test_a_stream_that_never_ends_is_given_up(sim: Simulator, client: Any, accepted: Accepted, call: Any) -> None:
-    """Its connection is lost, which costs a handshake; waiting for longer than a handshake would cost more."""
+def test_stream_that_never_ends_is_given_up(sim: Simulator, client: Any, proxy: CountingProxy, call: Any) -> None:
+    """Its connection is lost. Waiting longer would cost more than the handshake of the next call."""
     sim.script(NEVER_ENDS)
     began = time.monotonic()
     call(client)
     assert time.monotonic() - began < 5
     create(client)
-    assert accepted.count == 2
+    assert proxy.count == 2

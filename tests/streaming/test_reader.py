@@ -1,4 +1,4 @@
-"""However an answer ends, the caller is told the truth: never `completed` for one that is not."""
+"""The end of a response: an incomplete or failed response never passes for a completed one."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ DONE = {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE}
 COMPLETED = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
 
 
-def drained(client: Any) -> list[Any]:
+def stream_events(client: Any) -> list[Any]:
     return list(client.responses.create(input="hi", stream=True))
 
 
-def collected(client: Any) -> Any:
+def create_response(client: Any) -> Any:
     return client.responses.create(input="hi")
 
 
-def helped(client: Any) -> Any:
+def use_helper(client: Any) -> Any:
     with client.responses.stream(input="hi") as stream:
         return stream.get_final_response()
 
 
-def lazily(client: Any) -> Any:
+def create_lazily(client: Any) -> Any:
     with client.responses.with_streaming_response.create(input="hi") as response:
         return response.parse()
 
 
-CALLS = [drained, collected, helped, lazily]
+CALLS = [stream_events, create_response, use_helper, create_lazily]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_cut_stream(sim: Simulator, client: Any, call: Any) -> None:
+def test_broken_connection_is_an_interruption(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED, DELTA), then="cut"))
     with pytest.raises(sdk.StreamInterruptedError, match="The response was interrupted") as caught:
         call(client)
@@ -65,7 +65,7 @@ def test_a_cut_stream(sim: Simulator, client: Any, call: Any) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_stream_that_ends_too_early(sim: Simulator, client: Any, call: Any) -> None:
+def test_stream_without_terminal_event_is_interrupted(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.events([CREATED, ADDED, DELTA, DONE]))
     with pytest.raises(sdk.StreamInterruptedError, match="after 4 events") as caught:
         call(client)
@@ -73,26 +73,26 @@ def test_a_stream_that_ends_too_early(sim: Simulator, client: Any, call: Any) ->
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_stream_that_ends_inside_of_its_last_event(sim: Simulator, client: Any, call: Any) -> None:
+def test_stream_that_ends_inside_an_event_is_interrupted(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, DONE, COMPLETED)[:-30]))
     with pytest.raises(sdk.StreamInterruptedError):
         call(client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_whole_answer_without_its_last_blank_line(sim: Simulator, client: Any, call: Any) -> None:
+def test_last_blank_line_may_be_missing(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED, DONE, COMPLETED)[:-2]))
     assert_is_hello(call(client))
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_connection_that_breaks_after_the_answer(sim: Simulator, client: Any, call: Any) -> None:
+def test_connection_may_break_after_the_terminal_event(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED, DONE, COMPLETED), then="cut"))
     assert_is_hello(call(client))
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_empty_stream(sim: Simulator, client: Any, call: Any) -> None:
+def test_empty_stream_is_interrupted(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM))
     with pytest.raises(sdk.StreamInterruptedError, match="before any event") as caught:
         call(client)
@@ -103,7 +103,7 @@ def test_an_empty_stream(sim: Simulator, client: Any, call: Any) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body", "says"),
     [
-        ("text/html; charset=utf-8", "<!doctype html><title>Sign in to WiFi</title>", "titled “Sign in to WiFi”"),
+        ("text/html; charset=utf-8", "<!doctype html><title>Log in to WiFi</title>", "titled “Log in to WiFi”"),
         ("application/json", '{"detail": "Hello."}', "JSON with the message “Hello.”"),
         ("application/json", '{"id": "resp_1", "status": "completed", "output": []}', "JSON, 53 characters"),
         ("text/plain", "", "an empty body"),
@@ -111,7 +111,7 @@ def test_an_empty_stream(sim: Simulator, client: Any, call: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_something_else_with_status_200(
+def test_other_body_with_status_200_is_unexpected(
     sim: Simulator, client: Any, call: Any, content_type: str, body: str, says: str
 ) -> None:
     sim.script(Turn.raw(200, {"content-type": content_type} if content_type else {}, body.encode()))
@@ -126,14 +126,14 @@ def test_something_else_with_status_200(
     "damage", [b'data: {"type":"response.output_text.del\n\n', b"data: \xff\xfe\n\n", b"data: <html>\n\n"]
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_a_damaged_event(sim: Simulator, client: Any, call: Any, damage: bytes) -> None:
+def test_damaged_event_is_an_error(sim: Simulator, client: Any, call: Any, damage: bytes) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED) + damage + sse(ADDED, DONE, COMPLETED)))
     with pytest.raises(sdk.UnexpectedResponseError, match="Event 2 of the response is damaged"):
         call(client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_damaged_delta_among_others(sim: Simulator, client: Any, call: Any) -> None:
+def test_damaged_delta_in_a_batch_is_an_error(sim: Simulator, client: Any, call: Any) -> None:
     delta = sse({**DELTA, "logprobs": [], "sequence_number": 1})
     deltas = delta + delta[:-20] + b"\n\n" + delta
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + deltas + sse(DONE, COMPLETED)))
@@ -141,16 +141,16 @@ def test_a_damaged_delta_among_others(sim: Simulator, client: Any, call: Any) ->
         call(client)
 
 
-def test_a_delta_without_its_text_and_place(sim: Simulator, client: Any) -> None:
+def test_delta_without_text_and_position_is_delivered(sim: Simulator, client: Any) -> None:
     sim.script(
         Turn.events([CREATED, ADDED, {"type": DELTA["type"]}, {"type": DELTA["type"], "item_id": "m"}, DONE, COMPLETED])
     )
-    events = drained(client)
+    events = stream_events(client)
     assert [event.delta for event in events[2:4]] == [None, None]
     assert_is_hello(events)
 
 
-def test_the_events_before_a_damaged_one_are_delivered(sim: Simulator, client: Any) -> None:
+def test_events_before_a_damaged_one_are_delivered(sim: Simulator, client: Any) -> None:
     sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + b"data: {\n\n"))
     stream = iter(client.responses.create(input="hi", stream=True))
     assert [next(stream).type, next(stream).type] == ["response.created", "response.output_item.added"]
@@ -159,7 +159,7 @@ def test_the_events_before_a_damaged_one_are_delivered(sim: Simulator, client: A
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_failed_answer(sim: Simulator, client: Any, call: Any) -> None:
+def test_failed_response_raises(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.failed("server_error", "The model stumbled.", text="half"))
     with pytest.raises(sdk.ResponseFailedError, match=r"The model stumbled\. \(code: server_error\)") as caught:
         call(client)
@@ -178,7 +178,9 @@ def test_a_failed_answer(sim: Simulator, client: Any, call: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_an_error_event(sim: Simulator, client: Any, call: Any, event: dict[str, Any]) -> None:
+def test_error_event_raises_the_class_of_its_code(
+    sim: Simulator, client: Any, call: Any, event: dict[str, Any]
+) -> None:
     sim.script(Turn.events([CREATED, event]))
     with pytest.raises(sdk.ServerOverloadedError, match="Too fast") as caught:
         call(client)
@@ -186,14 +188,14 @@ def test_an_error_event(sim: Simulator, client: Any, call: Any, event: dict[str,
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_error_that_is_only_text(sim: Simulator, client: Any, call: Any) -> None:
+def test_error_event_may_be_text(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.events([CREATED, {"type": "error", "error": "boom"}]))
     with pytest.raises(sdk.ResponseFailedError, match="The backend ended the response with an error: boom"):
         call(client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_usage_limit_within_the_stream(sim: Simulator, client: Any, call: Any) -> None:
+def test_usage_limit_in_the_stream_raises(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.failed("usage_limit_reached", "…", error={"plan_type": "plus", "resets_at": 1795360000}))
     with pytest.raises(sdk.UsageLimitError, match=r"resets at 2026-11-2[23] ") as caught:
         call(client)
@@ -201,15 +203,15 @@ def test_a_usage_limit_within_the_stream(sim: Simulator, client: Any, call: Any)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_end_of_nothing(sim: Simulator, client: Any, call: Any) -> None:
+def test_terminal_event_without_a_response_is_unexpected(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.events([{"type": "response.completed"}]))
     with pytest.raises(sdk.UnexpectedResponseError, match="names no response"):
         call(client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_nobody_waits_for_the_end_of_a_stream_whose_answer_is_over(call: Any) -> None:
-    """The server keeps the connection open with comments; the read timeout would never end that."""
+def test_terminal_event_does_not_wait_for_an_open_stream(call: Any) -> None:
+    """The server keeps the connection open with comments, so the read timeout never ends it."""
 
     def body() -> Iterator[bytes]:
         yield sse(CREATED, ADDED, DONE, COMPLETED)
@@ -228,8 +230,8 @@ def test_nobody_waits_for_the_end_of_a_stream_whose_answer_is_over(call: Any) ->
         assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("call", [collected, helped, lazily])
-def test_an_incomplete_answer_says_why(sim: Simulator, client: Any, call: Any) -> None:
+@pytest.mark.parametrize("call", [create_response, use_helper, create_lazily])
+def test_incomplete_response_has_its_reason(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.incomplete("max_output_tokens", text="half"))
     response = call(client)
     assert response.status == "incomplete"
@@ -239,8 +241,8 @@ def test_an_incomplete_answer_says_why(sim: Simulator, client: Any, call: Any) -
     assert response.output_text == "half"
 
 
-def test_who_gets_the_connection_before_the_rest_is_over_has_limits_of_its_own() -> None:
-    """The end of the stream sets it free: another thread may send its call there and read at that very moment."""
+def test_deadline_applies_to_one_thread_only() -> None:
+    """At the end of a body its connection is free: another thread may read from it at that moment."""
     limits: list[float | None] = []
 
     class Connection:
@@ -267,21 +269,20 @@ def test_who_gets_the_connection_before_the_rest_is_over_has_limits_of_its_own()
     assert limits[1:] == [60, 60]
 
 
-def test_events_after_the_end_are_not_delivered(sim: Simulator, client: Any) -> None:
+def test_events_after_the_terminal_event_are_ignored(sim: Simulator, client: Any) -> None:
     sim.script(Turn.events([CREATED, ADDED, DONE, COMPLETED, COMPLETED, {"type": "error", "error": {"code": "late"}}]))
-    assert [event.type for event in drained(client)][-1] == "response.completed"
+    assert [event.type for event in stream_events(client)][-1] == "response.completed"
 
 
-@pytest.mark.parametrize("call", [collected])
-def test_a_cut_answer_is_asked_for_again(sim: Simulator, new_client: Any, call: Any) -> None:
+def test_interrupted_response_is_retried(sim: Simulator, new_client: Any) -> None:
     sim.script(Turn.text("never seen").cut_after_events(5), Turn.text("whole"))
-    assert call(new_client(max_retries=1)).output_text == "whole"
+    assert create_response(new_client(max_retries=1)).output_text == "whole"
 
 
-def test_a_stream_is_not_asked_for_again(sim: Simulator, new_client: Any) -> None:
-    sim.script(Turn.text("seen").cut_after_events(5), Turn.text("never asked for"))
+def test_stream_with_delivered_events_is_not_retried(sim: Simulator, new_client: Any) -> None:
+    sim.script(Turn.text("seen").cut_after_events(5), Turn.text("never requested"))
     with pytest.raises(sdk.StreamInterruptedError):
-        drained(new_client(max_retries=5))
+        stream_events(new_client(max_retries=5))
 
 
 def sse(*events: dict[str, Any]) -> bytes:
@@ -308,8 +309,8 @@ TEXT_DONE = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_only_deltas_told_is_in_every_answer(sim: Simulator, client: Any, call: Any) -> None:
-    """Whether the caller saw the pieces go by or not."""
+def test_text_that_came_only_in_deltas_is_returned(sim: Simulator, client: Any, call: Any) -> None:
+    """With a stream and without."""
     announced = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
     nothing = {**PIECE, "output_index": 7}
     sim.script(
