@@ -122,7 +122,7 @@ _HIDDEN = Secret("s3cr3t-t0ken")
 
 
 def check_issuer_responses(data: bytes) -> None:
-    """Check that a response of the issuer is parsed or rejected by a ValueError, and that errors hide the token in it."""
+    """Check that a response of the issuer is parsed or rejected by a ValueError, and that errors hide its token."""
     choices = Choices(data)
     status = choices.one_of((200, 400, 401, 403, 404, 408, 429, 500, 302))
     shape = {**_RESPONSE, "echo": _HIDDEN.reveal()}

@@ -92,6 +92,7 @@ def test_dropped_parameters_are_listed() -> None:
         ({"type": "response.failed"}, {"type": "response.failed"}),
         ({"type": "response.failed", "response": {"id": "x"}}, {"type": "response.failed"}),
         ({"type": "error", "error": {"code": "a"}}, {"code": "a"}),
+        ({"type": "error", "error": "boom"}, {"message": "boom"}),
         ({"type": "error", "code": "a", "message": "b"}, {"type": "error", "code": "a", "message": "b"}),
     ],
 )
