@@ -41,7 +41,7 @@ def check_auth_json(data: bytes) -> None:
     assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
     _auth_json.other_credentials(document)
     _jwt.login_from(document)
-    response = _oauth.TokenResponse(access_token=Secret("new"))
+    response = _auth_json.TokenResponse(access_token=Secret("new"))
     logged_in = _auth_json.with_new_login(document, response, account_id="acc", now=NOW)
     assert document.keys() <= logged_in.keys()
     if _auth_json.tokens_of(document) is None:

@@ -6,7 +6,7 @@ Each of these events can strand work that runs in another thread. This module ha
   ran never finishes. An object that owns such state registers a reset with `reset_in_child`; locks from `create_lock`
   and every `SingleFlight` are registered already.
 - Ctrl-C: KeyboardInterrupt is raised in the main thread, between any two instructions. Work that must not be cut off
-  runs in a thread that is no daemon (`run_uninterrupted`, `SingleFlight`): the interpreter waits for it before it exits.
+  runs in a thread that is not a daemon (`run_uninterrupted`, `SingleFlight`): the interpreter waits for it at exit.
 - Interpreter exit: no thread can be started any more. `start_in_thread` then runs the work in the calling thread.
 """
 
@@ -116,7 +116,7 @@ class _Flight(Future[_T]):
 class SingleFlight(Generic[_T]):
     """Single-flight: concurrent callers share one run of an action and its outcome, with a bounded wait.
 
-    The action runs in a thread of its own that is no daemon, so Ctrl-C takes a caller away but not the run.
+    The action runs in a thread of its own that is not a daemon: Ctrl-C interrupts a caller, and the run continues.
     """
 
     def __init__(self, *, name: str = "codex-login") -> None:

@@ -1,6 +1,7 @@
-"""Processes that share one login. `python run_crowd.py '{"store": …, "calls": …}'` runs them and prints the result as JSON.
+"""Processes that share one login.
 
-It forks instead of starting interpreters, so sixteen processes run within a second.
+`python crowd.py '{"store": …, "calls": …}'` runs them and prints the result as JSON. It forks instead of starting
+interpreters, so sixteen processes run within a second.
 """
 
 from __future__ import annotations

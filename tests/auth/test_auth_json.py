@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk.auth import _auth_json
-from codex_backend_sdk.auth._oauth import TokenResponse
+from codex_backend_sdk.auth._auth_json import TokenResponse
 from codex_backend_sdk.types import Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
@@ -55,6 +55,7 @@ def test_parse_accepts_an_empty_object() -> None:
         (b'["secret-token"]', "not a JSON object"),
         (b'{"machine": "secret-token"}', "none of the members"),
         (b'{"tokens": "secret-token"}', "`tokens` is not an object"),
+        (b'{"tokens": {"access_token": "secret-token\\n"}}', "`access_token` has a space, a line break or another"),
         (b'{"tokens": {"access_token": ["secret-token"]}}', "`access_token` is not text"),
         (b'{"tokens": {"access_token": "secret-token", "refresh_token": 1}}', "`refresh_token` is not text"),
         (b'{"tokens": {"access_token": "secret-token", "account_id": {}}}', "`account_id` is not text"),

@@ -215,7 +215,7 @@ def test_cancelling_the_task_ends_the_login(flow: str) -> None:
 
 
 def test_many_logins_do_not_exhaust_worker_threads() -> None:
-    """More logins wait than the event loop has worker threads, and the one that shows its URL needs a thread for that."""
+    """More logins wait than the event loop has worker threads, and `on_url` needs one of these threads."""
     seen_: list[str] = []
     codes: list[str | None] = []
 

@@ -8,6 +8,7 @@ import time
 import traceback
 import urllib.request
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> No
     source, _ = make_credentials(issuer, None)
     for force in (False, True):
         issuer.requests.clear()
-        logins = in_threads(4, lambda force=force: source.authenticate(**login_options(force=force)))  # type: ignore[misc]
+        logins = in_threads(4, partial(source.authenticate, **login_options(force=force)))
         assert len(set(logins)) == 1, logins
         assert len(issuer.requests_to("/oauth/authorize")) == 1
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from codex_backend_sdk.auth import _oauth
+from codex_backend_sdk.auth import _auth_json, _oauth
 from codex_backend_sdk.types import Secret
 
 
@@ -139,14 +139,14 @@ def test_revoke_body_prefers_the_refresh_token() -> None:
 
 def test_token_response_may_omit_optional_tokens() -> None:
     body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
-    assert _oauth.parse_token_response(body) == _oauth.TokenResponse(access_token=Secret("a"))
+    assert _oauth.parse_token_response(body) == _auth_json.TokenResponse(access_token=Secret("a"))
     with pytest.raises(ValueError, match="has no usable id_token and refresh_token"):
         _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
 
 
 def test_complete_token_response_is_parsed() -> None:
     body = b'{"access_token": "a", "id_token": "i", "refresh_token": "r"}'
-    assert _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES) == _oauth.TokenResponse(
+    assert _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES) == _auth_json.TokenResponse(
         id_token=Secret("i"), access_token=Secret("a"), refresh_token=Secret("r")
     )
 

@@ -1,4 +1,4 @@
-"""No token, code or prompt appears in a message, in the local variables of a traceback, in a debug log or in a pickle."""
+"""No token, code or prompt appears in a message, in the variables of a traceback, in a debug log or in a pickle."""
 
 from __future__ import annotations
 

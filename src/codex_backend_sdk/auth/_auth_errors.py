@@ -2,8 +2,8 @@
 
 Their module imports `openai`, which takes half a second; `codex-backend status` and a login must not wait for that.
 Raise and catch them as attributes of this module: `raise _auth_errors.LoginRequiredError(…)`,
-`except _auth_errors.CredentialStoreError:`. Python evaluates the expression of an `except` clause only when an exception
-arrives there, so both are free as long as nothing fails. (`contextlib.suppress` evaluates its argument at once.)
+`except _auth_errors.CredentialStoreError:`. Python evaluates the expression of an `except` clause only when an
+exception arrives there, so both are free while nothing fails. (`contextlib.suppress` evaluates its argument at once.)
 """
 
 from __future__ import annotations

@@ -7,17 +7,16 @@ Wire source (members and modes): Codex CLI, login/src/auth/storage.rs.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..types import Secret
-
-if TYPE_CHECKING:
-    from ._oauth import TokenResponse
 
 __all__ = [
     "PERSONAL_MODE",
     "StoredTokens",
+    "TokenResponse",
     "format_timestamp",
     "is_personal_token",
     "is_token",
@@ -66,6 +65,15 @@ class StoredTokens(NamedTuple):
     id_token: Secret | None = None
     account_id: str | None = None
     last_refresh: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenResponse:
+    """The tokens in a response of the issuer. A refresh may leave any of them out; the stored one stays valid then."""
+
+    id_token: Secret | None = None
+    access_token: Secret | None = None
+    refresh_token: Secret | None = None
 
 
 def is_token(text: str) -> bool:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..types import Account, Login, Secret
+    from ._auth_json import TokenResponse
     from ._jwt import RefreshReason
-    from ._oauth import TokenResponse
     from .stores.base import CredentialStore
 
 __all__ = [

@@ -42,8 +42,8 @@ _LONGEST_INTERVAL: Final = timedelta(minutes=1)
 PENDING: Final = "pending"
 
 _NOT_ENABLED: Final = (
-    "Login with a device code is not enabled for this account or issuer. Enable it in the security settings of ChatGPT, "
-    "or ask the administrator of the workspace. Login with a browser works without it."
+    "Login with a device code is not enabled for this account or issuer. Enable it in the security settings of "
+    "ChatGPT, or ask the administrator of the workspace. Login with a browser works without it."
 )
 
 

@@ -12,7 +12,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
-from . import _auth_errors, _device_code, _oauth
+from . import _auth_errors, _auth_json, _device_code, _oauth
 from ._auth_errors import IssuerConnectionError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class IssuerClient:
 
     # --- logging in and out ------------------------------------------------------------------------------------------
 
-    def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _oauth.TokenResponse:
+    def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _auth_json.TokenResponse:
         """Exchange an authorization code for tokens; LoginFailedError if the issuer refuses or cannot be reached."""
         request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.code_exchange_form(grant))
         response = self._send_exchange(request, hide=grant.code)
@@ -105,7 +105,9 @@ class IssuerClient:
 
     # --- refresh -----------------------------------------------------------------------------------------------------
 
-    def refresh(self, refresh_token: Secret, *, reason: RefreshReason) -> _oauth.TokenResponse | _oauth.RefreshFailure:
+    def refresh(
+        self, refresh_token: Secret, *, reason: RefreshReason
+    ) -> _auth_json.TokenResponse | _oauth.RefreshFailure:
         """Refresh a login. Returns a failure as a value."""
         request = self._transport.build_request(
             "POST", _TOKEN_PATH, json=_oauth.refresh_body(refresh_token, reason=reason)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from .._coerce import as_text, parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
 from ..types import Login, Secret
-from ._auth_json import is_token
+from ._auth_json import TokenResponse, is_token
 
 if TYPE_CHECKING:
     from ._jwt import RefreshReason
@@ -28,7 +28,6 @@ __all__ = [
     "AuthorizationResponse",
     "Pkce",
     "RefreshFailure",
-    "TokenResponse",
     "WhoamiFailure",
     "api_key_form",
     "authorize_url",
@@ -203,15 +202,6 @@ def revoke_body(*, refresh_token: Secret | None, access_token: Secret) -> dict[s
 
 
 # --- responses of the token endpoint -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenResponse:
-    """The tokens in a response. A refresh may leave any of them out; the stored one stays valid then."""
-
-    id_token: Secret | None = None
-    access_token: Secret | None = None
-    refresh_token: Secret | None = None
 
 
 TOKEN_NAMES: Final = ("id_token", "access_token", "refresh_token")

@@ -36,8 +36,8 @@ class Credentials(TokenManager):
     """The login in a store, refreshed before it expires, with methods to log in and out.
 
     `store` is by default the one that the Codex CLI is configured for: auth.json or the keyring. `issuer` is a URL
-    (default: `$CODEX_ISSUER_URL`, else OpenAI's), `clock` returns an aware datetime, `http` is a client for the requests
-    to the issuer and stays open.
+    (default: `$CODEX_ISSUER_URL`, else OpenAI's), `clock` returns an aware datetime, `http` is a client for the
+    requests to the issuer and stays open.
     """
 
     # --- logging in --------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A login that is one access token, from the environment or from the caller. It is used as it is and never refreshed.
 
-Two kinds of token exist. A personal access token (`at-…`) has no claims, so the issuer is called once for its account.
-Any other is a JWT with the account in its claims. Wire source: Codex CLI, login/src/auth/access_token.rs,
+There are two kinds. A personal access token (`at-…`) has no claims, so the issuer is called once for its account. Any
+other token is a JWT with the account in its claims. Wire source: Codex CLI, login/src/auth/access_token.rs,
 login/src/auth/personal_access_token.rs.
 """
 

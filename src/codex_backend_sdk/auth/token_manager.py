@@ -22,7 +22,7 @@ from .._constants import DEFAULT_ORIGINATOR
 from .._threads import SingleFlight, create_lock, run_uninterrupted
 from .._urls import issuer_url
 from . import _auth_errors, _jwt
-from ._auth_json import with_refreshed_tokens
+from ._auth_json import TokenResponse, with_refreshed_tokens
 from ._cached_login import LONG_AGO, CachedLogin, Unsaved, read_login, save_login
 from .stores.auto import default_store
 from .stores.base import default_home
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..types import Login, Secret
     from ._issuer import IssuerClient
     from ._jwt import RefreshReason
-    from ._oauth import RefreshFailure, TokenResponse
+    from ._oauth import RefreshFailure
     from .stores.base import CredentialStore
 
 __all__ = ["CredentialSource", "TokenManager", "utc_now"]
@@ -187,7 +187,7 @@ class TokenManager:
         return self.ready() or self._single_flight.run(self._current_locked, fallback=self._valid_cached_login)
 
     def renew(self, rejected: Login) -> Login:
-        """Return another login after the backend rejected `rejected` with status 401: from the store, else refreshed."""
+        """Return another login after the backend rejected `rejected` (status 401): from the store, else refreshed."""
         failure_before = self._transient_failure
         return run_uninterrupted(lambda: self._renew_locked(rejected, failure_before))
 
@@ -320,10 +320,9 @@ class TokenManager:
 
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
         """Return a login with another access token than `rejected`."""
-        from ._oauth import TokenResponse
-
         with self.store.lock():
-            # The version is taken before the reading: a change between the two causes a needless attempt, not a missed one.
+            # The version is taken before the document is read: a change between the two causes a needless attempt
+            # later, not a missed one.
             version = self.store.version()
             cached = self._reload()
             if self._supersedes(cached, rejected):  # case 2

@@ -404,8 +404,16 @@ def test_on_url_gets_the_authorize_url() -> None:
 def test_state_and_verifier_are_new_for_each_login() -> None:
     seen: list[str] = []
     for _ in range(2):
-        visit = Visit(lambda back, state: seen.append(state) or callback(back, state=state, code="c"))  # type: ignore[func-returns-value]
-        log_in(visit, complete=lambda grant: seen.append(grant.verifier.reveal()) or LOGIN)  # type: ignore[func-returns-value]
+
+        def script(back: str, state: str) -> Page:
+            seen.append(state)
+            return callback(back, state=state, code="c")
+
+        def complete(grant: AuthorizationGrant) -> Login:
+            seen.append(grant.verifier.reveal())
+            return LOGIN
+
+        log_in(Visit(script), complete=complete)
     assert len(set(seen)) == 4
 
 

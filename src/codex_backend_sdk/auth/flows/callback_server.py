@@ -1,7 +1,7 @@
 """The callback of a browser login: the state machine that it drives, and the loopback server in front of it.
 
-`LoginCallback` maps paths to responses and decides how the login ends. It is independent of the server, so that a pasted
-address takes the same way as a request. Paths, responses and their order: Codex CLI, login/src/server.rs.
+`LoginCallback` maps paths to responses and decides how the login ends. It is independent of the server, so that a
+pasted address takes the same way as a request. Paths, responses and their order: Codex CLI, login/src/server.rs.
 """
 
 from __future__ import annotations

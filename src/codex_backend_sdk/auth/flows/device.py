@@ -32,8 +32,8 @@ def log_in_with_device_code(
     """Show a code and wait for the login, until `deadline` or the end of the code's lifetime.
 
     `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
-    LoginFailedError if the login is denied, cancelled, timed out or not enabled for the account, and whatever `complete`
-    raises.
+    LoginFailedError if the login is denied, cancelled, timed out or not enabled for the account, and whatever
+    `complete` raises.
     """
     code = deadline.run(issuer.request_device_code)
     if isinstance(code, DeviceCodeRefusal):

@@ -1,7 +1,7 @@
 """A login in an auth.json file, by default the one that the Codex CLI uses.
 
-Writes are atomic: a temporary file, readable by its owner only, takes the place of the old one. Reads tolerate the Codex
-CLI, which rewrites the file in place. A lock file beside it keeps the processes that use this package apart; the
+Writes are atomic: a temporary file, readable by its owner only, takes the place of the old one. Reads tolerate the
+Codex CLI, which rewrites the file in place. A lock file beside it keeps the processes that use this package apart; the
 operating system releases it when its holder ends, however that happens.
 """
 

@@ -161,7 +161,8 @@ class KeyringStore:
         value = "".join(self._get(name) or "" for name in index.names(self._entry))
         if digest(value) != index.digest:
             raise _auth_errors.CredentialStoreError(
-                f"{self.location} holds no usable login: a part of it is missing or damaged. {_auth_errors.LOG_IN_AGAIN}"
+                f"{self.location} holds no usable login: a part of it is missing or damaged. "
+                f"{_auth_errors.LOG_IN_AGAIN}"
             )
         return value
 

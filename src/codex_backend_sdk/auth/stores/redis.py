@@ -1,9 +1,9 @@
 """One login for several machines, in Redis.
 
-The lock on the server is short-lived, and a thread of its holder extends it: a refresh has no upper bound in time, and a
-holder that is killed must not block the others for long. A holder that is suspended for longer than the lock lives loses
-it. Whoever refreshes then sends a used refresh token, is refused, reads the store again, and uses the tokens that the
-first one stored (case 6 of `TokenManager`).
+The lock on the server is short-lived, and a thread of its holder extends it: a refresh has no upper bound in time, and
+a holder that is killed must not block the others for long. A holder that is suspended for longer than the lifetime of
+the lock loses it. A second process may then refresh at the same time. The later of the two sends a used refresh token,
+is refused, reads the store again, and uses the tokens that the other one stored (case 6 of `TokenManager`).
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ _LOCK_POLL_SECONDS: Final = 0.05
 _TIMEOUTS: Final = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0}
 
 _NOT_INSTALLED: Final = "RedisStore needs the package redis. Run pip install 'codex-backend-sdk[redis]'."
-_INVALID_URL: Final = "The Redis URL is not valid. Use rediss://user:password@host:port/0 or unix:///path, with special characters as %XX."
+_INVALID_URL: Final = (
+    "The Redis URL is not valid. Use rediss://user:password@host:port/0 or unix:///path, and write special characters "
+    "as %XX."
+)
 
 
 class RedisStore:
     """A login in one key of a Redis server, refreshed once for all machines; needs the extra `redis`.
 
-    `server` is a URL (`rediss://` beyond this machine, since tokens travel to it) or your own `redis.Redis`. The value of
-    `key` is the text of an auth.json; `<key>:lock` exists during a refresh. `lock_lifetime` and `lock_timeout` are in
-    seconds: how long a killed holder blocks the others, and how long to wait for a holder that is alive.
+    `server` is a URL (`rediss://` beyond this machine, since tokens travel to it) or your own `redis.Redis`. The value
+    of `key` is the text of an auth.json; `<key>:lock` exists during a refresh. `lock_lifetime` and `lock_timeout` are
+    in seconds: how long a killed holder blocks the others, and how long to wait for a holder that is alive.
     """
 
     def __init__(
