@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import openai
 from openai.types.responses import ResponseStreamEvent
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncResponseEventStream", "ResponseEventStream"]
 
 # For a response whose request does not carry its context: a custom `auth` of the HTTP client may replace the request.
-_NO_CONTEXT = RequestContext(route=Route.RESPONSES, streamed=True)
+_NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, streamed=True)
 
 
 class _StreamState:
@@ -50,7 +50,7 @@ class _StreamState:
 
     def retry_for(self, reader: ResponseReader) -> Callable[..., Any] | None:
         """Return the function that sends the request again; None when the response stays broken."""
-        if self.is_closed:
+        if self.retry is None or self.is_closed:
             return None
         self.restarts += reader.can_restart
         return self.retry
