@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 HI = {"type": "message", "role": "user", "content": "hi"}
 VALID: dict[str, Any] = {"model": "gpt-6.1-sol", "store": False, "stream": True, "input": [HI]}
 
+OPEN_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+OPTIONAL_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+NO_ITEMS = {"type": "object", "properties": {"a": {"type": "array"}}}
+
 
 def function(name: str = "f", **members: Any) -> dict[str, Any]:
     return {"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}, **members}
+
+
+def output_format(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "name": "s", "schema": schema, **members}}
 
 
 def call(call_id: str = "call_1") -> dict[str, Any]:
@@ -57,6 +65,12 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("tool_type", {"tools": [{"type": "code_interpreter"}]}, "Unsupported tool type: code_interpreter"),
     ("tool_type", {"tools": [{"type": "apply_patch"}]}, "Unsupported tool type: apply_patch"),
+    ("prompt_cache_key", {"prompt_cache_key": "k" * 65}, "string with length 65 instead."),
+    ("tool_name", {"tools": [function(), function("a b")]}, "Invalid 'tools[1].name'"),
+    ("array_items", {"tools": [function(parameters=NO_ITEMS)]}, "array schema missing items."),
+    ("array_items", {"text": output_format(NO_ITEMS)}, "Invalid schema for response_format 's'"),
+    ("strict_schema", {"tools": [function(strict=True, parameters=OPEN_SCHEMA)]}, "'additionalProperties' is required"),
+    ("strict_schema", {"text": output_format(OPTIONAL_SCHEMA, strict=True)}, "Missing 'a'."),
     (
         "unknown_member",
         {"input": [{**HI, "reasoning_content": "x"}]},
@@ -68,6 +82,7 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
         "Unknown parameter: 'input[1].status'.",
     ),
     ("call_id", {"input": [HI, call("c" * 65), output("c" * 65)]}, "string with length 65 instead."),
+    ("call_id", {"input": [HI, call("c|1"), output("c|1")]}, "Invalid 'input[1].call_id': 'c|1'."),
     ("item_reference", {"input": [{"type": "item_reference", "id": "msg_1"}]}, "Item with id 'msg_1' not found."),
     ("item_reference", {"input": [HI, {"type": "reasoning", "id": "rs_1", "summary": []}]}, "Item with id 'rs_1' not"),
     (
@@ -124,7 +139,7 @@ def test_every_rule_is_tested() -> None:
         {"service_tier": "priority"},
         {"reasoning": {"effort": "max", "summary": "auto"}, "include": ["reasoning.encrypted_content"]},
         {"reasoning": {"effort": 80}},
-        {"tools": [{"type": "web_search"}, function(strict=False)], "tool_choice": "none"},
+        {"tools": [{"type": "web_search"}, function(strict=False, parameters=OPEN_SCHEMA)], "tool_choice": "none"},
         {"prompt_cache_key": "k" * 64, "parallel_tool_calls": True, "text": {"verbosity": "low"}},
         {"client_metadata": {"session_id": "x"}, "instructions": ""},
         {"input": [HI, call(), output()]},

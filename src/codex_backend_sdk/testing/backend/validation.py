@@ -12,6 +12,7 @@ the later rules and the default response can rely on JSON types.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,7 @@ UNSUPPORTED_PARAMETERS = (
     "truncation",
     "user",
 )
+_CACHE_KEY_MAX_LENGTH = 64
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
 
 
@@ -139,6 +141,22 @@ def _lite_parallel_tool_calls(request: ParsedRequest) -> SimulatedResponse | Non
     if request.headers.get(_LITE_HEADER) != "true" or request.body.get("parallel_tool_calls") is False:
         return None
     return _detail("X-OpenAI-Internal-Codex-Responses-Lite requires parallel_tool_calls to be false.")
+
+
+def _prompt_cache_key(request: ParsedRequest) -> SimulatedResponse | None:
+    key = request.body.get("prompt_cache_key")
+    if not isinstance(key, str) or len(key) <= _CACHE_KEY_MAX_LENGTH:
+        return None
+    return _too_long("prompt_cache_key", key, _CACHE_KEY_MAX_LENGTH)
+
+
+def _too_long(path: str, value: str, limit: int) -> SimulatedResponse:
+    return _api_error(
+        f"Invalid '{path}': string too long. Expected a string with maximum length "
+        f"{limit}, but got a string with length {len(value)} instead.",
+        param=path,
+        code="string_above_max_length",
+    )
 
 
 # JSON types. The types of other parameters are not known, and null counts as absent.
@@ -196,8 +214,10 @@ def _values_at(value: Any, steps: Sequence[str], path: str = "") -> Iterator[tup
             yield from _values_at(element, steps[1:], f"{inner_path}[{index}]")
 
 
-# Tools
+# Tools and schemas
 
+_NAMED_TOOL_TYPES = ("function", "custom", "namespace")
+_TOOL_NAME = "^[a-zA-Z0-9_-]+$"
 _TOOL_TYPES = frozenset({"function", "custom", "namespace", "tool_search", "web_search", "image_generation"})
 
 
@@ -207,6 +227,86 @@ def _tool_type(request: ParsedRequest) -> SimulatedResponse | None:
         if kind not in _TOOL_TYPES:
             return _detail(f"Unsupported tool type: {kind}")
     return None
+
+
+def _tool_name(request: ParsedRequest) -> SimulatedResponse | None:
+    for index, tool in enumerate(request.body.get("tools") or []):
+        if tool.get("type") in _NAMED_TOOL_TYPES and not re.fullmatch(_TOOL_NAME, str(tool.get("name", ""))):
+            path = f"tools[{index}].name"
+            return _api_error(
+                f"Invalid '{path}': string does not match pattern. "
+                f"Expected a string that matches the pattern '{_TOOL_NAME}'.",
+                param=path,
+                code="invalid_value",
+            )
+    return None
+
+
+def _array_items(request: ParsedRequest) -> SimulatedResponse | None:
+    for schema, prefix, param, code in _schemas(request, strict_only=False):
+        for path, node in _subschemas(schema):
+            if node.get("type") == "array" and not {"items", "prefixItems"} & set(node):
+                return _api_error(f"{prefix} In context={path!r}, array schema missing items.", param=param, code=code)
+    return None
+
+
+def _strict_schema(request: ParsedRequest) -> SimulatedResponse | None:
+    for schema, prefix, param, code in _schemas(request, strict_only=True):
+        for path, node in _subschemas(schema):
+            if node.get("type") != "object":
+                continue
+            optional = sorted(set(_dict(node, "properties")) - {str(name) for name in _list(node, "required")})
+            if node.get("additionalProperties") is not False:
+                text = "'additionalProperties' is required to be supplied and to be false."
+            elif optional:
+                text = (
+                    "'required' is required to be supplied and to be an array including every key in "
+                    f"properties. Missing '{optional[0]}'."
+                )
+            else:
+                continue
+            return _api_error(f"{prefix} In context={path!r}, {text}", param=param, code=code)
+    return None
+
+
+def _schemas(request: ParsedRequest, *, strict_only: bool) -> Iterator[tuple[Any, str, str, str]]:
+    """Yield (schema, beginning of the error text, param, code) for each function and for the structured output."""
+    for index, tool in enumerate(request.body.get("tools") or []):
+        if tool.get("type") == "function" and (tool.get("strict") or not strict_only):
+            prefix = f"Invalid schema for function '{tool.get('name')}':"
+            yield tool.get("parameters"), prefix, f"tools[{index}].parameters", "invalid_function_parameters"
+    text = request.body.get("text")
+    output_format = text.get("format") if isinstance(text, dict) else None
+    if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
+        return
+    if output_format.get("strict") or not strict_only:
+        prefix = f"Invalid schema for response_format '{output_format.get('name')}':"
+        yield output_format.get("schema"), prefix, "text.format.schema", "invalid_json_schema"
+
+
+def _subschemas(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield the schema and every schema inside it, each with its path."""
+    if not isinstance(schema, dict):
+        return
+    yield path, schema
+    for keyword in ("properties", "$defs", "definitions"):
+        for name, inner in _dict(schema, keyword).items():
+            yield from _subschemas(inner, (*path, keyword, name))
+    for keyword in ("items", "additionalProperties"):
+        yield from _subschemas(schema.get(keyword), (*path, keyword))
+    for keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for number, inner in enumerate(_list(schema, keyword)):
+            yield from _subschemas(inner, (*path, keyword, str(number)))
+
+
+def _dict(schema: dict[str, Any], keyword: str) -> dict[str, Any]:
+    value = schema.get(keyword)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(schema: dict[str, Any], keyword: str) -> list[Any]:
+    value = schema.get(keyword)
+    return value if isinstance(value, list) else []
 
 
 # Input items
@@ -245,13 +345,18 @@ def _unknown_member(request: ParsedRequest) -> SimulatedResponse | None:
 
 def _call_id(request: ParsedRequest) -> SimulatedResponse | None:
     for index, item in enumerate(request.items()):
-        value, path = item.get("call_id"), f"input[{index}].call_id"
-        if isinstance(value, str) and len(value) > _CALL_ID_MAX_LENGTH:
+        value = item.get("call_id")
+        path = f"input[{index}].call_id"
+        if not isinstance(value, str):
+            continue
+        if len(value) > _CALL_ID_MAX_LENGTH:
+            return _too_long(path, value, _CALL_ID_MAX_LENGTH)
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
             return _api_error(
-                f"Invalid '{path}': string too long. Expected a string with maximum length "
-                f"{_CALL_ID_MAX_LENGTH}, but got a string with length {len(value)} instead.",
+                f"Invalid '{path}': '{value}'. Expected an ID that contains letters, numbers, underscores, "
+                "or dashes, but this value contained additional characters.",
                 param=path,
-                code="string_above_max_length",
+                code="invalid_value",
             )
     return None
 
@@ -340,7 +445,11 @@ RULES: tuple[ValidationRule, ...] = (
     ValidationRule("model_available", _model_available),
     ValidationRule("reasoning_effort", _reasoning_effort),
     ValidationRule("lite_parallel_tool_calls", _lite_parallel_tool_calls),
+    ValidationRule("prompt_cache_key", _prompt_cache_key),
     ValidationRule("tool_type", _tool_type),
+    ValidationRule("tool_name", _tool_name),
+    ValidationRule("array_items", _array_items),
+    ValidationRule("strict_schema", _strict_schema),
     ValidationRule("unknown_member", _unknown_member),
     ValidationRule("call_id", _call_id),
     ValidationRule("item_reference", _item_reference),
