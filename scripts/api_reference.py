@@ -237,7 +237,8 @@ def _entry(name: str, problems: list[str]) -> str:
 
 
 def _is_constructed_by_users(subject: type) -> bool:
-    is_ours = "__init__" in vars(subject) and subject.__init__.__module__.startswith("codex_backend_sdk")
+    # Values and protocols have an `__init__` that no user calls.
+    is_ours = getattr(subject.__init__, "__module__", "").startswith("codex_backend_sdk")
     return is_ours and not dataclasses.is_dataclass(subject) and not getattr(subject, "_is_protocol", False)
 
 
@@ -277,7 +278,7 @@ def _members(subject: type, owner: str, problems: list[str]) -> list[str]:
                 first, _, rest = f"`{signature}`: {text}".partition("\n\n")
                 first = textwrap.fill(first, 118, break_long_words=False, break_on_hyphens=False)
                 items.append(textwrap.indent(f"{first}\n\n{rest}".strip(), "  ").replace("  ", "- ", 1))
-    return ["\n".join(items), *sections]
+    return [*(["Members:", "\n".join(items)] if items else []), *sections]
 
 
 class _Verbatim(str):
