@@ -29,19 +29,18 @@ from ._options import (
     KeyFunctionT,
     OfficialCopyOptions,
     OfficialOptions,
-    require_official_timeout,
     show_official_options,
 )
 from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, user_agent
 from ._request.compression import Compression
-from ._request.context import context_of_response
+from ._request.context import PreparedOptions, context_of_response
 from ._request.prepare import BackendURL
 from ._request.routes import Route
-from ._request.timeouts import set_timeouts
+from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
-from ._upstream import PreparedOptions, close_when_forgotten
+from ._upstream import close_when_forgotten
 from ._urls import require_backend_url
 from .auth._http import open_client
 from .auth.credentials import resolve_credentials

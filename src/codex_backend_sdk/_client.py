@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from ._errors.retrying import RetryLoop
-    from ._request.context import RequestContext
-    from ._upstream import FinalRequestOptions, PreparedOptions
+    from ._request.context import PreparedOptions, RequestContext
+    from ._upstream import FinalRequestOptions
     from .resources.codex import AsyncCodex, Codex
     from .resources.models import AsyncModels, Models
     from .resources.responses import AsyncResponses, Responses

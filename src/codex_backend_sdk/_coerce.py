@@ -21,6 +21,7 @@ __all__ = [
     "as_count",
     "as_datetime",
     "as_decimal",
+    "as_header_text",
     "as_list",
     "as_mapping",
     "as_number",
@@ -92,6 +93,11 @@ def as_bool(value: Any) -> bool | None:
 def as_mapping(value: Any) -> dict[str, Any]:
     """Return a JSON object, or an empty dictionary."""
     return value if isinstance(value, dict) else {}
+
+
+def as_header_text(text: str) -> str:
+    """Replace what an HTTP header cannot hold with `_`. Codex CLI: login/src/auth/default_client.rs."""
+    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
 def as_list(value: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 import httpx2
 import openai
 
+from ._coerce import as_header_text
 from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ __all__ = [
     "RetryOptions",
     "TimeoutOptions",
     "UnsupportedPolicy",
-    "header_safe",
-    "require_official_timeout",
     "show_official_options",
 ]
 
@@ -140,7 +139,7 @@ class ClientOptions(NamedTuple):
         return cls(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
-            originator=header_safe(originator or DEFAULT_ORIGINATOR),
+            originator=as_header_text(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
             retries=RetryOptions(
                 deadline=_seconds("retry_deadline", retry_deadline),
@@ -172,20 +171,6 @@ class ClientOptions(NamedTuple):
             "max_retry_after": self.retries.max_retry_after,
             "wait_for_limit": self.retries.wait_for_limit,
         }
-
-
-def require_official_timeout(timeout: Any) -> None:
-    """Raise TypeError for an official `timeout` that is not a number of seconds, a Timeout or None."""
-    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if not (is_number or timeout is None or isinstance(timeout, (tuple, httpx2.Timeout, openai.NotGiven))):
-        raise TypeError(
-            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {timeout!r}."
-        )
-
-
-def header_safe(text: str) -> str:
-    """Replace what an HTTP header cannot hold with `_`. Codex CLI: login/src/auth/default_client.rs."""
-    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
 def show_official_options(function: Callable[..., Any], options: type) -> None:

@@ -10,7 +10,6 @@ The names behind `responses.stream()` are loaded on first use (PEP 562): `openai
 from __future__ import annotations
 
 import weakref
-from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,6 @@ from openai._base_client import (
 )
 from openai._httpx2 import request_exceptions, timeout_exceptions
 from openai._models import FinalRequestOptions
-from pydantic import ConfigDict
 
 if TYPE_CHECKING:
     from openai.lib._parsing._responses import parse_response as parse_response
@@ -43,7 +41,6 @@ __all__ = [
     "HOOKS",
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
-    "PreparedOptions",
     "SyncHttpxClientWrapper",
     "close_when_forgotten",
     "make_request_options",
@@ -97,27 +94,6 @@ def streaming_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
     """Return the hooks of `responses.stream()`, as `HOOKS` lists the others."""
     state = __getattr__("ResponseStreamState")
     return {(state, "handle_event"): ("event",), (state, "_get_output_item"): ("output_index",)}
-
-
-class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
-    """Request options that carry the context of the request, its login, and the number of retries before this attempt."""
-
-    # Instances are copies of validated options, so no validator is needed; building one takes 3 ms.
-    model_config = ConfigDict(defer_build=True)
-
-    context: Any = None
-    login: Any = None
-    retries_taken: int = 0
-
-    @classmethod
-    def of(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
-        """Return a copy of the options with changes and the context. Redirects are never followed."""
-        prepared: Any = copy(options)  # constructing a new object takes five times as long
-        prepared.__class__ = cls
-        # A redirect would take the prompt and the account id to another host.
-        vars(prepared).update(context=context, login=None, retries_taken=0, follow_redirects=False, **changes)
-        assert isinstance(prepared, cls)
-        return prepared
 
 
 def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> None:

@@ -16,8 +16,8 @@ import platform
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._coerce import as_header_text
 from .._exceptions import LoginRequiredError
-from .._options import header_safe
 from .._version import __version__
 from ..auth._auth_json import is_token
 from .compression import uncompressed
@@ -90,7 +90,7 @@ def _headers(login: Login, originator: str) -> dict[str, str | None]:
     it (401 "Workspace is not authorized in this region.", openai/codex#16951); the Codex CLI reads the region from its
     managed configuration, this client from the access token.
     """
-    _require_header_safe(login)
+    _require_as_header_text(login)
     region = {} if login.residency is None else {"x-openai-internal-codex-residency": login.residency}
     return {
         "Authorization": f"Bearer {login.access_token.reveal()}",
@@ -103,7 +103,7 @@ def _headers(login: Login, originator: str) -> dict[str, str | None]:
     }
 
 
-def _require_header_safe(login: Login) -> None:
+def _require_as_header_text(login: Login) -> None:
     # The token is never held in a local variable: a traceback that records locals would show it.
     is_valid = {
         "access token": is_token(login.access_token.reveal()),
@@ -121,7 +121,7 @@ def _require_header_safe(login: Login) -> None:
 @lru_cache
 def user_agent(originator: str) -> str:
     """Return the program's name, this package's name and version, and the system."""
-    return header_safe(f"{originator} codex-backend-sdk/{__version__} ({_system()})")
+    return as_header_text(f"{originator} codex-backend-sdk/{__version__} ({_system()})")
 
 
 @cache

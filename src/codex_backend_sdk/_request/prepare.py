@@ -16,9 +16,8 @@ from .._constants import CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
 from .._json import encode_in_pieces
-from .._upstream import PreparedOptions
 from .._urls import require_backend_url
-from .context import RequestContext
+from .context import PreparedOptions, RequestContext
 from .routes import Route, find_route, missing_resource, requested_model
 from .shaping import compaction, shape
 

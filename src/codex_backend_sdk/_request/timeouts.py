@@ -10,18 +10,28 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import openai
 
 if TYPE_CHECKING:
-    import httpx2
-
     from .._options import TimeoutOptions
     from .context import RequestContext
 
-__all__ = ["set_idle_timeout", "set_timeouts"]
+__all__ = ["require_official_timeout", "set_idle_timeout", "set_timeouts"]
 
 # Codex CLI: model-provider-info, `stream_idle_timeout_ms`.
 _DEFAULT_IDLE_SECONDS: Final = 300.0
+
+
+def require_official_timeout(timeout: Any) -> None:
+    """Raise TypeError for an official `timeout` that is not a number of seconds, a Timeout or None."""
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not (is_number or timeout is None or isinstance(timeout, (tuple, httpx2.Timeout, openai.NotGiven))):
+        raise TypeError(
+            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {timeout!r}."
+        )
 
 
 def set_timeouts(

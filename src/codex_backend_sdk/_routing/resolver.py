@@ -19,10 +19,10 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.lowlevel import RunVar
 
-from .._request.context import RequestContext
+from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
 from .._threads import create_lock
-from .._upstream import FinalRequestOptions, PreparedOptions, request_exceptions, timeout_exceptions
+from .._upstream import FinalRequestOptions, request_exceptions, timeout_exceptions
 from ..types import Routing
 from .workspace_parsing import RoutingProblem, apply_routing, needs_lookup, parse_routing
 

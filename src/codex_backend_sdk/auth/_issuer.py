@@ -8,10 +8,10 @@ callers decide what it means.
 from __future__ import annotations
 
 import logging
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
+from .._coerce import as_header_text
 from . import _auth_errors, _auth_json, _device_code, _oauth
 from ._auth_errors import IssuerConnectionError
 
@@ -37,9 +37,7 @@ class IssuerClient:
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
         self.url = url
-        # The name of an application may have characters that are not allowed in a header. The Codex CLI replaces them
-        # in the same way: login/src/auth/default_client.rs.
-        self.originator = re.sub(r"[^ -~]", "_", originator)
+        self.originator = as_header_text(originator)
         self._http = http
 
     @cached_property

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from .._catalog import CatalogCache
     from .._options import ClientOptions
     from .._request.compression import Compression
+    from .._request.context import PreparedOptions
     from .._request.shaping import ShapedRequest
     from .._routing.resolver import WorkspaceRouting
-    from .._upstream import PreparedOptions
     from ..auth import CredentialSource
     from .explanation import FindingLevel, TokenEstimate
 
