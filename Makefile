@@ -42,8 +42,13 @@ UV_VERSION := 0.13.9
 # The official tests on the official client. They check the runner, not this package; `make conformance` runs them.
 CONTROL := tests/conformance/test_upstream.py::test_official_tests_deviate_only_as_listed[off]
 
-# Tests of the modules that do no I/O.
-PURE_TESTS := tests/request/test_routes.py tests/request/test_shaping.py
+# Tests of the modules that do no I/O. They take about ten seconds.
+PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
+	test_catalog test_coerce test_json test_timefmt \
+	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_oauth \
+	errors/test_classify errors/test_error_text errors/test_retry_policy \
+	limits/test_limit_parsing request/test_routes request/test_shaping routing/test_workspace_parsing \
+	streaming/test_accumulator streaming/test_sse))
 
 .PHONY: help demo test lint coverage docs conformance bench faults soak fuzz lock clean environment
 

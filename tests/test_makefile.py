@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,11 @@ def test_named_interpreter_is_checked(tmp_path: Path, arguments: tuple[str, ...]
     assert (ran.returncode, bool(ran.stderr)) == (code, bool(message))
     assert message in ran.stderr
     assert ("rm -rf .venv" in ran.stderr) == bool(message)
+
+
+def test_coverage_gate_covers_all_pure_modules() -> None:
+    """The import contract and the coverage report list the same modules."""
+    tools = tomllib.loads((MAKEFILE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (contract,) = [row for row in tools["importlinter"]["contracts"] if row["name"].startswith("Pure modules")]
+    pure_files = {"*/" + module.replace(".", "/") + ".py" for module in contract["source_modules"]}
+    assert set(tools["coverage"]["report"]["include"]) == pure_files

@@ -189,3 +189,8 @@ def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token
 def test_personal_token_must_be_text() -> None:
     with pytest.raises(ValueError, match="`personal_access_token` is not text"):
         _auth_json.parse(b'{"personal_access_token": 5}')
+
+
+@pytest.mark.parametrize(("token", "expected"), [("at-1", True), ("a.b.c", False), ("", False)])
+def test_personal_token_is_known_by_its_prefix(token: str, expected: bool) -> None:
+    assert _auth_json.is_personal_token(Secret(token)) is expected

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from codex_backend_sdk.auth import _auth_json, _oauth
-from codex_backend_sdk.types import Secret
+from codex_backend_sdk.types import Login, Secret
 
 
 def test_pkce_matches_the_example_of_rfc_7636() -> None:
@@ -293,3 +294,48 @@ def test_api_key_form_matches_the_codex_cli() -> None:
     assert _oauth.parse_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
     with pytest.raises(ValueError, match="has no usable access_token"):
         _oauth.parse_api_key(b"{}")
+
+
+# --- personal access tokens --------------------------------------------------------------------------------------
+
+TOKEN = Secret("at-1234567890abcdef")
+WHOAMI = {
+    "email": "ada@example.com",
+    "chatgpt_user_id": "user-1",
+    "chatgpt_account_id": "acc-1",
+    "chatgpt_plan_type": "pro",
+    "chatgpt_account_is_fedramp": False,
+}
+
+
+def test_whoami_response_gives_the_login() -> None:
+    assert _oauth.parse_whoami(TOKEN, 200, json.dumps(WHOAMI).encode()) == Login(
+        access_token=TOKEN, account_id="acc-1", user_id="user-1", email="ada@example.com", plan="pro"
+    )
+
+
+@pytest.mark.parametrize("value", [None, "", 5])
+def test_whoami_response_without_email_is_accepted(value: object) -> None:
+    login = _oauth.parse_whoami(TOKEN, 200, json.dumps({**WHOAMI, "email": value}).encode())
+    assert isinstance(login, Login)
+    assert login.email is None
+
+
+@pytest.mark.parametrize(
+    ("status", "response", "is_permanent"),
+    [
+        (401, {}, True),
+        (403, {}, True),
+        (404, {}, False),
+        (429, {}, False),
+        (500, {}, False),
+        (200, {}, False),
+        (200, [], False),
+        (200, {**WHOAMI, "chatgpt_account_id": None}, False),
+        (200, {**WHOAMI, "chatgpt_user_id": 5}, False),
+    ],
+)
+def test_whoami_failure_is_permanent_only_if_refused(status: int, response: Any, is_permanent: bool) -> None:
+    failure = _oauth.parse_whoami(TOKEN, status, json.dumps(response).encode())
+    assert isinstance(failure, _oauth.WhoamiFailure)
+    assert failure.is_permanent is is_permanent

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,6 @@ from codex_backend_sdk.auth import (
     MemoryStore,
     StaticToken,
     _jwt,
-    _oauth,
     resolve_credentials,
 )
 from codex_backend_sdk.auth._auth_json import is_personal_token
@@ -29,14 +27,6 @@ if TYPE_CHECKING:
 
 WHOAMI_PATH = "/api/accounts/v1/user-auth-credential/whoami"
 AUTH = "https://api.openai.com/auth"
-TOKEN = Secret("at-1234567890abcdef")
-WHOAMI = {
-    "email": "ada@example.com",
-    "chatgpt_user_id": "user-1",
-    "chatgpt_account_id": "acc-1",
-    "chatgpt_plan_type": "pro",
-    "chatgpt_account_is_fedramp": False,
-}
 
 
 @pytest.mark.parametrize(
@@ -71,40 +61,6 @@ def test_jwt_claims_give_the_login() -> None:
         expires_at=datetime.fromtimestamp(1795360000, UTC),
         plan="plus",
     )
-
-
-def test_whoami_response_gives_the_login() -> None:
-    assert is_personal_token(TOKEN)
-    assert _oauth.parse_whoami(TOKEN, 200, json.dumps(WHOAMI).encode()) == Login(
-        access_token=TOKEN, account_id="acc-1", user_id="user-1", email="ada@example.com", plan="pro"
-    )
-
-
-@pytest.mark.parametrize("value", [None, "", 5])
-def test_whoami_response_without_email_is_accepted(value: object) -> None:
-    login = _oauth.parse_whoami(TOKEN, 200, json.dumps({**WHOAMI, "email": value}).encode())
-    assert isinstance(login, Login)
-    assert login.email is None
-
-
-@pytest.mark.parametrize(
-    ("status", "response", "is_permanent"),
-    [
-        (401, {}, True),
-        (403, {}, True),
-        (404, {}, False),
-        (429, {}, False),
-        (500, {}, False),
-        (200, {}, False),
-        (200, [], False),
-        (200, {**WHOAMI, "chatgpt_account_id": None}, False),
-        (200, {**WHOAMI, "chatgpt_user_id": 5}, False),
-    ],
-)
-def test_whoami_failure_is_permanent_only_if_refused(status: int, response: Any, is_permanent: bool) -> None:
-    failure = _oauth.parse_whoami(TOKEN, status, json.dumps(response).encode())
-    assert isinstance(failure, _oauth.WhoamiFailure)
-    assert failure.is_permanent is is_permanent
 
 
 # --- the source of a client --------------------------------------------------------------------------------------

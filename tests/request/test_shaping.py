@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections import UserDict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -234,6 +235,19 @@ def test_nested_values_become_json_data() -> None:
 
 class Large(float):
     """A subclass of float, as numpy's numbers are."""
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+def test_string_enum_is_sent_as_text() -> None:
+    assert to_json_data({"a": Colour.RED}) == {"a": "red"}
+
+
+def test_function_as_tool_raises() -> None:
+    with pytest.raises(TypeError, match=r"JSON cannot represent the function 'body'\. A tool is a dict"):
+        to_json_data({"tools": [body]})
 
 
 @pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
