@@ -50,7 +50,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def create_lock() -> threading.Lock:
-    """Create a lock that is free in every forked child, whoever held it in the parent.
+    """Create a lock that is free in every forked child, even if a thread of the parent held it.
 
     State that such a lock guards must be consistent after each single assignment, since a child continues with
     whatever the parent had assigned so far. The lock is a plain `threading.Lock`: in an `__enter__` written in Python,

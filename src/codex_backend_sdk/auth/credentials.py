@@ -16,7 +16,7 @@ from . import _auth_errors, _auth_json, _jwt
 from ._cached_login import account_from, load_document, read_login, read_tokens, store_new_login
 from ._deadline import Deadline
 from .stores.base import CredentialStore
-from .token_manager import CredentialSource, TokenManager, _LoginAttempt
+from .token_manager import CredentialSource, TokenManager, LoginAttempt
 
 if TYPE_CHECKING:
     import threading
@@ -159,7 +159,7 @@ class Credentials(TokenManager):
                 )
             except _auth_errors.LoginFailedError as error:
                 if error.code == _DENIED:
-                    self._last_attempt = _LoginAttempt(denial=str(error))
+                    self._last_attempt = LoginAttempt(denial=str(error))
                 raise
         finally:
             deadline.cancel()  # an exchange that still runs must store nothing
@@ -211,7 +211,7 @@ class Credentials(TokenManager):
             deadline.check()
             cached = store_new_login(self.store, response, account_id=account_id, now=self._clock(), force=force)
             self._set_cached(cached, may_change_account=True)
-            self._last_attempt = _LoginAttempt(denial=None)
+            self._last_attempt = LoginAttempt(denial=None)
         log.info("Logged in; the login is stored in %s.", self.store.location)
         return cached.login
 

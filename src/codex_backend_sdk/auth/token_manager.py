@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ._oauth import RefreshFailure
     from .stores.base import CredentialStore
 
-__all__ = ["CredentialSource", "TokenManager", "utc_now"]
+__all__ = ["CredentialSource", "LoginAttempt", "TokenManager", "utc_now"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -89,7 +89,7 @@ class _SharedFailure:
         self.message = message
 
 
-class _LoginAttempt(NamedTuple):
+class LoginAttempt(NamedTuple):
     """The outcome of the last interactive login: None for success, or the message if the user denied it."""
 
     denial: str | None
@@ -117,7 +117,7 @@ class TokenManager:
     6. The issuer refuses the refresh token for good: the store is read three times more within 0.3 seconds, since a
        process that does not take our lock (the Codex CLI) may have used the token a moment ago and is about to store
        its result. After that the refusal is remembered for this version of the store.
-    7. The new tokens cannot be stored: they are used from memory, since the old refresh token is worthless now. Saving
+    7. The new tokens cannot be stored: they are used from memory, since the old refresh token is used up. Saving
        is retried once a minute, unless the store has changed in the meantime.
     8. The new tokens are due for a refresh at once (a wrong clock, a very short lifetime): as in case 4 they are used
        for ten seconds.
@@ -155,7 +155,7 @@ class TokenManager:
         self._rejected_token: Secret | None = None  # the backend rejects it, and it cannot be refreshed
         # Used by `Credentials`: one interactive login at a time, however many threads want one.
         self._login_lock = create_lock()
-        self._last_attempt: _LoginAttempt | None = None
+        self._last_attempt: LoginAttempt | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer_url!r})"
@@ -349,7 +349,7 @@ class TokenManager:
         try:
             save_login(self.store, refreshed)
         except BaseException as error:
-            # Case 7, for Ctrl-C as well: the old refresh token is worthless now, these tokens are all there is.
+            # Case 7, for Ctrl-C as well: the old refresh token is used up, so these tokens are the only valid ones.
             unsaved = Unsaved(version, self._clock() + _SAVE_RETRY_INTERVAL)
             self._set_cached(replace(refreshed, unsaved=unsaved))
             if not isinstance(error, Exception):

@@ -1,7 +1,7 @@
 """A login in an auth.json file, by default the one that the Codex CLI uses.
 
 Writes are atomic: a temporary file, readable by its owner only, takes the place of the old one. Reads tolerate the
-Codex CLI, which rewrites the file in place. A lock file beside it keeps the processes that use this package apart; the
+Codex CLI, which rewrites the file in place. A lock file next to it keeps the processes that use this package apart; the
 operating system releases it when its holder ends, however that happens.
 """
 
@@ -126,8 +126,8 @@ class FileStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the lock file beside the document."""
-        # Beside the symlink's target: two folders that link to one auth.json share the lock as well.
+        """Hold the lock file next to the document."""
+        # Next to the symlink's target: two folders that link to one auth.json share the lock as well.
         target = self._target()
         path = target.with_name(target.name + ".lock")
         with self._thread_lock, locked_file(path, location=self.location, timeout=self._lock_timeout):

@@ -3,7 +3,7 @@
 Names and value of the entry are the Codex CLI's: login/src/auth/storage.rs, and the crate keyring-rs. The package
 `keyring` (extra `keyring`) accesses the keyring. Three of its habits are corrected here:
 
-- On Linux it would add a second item beside the Codex CLI's, which the Codex CLI then rejects as ambiguous. Existing
+- On Linux it would add a second item next to the Codex CLI's, which the Codex CLI then rejects as ambiguous. Existing
   items are overwritten instead, through the package's Secret Service connection.
 - On Windows it names entries in another way. The service name is built so that the result is the Codex CLI's name.
 - It may replace an entry by deleting it first. A lock file keeps our readers away in the meantime.

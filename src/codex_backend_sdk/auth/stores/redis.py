@@ -87,7 +87,7 @@ class RedisStore:
             return bool(self._client.delete(self.key))
 
     def version(self) -> object:
-        """Return a digest of the value: one request, as a counter beside it would need, and always in step with it."""
+        """Return a digest of the value: one request, as a separate counter would need, and never out of step."""
         return digest(self._read_value())
 
     @contextmanager
