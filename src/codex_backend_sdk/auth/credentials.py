@@ -16,7 +16,7 @@ from . import _auth_errors, _auth_json, _jwt
 from ._cached_login import account_from, load_document, read_login, read_tokens, store_new_login
 from ._deadline import Deadline
 from .stores.base import CredentialStore
-from .token_manager import CredentialSource, TokenManager, LoginAttempt
+from .token_manager import CredentialSource, LoginAttempt, TokenManager
 
 if TYPE_CHECKING:
     import threading

@@ -60,7 +60,7 @@ class AutoStore:
             return in_file
         if in_keyring is None:
             return self._file.load()
-        # A file that exists besides the keyring entry was saved while the keyring could not be written, or it is outdated.
+        # If both exist, the file was saved while the keyring could not be written, or it is outdated.
         try:
             in_file = self._file.load()
         except _auth_errors.CredentialStoreError:
