@@ -12,7 +12,7 @@ Every resource method of the official client ends in `request()`. A call then pa
 from __future__ import annotations
 
 import contextlib
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from .resources.responses import AsyncResponses, Responses
     from .resources.unsupported import AsyncBeta, Beta
     from .types import Login
+
+    # The official clients declare their resources as properties to type checkers, so these must be the same.
+    cached_property = property
+else:
+    from functools import cached_property
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 

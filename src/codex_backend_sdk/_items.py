@@ -98,7 +98,8 @@ def _attribute_names(model: type[BaseModel]) -> dict[str, str]:
 def _sent_keys(model: BaseModel) -> KeysView[str]:
     wire_names = {name: key for key, name in _attribute_names(type(model)).items()}
     sent = [wire_names.get(name, name) for name in model.model_fields_set]
-    return dict.fromkeys([*sent, *(model.__pydantic_extra__ or {})]).keys()
+    ordered: dict[str, None] = dict.fromkeys([*sent, *(model.__pydantic_extra__ or {})])
+    return ordered.keys()
 
 
 def _as_model(value: object) -> BaseModel:

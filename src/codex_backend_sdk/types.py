@@ -140,12 +140,15 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the current time, aware of its time zone."""
+        ...
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start; they never go backwards."""
+        ...
 
     def jitter(self) -> float:
         """Return a random number between 0 and 1 for the jitter of a backoff."""
+        ...
 
     def sleep(self, seconds: float) -> None:
         """Block for this many seconds."""

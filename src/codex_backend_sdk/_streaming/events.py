@@ -115,7 +115,7 @@ def _build_around(model: type[BaseModel], payload: dict[str, Any], member: str, 
     """
     construct: Any = PydanticModel.model_construct.__func__  # type: ignore[attr-defined]
     event = _as_model(_construct(partial(construct, model), {**payload, member: nested}))
-    event.__dict__.update({name: None for name in model.model_fields if name not in event.__dict__})
+    vars(event).update({name: None for name in model.model_fields if name not in vars(event)})
     return event
 
 

@@ -92,7 +92,9 @@ class _EventStream:
         self._state.retry = retry
 
 
-class ResponseEventStream(openai.Stream[ResponseStreamEvent], _EventStream):
+class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # `response` follows restarts
+    openai.Stream[ResponseStreamEvent], _EventStream
+):
     """The events of one response, as `client.responses.create(..., stream=True)` returns them.
 
     It is an `openai.Stream`, with `restarts` and `dropped_parameters`. Iterating raises `StreamInterruptedError` when
@@ -115,7 +117,9 @@ class ResponseEventStream(openai.Stream[ResponseStreamEvent], _EventStream):
         super().close()
 
 
-class AsyncResponseEventStream(openai.AsyncStream[ResponseStreamEvent], _EventStream):
+class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
+    openai.AsyncStream[ResponseStreamEvent], _EventStream
+):
     """The events of one response on the async client, as `ResponseEventStream`."""
 
     def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:

@@ -137,7 +137,8 @@ class Simulator:
             validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
-            next_turn=lambda: self._fault_queue.take(BACKEND_PATHS["responses"]),
+            # pyright takes the field `respond`, which holds a function, for a method.
+            next_turn=lambda: self._fault_queue.take(BACKEND_PATHS["responses"]),  # pyright: ignore[reportArgumentType]
             routing=lambda: self.routing,
         )
 

@@ -198,7 +198,7 @@ class _CallbackServer(socketserver.ThreadingTCPServer):
 
 class _CallbackHandler(BaseHTTPRequestHandler):
     timeout = _IDLE_CONNECTION_SECONDS
-    server: _CallbackServer
+    server: _CallbackServer  # pyright: ignore[reportIncompatibleVariableOverride]  # the server that makes the handler
 
     def do_GET(self) -> None:
         response = self.server.callback.respond(self.path)

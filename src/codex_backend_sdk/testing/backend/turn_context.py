@@ -119,3 +119,4 @@ class Responder(Protocol):
 
     def respond(self, context: TurnContext) -> SimulatedResponse:
         """Return the response to the request of the context."""
+        ...

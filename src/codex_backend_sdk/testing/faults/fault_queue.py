@@ -15,6 +15,7 @@ import random
 import threading
 from collections import deque
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from ..turns import Turn, as_turn
@@ -81,7 +82,7 @@ class FaultQueue:
                 if count is None:
                     self._repeat(fault_path, fault.turn, 1.0 if probability is None else probability)
                 else:
-                    self._queue(fault_path).extend([fault.turn] * count)
+                    self._queue(fault_path).extend(repeat(fault.turn, count))
 
     def take(self, path: str) -> Turn | None:
         """Return the turn for the request that has just arrived at this path; None for the default response."""

@@ -141,9 +141,11 @@ class BodyEncoder(Protocol):
 
     def encode(self, data: bytes) -> bytes:
         """Return encoded bytes from which all of `data` can be decoded at once."""
+        ...
 
     def finish(self) -> bytes:
         """Return the last bytes of the encoded body."""
+        ...
 
 
 _GZIP_WINDOW_BITS = 31  # the largest window (15), plus 16 for the gzip header and trailer
