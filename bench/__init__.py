@@ -1,4 +1,4 @@
-"""Measure this package beside its peers: `make bench`, or `python -m bench --help`.
+"""Compare this package with its peers: `make bench`, or `python -m bench --help`.
 
-Only the standard library is used here, so that the same files run in every peer's own environment.
+The modules that run in the environments of the peers import only the standard library.
 """

@@ -1,4 +1,4 @@
-"""One virtual environment for each peer, in .cache/bench, made on first use from a lock with hashes."""
+"""One virtual environment for each peer, in .cache/bench, installed on first use from a lock file with hashes."""
 
 from __future__ import annotations
 
@@ -9,50 +9,48 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ENVIRONMENTS", "ROOT", "ready"]
+__all__ = ["ENVIRONMENTS", "ROOT", "interpreter_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / ".cache" / "bench"
-_OURS = ROOT / "requirements" / "demo.txt"
-_THEIRS = ROOT / "bench" / "requirements"
-_INSTALL_LIMIT_SECONDS = 900
-_PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet", "--quiet", "install")
+_LOCK_FILES = ROOT / "bench" / "requirements"
+_INSTALL_TIMEOUT_SECONDS = 900
+_PIP_INSTALL = ("-m", "pip", "--disable-pip-version-check", "--quiet", "--quiet", "install")
 
 
 class Environment(NamedTuple):
-    """Where a peer's requirements are; `with_this_package`: this package is installed too, as its files are now."""
+    """The lock file of a peer's environment. `with_this_package` also installs the working tree, editable."""
 
-    requirements: Path
+    lock_file: Path
     with_this_package: bool = False
 
 
 ENVIRONMENTS = {
-    "ours": Environment(_OURS, with_this_package=True),
-    "openai": Environment(_THEIRS / "openai.txt"),
-    "original-0.2.0": Environment(_THEIRS / "original-0.2.0.txt"),
-    "original-0.5.9": Environment(_THEIRS / "original-0.5.9.txt"),
-    "login-with-chatgpt": Environment(_THEIRS / "login-with-chatgpt.txt"),
-    "floor": Environment(_THEIRS / "floor.txt"),
+    "ours": Environment(ROOT / "requirements" / "demo.txt", with_this_package=True),
+    **{
+        peer: Environment(_LOCK_FILES / f"{peer}.txt")
+        for peer in ("openai", "original-0.2.0", "original-0.5.9", "login-with-chatgpt", "floor")
+    },
 }
 
 
-def ready(peer: str) -> Path:
-    """Return the interpreter of a peer's environment, which is made when there is none or its lock has changed."""
+def interpreter_of(peer: str) -> Path:
+    """Return the interpreter of a peer's environment. Install the environment if it is missing or out of date."""
     environment = ENVIRONMENTS[peer]
     home = _CACHE / peer
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = home / "made-from"
-    recipe = hashlib.sha256(environment.requirements.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == recipe:
+    stamp = home / "installed-from"
+    lock_hash = hashlib.sha256(environment.lock_file.read_bytes() + sys.version.encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == lock_hash:
         return python
     print(f"Installing {peer} into {home.relative_to(ROOT)}", file=sys.stderr, flush=True)
     _run(sys.executable, "-m", "venv", "--clear", str(home))
-    _run(str(python), *_PIP, "--require-hashes", "-r", str(environment.requirements))
+    _run(str(python), *_PIP_INSTALL, "--require-hashes", "-r", str(environment.lock_file))
     if environment.with_this_package:
-        _run(str(python), *_PIP, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
-    stamp.write_text(recipe)
+        _run(str(python), *_PIP_INSTALL, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+    stamp.write_text(lock_hash)
     return python
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=_INSTALL_LIMIT_SECONDS)
+    subprocess.run(command, check=True, timeout=_INSTALL_TIMEOUT_SECONDS)

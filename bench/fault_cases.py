@@ -1,6 +1,6 @@
 """The faults of the comparison, and what a client should do about each.
 
-An error is clear if its class, message or attributes match the pattern `tells`. The patterns are wide: the backend's own
+An error is clear if its class, message or attributes match `error_pattern`. The patterns are wide: the backend's own
 error code is enough, in any form. Where a limit has a reset time, the error must contain that time in any format.
 """
 
@@ -9,63 +9,68 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-__all__ = ["CASES", "NOTHING", "SAID", "Case"]
+__all__ = ["CASES", "EXPECTED_TEXT", "NO_FAULT", "Case"]
 
 # The text that the model is asked for; a correct response contains exactly this.
-SAID = "all of this arrived whole"
+EXPECTED_TEXT = "this is the complete text"
 
 
 class Case(NamedTuple):
     """A fault, by its name in the simulator. It happens to every request, or once if the name ends in `*1`.
 
-    `is_mendable`: a retry, or reading on, leads to the text `SAID`, so the client must return it. Otherwise no retry
+    `is_recoverable`: a retry, or reading on, leads to `EXPECTED_TEXT`, so the client must return it. Otherwise no retry
     helps, and an error after at most `requests` requests is right. `resets_in` is the time until the limit resets.
-    `expired`: the stored access token has expired.
+    `has_expired_token`: the stored access token has expired.
     """
 
     fault: str
     title: str
-    is_mendable: bool = False
-    tells: str = ""
+    is_recoverable: bool = False
+    error_pattern: str = ""
     requests: int = 1
     resets_in: timedelta | None = None
-    expired: bool = False
+    has_expired_token: bool = False
 
 
-def _once(fault: str, title: str, *, expired: bool = False) -> Case:
-    return Case(f"{fault}*1", title, is_mendable=True, expired=expired)
+def _once(fault: str, title: str, *, has_expired_token: bool = False) -> Case:
+    return Case(f"{fault}*1", title, is_recoverable=True, has_expired_token=has_expired_token)
 
 
 _CUT = "cut|clos|broken|premature|incomplete|interrupt|terminal|ended"
-_LASTING = (
+_PERMANENT = (
     Case("usage_limit:plus,3600", "the plan is exhausted", resets_in=timedelta(hours=1)),
     Case("usage_limit_week:plus", "the weekly limit is exhausted", resets_in=timedelta(days=7)),
-    Case("failed:usage_limit_reached", "the same, inside a stream", tells="usage.?limit"),
-    Case("usage_not_included", "the plan does not include Codex", tells="not.included|not include"),
-    Case("insufficient_quota", "the account is out of credits", tells="quota|credit"),
-    Case("failed:insufficient_quota", "the same, inside a stream", tells="quota|credit"),
-    Case("flex_unavailable", "no capacity for the flex tier", tells="flex"),
-    Case("context_length_exceeded", "the input is too long", tells="context"),
-    Case("failed:context_length_exceeded", "the same, inside a stream", tells="context"),
-    Case("cyber_policy", "rejected by a usage policy", tells="policy|flagged"),
-    Case("model_not_found", "unknown model", tells="model"),
-    Case("unsupported_parameter:user", "unsupported parameter", tells="Unsupported parameter: user"),
-    Case("invalid_encrypted_content", "encrypted reasoning of another account", tells="encrypted"),
-    Case("region_not_supported", "unsupported country", tells="country|region"),
-    Case("cloudflare", "blocked by Cloudflare", tells="cloudflare|cf-mitigated"),
-    Case("redirect", "redirect to another host", tells="redirect"),
-    Case("html", "an HTML login page with status 200", tells="html|content.?type|event.?stream"),
-    Case("empty", "an empty body with status 200", tells="empty|no event|without|ended"),
-    Case("garbage", "a corrupt event", tells="damaged|malformed|non-UTF-8|not JSON|invalid"),
-    Case("unauthorized", "the login is rejected, even after a refresh", tells="unauthorized|login|sign in", requests=2),
+    Case("failed:usage_limit_reached", "the same, inside a stream", error_pattern="usage.?limit"),
+    Case("usage_not_included", "the plan does not include Codex", error_pattern="not.included|not include"),
+    Case("insufficient_quota", "the account is out of credits", error_pattern="quota|credit"),
+    Case("failed:insufficient_quota", "the same, inside a stream", error_pattern="quota|credit"),
+    Case("flex_unavailable", "no capacity for the flex tier", error_pattern="flex"),
+    Case("context_length_exceeded", "the input is too long", error_pattern="context"),
+    Case("failed:context_length_exceeded", "the same, inside a stream", error_pattern="context"),
+    Case("cyber_policy", "rejected by a usage policy", error_pattern="policy|flagged"),
+    Case("model_not_found", "unknown model", error_pattern="model"),
+    Case("unsupported_parameter:user", "unsupported parameter", error_pattern="Unsupported parameter: user"),
+    Case("invalid_encrypted_content", "encrypted reasoning of another account", error_pattern="encrypted"),
+    Case("region_not_supported", "unsupported country", error_pattern="country|region"),
+    Case("cloudflare", "blocked by Cloudflare", error_pattern="cloudflare|cf-mitigated"),
+    Case("redirect", "redirect to another host", error_pattern="redirect"),
+    Case("html", "an HTML login page with status 200", error_pattern="html|content.?type|event.?stream"),
+    Case("empty", "an empty body with status 200", error_pattern="empty|no event|without|ended"),
+    Case("garbage", "a corrupt event", error_pattern="damaged|malformed|non-UTF-8|not JSON|invalid"),
+    Case(
+        "unauthorized",
+        "the login is rejected, even after a refresh",
+        error_pattern="unauthorized|login|sign in",
+        requests=2,
+    ),
 )
-_AT_EACH_TRY = (
-    Case("cut_after_events:8", "every response is truncated", tells=_CUT, requests=9),
-    Case("clean_end_after_events:8", "every response lacks its terminal event", tells=_CUT, requests=9),
-    Case("keepalives:3600", "only comments and keepalives for an hour", tells="time|long", requests=9),
-    Case("overloaded", "overloaded, every time", tells="overloaded|capacity", requests=9),
+_ON_EACH_ATTEMPT = (
+    Case("cut_after_events:8", "every response is truncated", error_pattern=_CUT, requests=9),
+    Case("clean_end_after_events:8", "every response lacks its terminal event", error_pattern=_CUT, requests=9),
+    Case("keepalives:3600", "only comments and keepalives for an hour", error_pattern="time|long", requests=9),
+    Case("overloaded", "overloaded, every time", error_pattern="overloaded|capacity", requests=9),
 )
-_PASSING = (
+_TRANSIENT = (
     _once("rate_limited:1", "too many requests, Retry-After"),
     _once("rate_limited", "too many requests, “try again in 1.5s”"),
     _once("failed_try_again:1s", "the same, inside a stream"),
@@ -84,10 +89,10 @@ _PASSING = (
     _once("delayed:60", "no response for 60 s"),
     _once("stalled:6,60", "silence of 60 s inside the response"),
     _once("unauthorized:token_expired", "the access token is rejected once"),
-    _once("token_without:id_token", "the access token has expired", expired=True),
+    _once("token_without:id_token", "the access token has expired", has_expired_token=True),
 )
 _HARMLESS = tuple(
-    Case(fault, title, is_mendable=True)
+    Case(fault, title, is_recoverable=True)
     for fault, title in (
         ("byte_by_byte", "delivered one byte at a time"),
         ("throttled:200,0.01", "delivered slowly"),
@@ -104,8 +109,13 @@ _HARMLESS = tuple(
     )
 )
 _LOGIN = (
-    Case("refresh_token_invalidated", "the login was revoked", tells="revoked|no longer|invalid|sign in", expired=True),
+    Case(
+        "refresh_token_invalidated",
+        "the login was revoked",
+        error_pattern="revoked|no longer|invalid|sign in",
+        has_expired_token=True,
+    ),
 )
 # A client that fails this case is set up wrongly and cannot be compared.
-NOTHING = Case("", "no fault", is_mendable=True)
-CASES = (*_LASTING, *_LOGIN, *_AT_EACH_TRY, *_PASSING, *_HARMLESS)
+NO_FAULT = Case("", "no fault", is_recoverable=True)
+CASES = (*_PERMANENT, *_LOGIN, *_ON_EACH_ATTEMPT, *_TRANSIENT, *_HARMLESS)

@@ -1,7 +1,7 @@
 """Draw the SVG plots of docs/performance.md from the results of a run.
 
-The SVG is written by hand: four plots do not justify a plotting library, and these follow the reader's dark mode.
-Each plot paints its own background, because a page can be dark on a system that is set to light.
+The SVG is written without a plotting library: there are four plots, and they follow the dark mode of the reader.
+Each plot paints its background, because a page can be dark on a system that is set to light.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NAMES = {
 _CLASSES = {"ours": "ours", "openai": "openai", "floor": "floor"}
 
 
-class Bar(NamedTuple):
+class PlotBar(NamedTuple):
     """One bar: the name of its client, its value, and the value as text."""
 
     name: str
@@ -69,17 +69,17 @@ def draw(rows: dict[str, Any]) -> dict[str, str]:
 
 
 def _cpu_per_event(row: dict[str, Any]) -> str:
-    bars = [Bar(name, value, f"{value:.1f} µs") for name, value in _values(row, "cpu_us_per_event")]
+    bars = [PlotBar(name, value, f"{value:.1f} µs") for name, value in _values(row, "cpu_us_per_event")]
     return _bars("CPU time of each streamed text delta", [("microseconds, shorter is better", bars)])
 
 
 def _start_up(imports: dict[str, Any], cold: dict[str, Any]) -> str:
-    def shown(row: dict[str, Any], metric: str) -> list[Bar]:
-        return [Bar(name, value, f"{value:,.0f} ms") for name, value in _values(row, metric)]
+    def bars(row: dict[str, Any], metric: str) -> list[PlotBar]:
+        return [PlotBar(name, value, f"{value:,.0f} ms") for name, value in _values(row, metric)]
 
     groups = [
-        ("importing the client", shown(imports, "wall_ms")),
-        ("first text of a new process, after its imports; the server responds after 300 ms", shown(cold, "text_ms")),
+        ("importing the client", bars(imports, "wall_ms")),
+        ("first text of a new process, after its imports; the server responds after 300 ms", bars(cold, "text_ms")),
     ]
     return _bars("Start-up", groups)
 
@@ -99,21 +99,21 @@ def _concurrency(row: dict[str, Any]) -> str:
 
 
 def _values(row: dict[str, Any], metric: str) -> list[tuple[str, float]]:
-    return [(job["name"], job["medians"][metric]) for job in row["jobs"] if job["at"] is None]
+    return [(job["name"], job["medians"][metric]) for job in row["jobs"] if job["point"] is None]
 
 
 def _curves(row: dict[str, Any], metric: str) -> dict[str, list[tuple[float, float]]]:
     curves: dict[str, list[tuple[float, float]]] = {}
     for job in row["jobs"]:
-        if job["at"] is not None:
-            curves.setdefault(job["name"], []).append((job["at"], job["medians"][metric]))
+        if job["point"] is not None:
+            curves.setdefault(job["name"], []).append((job["point"], job["medians"][metric]))
     return curves
 
 
 # Drawing
 
 
-def _bars(title: str, groups: list[tuple[str, list[Bar]]]) -> str:
+def _bars(title: str, groups: list[tuple[str, list[PlotBar]]]) -> str:
     largest = max(bar.value for _, bars in groups for bar in bars)
     parts: list[str] = []
     top = 52
@@ -124,8 +124,8 @@ def _bars(title: str, groups: list[tuple[str, list[Bar]]]) -> str:
             width = max(2.0, bar.value / largest * (_WIDTH - _LEFT - _RIGHT))
             middle = top + _BAR * 0.7
             parts += [
-                _text(_LEFT - 12, middle, _named(bar.name), "", "end"),
-                f'<rect class="{_class(bar.name)}" x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
+                _text(_LEFT - 12, middle, _display_name(bar.name), "", "end"),
+                f'<rect class="{_css_class(bar.name)}" x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
                 _text(_LEFT + width + 8, middle, bar.text, ""),
             ]
             top += _BAR + _GAP
@@ -136,20 +136,20 @@ def _bars(title: str, groups: list[tuple[str, list[Bar]]]) -> str:
 def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float, float]]]) -> str:
     """Draw curves on two logarithmic axes, each with its name at its end."""
     points = [point for curve in curves.values() for point in curve]
-    low_x, high_x = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
-    low_y, high_y = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
+    min_x, max_x = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
+    min_y, max_y = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
     left, right = 92, _WIDTH - 170
 
     def place(x: float, y: float) -> tuple[float, float]:
-        along = (log10(x) - low_x) / (high_x - low_x)
-        return left + along * (right - left), _TOP + (high_y - log10(y)) / (high_y - low_y) * _CHART_HEIGHT
+        along = (log10(x) - min_x) / (max_x - min_x)
+        return left + along * (right - left), _TOP + (max_y - log10(y)) / (max_y - min_y) * _CHART_HEIGHT
 
     parts = []
-    for power in range(low_y, high_y + 1):
-        _, y = place(10**low_x, 10.0**power)
+    for power in range(min_y, max_y + 1):
+        _, y = place(10**min_x, 10.0**power)
         parts += [_line(left, y, right, y), _text(left - 8, y + 4, _number(10.0**power), "quiet", "end")]
     for value in sorted({x for x, _ in points}):
-        x, _ = place(value, 10.0**low_y)
+        x, _ = place(value, 10.0**min_y)
         parts += [
             _line(x, _TOP, x, _TOP + _CHART_HEIGHT),
             _text(x, _TOP + _CHART_HEIGHT + 20, _number(value), "quiet", "middle"),
@@ -160,33 +160,35 @@ def _lines(title: str, across: str, up: str, curves: dict[str, list[tuple[float,
     for name, curve in curves.items():
         places = [place(*point) for point in sorted(curve)]
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(f'<polyline class="{_class(name)}" points="{drawn}"/>')
-        parts += [f'<circle class="{_class(name)}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places]
+        parts.append(f'<polyline class="{_css_class(name)}" points="{drawn}"/>')
+        parts += [f'<circle class="{_css_class(name)}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places]
         ends.append((places[-1], name))
-    parts += _apart([end for end in ends if end[0][0] > right - 1])
+    parts += _spread_labels([end for end in ends if end[0][0] > right - 1])
     # Other curves would run through the name of a curve that ends early, so it is written above its last point.
-    parts += [_text(x - 8, y - 10, _named(name), _class(name), "end") for (x, y), name in ends if x <= right - 1]
+    parts += [
+        _text(x - 8, y - 10, _display_name(name), _css_class(name), "end") for (x, y), name in ends if x <= right - 1
+    ]
     return _svg(title, _TOP + _CHART_HEIGHT + _BOTTOM, parts)
 
 
-def _apart(ends: list[tuple[tuple[float, float], str]]) -> list[str]:
-    """Write the names of curves beside their ends, without overlaps."""
-    written: list[float] = []
+def _spread_labels(ends: list[tuple[tuple[float, float], str]]) -> list[str]:
+    """Write the names of curves at their ends, without overlaps."""
+    used_heights: list[float] = []
     parts = []
     for (x, y), name in sorted(ends):
         at = y + 4
-        while any(abs(at - other) < 16 for other in written):
+        while any(abs(at - other) < 16 for other in used_heights):
             at += 4
-        written.append(at)
-        parts.append(_text(x + 12, at, _named(name), _class(name)))
+        used_heights.append(at)
+        parts.append(_text(x + 12, at, _display_name(name), _css_class(name)))
     return parts
 
 
-def _named(name: str) -> str:
+def _display_name(name: str) -> str:
     return _NAMES.get(name, name)
 
 
-def _class(name: str) -> str:
+def _css_class(name: str) -> str:
     return _CLASSES.get(name, "light" if name.startswith("ours") else "other")
 
 
@@ -205,5 +207,5 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
 def _svg(title: str, height: float, parts: list[str]) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img">'
     page = f'<rect class="page" width="{_WIDTH}" height="{height:.0f}" rx="6"/>'
-    shown = [f"<title>{escape(title)}</title>", f"<style>{_STYLE}</style>", page, _text(24, 30, title, "title"), *parts]
-    return "\n".join([head, *shown, "</svg>"]) + "\n"
+    body = [f"<title>{escape(title)}</title>", f"<style>{_STYLE}</style>", page, _text(24, 30, title, "title"), *parts]
+    return "\n".join([head, *body, "</svg>"]) + "\n"

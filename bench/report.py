@@ -1,4 +1,4 @@
-"""Write the results of a run: bench/results.json, and the table and plots of docs/performance.md."""
+"""Write the results of a run: bench/results.json, the table of docs/performance.md, and the plots of that page."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import plots
-from bench.environments import ENVIRONMENTS, ROOT, ready
-from bench.judged import medians
+from bench.bar_verdicts import medians
+from bench.environments import ENVIRONMENTS, ROOT, interpreter_of
 
 if TYPE_CHECKING:
-    from bench.judged import Verdict
+    from bench.bar_verdicts import BarVerdict
     from bench.rows import Row
     from bench.session import Figures
 
-__all__ = ["Results", "line", "table"]
+__all__ = ["Results", "progress", "replace_between", "table"]
 
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
-_BEGIN, _END = "<!-- make bench writes this: begin -->", "<!-- end -->"
-# Packages that influence the figures; their versions are stored with the results.
+MARKERS = "<!-- make bench writes this: begin -->", "<!-- end -->"
+# The packages that influence the figures. Their versions are stored with the results.
 _PACKAGES = ("openai", "pydantic", "pydantic-core", "httpx2", "httpx", "requests", "jiter")
-_VERSIONS = (
+_PRINT_VERSIONS = (
     "import json, sys; from importlib.metadata import distributions as d;"
     "print(json.dumps({i.metadata['Name'].lower(): i.version for i in d()}))"
 )
@@ -36,85 +36,90 @@ _VERSIONS = (
 
 @dataclass
 class Results:
-    """The results of a run so far."""
+    """The results of a run."""
 
-    about: dict[str, Any]
-    begun: float
+    conditions: dict[str, Any]
+    started_at: float
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def begin(cls) -> Results:
-        """Start a run: record the machine and the versions, without user names or paths."""
+        """Start a run. Record the machine and the versions, but no user names and no paths."""
         return cls({"machine": _machine(), "versions": _versions()}, time.monotonic())
 
-    def add(self, row: Row, figures: dict[str, Figures], verdicts: list[Verdict]) -> None:
+    def add(self, row: Row, figures: dict[str, Figures], verdicts: list[BarVerdict]) -> None:
         """Record the figures and verdicts of a row."""
-        middles = medians(figures)
+        job_medians = medians(figures)
         jobs = [
             {
                 "label": job.label,
                 "name": job.name or job.peer,
-                "at": job.at,
-                "medians": {metric: _rounded(value) for metric, value in middles[job.label].items()},
+                "point": job.point,
+                "medians": {metric: _rounded(value) for metric, value in job_medians[job.label].items()},
                 "rounds": {metric: [_rounded(v) for v in values] for metric, values in figures[job.label].items()},
             }
             for job in row.jobs
         ]
-        named = {"name": row.name, "title": row.title, "unit": row.unit, "metric": row.metric}
-        self.rows.append({**named, "bars": [verdict.as_json() for verdict in verdicts], "jobs": jobs})
+        description = {"name": row.name, "title": row.title, "unit": row.unit, "metric": row.metric}
+        self.rows.append({**description, "bars": [verdict.as_json() for verdict in verdicts], "jobs": jobs})
 
     @property
-    def asked(self) -> int:
-        """Number of bars."""
+    def bar_count(self) -> int:
+        """The number of bars."""
         return sum(len(row["bars"]) for row in self.rows)
 
     @property
-    def met(self) -> int:
-        """Number of bars that were met."""
+    def bars_met(self) -> int:
+        """The number of bars that are met."""
         return sum(bar["met"] for row in self.rows for bar in row["bars"])
 
     def write(self) -> list[Path]:
-        """Write the results, the plots and the table of the page; return the paths that were written."""
-        self.about["machine"]["load_at_end"] = _load()
-        self.about["seconds"] = round(time.monotonic() - self.begun)
-        RESULTS.write_text(json.dumps({**self.about, "rows": self.rows}, indent=1, ensure_ascii=False) + "\n")
+        """Write the results, the plots and the table. Return the paths."""
+        self.conditions["machine"]["load_at_end"] = _load()
+        self.conditions["seconds"] = round(time.monotonic() - self.started_at)
+        RESULTS.write_text(json.dumps({**self.conditions, "rows": self.rows}, indent=1, ensure_ascii=False) + "\n")
         render(json.loads(RESULTS.read_text()))
         return [RESULTS, PAGE, PLOTS]
 
 
 def render(results: dict[str, Any], *, page: Path = PAGE, folder: Path = PLOTS) -> None:
-    """Write the plots into the folder, and the table into the page between its two markers."""
+    """Write the plots into the folder, and the table between the markers of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, svg in plots.draw({row["name"]: row for row in results["rows"]}).items():
         (folder / f"{name}.svg").write_text(svg)
-    before, _, rest = page.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n\n{table(results)}\n{_END}{after}")
+    replace_between(MARKERS, page, table(results))
 
 
-def line(row: Row, middles: dict[str, dict[str, float]], verdicts: list[Verdict]) -> str:
-    """Return the results of a row as progress output."""
+def replace_between(markers: tuple[str, str], page: Path, text: str) -> None:
+    """Replace what stands between two markers in a page."""
+    begin, end = markers
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def progress(row: Row, job_medians: dict[str, dict[str, float]], verdicts: list[BarVerdict]) -> str:
+    """Return the results of a row as text for the terminal."""
     lines = [f"{row.name}: {row.title}"]
     lines += [
-        f"    {'met    ' if v.is_met else 'NOT MET'} {v.asks}: {v.found} (rounds {v.low:.3g} to {v.high:.3g})"
+        f"    {'met    ' if v.is_met else 'NOT MET'} {v.bar}: {v.result} (rounds {v.low:.3g} to {v.high:.3g})"
         for v in verdicts
     ]
-    lines += [f"        {label}: " + _listed(figures) for label, figures in middles.items()]
+    lines += [
+        f"        {label}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        for label, figures in job_medians.items()
+    ]
     return "\n".join(lines)
 
 
-def _listed(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-
-
 def table(results: dict[str, Any]) -> str:
-    """Return the Markdown table of a run and a line about the machine."""
+    """Return the Markdown table of a run, with a line about the machine."""
     lines = ["| measurement | this package | peers | bar | result | met |", "|---|---|---|---|---|---|"]
     for row in results["rows"]:
         for number, bar in enumerate(row["bars"]):
-            cells = (row["title"], *_compared(row)) if number == 0 else ("", "", "")
+            cells = (row["title"], *_figures_of(row)) if number == 0 else ("", "", "")
             lines.append(
-                f"| {' | '.join(cells)} | {bar['bar']} | {bar['found']} | {'yes' if bar['met'] else '**no**'} |"
+                f"| {' | '.join(cells)} | {bar['bar']} | {bar['result']} | {'yes' if bar['met'] else '**no**'} |"
             )
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"]["ours"].items())
@@ -126,19 +131,15 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _with_unit(value: float, row: dict[str, Any]) -> str:
-    return f"{_number(value)} {row['unit']}"
-
-
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _compared(row: dict[str, Any]) -> tuple[str, str]:
-    """Return our figure and those of the peers. Points of a curve belong to the plots only."""
-    shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["at"] is None}
+def _figures_of(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the figure of this package and those of its peers. Points of a curve appear in the plots only."""
+    shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["point"] is None}
     others = ", ".join(f"{name} {_number(value)}" for name, value in shown.items() if name != "ours")
-    return _with_unit(shown["ours"], row) if "ours" in shown else "", others
+    return f"{_number(shown['ours'])} {row['unit']}" if "ours" in shown else "", others
 
 
 def _rounded(value: float) -> float:
@@ -160,18 +161,21 @@ def _load() -> float | None:
 
 
 def _cpu() -> str:
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, dict[str, str]]:
+    """Return the versions of the packages that matter, by peer."""
     return {peer: _versions_of(peer) for peer in ENVIRONMENTS}
 
 
 def _versions_of(peer: str) -> dict[str, str]:
-    output = subprocess.run([str(ready(peer)), "-c", _VERSIONS], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [str(interpreter_of(peer)), "-c", _PRINT_VERSIONS], capture_output=True, text=True, check=True
+    ).stdout
     installed: dict[str, str] = json.loads(output)
     wanted = (*_PACKAGES, "codex-backend-sdk", "login-with-chatgpt")
     return {name: installed[name] for name in wanted if name in installed}

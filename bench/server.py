@@ -1,11 +1,11 @@
-"""The server of a benchmark run: it responds to every POST with a recorded stream. `python -m bench.server` prints its URL.
+"""`python -m bench.server`: the server of a benchmark run. It prints its URL.
 
-The path selects the response, so that a client only needs another base URL:
+Every POST gets a recorded stream as its response. The path selects the response, so that a client only needs another base URL:
 
     /b/KIND/DELTAS/CHUNK/DELAY_MS/backend-api/codex/responses
 
-CHUNK is the size of the HTTP chunks in bytes; with 0 each event is a chunk. DELAY_MS is the time before the response
-begins.
+CHUNK is the size of the HTTP chunks in bytes; with 0, each event is one chunk. DELAY_MS is the time before the response
+begins. A GET prepares the response of the path, so that generating it is not part of the measurement.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from bench.workloads import stream
 
-__all__ = ["Answer", "base_path", "serve"]
+__all__ = ["ResponseSpec", "base_path", "serve"]
 
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
@@ -27,8 +27,8 @@ _HEAD = (
 _BASE = "/backend-api/codex"
 
 
-class Answer(NamedTuple):
-    """The response to send. The fields have the order of the path."""
+class ResponseSpec(NamedTuple):
+    """The response to send. The fields are in the order of the path."""
 
     kind: str = "text"
     deltas: int = 20
@@ -36,14 +36,14 @@ class Answer(NamedTuple):
     delay_ms: int = 0
 
 
-def base_path(answer: Answer) -> str:
+def base_path(spec: ResponseSpec) -> str:
     """Return the path of the base URL that selects this response."""
-    return "/b/" + "/".join(map(str, answer)) + _BASE
+    return "/b/" + "/".join(map(str, spec)) + _BASE
 
 
 @cache
-def writes(kind: str, deltas: int, size: int) -> list[bytes]:
-    """Return the body as HTTP chunks of this size in bytes; with 0 each event is a chunk."""
+def http_chunks(kind: str, deltas: int, size: int) -> list[bytes]:
+    """Return the body as encoded HTTP chunks of `size` bytes; with 0, each event is one chunk."""
     frames = stream(kind, deltas).frames
     if not size:
         return [_chunk(frame) for frame in frames]
@@ -63,45 +63,40 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             await _skip_body(reader, head)
-            await (_make_ready if head.startswith(b"GET") else _answer)(_wanted(head), writer)
-    except (
-        asyncio.IncompleteReadError,
-        asyncio.CancelledError,
-        ConnectionError,
-    ):  # the client is gone, or the run is over
-        pass
+            await (_prepare if head.startswith(b"GET") else _respond)(_spec_of(head), writer)
+    except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+        pass  # the client has disconnected, or the run has ended
     finally:
         writer.close()
 
 
 async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
-    left = 0
+    remaining = 0
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
-            left = int(value)
-    while left:
-        data = await reader.read(min(left, 1 << 20))
+            remaining = int(value)
+    while remaining:
+        data = await reader.read(min(remaining, 1 << 20))
         if not data:
-            raise asyncio.IncompleteReadError(b"", left)
-        left -= len(data)
+            raise asyncio.IncompleteReadError(b"", remaining)
+        remaining -= len(data)
 
 
-def _wanted(head: bytes) -> Answer:
+def _spec_of(head: bytes) -> ResponseSpec:
     parts = head.split(b" ", 2)[1].decode().split("/")
-    return Answer(parts[2], *map(int, parts[3:6]))
+    return ResponseSpec(parts[2], *map(int, parts[3:6]))
 
 
-async def _make_ready(answer: Answer, writer: asyncio.StreamWriter) -> None:
-    """Generate a response in advance, so that its first request does not pay for that."""
-    writes(answer.kind, answer.deltas, answer.chunk)
+async def _prepare(spec: ResponseSpec, writer: asyncio.StreamWriter) -> None:
+    http_chunks(spec.kind, spec.deltas, spec.chunk)  # it is cached
     writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
-async def _answer(answer: Answer, writer: asyncio.StreamWriter) -> None:
-    chunks = writes(answer.kind, answer.deltas, answer.chunk)
-    if answer.delay_ms:
-        await asyncio.sleep(answer.delay_ms / 1000)
+async def _respond(spec: ResponseSpec, writer: asyncio.StreamWriter) -> None:
+    chunks = http_chunks(spec.kind, spec.deltas, spec.chunk)
+    if spec.delay_ms:
+        await asyncio.sleep(spec.delay_ms / 1000)
     writer.write(_HEAD)
     for chunk in chunks:
         writer.write(chunk)

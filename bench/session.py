@@ -1,4 +1,8 @@
-"""One run: the server, a process for each peer, and whose turn it is."""
+"""One benchmark run: the server, one process for each peer, and the order of the jobs.
+
+The jobs of a row run in turn, round by round, so that a change in the load of the machine affects all of them. Each peer
+runs in its own environment; jobs that measure a start (`import`, `cold`, `command`) get a new process each time.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.credentials import document
-from bench.environments import ROOT, ready
-from bench.server import Answer, base_path
+from bench.environments import ROOT, interpreter_of
+from bench.fake_login import login_document
+from bench.server import ResponseSpec, base_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,19 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "Session"]
 
-# What a job measured, round by round.
+# The values of each metric of a job, round by round.
 Figures = dict[str, list[float]]
 
 _COMMAND = "codex-backend"
 _STOP_SECONDS = 10
-_PROCESS_LIMIT_SECONDS = 60
-_IMPORT = """\
+_PROCESS_TIMEOUT_SECONDS = 60
+_TIME_IMPORT = """\
 import time
 wall, cpu = time.perf_counter(), time.process_time()
 {code}
 print((time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3)
 """
-_DOES_IT_IMPORT = """\
+_CHECK_OPENAI_IMPORT = """\
 import sys
 from importlib.metadata import entry_points
 (command,) = entry_points(group="console_scripts", name={command!r})
@@ -51,20 +55,20 @@ print(int("openai" in sys.modules))
 
 
 class Session:
-    """A context in which rows can be run. Nobody's own login or configuration is in reach of what it starts."""
+    """A context in which rows can run. Its processes cannot see the login or the configuration of the user."""
 
-    def __init__(self, python: Callable[[str], Path] = ready) -> None:
-        """`python` gives the interpreter that has a peer installed."""
+    def __init__(self, python: Callable[[str], Path] = interpreter_of) -> None:
+        """`python` returns the interpreter that a peer is installed for."""
         self._python = python
         self._stack = ExitStack()
         self._peers: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Self:
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        (home / "auth.json").write_text(json.dumps(document()))
-        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "TMPDIR") if name in os.environ}
+        (home / "auth.json").write_text(json.dumps(login_document()))
+        inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "TMPDIR") if name in os.environ}
         homes = dict.fromkeys(("HOME", "CODEX_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"), str(home))
-        self._environment = kept | homes | {"PYTHONHASHSEED": "0"}
+        self._environment = inherited | homes | {"PYTHONHASHSEED": "0"}
         server = self._start(sys.executable, "-m", "bench.server")
         assert server.stdout is not None
         self._server = server.stdout.readline().strip()
@@ -74,62 +78,64 @@ class Session:
         self._stack.close()
 
     def run(self, row: Row, *, rounds: int) -> dict[str, Figures]:
-        """Let the jobs of a row take turns, and return their figures by label."""
+        """Run the jobs of a row in turn, `rounds` times, and return their figures by label."""
         figures: dict[str, Figures] = {job.label: defaultdict(list) for job in row.jobs}
         for job in row.jobs:
-            self._make_answer(job)
-        for turn in range(rounds):
+            self._prepare_response(job)
+        for number in range(rounds):
             for job in row.jobs:
-                if turn < job.rounds:
+                if number < job.rounds:
                     for metric, value in self._measure(job).items():
                         figures[job.label][metric].append(value)
         return figures
 
     def _measure(self, job: Job) -> dict[str, float]:
-        measure = {"import": self._import, "cold": self._cold, "command": self._command}.get(job.task)
+        measure = {"import": self._time_import, "cold": self._time_cold_start, "command": self._time_command}.get(
+            job.task
+        )
         if measure is not None:
             return measure(job)
-        given = {**job.given, "task": job.task}
-        if not given.pop("fresh", False):
-            return self._ask(self._peer(job.peer), job.label, given)
+        order = {**job.arguments, "task": job.task}
+        if not order.pop("new_process", False):
+            return self._run_task(self._peer(job.peer), job.label, order)
         process = self._start_peer(job.peer)
-        figures = self._ask(process, job.label, given)
+        figures = self._run_task(process, job.label, order)
         self._stop(process)
         return figures
 
-    def _ask(self, process: subprocess.Popen[str], label: str, order: dict[str, Any]) -> dict[str, float]:
+    def _run_task(self, process: subprocess.Popen[str], label: str, order: dict[str, Any]) -> dict[str, float]:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{label} ended in the middle of {order['task']}; its error is above.")
+            raise RuntimeError(f"The process of {label} ended during {order['task']}. Its error is above.")
         figures: dict[str, float] = json.loads(line)
         return figures
 
-    # Processes of their own
+    # Jobs that need a new process each time
 
-    def _import(self, job: Job) -> dict[str, float]:
-        wall, cpu = self._output(job.peer, "-c", _IMPORT.format(**job.given)).split()
+    def _time_import(self, job: Job) -> dict[str, float]:
+        wall, cpu = self._output(job.peer, "-c", _TIME_IMPORT.format(**job.arguments)).split()
         return {"wall_ms": float(wall), "cpu_ms": float(cpu)}
 
-    def _cold(self, job: Job) -> dict[str, float]:
-        url = self._server + base_path(Answer(*job.given["answer"]))
-        figures: dict[str, float] = json.loads(self._output(job.peer, "-m", "bench.fresh", job.peer, url))
+    def _time_cold_start(self, job: Job) -> dict[str, float]:
+        url = self._server + base_path(ResponseSpec(*job.arguments["response"]))
+        figures: dict[str, float] = json.loads(self._output(job.peer, "-m", "bench.cold_start", job.peer, url))
         return figures
 
-    def _command(self, job: Job) -> dict[str, float]:
-        """Time a command from its start to its end; without arguments, an interpreter that does nothing."""
-        arguments = job.given.get("arguments")
+    def _time_command(self, job: Job) -> dict[str, float]:
+        """Time a command from start to end. Without arguments, time an interpreter that does nothing."""
+        arguments = job.arguments.get("arguments")
         python = self._python(job.peer)
         command = [str(python), "-c", "pass"] if arguments is None else [str(python.parent / _COMMAND), *arguments]
         start = time.perf_counter()
         self._run(command)
         figures = {"wall_ms": (time.perf_counter() - start) * 1e3}
         if arguments is not None:
-            told = self._output(job.peer, "-c", _DOES_IT_IMPORT.format(command=_COMMAND, arguments=arguments))
-            figures["imports_openai"] = float(told.split()[-1])
+            output = self._output(job.peer, "-c", _CHECK_OPENAI_IMPORT.format(command=_COMMAND, arguments=arguments))
+            figures["imports_openai"] = float(output.split()[-1])
         return figures
 
     def _output(self, peer: str, *arguments: str) -> str:
@@ -143,7 +149,7 @@ class Session:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=_PROCESS_LIMIT_SECONDS,
+            timeout=_PROCESS_TIMEOUT_SECONDS,
         )
         return done.stdout
 
@@ -173,7 +179,7 @@ class Session:
         if process.stdout is not None:
             process.stdout.close()
 
-    def _make_answer(self, job: Job) -> None:
-        if "answer" in job.given:
-            url = self._server + base_path(Answer(*job.given["answer"]))
+    def _prepare_response(self, job: Job) -> None:
+        if "response" in job.arguments:
+            url = self._server + base_path(ResponseSpec(*job.arguments["response"]))
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url).close()

@@ -1,8 +1,8 @@
-"""`python -m bench.soak --minutes 10`: many callers at once on a backend that fails, and nothing may be left behind.
+"""`python -m bench.soak --minutes 10`: many concurrent callers on a backend that fails, with checks for errors and leaks.
 
-Half of the callers are threads with the sync client, half are tasks with the async one. Every call asks for a text that
-nobody else asks for, and has to end in it or in an error with a class. The exit code is 1 when one did not, when one
-hung, or when sockets, threads, tasks or memory grew after the warm-up.
+Half of the callers are threads with the sync client, half are tasks with the async one. Each call requests a text that
+no other call requests, and must return it or raise one of openai's exceptions. The exit code is 1 if a call did neither,
+if one hung, or if the number of sockets, threads, tasks or objects, or the memory, grew after the warm-up.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from codex_backend_sdk.auth import Credentials, MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Held", "grown", "soak"]
+__all__ = ["ResourceCounts", "growth", "soak"]
 
-# Of the whole time; before it nobody knows how many connections there will be.
-_WARM_UP = 0.2
-# A call may take that long by itself, on a machine that has other things to do.
+# Fraction of the time. Before its end the number of pooled connections is not yet stable.
+_WARM_UP_FRACTION = 0.2
+# A call can take this long without an error on a busy machine.
 _HANG_SECONDS = 60.0
-_LIMITS = {"first_byte_timeout": 2.0, "idle_timeout": 2.0, "total_timeout": 20.0, "max_retry_after": 5.0}
+_TIMEOUTS = {"first_byte_timeout": 2.0, "idle_timeout": 2.0, "total_timeout": 20.0, "max_retry_after": 5.0}
 _MEGABYTE = 1 << 20
 
 
-class Held(NamedTuple):
-    """What this process holds; `memory` in bytes."""
+class ResourceCounts(NamedTuple):
+    """The resources of this process; `memory` in bytes."""
 
     sockets: int
     threads: int
@@ -49,12 +49,12 @@ class Held(NamedTuple):
     memory: int
 
     @classmethod
-    def now(cls, tasks: int) -> Held:
-        """Count, after the garbage was collected."""
+    def measure(cls, tasks: int) -> ResourceCounts:
+        """Count the resources after a garbage collection."""
         gc.collect()
         descriptors = Path("/proc/self/fd")
         links = (
-            [os.readlink(each) for each in descriptors.iterdir() if each.is_symlink()] if descriptors.exists() else []
+            [os.readlink(path) for path in descriptors.iterdir() if path.is_symlink()] if descriptors.exists() else []
         )
         sockets = sum(link.startswith("socket:") for link in links)
         return cls(sockets, threading.active_count(), tasks, len(gc.get_objects()), _memory())
@@ -65,10 +65,10 @@ def _memory() -> int:
     return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if pages.exists() else 0
 
 
-def grown(warm: Held, end: Held, *, callers: int) -> list[str]:
-    """Say what has grown between two moments at which no call was under way."""
-    may_grow = Held(
-        # The pools keep idle connections, as many as there were calls at once.
+def growth(warm: ResourceCounts, end: ResourceCounts, *, callers: int) -> list[str]:
+    """Describe the resources that grew between two moments without a running call."""
+    allowed = ResourceCounts(
+        # The pools keep as many idle connections as there were concurrent calls.
         sockets=max(2 * callers - warm.sockets, 0),
         threads=2,
         tasks=0,
@@ -77,23 +77,23 @@ def grown(warm: Held, end: Held, *, callers: int) -> list[str]:
     )
     return [
         f"{name} grew from {before} to {after}"
-        for name, before, after, more in zip(Held._fields, warm, end, may_grow, strict=True)
-        if after - before > more
+        for name, before, after, limit in zip(ResourceCounts._fields, warm, end, allowed, strict=True)
+        if after - before > limit
     ]
 
 
 @contextmanager
-def _backend(seed: int, share: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Run the simulator in a process of its own; the second mapping is filled at the end."""
-    command = [sys.executable, "-m", "bench.soak_server", str(seed), str(share)]
+def _backend(seed: int, probability: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Run the simulator in another process. Yields its settings, and its statistics, which are filled in at the end."""
+    command = [sys.executable, "-m", "bench.soak_server", str(seed), str(probability)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
-    at_the_end: dict[str, Any] = {}
+    statistics: dict[str, Any] = {}
     try:
-        yield json.loads(process.stdout.readline()), at_the_end
+        yield json.loads(process.stdout.readline()), statistics
         process.stdin.close()
-        at_the_end.update(json.loads(process.stdout.readline()))
+        statistics.update(json.loads(process.stdout.readline()))
         process.wait(_HANG_SECONDS)
     finally:
         process.kill()
@@ -101,27 +101,32 @@ def _backend(seed: int, share: float) -> Iterator[tuple[dict[str, Any], dict[str
         process.stdout.close()
 
 
-class _Crowd:
-    """The clients, and the callers that share them."""
+class _Callers:
+    """The clients and the callers that share them."""
 
-    def __init__(self, told: dict[str, Any], callers: int) -> None:
-        self._callers = callers
+    def __init__(self, settings: dict[str, Any], count: int) -> None:
+        self._count = count
         self._runner = asyncio.Runner()
-        login = Credentials(MemoryStore(told["login"]), issuer=told["issuer"])
-        given: Any = {"base_url": told["base_url"], "issuer": told["issuer"], "credentials": login, **_LIMITS}
-        client, async_client = OpenAI(**given), AsyncOpenAI(**given)
-        # Every other call may begin again in the middle.
+        login = Credentials(MemoryStore(settings["login"]), issuer=settings["issuer"])
+        options: Any = {
+            "base_url": settings["base_url"],
+            "issuer": settings["issuer"],
+            "credentials": login,
+            **_TIMEOUTS,
+        }
+        client, async_client = OpenAI(**options), AsyncOpenAI(**options)
+        # Every other call may restart its stream.
         self._sync: list[Any] = [client, client.with_options(on_interrupt="restart")]
         self._async: list[Any] = [async_client, async_client.with_options(on_interrupt="restart")]
 
     def call(self, seconds: float, outcomes: Outcomes, phase: str) -> int:
-        """Let all of them call for so long, wait for the last to end, and return the number of those that hung."""
+        """Let all callers call for `seconds`, wait for the last call, and return the number of callers that hung."""
         until = time.monotonic() + seconds
         threads = [
             threading.Thread(
                 target=call_sync, args=(self._sync, f"{phase} thread {number}", outcomes, until), daemon=True
             )
-            for number in range(self._callers // 2)
+            for number in range(self._count // 2)
         ]
         for thread in threads:
             thread.start()
@@ -133,7 +138,7 @@ class _Crowd:
     async def _call_async(self, seconds: float, outcomes: Outcomes, phase: str, until: float) -> int:
         tasks = [
             asyncio.create_task(call_async(self._async, f"{phase} task {number}", outcomes, until))
-            for number in range(self._callers - self._callers // 2)
+            for number in range(self._count - self._count // 2)
         ]
         done, pending = await asyncio.wait(tasks, timeout=seconds + _HANG_SECONDS)
         for task in pending:
@@ -142,13 +147,13 @@ class _Crowd:
             task.result()
         return len(pending)
 
-    def held(self) -> Held:
-        """Count what there is."""
+    def resources(self) -> ResourceCounts:
+        """Measure the resources, with the tasks of the event loop."""
 
-        async def others() -> int:
+        async def other_tasks() -> int:
             return len(asyncio.all_tasks()) - 1
 
-        return Held.now(self._runner.run(others()))
+        return ResourceCounts.measure(self._runner.run(other_tasks()))
 
     def close(self) -> None:
         """Close the clients."""
@@ -157,47 +162,50 @@ class _Crowd:
         self._runner.close()
 
 
-def soak(*, seconds: float, callers: int, seed: int, share: float) -> tuple[list[str], list[str]]:
-    """Return the lines of the report, and what was found to be wrong."""
-    before = Held.now(0)
-    warming, outcomes = Outcomes(), Outcomes()
-    begun = time.monotonic()
-    with _backend(seed, share) as (told, asked):
-        crowd = _Crowd(told, callers)
-        hung = crowd.call(seconds * _WARM_UP, warming, "warm")
-        warm = crowd.held()
-        hung += crowd.call(seconds * (1 - _WARM_UP), outcomes, "hot")
-        end = crowd.held()
-        crowd.close()
-    after = Held.now(0)
-    wrong = [*warming.defects, *outcomes.defects, *grown(warm, end, callers=callers)]
-    wrong += [f"{hung} callers hung"] if hung else []
-    wrong += [f"{after.sockets - before.sockets} sockets were left open"] if after.sockets > before.sockets else []
+def soak(*, seconds: float, callers: int, seed: int, probability: float) -> tuple[list[str], list[str]]:
+    """Run a soak test. Return the lines of its report, and its defects."""
+    before = ResourceCounts.measure(0)
+    warm_up, outcomes = Outcomes(), Outcomes()
+    start = time.monotonic()
+    with _backend(seed, probability) as (settings, statistics):
+        group = _Callers(settings, callers)
+        hung = group.call(seconds * _WARM_UP_FRACTION, warm_up, "warm")
+        warm = group.resources()
+        hung += group.call(seconds * (1 - _WARM_UP_FRACTION), outcomes, "hot")
+        end = group.resources()
+        group.close()
+    after = ResourceCounts.measure(0)
+    defects = [*warm_up.defects, *outcomes.defects, *growth(warm, end, callers=callers)]
+    defects += [f"{hung} callers hung"] if hung else []
+    defects += [f"{after.sockets - before.sockets} sockets were left open"] if after.sockets > before.sockets else []
     total = sum(outcomes.counts.values())
     lines = [
-        f"{callers} callers for {time.monotonic() - begun:.0f} s, seed {seed}, faults at {share:.0%}: "
-        f"{total} calls after the warm-up, {asked['requests']} requests in all",
-        "latency: " + ", ".join(f"p{share:g} {outcomes.percentile(share / 100):.3f} s" for share in (50, 95, 99, 100)),
+        f"{callers} callers for {time.monotonic() - start:.0f} s, seed {seed}, fault probability {probability:.0%}: "
+        f"{total} calls after the warm-up, {statistics['requests']} requests in all",
+        "latency: "
+        + ", ".join(f"p{percent:g} {outcomes.percentile(percent / 100):.3f} s" for percent in (50, 95, 99, 100)),
         *(f"    {name}: {count} ({count / total:.2%})" for name, count in outcomes.counts.most_common()),
         *(f"{name}: {moment}" for name, moment in (("warm", warm), ("end", end), ("closed", after))),
     ]
-    return lines, wrong
+    return lines, defects
 
 
 def main() -> int:
-    """Soak, and print the report."""
+    """Run the soak test and print its report."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--callers", type=int, default=200)
-    parser.add_argument("--share", type=float, default=0.2, help="of the requests that fail")
-    parser.add_argument("--seed", type=int, default=None, help="drawn and printed when it is not given")
-    asked = parser.parse_args()
-    seed = random.randrange(1 << 32) if asked.seed is None else asked.seed
+    parser.add_argument("--probability", type=float, default=0.2, help="of a fault, for each request")
+    parser.add_argument("--seed", type=int, default=None, help="default: random, and printed")
+    options = parser.parse_args()
+    seed = random.randrange(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    lines, wrong = soak(seconds=asked.minutes * 60, callers=asked.callers, seed=seed, share=asked.share)
+    lines, defects = soak(
+        seconds=options.minutes * 60, callers=options.callers, seed=seed, probability=options.probability
+    )
     print("\n".join(lines))
-    print("\n".join(f"WRONG: {each}" for each in wrong) or "Nothing was wrong, nothing was left behind.")
-    return 1 if wrong else 0
+    print("\n".join(f"DEFECT: {defect}" for defect in defects) or "No defects and no leaks.")
+    return 1 if defects else 0
 
 
 if __name__ == "__main__":

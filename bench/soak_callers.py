@@ -1,4 +1,4 @@
-"""The callers of a soak: each asks for a text of its own again and again, and notes how that ended."""
+"""The callers of a soak test. Each requests its own texts, one after another, and records the outcome of each call."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import openai
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-__all__ = ["RIGHT", "Outcomes", "call_async", "call_sync", "outcome_of"]
+__all__ = ["CORRECT", "Outcomes", "call_async", "call_sync", "classify"]
 
-RIGHT: Final = "right answer"
+CORRECT: Final = "correct response"
 
 
 class Outcomes:
-    """How the calls ended, and how long they took; safe to use from any thread."""
+    """The outcomes and durations of the calls; safe to use from any thread."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -29,109 +29,109 @@ class Outcomes:
         self.defects: list[str] = []
         self._lock = threading.Lock()
 
-    def note(self, outcome: str, seconds: float, *, is_defect: bool = False) -> None:
-        """Count a call; a defect is kept in words, too."""
+    def record(self, outcome: str, seconds: float, *, is_defect: bool = False) -> None:
+        """Count a call. The first 20 defects are also kept as text."""
         with self._lock:
             self.counts[outcome.partition(":")[0]] += 1
             self.seconds.append(seconds)
             if is_defect and len(self.defects) < 20:
                 self.defects.append(outcome)
 
-    def percentile(self, share: float) -> float:
-        """Return the time within which that share of the calls had ended, in seconds."""
+    def percentile(self, fraction: float) -> float:
+        """Return the seconds within which this fraction of the calls ended."""
         ordered = sorted(self.seconds)
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0
+        return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)] if ordered else 0.0
 
 
-def outcome_of(wanted: str, got: str | BaseException) -> tuple[str, bool]:
-    """Return how a call ended, and whether that is a defect: a wrong text, or an error without a type."""
-    if isinstance(got, str):
-        return (RIGHT, False) if got == wanted else (f"WRONG TEXT: wanted {wanted!r}, got {got!r}", True)
-    partial = getattr(got, "partial", None)
-    arrived = "" if partial is None else partial.output_text
-    if not wanted.startswith(arrived):
-        return f"WRONG PART: wanted {wanted!r}, {type(got).__name__} has {arrived!r}", True
-    if not isinstance(got, openai.OpenAIError):
-        return f"UNTYPED ERROR: {got!r}", True
-    return type(got).__name__, False
+def classify(expected: str, result: str | BaseException) -> tuple[str, bool]:
+    """Return the outcome of a call, and whether it is a defect: a wrong text, or an error that is not one of openai's."""
+    if isinstance(result, str):
+        return (CORRECT, False) if result == expected else (f"WRONG TEXT: expected {expected!r}, got {result!r}", True)
+    partial = getattr(result, "partial", None)
+    received = "" if partial is None else partial.output_text
+    if not expected.startswith(received):
+        return f"WRONG PARTIAL TEXT: expected {expected!r}, {type(result).__name__} has {received!r}", True
+    if not isinstance(result, openai.OpenAIError):
+        return f"UNTYPED ERROR: {result!r}", True
+    return type(result).__name__, False
 
 
-def _read(text: str, event: Any) -> str:
-    """Return the text of a stream after this event; an answer that begins anew makes void what came before."""
+def _append(text: str, event: Any) -> str:
+    """Return the text after this event. A restarted response begins with `response.created` and replaces the text."""
     if event.type == "response.created":
         return ""
     return text + event.delta if event.type == "response.output_text.delta" else text
 
 
-def _plain(client: Any, wanted: str) -> str:
-    text: str = client.responses.create(input=f"Say {wanted}").output_text
+def _create(client: Any, expected: str) -> str:
+    text: str = client.responses.create(input=f"Say {expected}").output_text
     return text
 
 
-def _streamed(client: Any, wanted: str) -> str:
+def _stream(client: Any, expected: str) -> str:
     text = ""
-    for event in client.responses.create(input=f"Say {wanted}", stream=True):
-        text = _read(text, event)
+    for event in client.responses.create(input=f"Say {expected}", stream=True):
+        text = _append(text, event)
     return text
 
 
-def _helped(client: Any, wanted: str) -> str:
-    with client.responses.stream(input=f"Say {wanted}") as stream:
+def _stream_helper(client: Any, expected: str) -> str:
+    with client.responses.stream(input=f"Say {expected}") as stream:
         text: str = stream.get_final_response().output_text
     return text
 
 
-async def _plain_async(client: Any, wanted: str) -> str:
-    text: str = (await client.responses.create(input=f"Say {wanted}")).output_text
+async def _create_async(client: Any, expected: str) -> str:
+    text: str = (await client.responses.create(input=f"Say {expected}")).output_text
     return text
 
 
-async def _streamed_async(client: Any, wanted: str) -> str:
+async def _stream_async(client: Any, expected: str) -> str:
     text = ""
-    async for event in await client.responses.create(input=f"Say {wanted}", stream=True):
-        text = _read(text, event)
+    async for event in await client.responses.create(input=f"Say {expected}", stream=True):
+        text = _append(text, event)
     return text
 
 
-async def _helped_async(client: Any, wanted: str) -> str:
-    async with client.responses.stream(input=f"Say {wanted}") as stream:
+async def _stream_helper_async(client: Any, expected: str) -> str:
+    async with client.responses.stream(input=f"Say {expected}") as stream:
         text: str = (await stream.get_final_response()).output_text
     return text
 
 
 def _texts(name: str) -> Iterator[str]:
-    """Yield texts that nobody else asks for, of different lengths."""
+    """Yield texts of different lengths that no other caller requests."""
     for number in itertools.count():
-        yield f"{name} asks for the number {number}" + " and more" * (number % 7)
+        yield f"{name} requests number {number}" + " and more" * (number % 7)
 
 
 def call_sync(clients: list[Any], name: str, outcomes: Outcomes, until: float) -> None:
-    """Make calls until then."""
-    ways: list[Callable[[Any, str], str]] = [_plain, _streamed, _helped]
-    for client, way, wanted in zip(itertools.cycle(clients), itertools.cycle(ways), _texts(name), strict=False):
-        begun = time.monotonic()
-        if begun >= until:
+    """Make calls until the monotonic clock reaches `until`."""
+    methods: list[Callable[[Any, str], str]] = [_create, _stream, _stream_helper]
+    for client, method, expected in zip(itertools.cycle(clients), itertools.cycle(methods), _texts(name), strict=False):
+        start = time.monotonic()
+        if start >= until:
             return
         try:
-            got: str | BaseException = way(client, wanted)
+            result: str | BaseException = method(client, expected)
         except Exception as error:
-            got = error
-        outcome, is_defect = outcome_of(wanted, got)
-        outcomes.note(outcome, time.monotonic() - begun, is_defect=is_defect)
+            result = error
+        outcome, is_defect = classify(expected, result)
+        outcomes.record(outcome, time.monotonic() - start, is_defect=is_defect)
 
 
 async def call_async(clients: list[Any], name: str, outcomes: Outcomes, until: float) -> None:
-    """Make calls until then."""
-    ways: list[Callable[[Any, str], Awaitable[str]]] = [_plain_async, _streamed_async, _helped_async]
-    for client, way, wanted in zip(itertools.cycle(clients), itertools.cycle(ways), _texts(name), strict=False):
-        begun = time.monotonic()
-        if begun >= until:
+    """Make calls until the monotonic clock reaches `until`."""
+    methods: list[Callable[[Any, str], Awaitable[str]]] = [_create_async, _stream_async, _stream_helper_async]
+    for client, method, expected in zip(itertools.cycle(clients), itertools.cycle(methods), _texts(name), strict=False):
+        start = time.monotonic()
+        if start >= until:
             return
         try:
-            got: str | BaseException = await way(client, wanted)
+            result: str | BaseException = await method(client, expected)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            got = error
-        outcome, is_defect = outcome_of(wanted, got)
-        outcomes.note(outcome, time.monotonic() - begun, is_defect=is_defect)
+            result = error
+        outcome, is_defect = classify(expected, result)
+        outcomes.record(outcome, time.monotonic() - start, is_defect=is_defect)

@@ -1,6 +1,6 @@
-"""`python -m bench.soak_server SEED SHARE`: the simulator of a soak, until standard input is closed.
+"""`python -m bench.soak_server SEED PROBABILITY`: run the simulator of a soak test until standard input is closed.
 
-It prints a line of JSON with its address and a login, and another one at the end with what it was asked.
+It prints a line of JSON with its URLs and a login, and another one at the end with the number of requests.
 """
 
 from __future__ import annotations
@@ -8,42 +8,70 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections import deque
 
 from codex_backend_sdk.testing import Simulator
 
 __all__ = ["FAULTS"]
 
-# None takes longer than seconds, so that many happen. Each ends in the right answer, or in an error with a class.
-_NAMES = (
-    "overloaded slow_down:0.1 status:500 status:502 rate_limited:0.1 usage_limit:plus,60 context_length_exceeded "
-    "cloudflare unauthorized:token_expired failed:server_error failed:cyber_policy failed_try_again:50ms "
-    "error_event:server_error cut_after_events:6 cut_after_bytes:1500 clean_end_after_events:8 reset reset:2000 "
-    "stalled:6,4 delayed:4 throttled:200,0.001 keepalives:0.2 compressed:gzip compressed:zstd huge_event:200000 "
-    "huge_header:50000 informational repeated_last_event data_after_end bytes_after_response garbage:4 html empty not_http"
-)
-FAULTS = tuple(_NAMES.split())
-# What was asked is forgotten now and then, with the faults, which are then given again.
-_FORGET_SECONDS = 5.0
+# No fault takes longer than seconds, so that many of them happen. Each leads to the correct response or to a typed error.
+FAULTS = [
+    "overloaded",
+    "slow_down:0.1",
+    "status:500",
+    "status:502",
+    "rate_limited:0.1",
+    "usage_limit:plus,60",
+    "context_length_exceeded",
+    "cloudflare",
+    "unauthorized:token_expired",
+    "failed:server_error",
+    "failed:cyber_policy",
+    "failed_try_again:50ms",
+    "error_event:server_error",
+    "cut_after_events:6",
+    "cut_after_bytes:1500",
+    "clean_end_after_events:8",
+    "reset",
+    "reset:2000",
+    "stalled:6,4",
+    "delayed:4",
+    "throttled:200,0.001",
+    "keepalives:0.2",
+    "compressed:gzip",
+    "compressed:zstd",
+    "huge_event:200000",
+    "huge_header:50000",
+    "informational",
+    "repeated_last_event",
+    "data_after_end",
+    "bytes_after_response",
+    "garbage:4",
+    "html",
+    "empty",
+    "not_http",
+]
+# The simulator records all requests, so its memory is cleared at this interval. That clears the faults as well.
+_CLEAR_SECONDS = 5.0
 
 
 def main() -> None:
-    """Serve."""
-    seed, share = int(sys.argv[1]), float(sys.argv[2])
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    asked = 0
+    """Serve until standard input is closed."""
+    seed, probability = int(sys.argv[1]), float(sys.argv[2])
+    is_over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), is_over.set()), daemon=True).start()
+    requests = 0
     with Simulator(seed=seed) as sim:
-        sim.fail(*FAULTS, probability=share)
+        sim.fail(*FAULTS, probability=probability)
         print(json.dumps({"base_url": sim.base_url, "issuer": sim.issuer, "login": sim.login_document()}), flush=True)
-        rounds = 0
-        while not over.wait(_FORGET_SECONDS):
-            asked += len(sim.requests)
-            rounds += 1
+        faults = deque(FAULTS)
+        while not is_over.wait(_CLEAR_SECONDS):
+            requests += len(sim.requests)
             sim.clear()
-            # The next draws differ, and begin with another fault.
-            turned = rounds % len(FAULTS)
-            sim.fail(*FAULTS[turned:], *FAULTS[:turned], probability=share)
-        print(json.dumps({"requests": asked + len(sim.requests)}), flush=True)
+            # clear() restarts the random draws, so the faults get another order.
+            faults.rotate(-1)
+            sim.fail(*faults, probability=probability)
+        print(json.dumps({"requests": requests + len(sim.requests)}), flush=True)
 
 
 if __name__ == "__main__":

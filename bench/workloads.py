@@ -1,8 +1,8 @@
-"""What is answered and what is asked: the recorded streams, and the histories. The same on every run.
+"""The streams and the histories of the benchmark. They are the same on every run.
 
-The streams have the shape of the Codex backend's: an `event:` line and a `data:` line, `type` first, no `[DONE]`,
-and a `response.completed` whose output is empty. Except in `codex`, every event is valid by the official types, which
-is the kinder case for the official client.
+The streams have the shape of the Codex backend's: an `event:` line and a `data:` line, `type` first, no `[DONE]`, and an
+empty `output` in `response.completed`. Except in `codex`, all events are valid by the official types, which is the
+faster case for the official client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Stream", "history", "short_input", "stream"]
 
 FOUR_MEGABYTES = 4_000_000
 
-_SYLLABLES = (
+_SYLLABLES = [
     "ab",
     "cd",
     "ef",
@@ -39,7 +39,7 @@ _SYLLABLES = (
     "mi",
     "ré",
     "to",
-)
+]
 _USAGE = {
     "input_tokens": 100,
     "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 0},
@@ -50,14 +50,14 @@ _USAGE = {
 
 
 class Stream(NamedTuple):
-    """One recorded answer: its frames, and how many characters its deltas have together."""
+    """A recorded stream: its SSE frames, and the total number of characters in its deltas."""
 
     frames: list[bytes]
     characters: int
 
 
 def stream(kind: str, deltas: int) -> Stream:
-    """Return the answer of this kind with this many deltas."""
+    """Return the stream of this kind with this many deltas."""
     events = list(_KINDS[kind](deltas))
     frames = [_frame(number, event) for number, event in enumerate(events)]
     return Stream(frames, sum(len(event["delta"]) for event in events if "delta" in event))
@@ -70,10 +70,10 @@ def _frame(number: int, event: dict[str, Any]) -> bytes:
     return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
-def _pieces(count: int, seed: int = 1) -> Iterator[str]:
-    dice = random.Random(seed)
+def _words(count: int, seed: int = 1) -> Iterator[str]:
+    generator = random.Random(seed)
     for _ in range(count):
-        yield " " + dice.choice(_SYLLABLES) + dice.choice(_SYLLABLES)
+        yield " " + generator.choice(_SYLLABLES) + generator.choice(_SYLLABLES)
 
 
 def _response(status: str, **members: Any) -> dict[str, Any]:
@@ -91,7 +91,9 @@ def _response(status: str, **members: Any) -> dict[str, Any]:
     }
 
 
-def _answer(item: dict[str, Any], finished: dict[str, Any], between: Iterator[dict[str, Any]]) -> Iterator[Any]:
+def _response_events(
+    item: dict[str, Any], finished: dict[str, Any], between: Iterator[dict[str, Any]]
+) -> Iterator[Any]:
     yield {"type": "response.created", "response": _response("in_progress")}
     yield {"type": "response.in_progress", "response": _response("in_progress")}
     yield {"type": "response.output_item.added", "output_index": 0, "item": item}
@@ -102,54 +104,54 @@ def _answer(item: dict[str, Any], finished: dict[str, Any], between: Iterator[di
 
 def _text(deltas: int) -> Iterator[dict[str, Any]]:
     place = {"item_id": "msg_0a1", "output_index": 0, "content_index": 0}
-    pieces = list(_pieces(deltas))
-    text = "".join(pieces)
+    words = list(_words(deltas))
+    text = "".join(words)
     empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
 
     def between() -> Iterator[dict[str, Any]]:
         yield {"type": "response.content_part.added", **place, "part": empty}
-        for piece in pieces:
-            yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+        for word in words:
+            yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
         yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}
         yield {"type": "response.content_part.done", **place, "part": {**empty, "text": text}}
 
     item = {"type": "message", "id": "msg_0a1", "role": "assistant", "status": "in_progress", "content": []}
-    return _answer(item, {"status": "completed", "content": [{**empty, "text": text}]}, between())
+    return _response_events(item, {"status": "completed", "content": [{**empty, "text": text}]}, between())
 
 
 def _arguments(deltas: int) -> Iterator[dict[str, Any]]:
     place = {"item_id": "fc_0a1", "output_index": 0}
-    pieces = list(_pieces(deltas))
-    arguments = json.dumps({"command": "".join(pieces)}, ensure_ascii=False)
+    words = list(_words(deltas))
+    arguments = json.dumps({"command": "".join(words)}, ensure_ascii=False)
 
     def between() -> Iterator[dict[str, Any]]:
-        for piece in pieces:
-            yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
+        for word in words:
+            yield {"type": "response.function_call_arguments.delta", **place, "delta": word}
         done = {"name": "shell", "arguments": arguments}
         yield {"type": "response.function_call_arguments.done", **place, **done}
 
     item = {"type": "function_call", "id": "fc_0a1", "call_id": "call_0a1", "name": "shell", "arguments": ""}
-    return _answer(item, {"status": "completed", "arguments": arguments}, between())
+    return _response_events(item, {"status": "completed", "arguments": arguments}, between())
 
 
 def _reasoning(deltas: int) -> Iterator[dict[str, Any]]:
     place = {"item_id": "rs_0a1", "output_index": 0, "summary_index": 0}
-    pieces = list(_pieces(deltas))
-    part = {"type": "summary_text", "text": "".join(pieces)}
+    words = list(_words(deltas))
+    part = {"type": "summary_text", "text": "".join(words)}
 
     def between() -> Iterator[dict[str, Any]]:
         yield {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}}
-        for piece in pieces:
-            yield {"type": "response.reasoning_summary_text.delta", **place, "delta": piece}
+        for word in words:
+            yield {"type": "response.reasoning_summary_text.delta", **place, "delta": word}
         yield {"type": "response.reasoning_summary_text.done", **place, "text": part["text"]}
         yield {"type": "response.reasoning_summary_part.done", **place, "part": part}
 
     item = {"type": "reasoning", "id": "rs_0a1", "summary": [], "encrypted_content": "gAAAA" + "x" * 900}
-    return _answer(item, {"summary": [part]}, between())
+    return _response_events(item, {"summary": [part]}, between())
 
 
 def _codex(deltas: int) -> Iterator[dict[str, Any]]:
-    """A text as the backend sends it: its own events first, and members that the official types demand left out."""
+    """Yield a text as the Codex backend sends it: with its own events, and without some members of the official types."""
     window = {"used_percent": 42, "window_minutes": 300, "reset_after_seconds": 3600, "reset_at": 1795330000}
     limits = {"allowed": True, "limit_reached": False, "primary": window, "secondary": None}
     yield {"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": limits}
@@ -165,7 +167,7 @@ def _codex(deltas: int) -> Iterator[dict[str, Any]]:
 
 
 def _huge(_deltas: int) -> Iterator[dict[str, Any]]:
-    """One event of 4 MB: an image on its way, the one event that does become so long."""
+    """Yield one event of 4 MB. Only partial images are that long in practice."""
     image = random.Random(2).randbytes(FOUR_MEGABYTES // 2).hex()
     yield {
         "type": "response.image_generation_call.partial_image",
@@ -187,13 +189,13 @@ _KINDS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
 
 
 def short_input() -> list[dict[str, Any]]:
-    """Return the input of a request that is not about its input."""
+    """Return a short input, for rows that do not measure the input."""
     return [{"role": "user", "content": "Explain quicksort in one paragraph."}]
 
 
 @cache
 def _prose(words: int, seed: int) -> str:
-    return "".join(_pieces(words, seed)).strip()
+    return "".join(_words(words, seed)).strip()
 
 
 @cache
@@ -202,7 +204,7 @@ def _cipher(seed: int) -> str:
 
 
 def history(items: int) -> list[dict[str, Any]]:
-    """Return an agent's history of this many items, plain JSON data, 570 bytes an item on average."""
+    """Return the history of an agent as plain JSON data: `items` items of 570 bytes on average."""
     turns: list[dict[str, Any]] = []
     for number in range((items + 4) // 5):
         call = f"call_{number:08d}"

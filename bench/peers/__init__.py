@@ -1,6 +1,6 @@
-"""The clients that are compared, each behind the same few calls. One runs in each process: `python -m bench.peers`.
+"""The clients that are compared, each behind the interface `Peer`. Each runs in its own process (`python -m bench.peers`).
 
-A peer imports its client when it is loaded and not before, so that start-up can be measured.
+A peer imports its client when it is loaded, not before, so that start-up can be measured.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["HOMES", "Peer", "load"]
+__all__ = ["Peer", "load"]
 
 
 class Peer(Protocol):
-    """What a peer can be asked; which of it, the table of rows knows. A client is whatever `client` returns."""
+    """The operations of a peer. A peer implements those that its rows need; the type of its client is its own."""
 
-    # Its events are mappings, not objects.
-    untyped: bool
+    # True if its events are mappings, not objects.
+    is_untyped: bool
 
     def client(self, base_url: str) -> Any: ...
-    def canned_client(self, compress: bool = True) -> Any:
-        """Return a client whose requests are prepared, and answered without any network."""
+    def mock_client(self, compress: bool = True) -> Any:
+        """Return a client with a mock transport, which responds as soon as a request is ready to be written.
+
+        `compress` is False for a client that should send the body uncompressed, if it can compress at all.
+        """
 
     def async_client(self, base_url: str) -> Any: ...
     def events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]: ...
@@ -31,7 +34,8 @@ class Peer(Protocol):
     def collected_text(self, client: Any, params: dict[str, Any]) -> str: ...
 
 
-HOMES = {
+# Peer → its module in this package, and its class there.
+_CLASSES = {
     "ours": ("official", "Ours"),
     "openai": ("official", "Official"),
     "login-with-chatgpt": ("official", "LoginWithChatGPT"),
@@ -42,6 +46,6 @@ HOMES = {
 
 
 def load(name: str) -> Peer:
-    """Import a peer's client, and return the peer."""
-    module, member = HOMES[name]
-    return cast("Peer", getattr(import_module(f"bench.peers.{module}"), member)())
+    """Import the client of a peer and return the peer."""
+    module, class_name = _CLASSES[name]
+    return cast("Peer", getattr(import_module(f"bench.peers.{module}"), class_name)())

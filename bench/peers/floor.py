@@ -1,4 +1,4 @@
-"""The floor: what any client has to do. httpx2 for the bytes, a split, jiter; no types and no promises."""
+"""The floor: the least that any client has to do. It receives bytes, splits them and parses JSON, without types or checks."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
 
 
 class Floor:
-    """Bytes in, mappings out."""
+    """A client without types: it yields each event as a dict."""
 
-    untyped = True
+    is_untyped = True
 
     def client(self, base_url: str) -> Any:
         return httpx2.Client(base_url=base_url, headers=_HEADERS)
 
-    def canned_client(self, compress: bool = True) -> Any:
-        return None
+    def mock_client(self, compress: bool = True) -> Any:
+        return None  # `events` then only encodes the body
 
     def async_client(self, base_url: str) -> Any:
         return httpx2.AsyncClient(base_url=base_url, headers=_HEADERS)
 
     def events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
         body = pydantic_core.to_json(params)
-        if client is None:  # a request is prepared when it is written
+        if client is None:
             return
         rest = b""
         with client.stream("POST", "/responses", content=body) as response:
@@ -53,7 +53,7 @@ class Floor:
                     yield jiter.from_json(frame[frame.index(b"\ndata: ") + 7 :])
 
     def long_event(self, client: Any, params: dict[str, Any]) -> Any:
-        """Read an answer whole and parse its first event: what one long event costs at least."""
+        """Read a whole response and parse its first event, the least that one long event can cost."""
         with client.stream("POST", "/responses", content=pydantic_core.to_json(params)) as response:
             body = b"".join(response.iter_bytes())
         return jiter.from_json(body[body.index(b"\ndata: ") + 7 : body.index(b"\n\n")])

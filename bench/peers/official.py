@@ -1,34 +1,34 @@
-"""The official client, and those that have its shape: this package and login-with-chatgpt."""
+"""The official client and the ones with its interface: this package and login-with-chatgpt."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.credentials import ACCOUNT, access_token, document
+from bench.fake_login import ACCOUNT_ID, access_token, login_document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 __all__ = ["LoginWithChatGPT", "Official", "Ours"]
 
-CANNED_URL = "http://127.0.0.1:9/backend-api/codex"
-EMPTY_ANSWER = b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{}}\n\n'
+MOCK_URL = "http://127.0.0.1:9/backend-api/codex"
+EMPTY_STREAM = b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{}}\n\n'
 
 
-def canned_transport(httpx: Any) -> Any:
-    """Return a transport that answers as soon as a request is ready to be written."""
+def mock_transport(httpx: Any) -> Any:
+    """Return a transport that responds as soon as a request is ready to be written."""
 
-    def answer(_request: Any) -> Any:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=EMPTY_ANSWER)
+    def respond(_request: Any) -> Any:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=EMPTY_STREAM)
 
-    return httpx.MockTransport(answer)
+    return httpx.MockTransport(respond)
 
 
 class Official:
     """`openai`, with an API key and another base URL."""
 
-    untyped = False
+    is_untyped = False
     _uncompressed: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
@@ -38,12 +38,12 @@ class Official:
     def client(self, base_url: str) -> Any:
         return self._openai.OpenAI(base_url=base_url, **self._options)
 
-    def canned_client(self, compress: bool = True) -> Any:
+    def mock_client(self, compress: bool = True) -> Any:
         httpx = import_module("httpx2")
-        given = {**self._options, "http_client": httpx.Client(transport=canned_transport(httpx))}
+        options = {**self._options, "http_client": httpx.Client(transport=mock_transport(httpx))}
         if not compress:
-            given |= self._uncompressed
-        return self._openai.OpenAI(base_url=CANNED_URL, **given)
+            options |= self._uncompressed
+        return self._openai.OpenAI(base_url=MOCK_URL, **options)
 
     def async_client(self, base_url: str) -> Any:
         return self._openai.AsyncOpenAI(base_url=base_url, **self._options)
@@ -65,32 +65,32 @@ class Official:
 
 
 class Ours(Official):
-    """This package, as it is in the working tree."""
+    """This package, from the working tree."""
 
     _uncompressed: ClassVar = {"compress_requests": False}
 
     def __init__(self) -> None:
         self._openai = import_module("codex_backend_sdk")
-        self._options = {"credentials": import_module("codex_backend_sdk.auth").MemoryStore(document())}
-        assert self._openai.OpenAI  # it is imported on first use, and that is not what is measured later
+        self._options = {"credentials": import_module("codex_backend_sdk.auth").MemoryStore(login_document())}
+        assert self._openai.OpenAI  # the attribute imports the client on first use
 
 
 class LoginWithChatGPT(Official):
-    """login-with-chatgpt, on a store in memory; it adapts an openai 2 client at its transport."""
+    """login-with-chatgpt, with a store in memory. It adapts an openai 2 client at its transport."""
 
     def __init__(self) -> None:
         self._package = import_module("login_with_chatgpt")
         store = import_module("login_with_chatgpt.auth.store").MemoryTokenStore()
         tokens = import_module("login_with_chatgpt.auth.models").TokenSet
-        store.save("default", tokens(access_token=access_token(), refresh_token="none", account_id=ACCOUNT))
+        store.save("default", tokens(access_token=access_token(), refresh_token="none", account_id=ACCOUNT_ID))
         self._store = store
         self._config = import_module("login_with_chatgpt._config").ProtocolConfig
 
     def client(self, base_url: str) -> Any:
         return self._account(base_url).openai()
 
-    def canned_client(self, compress: bool = True) -> Any:
-        return self._account(CANNED_URL).openai(transport=canned_transport(import_module("httpx")))
+    def mock_client(self, compress: bool = True) -> Any:
+        return self._account(MOCK_URL).openai(transport=mock_transport(import_module("httpx")))
 
     def async_client(self, base_url: str) -> Any:
         return self._account(base_url).async_openai()

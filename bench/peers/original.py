@@ -1,4 +1,4 @@
-"""The original codex-backend-sdk. It has one address, a constant, and no official types."""
+"""The original codex-backend-sdk 0.x. The URL of its backend is a constant, and its types are its own."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import io
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bench.credentials import access_token
+from bench.fake_login import access_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Original020", "Original059"]
 
-_NOWHERE = "http://127.0.0.1:9"
+_UNUSED_URL = "http://127.0.0.1:9"
 
 
 class _Original:
-    untyped = False
-    _home: str
+    is_untyped = False
+    _module_name: str
 
     def __init__(self) -> None:
-        self._module: Any = import_module(self._home)
+        self._module: Any = import_module(self._module_name)
         for constant in ("BASE_URL", "WHAM_BASE_URL"):
-            setattr(self._module, constant, _NOWHERE)
+            setattr(self._module, constant, _UNUSED_URL)
         store = import_module("codex_backend_sdk.storage").TokenStore
         token = access_token()
         self._store = store.from_exchange(access_token=token, refresh_token="none", id_token=token)
@@ -33,9 +33,9 @@ class _Original:
         client.bench_url = base_url
         return client
 
-    def canned_client(self, compress: bool = True) -> Any:
-        client = self.client(_NOWHERE)
-        client._session.mount("http://", _canned_adapter())
+    def mock_client(self, compress: bool = True) -> Any:
+        client = self.client(_UNUSED_URL)
+        client._session.mount("http://", _mock_adapter())
         return client
 
     def events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
@@ -51,17 +51,17 @@ class _Original:
 class Original020(_Original):
     """Version 0.2.0."""
 
-    _home = "codex_backend_sdk.codex_client"
+    _module_name = "codex_backend_sdk.codex_client"
 
 
 class Original059(_Original):
     """Version 0.5.9."""
 
-    _home = "codex_backend_sdk._client"
+    _module_name = "codex_backend_sdk._client"
 
 
-def _canned_adapter() -> Any:
-    """Return what answers a request of `requests` as soon as it is ready to be written."""
+def _mock_adapter() -> Any:
+    """Return an adapter for `requests` that responds as soon as a request is ready to be written."""
     requests = import_module("requests")
 
     class Adapter(requests.adapters.BaseAdapter):  # type: ignore[misc,name-defined]

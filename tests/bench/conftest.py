@@ -3,5 +3,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# `bench` is no part of the package; it stands in the root of the repository.
+# `bench` is not part of the package; it is a folder of the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from bench import report
-from bench.judged import judge
-from bench.peers.__main__ import stay_on_this_machine
-from bench.rows import ROWS, SIZES, Bar, Job, Row
-from bench.server import Answer, writes
-from bench.tasks import TASKS, Bench
+from bench.bar_verdicts import judge_row
+from bench.peers.__main__ import block_other_hosts
+from bench.rows import HISTORY_SIZES, ROWS, Bar, Job, Row
+from bench.server import ResponseSpec, http_chunks
+from bench.tasks import TASKS, PeerClients
 from bench.workloads import history, stream
 
 KINDS = ("text", "arguments", "reasoning", "codex", "huge")
 
 
-class Forgetful:
-    """A client that loses the second delta."""
+class LossyPeer:
+    """A peer whose client loses the second delta."""
 
-    untyped = True
+    is_untyped = True
 
     def client(self, base_url: str) -> str:
         return base_url
@@ -34,15 +34,15 @@ class Forgetful:
             yield {"type": "response.output_text.delta", "delta": "" if number == 1 else " abcd"}
 
 
-def test_a_client_that_loses_text_is_not_compared() -> None:
-    bench = Bench(Forgetful(), "http://127.0.0.1:9")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="Of 15 characters 10 arrived"):
-        TASKS["drain"](bench, answer=Answer("text", 3))
-    bench.close()
+def test_client_that_loses_text_fails_the_task() -> None:
+    clients = PeerClients(LossyPeer(), "http://127.0.0.1:9")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="returned 10 of 15 characters"):
+        TASKS["drain"](clients, response=ResponseSpec("text", 3))
+    clients.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stream_is_the_same_every_time_and_as_the_backend_writes_it(kind: str) -> None:
+def test_stream_is_reproducible_and_valid_sse(kind: str) -> None:
     recorded = stream(kind, 4)
     assert recorded == stream(kind, 4)
     events = []
@@ -57,35 +57,35 @@ def test_a_stream_is_the_same_every_time_and_as_the_backend_writes_it(kind: str)
     assert sum(len(event.get("delta", "")) for event in events) == recorded.characters
 
 
-def test_the_long_event_has_four_megabytes() -> None:
+def test_long_event_has_four_megabytes() -> None:
     assert 4_000_000 < len(stream("huge", 1).frames[0]) < 4_001_000
 
 
-def test_a_history_has_the_size_that_the_table_says() -> None:
+def test_history_has_570_bytes_per_item() -> None:
     assert 5.5e6 < len(json.dumps(history(10_000), separators=(",", ":"), ensure_ascii=False).encode()) < 5.9e6
 
 
-def test_a_chunk_holds_one_event_when_asked_for() -> None:
+def test_chunk_size_zero_sends_one_event_per_chunk() -> None:
     frames = stream("text", 3).frames
-    chunks = writes("text", 3, 0)
+    chunks = http_chunks("text", 3, 0)
     assert [chunk.partition(b"\r\n")[2][:-2] for chunk in chunks] == frames
     assert [int(chunk.partition(b"\r\n")[0], 16) for chunk in chunks] == [len(frame) for frame in frames]
 
 
-def test_peers_cannot_reach_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peer_cannot_reach_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
-    stay_on_this_machine()
-    with pytest.raises(OSError, match=r"stay on this machine; chatgpt\.com was asked for"):
+    block_other_hosts()
+    with pytest.raises(OSError, match=r"must not connect to another host: chatgpt\.com"):
         socket.create_connection(("chatgpt.com", 443), timeout=1)
     assert socket.getaddrinfo("127.0.0.1", 80)
 
 
 def row(*bars: Bar) -> Row:
-    return Row("row", "What is measured", "ms", (Job("ours", "drain", {}), Job("openai", "drain", {})), bars)
+    return Row("row", "A title", "ms", (Job("ours", "drain", {}), Job("openai", "drain", {})), bars)
 
 
 @pytest.mark.parametrize(
-    ("bar", "found", "is_met"),
+    ("bar", "result", "is_met"),
     [
         (Bar("cpu_ms", "openai", at_most=1 / 20), "1/20", True),
         (Bar("cpu_ms", "openai", at_most=1 / 21), "1/20", False),
@@ -95,25 +95,25 @@ def row(*bars: Bar) -> Row:
         (Bar("cpu_ms", None, at_most=2), "2", True),
     ],
 )
-def test_a_verdict_compares_medians(bar: Bar, found: str, is_met: bool) -> None:
+def test_verdict_compares_medians(bar: Bar, result: str, is_met: bool) -> None:
     figures = {"ours": {"cpu_ms": [1.0, 2.0, 9.0]}, "openai": {"cpu_ms": [40.0, 10.0, 90.0]}}
-    (verdict,) = judge(row(bar), figures)
-    assert (verdict.found, verdict.is_met) == (found, is_met)
+    (verdict,) = judge_row(row(bar), figures)
+    assert (verdict.result, verdict.is_met) == (result, is_met)
     assert verdict.low <= verdict.value <= verdict.high
 
 
 @pytest.mark.parametrize(("longest", "is_met"), [(101.0 + 99_999 * 1.19, True), (101.0 + 99_999 * 1.21, False)])
-def test_flat_means_the_same_for_each_item(longest: float, is_met: bool) -> None:
-    """100 ms for the request and its first item, then 1 ms an item, up to the longest history."""
-    figures = {f"ours {size}": {"cpu_ms": [101.0 + (size - 1)]} for size in (1, *SIZES)}
-    figures[f"ours {SIZES[-1]}"] = {"cpu_ms": [longest]}
-    (verdict,) = judge(row(Bar("cpu_ms", None, at_most=1.2, flat=True)), figures)
+def test_flatness_compares_the_cost_per_item(longest: float, is_met: bool) -> None:
+    """A request with one item costs 101 ms, each further item 1 ms; the longest history costs more."""
+    figures = {f"ours {size}": {"cpu_ms": [101.0 + (size - 1)]} for size in (1, *HISTORY_SIZES)}
+    figures[f"ours {HISTORY_SIZES[-1]}"] = {"cpu_ms": [longest]}
+    (verdict,) = judge_row(row(Bar("cpu_ms", None, at_most=1.2, is_flat=True)), figures)
     assert verdict.is_met is is_met
 
 
-def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
+def test_report_replaces_only_its_part_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
-    begin, end = "<!-- make bench writes this: begin -->", "<!-- end -->"
+    begin, end = report.MARKERS
     page.write_text(f"Before.\n\n{begin}\nold\n{end}\n\nAfter.\n")
     results = json.loads(report.RESULTS.read_text())
     report.render(results, page=page, folder=tmp_path / "plots")
@@ -124,18 +124,18 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     assert all(row["title"] in written for row in results["rows"])
 
 
-def test_the_plots_are_svg_and_stand_in_the_page(tmp_path: Path) -> None:
+def test_plots_are_svg_and_linked_from_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("")
     report.render(json.loads(report.RESULTS.read_text()), page=page, folder=tmp_path)
-    drawn = {path.name for path in tmp_path.glob("*.svg")}
-    assert drawn == {"cpu-per-event.svg", "history.svg", "concurrency.svg", "start-up.svg"}
-    for name in drawn:
+    names = {path.name for path in tmp_path.glob("*.svg")}
+    assert names == {"cpu-per-event.svg", "history.svg", "concurrency.svg", "start-up.svg"}
+    for name in names:
         assert ET.parse(tmp_path / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert f"(performance/{name})" in report.PAGE.read_text()
 
 
-def test_the_results_are_of_these_rows_and_name_no_place() -> None:
-    told = report.RESULTS.read_text()
-    assert [row["name"] for row in json.loads(told)["rows"]] == [row.name for row in ROWS]
-    assert str(report.ROOT) not in told
+def test_results_cover_all_rows_without_local_paths() -> None:
+    text = report.RESULTS.read_text()
+    assert [row["name"] for row in json.loads(text)["rows"]] == [row.name for row in ROWS]
+    assert str(report.ROOT) not in text

@@ -1,4 +1,4 @@
-"""Every row runs, on tiny sizes and without a clock in an assertion. The peers that are installed here take part."""
+"""Every row runs with tiny sizes and the peers that are installed here. No assertion depends on time."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import report
-from bench.judged import judge, medians
+from bench.bar_verdicts import judge_row, medians
 from bench.rows import ROWS, Job, Row
-from bench.server import Answer
+from bench.server import ResponseSpec
 from bench.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = ("ours", "openai", "floor")
+INSTALLED = ("ours", "openai", "floor")
 TINY = {"items": 2, "calls": 1, "streams": 2}
 
 
 def tiny(row: Row) -> Row:
-    jobs = tuple(_tiny(job) for job in row.jobs if job.peer in HERE and _is_needed(job))
-    return replace(row, jobs=jobs, bars=tuple(bar for bar in row.bars if bar.by is None or bar.by in HERE))
+    jobs = tuple(tiny_job(job) for job in row.jobs if job.peer in INSTALLED and is_needed(job))
+    return replace(
+        row,
+        jobs=jobs,
+        bars=tuple(bar for bar in row.bars if bar.compared_with is None or bar.compared_with in INSTALLED),
+    )
 
 
-def _is_needed(job: Job) -> bool:
-    """Of the curves, which are drawn, only ours are judged."""
-    return job.at is None or job.peer == "ours"
+def is_needed(job: Job) -> bool:
+    """Of the curves, only those of this package have bars."""
+    return job.point is None or job.peer == "ours"
 
 
-def _tiny(job: Job) -> Job:
-    given: dict[str, Any] = {name: min(value, TINY.get(name, value)) for name, value in job.given.items()}
-    if "answer" in given:
-        answer = Answer(*given["answer"])
-        given["answer"] = answer._replace(deltas=3, delay_ms=min(answer.delay_ms, 1))
-    return replace(job, given=given)
+def tiny_job(job: Job) -> Job:
+    arguments: dict[str, Any] = {name: min(value, TINY.get(name, value)) for name, value in job.arguments.items()}
+    if "response" in arguments:
+        spec = ResponseSpec(*arguments["response"])
+        arguments["response"] = spec._replace(deltas=3, delay_ms=min(spec.delay_ms, 1))
+    return replace(job, arguments=arguments)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +51,13 @@ def session() -> Iterator[Session]:
 
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS if row.name != "import"])
-def test_a_row_gives_the_figures_that_its_bars_need(session: Session, name: str) -> None:
-    """A bar that names a job or a figure that is not there would fail here."""
+def test_row_has_the_figures_for_its_bars(session: Session, name: str) -> None:
     row = tiny(next(row for row in ROWS if row.name == name))
     figures = session.run(row, rounds=1)
-    verdicts = judge(row, figures)
+    verdicts = judge_row(row, figures)
     assert len(verdicts) == len(row.bars) > 0
-    assert all(len(values) == 1 for each in figures.values() for values in each.values())
+    assert all(len(values) == 1 for metrics in figures.values() for values in metrics.values())
     results = report.Results({}, 0.0)
     results.add(row, figures, verdicts)
     assert row.metric in results.rows[0]["jobs"][0]["medians"]
-    assert row.title in report.line(row, medians(figures), verdicts)
+    assert row.title in report.progress(row, medians(figures), verdicts)
