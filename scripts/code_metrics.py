@@ -2,10 +2,10 @@
 
     python scripts/code_metrics.py [ROOT]
 
-ROOT is a checkout (default: this one). Counts files, lines, the length of files and functions, comments, modules that share a
-name, and repeated blocks; then traces three calls with `sys.setprofile`: a first `responses.create(input="hi")`, a
-streamed one, and one with an expired login. The traced calls need the `testing` extra and talk to a simulator on this
-machine only.
+ROOT is a checkout (default: this one). The script counts files, lines, the length of files and functions, comments,
+modules of the same name, and repeated blocks. Then it traces three calls with `sys.setprofile`: a first
+`responses.create(input="hi")`, a streamed one, and one with an expired login. The traced calls need the `testing` extra
+and send requests only to a simulator on this machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ entered = set()
 def profile(frame, event, argument):
     path = frame.f_code.co_filename
     if event == "call" and "/codex_backend_sdk/" in path and "/testing/" not in path:
-        if frame.f_code.co_name != "<module>":  # imports are not part of the call's way
+        if frame.f_code.co_name != "<module>":  # imports are not part of the call
             entered.add((path.rpartition("/codex_backend_sdk/")[2], frame.f_code.co_qualname))
 
 def traced(call):
@@ -114,10 +114,10 @@ def comment_ratio(texts: Any) -> float:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
         }
-        of_code, of_comments = set(), set()
+        code_rows, comment_rows = set(), set()
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
-                of_comments.add(token.start[0])
+                comment_rows.add(token.start[0])
             elif token.type not in (
                 tokenize.NL,
                 tokenize.NEWLINE,
@@ -125,28 +125,28 @@ def comment_ratio(texts: Any) -> float:
                 tokenize.DEDENT,
                 tokenize.ENDMARKER,
             ):
-                of_code.update(range(token.start[0], token.end[0] + 1))
-        comments += len(of_comments)
-        code += len(of_code - docstrings)
+                code_rows.update(range(token.start[0], token.end[0] + 1))
+        comments += len(comment_rows)
+        code += len(code_rows - docstrings)
     return comments / code
 
 
 def shared_names(source: Path, files: Any) -> list[str]:
-    """Return the module names that stand in more than one folder."""
+    """Return the module names that exist in more than one folder."""
     counts = Counter(path.stem for path in files if path.stem != "__init__")
     return sorted(name for name, count in counts.items() if count > 1)
 
 
 def repeated_blocks(files: dict[Path, str]) -> int:
-    """Count the runs of code lines, outside of imports, that stand in two places."""
+    """Count the sequences of code lines, without imports, that occur more than once."""
     places: defaultdict[tuple[str, ...], list[tuple[Path, int]]] = defaultdict(list)
     for path, text in files.items():
         lines = [line.strip() for line in text.splitlines()]
         lines = [line for line in lines if line and not line.startswith(("#", "import ", "from ")) and len(line) > 3]
         for start in range(len(lines) - BLOCK_LINES + 1):
             places[tuple(lines[start : start + BLOCK_LINES])].append((path, start))
-    # Windows that overlap belong to one block: count those whose predecessor is not repeated, too.
-    repeated = {place for found in places.values() if len(found) > 1 for place in found}
+    # Overlapping windows belong to one block, so only windows whose predecessor is not repeated are counted.
+    repeated = {place for places_of_block in places.values() if len(places_of_block) > 1 for place in places_of_block}
     return sum((path, start - 1) not in repeated for path, start in repeated)
 
 

@@ -1,4 +1,4 @@
-"""Write the table of faults into docs/testing.md. Run it after a change of the simulator's fault catalogue."""
+"""Write the table of faults into docs/testing.md. Run the script after a change of the simulator's fault catalog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEADER = "| fault | what happens |\n|---|---|\n"
 
 
 def main() -> None:
-    """Replace the table, which is the last thing on the page."""
+    """Replace the table, which ends the page."""
     before = PAGE.read_text(encoding="utf-8").partition(HEADER)[0]
     rows = "".join(f"| `{fault.usage}` | {fault.description} |\n" for fault in FAULTS.values())
     PAGE.write_text(before + HEADER + rows, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The script that fetches the official tests: what it takes out of an archive, on this Python and on the oldest."""
+"""The script that fetches the official tests: which files it unpacks, on this Python and on the oldest one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def unpack(python: str, archive: Path, destination: Path) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_wanted_part_is_unpacked_without_the_top_folder(python: str, tmp_path: Path) -> None:
+def test_tests_are_unpacked_without_the_top_folder(python: str, tmp_path: Path) -> None:
     archive = archive_of(
         tmp_path,
         ("openai-1.0.0/pyproject.toml", b"[project]"),
@@ -65,7 +65,7 @@ def test_the_wanted_part_is_unpacked_without_the_top_folder(python: str, tmp_pat
 
 @pytest.mark.parametrize("name", ["openai-1.0.0/tests/../../../escaped", "openai-1.0.0/tests/c:\\escaped"])
 @pytest.mark.parametrize("python", PYTHONS)
-def test_a_path_that_leads_out_ends_it(python: str, name: str, tmp_path: Path) -> None:
+def test_path_outside_the_destination_is_an_error(python: str, name: str, tmp_path: Path) -> None:
     ran = unpack(python, archive_of(tmp_path, (name, b"x")), tmp_path / "a" / "out")
     assert ran.returncode == 1
     assert "leads out" in ran.stderr
@@ -74,8 +74,8 @@ def test_a_path_that_leads_out_ends_it(python: str, name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_an_absolute_path_loses_its_root(python: str, tmp_path: Path) -> None:
-    """The top folder is dropped, whatever it is called, so nothing is left that could lead out."""
+def test_absolute_path_loses_its_root(python: str, tmp_path: Path) -> None:
+    """The top folder is dropped whatever its name is, so the path stays inside the destination."""
     archive = archive_of(tmp_path, ("/tests/escaped.py", b"x"))
     assert unpack(python, archive, tmp_path / "out").returncode == 0
     assert (tmp_path / "out" / "tests" / "escaped.py").read_bytes() == b"x"
