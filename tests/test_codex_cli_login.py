@@ -103,7 +103,7 @@ def test_cli_reads_our_login_and_our_refresh(home: Home, flow: str) -> None:
     log_in(home, flow)
     assert home.status() == LOGGED_IN
     before = home.document()
-    home.credentials.renew(home.credentials.current())
+    home.credentials.refresh(home.credentials.current())
     after = home.document()
     assert before["tokens"]["refresh_token"] != after["tokens"]["refresh_token"]
     assert home.status() == LOGGED_IN
@@ -157,7 +157,7 @@ def test_we_read_the_login_of_the_cli_and_it_reads_our_refresh(home: Home, cli_l
     login = home.credentials.authenticate(interactive=False)
     assert (login.email, login.plan, login.account_id) == ("user@example.com", "pro", home.sim.account.account_id)
     assert home.credentials.account().stored_in == str(home.folder / "auth.json")
-    renewed = home.credentials.renew(login)
+    renewed = home.credentials.refresh(login)
     after = home.document()
     assert after["tokens"]["access_token"] == renewed.access_token.reveal() != before["tokens"]["access_token"]
     known = {"tokens", "last_refresh"}

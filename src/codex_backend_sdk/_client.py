@@ -148,7 +148,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
                 login = self.credentials.current()
         lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
         if lookup is not None:
-            login = lookup.run(self._send_once, self.credentials.renew)
+            login = lookup.run(self._send_once, self.credentials.refresh)
         return self._with_login(options, login)
 
     def _send_once(self, options: PreparedOptions) -> httpx2.Response:
@@ -181,7 +181,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
                 discard(response)
             result: httpx2.Response | Login
             if isinstance(step, RefreshLogin):
-                result = self.credentials.renew(step.rejected)
+                result = self.credentials.refresh(step.rejected)
             else:
                 result = response = send(step)
             try:
@@ -291,7 +291,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         return await self._client.send(self._build_request(options), stream=True, follow_redirects=False)
 
     async def _refresh_login(self, rejected: Login) -> Login:
-        return await in_thread(lambda: self.credentials.renew(rejected))
+        return await in_thread(lambda: self.credentials.refresh(rejected))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)

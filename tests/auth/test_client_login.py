@@ -128,7 +128,7 @@ def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any],
         def current(self) -> sdk.Login:
             return login
 
-        def renew(self, rejected: sdk.Login) -> sdk.Login:
+        def refresh(self, rejected: sdk.Login) -> sdk.Login:
             raise NotImplementedError
 
     client = new_client(credentials=CustomSource())

@@ -112,7 +112,7 @@ def test_rejected_login_is_replaced(issuer: IssuerStub) -> None:
     refused = source.current()
     issuer.live_refresh_token = "another"
     with pytest.raises(LoginRequiredError):
-        source.renew(refused)
+        source.refresh(refused)
     with pytest.raises(LoginRequiredError, match="rejects the login in memory, and it cannot be refreshed"):
         source.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
     assert source.authenticate(**login_options()).access_token != refused.access_token
@@ -440,7 +440,7 @@ def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pyt
     login = source.current()
     issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
     with pytest.raises(LoginRequiredError) as caught:
-        source.renew(login)
+        source.refresh(login)
     text = "\n".join(
         [repr(source), repr(source._cached), repr(login), caplog.text, *traceback.format_exception(caught.value)]
     )

@@ -98,7 +98,7 @@ def issuer_calls(document: dict[str, Any], url: str) -> dict[str, Callable[[], o
     expired = {**document, "tokens": {**document["tokens"], "access_token": "opaque"}, "last_refresh": None}
     loaded = Credentials(MemoryStore(document), issuer=url)
     return {
-        "refresh": lambda: loaded.renew(loaded.current()),
+        "refresh": lambda: loaded.refresh(loaded.current()),
         "refresh ahead": lambda: Credentials(MemoryStore(expired), issuer=url).current(),
         "api key": lambda: exchange_api_key(Credentials(MemoryStore(document), issuer=url)),
         "device code": lambda: Credentials(MemoryStore(), issuer=url).authenticate_device_code(),
@@ -344,7 +344,7 @@ def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
     issuer.refusal = (200, body, {})
     credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
     with pytest.raises(sdk.TokenRefreshError, match="has no usable access_token") as caught:
-        credentials.renew(credentials.current())
+        credentials.refresh(credentials.current())
     assert "SECRET" not in crash_report(caught.value)
 
 
@@ -405,7 +405,7 @@ class CustomSource:
     def current(self) -> sdk.Login:
         return self.ready()
 
-    def renew(self, rejected: sdk.Login) -> sdk.Login:
+    def refresh(self, rejected: sdk.Login) -> sdk.Login:
         return rejected
 
 

@@ -84,7 +84,7 @@ def test_personal_token_is_identified_once(sim: Simulator) -> None:
     assert token.current() is token.ready() is login
     assert count_requests(sim, WHOAMI_PATH) == 1
     with pytest.raises(LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"):
-        token.renew(login)
+        token.refresh(login)
 
 
 def test_waiting_threads_share_the_failed_identification(sim: Simulator) -> None:
@@ -134,7 +134,7 @@ def test_token_variable_takes_precedence_over_the_store(sim: Simulator, monkeypa
     assert isinstance(token, StaticToken)
     assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
     with pytest.raises(LoginRequiredError, match="Set a new one, or unset CODEX_ACCESS_TOKEN"):
-        token.renew(token.current())
+        token.refresh(token.current())
     explicit = resolve_credentials(store, **options)
     assert isinstance(explicit, Credentials), "the argument takes precedence over the environment"
     assert explicit.store is store
@@ -176,7 +176,7 @@ def test_stored_personal_token_cannot_be_refreshed(sim: Simulator, caplog: pytes
     assert credentials.current() is credentials.ready() is login
     assert count_requests(sim, WHOAMI_PATH) == 1
     with pytest.raises(LoginRequiredError, match="cannot be refreshed"):
-        credentials.renew(login)
+        credentials.refresh(login)
     assert count_requests(sim, "/oauth/token") == 0
     assert credentials.account().email == "user@example.com"
     assert credentials.revoke()

@@ -169,7 +169,7 @@ def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: tim
     issuer.lifetime = lifetime
     source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     rejected = source.current()
-    logins = in_threads(20, lambda: source.renew(rejected))
+    logins = in_threads(20, lambda: source.refresh(rejected))
     assert len(set(logins)) == 1
     assert rejected not in logins
     assert refresh_reasons(issuer) == ["proactive_expiry", "unauthorized_recovery"]
@@ -195,7 +195,7 @@ def test_missing_login_error_names_the_remedy(
     issuer: IssuerStub, document: dict[str, Any] | None, message: str
 ) -> None:
     source, _ = make_credentials(issuer, document)
-    for call in (source.current, lambda: source.renew(Login(access_token=Secret("x"), account_id=None))):
+    for call in (source.current, lambda: source.refresh(Login(access_token=Secret("x"), account_id=None))):
         with pytest.raises(LoginRequiredError) as caught:
             call()
         assert message in str(caught.value)
@@ -216,10 +216,10 @@ def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> N
 def test_rejected_token_is_refreshed(issuer: IssuerStub) -> None:
     source, _ = make_credentials(issuer, issuer.document())
     rejected = source.current()
-    login = source.renew(rejected)
+    login = source.refresh(rejected)
     assert login.access_token != rejected.access_token
     assert refresh_reasons(issuer) == ["unauthorized_recovery"]
-    assert source.renew(rejected) is login, "a second thread with the same rejected token gets the new one"
+    assert source.refresh(rejected) is login, "a second thread with the same rejected token gets the new one"
     assert len(issuer.requests) == 1
     assert source.ready() is login
 
@@ -228,7 +228,7 @@ def test_newer_stored_login_needs_no_refresh(issuer: IssuerStub) -> None:
     source, store = make_credentials(issuer, issuer.document())
     rejected = source.current()
     store.save(issuer.document(expires_in=2 * HOUR))
-    assert source.renew(rejected).access_token != rejected.access_token
+    assert source.refresh(rejected).access_token != rejected.access_token
     assert issuer.requests == []
 
 
@@ -246,7 +246,7 @@ def test_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: Clo
     rejected = source.current()
     store.clear()
     with pytest.raises(LoginRequiredError, match="There is no login"):
-        source.renew(rejected)
+        source.refresh(rejected)
     assert source.ready() is None
 
 
@@ -256,7 +256,7 @@ def test_running_client_does_not_change_its_account(issuer: IssuerStub) -> None:
     issuer.account = "acc-2"
     store.save(issuer.document())
     with pytest.raises(LoginRequiredError, match="now belongs to another account"):
-        source.renew(rejected)
+        source.refresh(rejected)
     assert issuer.requests == []
     assert source.authenticate(interactive=False).account_id == "acc-2"
 
@@ -268,12 +268,12 @@ def test_account_is_remembered_without_a_login(issuer: IssuerStub) -> None:
     store.clear()
     for _ in range(2):
         with pytest.raises(LoginRequiredError, match="There is no login"):
-            source.renew(rejected)
+            source.refresh(rejected)
         with pytest.raises(LoginRequiredError, match="There is no login"):
             source.authenticate(interactive=False)
     issuer.account = "acc-2"
     store.save(issuer.document())
-    for call in (source.current, lambda: source.renew(rejected), source.account):
+    for call in (source.current, lambda: source.refresh(rejected), source.account):
         with pytest.raises(
             LoginRequiredError, match=r"now belongs to another account\. Call client\.authenticate\(\) to change"
         ):
@@ -344,7 +344,7 @@ def test_permanent_refusal_keeps_the_valid_old_token(
     assert login.expires_at == clock.now + 4 * MINUTE
     assert "no longer accepts" in caplog.text
     with pytest.raises(LoginRequiredError):
-        source.renew(login)
+        source.refresh(login)
     clock.now += 4 * MINUTE
     with pytest.raises(LoginRequiredError):
         source.current()
@@ -378,7 +378,7 @@ def test_transient_failure_keeps_the_valid_old_token(
     assert source.current() == login
     assert len(issuer.requests) == 2
     with pytest.raises(TokenRefreshError):
-        source.renew(login)
+        source.refresh(login)
     clock.now += 4 * MINUTE
     with pytest.raises(TokenRefreshError):
         source.current()
@@ -398,7 +398,7 @@ def test_waiting_threads_share_the_failed_refresh(issuer: IssuerStub) -> None:
     issuer.delay = 0.5
     source, _ = make_credentials(issuer, issuer.document())
     rejected = source.current()
-    failures = in_threads(8, lambda: source.renew(rejected))
+    failures = in_threads(8, lambda: source.refresh(rejected))
     assert [type(failure) for failure in failures] == [TokenRefreshError] * 8
     assert len(issuer.requests) == 1
 
@@ -409,7 +409,7 @@ def test_login_without_refresh_token_is_used_until_expiry(issuer: IssuerStub, cl
     source, _ = make_credentials(issuer, document)
     login = source.current()
     with pytest.raises(LoginRequiredError, match="no refresh token"):
-        source.renew(login)
+        source.refresh(login)
     clock.now += HOUR
     with pytest.raises(LoginRequiredError, match="no refresh token"):
         source.current()
@@ -436,7 +436,7 @@ def test_unsaved_tokens_are_used_and_saved_later(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "could not be stored: OSError. This process uses it" in caplog.text
     store.save_error = None
-    renewed = source.renew(login)
+    renewed = source.refresh(login)
     assert [request.json["refresh_token"] for request in issuer.requests_to("/oauth/token")] == ["rt_0", "rt_1"]
     stored = store.load()
     assert stored is not None
@@ -449,7 +449,7 @@ def test_unsaved_tokens_give_way_to_newer_stored_ones(issuer: IssuerStub, clock:
     login = source.current()
     clock.now += HOUR
     MemoryStore.save(store, issuer.document(expires_in=HOUR, last_refresh="2026-11-22T12:30:00Z"))
-    assert source.renew(login).access_token != login.access_token
+    assert source.refresh(login).access_token != login.access_token
     assert len(issuer.requests) == 1
 
 
@@ -474,7 +474,7 @@ def test_sixteen_threads_share_one_refresh(issuer: IssuerStub, expires_in: timed
     assert len(set(logins)) == 1
     assert len(issuer.requests) == 1
     rejected = logins[0]
-    assert len(set(in_threads(16, lambda: source.renew(rejected)))) == 1
+    assert len(set(in_threads(16, lambda: source.refresh(rejected)))) == 1
     assert refresh_reasons(issuer) == ["proactive_expiry", "unauthorized_recovery"]
 
 

@@ -47,7 +47,7 @@ class KeyAsLogin:
         # A token has no spaces, but "My API Key" in the tests has.
         return Login(access_token=Secret(self._client.api_key.replace(" ", "-")), account_id=None)
 
-    def renew(self, rejected: Login) -> Login:
+    def refresh(self, rejected: Login) -> Login:
         """Return the same login: a key does not change."""
         return rejected
 

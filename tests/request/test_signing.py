@@ -174,7 +174,7 @@ def test_custom_credential_source(new_client: Callable[..., Any], sim: Simulator
         def current(self) -> sdk.Login:
             return login
 
-        def renew(self, rejected: sdk.Login) -> sdk.Login:
+        def refresh(self, rejected: sdk.Login) -> sdk.Login:
             raise sdk.LoginRequiredError("Ask the administrator.")
 
     client = new_client(credentials=Own())
@@ -196,7 +196,7 @@ def test_login_invalid_as_header_is_not_shown(
     class Own:
         ready = staticmethod(lambda: login)
         current = staticmethod(lambda: login)
-        renew = staticmethod(lambda rejected: login)
+        refresh = staticmethod(lambda rejected: login)
 
     with pytest.raises(
         sdk.LoginRequiredError, match=f"The {member.replace('_', ' ')} of this login is empty or"

@@ -144,7 +144,7 @@ def test_each_account_has_its_own_lookup(member: Callable[..., Any], main: Simul
 
         current = ready
 
-        def renew(self, rejected: sdk.Login) -> sdk.Login:
+        def refresh(self, rejected: sdk.Login) -> sdk.Login:
             return self.login
 
     source = SwitchingSource()

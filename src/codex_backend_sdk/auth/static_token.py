@@ -96,7 +96,7 @@ class StaticToken:
             raise self._unusable(f"expired at {format_local_time(login.expires_at)}")
         return login
 
-    def renew(self, rejected: Login) -> Login:
+    def refresh(self, rejected: Login) -> Login:
         """Raise LoginRequiredError: the backend rejected the token with status 401, and it cannot be refreshed."""
         raise self._unusable("was rejected by the backend (status 401)")
 

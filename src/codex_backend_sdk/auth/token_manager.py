@@ -67,7 +67,7 @@ class CredentialSource(Protocol):
         """Return a usable login, loaded or refreshed if needed. May wait. Raise LoginRequiredError if there is none."""
         ...
 
-    def renew(self, rejected: Login) -> Login:
+    def refresh(self, rejected: Login) -> Login:
         """Return another login after the backend rejected `rejected` with status 401. May wait.
 
         Raise LoginRequiredError if only a new login helps, TokenRefreshError if a later attempt may succeed.
@@ -124,7 +124,7 @@ class TokenManager:
     9. The store cannot be read: the cached login is used as long as its token is valid.
     10. The store or the issuer returns the login of another account: LoginRequiredError. Requests of a running client
         never change over to another account; only `authenticate()` does that.
-    11. `renew()`, after the backend rejected a token: as cases 2 and 3, at once, if the token is still the same.
+    11. `refresh()`, after the backend rejected a token: as cases 2 and 3, at once, if the token is still the same.
     """
 
     def __init__(
@@ -186,10 +186,10 @@ class TokenManager:
         """
         return self.ready() or self._single_flight.run(self._current_locked, fallback=self._valid_cached_login)
 
-    def renew(self, rejected: Login) -> Login:
+    def refresh(self, rejected: Login) -> Login:
         """Return another login after the backend rejected `rejected` (status 401): from the store, else refreshed."""
         failure_before = self._transient_failure
-        return run_uninterrupted(lambda: self._renew_locked(rejected, failure_before))
+        return run_uninterrupted(lambda: self._refresh_rejected(rejected, failure_before))
 
     def _current_locked(self) -> Login:
         failure_before = self._transient_failure
@@ -200,7 +200,7 @@ class TokenManager:
         cached = self._cached
         return cached.login if cached is not None and self._is_valid(cached) else None
 
-    def _renew_locked(self, rejected: Login, failure_before: _SharedFailure | None) -> Login:
+    def _refresh_rejected(self, rejected: Login, failure_before: _SharedFailure | None) -> Login:
         with self._lock:
             cached = self._cached
             if cached is None or not self._supersedes(cached, rejected):

@@ -100,7 +100,7 @@ class _FixedLogin:
     def current(self) -> Login:
         raise ProbeError(note("Not checked: not logged in."))
 
-    def renew(self, rejected: Login) -> Login:
+    def refresh(self, rejected: Login) -> Login:
         what = "The backend rejects the access token (401)."
         if self._resolved is not None and self._resolved.is_renewable:
             raise ProbeError(warning(what, f"The next call refreshes it. If that does not help: {LOG_IN}"))
