@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from codex_backend_sdk.auth import _auth_json, _device_code, _jwt, _oauth
-from codex_backend_sdk.auth._deadline import Deadline
+from codex_backend_sdk.auth._deadline import LoginDeadline
 from codex_backend_sdk.auth.flows import pages
 from codex_backend_sdk.auth.flows.callback_server import LoginCallback
 from codex_backend_sdk.auth.static_token import why_not_access_token
@@ -181,7 +181,7 @@ def check_callbacks(data: bytes) -> None:
     is_valid = bool(states) and states[-1] in (_STATE, f"{_STATE}.onboarding_entrypoint=life_sciences")
     assert (outcome is not None) == is_valid, "the state alone decides"
     if outcome is None:
-        callback = LoginCallback(_STATE, _no_login, Deadline())
+        callback = LoginCallback(_STATE, _no_login, LoginDeadline())
         response = callback.respond(f"/auth/callback?{query}")
         assert (response.status, response.is_last) == (400, False)
         assert not callback.is_decided

@@ -1,6 +1,6 @@
 """When a login ends: a time limit and a cancellation, from the call to the stored tokens.
 
-One `Deadline` is handed through all steps of a login. Each step that waits, waits no longer than it; the step that
+One `LoginDeadline` is handed through all steps of a login. Each step that waits, waits no longer than it; the step that
 stores the tokens checks it last, so that a login that timed out or was cancelled stores nothing afterwards.
 """
 
@@ -17,7 +17,7 @@ from . import _auth_errors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Deadline", "EndReason"]
+__all__ = ["EndReason", "LoginDeadline"]
 
 _T = TypeVar("_T")
 
@@ -31,7 +31,7 @@ class EndReason(NamedTuple):
     code: str
 
 
-class Deadline:
+class LoginDeadline:
     """The end of one login: `seconds` from now (None: never), or as soon as `cancel` is set."""
 
     def __init__(
@@ -83,11 +83,11 @@ class Deadline:
         self._cancel_event.wait(min(seconds, self.remaining_seconds))
         self.check()
 
-    def shortened(self, seconds: float) -> Deadline:
+    def shortened(self, seconds: float) -> LoginDeadline:
         """Return a deadline that ends `seconds` from now, or with this one if that is earlier."""
         if seconds >= self.remaining_seconds:
             return self
-        return Deadline(seconds, self._cancel_event, clock=self._clock)
+        return LoginDeadline(seconds, self._cancel_event, clock=self._clock)
 
     def acquire(self, lock: threading.Lock) -> None:
         """Acquire a lock; raise LoginFailedError if the login ends first."""

@@ -14,7 +14,7 @@ from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_T
 from .._threads import run_uninterrupted
 from . import _auth_errors, _auth_json, _jwt
 from ._cached_login import account_from, load_document, read_login, read_tokens, store_new_login
-from ._deadline import Deadline
+from ._deadline import LoginDeadline
 from .stores.base import CredentialStore
 from .token_manager import CredentialSource, LoginAttempt, TokenManager
 
@@ -95,7 +95,7 @@ class Credentials(TokenManager):
                 workspace_id=workspace_id,
                 scope=LOGIN_SCOPES if scopes is None else " ".join(scopes),
             ),
-            Deadline(timeout, cancel),
+            LoginDeadline(timeout, cancel),
             interactive=interactive,
             force=force,
             workspace_id=workspace_id,
@@ -122,7 +122,7 @@ class Credentials(TokenManager):
             lambda complete, deadline: device.log_in_with_device_code(
                 complete, issuer=self._issuer, on_code=on_code, deadline=deadline
             ),
-            Deadline(timeout, cancel),
+            LoginDeadline(timeout, cancel),
             interactive=True,
             force=force,
             workspace_id=workspace_id,
@@ -130,8 +130,8 @@ class Credentials(TokenManager):
 
     def _stored_or(
         self,
-        log_in: Callable[[Callable[[AuthorizationGrant], Login], Deadline], Login],
-        deadline: Deadline,
+        log_in: Callable[[Callable[[AuthorizationGrant], Login], LoginDeadline], Login],
+        deadline: LoginDeadline,
         *,
         interactive: bool,
         force: bool,
@@ -198,7 +198,7 @@ class Credentials(TokenManager):
         return login
 
     def _complete(
-        self, grant: AuthorizationGrant, deadline: Deadline, *, force: bool, workspace_id: str | None
+        self, grant: AuthorizationGrant, deadline: LoginDeadline, *, force: bool, workspace_id: str | None
     ) -> Login:
         """Exchange the grant of a login for tokens, and store them unless the deadline is over."""
         response = self._issuer.exchange_code(grant)

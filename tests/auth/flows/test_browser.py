@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError
-from codex_backend_sdk.auth._deadline import Deadline
+from codex_backend_sdk.auth._deadline import LoginDeadline
 from codex_backend_sdk.auth.flows import browser, pages
 from codex_backend_sdk.types import Login, Secret
 
@@ -74,7 +74,7 @@ def log_in(
     given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
     presentation_ = browser.Presentation(open_browser=visit, **given)
     options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **more}
-    options["deadline"] = Deadline(options.pop("timeout", 10.0), options.pop("cancel", None))
+    options["deadline"] = LoginDeadline(options.pop("timeout", 10.0), options.pop("cancel", None))
     return browser.log_in_with_browser(complete, presentation=presentation_, **options)
 
 
@@ -437,13 +437,15 @@ def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) 
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
     presentation_ = browser.Presentation(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
-        browser.log_in_with_browser(lambda grant: LOGIN, presentation=presentation_, deadline=Deadline(0.1), **options)
+        browser.log_in_with_browser(
+            lambda grant: LOGIN, presentation=presentation_, deadline=LoginDeadline(0.1), **options
+        )
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
             lambda grant: LOGIN,
             presentation=browser.Presentation(open_browser=False),
-            deadline=Deadline(0.1),
+            deadline=LoginDeadline(0.1),
             **options,
         )
     assert "Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text

@@ -154,7 +154,7 @@ def test_waiting_login_ends_in_time_and_shows_nothing(flow: str) -> None:
 
 
 def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
-    from codex_backend_sdk.auth._deadline import Deadline
+    from codex_backend_sdk.auth._deadline import LoginDeadline
     from codex_backend_sdk.auth._issuer import IssuerClient
     from codex_backend_sdk.auth.flows import device
 
@@ -173,7 +173,7 @@ def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
                 lambda grant: pytest.fail("there is no grant"),
                 issuer=issuer,
                 on_code=None,
-                deadline=Deadline(86400, waits, clock=lambda: now[0]),
+                deadline=LoginDeadline(86400, waits, clock=lambda: now[0]),
             )
         assert count_requests(sim, POLL) == 15
     assert waits.seconds == [60.0] * 15

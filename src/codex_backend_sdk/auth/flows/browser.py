@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS, LOGIN_SCOPES
 from ..._threads import start_in_thread
-from .._deadline import Deadline
+from .._deadline import LoginDeadline
 from .._oauth import AuthorizationGrant, Pkce, authorize_url, callback_target, encode_base64url
 from .callback_server import LoginCallback, bind_callback_server, serve_callback
 from .environment import why_no_browser
@@ -49,7 +49,7 @@ def log_in_with_browser(
     issuer: str,
     originator: str,
     presentation: Presentation,
-    deadline: Deadline | None = None,
+    deadline: LoginDeadline | None = None,
     ports: Sequence[int] = CALLBACK_PORTS,
     workspace_id: str | None = None,
     scope: str = LOGIN_SCOPES,
@@ -59,7 +59,7 @@ def log_in_with_browser(
     `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
     LoginFailedError if the login is denied, cancelled, timed out, or no port is free, and whatever `complete` raises.
     """
-    deadline = deadline or Deadline()
+    deadline = deadline or LoginDeadline()
     state = encode_base64url(secrets.token_bytes(32))
     pkce = Pkce.from_random(secrets.token_bytes(64))
     with bind_callback_server(ports, deadline) as server:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ...types import Login, Secret
-    from .._deadline import Deadline
+    from .._deadline import LoginDeadline
 
 __all__ = ["CallbackResponse", "LoginCallback", "bind_callback_server", "serve_callback"]
 
@@ -66,7 +66,7 @@ class LoginCallback:
     for one exchange, and a browser may load the callback again.
     """
 
-    def __init__(self, state: str, complete: Callable[[Secret], Login], deadline: Deadline) -> None:
+    def __init__(self, state: str, complete: Callable[[Secret], Login], deadline: LoginDeadline) -> None:
         self._state = state
         self._complete = complete
         self._deadline = deadline
@@ -231,7 +231,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def bind_callback_server(ports: Sequence[int], deadline: Deadline) -> Iterator[_CallbackServer]:
+def bind_callback_server(ports: Sequence[int], deadline: LoginDeadline) -> Iterator[_CallbackServer]:
     """Listen on the first port that is free. Raises LoginFailedError if none is.
 
     An older login that still waits on a port is cancelled first.
@@ -251,7 +251,7 @@ def bind_callback_server(ports: Sequence[int], deadline: Deadline) -> Iterator[_
     )
 
 
-def _bind(port: int, deadline: Deadline) -> _CallbackServer | None:
+def _bind(port: int, deadline: LoginDeadline) -> _CallbackServer | None:
     for attempt in range(_BIND_ATTEMPTS):
         deadline.check()
         try:
@@ -266,7 +266,7 @@ def _bind(port: int, deadline: Deadline) -> _CallbackServer | None:
     return None
 
 
-def _cancel_other_login(port: int, deadline: Deadline) -> None:
+def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
     """Send GET /cancel, as the Codex CLI does. The program there is unknown, so the time for its response is short."""
     deadline = deadline.shortened(_CANCEL_REQUEST_SECONDS)
     request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"

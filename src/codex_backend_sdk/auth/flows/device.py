@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...types import DeviceCode, Login
-    from .._deadline import Deadline
+    from .._deadline import LoginDeadline
     from .._issuer import IssuerClient
 
 __all__ = ["log_in_with_device_code"]
@@ -27,7 +27,7 @@ def log_in_with_device_code(
     *,
     issuer: IssuerClient,
     on_code: Callable[[DeviceCode], object] | None,
-    deadline: Deadline,
+    deadline: LoginDeadline,
 ) -> Login:
     """Show a code and wait for the login, until `deadline` or the end of the code's lifetime.
 
