@@ -121,23 +121,23 @@ class _Callers:
 
     def call(self, seconds: float, outcomes: Outcomes, phase: str) -> int:
         """Let all callers call for `seconds`, wait for the last call, and return the number of callers that hung."""
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         threads = [
             threading.Thread(
-                target=call_sync, args=(self._sync, f"{phase} thread {number}", outcomes, until), daemon=True
+                target=call_sync, args=(self._sync, f"{phase} thread {number}", outcomes, deadline), daemon=True
             )
             for number in range(self._count // 2)
         ]
         for thread in threads:
             thread.start()
-        hung = self._runner.run(self._call_async(seconds, outcomes, phase, until))
+        hung = self._runner.run(self._call_async(seconds, outcomes, phase, deadline))
         for thread in threads:
-            thread.join(max(until + _HANG_SECONDS - time.monotonic(), 0))
+            thread.join(max(deadline + _HANG_SECONDS - time.monotonic(), 0))
         return hung + sum(thread.is_alive() for thread in threads)
 
-    async def _call_async(self, seconds: float, outcomes: Outcomes, phase: str, until: float) -> int:
+    async def _call_async(self, seconds: float, outcomes: Outcomes, phase: str, deadline: float) -> int:
         tasks = [
-            asyncio.create_task(call_async(self._async, f"{phase} task {number}", outcomes, until))
+            asyncio.create_task(call_async(self._async, f"{phase} task {number}", outcomes, deadline))
             for number in range(self._count - self._count // 2)
         ]
         done, pending = await asyncio.wait(tasks, timeout=seconds + _HANG_SECONDS)

@@ -105,12 +105,12 @@ def _texts(name: str) -> Iterator[str]:
         yield f"{name} requests number {number}" + " and more" * (number % 7)
 
 
-def call_sync(clients: list[Any], name: str, outcomes: Outcomes, until: float) -> None:
-    """Make calls until the monotonic clock reaches `until`."""
+def call_sync(clients: list[Any], name: str, outcomes: Outcomes, deadline: float) -> None:
+    """Make calls until the monotonic clock reaches `deadline`."""
     methods: list[Callable[[Any, str], str]] = [_create, _stream, _stream_helper]
     for client, method, expected in zip(itertools.cycle(clients), itertools.cycle(methods), _texts(name), strict=False):
         start = time.monotonic()
-        if start >= until:
+        if start >= deadline:
             return
         try:
             result: str | BaseException = method(client, expected)
@@ -120,12 +120,12 @@ def call_sync(clients: list[Any], name: str, outcomes: Outcomes, until: float) -
         outcomes.record(outcome, time.monotonic() - start, is_defect=is_defect)
 
 
-async def call_async(clients: list[Any], name: str, outcomes: Outcomes, until: float) -> None:
-    """Make calls until the monotonic clock reaches `until`."""
+async def call_async(clients: list[Any], name: str, outcomes: Outcomes, deadline: float) -> None:
+    """Make calls until the monotonic clock reaches `deadline`."""
     methods: list[Callable[[Any, str], Awaitable[str]]] = [_create_async, _stream_async, _stream_helper_async]
     for client, method, expected in zip(itertools.cycle(clients), itertools.cycle(methods), _texts(name), strict=False):
         start = time.monotonic()
-        if start >= until:
+        if start >= deadline:
             return
         try:
             result: str | BaseException = await method(client, expected)

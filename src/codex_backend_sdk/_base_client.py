@@ -291,7 +291,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
         has_own_timeout = not isinstance(options.timeout, openai.NotGiven)
-        idle_timeout = set_timeouts(request, self._codex.timeouts, is_explicit=has_own_timeout, until=context.until)
+        idle_timeout = set_timeouts(
+            request, self._codex.timeouts, is_explicit=has_own_timeout, deadline=context.deadline
+        )
         self._signer.sign(request, options.login)
         return context.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
 
@@ -321,8 +323,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             options.idempotency_key = self._official._idempotency_key()
         description = f"{options.method.upper()} {options.url}"
         retry_loop = RetryLoop(description, self._codex, self._clock, max_retries=max_retries)
-        if retry_loop.until is not None:
-            options.context = replace(options.context, until=retry_loop.until)
+        if retry_loop.deadline is not None:
+            options.context = replace(options.context, deadline=retry_loop.deadline)
         return retry_loop
 
     # Responses

@@ -97,8 +97,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only reject it."""
-        options = prepare(options, self._codex, self._compression, streamed=stream)
-        stream_cls = ResponseEventStream if options.context.streamed else stream_cls
+        options = prepare(options, self._codex, self._compression, is_streamed=stream)
+        stream_cls = ResponseEventStream if options.context.is_streamed else stream_cls
         retry_loop = self._retry_loop(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, retry_loop)
@@ -128,7 +128,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
             try:
                 return attempt()
             except openai.APIError as failure:
-                error = complete_error(failure, until=retry_loop.until)
+                error = complete_error(failure, deadline=retry_loop.deadline)
 
     def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
@@ -162,7 +162,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         response = self._send_authenticated(request, context, partial(super()._send_request, stream=True, **kwargs))
         self._limits.record_headers(response.headers, account_id=context.account_id)
         set_idle_timeout(response.request, context)
-        if context.streamed and is_event_stream(response, context):
+        if context.is_streamed and is_event_stream(response, context):
             return response
         response = buffer(response, context)
         if not stream:
@@ -232,8 +232,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """Send a request as the official method does, unless the Codex backend could only reject it."""
-        options = prepare(options, self._codex, self._compression, streamed=stream)
-        stream_cls = AsyncResponseEventStream if options.context.streamed else stream_cls
+        options = prepare(options, self._codex, self._compression, is_streamed=stream)
+        stream_cls = AsyncResponseEventStream if options.context.is_streamed else stream_cls
         retry_loop = self._retry_loop(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, retry_loop)
@@ -263,7 +263,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
             try:
                 return await attempt()
             except openai.APIError as failure:
-                error = complete_error(failure, until=retry_loop.until)
+                error = complete_error(failure, deadline=retry_loop.deadline)
 
     async def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
@@ -301,7 +301,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         response = await self._send_authenticated(request, context, send)
         self._limits.record_headers(response.headers, account_id=context.account_id)
         set_idle_timeout(response.request, context)
-        if context.streamed and is_event_stream(response, context):
+        if context.is_streamed and is_event_stream(response, context):
             return response
         response = await async_buffer(response, context)
         if not stream:

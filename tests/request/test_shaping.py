@@ -108,7 +108,7 @@ REFUSED = {
 def test_droppable_parameter_is_not_in_the_body(name: str) -> None:
     result = shaped(**{name: REFUSED[name]})
     assert [refusal.name for refusal in result.droppable] == [name]
-    assert result.required == ()
+    assert result.not_droppable == ()
     assert name not in result.body
 
 
@@ -125,8 +125,8 @@ def test_droppable_parameter_is_not_in_the_body(name: str) -> None:
 )
 def test_required_parameter_is_not_droppable(meaningful: dict[str, Any]) -> None:
     result = shaped(**meaningful)
-    assert [refusal.name for refusal in result.required] == list(meaningful)
-    assert all(refusal.remedy for refusal in result.required)
+    assert [refusal.name for refusal in result.not_droppable] == list(meaningful)
+    assert all(refusal.remedy for refusal in result.not_droppable)
     assert result.droppable == ()
     assert result.body["store"] is False
 

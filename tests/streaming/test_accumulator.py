@@ -77,8 +77,10 @@ def test_missing_usage_details_are_zero() -> None:
 
 
 def test_dropped_parameters_are_listed() -> None:
-    assert accumulate(completed(), dropped=("temperature",)).response["dropped_parameters"] == ["temperature"]
-    assert accumulate(completed(), dropped=()).response["dropped_parameters"] == []
+    assert accumulate(completed(), dropped_parameters=("temperature",)).response["dropped_parameters"] == [
+        "temperature"
+    ]
+    assert accumulate(completed(), dropped_parameters=()).response["dropped_parameters"] == []
     assert "dropped_parameters" not in accumulate(completed()).response
 
 

@@ -150,14 +150,14 @@ def failure_of(error: openai.APIError) -> Failure | None:
     return failure
 
 
-def complete_error(error: openai.APIError, *, until: float | None) -> openai.APIError:
+def complete_error(error: openai.APIError, *, deadline: float | None) -> openai.APIError:
     """Return the exception to raise for one that an attempt raised.
 
     Upstream reports that a connection failed or timed out, but neither the address nor the reason, nor which limit was
-    reached. `until` is the monotonic time at which the whole call had to be over.
+    reached. `deadline` is the monotonic time at which the whole call had to be over.
     """
     if isinstance(error, openai.APITimeoutError):
-        error = _timeout_error(error, until)
+        error = _timeout_error(error, deadline)
     elif type(error) is openai.APIConnectionError and error.__cause__ is not None:
         error = _connection_error(error, error.__cause__)
     if failure_of(error) is None:
@@ -204,11 +204,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _timeout_error(error: openai.APITimeoutError, until: float | None) -> openai.APITimeoutError:
+def _timeout_error(error: openai.APITimeoutError, deadline: float | None) -> openai.APITimeoutError:
     """Name the limit that was reached, for a timeout that openai raised before there was a response."""
     if type(error) is not openai.APITimeoutError:
         return error
-    if until is not None and time.monotonic() >= until:
+    if deadline is not None and time.monotonic() >= deadline:
         message = "The call took longer than `total_timeout` allows, including all attempts and waits."
         return TotalTimeoutError(message, request=error.request)
     address = error.request.url.copy_with(query=None)

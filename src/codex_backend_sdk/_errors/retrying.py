@@ -55,7 +55,7 @@ class SystemClock:
 class RetryLoop:
     """The attempts of one call.
 
-    `request_name` names the request in the log: `POST /responses`. `until` is the monotonic time at which the whole
+    `request_name` names the request in the log: `POST /responses`. `deadline` is the monotonic time at which the whole
     call must be over, by the system's clock and not by `clock`, because sockets obey it.
     """
 
@@ -65,7 +65,7 @@ class RetryLoop:
         self._policy = RetryPolicy(options.retries, max_retries=max_retries)
         self._started_at = clock.monotonic()
         self._total_seconds = options.timeouts.total
-        self.until = None if self._total_seconds is None else time.monotonic() + self._total_seconds
+        self.deadline = None if self._total_seconds is None else time.monotonic() + self._total_seconds
 
     @property
     def taken(self) -> int:

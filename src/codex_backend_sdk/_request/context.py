@@ -31,25 +31,25 @@ class RequestContext:
     """How the response to one request is read.
 
     Attributes:
-        streamed: The caller receives events.
-        dropped: The parameters that were dropped from the request; None if dropping is off.
+        is_streamed: The caller receives events.
+        dropped_parameters: The parameters that were dropped from the request; None if dropping is off.
         model_id: The model to pick from the catalog.
-        kept: The input items that a compaction keeps.
-        restarts: A broken stream starts again although events were delivered.
-        until: The monotonic time at which the whole call must be over.
+        kept_items: The input items that a compaction keeps.
+        restarts_on_interrupt: A broken stream starts again although events were delivered.
+        deadline: The monotonic time at which the whole call must be over.
         idle_timeout: The longest silence within the response, in seconds.
         login: The login that signed this attempt.
         limits: Where the usage limits in the response are recorded.
     """
 
     route: Route
-    streamed: bool = False
-    dropped: tuple[str, ...] | None = None
+    is_streamed: bool = False
+    dropped_parameters: tuple[str, ...] | None = None
     model_id: str | None = None
-    kept: tuple[Any, ...] = field(default=(), repr=False)
-    restarts: bool = False
+    kept_items: tuple[Any, ...] = field(default=(), repr=False)
+    restarts_on_interrupt: bool = False
     idle_timeout: float | None = None
-    until: float | None = None
+    deadline: float | None = None
     login: Login | None = field(default=None, repr=False)
     limits: LimitsTracker | None = field(default=None, repr=False)
 

@@ -65,7 +65,7 @@ class BackendURL:
 
 
 def prepare(
-    options: FinalRequestOptions, client_options: ClientOptions, compression: Compression, *, streamed: bool
+    options: FinalRequestOptions, client_options: ClientOptions, compression: Compression, *, is_streamed: bool
 ) -> PreparedOptions:
     """Return the options to send, with the context for reading the response.
 
@@ -76,7 +76,7 @@ def prepare(
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
-        return _prepare_response(options, route, client_options, compression, streamed=streamed)
+        return _prepare_response(options, route, client_options, compression, is_streamed=is_streamed)
     if route in (Route.MODELS, Route.MODEL):
         # The backend has no route for a single model: both read the catalog.
         model_id = requested_model(options.url) if route is Route.MODEL else None
@@ -95,14 +95,14 @@ def _prepare_response(
     client_options: ClientOptions,
     compression: Compression,
     *,
-    streamed: bool,
+    is_streamed: bool,
 ) -> PreparedOptions:
     parameters = {**_members(options.json_data), **_members(options.extra_json)}
     shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
-    dropped = _apply_policy(client_options, shaped)
-    body, kept, headers = shaped.body, (), {"Accept": "text/event-stream"}
+    dropped_parameters = _apply_policy(client_options, shaped)
+    body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
-        kept = tuple(item for item in body["input"] if item.get("role") == "user")
+        kept_items = tuple(item for item in body["input"] if item.get("role") == "user")
         body = compaction(body)
         headers |= _COMPACTION_HEADERS
     cache_key: Any = body.get("prompt_cache_key")
@@ -113,10 +113,10 @@ def _prepare_response(
         options,
         RequestContext(
             route=route,
-            streamed=streamed and route is Route.RESPONSES,
-            restarts=client_options.retries.on_interrupt == "restart",
-            dropped=dropped,
-            kept=kept,
+            is_streamed=is_streamed and route is Route.RESPONSES,
+            restarts_on_interrupt=client_options.retries.on_interrupt == "restart",
+            dropped_parameters=dropped_parameters,
+            kept_items=kept_items,
         ),
         url="/responses",
         headers={**headers, **encoding, **_members(options.headers)},
@@ -130,9 +130,9 @@ def _prepare_response(
 def _apply_policy(client_options: ClientOptions, shaped: ShapedRequest) -> tuple[str, ...] | None:
     """Return the names of dropped parameters (None if dropping is off), or raise the error that names all rejected."""
     drops = client_options.unsupported == "drop"
-    rejected = shaped.required if drops else (*shaped.required, *shaped.droppable)
+    rejected = shaped.not_droppable if drops else (*shaped.not_droppable, *shaped.droppable)
     if rejected:
-        raise _unsupported_parameters(rejected, can_drop=not shaped.required)
+        raise _unsupported_parameters(rejected, can_drop=not shaped.not_droppable)
     if not drops:
         return None
     for parameter in shaped.droppable:

@@ -32,13 +32,13 @@ class RejectedParameter(NamedTuple):
 class ShapedRequest(NamedTuple):
     """A body that the backend accepts, and the parameters that it rejects.
 
-    `droppable` parameters may be dropped by the client's policy, `required` ones never: without them the call would
+    `droppable` parameters may be dropped by the client's policy, `not_droppable` ones never: without them the call would
     mean something else.
     """
 
     body: dict[str, Any]
     droppable: tuple[RejectedParameter, ...]
-    required: tuple[RejectedParameter, ...]
+    not_droppable: tuple[RejectedParameter, ...]
 
 
 # Rejected with 400 "Unsupported parameter: NAME". The call makes sense without them.
@@ -67,7 +67,7 @@ _DROPPABLE: Final = {
 }
 
 # Rejected, too, but without them the call would mean something else, so they are never dropped.
-_REQUIRED: Final = {
+_NOT_DROPPABLE: Final = {
     "background": "the backend responds in the foreground only; use `stream=True` or an async client",
     "conversation": "the backend stores no conversations; pass the earlier items in `input`",
     "previous_response_id": "the backend stores no responses; pass the earlier items in `input`",
@@ -103,8 +103,10 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     present = {name: to_json_data(value) for name, value in parameters.items() if not is_absent(value)}
     requested = {name: value for name, value in present.items() if value not in _DEFAULTS.get(name, ())}
     droppable = tuple(RejectedParameter(name, _DROPPABLE[name]) for name in requested if name in _DROPPABLE)
-    required = tuple(RejectedParameter(name, _REQUIRED[name]) for name in requested if name in _REQUIRED)
-    accepted = {name: value for name, value in requested.items() if name not in _DROPPABLE and name not in _REQUIRED}
+    not_droppable = tuple(RejectedParameter(name, _NOT_DROPPABLE[name]) for name in requested if name in _NOT_DROPPABLE)
+    accepted = {
+        name: value for name, value in requested.items() if name not in _DROPPABLE and name not in _NOT_DROPPABLE
+    }
     body = {"model": model, "instructions": instructions, **accepted}
     if not body["instructions"]:
         del body["instructions"]
@@ -115,7 +117,7 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
         body["include"] = [*include, _ENCRYPTED_REASONING]
     body["stream"] = True
     body["store"] = False
-    return ShapedRequest(body, droppable, required)
+    return ShapedRequest(body, droppable, not_droppable)
 
 
 def compaction(body: dict[str, Any]) -> dict[str, Any]:

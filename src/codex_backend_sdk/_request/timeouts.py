@@ -35,12 +35,12 @@ def require_official_timeout(timeout: Any) -> None:
 
 
 def set_timeouts(
-    request: httpx2.Request, timeouts: TimeoutOptions, *, is_explicit: bool, until: float | None
+    request: httpx2.Request, timeouts: TimeoutOptions, *, is_explicit: bool, deadline: float | None
 ) -> float | None:
     """Set the limits up to the first byte; return the one for a silence in the response, in seconds (None: no limit).
 
     `is_explicit` says that this call has an official `timeout` of its own, which then goes before the limits of the
-    client. `until` is the monotonic time at which the whole call must be over.
+    client. `deadline` is the monotonic time at which the whole call must be over.
     """
     limits: dict[str, float | None] = request.extensions.get("timeout", {})
     read = _seconds(limits.get("read"))
@@ -50,7 +50,9 @@ def set_timeouts(
     else:
         ours = {"connect": timeouts.connect, "read": timeouts.first_byte}
         limits.update({name: seconds for name, seconds in ours.items() if seconds is not None})
-    left = math.inf if until is None else max(until - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
+    left = (
+        math.inf if deadline is None else max(deadline - time.monotonic(), 0.001)
+    )  # 0 would make the socket non-blocking
     for name, seconds in limits.items():
         limits[name] = _none_if_infinite(min(_seconds(seconds), left))
     return _none_if_infinite(idle)

@@ -93,14 +93,14 @@ class Accumulator:
 
     `ended_by` is the type of the terminal event, None until it arrives. `response` is the final response, complete
     with its output. `failure` is the error object of a failed response: `{"code": …, "message": …}` as far as the
-    backend sent it. `dropped` names the request parameters that were left out, None when the client drops none.
+    backend sent it. `dropped_parameters` names the request parameters that were left out, None when the client drops none.
     """
 
-    def __init__(self, *, dropped: tuple[str, ...] | None = None) -> None:
+    def __init__(self, *, dropped_parameters: tuple[str, ...] | None = None) -> None:
         self.ended_by: str | None = None
         self.failure: dict[str, Any] | None = None
         self.response: dict[str, Any] = {}
-        self._dropped = dropped
+        self._dropped_parameters = dropped_parameters
         self._items: dict[float, _OutputItem] = {}  # by their index
         self._items_by_id: dict[Any, _OutputItem] = {}
         self._next_index = 0
@@ -204,8 +204,8 @@ class Accumulator:
                 details = usage.get(name)
                 if details is None or isinstance(details, dict):
                     usage[name] = {**defaults, **(details or {})}
-        if self._dropped is not None:
-            response["dropped_parameters"] = list(self._dropped)
+        if self._dropped_parameters is not None:
+            response["dropped_parameters"] = list(self._dropped_parameters)
 
     def _output(self) -> list[dict[str, Any]]:
         """Return the items in the order of their indexes, unfinished ones with the text of their deltas."""

@@ -58,7 +58,7 @@ def buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Respons
         _read_body(response, context)
         return _official_response(response, context)
     reader = ResponseReader(response, context)
-    with closing(read_chunks(reader, response, context.until)) as chunks:
+    with closing(read_chunks(reader, response, context.deadline)) as chunks:
         for chunk in chunks:
             reader.collect(chunk)
     return _model_response(response, context, reader.final_response())
@@ -70,7 +70,7 @@ async def async_buffer(response: httpx2.Response, context: RequestContext) -> ht
         await _async_read_body(response, context)
         return _official_response(response, context)
     reader = ResponseReader(response, context)
-    async with aclosing(async_read_chunks(reader, response, context.until)) as chunks:
+    async with aclosing(async_read_chunks(reader, response, context.deadline)) as chunks:
         async for chunk in chunks:
             reader.collect(chunk)
     return _model_response(response, context, reader.final_response())
@@ -113,13 +113,13 @@ async def _async_read_body(response: httpx2.Response, context: RequestContext) -
 
 def _body_deadline(response: httpx2.Response, context: RequestContext) -> float | None:
     if response.is_success:
-        return context.until
+        return context.deadline
     latest = time.monotonic() + _ERROR_BODY_SECONDS
-    return latest if context.until is None else min(context.until, latest)
+    return latest if context.deadline is None else min(context.deadline, latest)
 
 
 def _can_be_partial(response: httpx2.Response, context: RequestContext) -> bool:
-    return not response.is_success and (context.until is None or time.monotonic() < context.until)
+    return not response.is_success and (context.deadline is None or time.monotonic() < context.deadline)
 
 
 def _official_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
@@ -205,7 +205,7 @@ def _compacted(final: dict[str, Any], context: RequestContext, response: httpx2.
         "id": final.get("id"),
         "object": "response.compaction",
         "created_at": int(final.get("created_at") or 0),
-        "output": [*context.kept, items[0]],
+        "output": [*context.kept_items, items[0]],
         "usage": final.get("usage"),
         **{name: final[name] for name in ("dropped_parameters",) if name in final},
     }

@@ -78,7 +78,7 @@ class ResponseReader:
         self._response = response
         self._context = context
         self._decoder = EventDecoder()
-        self._accumulator = Accumulator(dropped=context.dropped)
+        self._accumulator = Accumulator(dropped_parameters=context.dropped_parameters)
         self._event_count = 0
         self._terminal_event: BaseModel | None = None
         self._failure: openai.APIError | None = None
@@ -87,7 +87,7 @@ class ResponseReader:
     def can_restart(self) -> bool:
         """Whether the request may be sent again: the caller has seen no event, or wants `on_interrupt="restart"`."""
         delivered = self._event_count - (1 if self.has_ended else 0)
-        return delivered == 0 or self._context.restarts
+        return delivered == 0 or self._context.restarts_on_interrupt
 
     # As a stream
 
@@ -240,7 +240,7 @@ class ResponseReader:
             return self._undecodable(error)
         if not isinstance(error, timeout_exceptions()):
             return self.interruption()
-        deadline = self._context.until
+        deadline = self._context.deadline
         is_past_deadline = deadline is not None and time.monotonic() >= deadline
         return self.interruption(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncResponseEventStream", "ResponseEventStream"]
 
 # For a response whose request does not carry its context: a custom `auth` of the HTTP client may replace the request.
-_NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, streamed=True)
+_NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, is_streamed=True)
 
 
 class _StreamState:
@@ -73,7 +73,7 @@ class _EventStream:
     @property
     def dropped_parameters(self) -> tuple[str, ...]:
         """The names of the request parameters that were left out (`OpenAI(unsupported="drop")`)."""
-        return self._state.context.dropped or ()
+        return self._state.context.dropped_parameters or ()
 
     @property
     def restarts(self) -> int:
@@ -152,7 +152,7 @@ def _read(state: _StreamState) -> Iterator[Any]:
         context = state.context
         reader = ResponseReader(state.response, context)
         try:
-            with closing(read_chunks(reader, state.response, context.until)) as chunks:
+            with closing(read_chunks(reader, state.response, context.deadline)) as chunks:
                 for chunk in chunks:
                     yield from reader.events(chunk)
             yield from reader.last_events()
@@ -173,7 +173,7 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
         context = state.context
         reader = ResponseReader(state.response, context)
         try:
-            async with aclosing(async_read_chunks(reader, state.response, context.until)) as chunks:
+            async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
                 async for chunk in chunks:
                     for event in reader.events(chunk):
                         yield event

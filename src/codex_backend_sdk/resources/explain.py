@@ -128,7 +128,7 @@ def _prepare_request(
     # The real access token stays out of the request, so that no later change can show it by mistake.
     login = replace(login or Login(access_token=_NO_TOKEN, account_id=None), access_token=_NO_TOKEN)
     options.json_data, options.extra_json = accepted, None
-    prepared = prepare(options, client._codex, client._compression, streamed=bool(accepted.get("stream")))
+    prepared = prepare(options, client._codex, client._compression, is_streamed=bool(accepted.get("stream")))
     request = client._build_request(client._with_login(prepared, login))
     body = plain_content(request)
     url = request.url
@@ -202,14 +202,14 @@ def examine(
         return Examined(tuple(findings), is_refused=True, accepted=None)
     findings += _policy_findings(shaped, drops=drops)
     is_refused = any(finding.level == "refused" for finding in findings)
-    refused_names = {refusal.name for refusal in (*shaped.required, *shaped.droppable)}
+    refused_names = {refusal.name for refusal in (*shaped.not_droppable, *shaped.droppable)}
     findings += _change_findings(present, shaped.body, refused_names)
     accepted = {name: value for name, value in present.items() if name not in refused_names}
     return Examined(tuple(findings), is_refused, accepted)
 
 
 def _policy_findings(shaped: ShapedRequest, *, drops: bool) -> Iterator[Finding]:
-    for name, remedy in shaped.required:
+    for name, remedy in shaped.not_droppable:
         yield Finding(
             level="refused",
             what=f"The backend does not accept `{name}`.",
