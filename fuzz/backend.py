@@ -88,8 +88,8 @@ def _is_well_formed(value: Any) -> bool:
 
 def check_limit_headers(data: bytes) -> None:
     choices = Choices(data)
-    limits = parse_headers(_headers(choices), seen_at=NOW)
-    newer = parse_headers(_headers(choices), seen_at=NOW)
+    limits = parse_headers(_headers(choices), received_at=NOW)
+    newer = parse_headers(_headers(choices), received_at=NOW)
     assert _is_well_formed(limits)
     assert str(limits)
     assert repr(limits)
@@ -101,9 +101,9 @@ def check_usage(data: bytes) -> None:
     choices = Choices(data)
     body = choices.members(_USAGE) if choices.number(8) else choices.value(tuple(_USAGE))
     event = {"type": "codex.rate_limits", **body} if isinstance(body, dict) else body
-    report = parse_usage_report(body, seen_at=NOW)
-    from_event = parse_event(event, seen_at=NOW)
-    known = parse_usage(body, seen_at=NOW)
+    report = parse_usage_report(body, received_at=NOW)
+    from_event = parse_event(event, received_at=NOW)
+    known = parse_usage(body, received_at=NOW)
     parsed = report, from_event, known, parse_reset_credits(body), parse_reset_result(body, redeem_request_id="r")
     assert _is_well_formed(parsed)
     assert all(f"{value}{value!r}" for value in parsed)

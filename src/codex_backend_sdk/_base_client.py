@@ -20,7 +20,7 @@ from ._catalog import CatalogCache
 from ._constants import BACKEND_URL, BACKEND_URL_ENV
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status
-from ._errors.retrying import RetryLoop, SystemClock
+from ._errors.retrying import CallRetries, SystemClock
 from ._exceptions import LoginRequiredError
 from ._options import (
     REPLACED_BY_LOGIN,
@@ -314,7 +314,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             options.follow_redirects = False  # a redirect would take the login to another host
         return options
 
-    def _retry_loop(self, options: PreparedOptions) -> RetryLoop:
+    def _call_retries(self, options: PreparedOptions) -> CallRetries:
         """Replace openai's retry loop: it retries exhausted plans and ignores deadlines."""
         max_retries = options.get_max_retries(self._official.max_retries)
         if isinstance(max_retries, int) and max_retries >= 0:  # openai rejects anything else itself
@@ -322,10 +322,10 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         description = f"{options.method.upper()} {options.url}"
-        retry_loop = RetryLoop(description, self._codex, self._clock, max_retries=max_retries)
-        if retry_loop.deadline is not None:
-            options.context = replace(options.context, deadline=retry_loop.deadline)
-        return retry_loop
+        call_retries = CallRetries(description, self._codex, self._clock, max_retries=max_retries)
+        if call_retries.deadline is not None:
+            options.context = replace(options.context, deadline=call_retries.deadline)
+        return call_retries
 
     # Responses
 

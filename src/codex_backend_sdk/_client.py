@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from ._base_client import BaseCodexClient
-from ._errors.exception_mapping import add_available_models, complete_error
+from ._errors.exception_mapping import add_available_models, add_connection_details
 from ._exceptions import ModelNotAvailableError
 from ._request.auth_flow import RefreshLogin, auth_flow
 from ._request.context import context_of
@@ -29,14 +29,14 @@ from ._streaming.body import async_discard, discard
 from ._streaming.buffered import async_buffer, buffer, is_event_stream
 from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream
 from ._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
-from .resources.authentication import AsyncAuthentication, Authentication, in_thread
+from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import httpx2
 
-    from ._errors.retrying import RetryLoop
+    from ._errors.retrying import CallRetries
     from ._request.context import PreparedOptions, RequestContext
     from ._upstream import FinalRequestOptions
     from .resources.codex import AsyncCodex, Codex
@@ -99,18 +99,18 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         """Send a request as the official method does, unless the Codex backend could only reject it."""
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         stream_cls = ResponseEventStream if options.context.is_streamed else stream_cls
-        retry_loop = self._retry_loop(options)
+        call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
-        response = self._send_with_retries(attempt, options, retry_loop)
+        response = self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, ResponseEventStream):
-            response.set_retry(partial(self._send_with_retries, attempt, options, retry_loop))
+            response.set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 
     def _send_with_retries(
         self,
         attempt: Callable[[], Any],
         options: PreparedOptions,
-        retry_loop: RetryLoop,
+        call_retries: CallRetries,
         error: openai.APIError | None = None,
         *,
         may_repeat: bool = True,
@@ -118,17 +118,17 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         """Make attempts until one succeeds, or raise the error of the last; `error` is that of an earlier attempt."""
         while True:
             if error is not None:
-                wait = retry_loop.wait_after(error) if may_repeat else None
+                wait = call_retries.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         self._add_available_models(error)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
-                options.retries_taken = retry_loop.taken
+                options.retries_taken = call_retries.retries_taken
             try:
                 return attempt()
             except openai.APIError as failure:
-                error = complete_error(failure, deadline=retry_loop.deadline)
+                error = add_connection_details(failure, deadline=call_retries.deadline)
 
     def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
@@ -234,18 +234,18 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         """Send a request as the official method does, unless the Codex backend could only reject it."""
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         stream_cls = AsyncResponseEventStream if options.context.is_streamed else stream_cls
-        retry_loop = self._retry_loop(options)
+        call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
-        response = await self._send_with_retries(attempt, options, retry_loop)
+        response = await self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, AsyncResponseEventStream):
-            response.set_retry(partial(self._send_with_retries, attempt, options, retry_loop))
+            response.set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 
     async def _send_with_retries(
         self,
         attempt: Callable[[], Any],
         options: PreparedOptions,
-        retry_loop: RetryLoop,
+        call_retries: CallRetries,
         error: openai.APIError | None = None,
         *,
         may_repeat: bool = True,
@@ -253,17 +253,17 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         """Make attempts until one succeeds, or raise the error of the last; `error` is that of an earlier attempt."""
         while True:
             if error is not None:
-                wait = retry_loop.wait_after(error) if may_repeat else None
+                wait = call_retries.wait_after(error) if may_repeat else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         await self._add_available_models(error)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
-                options.retries_taken = retry_loop.taken
+                options.retries_taken = call_retries.retries_taken
             try:
                 return await attempt()
             except openai.APIError as failure:
-                error = complete_error(failure, deadline=retry_loop.deadline)
+                error = add_connection_details(failure, deadline=call_retries.deadline)
 
     async def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
@@ -280,7 +280,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         login = self.credentials.ready()
         if login is None:
             with self._explaining_api_key():
-                login = await in_thread(self.credentials.current)
+                login = await run_in_thread(self.credentials.current)
         lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
         if lookup is not None:
             login = await lookup.run_async(self._send_once, self._refresh_login)
@@ -291,7 +291,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         return await self._client.send(self._build_request(options), stream=True, follow_redirects=False)
 
     async def _refresh_login(self, rejected: Login) -> Login:
-        return await in_thread(lambda: self.credentials.refresh(rejected))
+        return await run_in_thread(lambda: self.credentials.refresh(rejected))
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)

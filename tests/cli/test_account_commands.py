@@ -145,7 +145,7 @@ def window(percent: int, seconds: int, reset_at: int | None = RESET) -> dict[str
 
 
 def usage_text(response: dict[str, Any]) -> str:
-    lines = usage_lines(parse_usage_report(response, seen_at=NOW), now=NOW)
+    lines = usage_lines(parse_usage_report(response, received_at=NOW), now=NOW)
     return "\n".join(click.unstyle(line) for line, _ in lines)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._errors.classify import NO_RESPONSE, Failure, classify
+from codex_backend_sdk._errors.classify import NO_RESPONSE_FAILURE, Failure, classify
 from codex_backend_sdk._errors.retry_policy import RetryPolicy
 from codex_backend_sdk._options import RetryOptions
 
@@ -32,13 +32,16 @@ def waits_after(
 
 def test_waits_double_up_to_eight_seconds() -> None:
     policy = RetryPolicy(RetryOptions(), max_retries=6)
-    assert waits_after(policy, NO_RESPONSE, times=7) == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, None]
-    assert policy.taken == 6
+    assert waits_after(policy, NO_RESPONSE_FAILURE, times=7) == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, None]
+    assert policy.retries_taken == 6
 
 
 def test_jitter_covers_the_whole_wait() -> None:
-    assert waits_after(RetryPolicy(RetryOptions(), max_retries=2), NO_RESPONSE, times=2, jitter=0.25) == [0.125, 0.25]
-    assert waits_after(RetryPolicy(RetryOptions(), max_retries=1), NO_RESPONSE, jitter=0.0) == [0.0]
+    assert waits_after(RetryPolicy(RetryOptions(), max_retries=2), NO_RESPONSE_FAILURE, times=2, jitter=0.25) == [
+        0.125,
+        0.25,
+    ]
+    assert waits_after(RetryPolicy(RetryOptions(), max_retries=1), NO_RESPONSE_FAILURE, jitter=0.0) == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_exhausted_limit_is_not_retried() -> None:
 def test_wait_for_reset_is_bounded(resets_in: float | None, expected: float | None) -> None:
     policy = RetryPolicy(RetryOptions(wait_for_limit=timedelta(hours=1)), max_retries=0)
     assert waits_after(policy, exhausted_limit(resets_in)) == [expected]
-    assert policy.taken == 0, "a wait for a reset is not a retry"
+    assert policy.retries_taken == 0, "a wait for a reset is not a retry"
 
 
 def test_waits_for_resets_share_one_budget() -> None:

@@ -49,7 +49,7 @@ def test_every_response_reports_limits(client: Any, sim: Simulator) -> None:
     limits = client.codex.limits
     assert used_percents(client) == [("5 h", 12), ("weekly", 34)]
     assert (limits.plan, limits.is_exhausted) == ("pro", False)
-    assert before <= limits.seen_at <= datetime.now(UTC)
+    assert before <= limits.received_at <= datetime.now(UTC)
     assert limits.five_hours.resets_at > before
     assert paths(sim) == ["responses"]
 

@@ -46,7 +46,7 @@ def window(used: float, length: timedelta | None = FIVE_HOURS, resets_at: dateti
 
 
 def limits_of(*windows: RateLimitWindow, at: datetime = NOW, **members: Any) -> RateLimits:
-    return RateLimits(seen_at=at, windows=windows, **members)
+    return RateLimits(received_at=at, windows=windows, **members)
 
 
 def family(
@@ -59,7 +59,7 @@ def family(
 
 
 def parsed_headers(headers: dict[str, str]) -> RateLimits:
-    limits = parse_headers(headers, seen_at=NOW)
+    limits = parse_headers(headers, received_at=NOW)
     assert limits is not None
     return limits
 
@@ -85,7 +85,7 @@ def test_headers_report_windows_and_credits() -> None:
     )
     assert limits.five_hours is limits.windows[0]
     assert limits.weekly is limits.windows[1]
-    assert limits.seen_at == NOW
+    assert limits.received_at == NOW
 
 
 def test_header_names_are_case_insensitive() -> None:
@@ -139,7 +139,7 @@ def test_headers_with_seconds_until_the_reset() -> None:
     ],
 )
 def test_headers_without_limits_are_none(headers: dict[str, str]) -> None:
-    assert parse_headers(headers, seen_at=NOW) is None
+    assert parse_headers(headers, received_at=NOW) is None
 
 
 @pytest.mark.parametrize("reset", ["", "soon", "-5", "0", "nan", "1795360000000", "9" * 400])
@@ -175,7 +175,7 @@ EVENT: dict[str, Any] = {
 
 
 def test_event_reports_windows_credits_and_plan() -> None:
-    assert parse_event(EVENT, seen_at=NOW) == limits_of(
+    assert parse_event(EVENT, received_at=NOW) == limits_of(
         window(42),
         window(5, WEEK, NOW + timedelta(seconds=600000)),
         plan="plus",
@@ -189,7 +189,7 @@ def test_event_reports_windows_credits_and_plan() -> None:
     [({"metered_limit_name": "Codex-Bengalfox", "limit_name": "x"}, "codex_bengalfox"), ({"limit_name": "x"}, "x")],
 )
 def test_event_of_another_limit_leaves_the_plans_own(name: dict[str, str], other: str) -> None:
-    limits = parse_event({**EVENT, **name}, seen_at=NOW)
+    limits = parse_event({**EVENT, **name}, received_at=NOW)
     assert limits is not None
     assert (limits.windows, limits.limit_reached, limits.plan) == ((), None, "plus")
     assert [(limit.id, limit.limit_reached, len(limit.windows)) for limit in limits.additional] == [(other, False, 2)]
@@ -197,14 +197,14 @@ def test_event_of_another_limit_leaves_the_plans_own(name: dict[str, str], other
 
 def test_event_with_additional_limits_by_name() -> None:
     event = {**EVENT, "additional_rate_limits": {"Spark": {"primary": {"used_percent": 3}}, "Other": None}}
-    limits = parse_event(event, seen_at=NOW)
+    limits = parse_event(event, received_at=NOW)
     assert limits is not None
     assert limits.additional == (AdditionalLimit(name="Spark", windows=(window(3, None, None),)),)
 
 
 @pytest.mark.parametrize("event", [None, [], {}, {"type": "other", "plan_type": "pro"}, {"type": EVENT["type"]}])
 def test_events_without_limits_are_none(event: Any) -> None:
-    assert parse_event(event, seen_at=NOW) is None
+    assert parse_event(event, received_at=NOW) is None
 
 
 # Usage
@@ -244,7 +244,7 @@ USAGE: dict[str, Any] = {
 
 
 def test_usage_reports_every_limit() -> None:
-    assert parse_usage(USAGE, seen_at=NOW) == limits_of(
+    assert parse_usage(USAGE, received_at=NOW) == limits_of(
         window(100),
         plan="pro",
         limit_reached=True,
@@ -269,11 +269,11 @@ def test_usage_reports_every_limit() -> None:
 
 @pytest.mark.parametrize("usage", [None, [], "text", {}, {"plan_type": 5, "rate_limit": [], "credits": "x"}])
 def test_invalid_usage_has_no_limits(usage: Any) -> None:
-    assert parse_usage(usage, seen_at=NOW) == limits_of()
+    assert parse_usage(usage, received_at=NOW) == limits_of()
 
 
 def test_spend_control_without_individual_limit() -> None:
-    limits = parse_usage({"spend_control": {"reached": True, "individual_limit": None}}, seen_at=NOW)
+    limits = parse_usage({"spend_control": {"reached": True, "individual_limit": None}}, received_at=NOW)
     assert limits.spend_control == SpendControl(reached=True)
     assert limits.is_exhausted
 
@@ -283,7 +283,7 @@ def test_spend_control_without_individual_limit() -> None:
 )
 def test_invalid_balance_is_none(balance: Any) -> None:
     usage = {"credits": {"has_credits": True, "unlimited": False, "balance": balance}}
-    assert parse_usage(usage, seen_at=NOW).credits == Credits(has_credits=True, unlimited=False)
+    assert parse_usage(usage, received_at=NOW).credits == Credits(has_credits=True, unlimited=False)
 
 
 ODD = st.one_of(
@@ -316,8 +316,8 @@ NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slo
 @given(report=st.dictionaries(st.sampled_from(MEMBERS), NESTED, max_size=5))
 def test_any_event_or_usage_is_parsed_and_shown(report: dict[str, Any]) -> None:
     parsed = [
-        parse_usage(report, seen_at=NOW),
-        parse_event({**report, "type": "codex.rate_limits"}, seen_at=NOW),
+        parse_usage(report, received_at=NOW),
+        parse_event({**report, "type": "codex.rate_limits"}, received_at=NOW),
     ]
     for older in parsed:
         for newer in parsed:
@@ -334,7 +334,7 @@ def test_any_event_or_usage_is_parsed_and_shown(report: dict[str, Any]) -> None:
     )
 )
 def test_any_headers_are_parsed_and_shown(headers: dict[str, str]) -> None:
-    limits = parse_headers(headers, seen_at=NOW)
+    limits = parse_headers(headers, received_at=NOW)
     assert limits is None or str(limits)
 
 
@@ -371,7 +371,7 @@ def test_merge_keeps_what_headers_leave_out() -> None:
         reached_type=None,
         active_limit=None,
     )
-    assert limits.seen_at == SOON
+    assert limits.received_at == SOON
 
 
 def test_merge_replaces_what_is_reported_again() -> None:
@@ -437,9 +437,9 @@ REPORT: dict[str, Any] = {
 
 
 def test_usage_report_is_parsed() -> None:
-    report = parse_usage_report(REPORT, seen_at=NOW)
+    report = parse_usage_report(REPORT, received_at=NOW)
     assert report == UsageReport(
-        limits=parse_usage(REPORT, seen_at=NOW),
+        limits=parse_usage(REPORT, received_at=NOW),
         email="user@example.com",
         account_id="acc-1",
         user_id="user-abc123",
@@ -458,14 +458,14 @@ def test_usage_report_is_parsed() -> None:
 
 
 def test_repr_of_a_report_hides_the_account() -> None:
-    shown = repr(parse_usage_report(REPORT, seen_at=NOW))
+    shown = repr(parse_usage_report(REPORT, received_at=NOW))
     assert not any(secret in shown for secret in ("user@example.com", "acc-1", "user-abc123"))
     assert "reset_credits=2" in shown
 
 
 @pytest.mark.parametrize("body", [None, "x", {}, {"model_usage": [], "rate_limit_reset_credits": None}])
 def test_invalid_usage_report_is_empty(body: Any) -> None:
-    assert parse_usage_report(body, seen_at=NOW) == UsageReport(limits=parse_usage({}, seen_at=NOW))
+    assert parse_usage_report(body, received_at=NOW) == UsageReport(limits=parse_usage({}, received_at=NOW))
 
 
 def test_reset_credits_are_parsed() -> None:

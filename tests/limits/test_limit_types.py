@@ -21,7 +21,7 @@ def window(used: float, length: timedelta | None = FIVE_HOURS, resets_at: dateti
 
 
 def limits_of(*windows: RateLimitWindow, **members: Any) -> RateLimits:
-    return RateLimits(seen_at=NOW, windows=windows, **members)
+    return RateLimits(received_at=NOW, windows=windows, **members)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_values_are_frozen_and_hashable() -> None:
     limits = limits_of(window(10), credits=Credits(has_credits=False, unlimited=False))
     with pytest.raises(FrozenInstanceError):
         limits.plan = "free"  # type: ignore[misc]
-    assert len({limits, replace(limits, seen_at=LATER)}) == 1
+    assert len({limits, replace(limits, received_at=LATER)}) == 1
 
 
 def test_str_shows_all_limits_in_one_line() -> None:
@@ -136,5 +136,5 @@ def test_str_of_credits(credits: Credits, text: str) -> None:
 
 def test_repr_leaves_out_absent_members() -> None:
     assert repr(limits_of(window(42, resets_at=None))) == (
-        "RateLimits(seen_at=2026-11-22 12:00:00+00:00, windows=(RateLimitWindow(used_percent=42, length=5:00:00),))"
+        "RateLimits(received_at=2026-11-22 12:00:00+00:00, windows=(RateLimitWindow(used_percent=42, length=5:00:00),))"
     )

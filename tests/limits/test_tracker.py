@@ -40,7 +40,7 @@ def test_reports_are_merged_in_order_of_arrival() -> None:
     tracker.record_headers(httpx2.Headers({**HEADERS, "x-codex-primary-used-percent": "6"}), account_id="a")
     limits = tracker.newest
     assert limits is not None
-    assert limits.seen_at == NOW + timedelta(seconds=2)
+    assert limits.received_at == NOW + timedelta(seconds=2)
     assert (limits.plan, [window.used_percent for window in limits.windows]) == ("plus", [6])
 
 

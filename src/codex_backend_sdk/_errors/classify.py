@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from ..limits.exhausted_limit import ExhaustedLimit
 
-__all__ = ["AVAILABLE_MODELS_MEMBER", "NO_RESPONSE", "TOTAL_TIMEOUT", "Failure", "FailureKind", "classify"]
+__all__ = [
+    "AVAILABLE_MODELS_MEMBER",
+    "NO_RESPONSE_FAILURE",
+    "TOTAL_TIMEOUT_FAILURE",
+    "Failure",
+    "FailureKind",
+    "classify",
+]
 
 # Our own 404 for a model that the catalog does not have lists the available models in this member of its error object.
 AVAILABLE_MODELS_MEMBER: Final = "codex_backend_sdk.available"
@@ -83,8 +90,8 @@ class Failure:
 
 
 # Failures without a response.
-NO_RESPONSE: Final = Failure(kind=FailureKind.NO_RESPONSE, status=0, message="", is_retryable=True)
-TOTAL_TIMEOUT: Final = Failure(kind=FailureKind.TOTAL_TIMEOUT, status=0, message="", is_retryable=False)
+NO_RESPONSE_FAILURE: Final = Failure(kind=FailureKind.NO_RESPONSE, status=0, message="", is_retryable=True)
+TOTAL_TIMEOUT_FAILURE: Final = Failure(kind=FailureKind.TOTAL_TIMEOUT, status=0, message="", is_retryable=False)
 
 
 class _Rule(NamedTuple):

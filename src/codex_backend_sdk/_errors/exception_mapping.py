@@ -1,7 +1,7 @@
 """Turn failures into exceptions, and keep in each exception what the failure means for a retry.
 
 Failures come from three places: an error status (`from_status`), an error event within a stream (`from_stream`), and
-the HTTP client, whose exceptions upstream wraps without address or reason (`complete_error`). `attach_failure` sets the
+the HTTP client, whose exceptions upstream wraps without address or reason (`add_connection_details`). `attach_failure` sets the
 members that all of them share: `is_retryable`, `retry_after`, `request_id`, `cf_ray`, and the `Failure` itself, which
 `failure_of` returns to the retry loop.
 """
@@ -32,14 +32,21 @@ from .._exceptions import (
     UsageLimitError,
     UsageNotIncludedError,
 )
-from .classify import NO_RESPONSE, TOTAL_TIMEOUT, Failure, FailureKind
+from .classify import NO_RESPONSE_FAILURE, TOTAL_TIMEOUT_FAILURE, Failure, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from openai.types.responses import Response
 
-__all__ = ["add_available_models", "attach_failure", "complete_error", "failure_of", "from_status", "from_stream"]
+__all__ = [
+    "add_available_models",
+    "add_connection_details",
+    "attach_failure",
+    "failure_of",
+    "from_status",
+    "from_stream",
+]
 
 # Other kinds raise openai's class for their status, or `ResponseFailedError` within a stream.
 _EXCEPTION_CLASSES: Final[dict[FailureKind, type[openai.APIStatusError]]] = {
@@ -134,7 +141,7 @@ def attach_failure(
     Without a failure the exception is one of no response at all, or of an interrupted one.
     """
     if failure is None:
-        failure = TOTAL_TIMEOUT if isinstance(error, TotalTimeoutError) else NO_RESPONSE
+        failure = TOTAL_TIMEOUT_FAILURE if isinstance(error, TotalTimeoutError) else NO_RESPONSE_FAILURE
     members: Any = error
     members._codex_failure = failure
     members.is_retryable = failure.is_retryable
@@ -150,7 +157,7 @@ def failure_of(error: openai.APIError) -> Failure | None:
     return failure
 
 
-def complete_error(error: openai.APIError, *, deadline: float | None) -> openai.APIError:
+def add_connection_details(error: openai.APIError, *, deadline: float | None) -> openai.APIError:
     """Return the exception to raise for one that an attempt raised.
 
     Upstream reports that a connection failed or timed out, but neither the address nor the reason, nor which limit was

@@ -31,10 +31,10 @@ _RESET_MARGIN_SECONDS: Final = 1.0
 
 
 class RetryPolicy:
-    """The retries of one call. `taken` is the number of retries so far."""
+    """The retries of one call. `retries_taken` is the number of retries so far."""
 
     def __init__(self, retries: RetryOptions, *, max_retries: int) -> None:
-        self.taken = 0
+        self.retries_taken = 0
         self._retries = retries
         self._max_retries = max_retries
         self._waited_for_resets = 0.0
@@ -46,18 +46,18 @@ class RetryPolicy:
         """
         if failure.kind is FailureKind.USAGE_LIMIT:
             return self._wait_for_reset(failure, now)
-        if not failure.is_retryable or self.taken >= self._max_retries:
+        if not failure.is_retryable or self.retries_taken >= self._max_retries:
             return None
         wait = failure.retry_after
         if wait is None:
             # Full jitter: clients that failed at the same time must not return at the same time.
-            wait = min(_INITIAL_WAIT_SECONDS * 2**self.taken, _MAX_WAIT_SECONDS) * jitter
+            wait = min(_INITIAL_WAIT_SECONDS * 2**self.retries_taken, _MAX_WAIT_SECONDS) * jitter
         elif wait > self._retries.max_retry_after:
             return None
         deadline = self._retries.deadline
         if deadline is not None and elapsed - self._waited_for_resets + wait > deadline:
             return None
-        self.taken += 1
+        self.retries_taken += 1
         return wait
 
     def _wait_for_reset(self, failure: Failure, now: datetime) -> float | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._options import ClientOptions
     from ..types import Clock
 
-__all__ = ["RetryLoop", "SystemClock"]
+__all__ = ["CallRetries", "SystemClock"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -52,7 +52,7 @@ class SystemClock:
         await anyio.sleep(seconds)
 
 
-class RetryLoop:
+class CallRetries:
     """The attempts of one call.
 
     `request_name` names the request in the log: `POST /responses`. `deadline` is the monotonic time at which the whole
@@ -68,9 +68,9 @@ class RetryLoop:
         self.deadline = None if self._total_seconds is None else time.monotonic() + self._total_seconds
 
     @property
-    def taken(self) -> int:
+    def retries_taken(self) -> int:
         """The number of retries so far."""
-        return self._policy.taken
+        return self._policy.retries_taken
 
     def wait_after(self, error: openai.APIError) -> float | None:
         """Return the seconds to wait before the next attempt, None if this error is to be raised."""

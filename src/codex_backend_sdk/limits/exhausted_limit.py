@@ -77,7 +77,7 @@ class ExhaustedLimit:
 
 def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: datetime) -> ExhaustedLimit:
     """Return the limit that an error object of type `usage_limit_reached` and the headers beside it describe."""
-    limits = parse_headers(headers, seen_at=now)
+    limits = parse_headers(headers, received_at=now)
     plan = as_text(error.get("plan_type"))
     reached_type = as_text(headers.get("x-codex-rate-limit-reached-type"))
     limit_name = _model_limit_name(headers)

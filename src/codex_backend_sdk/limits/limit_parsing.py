@@ -28,7 +28,7 @@ from .limit_types import (
     ResetResult,
     SpendControl,
     UsageReport,
-    is_same_length,
+    is_about,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ _FAMILY_SUFFIX: Final = "-primary-used-percent"
 # Limits
 
 
-def parse_headers(headers: Mapping[str, str], *, seen_at: datetime) -> RateLimits | None:
+def parse_headers(headers: Mapping[str, str], *, received_at: datetime) -> RateLimits | None:
     """Return the limits in the headers of a response, None when there are none.
 
     Each limit has a family of headers: `x-codex-primary-used-percent`, `x-codex-bengalfox-primary-used-percent`, ….
@@ -77,22 +77,22 @@ def parse_headers(headers: Mapping[str, str], *, seen_at: datetime) -> RateLimit
         name.removeprefix("x-").removesuffix(_FAMILY_SUFFIX) for name in lowered if name.endswith(_FAMILY_SUFFIX)
     }
     limits = RateLimits(
-        seen_at=seen_at,
+        received_at=received_at,
         plan=as_text(lowered.get("x-codex-plan-type")),
-        windows=_header_windows(lowered, PLAN_LIMIT_ID, seen_at),
+        windows=_header_windows(lowered, PLAN_LIMIT_ID, received_at),
         reached_type=as_text(lowered.get("x-codex-rate-limit-reached-type")),
         active_limit=_limit_id(lowered.get("x-codex-active-limit")),
         credits=_credits(_header_getter(lowered, "codex-credits")),
         additional=tuple(
             AdditionalLimit(id=_limit_id(family), name=as_text(lowered.get(f"x-{family}-limit-name")), windows=windows)
             for family in sorted(families - {PLAN_LIMIT_ID})
-            if (windows := _header_windows(lowered, family, seen_at))
+            if (windows := _header_windows(lowered, family, received_at))
         ),
     )
     return None if _is_empty(limits) else limits
 
 
-def parse_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
+def parse_event(event: Any, *, received_at: datetime) -> RateLimits | None:
     """Return the limits in a `codex.rate_limits` event, None when it is another event or reports none.
 
     An event may be about another limit than the plan's own; then it becomes an additional limit.
@@ -100,20 +100,20 @@ def parse_event(event: Any, *, seen_at: datetime) -> RateLimits | None:
     if not isinstance(event, dict) or event.get("type") != "codex.rate_limits":
         return None
     limit_id = _limit_id(event.get("metered_limit_name")) or _limit_id(event.get("limit_name")) or PLAN_LIMIT_ID
-    limits = _rate_limits(event, event.get("rate_limits"), seen_at)
+    limits = _rate_limits(event, event.get("rate_limits"), received_at)
     if limit_id != PLAN_LIMIT_ID:
         named = AdditionalLimit(id=limit_id, windows=limits.windows, limit_reached=limits.limit_reached)
         limits = replace(limits, windows=(), limit_reached=None, additional=(named, *limits.additional))
     return None if _is_empty(limits) else limits
 
 
-def parse_usage(usage: Any, *, seen_at: datetime) -> RateLimits:
+def parse_usage(usage: Any, *, received_at: datetime) -> RateLimits:
     """Return the limits in a response of `/wham/usage`, which is complete and needs no merging."""
     report = as_mapping(usage)
     return replace(
-        _rate_limits(report, report.get("rate_limit"), seen_at),
+        _rate_limits(report, report.get("rate_limit"), received_at),
         reached_type=as_text(as_mapping(report.get("rate_limit_reached_type")).get("type")),
-        spend_control=_spend_control(report.get("spend_control"), seen_at),
+        spend_control=_spend_control(report.get("spend_control"), received_at),
     )
 
 
@@ -128,26 +128,26 @@ def merge(older: RateLimits | None, newer: RateLimits) -> RateLimits:
     return replace(
         newer,
         plan=newer.plan or older.plan,
-        windows=_merge_windows(older.windows, newer.windows, newer.seen_at),
+        windows=_merge_windows(older.windows, newer.windows, newer.received_at),
         credits=newer.credits or older.credits,
         spend_control=newer.spend_control or older.spend_control,
-        additional=_merge_additional(older.additional, newer.additional, newer.seen_at),
+        additional=_merge_additional(older.additional, newer.additional, newer.received_at),
     )
 
 
-def _rate_limits(report: dict[str, Any], details: Any, seen_at: datetime) -> RateLimits:
+def _rate_limits(report: dict[str, Any], details: Any, received_at: datetime) -> RateLimits:
     """Return what an event and a usage report have in common; `details` is their member for the plan's own limit."""
     return RateLimits(
-        seen_at=seen_at,
+        received_at=received_at,
         plan=as_text(report.get("plan_type")),
-        windows=_windows(details, seen_at),
+        windows=_windows(details, received_at),
         limit_reached=_limit_reached(details),
         credits=_credits(as_mapping(report.get("credits")).get),
-        additional=_additional_limits(report.get("additional_rate_limits"), seen_at),
+        additional=_additional_limits(report.get("additional_rate_limits"), received_at),
     )
 
 
-def _additional_limits(value: Any, seen_at: datetime) -> tuple[AdditionalLimit, ...]:
+def _additional_limits(value: Any, received_at: datetime) -> tuple[AdditionalLimit, ...]:
     """Parse the additional limits: a list in a usage report, a mapping by name in some events."""
     named_entries = value.items() if isinstance(value, dict) else [(None, entry) for entry in as_list(value)]
     limits = [
@@ -155,7 +155,7 @@ def _additional_limits(value: Any, seen_at: datetime) -> tuple[AdditionalLimit, 
             entry.get("rate_limit", entry),
             id=_limit_id(entry.get("metered_feature")),
             name=as_text(entry.get("limit_name")) or as_text(name),
-            seen_at=seen_at,
+            received_at=received_at,
         )
         for name, entry in named_entries
         if isinstance(entry, dict)
@@ -163,16 +163,18 @@ def _additional_limits(value: Any, seen_at: datetime) -> tuple[AdditionalLimit, 
     return tuple(limit for limit in limits if limit is not None)
 
 
-def _additional_limit(details: Any, *, id: str | None, name: str | None, seen_at: datetime) -> AdditionalLimit | None:
-    windows, limit_reached = _windows(details, seen_at), _limit_reached(details)
+def _additional_limit(
+    details: Any, *, id: str | None, name: str | None, received_at: datetime
+) -> AdditionalLimit | None:
+    windows, limit_reached = _windows(details, received_at), _limit_reached(details)
     if not windows and limit_reached is None:
         return None
     return AdditionalLimit(id=id, name=name, windows=windows, limit_reached=limit_reached)
 
 
-def _header_windows(headers: dict[str, str], family: str, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
+def _header_windows(headers: dict[str, str], family: str, received_at: datetime) -> tuple[RateLimitWindow, ...]:
     return _sorted_windows(
-        _window(_header_getter(headers, f"{family}-{position}"), seen_at) for position in ("primary", "secondary")
+        _window(_header_getter(headers, f"{family}-{position}"), received_at) for position in ("primary", "secondary")
     )
 
 
@@ -180,15 +182,15 @@ def _header_getter(headers: dict[str, str], prefix: str) -> Callable[[str], Any]
     return lambda member: headers.get(f"x-{prefix}-{member.replace('_', '-')}")
 
 
-def _windows(details: Any, seen_at: datetime) -> tuple[RateLimitWindow, ...]:
+def _windows(details: Any, received_at: datetime) -> tuple[RateLimitWindow, ...]:
     # The members are `primary_window`, `secondary_window`, or `primary`, `secondary`. Their names do not matter, because
     # a window is identified by its length.
     return _sorted_windows(
-        _window(member.get, seen_at) for member in as_mapping(details).values() if isinstance(member, dict)
+        _window(member.get, received_at) for member in as_mapping(details).values() if isinstance(member, dict)
     )
 
 
-def _window(get: Callable[[str], Any], seen_at: datetime) -> RateLimitWindow | None:
+def _window(get: Callable[[str], Any], received_at: datetime) -> RateLimitWindow | None:
     used = as_number(get("used_percent"), at_most=_MAX_PERCENT)
     length = _first(_length(get(member), unit) for member, unit in _LENGTH_MEMBERS)
     resets_at = _first(as_datetime(get(member)) for member in _RESET_MEMBERS)
@@ -197,7 +199,7 @@ def _window(get: Callable[[str], Any], seen_at: datetime) -> RateLimitWindow | N
     if used is None or not (used or length or resets_at or reset_after):
         return None
     if resets_at is None and reset_after is not None:
-        resets_at = as_datetime(seen_at.timestamp() + reset_after)
+        resets_at = as_datetime(received_at.timestamp() + reset_after)
     return RateLimitWindow(used_percent=used, length=length, resets_at=resets_at)
 
 
@@ -235,12 +237,12 @@ def _credits(get: Callable[[str], Any]) -> Credits | None:
     )
 
 
-def _spend_control(value: Any, seen_at: datetime) -> SpendControl | None:
+def _spend_control(value: Any, received_at: datetime) -> SpendControl | None:
     control = as_mapping(value)
     reached, limit = as_bool(control.get("reached")), as_mapping(control.get("individual_limit"))
     if reached is None:
         return None
-    window = _window(limit.get, seen_at)
+    window = _window(limit.get, received_at)
     return SpendControl(
         reached=reached,
         source=as_text(limit.get("source")),
@@ -259,7 +261,7 @@ def _limit_id(value: Any) -> str | None:
 
 
 def _is_empty(limits: RateLimits) -> bool:
-    return limits == RateLimits(seen_at=limits.seen_at)
+    return limits == RateLimits(received_at=limits.received_at)
 
 
 # Merging
@@ -279,7 +281,7 @@ def _is_still_valid(window: RateLimitWindow, newer: tuple[RateLimitWindow, ...],
     # Without a length it could be one of the newer windows; without a reset time it would never be dropped.
     if window.length is None or window.resets_at is None:
         return False
-    return not any(other.length is None or is_same_length(other.length, window.length) for other in newer)
+    return not any(other.length is None or is_about(other.length, window.length) for other in newer)
 
 
 def _merge_additional(
@@ -310,17 +312,17 @@ def _is_same_limit(limit: AdditionalLimit, other: AdditionalLimit) -> bool:
 # Usage reports and reset credits
 
 
-def parse_usage_report(usage: Any, *, seen_at: datetime) -> UsageReport:
+def parse_usage_report(usage: Any, *, received_at: datetime) -> UsageReport:
     """Return everything in a response of `/wham/usage`."""
     report = as_mapping(usage)
     banner = report.get("rate_limit_upsell")
     return UsageReport(
-        limits=parse_usage(report, seen_at=seen_at),
+        limits=parse_usage(report, received_at=received_at),
         email=as_text(report.get("email")),
         account_id=as_text(report.get("account_id")),
         user_id=as_text(report.get("user_id")),
         code_review=_additional_limit(
-            report.get("code_review_rate_limit"), id="code_review", name="Code review", seen_at=seen_at
+            report.get("code_review_rate_limit"), id="code_review", name="Code review", received_at=received_at
         ),
         models=tuple(
             ModelUsage(

@@ -32,7 +32,7 @@ __all__ = [
     "SpendControl",
     "UsageReport",
     "format_percent",
-    "is_same_length",
+    "is_about",
 ]
 
 _FIVE_HOURS: Final = timedelta(hours=5)
@@ -48,7 +48,7 @@ _WINDOW_NAMES: Final = {
 _LENGTH_TOLERANCE: Final = 0.07
 
 
-def is_same_length(length: timedelta, expected: timedelta) -> bool:
+def is_about(length: timedelta, expected: timedelta) -> bool:
     """Return whether two lengths differ by 7 % at most, so that they mean the same window."""
     return abs(length - expected) <= expected * _LENGTH_TOLERANCE
 
@@ -92,7 +92,7 @@ class RateLimitWindow(_SparseRepr):
         """`5 h`, `daily`, `weekly`, `monthly`, `yearly`, another length such as `12 h`, or `limit` without one."""
         if self.length is None:
             return "limit"
-        names = (name for length, name in _WINDOW_NAMES.items() if is_same_length(self.length, length))
+        names = (name for length, name in _WINDOW_NAMES.items() if is_about(self.length, length))
         return next(names, format_duration(self.length))
 
     @property
@@ -151,9 +151,7 @@ class _LimitWindows(_SparseRepr):
 
     def window(self, length: timedelta) -> RateLimitWindow | None:
         """Return the window of about this length, or None."""
-        return next(
-            (window for window in self.windows if window.length and is_same_length(window.length, length)), None
-        )
+        return next((window for window in self.windows if window.length and is_about(window.length, length)), None)
 
     @property
     def five_hours(self) -> RateLimitWindow | None:
@@ -196,7 +194,7 @@ class AdditionalLimit(_LimitWindows):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RateLimits(_LimitWindows):
-    """How much of the plan is used, as the backend reported it at `seen_at`.
+    """How much of the plan is used, as the backend reported it at `received_at`.
 
     `windows` are those of the plan's own limit, shortest first. `limit_reached` is the backend's own statement, None
     when it made none; `is_exhausted` considers the figures too. `reached_type` is the reason of a refusal in the
@@ -204,7 +202,7 @@ class RateLimits(_LimitWindows):
     is the plan's own. Two values are equal when they report the same, at whatever time.
     """
 
-    seen_at: datetime = field(compare=False)
+    received_at: datetime = field(compare=False)
     plan: str | None = None
     windows: tuple[RateLimitWindow, ...] = ()
     limit_reached: bool | None = None

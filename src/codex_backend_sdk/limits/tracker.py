@@ -45,7 +45,7 @@ class _Report(NamedTuple):
     """Limits as one response reported them, not yet parsed. A complete report replaces what is known."""
 
     account_id: str | None
-    seen_at: datetime
+    received_at: datetime
     parse: Callable[[datetime], RateLimits | None]
     is_complete: bool
 
@@ -82,7 +82,7 @@ class LimitsState:
             before = self._newest
             pending, self._pending = self._pending, {}
             for report in pending.values():
-                limits = report.parse(report.seen_at)
+                limits = report.parse(report.received_at)
                 if limits is None:
                     continue
                 keeps_known = report.account_id == self._account_id and not report.is_complete
@@ -126,16 +126,16 @@ class LimitsTracker:
     def record_headers(self, headers: httpx2.Headers, *, account_id: str | None) -> None:
         """Record the headers of a response, whatever its status."""
         names = tuple([name for name, _ in headers.raw])
-        self._record(names, lambda at: _parser().parse_headers(headers, seen_at=at), account_id)
+        self._record(names, lambda at: _parser().parse_headers(headers, received_at=at), account_id)
 
     def record_event(self, event: dict[str, Any], *, account_id: str | None) -> None:
         """Record a `codex.rate_limits` event."""
         names = [name if isinstance(name := event.get(member), str) else None for member in _LIMIT_NAMES]
-        self._record(("event", *names), lambda at: _parser().parse_event(event, seen_at=at), account_id)
+        self._record(("event", *names), lambda at: _parser().parse_event(event, received_at=at), account_id)
 
     def record_usage(self, usage: dict[str, Any], *, account_id: str | None) -> None:
         """Record a response of the usage endpoint, which is complete."""
-        self._record("usage", lambda at: _parser().parse_usage(usage, seen_at=at), account_id, is_complete=True)
+        self._record("usage", lambda at: _parser().parse_usage(usage, received_at=at), account_id, is_complete=True)
 
     def _record(
         self,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..auth import CredentialSource
     from ..types import Account, DeviceCode
 
-__all__ = ["AsyncAuthentication", "Authentication", "in_thread"]
+__all__ = ["AsyncAuthentication", "Authentication", "run_in_thread"]
 
 _T = TypeVar("_T")
 
@@ -228,21 +228,21 @@ class AsyncAuthentication:
 
         Reads the store and sends no request. Raises LoginRequiredError when there is no login.
         """
-        return await in_thread(lambda: _account(self.credentials))
+        return await run_in_thread(lambda: _account(self.credentials))
 
     async def logout(self) -> bool:
         """Delete the stored login and return whether there was one. The tokens stay valid: see `revoke()`."""
-        return await in_thread(lambda: _call_if_supported(self.credentials, "logout"))
+        return await run_in_thread(lambda: _call_if_supported(self.credentials, "logout"))
 
     async def revoke(self) -> bool:
         """Revoke the login at the issuer, then delete it; return whether there was one."""
-        return await in_thread(lambda: _call_if_supported(self.credentials, "revoke"))
+        return await run_in_thread(lambda: _call_if_supported(self.credentials, "revoke"))
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
-async def in_thread(action: Callable[[], _T]) -> _T:
+async def run_in_thread(action: Callable[[], _T]) -> _T:
     """Run a blocking action in one of the limited threads. It goes on when the caller is cancelled."""
     try:
         limiter = _limiter.get()

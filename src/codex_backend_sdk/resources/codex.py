@@ -77,7 +77,7 @@ class Codex(_BaseCodex[openai.OpenAI]):
 
     def usage_report(self) -> UsageReport:
         """Request the plan's usage and return it as typed values: limits, usable models, number of reset credits."""
-        return parse_usage_report(self.usage(), seen_at=self._limits.now())
+        return parse_usage_report(self.usage(), received_at=self._limits.now())
 
     def refresh_limits(self) -> RateLimits:
         """Request the usage of the plan's limits and return it."""
@@ -114,7 +114,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
 
     async def usage_report(self) -> UsageReport:
         """Request the plan's usage and return it as typed values: limits, usable models, number of reset credits."""
-        return parse_usage_report(await self.usage(), seen_at=self._limits.now())
+        return parse_usage_report(await self.usage(), received_at=self._limits.now())
 
     async def refresh_limits(self) -> RateLimits:
         """Request the usage of the plan's limits and return it."""

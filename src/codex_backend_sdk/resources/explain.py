@@ -28,7 +28,7 @@ from .._request.prepare import prepare
 from .._request.shaping import is_absent, shape, shape_item, to_json_data
 from .._upstream import FinalRequestOptions
 from ..types import Login, Secret
-from .explanation import Explanation, Finding, PreparedRequest, counted, estimate_tokens
+from .explanation import Explanation, Finding, PreparedRequest, estimate_tokens, pluralize
 from .responses import Responses
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _change_findings(present: Mapping[str, Any], body: Mapping[str, Any], refuse
         if number := changes[change]:
             yield Finding(
                 level=level,
-                what=f"{counted(number, noun)} {what}",
+                what=f"{pluralize(number, noun)} {what}",
                 why=why,
                 remedy=_KEEP_REASONING if change == "dropped" else None,
             )

@@ -22,9 +22,9 @@ __all__ = [
     "FindingLevel",
     "PreparedRequest",
     "TokenEstimate",
-    "counted",
     "estimate_tokens",
-    "facts",
+    "pluralize",
+    "summary_rows",
 ]
 
 FindingLevel = Literal["refused", "warning", "dropped", "changed", "note"]
@@ -68,9 +68,9 @@ class TokenEstimate:
     def __str__(self) -> str:
         parts = [f"about {self.likely:,} tokens (between {self.low:,} and {self.high:,})"]
         if self.images:
-            parts.append(f"with {counted(self.images, 'image')}")
+            parts.append(f"with {pluralize(self.images, 'image')}")
         if self.uncounted:
-            parts.append(f"without {counted(self.uncounted, 'audio or file part')}")
+            parts.append(f"without {pluralize(self.uncounted, 'audio or file part')}")
         return ", ".join(parts)
 
 
@@ -167,7 +167,7 @@ _WIDTH: Final = 100
 _NAMES_SHOWN: Final = 8
 
 
-def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
+def summary_rows(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """Yield name and value of each fact about the request that a user wants to read. No prompt is among them."""
     request = explanation.prepared_request
     if request is None:
@@ -178,7 +178,7 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     given = as_list(body.get("input"))
     kinds = Counter(map(_kind, given))
     names = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common(_NAMES_SHOWN))
-    yield "input", counted(len(given), "item") + (f": {names}" if names else "")
+    yield "input", pluralize(len(given), "item") + (f": {names}" if names else "")
     if body.get("instructions"):
         yield "instructions", f"{len(str(body['instructions'])):,} characters"
     if tools := as_list(body.get("tools")):
@@ -209,14 +209,14 @@ def _parameter(name: str, value: Any) -> str:
     return f"{name}={value}" if isinstance(value, (int, float)) else name
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it needs one."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
     yield "This request would be sent:" if explanation.prepared_request else "The client refuses the call."
-    for name, value in facts(explanation):
+    for name, value in summary_rows(explanation):
         yield from _wrapped(value, first=f"  {name:<14}", rest=" " * 16)
     for finding in sorted(explanation.findings, key=lambda finding: list(_MARKS).index(finding.level)):
         yield from _wrapped(f"{finding.what} {finding.why}".strip(), first=f"{_MARKS[finding.level]} ", rest="  ")

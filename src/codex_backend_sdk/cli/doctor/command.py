@@ -57,7 +57,7 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
     runs. No secret is shown. The exit code is 1 if something is broken.
     """
     given = None if params is None else _read_object(params)
-    from ...resources.explanation import facts
+    from ...resources.explanation import summary_rows
     from .checks import CHECKS, run_check
     from .probe import CheckContext
 
@@ -82,7 +82,7 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
     else:
         if not isinstance(explanation, CheckResult) and not explanation.is_refused:
             click.echo("\nThe call:")
-            for name, value in facts(explanation):
+            for name, value in summary_rows(explanation):
                 print_line(name, value)
         print_summary([result for _, result in report])
     if is_broken:
