@@ -121,3 +121,27 @@ def test_codex_home_has_the_files_of_the_cli(tmp_path: Path) -> None:
         document = json.loads(auth.read_text())
         assert document["auth_mode"] == "chatgpt"
         assert datetime.fromisoformat(document["last_refresh"]).tzinfo is not None
+
+
+LOGIN = {"tokens": {"access_token": "a", "refresh_token": "r"}, "OPENAI_API_KEY": "sk-mine"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("auth.json", json.dumps(LOGIN)),
+        ("auth.json", json.dumps({"tokens": {"oauth_provenance": {"issuer": "https://auth.openai.com"}}})),
+        ("auth.json", "damaged"),
+        ("config.toml", "[mcp_servers.mine]\n"),
+    ],
+)
+def test_codex_home_with_another_login_is_kept(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with Simulator() as sim, pytest.raises(FileExistsError, match=f"{name} exists and is not a simulator's"):
+        sim.write_codex_home(tmp_path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {name: content}
+
+
+def test_fail_without_a_fault_raises() -> None:
+    with pytest.raises(ValueError, match="fail\\(\\) needs a fault"):
+        Simulator().fail()

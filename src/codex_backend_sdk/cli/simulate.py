@@ -52,7 +52,7 @@ def _check_faults(context: click.Context, parameter: click.Parameter, faults: tu
     "--codex-home",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Prepare this folder as a CODEX_HOME with which the real Codex CLI uses the simulator.",
+    help="Write a simulated login into this empty or new folder, for the real Codex CLI (CODEX_HOME).",
 )
 @click.option(
     "--fail",
@@ -89,6 +89,8 @@ def simulate(
 
     No model runs and nothing leaves this machine.
     """
+    if fail_probability is not None and not faults:
+        raise click.UsageError("--fail-probability needs a fault. Add --fail.")
     with needs_extra("testing"):
         from ..testing import serve
     code = serve(

@@ -21,7 +21,11 @@ __all__ = ["IssuedTokens", "SimulatedAccount", "auth_document", "write_codex_hom
 
 # The CLI refuses a provider named "OpenAI" over plain http, and it tries WebSockets first unless they are disabled
 # (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are off: no request leaves this machine.
-_CONFIG = """{model}model_provider = "simulator"
+_CONFIG_HEADING = "# Written by the simulator of codex-backend-sdk."
+_CONFIG = (
+    _CONFIG_HEADING
+    + """
+{model}model_provider = "simulator"
 chatgpt_base_url = {chatgpt_url}
 cli_auth_credentials_store = "file"
 check_for_update_on_startup = false
@@ -42,6 +46,7 @@ enabled = false
 exporter = "none"
 metrics_exporter = "none"
 """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +95,18 @@ def auth_document(tokens: IssuedTokens, *, account: SimulatedAccount, issuer: st
 def write_codex_home(
     path: str | Path, *, auth: dict[str, Any], chatgpt_url: str, base_url: str, model: str | None
 ) -> Path:
-    """Write `auth.json` (mode 0600) and `config.toml` into the directory and return its path."""
+    """Write `auth.json` (mode 0600) and `config.toml` into the directory and return its path.
+
+    Raises FileExistsError if the directory has a login or a configuration that no simulator wrote.
+    """
     home = Path(path)
     home.mkdir(parents=True, exist_ok=True)
-    auth_file = home / "auth.json"
+    auth_file, config_file = home / "auth.json", home / "config.toml"
+    for existing, is_simulated in ((auth_file, _is_simulated_login), (config_file, _is_simulated_config)):
+        if existing.exists() and not is_simulated(existing.read_text(encoding="utf-8", errors="replace")):
+            raise FileExistsError(
+                f"{existing} exists and is not a simulator's. Nothing was overwritten. Pass an empty or a new directory."
+            )
     # Replace an existing file instead of writing into it: other users might be able to read it.
     auth_file.unlink(missing_ok=True)
     descriptor = os.open(auth_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -105,5 +118,18 @@ def write_codex_home(
         chatgpt_url=json.dumps(chatgpt_url),
         base_url=json.dumps(base_url),
     )
-    (home / "config.toml").write_text(config, encoding="utf-8")
+    config_file.write_text(config, encoding="utf-8")
     return home
+
+
+def _is_simulated_login(text: str) -> bool:
+    """Whether an `auth.json` names an issuer over plain HTTP, as only a simulator on this machine has."""
+    try:
+        issuer = json.loads(text)["tokens"]["oauth_provenance"]["issuer"]
+    except (ValueError, LookupError, TypeError):
+        return False
+    return str(issuer).startswith("http://")
+
+
+def _is_simulated_config(text: str) -> bool:
+    return text.startswith(_CONFIG_HEADING)

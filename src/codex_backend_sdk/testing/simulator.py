@@ -260,7 +260,8 @@ class Simulator:
         """Write an `auth.json` and a `config.toml` with which the real Codex CLI uses this simulator; return the path.
 
         Run the CLI with `CODEX_HOME` set to this path, and with `CODEX_REFRESH_TOKEN_URL_OVERRIDE` if it should refresh
-        its tokens here. Existing files are replaced. `expires_in` is that of `login_document`.
+        its tokens here. `expires_in` is that of `login_document`. Files that a simulator wrote are replaced; raises
+        FileExistsError if the directory has another login or configuration.
         """
         return write_codex_home(
             path,

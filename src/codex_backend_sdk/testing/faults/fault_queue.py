@@ -72,6 +72,9 @@ class FaultQueue:
             raise ValueError(f"probability must be between 0 and 1, not {probability}.")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, or None to repeat the fault until clear(); not {times}.")
+        faults = list(faults)
+        if not faults:
+            raise ValueError("fail() needs a fault: a name, such as 'overloaded', or a Turn.")
         path = None if route is None else route_path(route)
         parsed = [_parse(fault) for fault in faults]
         with self._lock:
