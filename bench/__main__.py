@@ -1,4 +1,4 @@
-"""`python -m bench`: run the benchmark rows; write bench/results.json, the table and the plots of docs/performance.md."""
+"""`python -m bench`: run the benchmark and write bench/results.json and the results in docs/performance.md."""
 
 from __future__ import annotations
 

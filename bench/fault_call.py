@@ -31,8 +31,9 @@ def _original(settings: dict[str, Any]) -> Any:
     module: Any = import_module("codex_backend_sdk._client")
     module.BASE_URL = settings["base_url"]
     module.WHAM_BASE_URL = settings["base_url"].removesuffix("/codex")
-    import_module("codex_backend_sdk.oauth").ISSUER = settings["issuer"]
-    # It reads the login from the file in CODEX_HOME, which `bench.faults` has written.
+    oauth: Any = import_module("codex_backend_sdk.oauth")
+    oauth.ISSUER = settings["issuer"]
+    # This client reads the login from the file in CODEX_HOME, which `bench.faults` has written.
     return module.CodexClient(timeout=_TIMEOUT_SECONDS).authenticate(interactive=False)
 
 

@@ -125,7 +125,8 @@ def _bars(title: str, groups: list[tuple[str, list[PlotBar]]]) -> str:
             middle = top + _BAR * 0.7
             parts += [
                 _text(_LEFT - 12, middle, _display_name(bar.name), "", "end"),
-                f'<rect class="{_css_class(bar.name)}" x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
+                f'<rect class="{_css_class(bar.name)}" x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}"'
+                ' rx="3"/>',
                 _text(_LEFT + width + 8, middle, bar.text, ""),
             ]
             top += _BAR + _GAP

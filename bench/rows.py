@@ -1,6 +1,6 @@
 """The table of benchmark rows: what is measured, for which clients, and the goal for the result.
 
-A row has jobs, which run in turn, and bars. A bar compares a metric of one job with that of another job of the same run.
+A row has jobs, which run in turn, and bars. A bar divides a metric of one job by that of another in the same run.
 `at_most` and `at_least` limit the ratio, or the metric itself if the bar has nothing to compare with.
 """
 

@@ -1,6 +1,6 @@
 """`python -m bench.server`: the server of a benchmark run. It prints its URL.
 
-Every POST gets a recorded stream as its response. The path selects the response, so that a client only needs another base URL:
+Every POST gets a recorded stream as its response. The path selects it, so that a client only needs another base URL:
 
     /b/KIND/DELTAS/CHUNK/DELAY_MS/backend-api/codex/responses
 

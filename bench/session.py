@@ -1,6 +1,6 @@
 """One benchmark run: the server, one process for each peer, and the order of the jobs.
 
-The jobs of a row run in turn, round by round, so that a change in the load of the machine affects all of them. Each peer
+The jobs of a row run in turn, round by round, so that a change in the load of the machine affects all of them. A peer
 runs in its own environment; jobs that measure a start (`import`, `cold`, `command`) get a new process each time.
 """
 

@@ -1,7 +1,7 @@
-"""`python -m bench.soak --minutes 10`: many concurrent callers on a backend that fails, with checks for errors and leaks.
+"""`python -m bench.soak --minutes 10`: concurrent callers on a backend that fails, with checks for errors and leaks.
 
 Half of the callers are threads with the sync client, half are tasks with the async one. Each call requests a text that
-no other call requests, and must return it or raise one of openai's exceptions. The exit code is 1 if a call did neither,
+no other call requests, and must return it or raise an exception of openai. The exit code is 1 if a call did neither,
 if one hung, or if the number of sockets, threads, tasks or objects, or the memory, grew after the warm-up.
 """
 

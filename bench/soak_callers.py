@@ -44,7 +44,7 @@ class Outcomes:
 
 
 def classify(expected: str, result: str | BaseException) -> tuple[str, bool]:
-    """Return the outcome of a call, and whether it is a defect: a wrong text, or an error that is not one of openai's."""
+    """Return the outcome of a call, and whether it is a defect: a wrong text or an error of another library."""
     if isinstance(result, str):
         return (CORRECT, False) if result == expected else (f"WRONG TEXT: expected {expected!r}, got {result!r}", True)
     partial = getattr(result, "partial", None)

@@ -91,6 +91,15 @@ async def _count_async(events: AsyncIterator[Any], *, is_untyped: bool) -> tuple
     return count, characters
 
 
+def _cpu_milliseconds(action: Callable[[], object], count: int) -> float:
+    """Return the CPU time of one action, as the mean of `count` of them."""
+    gc.collect()
+    start = time.process_time()
+    for _ in range(count):
+        action()
+    return (time.process_time() - start) / count * 1e3
+
+
 def drain(
     clients: PeerClients, response: list[Any], *, calls: int = 1, how: str = "events", items: int = 0
 ) -> _Figures:
@@ -136,11 +145,7 @@ def long_event(clients: PeerClients, response: list[Any], *, calls: int) -> _Fig
         lambda client, parameters: _count(clients.peer.events(client, parameters), is_untyped=clients.peer.is_untyped)
     )
     read(client, parameters)
-    gc.collect()
-    cpu = time.process_time()
-    for _ in range(calls):
-        read(client, parameters)
-    return {"cpu_ms": (time.process_time() - cpu) / calls * 1e3}
+    return {"cpu_ms": _cpu_milliseconds(lambda: read(client, parameters), calls)}
 
 
 def collect(clients: PeerClients, response: list[Any]) -> _Figures:
@@ -160,11 +165,7 @@ def prepare(clients: PeerClients, *, items: int, calls: int = 1, compress: bool 
     """Make streamed calls up to the point where the request is ready to be written. A mock transport sends nothing."""
     client, parameters = clients.mock_client(compress), call_parameters(items)
     next(clients.peer.events(client, parameters), None)
-    gc.collect()
-    cpu = time.process_time()
-    for _ in range(calls):
-        next(clients.peer.events(client, parameters), None)
-    return {"cpu_ms": (time.process_time() - cpu) / calls * 1e3}
+    return {"cpu_ms": _cpu_milliseconds(lambda: next(clients.peer.events(client, parameters), None), calls)}
 
 
 def first_event(clients: PeerClients, response: list[Any], *, calls: int) -> _Figures:

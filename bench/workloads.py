@@ -1,7 +1,7 @@
 """The streams and the histories of the benchmark. They are the same on every run.
 
-The streams have the shape of the Codex backend's: an `event:` line and a `data:` line, `type` first, no `[DONE]`, and an
-empty `output` in `response.completed`. Except in `codex`, all events are valid by the official types, which is the
+The streams have the shape of the Codex backend's: an `event:` line and a `data:` line, `type` first, no `[DONE]`, and
+an empty `output` in `response.completed`. Except in `codex`, all events are valid by the official types, which is the
 faster case for the official client.
 """
 
@@ -20,26 +20,9 @@ __all__ = ["Stream", "history", "short_input", "stream"]
 
 FOUR_MEGABYTES = 4_000_000
 
-_SYLLABLES = [
-    "ab",
-    "cd",
-    "ef",
-    "gh",
-    "ij",
-    "kl",
-    "mn",
-    "op",
-    "qr",
-    "st",
-    "uv",
-    "wx",
-    "yz",
-    "ka",
-    "lo",
-    "mi",
-    "ré",
-    "to",
-]
+_SYLLABLES = (
+    "ab", "cd", "ef", "gh", "ij", "kl", "mn", "op", "qr", "st", "uv", "wx", "yz", "ka", "lo", "mi", "ré", "to",
+)  # fmt: skip
 _USAGE = {
     "input_tokens": 100,
     "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 0},
@@ -151,7 +134,7 @@ def _reasoning(deltas: int) -> Iterator[dict[str, Any]]:
 
 
 def _codex(deltas: int) -> Iterator[dict[str, Any]]:
-    """Yield a text as the Codex backend sends it: with its own events, and without some members of the official types."""
+    """Yield a text as the Codex backend sends it: with its own events, without some members of the official types."""
     window = {"used_percent": 42, "window_minutes": 300, "reset_after_seconds": 3600, "reset_at": 1795330000}
     limits = {"allowed": True, "limit_reached": False, "primary": window, "secondary": None}
     yield {"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": limits}

@@ -1,6 +1,7 @@
-"""The clients that are compared, each behind the interface `Peer`. Each runs in its own process (`python -m bench.peers`).
+"""The clients that are compared, each behind the interface `Peer`.
 
-A peer imports its client when it is loaded, not before, so that start-up can be measured.
+Each peer runs in its own process (`python -m bench.peers`) and imports its client when it is loaded, so that start-up
+can be measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The floor: the least that any client has to do. It receives bytes, splits them and parses JSON, without types or checks."""
+"""The floor, the least that any client has to do: receive bytes, split them, parse JSON; no types, no checks."""
 
 from __future__ import annotations
 
