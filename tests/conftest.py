@@ -1,3 +1,5 @@
+"""Fixtures for all tests: a simulator, and clients of both kinds that are logged in to it."""
+
 from __future__ import annotations
 
 import signal
@@ -5,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from support.blocking import Blocking
+from support.sync_adapter import SyncAdapter
 
 from codex_backend_sdk.testing import Simulator
 
@@ -16,39 +18,40 @@ if TYPE_CHECKING:
 def pytest_configure() -> None:
     """Allow SIGINT in the programs that tests start, even if the tests run in the background of a shell.
 
-    A shell starts such a job with SIGINT ignored, and what is ignored stays so in every process below it.
+    A shell starts a background job with SIGINT ignored, and child processes inherit ignored signals.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Iterator[int]:
-    """Start two workers more than there are processors: tests wait for two thirds of their time."""
+    """Start two workers more than there are processors, because tests spend two thirds of their time waiting."""
     processors: int = yield
     return processors + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the tests that may take minutes, so that none is left when the other workers are idle."""
-    items.sort(key=_seconds_allowed, reverse=True)
+    """Start the tests with the longest timeouts first, so that no worker runs a slow test after the others are idle."""
+    items.sort(key=_timeout_seconds, reverse=True)
 
 
-def _seconds_allowed(item: pytest.Item) -> float:
-    of_its_own = item.get_closest_marker("timeout")
-    return 0 if of_its_own is None else of_its_own.args[0]
+def _timeout_seconds(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return 0 if marker is None else marker.args[0]
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Simulator]:
+def session_sim() -> Iterator[Simulator]:
+    """A simulator that all tests of a process share."""
     with Simulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def sim(running: Simulator) -> Simulator:
+def sim(session_sim: Simulator) -> Simulator:
     """A simulator without recorded requests, script or faults."""
-    running.clear()
-    return running
+    session_sim.clear()
+    return session_sim
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -57,23 +60,23 @@ def new_client(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[Calla
     if request.param == "sync":
         clients: list[Any] = []
 
-        def make(**options: Any) -> Any:
+        def make_sync(**options: Any) -> Any:
             clients.append(sim.client(**{"max_retries": 0, **options}))
             return clients[-1]
 
-        yield make
+        yield make_sync
         for client in clients:
             client.close()
         return
     with start_blocking_portal() as portal:
-        opened: list[Any] = []
+        async_clients: list[Any] = []
 
         def make_async(**options: Any) -> Any:
-            opened.append(sim.async_client(**{"max_retries": 0, **options}))
-            return Blocking(opened[-1], portal)
+            async_clients.append(sim.async_client(**{"max_retries": 0, **options}))
+            return SyncAdapter(async_clients[-1], portal)
 
         yield make_async
-        for client in opened:
+        for client in async_clients:
             portal.call(client.close)
 
 
@@ -85,4 +88,4 @@ def client(new_client: Callable[..., Any]) -> Any:
 @pytest.fixture
 def bodies(sim: Simulator) -> Callable[[], list[dict[str, Any]]]:
     """The bodies of the response requests that the simulator has received."""
-    return lambda: [r.json() for r in sim.requests if r.path.endswith("/responses")]
+    return lambda: [request.json() for request in sim.requests if request.path.endswith("/responses")]

@@ -1,4 +1,4 @@
-"""This package and the real Codex CLI share one login, in both directions.
+"""Test that this package and the real Codex CLI share one login in both directions.
 
 The CLI's browser login uses one fixed issuer. A proxy redirects that host to the simulator, with a certificate that the
 test creates, and rejects every other host, so no request leaves this machine.
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from support.codex_cli import BINARY, REQUIREMENTS, isolated_environment
-from support.tunnels import proxy, tls
+from support.tunnels import serve_proxy, serve_tls
 
 from codex_backend_sdk.auth import Credentials, FileStore
 from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 40
 ISSUER = "auth.openai.com"
-URL = re.compile(rf"https://{re.escape(ISSUER)}/oauth/authorize\?\S+\n")
+AUTHORIZE_URL = re.compile(rf"https://{re.escape(ISSUER)}/oauth/authorize\?\S+\n")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 pytestmark = REQUIREMENTS
 
 
-class Home:
+class SharedHome:
     """A CODEX_HOME that this package and the CLI share."""
 
     def __init__(self, scratch: Path, sim: Simulator) -> None:
@@ -50,7 +50,7 @@ class Home:
         self._scratch = scratch
 
     @contextlib.contextmanager
-    def codex(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def run_cli(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         assert BINARY is not None
         with subprocess.Popen(
             [BINARY, *arguments],
@@ -69,7 +69,7 @@ class Home:
                     os.killpg(process.pid, signal.SIGKILL)
 
     def status(self) -> tuple[int, str]:
-        with self.codex("login", "status") as process:
+        with self.run_cli("login", "status") as process:
             output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         return process.returncode, output.strip().splitlines()[-1] if output.strip() else ""
 
@@ -79,12 +79,12 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path) -> Iterator[SharedHome]:
     with Simulator(device_login=DeviceLoginSettings(interval_seconds=1, pending_polls=1)) as sim:
-        yield Home(tmp_path, sim)
+        yield SharedHome(tmp_path, sim)
 
 
-def log_in(home: Home, flow: str) -> None:
+def log_in(home: SharedHome, flow: str) -> None:
     if flow == "browser":
         home.credentials.authenticate(
             open_browser=lambda url: httpx2.get(url, follow_redirects=True), ports=(0,), timeout=TIMEOUT_SECONDS
@@ -98,7 +98,7 @@ LOGGED_OUT = (1, "Not logged in")
 
 
 @pytest.mark.parametrize("flow", ["browser", "device code"])
-def test_cli_reads_our_login_and_our_refresh(home: Home, flow: str) -> None:
+def test_login_and_refresh_are_shared_with_the_cli(home: SharedHome, flow: str) -> None:
     assert home.status() == LOGGED_OUT
     log_in(home, flow)
     assert home.status() == LOGGED_IN
@@ -112,47 +112,47 @@ def test_cli_reads_our_login_and_our_refresh(home: Home, flow: str) -> None:
 
 
 def read_until(process: subprocess.Popen[str], pattern: re.Pattern[str]) -> str:
-    """Read the output of the CLI until the pattern matches; return the match."""
+    """Read the output of the CLI until the pattern matches, and return the match."""
     assert process.stdout is not None
-    seen = ""
+    output = ""
     for line in process.stdout:
-        seen += COLOR.sub("", line)
-        if (match := pattern.search(seen)) is not None:
+        output += COLOR.sub("", line)
+        if (match := pattern.search(output)) is not None:
             return match[0]
-    raise AssertionError(seen)
+    raise AssertionError(output)
 
 
 # The browser login of the CLI uses a fixed port, so only one test at a time may run it.
 
 
-def cli_logs_in_with_a_browser(home: Home) -> str:
+def run_cli_browser_login(home: SharedHome) -> str:
     authority = pytest.importorskip("trustme").CA()
     pem = home.folder.parent / "ca.pem"
     authority.cert_pem.write_to_path(str(pem))
-    heads: list[str] = []
+    request_lines: list[str] = []
     with (
-        tls(authority.issue_cert(ISSUER), urlsplit(home.sim.url).port or 0) as issuer,
-        proxy(heads, only={ISSUER: urlsplit(issuer).port or 0}) as proxy_url,
-        home.codex("login", CODEX_CA_CERTIFICATE=str(pem), HTTPS_PROXY=proxy_url) as process,
+        serve_tls(authority.issue_cert(ISSUER), urlsplit(home.sim.url).port or 0) as issuer,
+        serve_proxy(request_lines, local_ports={ISSUER: urlsplit(issuer).port or 0}) as proxy_url,
+        home.run_cli("login", CODEX_CA_CERTIFICATE=str(pem), HTTPS_PROXY=proxy_url) as process,
     ):
-        page = read_until(process, URL).strip().replace(f"https://{ISSUER}", home.sim.issuer)
+        page = read_until(process, AUTHORIZE_URL).strip().replace(f"https://{ISSUER}", home.sim.issuer)
         httpx2.get(page, follow_redirects=True, timeout=TIMEOUT_SECONDS).raise_for_status()
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0, output
-    assert {head.split()[1] for head in heads} == {f"{ISSUER}:443"}
+    assert {line.split()[1] for line in request_lines} == {f"{ISSUER}:443"}
     return str(output)
 
 
-def cli_logs_in_with_a_device_code(home: Home) -> str:
-    with home.codex("login", "--device-auth", "--experimental_issuer", home.sim.issuer) as process:
+def run_cli_device_login(home: SharedHome) -> str:
+    with home.run_cli("login", "--device-auth", "--experimental_issuer", home.sim.issuer) as process:
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0, output
     return str(output)
 
 
-@pytest.mark.parametrize("cli_log_in", [cli_logs_in_with_a_browser, cli_logs_in_with_a_device_code])
-def test_we_read_the_login_of_the_cli_and_it_reads_our_refresh(home: Home, cli_log_in: Callable[[Home], str]) -> None:
-    assert "Successfully logged in" in cli_log_in(home)
+@pytest.mark.parametrize("run_cli_login", [run_cli_browser_login, run_cli_device_login])
+def test_cli_login_is_shared_and_refreshed(home: SharedHome, run_cli_login: Callable[[SharedHome], str]) -> None:
+    assert "Successfully logged in" in run_cli_login(home)
     before = home.document()
     login = home.credentials.authenticate(interactive=False)
     assert (login.email, login.plan, login.account_id) == ("user@example.com", "pro", home.sim.account.account_id)
@@ -167,7 +167,7 @@ def test_we_read_the_login_of_the_cli_and_it_reads_our_refresh(home: Home, cli_l
     assert (home.folder / "auth.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_we_refresh_an_expired_login_of_the_cli(home: Home) -> None:
+def test_expired_cli_login_is_refreshed(home: SharedHome) -> None:
     home.sim.write_codex_home(home.folder, expires_in=-timedelta(hours=1))
     assert home.status() == LOGGED_IN
     assert home.credentials.current().email == "user@example.com"

@@ -12,6 +12,7 @@ import anyio.abc
 import anyio.lowlevel
 import httpx2
 import pytest
+from support.calls import requested_paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Account, Credentials, DeviceCode, MemoryStore, StaticToken
@@ -19,10 +20,6 @@ from codex_backend_sdk.testing import DeviceLoginSettings, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 # --- after a 401 -------------------------------------------------------------------------------------------------
@@ -61,7 +58,7 @@ def test_401_reloads_then_refreshes_then_fails(
     else:
         with pytest.raises(outcome):
             call()
-    assert paths(sim) == requests
+    assert requested_paths(sim) == requests
 
 
 # --- access tokens -----------------------------------------------------------------------------------------------
@@ -78,13 +75,13 @@ def test_personal_token_signs_requests_and_401_is_final(new_client: Callable[...
         sdk.LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"
     ):
         client.responses.create(input="hi")
-    assert paths(sim) == ["whoami", "responses", "responses"]
+    assert requested_paths(sim) == ["whoami", "responses", "responses"]
     with pytest.raises(sdk.LoginFailedError, match="this client comes from credentials=StaticToken"):
         client.authenticate(force=True)
 
 
 def test_access_token_variable_is_enough(
-    running: Simulator, sim: Simulator, monkeypatch: pytest.MonkeyPatch, new_client: Callable[..., Any]
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, new_client: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
     with sdk.OpenAI(base_url=sim.base_url, issuer=sim.issuer) as client:
@@ -113,7 +110,7 @@ def test_revoke_sends_the_refresh_token(new_client: Callable[..., Any], sim: Sim
     document = sim.login_document()
     client = new_client(credentials=MemoryStore(document))
     assert client.revoke()
-    assert paths(sim) == ["revoke"]
+    assert requested_paths(sim) == ["revoke"]
     assert sim.requests[0].json()["token"] == document["tokens"]["refresh_token"]
     assert not client.revoke()
 
@@ -265,5 +262,5 @@ def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
 
     with Simulator(refresh_delay=timedelta(seconds=3)) as sim:
         anyio.run(run, sim)
-        assert paths(sim).count("token") == 1
+        assert requested_paths(sim).count("token") == 1
     assert free_after[0] < 1

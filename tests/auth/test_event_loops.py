@@ -11,6 +11,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx2
 import pytest
+from support.calls import requested_paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -28,10 +29,6 @@ def on_a_loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitabl
         anyio.run(scenario, backend=request.param)
 
     return run
-
-
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 def test_login_and_logout_work(on_a_loop: Callable[..., None]) -> None:
@@ -84,12 +81,12 @@ def test_calls_streams_and_refreshes_work(on_a_loop: Callable[..., None], sim: S
                 for _ in range(20):
                     tasks.start_soon(call)
             assert statuses == ["completed"] * 20
-            assert paths(sim).count("token") == 1, "one refresh for all tasks"
+            assert requested_paths(sim).count("token") == 1, "one refresh for all tasks"
             sim.script(Turn.error(401, {}))
             async with client.responses.stream(input="hi") as stream:
                 events = [event.type async for event in stream]
             assert events[-1] == "response.completed"
-            assert paths(sim).count("token") == 2
+            assert requested_paths(sim).count("token") == 2
             assert [model.id async for model in await client.models.list()]
 
     on_a_loop(scenario)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from support.calls import requested_paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -29,10 +30,6 @@ def approve(url: str) -> None:
 
 def never(what: object) -> None:
     raise AssertionError("nothing may be opened")
-
-
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 def test_default_timeout_and_ports() -> None:
@@ -61,7 +58,7 @@ def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator
     assert parameters["scope"] == ["openid profile email offline_access"]
     assert parameters["allowed_workspace_id"] == [sim.account.account_id]
     assert client.account().email == "user@example.com"
-    assert paths(sim) == ["authorize", "token"], "no API key is requested"
+    assert requested_paths(sim) == ["authorize", "token"], "no API key is requested"
     document = store.load()
     assert document is not None
     assert document["OPENAI_API_KEY"] is None

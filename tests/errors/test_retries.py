@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import openai
 import pytest
 from pydantic import BaseModel, model_serializer
-from support.fault_rows import CALLS, STREAMED, RunningClock, create, paths
+from support.calls import CALLS, STREAM_CALLS, create, requested_paths
+from support.clocks import RecordingClock
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -23,11 +24,11 @@ MINUTES = timedelta(minutes=1)
 
 
 @pytest.fixture
-def clock() -> RunningClock:
-    return RunningClock()
+def clock() -> RecordingClock:
+    return RecordingClock()
 
 
-def exhausted_plan(clock: RunningClock, resets_in: timedelta) -> Turn:
+def exhausted_plan(clock: RecordingClock, resets_in: timedelta) -> Turn:
     """Respond that the plan is exhausted; the reset is relative to the clock of the client."""
     resets_at = int((clock.now() + resets_in).timestamp())
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": resets_at, "limit_window_minutes": 300}
@@ -39,13 +40,13 @@ def exhausted_plan(clock: RunningClock, resets_in: timedelta) -> Turn:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["overloaded", "reset", "status:502", "rate_limited:0", "not_http", "slow_down"])
-def test_single_fault_is_retried(fault: str, call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_single_fault_is_retried(fault: str, call: Any, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault)
     assert call(new_client(max_retries=2, clock=clock), []) == "hello"
-    assert paths(sim) == ["responses"] * 2
+    assert requested_paths(sim) == ["responses"] * 2
 
 
-def test_different_faults_share_the_retries(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_different_faults_share_the_retries(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", "cut_after_events:4", "rate_limited:5", "reset", "failed:server_error")
     assert create(new_client(max_retries=5, clock=clock), []) == "hello"
     assert clock.waits == [0.5, 1.0, 5.0, 4.0, 8.0]
@@ -63,7 +64,7 @@ class RecordedItem(BaseModel):
         return {"role": "user", "content": self.text}
 
 
-def test_input_is_serialized_once_for_all_attempts(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_input_is_serialized_once_for_all_attempts(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", "unauthorized", "reset")
     RecordedItem.serialized.clear()
     history = (RecordedItem(text=f"{number} {'word ' * 20}") for number in range(300))
@@ -76,14 +77,14 @@ def test_input_is_serialized_once_for_all_attempts(clock: RunningClock, sim: Sim
 
 
 @pytest.mark.parametrize("times", [0, 1, 4])
-def test_max_retries_bounds_the_retries(times: int, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_max_retries_bounds_the_retries(times: int, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloadedError):
         create(new_client(max_retries=7, clock=clock).with_options(max_retries=times), [])
     assert clock.waits == [0.5, 1.0, 2.0, 4.0][:times]
 
 
-def test_each_attempt_sends_the_same_body(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_each_attempt_sends_the_same_body(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail("overloaded", times=2)
     create(new_client(max_retries=2, clock=clock), [])
     first, second, third = sim.requests
@@ -91,9 +92,9 @@ def test_each_attempt_sends_the_same_body(clock: RunningClock, sim: Simulator, n
     assert [request.headers["x-stainless-retry-count"] for request in sim.requests] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize("call", STREAM_CALLS)
 def test_stream_is_retried_before_its_first_event_only(
-    call: Any, clock: RunningClock, sim: Simulator, new_client: Any
+    call: Any, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", "cut_after_events:5")
     seen: list[Any] = []
@@ -104,7 +105,7 @@ def test_stream_is_retried_before_its_first_event_only(
 
 
 def test_each_retry_is_logged(
-    clock: RunningClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
+    clock: RecordingClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sim.fail("overloaded", "rate_limited:5")
     with caplog.at_level(logging.INFO, logger="codex_backend_sdk"):
@@ -119,7 +120,7 @@ def test_each_retry_is_logged(
 # The length of waits
 
 
-def test_retry_after_may_be_a_date(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_retry_after_may_be_a_date(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     later = clock.now() + timedelta(seconds=45)
     sim.fail(f"rate_limited:{later.strftime(DATE).replace(',', '')}")
     assert create(new_client(max_retries=1, clock=clock), []) == "hello"
@@ -128,7 +129,7 @@ def test_retry_after_may_be_a_date(clock: RunningClock, sim: Simulator, new_clie
 
 @pytest.mark.parametrize(("max_retry_after", "waits"), [(None, []), (89, []), (90, [90.0])])
 def test_max_retry_after_is_an_option(
-    max_retry_after: float | None, waits: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+    max_retry_after: float | None, waits: list[float], clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("rate_limited:90")
     client = new_client(max_retries=1, clock=clock)
@@ -144,7 +145,7 @@ def test_max_retry_after_is_an_option(
 
 @pytest.mark.parametrize(("deadline", "waits"), [(0.4, []), (1.6, [0.5, 1.0]), (3.5, [0.5, 1.0, 2.0])])
 def test_retry_deadline_bounds_the_waits(
-    deadline: float, waits: list[float], clock: RunningClock, sim: Simulator, new_client: Any
+    deadline: float, waits: list[float], clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", times=None)
     with pytest.raises(sdk.ServerOverloadedError):
@@ -156,7 +157,7 @@ def test_retry_deadline_bounds_the_waits(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_call_waits_for_the_reset(call: Any, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_call_waits_for_the_reset(call: Any, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.script(exhausted_plan(clock, 10 * MINUTES))
     client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
     assert call(client, []) == "hello"
@@ -164,7 +165,7 @@ def test_call_waits_for_the_reset(call: Any, clock: RunningClock, sim: Simulator
     assert len(sim.requests) == 2
 
 
-def test_copy_waits_for_the_reset(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_copy_waits_for_the_reset(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.script(exhausted_plan(clock, 10 * MINUTES))
     assert create(new_client(clock=clock).with_options(wait_for_limit=15 * MINUTES), []) == "hello"
     assert clock.waits == [601.0]
@@ -172,7 +173,7 @@ def test_copy_waits_for_the_reset(clock: RunningClock, sim: Simulator, new_clien
 
 @pytest.mark.parametrize("wait", [timedelta(0), 9 * MINUTES])
 def test_call_does_not_wait_if_the_reset_is_too_late(
-    wait: timedelta, clock: RunningClock, sim: Simulator, new_client: Any
+    wait: timedelta, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.script(exhausted_plan(clock, 10 * MINUTES))
     with pytest.raises(sdk.UsageLimitError) as caught:
@@ -183,7 +184,7 @@ def test_call_does_not_wait_if_the_reset_is_too_late(
     assert len(sim.requests) == 1
 
 
-def test_reset_without_effect_ends_the_call(clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_reset_without_effect_ends_the_call(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(exhausted_plan(clock, 5 * MINUTES), times=None)
     with pytest.raises(sdk.UsageLimitError):
         create(new_client(clock=clock, wait_for_limit=6 * MINUTES), [])
@@ -192,7 +193,7 @@ def test_reset_without_effect_ends_the_call(clock: RunningClock, sim: Simulator,
 
 
 @pytest.mark.parametrize("fault", ["insufficient_quota", "usage_not_included", "usage_limit_no_reset"])
-def test_other_limits_are_not_waited_for(fault: str, clock: RunningClock, sim: Simulator, new_client: Any) -> None:
+def test_other_limits_are_not_waited_for(fault: str, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault, times=None)
     with pytest.raises(openai.RateLimitError):
         create(new_client(max_retries=5, clock=clock, wait_for_limit=600 * MINUTES), [])
@@ -227,7 +228,7 @@ TEMPORARY = [
 @pytest.mark.parametrize("login_state", ["expired", "rejected"])
 @pytest.mark.parametrize(("fault", "message"), [*LOGIN_LOST, *TEMPORARY])
 def test_failed_token_refresh_raises(
-    fault: str, message: str, login_state: str, clock: RunningClock, sim: Simulator, new_client: Any
+    fault: str, message: str, login_state: str, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     """One refresh is tried. Its error says whether to log in again or to retry later."""
     client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=login_state == "expired"))
@@ -240,7 +241,7 @@ def test_failed_token_refresh_raises(
     assert message in str(caught.value)
     assert ("codex-backend login" in str(caught.value)) is is_lost
     assert isinstance(caught.value, RuntimeError if is_lost else ConnectionError)
-    assert paths(sim) == (["token"] if login_state == "expired" else ["responses", "token"])
+    assert requested_paths(sim) == (["token"] if login_state == "expired" else ["responses", "token"])
     assert clock.waits == []
 
 
@@ -248,7 +249,7 @@ def test_failed_token_refresh_raises(
 def test_refresh_without_a_member_keeps_the_old_one(member: str, sim: Simulator, new_client: Any) -> None:
     sim.fail(f"token_without:{member}")
     assert create(new_client(credentials=login(sim, is_expired=True)), []) == "hello"
-    assert paths(sim) == ["token", "responses"]
+    assert requested_paths(sim) == ["token", "responses"]
 
 
 def login(sim: Simulator, *, is_expired: bool) -> Credentials:

@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from errors.test_request_faults import LIMITS, REQUESTS, STATUSES
+from support.calls import CALLS, STREAM_CALLS, requested_paths
+from support.clocks import RecordingClock
 from support.fault_rows import (
-    AVAILABLE_MODELS,
-    BAD,
-    CALLS,
-    LIMIT,
-    OUT_OF_CREDITS,
-    PARAMETERS,
-    POLICIES,
-    POLICY,
-    QUOTAS,
-    SERVER,
-    STREAMED,
-    TWO_RETRIES,
-    WITH_CATALOG,
+    AVAILABLE_MODELS_MESSAGE,
+    BAD_REQUEST,
+    OUT_OF_CREDITS_MESSAGE,
+    PARAMETER_CODES,
+    POLICY_CODES,
+    POLICY_MESSAGE,
+    QUOTA_CODES,
+    RATE_LIMIT,
+    RESPONSES_AND_CATALOG,
+    SERVER_ERROR,
+    TWO_RETRY_WAITS,
     Row,
-    RunningClock,
     assert_row,
-    name,
-    paths,
+    row_id,
 )
 
 import codex_backend_sdk as sdk
@@ -62,40 +60,60 @@ def _ended(
 
 
 ENDINGS = [
-    _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRIES),
-    _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWO_RETRIES),
-    _ended("failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWO_RETRIES, text=""),
+    _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRY_WAITS),
+    _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWO_RETRY_WAITS),
+    _ended(
+        "failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWO_RETRY_WAITS, text=""
+    ),
     _ended(
         "failed:context_length_exceeded",
         sdk.ContextLengthExceededError,
-        BAD,
+        BAD_REQUEST,
         "does not fit",
         400,
         "context_length_exceeded",
     ),
-    *(_ended(f"failed:{code}", sdk.QuotaExceededError, LIMIT, OUT_OF_CREDITS, 429, code) for code in QUOTAS),
-    _ended(
-        "failed:usage_not_included", sdk.UsageNotIncludedError, LIMIT, "not include Codex", 429, "usage_not_included"
+    *(
+        _ended(f"failed:{code}", sdk.QuotaExceededError, RATE_LIMIT, OUT_OF_CREDITS_MESSAGE, 429, code)
+        for code in QUOTA_CODES
     ),
-    _ended("failed:usage_limit_reached", sdk.UsageLimitError, LIMIT, "The usage limit", 429, "usage_limit_reached"),
-    *(_ended(f"failed:{code}", sdk.PolicyViolationError, BAD, POLICY, 400, code) for code in POLICIES),
     _ended(
-        "failed:flex_unavailable", sdk.TooManyRequestsError, LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"
+        "failed:usage_not_included",
+        sdk.UsageNotIncludedError,
+        RATE_LIMIT,
+        "not include Codex",
+        429,
+        "usage_not_included",
+    ),
+    _ended(
+        "failed:usage_limit_reached", sdk.UsageLimitError, RATE_LIMIT, "The usage limit", 429, "usage_limit_reached"
+    ),
+    *(
+        _ended(f"failed:{code}", sdk.PolicyViolationError, BAD_REQUEST, POLICY_MESSAGE, 400, code)
+        for code in POLICY_CODES
+    ),
+    _ended(
+        "failed:flex_unavailable",
+        sdk.TooManyRequestsError,
+        RATE_LIMIT,
+        "Leave `service_tier` out",
+        429,
+        "flex_unavailable",
     ),
     _ended(
         "failed:server_is_overloaded",
         sdk.ServerOverloadedError,
-        SERVER,
+        SERVER_ERROR,
         "at capacity",
         503,
         "server_is_overloaded",
-        TWO_RETRIES,
+        TWO_RETRY_WAITS,
     ),
-    _ended("failed:slow_down", sdk.ServerOverloadedError, SERVER, "slow down", 503, "slow_down", TWO_RETRIES),
+    _ended("failed:slow_down", sdk.ServerOverloadedError, SERVER_ERROR, "slow down", 503, "slow_down", TWO_RETRY_WAITS),
     _ended(
         "failed_retry_after",
         sdk.ServerOverloadedError,
-        SERVER,
+        SERVER_ERROR,
         "Retry after 3 s",
         503,
         "slow_down",
@@ -103,13 +121,19 @@ ENDINGS = [
         text="",
     ),
     _ended(
-        "failed:rate_limit_exceeded", sdk.TooManyRequestsError, LIMIT, "1.5 s", 429, "rate_limit_exceeded", (1.5, 1.5)
+        "failed:rate_limit_exceeded",
+        sdk.TooManyRequestsError,
+        RATE_LIMIT,
+        "1.5 s",
+        429,
+        "rate_limit_exceeded",
+        (1.5, 1.5),
     ),
     *(
         _ended(
             f"failed_try_again:{wait}",
             sdk.TooManyRequestsError,
-            LIMIT,
+            RATE_LIMIT,
             f"Retry after {seconds:g} s.",
             429,
             "rate_limit_exceeded",
@@ -119,14 +143,14 @@ ENDINGS = [
         for wait, seconds in (("11.054s", 11.054), ("3.2s", 3.2), ("250ms", 0.25), ("3 seconds", 3.0))
     ),
     *(
-        _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD, f"does not support `{param}`", 400, code)
-        for code, param in PARAMETERS.items()
+        _ended(f"failed:{code}", sdk.UnsupportedParameterError, BAD_REQUEST, f"does not support `{param}`", 400, code)
+        for code, param in PARAMETER_CODES.items()
     ),
     *(
         _ended(
             f"failed_param:{param}",
             sdk.UnsupportedParameterError,
-            BAD,
+            BAD_REQUEST,
             f"does not support `{param}`",
             400,
             "invalid_value",
@@ -135,44 +159,58 @@ ENDINGS = [
         for param in ("service_tier", "reasoning.effort")
     ),
     _ended(
-        "error_event:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRIES
+        "error_event:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRY_WAITS
     ),
-    _ended("error_event:slow_down", sdk.ServerOverloadedError, SERVER, "slow down", 503, "slow_down", TWO_RETRIES),
-    _ended("error_event:usage_limit_reached", sdk.UsageLimitError, LIMIT, "is reached", 429, "usage_limit_reached"),
-    _ended("error_event:cyber_policy", sdk.PolicyViolationError, BAD, POLICY, 400, "cyber_policy"),
+    _ended(
+        "error_event:slow_down", sdk.ServerOverloadedError, SERVER_ERROR, "slow down", 503, "slow_down", TWO_RETRY_WAITS
+    ),
+    _ended(
+        "error_event:usage_limit_reached", sdk.UsageLimitError, RATE_LIMIT, "is reached", 429, "usage_limit_reached"
+    ),
+    _ended("error_event:cyber_policy", sdk.PolicyViolationError, BAD_REQUEST, POLICY_MESSAGE, 400, "cyber_policy"),
 ]
 
 # The error lists the available models, however late it arrives.
 MODELS = [
     *(
-        _ended(f"failed:{code}", sdk.ModelNotAvailableError, BAD, AVAILABLE_MODELS, 404, code)
+        _ended(f"failed:{code}", sdk.ModelNotAvailableError, BAD_REQUEST, AVAILABLE_MODELS_MESSAGE, 404, code)
         for code in ("model_not_found", "model_not_supported", "unsupported_model")
     ),
-    _ended("failed_param:model", sdk.ModelNotAvailableError, BAD, AVAILABLE_MODELS, 404, "invalid_value", text=""),
+    _ended(
+        "failed_param:model",
+        sdk.ModelNotAvailableError,
+        BAD_REQUEST,
+        AVAILABLE_MODELS_MESSAGE,
+        404,
+        "invalid_value",
+        text="",
+    ),
 ]
 
 # Incomplete responses are no errors: the official object has the reason, and the caller decides.
 INCOMPLETE = [
-    Row(f"incomplete:{reason},half", None, None, "", text="half", events=11)
+    Row(f"incomplete:{reason},half", None, None, "", text="half", event_count=11)
     for reason in ("max_output_tokens", "content_filter", "interrupted", "anything")
 ]
 
 
 def _broken(fault: str, message: str, text: str | None, events: int) -> Row:
-    streamed = () if events else None
-    return Row(fault, sdk.StreamInterruptedError, _CONNECTION, message, 200, None, TWO_RETRIES, streamed, text, events)
+    stream_waits = () if events else None
+    return Row(
+        fault, sdk.StreamInterruptedError, _CONNECTION, message, 200, None, TWO_RETRY_WAITS, stream_waits, text, events
+    )
 
 
 def _unreached(fault: str, message: str, kind: Any = openai.APIConnectionError) -> Row:
-    return Row(fault, kind, openai.APIConnectionError, message, waits=TWO_RETRIES)
+    return Row(fault, kind, openai.APIConnectionError, message, waits=TWO_RETRY_WAITS)
 
 
 def _unexpected(fault: str, message: str, text: str | None = None, events: int = 0) -> Row:
-    return Row(fault, sdk.UnexpectedResponseError, _INVALID, message, 200, text=text, events=events)
+    return Row(fault, sdk.UnexpectedResponseError, _INVALID, message, 200, text=text, event_count=events)
 
 
 def _harmless(fault: str, events: int = 13) -> Row:
-    return Row(fault, None, None, "", text="hello", events=events)
+    return Row(fault, None, None, "", text="hello", event_count=events)
 
 
 BROKEN = [
@@ -221,46 +259,48 @@ HARMLESS = [
 # With timeouts of half a second.
 SILENT = [
     _unreached("delayed:20", "did not begin to respond within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
-    Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWO_RETRIES),
-    Row("stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWO_RETRIES, (), "hello", 9),
+    Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWO_RETRY_WAITS),
+    Row(
+        "stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWO_RETRY_WAITS, (), "hello", 9
+    ),
 ]
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", ENDINGS + INCOMPLETE, ids=name)
+@pytest.mark.parametrize("row", ENDINGS + INCOMPLETE, ids=row_id)
 def test_response_that_does_not_complete(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", MODELS, ids=name)
+@pytest.mark.parametrize("row", MODELS, ids=row_id)
 def test_model_rejected_within_a_stream(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
-    assert_row(row._replace(requests=WITH_CATALOG), call, sim=sim, new_client=new_client)
+    assert_row(row._replace(requests=RESPONSES_AND_CATALOG), call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", BROKEN + HARMLESS, ids=name)
+@pytest.mark.parametrize("row", BROKEN + HARMLESS, ids=row_id)
 def test_transport_fault(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", SILENT, ids=name)
+@pytest.mark.parametrize("row", SILENT, ids=row_id)
 def test_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client, first_byte_timeout=0.5, idle_timeout=0.5)
 
 
-@pytest.mark.parametrize("call", STREAMED)
-@pytest.mark.parametrize("row", [row for row in ENDINGS + BROKEN if row.streamed == ()], ids=name)
+@pytest.mark.parametrize("call", STREAM_CALLS)
+@pytest.mark.parametrize("row", [row for row in ENDINGS + BROKEN if row.stream_waits == ()], ids=row_id)
 def test_stream_restarts_if_allowed(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
-    assert_row(row._replace(streamed=None), call, sim=sim, new_client=new_client, on_interrupt="restart")
+    assert_row(row._replace(stream_waits=None), call, sim=sim, new_client=new_client, on_interrupt="restart")
 
 
-@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize("call", STREAM_CALLS)
 def test_restarted_stream_delivers_both_attempts(call: Any, sim: Simulator, new_client: Any) -> None:
     sim.fail("cut_after_events:9")
     seen: list[Any] = []
-    assert call(new_client(max_retries=1, clock=RunningClock(), on_interrupt="restart"), seen) == "hello"
+    assert call(new_client(max_retries=1, clock=RecordingClock(), on_interrupt="restart"), seen) == "hello"
     assert [event.type for event in seen].count("response.created") == 2
     assert len(seen) == 9 + 13
 
@@ -268,15 +308,15 @@ def test_restarted_stream_delivers_both_attempts(call: Any, sim: Simulator, new_
 @pytest.mark.parametrize("how", ["plain", "alert", "closed", "reset", "silent"])
 @pytest.mark.parametrize("call", CALLS)
 def test_tls_handshake_failure(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
-    clock = RunningClock()
+    clock = RecordingClock()
     sim.fail(f"tls_failure:{how}", times=None)
     address = sim.base_url.replace("http:", "https:")
     client = new_client(base_url=address, clock=clock, max_retries=2, connect_timeout=0.5)
     with pytest.raises(openai.APIConnectionError) as caught:
         call(client, [])
     assert type(caught.value) is (openai.APITimeoutError if how == "silent" else openai.APIConnectionError)
-    assert clock.waits == list(TWO_RETRIES)
-    assert paths(sim) == [], "nothing is sent without TLS"
+    assert clock.waits == list(TWO_RETRY_WAITS)
+    assert requested_paths(sim) == [], "nothing is sent without TLS"
 
 
 def test_every_simulator_fault_has_a_row() -> None:

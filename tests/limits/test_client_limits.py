@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
+from support.calls import requested_paths
 
 from codex_backend_sdk import OpenAI, RateLimits, UsageLimitError
 from codex_backend_sdk.testing import SimulatedAdditionalLimit, SimulatedLimits, SimulatedWindow, Simulator, Turn
@@ -31,16 +32,12 @@ def used_percents(client: Any) -> list[tuple[str, float]]:
     return [(window.name, window.used_percent) for window in limits.windows]
 
 
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
-
-
 # Limits in responses
 
 
 def test_limits_are_none_before_the_first_response(client: Any, sim: Simulator) -> None:
     assert client.codex.limits is None
-    assert paths(sim) == []
+    assert requested_paths(sim) == []
 
 
 def test_every_response_reports_limits(client: Any, sim: Simulator) -> None:
@@ -51,7 +48,7 @@ def test_every_response_reports_limits(client: Any, sim: Simulator) -> None:
     assert (limits.plan, limits.is_exhausted) == ("pro", False)
     assert before <= limits.received_at <= datetime.now(UTC)
     assert limits.five_hours.resets_at > before
-    assert paths(sim) == ["responses"]
+    assert requested_paths(sim) == ["responses"]
 
 
 def test_headers_alone_report_limits(client: Any, sim: Simulator) -> None:
@@ -131,7 +128,7 @@ def test_refresh_limits_requests_the_usage(client: Any, sim: Simulator) -> None:
     assert limits == client.codex.limits
     assert [limit.name for limit in limits.additional] == ["GPT-X-Spark"]
     assert str(limits.credits) == "12.50"
-    assert paths(sim) == ["usage"]
+    assert requested_paths(sim) == ["usage"]
 
 
 def test_headers_keep_what_only_usage_reports(client: Any, sim: Simulator) -> None:
@@ -261,7 +258,7 @@ def test_reset_credits_are_listed_and_consumed(client: Any, sim: Simulator) -> N
     credits = client.codex.reset_credits.list()
     assert credits.available_count == 2
     assert [credit.is_available for credit in credits] == [True, True]
-    assert paths(sim) == ["rate-limit-reset-credits"]
+    assert requested_paths(sim) == ["rate-limit-reset-credits"]
     result = client.codex.reset_credits.consume(credits.credits[1].id)
     assert (result.code, result.windows_reset, result.was_reset) == ("reset", 2, True)
     assert sim.requests[-1].json() == {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
-from support.blocking import Blocking
+from support.sync_adapter import SyncAdapter
 
 from codex_backend_sdk._json import encode_in_pieces
 from codex_backend_sdk._request.compression import Compression
@@ -81,7 +81,7 @@ def test_transport_with_read_responses(new_client: Callable[..., Any], status: i
             return httpx2.Response(status, json={"detail": "No."})
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=COMPLETED)
 
-    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    kind = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
     client = new_client(http_client=kind(transport=httpx2.MockTransport(answer)))
     assert client.responses.create(input=LONG).id == "resp_1"
     assert given == ["zstd", "zstd" if status == 401 else None]

@@ -34,7 +34,7 @@ from openai.types.responses.response_compact_params import ResponseCompactParams
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from polyfactory.factories.pydantic_factory import ModelFactory
 from pydantic import BaseModel, Field
-from support.blocking import Blocking
+from support.sync_adapter import SyncAdapter
 
 from codex_backend_sdk._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL
 from codex_backend_sdk._streaming.events import build_item
@@ -81,7 +81,7 @@ def writers(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[Writers]
         yield Writers("sync", sim, lambda client: client)
         return
     with start_blocking_portal() as portal:
-        yield Writers("async", sim, lambda client: Blocking(client, portal))
+        yield Writers("async", sim, lambda client: SyncAdapter(client, portal))
 
 
 def body(request: httpx2.Request) -> dict[str, Any]:

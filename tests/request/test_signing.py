@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
+from support.calls import requested_paths
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 def store_of(sim: Simulator, *, expires_in: timedelta) -> MemoryStore:
     return MemoryStore(sim.login_document(expires_in=expires_in))
-
-
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 def test_no_request_without_login(new_client: Callable[..., Any], sim: Simulator) -> None:
@@ -88,7 +85,7 @@ def test_expiring_login_is_refreshed_first(new_client: Callable[..., Any], sim: 
     client = new_client(credentials=Credentials(store, issuer=sim.issuer))
     client.responses.create(input="hi")
     client.responses.create(input="hi")
-    assert paths(sim) == ["token", "responses", "responses"]
+    assert requested_paths(sim) == ["token", "responses", "responses"]
 
 
 def test_slow_issuer_does_not_block_valid_token(new_client: Callable[..., Any], sim: Simulator) -> None:
@@ -103,7 +100,7 @@ def test_slow_issuer_does_not_block_valid_token(new_client: Callable[..., Any], 
     while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == authorization_of(sim, 1):
         time.sleep(0.2)
         client.responses.create(input="hi")
-    assert paths(sim).count("token") == 1
+    assert requested_paths(sim).count("token") == 1
     assert authorization_of(sim, -1) != authorization_of(sim, 1), "what came in the end is in use"
 
 
@@ -121,7 +118,7 @@ def test_rejected_login_is_refreshed_and_resent(new_client: Callable[..., Any], 
     answer = client.responses.create(input="hi", stream=stream)
     text = list(answer)[-1].response.output_text if stream else answer.output_text
     assert text == "welcome"
-    assert paths(sim) == ["responses", "token", "responses"]
+    assert requested_paths(sim) == ["responses", "token", "responses"]
     first, _, second = sim.requests
     assert first.headers["authorization"] != second.headers["authorization"]
     assert first.json() == second.json()
@@ -131,7 +128,7 @@ def test_login_rejected_twice_raises(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
     with pytest.raises(openai.AuthenticationError, match=r"rejects the login.* Backend message: Unauthorized"):
         client.responses.create(input="hi")
-    assert paths(sim) == ["responses", "token", "responses"]
+    assert requested_paths(sim) == ["responses", "token", "responses"]
 
 
 def test_unrefreshable_login_names_the_remedy(new_client: Callable[..., Any], sim: Simulator) -> None:
@@ -140,7 +137,7 @@ def test_unrefreshable_login_names_the_remedy(new_client: Callable[..., Any], si
     client = new_client(credentials=Credentials(MemoryStore(document), issuer=sim.issuer))
     with pytest.raises(sdk.LoginRequiredError, match="codex-backend login"):
         client.responses.create(input="hi")
-    assert paths(sim) == ["token"]
+    assert requested_paths(sim) == ["token"]
 
 
 def test_authenticate_returns_the_client(new_client: Callable[..., Any]) -> None:

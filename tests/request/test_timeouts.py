@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.calls import collected, drained, helped
+from support.calls import CALLS, create, stream
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import Turn
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SHORT = 0.25
 LONG = 30.0  # longer than the test may take
-CALLS = [collected, drained, helped]
 
 
 @pytest.fixture(autouse=True)
@@ -133,10 +132,10 @@ def test_copy_has_its_own_limits(new_client: Callable[..., Any], sim: Simulator)
 def test_connection_is_reusable_after_a_deadline(new_client: Callable[..., Any], sim: Simulator) -> None:
     client = new_client()
     limited = client.with_options(total_timeout=1.0)
-    assert [drained(limited), collected(limited)] == [drained(client), collected(client)]
+    assert [stream(limited), create(limited)] == [stream(client), create(client)]
     time.sleep(1.1)  # the deadline of the earlier calls has passed
     sim.script(Turn.text("whole").stalled(3, SHORT))
-    assert drained(client) == "whole"
+    assert stream(client) == "whole"
 
 
 def test_timeout_of_a_wrong_type_is_an_error(client: Any, sim: Simulator) -> None:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 import pytest
-from support.tunnels import proxy, tls
+from support.calls import requested_paths
+from support.tunnels import serve_proxy, serve_tls
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
@@ -48,7 +49,7 @@ def pem(authority: Any, tmp_path: Path) -> str:
 
 @pytest.fixture
 def secure(authority: Any, sim: Simulator) -> Iterator[str]:
-    with tls(authority.issue_cert("localhost"), urlsplit(sim.url).port or 0) as url:
+    with serve_tls(authority.issue_cert("localhost"), urlsplit(sim.url).port or 0) as url:
         yield url
 
 
@@ -60,10 +61,6 @@ def call(new_client: Callable[..., Any], sim: Simulator, url: str) -> Any:
     """Refresh the login at the issuer and call the backend, both at `url`."""
     client = new_client(base_url=f"{url}/backend-api/codex", credentials=expired(sim, url))
     return client.responses.create(input="hi")
-
-
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
 
 
 def test_unknown_certificate_is_rejected(new_client: Callable[..., Any], sim: Simulator, secure: str) -> None:
@@ -93,7 +90,7 @@ def test_certificate_variables_apply(
 ) -> None:
     monkeypatch.setenv(variable, pem)
     assert call(new_client, sim, secure).status == "completed"
-    assert paths(sim) == ["token", "responses"]
+    assert requested_paths(sim) == ["token", "responses"]
 
 
 # A setting of the environment, and what the error about it must contain.
@@ -161,24 +158,24 @@ def test_proxy_of_the_environment_is_used(
 ) -> None:
     monkeypatch.setenv("CODEX_CA_CERTIFICATE", pem)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    heads: list[str] = []
-    with proxy(heads) as url:
+    request_lines: list[str] = []
+    with serve_proxy(request_lines) as url:
         monkeypatch.setenv("HTTPS_PROXY", url)
         assert call(new_client, sim, secure).status == "completed"
     tunnel = f"CONNECT {urlsplit(secure).netloc} HTTP/1.1"
-    assert heads == ([] if no_proxy == "localhost" else [tunnel] * 2)
-    assert paths(sim) == ["token", "responses"]
+    assert request_lines == ([] if no_proxy == "localhost" else [tunnel] * 2)
+    assert requested_paths(sim) == ["token", "responses"]
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 def test_plain_http_bypasses_the_proxy(
     new_client: Callable[..., Any], sim: Simulator, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heads: list[str] = []
-    with proxy(heads) as url:
+    request_lines: list[str] = []
+    with serve_proxy(request_lines) as url:
         monkeypatch.setenv(variable.lower(), url)
         assert call(new_client, sim, sim.url).status == "completed"
-    assert heads == []
+    assert request_lines == []
 
 
 @pytest.mark.parametrize("where", ["HOME", "NETRC"])
@@ -211,7 +208,7 @@ def test_backend_redirect_is_not_followed(
             new_client(**options).responses.create(input="hi")
         assert caught.value.status_code == status
         assert other.requests == []
-    assert paths(sim) == ["responses"]
+    assert requested_paths(sim) == ["responses"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -6,8 +6,9 @@ import httpx2
 import openai
 import pytest
 from openai.types import Model as OfficialModel
-from support.blocking import Blocking
-from support.fault_rows import RunningClock, paths
+from support.calls import requested_paths
+from support.clocks import RecordingClock
+from support.sync_adapter import SyncAdapter
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
@@ -58,18 +59,18 @@ def test_error_names_only_visible_models(client: Any) -> None:
 
 
 def test_error_uses_a_fresh_catalog_without_a_request(new_client: Any, sim: Simulator) -> None:
-    clock = RunningClock()
+    clock = RecordingClock()
     client = new_client(clock=clock)
     client.models.list()
-    clock.waits.append(299)
+    clock.advance(299)
     with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
         client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
     assert "codex-auto-review" not in e.value.available
-    assert paths(sim) == ["models", "responses"]
-    clock.waits.append(1)
+    assert requested_paths(sim) == ["models", "responses"]
+    clock.advance(1)
     with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol"):
         client.responses.create(model="gpt-0", input="hi")
-    assert paths(sim) == ["models", "responses", "responses", "models"]
+    assert requested_paths(sim) == ["models", "responses", "responses", "models"]
 
 
 def test_error_never_names_the_models_of_another_account(client: Any) -> None:
@@ -78,7 +79,7 @@ def test_error_never_names_the_models_of_another_account(client: Any) -> None:
         copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
         with pytest.raises(sdk.ModelNotAvailableError, match="Available models: "):
             copied.responses.create(model="gpt-0", input="hi")
-        assert paths(other) == ["responses", "models"]
+        assert requested_paths(other) == ["responses", "models"]
 
 
 def test_error_survives_a_failing_catalog_request(new_client: Any) -> None:
@@ -87,7 +88,7 @@ def test_error_survives_a_failing_catalog_request(new_client: Any) -> None:
             return httpx2.Response(503)
         return httpx2.Response(400, json={"error": {"code": "model_not_found", "message": "No."}})
 
-    kind = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    kind = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
     client = new_client(http_client=kind(transport=httpx2.MockTransport(respond)))
     with pytest.raises(sdk.ModelNotAvailableError) as e:
         client.responses.create(model="gpt-0", input="hi")

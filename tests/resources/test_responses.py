@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai.types import responses as official
 from pydantic import BaseModel
-from support.tunnels import answering
+from support.tunnels import serve_response
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import Simulator, Turn
@@ -284,7 +284,7 @@ def test_compact_without_exactly_one_item_is_an_error(client: Any, sim: Simulato
 def test_response_header_may_be_non_ascii(new_client: Callable[..., Any], value: str) -> None:
     end = b'data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n'
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-city: {value}\r\n".encode()
-    with answering(head + b"content-length: %d\r\n\r\n" % len(end) + end) as port:
+    with serve_response(head + b"content-length: %d\r\n\r\n" % len(end) + end) as port:
         client = new_client(base_url=f"http://127.0.0.1:{port}/backend-api/codex")
         raw = client.responses.with_raw_response.create(input="hi")
     assert raw.headers["x-city"] == value

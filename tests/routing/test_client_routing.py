@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
-from support.blocking import Blocking
+from support.calls import requested_paths
+from support.sync_adapter import SyncAdapter
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk import Routing
@@ -62,10 +63,6 @@ class Clock:
         return self.now
 
 
-def paths(sim: Simulator) -> list[str]:
-    return [request.path.rpartition("/")[2] for request in sim.requests]
-
-
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -86,8 +83,8 @@ def test_model_requests_go_to_the_workspace_backend(
     assert client.codex.routing == main.routing
     assert client.codex.explain(input="hi").prepared_request.url == f"{own.base_url}/responses"
     client.codex.usage()
-    assert paths(main) == ["check", "usage"]
-    assert paths(own) == ["responses", "responses", "responses", "models"]
+    assert requested_paths(main) == ["check", "usage"]
+    assert requested_paths(own) == ["responses", "responses", "responses", "models"]
     assert {request.headers[HEADER] for request in own.requests} == {"us"}
     assert {f"http://{request.headers['host']}" for request in own.requests} == {own.url}
     assert all(HEADER not in request.headers for request in main.requests)
@@ -97,8 +94,8 @@ def test_routing_survives_a_401_and_a_retry(member: Callable[..., Any], main: Si
     main.routing = Routing(origin=own.url, override="us_cr")
     own.fail("unauthorized:token_expired", "overloaded")
     member(max_retries=1).responses.create(input="hi")
-    assert paths(main) == ["check", "token"]
-    assert paths(own) == ["responses"] * 3
+    assert requested_paths(main) == ["check", "token"]
+    assert requested_paths(own) == ["responses"] * 3
     assert [request.headers[HEADER] for request in own.requests] == ["us_cr"] * 3
 
 
@@ -106,7 +103,7 @@ def test_override_alone_keeps_the_backend(member: Callable[..., Any], main: Simu
     main.routing = Routing(override="us")
     main.fail("workspace_map")
     member().responses.create(input="hi")
-    assert paths(main) == ["check", "responses"]
+    assert requested_paths(main) == ["check", "responses"]
     assert main.requests[1].headers[HEADER] == "us"
 
 
@@ -114,7 +111,7 @@ def test_unconstrained_workspace_keeps_the_backend(member: Callable[..., Any], m
     client = member()
     client.responses.create(input="hi")
     client.responses.create(input="hi")
-    assert paths(main) == ["check", "responses", "responses"]
+    assert requested_paths(main) == ["check", "responses", "responses"]
     assert HEADER not in main.requests[1].headers
     assert client.codex.routing == Routing()
 
@@ -130,7 +127,7 @@ def test_twenty_concurrent_calls_share_one_lookup(member: Callable[..., Any], ma
     with ThreadPoolExecutor(20) as threads:
         responses = list(threads.map(lambda n: copies[n % 2].responses.create(input="hi"), range(20)))
     assert {response.status for response in responses} == {"completed"}
-    assert paths(main) == ["check"]
+    assert requested_paths(main) == ["check"]
     assert len(own.requests) == 20
 
 
@@ -154,7 +151,7 @@ def test_each_account_has_its_own_lookup(member: Callable[..., Any], main: Simul
     for _ in range(2):
         with pytest.raises(openai.PermissionDeniedError):
             client.responses.create(input="hi")
-    assert paths(main) == ["check", "responses", "check", "responses", "responses"]
+    assert requested_paths(main) == ["check", "responses", "check", "responses", "responses"]
 
 
 def test_lookup_is_repeated_after_a_day(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
@@ -166,8 +163,8 @@ def test_lookup_is_repeated_after_a_day(member: Callable[..., Any], main: Simula
     main.routing = Routing(origin=own.url)
     clock.now = DAY + 1
     client.responses.create(input="hi")
-    assert paths(main) == ["check", "responses", "responses", "check"]
-    assert paths(own) == ["responses"]
+    assert requested_paths(main) == ["check", "responses", "responses", "check"]
+    assert requested_paths(own) == ["responses"]
 
 
 @pytest.mark.parametrize(("plan", "residency", "has_lookup"), [("plus", "no_constraint", False), ("plus", "us", True)])
@@ -177,7 +174,7 @@ def test_personal_account_needs_no_lookup(
     with Simulator(account=SimulatedAccount(plan=plan, residency=residency)) as sim:
         client = new_client(base_url=sim.base_url, credentials=sim.credentials())
         client.responses.create(input="hi")
-        assert paths(sim) == ["check"] * has_lookup + ["responses"]
+        assert requested_paths(sim) == ["check"] * has_lookup + ["responses"]
         region = sim.requests[-1].headers.get("x-openai-internal-codex-residency")
         assert region == (residency if has_lookup else None)
         assert client.codex.routing == Routing()
@@ -189,7 +186,7 @@ def test_lookup_can_be_turned_off(member: Callable[..., Any], main: Simulator, o
     client.responses.create(input="hi")
     client.with_options(timeout=9).responses.create(input="hi")
     member().with_options(workspace_routing=False).responses.create(input="hi")
-    assert paths(main) == ["responses"] * 3
+    assert requested_paths(main) == ["responses"] * 3
 
 
 def test_cache_holds_a_thousand_accounts(main: Simulator) -> None:
@@ -232,7 +229,7 @@ def test_failed_lookup_is_repeated_after_a_minute(
     for now in (0, MINUTE - 1, MINUTE + 1, 2 * MINUTE + 2):
         clock.now = now
         assert client.responses.create(input="hi").status == "completed"
-    assert paths(main) == ["check", "responses", "responses", "check", "responses", "check", "responses"]
+    assert requested_paths(main) == ["check", "responses", "responses", "check", "responses", "check", "responses"]
     (warning,) = warnings(caplog)
     caplog.clear()
     assert re.search(reason, warning)
@@ -250,8 +247,8 @@ def test_failed_lookup_keeps_the_known_routing(
     clock.now = DAY + 1
     main.fail("status:500@accounts")
     client.responses.create(input="hi")
-    assert paths(main) == ["check", "check"]
-    assert paths(own) == ["responses", "responses"]
+    assert requested_paths(main) == ["check", "check"]
+    assert requested_paths(own) == ["responses", "responses"]
     assert "Its requests go to the same place as before" in warnings(caplog)[0]
 
 
@@ -268,7 +265,7 @@ def test_lookup_has_a_timeout(
 def test_lookup_refreshes_a_rejected_login_once(member: Callable[..., Any], main: Simulator) -> None:
     main.fail("unauthorized:token_expired@accounts")
     member().responses.create(input="hi")
-    assert paths(main) == ["check", "token", "check", "responses"]
+    assert requested_paths(main) == ["check", "token", "check", "responses"]
     tokens = [request.headers.get("authorization") for request in main.requests]
     assert tokens[0] != tokens[2] == tokens[3]
 
@@ -277,7 +274,7 @@ def test_login_that_cannot_be_refreshed_ends_the_call(member: Callable[..., Any]
     main.fail("unauthorized:token_expired@accounts", "refresh_token_expired")
     with pytest.raises(sdk.LoginRequiredError, match="has expired"):
         member().responses.create(input="hi")
-    assert paths(main) == ["check", "token"]
+    assert requested_paths(main) == ["check", "token"]
 
 
 def test_oversized_response_is_ignored(
@@ -335,7 +332,7 @@ def test_login_is_sent_to_acceptable_hosts_only(
 
     monkeypatch.delenv("CODEX_BASE_URL", raising=False)
     urls: list[httpx2.URL] = []
-    client_class = httpx2.AsyncClient if isinstance(new_client(), Blocking) else httpx2.Client
+    client_class = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
     client = new_client(
         base_url=base_url,
         credentials=main.credentials(),
@@ -358,17 +355,17 @@ def test_cancelled_task_leaves_the_lookup_to_the_next(main: Simulator) -> None:
             client.credentials.current()  # so that the first task runs the lookup
             first = asyncio.create_task(client.responses.create(input="hi"))
             second = asyncio.create_task(client.responses.create(input="hi"))
-            while "check" not in paths(main) or ticks < 20:
+            while "check" not in requested_paths(main) or ticks < 20:
                 await asyncio.sleep(0.01)
                 ticks += 1
-            assert paths(main) == ["check"]
+            assert requested_paths(main) == ["check"]
             first.cancel()
             return ticks, (await second).status
 
     main.fail("delayed:20@accounts")
     ticks, status = asyncio.run(asyncio.wait_for(run(), 15))
     assert (ticks >= 20, status) == (True, "completed")
-    assert paths(main) == ["check", "check", "responses"]
+    assert requested_paths(main) == ["check", "check", "responses"]
 
 
 def test_routing_is_shared_by_two_event_loops(main: Simulator) -> None:
@@ -378,7 +375,7 @@ def test_routing_is_shared_by_two_event_loops(main: Simulator) -> None:
 
     routing, credentials = WorkspaceRouting(), main.credentials()
     assert [asyncio.run(call()) for _ in range(2)] == ["completed", "completed"]
-    assert paths(main) == ["check", "responses", "responses"]
+    assert requested_paths(main) == ["check", "responses", "responses"]
 
 
 # Workspaces

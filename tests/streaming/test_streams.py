@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.clocks import Recorded
+from support.clocks import RecordingClock
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import Turn
@@ -37,7 +37,7 @@ OVERLOADED = Turn.error(503, {"error": {"code": "server_is_overloaded"}})
     ids=["cut at once", "cut after a comment", "an overload in place of the first event"],
 )
 def test_stream_broken_before_any_event_is_retried(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
-    clock = Recorded()
+    clock = RecordingClock()
     sim.script(turn, OVERLOADED, Turn.text("whole"))
     stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
     events = list(stream)
@@ -49,7 +49,7 @@ def test_stream_broken_before_any_event_is_retried(new_client: Callable[..., Any
 
 
 def test_attempts_at_opening_and_reading_count_together(new_client: Callable[..., Any], sim: Simulator) -> None:
-    clock = Recorded()
+    clock = RecordingClock()
     cut = Turn.raw(200, {"content-type": "text/event-stream"}, b"", then="cut")
     sim.script(OVERLOADED, cut, cut, Turn.text("never requested"))
     stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
@@ -76,7 +76,7 @@ def test_stream_broken_after_an_event_raises(new_client: Callable[..., Any], sim
 )
 def test_stream_broken_after_an_event_can_restart(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     sim.script(turn, Turn.text("whole"))
-    client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
+    client = new_client(max_retries=1, on_interrupt="restart", clock=RecordingClock())
     stream = client.responses.create(input="hi", stream=True)
     events = list(stream)
     assert [event.type for event in events].count("response.created") == 2
@@ -88,7 +88,7 @@ def test_stream_broken_after_an_event_can_restart(new_client: Callable[..., Any]
 
 def test_restarts_count_as_retries(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(*[Turn.text("half of it").cut_after_events(8)] * 3)
-    client = new_client(max_retries=2, clock=Recorded()).with_options(on_interrupt="restart")
+    client = new_client(max_retries=2, clock=RecordingClock()).with_options(on_interrupt="restart")
     with pytest.raises(sdk.StreamInterruptedError):
         list(client.responses.create(input="hi", stream=True))
     assert len(sim.requests) == 3
@@ -105,7 +105,7 @@ def test_permanent_failure_is_not_restarted(new_client: Callable[..., Any], sim:
 
 def test_stream_helper_restarts(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.text("half of it").cut_after_events(8), Turn.text("whole"))
-    client = new_client(max_retries=1, on_interrupt="restart", clock=Recorded())
+    client = new_client(max_retries=1, on_interrupt="restart", clock=RecordingClock())
     with client.responses.stream(input="hi") as stream:
         snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
         assert stream.get_final_response().output_text == "whole"
@@ -113,10 +113,13 @@ def test_stream_helper_restarts(new_client: Callable[..., Any], sim: Simulator) 
 
 
 def test_usage_limit_before_any_event_waits_for_the_reset(new_client: Callable[..., Any], sim: Simulator) -> None:
-    clock = Recorded()
-    resets_at = int(clock.now().timestamp()) + 600
-    limited = {"type": "error", "error": {"code": "usage_limit_reached", "resets_at": resets_at, "message": "…"}}
-    sim.script(Turn.events([limited]), Turn.text("whole"), Turn.events([limited]))
+    clock = RecordingClock()
+    now = int(clock.now().timestamp())
+    first, second = (
+        Turn.events([{"type": "error", "error": {"code": "usage_limit_reached", "resets_at": time, "message": "…"}}])
+        for time in (now + 600, now + 1800)
+    )
+    sim.script(first, Turn.text("whole"), second)
     client = new_client(wait_for_limit=timedelta(hours=1), clock=clock)
     assert text_of(list(client.responses.create(input="hi", stream=True))) == "whole"
     assert clock.waits == [601.0]

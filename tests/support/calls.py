@@ -1,24 +1,44 @@
-"""The three ways to make a call; each returns the text of the response."""
+"""The three ways to request a response, and the paths that were requested.
+
+Each call returns the text of the response. A streamed call also appends its events to `events`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["collected", "drained", "helped"]
+if TYPE_CHECKING:
+    from codex_backend_sdk.testing import Simulator
 
-
-def collected(client: Any) -> str:
-    """Without streaming."""
-    return str(client.responses.create(input="hi").output_text)
+__all__ = ["CALLS", "STREAM_CALLS", "create", "requested_paths", "stream", "use_stream_helper"]
 
 
-def drained(client: Any) -> str:
-    """With a stream of events."""
-    events = client.responses.create(input="hi", stream=True)
-    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+def create(client: Any, events: list[Any] | None = None) -> str:
+    """Request a response without streaming."""
+    return str(client.responses.create(model="gpt-5.5", input="Say hello").output_text)
 
 
-def helped(client: Any) -> str:
-    """With `responses.stream()`."""
-    with client.responses.stream(input="hi") as stream:
-        return str(stream.get_final_response().output_text)
+def stream(client: Any, events: list[Any] | None = None) -> str:
+    """Request a stream of events."""
+    events = [] if events is None else events
+    for event in client.responses.create(model="gpt-5.5", input="Say hello", stream=True):
+        events.append(event)
+    return str(events[-1].response.output_text)
+
+
+def use_stream_helper(client: Any, events: list[Any] | None = None) -> str:
+    """Request a stream with `responses.stream()` of openai."""
+    with client.responses.stream(model="gpt-5.5", input="Say hello") as response_stream:
+        for event in response_stream:
+            if events is not None:
+                events.append(event)
+        return str(response_stream.get_final_response().output_text)
+
+
+CALLS = (create, stream, use_stream_helper)
+STREAM_CALLS = (stream, use_stream_helper)
+
+
+def requested_paths(sim: Simulator) -> list[str]:
+    """Return the last segment of each requested path."""
+    return [request.path.rpartition("/")[2] for request in sim.requests]

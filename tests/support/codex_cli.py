@@ -1,4 +1,7 @@
-"""The real Codex CLI for tests. Install it with `npm install @openai/codex@0.171.0` and set `CODEX_BINARY` to its path."""
+"""Find the real Codex CLI and isolate it from the network.
+
+Install it with `npm install @openai/codex@0.171.0` and set `CODEX_BINARY` to its path.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ REQUIREMENTS = [
 
 
 def isolated_environment(home: Path, codex_home: Path, **environment: str) -> dict[str, str]:
-    """Return environment variables with which the CLI reaches this machine only: other hosts fail at once."""
+    """Return an environment in which the CLI can connect to this machine only; other connections fail at once."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),

@@ -1,14 +1,13 @@
-"""A table row per fault: what the caller sees, on either client and with every kind of call, and the requests that were sent."""
+"""A table row per fault: the error or response of every kind of call on either client, and the requests sent."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
-from support.clocks import Recorded
+from support.calls import STREAM_CALLS, requested_paths
+from support.clocks import RecordingClock
 
 import codex_backend_sdk as sdk
 
@@ -18,159 +17,109 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 __all__ = [
-    "AVAILABLE_MODELS",
-    "BAD",
-    "CALLS",
-    "LIMIT",
-    "OUT_OF_CREDITS",
-    "PARAMETERS",
-    "POLICIES",
-    "POLICY",
-    "QUOTAS",
-    "SERVER",
-    "STREAMED",
-    "TWO_RETRIES",
-    "WITH_CATALOG",
+    "AVAILABLE_MODELS_MESSAGE",
+    "BAD_REQUEST",
+    "OUT_OF_CREDITS_MESSAGE",
+    "PARAMETER_CODES",
+    "POLICY_CODES",
+    "POLICY_MESSAGE",
+    "QUOTA_CODES",
+    "RATE_LIMIT",
+    "RESPONSES_AND_CATALOG",
+    "SERVER_ERROR",
+    "TWO_RETRY_WAITS",
     "Row",
-    "RunningClock",
     "assert_row",
-    "name",
-    "paths",
+    "row_id",
 ]
 
-# The waits of a call with `max_retries=2` when the backend names none and the jitter is at its maximum.
-TWO_RETRIES = (0.5, 1.0)
+# The waits of a call with `max_retries=2` if the response has no `retry-after` and the jitter is at its maximum.
+TWO_RETRY_WAITS = (0.5, 1.0)
 
-# The official classes.
-BAD = openai.BadRequestError
-LIMIT = openai.RateLimitError
-SERVER = openai.InternalServerError
+# Error classes of openai.
+BAD_REQUEST = openai.BadRequestError
+RATE_LIMIT = openai.RateLimitError
+SERVER_ERROR = openai.InternalServerError
 
 # Messages and codes that are the same for an HTTP status and for an event in a stream.
-OUT_OF_CREDITS = "The workspace is out of credits"
-QUOTAS = (
+OUT_OF_CREDITS_MESSAGE = "The workspace is out of credits"
+QUOTA_CODES = (
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
-POLICY = "refused the request under its usage policy"
-POLICIES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
-PARAMETERS = {
+POLICY_MESSAGE = "refused the request under its usage policy"
+POLICY_CODES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
+PARAMETER_CODES = {
     "service_tier_not_supported": "service_tier",
     "unsupported_service_tier": "service_tier",
     "reasoning_effort_not_supported": "reasoning.effort",
     "unsupported_reasoning_effort": "reasoning.effort",
 }
 # For a model that does not exist the client requests the catalog, because the error lists the available models.
-AVAILABLE_MODELS = "Available models: gpt-6.1-sol, "
-WITH_CATALOG = ("responses", "models")
+AVAILABLE_MODELS_MESSAGE = "Available models: gpt-6.1-sol, "
+RESPONSES_AND_CATALOG = ("responses", "models")
 
 
 class Row(NamedTuple):
-    """A fault and its consequences.
+    """A fault, and the result of a call while the fault is active.
 
-    `raises` is our class (None: the response is correct), `official` a class of openai that must catch it too. `message`
-    is a part of the message. `waits` are the seconds before each retry, `streamed` those of a streamed call if they
-    differ. `text` is the text received in spite of the fault (None: not even the beginning of a response), `events` the
-    number of events that a stream delivered. `requests` are the requested paths, if not only that of the model.
-    `is_retryable` is that of the error, if the waits do not imply it.
+    `error_class` is the class of this package (None: the call succeeds), `official_class` a class of openai that must
+    catch the error too, and `message` a part of its message. `waits` are the seconds before each retry, `stream_waits`
+    those of a streamed call if they differ. `text` is the text received before the fault (None: no response began),
+    and `event_count` the number of events that a stream delivers. `requests` are the requested paths (None: only
+    `responses`, once for each attempt). `is_retryable` is that of the error (None: true if there are waits).
     """
 
     fault: str
-    raises: type[Exception] | None
-    official: type[Exception] | None
+    error_class: type[Exception] | None
+    official_class: type[Exception] | None
     message: str
     status: int | None = None
     code: str | None = None
     waits: tuple[float, ...] = ()
-    streamed: tuple[float, ...] | None = None
+    stream_waits: tuple[float, ...] | None = None
     text: str | None = None
-    events: int = 0
+    event_count: int = 0
     requests: tuple[str, ...] | None = None
     is_retryable: bool | None = None
 
 
-class RunningClock(Recorded):
-    """A clock whose time advances by each wait without waiting; it must not block an event loop."""
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.monotonic())
-
-    def monotonic(self) -> float:
-        return sum(self.waits)
-
-    def sleep(self, seconds: float) -> None:
-        assert asyncio._get_running_loop() is None, "the call blocks the event loop"
-        super().sleep(seconds)
-
-
-def create(client: Any, seen: list[Any]) -> str:
-    """Call without streaming: the response is buffered."""
-    text: str = client.responses.create(model="gpt-5.5", input="Say hello").output_text
-    return text
-
-
-def stream(client: Any, seen: list[Any]) -> str:
-    """Call with a stream of events."""
-    for event in client.responses.create(model="gpt-5.5", input="Say hello", stream=True):
-        seen.append(event)
-    text: str = seen[-1].response.output_text
-    return text
-
-
-def helper(client: Any, seen: list[Any]) -> str:
-    """Call with the official stream helper."""
-    with client.responses.stream(model="gpt-5.5", input="Say hello") as events:
-        for event in events:
-            seen.append(event)
-        text: str = events.get_final_response().output_text
-    return text
-
-
-CALLS = (create, stream, helper)
-STREAMED = (stream, helper)
-
-
-def name(row: Row) -> str:
+def row_id(row: Row) -> str:
     """Return the test id of a row."""
     return row.fault
 
 
-def paths(sim: Simulator) -> list[str]:
-    """Return the last part of each requested path."""
-    return [request.path.rpartition("/")[2] for request in sim.requests]
-
-
 def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client: Any, **options: Any) -> None:
-    """Make the call while the fault is active, and compare everything that is visible.
+    """Make the call while the fault is active; compare its outcome, waits, requests and events with the row.
 
     A restarted stream delivers the events of each attempt.
     """
-    clock, seen = RunningClock(), list[Any]()
+    clock, events = RecordingClock(), list[Any]()
     sim.fail(row.fault, times=None)
     client = new_client(**{"max_retries": 2, "clock": clock, **options})
-    if row.raises is None:
-        assert call(client, seen) == row.text
+    if row.error_class is None:
+        assert call(client, events) == row.text
     else:
-        with pytest.raises(row.raises) as caught:
-            call(client, seen)
+        with pytest.raises(row.error_class) as caught:
+            call(client, events)
         _assert_error(row, caught.value)
-    waits = row.waits if row.streamed is None or call not in STREAMED else row.streamed
+    waits = row.waits if row.stream_waits is None or call not in STREAM_CALLS else row.stream_waits
     assert clock.waits == list(waits)
-    assert paths(sim) == list(row.requests or ["responses"] * (len(waits) + 1))
-    if call in STREAMED:
-        parts = len(waits) + 1 if options.get("on_interrupt") == "restart" else 1
-        assert len(seen) == row.events * parts
-        given = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
-        assert given == (row.text or "") * parts
+    assert requested_paths(sim) == list(row.requests or ["responses"] * (len(waits) + 1))
+    if call in STREAM_CALLS:
+        attempts = len(waits) + 1 if options.get("on_interrupt") == "restart" else 1
+        assert len(events) == row.event_count * attempts
+        text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        assert text == (row.text or "") * attempts
 
 
 def _assert_error(row: Row, error: Any) -> None:
-    assert row.official is not None
-    assert type(error) is row.raises
-    assert isinstance(error, row.official)
+    assert row.official_class is not None
+    assert type(error) is row.error_class
+    assert isinstance(error, row.official_class)
     assert row.message in str(error)
     assert getattr(error, "status_code", None) == row.status
     assert error.code == row.code

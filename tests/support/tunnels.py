@@ -1,7 +1,4 @@
-"""What can stand between a client and the simulator: TLS with a test certificate, and a tunneling proxy.
-
-Or in the simulator's place: a server that always says the same.
-"""
+"""Servers for tests on 127.0.0.1: a TLS terminator, a CONNECT proxy, and a server with one fixed response."""
 
 from __future__ import annotations
 
@@ -15,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Connections = set[socket.socket]
-
 
 @contextlib.contextmanager
-def _serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Handle each connection in a thread; yield the port."""
+def _start_server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Start a server that calls `handle` for each connection in a thread, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def handle_connection(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                handle(connection)
 
         def accept() -> None:
             while True:
@@ -29,36 +28,33 @@ def _serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
                     connection = server.accept()[0]
                 except OSError:
                     return
-                threading.Thread(target=_quietly, args=(handle, connection), daemon=True).start()
+                threading.Thread(target=handle_connection, args=(connection,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
 
 
-def _quietly(handle: Callable[[socket.socket], None], connection: socket.socket) -> None:
-    with connection, contextlib.suppress(OSError):
-        handle(connection)
+def _relay(client: socket.socket, server: socket.socket) -> None:
+    """Forward bytes in both directions until both sides are closed."""
 
-
-def _join(one: socket.socket, other: socket.socket) -> None:
     def pump(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        for end in (source, target):
+        for connection in (source, target):
             with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
-    thread = threading.Thread(target=pump, args=(other, one), daemon=True)
+    thread = threading.Thread(target=pump, args=(server, client), daemon=True)
     thread.start()
-    pump(one, other)
+    pump(client, server)
     thread.join()
 
 
 @contextlib.contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """Answer every request with these bytes; yield the port."""
+def serve_response(response: bytes) -> Iterator[int]:
+    """Send these bytes as the response to every request; yield the port."""
 
     def handle(connection: socket.socket) -> None:
         received = b""
@@ -67,35 +63,35 @@ def answering(answer: bytes) -> Iterator[int]:
             head, blank_line, body = received.partition(b"\r\n\r\n")
             length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
             if blank_line and len(body) >= int(length[1] if length else 0):
-                connection.sendall(answer)
+                connection.sendall(response)
                 received = b""
 
-    with _serving(handle) as own:
-        yield own
+    with _start_server(handle) as port:
+        yield port
 
 
 @contextlib.contextmanager
-def tls(certificate: Any, port: int) -> Iterator[str]:
-    """Terminate TLS in front of a local port; yield the https address."""
+def serve_tls(certificate: Any, server_port: int) -> Iterator[str]:
+    """Terminate TLS in front of a local port; yield the https URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
 
     def handle(connection: socket.socket) -> None:
         with (
-            context.wrap_socket(connection, server_side=True) as secure,
-            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(connection, server_side=True) as tls_connection,
+            socket.create_connection(("127.0.0.1", server_port)) as server_connection,
         ):
-            _join(secure, plain)
+            _relay(tls_connection, server_connection)
 
-    with _serving(handle) as own:
-        yield f"https://localhost:{own}"
+    with _start_server(handle) as port:
+        yield f"https://localhost:{port}"
 
 
 @contextlib.contextmanager
-def proxy(heads: list[str], *, only: Mapping[str, int] | None = None) -> Iterator[str]:
-    """Tunnel CONNECT requests and reject everything else; each request line is appended to `heads`.
+def serve_proxy(request_lines: list[str], *, local_ports: Mapping[str, int] | None = None) -> Iterator[str]:
+    """Tunnel CONNECT requests, reject all other requests, and append each request line to `request_lines`.
 
-    With `only` these hosts alone are reached, each at a port of this machine that stands for it.
+    With `local_ports`, redirect each of these hosts to a port of this machine and reject all other hosts.
     """
 
     def handle(connection: socket.socket) -> None:
@@ -103,16 +99,16 @@ def proxy(heads: list[str], *, only: Mapping[str, int] | None = None) -> Iterato
         while b"\r\n\r\n" not in head:
             head += connection.recv(65536)
         line = head.decode("latin-1").partition("\r\n")[0]
-        heads.append(line)
+        request_lines.append(line)
         method, target, _ = line.split(" ")
         host, _, port = target.rpartition(":")
-        if method != "CONNECT" or (only is not None and host not in only):
+        if method != "CONNECT" or (local_ports is not None and host not in local_ports):
             connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
-        address = (host, int(port)) if only is None else ("127.0.0.1", only[host])
-        with socket.create_connection(address) as upstream:
+        address = (host, int(port)) if local_ports is None else ("127.0.0.1", local_ports[host])
+        with socket.create_connection(address) as server_connection:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            _join(connection, upstream)
+            _relay(connection, server_connection)
 
-    with _serving(handle) as own:
-        yield f"http://127.0.0.1:{own}"
+    with _start_server(handle) as proxy_port:
+        yield f"http://127.0.0.1:{proxy_port}"

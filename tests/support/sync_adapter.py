@@ -1,7 +1,7 @@
-"""One scenario for both clients: a sync facade over an async client.
+"""Adapt an async client to the sync interface, so that one test runs on `OpenAI` and on `AsyncOpenAI`.
 
-`Blocking(async_client)` runs every coroutine on an event loop in another thread, iterates async iterators and enters
-async context managers, so that a test is written once and runs on `OpenAI` and on `AsyncOpenAI`.
+`SyncAdapter(async_client)` runs every coroutine on an event loop in another thread, iterates async iterators and enters
+async context managers.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
+_END = object()
 _WRAPPED = (AsyncOpenAI, openai.AsyncStream, AsyncResponseStream, AsyncPaginator, AsyncPage)
 
 
-class Blocking:
+class SyncAdapter:
     """A sync facade over an async object."""
 
     def __init__(self, target: Any, portal: BlockingPortal) -> None:
@@ -34,7 +35,7 @@ class Blocking:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
-        return self._portal.call(_awaited, value) if inspect.isawaitable(value) else self._wrap(value)
+        return self._portal.call(_await, value) if inspect.isawaitable(value) else self._wrap(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         async def call() -> Any:
@@ -46,20 +47,17 @@ class Blocking:
     def __iter__(self) -> Iterator[Any]:
         iterator = self._portal.call(self._target.__aiter__)
 
-        async def following() -> tuple[bool, Any]:
-            try:
-                return True, await anext(iterator)
-            except StopAsyncIteration:
-                return False, None
+        async def next_item() -> Any:
+            return await anext(iterator, _END)
 
-        while (step := self._portal.call(following))[0]:
-            yield self._wrap(step[1])
+        while (item := self._portal.call(next_item)) is not _END:
+            yield self._wrap(item)
 
     def __next__(self) -> Any:
-        async def following() -> Any:
+        async def next_item() -> Any:
             return await anext(self._target)
 
-        return self._portal.call(following)
+        return self._portal.call(next_item)
 
     def __enter__(self) -> Any:
         return self._wrap(self._portal.call(self._target.__aenter__))
@@ -70,13 +68,14 @@ class Blocking:
         self._portal.call(self._target.__aexit__, exc_type, exc, trace)
 
     def _wrap(self, value: Any) -> Any:
-        asynchronous = callable(value) or hasattr(value, "__aenter__") or isinstance(value, _WRAPPED)
-        named = type(value).__module__.startswith(("openai.resources", "codex_backend_sdk.resources", "openai._"))
-        plain = isinstance(value, openai.BaseModel) and not isinstance(value, AsyncPage)
-        if isinstance(value, (str, type)) or plain or not (asynchronous or named):
+        # Wrap what may have async methods: methods, streams, pages and resources. Return data, such as a `Response`.
+        is_data = isinstance(value, openai.BaseModel) and not isinstance(value, AsyncPage)
+        is_async = callable(value) or hasattr(value, "__aenter__") or isinstance(value, _WRAPPED)
+        is_resource = type(value).__module__.startswith(("openai.resources", "codex_backend_sdk.resources", "openai._"))
+        if isinstance(value, (str, type)) or is_data or not (is_async or is_resource):
             return value
-        return Blocking(value, self._portal)
+        return SyncAdapter(value, self._portal)
 
 
-async def _awaited(value: Any) -> Any:
+async def _await(value: Any) -> Any:
     return await value
