@@ -11,6 +11,7 @@ from codex_backend_sdk._coerce import (
     as_count,
     as_datetime,
     as_decimal,
+    as_header_text,
     as_list,
     as_mapping,
     as_number,
@@ -26,6 +27,11 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 @pytest.mark.parametrize(("value", "expected"), [(" a ", "a"), (" ", None), ("", None), (5, None), (None, None)])
 def test_text_is_stripped(value: Any, expected: str | None) -> None:
     assert as_text(value) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("my app/1", "my app/1"), ("a\nb", "a_b"), ("ü\x7f~", "__~"), ("", "")])
+def test_header_text_is_printable_ascii(text: str, expected: str) -> None:
+    assert as_header_text(text) == expected
 
 
 @pytest.mark.parametrize(
