@@ -18,8 +18,26 @@ _NO_MAX_TOKENS: Final = (
     "the length of a response cannot be limited"
 )
 
-# Arguments of Chat Completions and of other methods, which users often bring along.
+_CHAT_ONLY: Final = "That is an argument of Chat Completions; the Codex backend has no equivalent"
+_CLIENT_OPTIONS: Final = (
+    "connect_timeout",
+    "first_byte_timeout",
+    "idle_timeout",
+    "max_retries",
+    "max_retry_after",
+    "on_interrupt",
+    "retry_deadline",
+    "total_timeout",
+    "unsupported",
+    "wait_for_limit",
+)
+
+# Arguments of Chat Completions, of the client and of other methods, which users often pass to `responses`.
 RESPONSES_HINTS: Final = {
+    **{name: f"That is an option of the client: use `client.with_options({name}=...)`" for name in _CLIENT_OPTIONS},
+    **dict.fromkeys(
+        ("frequency_penalty", "logit_bias", "logprobs", "n", "presence_penalty", "seed", "stop"), _CHAT_ONLY
+    ),
     "functions": "Use `tools`",
     "max_completion_tokens": _NO_MAX_TOKENS,
     "max_tokens": _NO_MAX_TOKENS,

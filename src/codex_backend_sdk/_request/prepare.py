@@ -148,7 +148,7 @@ def reject_websocket(url: str) -> None:
     """Raise UnsupportedEndpointError for a WebSocket handshake, which bypasses `prepare`."""
     if url.startswith(("ws://", "wss://")):
         name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
-        raise _unsupported_endpoint(f"{name}.connect", "use `client.responses.create(..., stream=True)`")
+        raise _unsupported_endpoint(f"{name}.connect", "Use `client.responses.create(..., stream=True)`.")
 
 
 def reject_resource(resource: str) -> NoReturn:
@@ -157,11 +157,9 @@ def reject_resource(resource: str) -> NoReturn:
 
 
 def _unsupported_endpoint(resource: str, alternative: str) -> UnsupportedEndpointError:
-    hint = f" Instead: {alternative}." if alternative else ""
+    hint = alternative or "Supported resources: `responses`, `models` and those of `client.codex`."
     return UnsupportedEndpointError(
-        f"The Codex backend does not support `{resource}`. Nothing was sent.{hint} "
-        "It supports `responses`, `models` and the endpoints under `client.codex`.",
-        resource=resource,
+        f"The Codex backend does not support `{resource}`. Nothing was sent. {hint}", resource=resource
     )
 
 

@@ -40,11 +40,11 @@ _ROUTES: Final = (
 
 # What to use instead of the resources that users miss most; the first prefix that fits decides.
 _ALTERNATIVES: Final = {
-    "chat.completions": "use `client.responses.create(...)`",
-    "completions": "use `client.responses.create(...)`",
-    "responses.retrieve": "the backend stores no responses: keep the object that `create` returned",
-    "responses.input_tokens": "`client.codex.explain(...).tokens` estimates the input tokens",
-    "conversations": "pass the earlier items in `input`",
+    "chat.completions": "Use `client.responses.create(...)`.",
+    "completions": "Use `client.responses.create(...)`.",
+    "responses.retrieve": "The backend stores no responses. Keep the object that `create` returned.",
+    "responses.input_tokens": "`client.codex.explain(...).tokens` estimates the input tokens.",
+    "conversations": "Pass the earlier items in `input`.",
 }
 
 # Paths of `/responses/{id}/…` whose resource name is not the path with dots.
@@ -72,7 +72,7 @@ def requested_model(path: str) -> str:
 def missing_resource(method: str, path: str) -> tuple[str, str]:
     """Return the official name of a resource that the backend lacks, and what to use instead (or "")."""
     if "://" in path:
-        return path.partition("?")[0], "pass a path: the login is sent to the Codex backend only"
+        return path.partition("?")[0], "Pass a path: the login is sent to the Codex backend only."
     bare, _, query = path.partition("?")
     resource = _resource_name(method.lower(), [part for part in bare.split("/") if part])
     if "beta=true" in query:

@@ -199,9 +199,9 @@ def _shape_input(value: Any) -> list[Any]:
     elif isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list):
+        problem = "`input` is required" if value is None else f"`input` is {type(value).__name__}"
         raise TypeError(
-            "`input` is required: a string, or a list of messages and items such as {'role': 'user', 'content': '...'}; "
-            f"not {type(value).__name__}."
+            f"{problem}. Pass a string, or a list of messages and items such as {{'role': 'user', 'content': '...'}}."
         )
     return [item for item in map(shape_item, value) if item is not None]
 
