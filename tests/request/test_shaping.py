@@ -182,7 +182,7 @@ def test_content_list_is_sent_unchanged() -> None:
 
 @pytest.mark.parametrize("wrong", [5, None, 1.5])
 def test_missing_input_raises(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="`input` is .*Pass a string, or a list of messages"):
+    with pytest.raises(TypeError, match=r"`input` is .*Pass a string, or a list of messages"):
         body(input=wrong)
 
 
