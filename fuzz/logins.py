@@ -12,7 +12,7 @@ from codex_backend_sdk.auth import _auth_json, _device_code, _jwt, _oauth
 from codex_backend_sdk.auth._deadline import LoginDeadline
 from codex_backend_sdk.auth.flows import pages
 from codex_backend_sdk.auth.flows.callback_server import LoginCallback
-from codex_backend_sdk.auth.static_token import why_not_access_token
+from codex_backend_sdk.auth.static_token import access_token_problem
 from codex_backend_sdk.auth.stores import keyring as keyring_store
 from codex_backend_sdk.types import Login, Secret
 
@@ -39,14 +39,14 @@ def check_auth_json(data: bytes) -> None:
         return
     assert repr(_auth_json.parse(_auth_json.render(document))) == repr(document)
     assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
-    _auth_json.other_credentials(document)
-    _jwt.login_from(document)
+    _auth_json.describe_other_credentials(document)
+    _jwt.parse_login(document)
     response = _auth_json.TokenResponse(access_token=Secret("new"))
-    logged_in = _auth_json.with_new_login(document, response, account_id="acc", now=NOW)
+    logged_in = _auth_json.replace_login(document, response, account_id="acc", now=NOW)
     assert document.keys() <= logged_in.keys()
-    if _auth_json.tokens_of(document) is None:
+    if _auth_json.parse_tokens(document) is None:
         return
-    refreshed = _auth_json.with_refreshed_tokens(document, response, now=NOW)
+    refreshed = _auth_json.merge_refreshed_tokens(document, response, now=NOW)
     rest = {"tokens", "last_refresh"}
     assert repr({k: v for k, v in refreshed.items() if k not in rest}) == repr(
         {k: v for k, v in document.items() if k not in rest}
@@ -78,8 +78,8 @@ def check_keyring_entries(data: bytes) -> None:
     table, parts = split
     assert "".join(parts) == text
     assert all(len(part) * 2 <= size for part in parts)
-    assert keyring_store.parse_index(table.text()) == table
-    assert len(set(table.names("a"))) == len(parts)
+    assert keyring_store.parse_index(table.to_json()) == table
+    assert len(set(table.entry_names("a"))) == len(parts)
 
 
 _CLAIMS: dict[str, Any] = {
@@ -101,13 +101,13 @@ def check_jwt(data: bytes) -> None:
     else:
         text = choices.rest().decode("utf-8", "surrogateescape")
     token = Secret(text)
-    login = _jwt.login_of(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
-    due_at, _ = _jwt.refresh_due(expires_at=login.expires_at, last_refresh=None)
+    login = _jwt.build_login(access_token=token, id_token=token if choices.number(2) else None, account_id=None)
+    due_at, _ = _jwt.compute_refresh_time(expires_at=login.expires_at, last_refresh=None)
     assert due_at.tzinfo is not None
     _jwt.has_expired(login, now=NOW)
     assert login.account_id is None or _auth_json.is_token(login.account_id)
     assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
-    reason = why_not_access_token(token)
+    reason = access_token_problem(token)
     assert reason is None or len(text) < 12 or text not in reason
     assert text == "" or len(text) < 12 or text not in repr(login)
 
@@ -142,11 +142,11 @@ def check_issuer_responses(data: bytes) -> None:
     assert description.isprintable()
     assert 0 < len(description) <= 301
     assert _HIDDEN.reveal() not in description
-    error_code = _oauth.error_code(body)
+    error_code = _oauth.parse_error_code(body)
     assert error_code is None or error_code == error_code.lower()
     _oauth.classify_refresh_failure(status, body)
     code = _device_code.parse_user_code(status, body, issuer="https://issuer")
-    assert isinstance(code, _device_code.DeviceCodeRefusal) or 1 <= code.interval.total_seconds() <= 60
+    assert isinstance(code, _device_code.DeviceCodeFailure) or 1 <= code.interval.total_seconds() <= 60
     _device_code.parse_poll(status, body, issuer="https://issuer")
     _oauth.parse_whoami(Secret("at-x"), status, body)
 
@@ -189,6 +189,6 @@ def check_callbacks(data: bytes) -> None:
     message, code = (outcome.error_message, outcome.error_code) if outcome else (None, None)
     page = pages.failure_page(message or query, code=code or query or "x")
     assert page.count("<") == _TAGS, "text of the query became HTML"
-    pasted = _oauth.callback_target(query)
+    pasted = _oauth.parse_pasted_url(query)
     if pasted is not None:
         assert pasted.startswith("/auth/callback?")

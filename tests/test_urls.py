@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_backend_sdk._urls import require_backend_url, require_safe_url
+from codex_backend_sdk._urls import require_backend_url, require_https_or_loopback
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from codex_backend_sdk._urls import require_backend_url, require_safe_url
     ],
 )
 def test_https_and_loopback_http_are_accepted(url: str, kept: str) -> None:
-    assert require_safe_url(url, what="issuer") == kept
+    assert require_https_or_loopback(url, name="issuer") == kept
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_https_and_loopback_http_are_accepted(url: str, kept: str) -> None:
 )
 def test_unsafe_url_is_refused_with_the_setting_name(url: str) -> None:
     with pytest.raises(ValueError, match=r"^CODEX_ISSUER_URL must be an https URL, or http on 127"):
-        require_safe_url(url, what="CODEX_ISSUER_URL")
+        require_https_or_loopback(url, name="CODEX_ISSUER_URL")
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_unsafe_url_is_refused_with_the_setting_name(url: str) -> None:
 )
 def test_url_is_shown_unless_it_may_hold_a_secret(url: str, is_shown: bool) -> None:
     with pytest.raises(ValueError, match="base_url") as caught:
-        require_safe_url(url, what="base_url")
+        require_https_or_loopback(url, name="base_url")
     assert (repr(url) in str(caught.value)) == is_shown
 
 
 def test_platform_url_is_refused() -> None:
     assert (
-        require_backend_url("https://chatgpt.com/backend-api/codex/", what="x")
+        require_backend_url("https://chatgpt.com/backend-api/codex/", name="x")
         == "https://chatgpt.com/backend-api/codex"
     )
-    with pytest.raises(ValueError, match="Leave CODEX_BASE_URL out"):
-        require_backend_url("https://API.openai.com/v1", what="CODEX_BASE_URL")
+    with pytest.raises(ValueError, match="Remove CODEX_BASE_URL"):
+        require_backend_url("https://API.openai.com/v1", name="CODEX_BASE_URL")

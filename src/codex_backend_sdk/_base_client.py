@@ -168,7 +168,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if not official.get("base_url"):
             from_environment = os.environ.get(BACKEND_URL_ENV)
             if from_environment:
-                require_backend_url(from_environment, what=BACKEND_URL_ENV)
+                require_backend_url(from_environment, name=BACKEND_URL_ENV)
             official["base_url"] = from_environment or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:

@@ -22,7 +22,14 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PATIENCE_SECONDS", "SingleFlight", "create_lock", "reset_in_child", "run_uninterrupted", "start_in_thread"]
+__all__ = [
+    "FALLBACK_AFTER_SECONDS",
+    "SingleFlight",
+    "create_lock",
+    "reset_in_child",
+    "run_uninterrupted",
+    "start_in_thread",
+]
 
 _T = TypeVar("_T")
 
@@ -104,13 +111,13 @@ def run_uninterrupted(action: Callable[[], _T], *, name: str = "codex-login") ->
 
 # A token refresh takes about a second; an issuer that hangs takes half a minute. After this time a caller with another
 # result at hand had better use that.
-PATIENCE_SECONDS: Final = 3.0
+FALLBACK_AFTER_SECONDS: Final = 3.0
 
 
 class _Flight(Future[_T]):
     def __init__(self) -> None:
         super().__init__()
-        self.patience_ends_at = time.monotonic() + PATIENCE_SECONDS
+        self.patience_ends_at = time.monotonic() + FALLBACK_AFTER_SECONDS
 
 
 class SingleFlight(Generic[_T]):

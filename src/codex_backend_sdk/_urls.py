@@ -1,4 +1,4 @@
-"""The rules for addresses that tokens travel to: https only, or plain http within this machine."""
+"""Validate the URLs that receive tokens: https only, or plain http on loopback."""
 
 from __future__ import annotations
 
@@ -10,49 +10,56 @@ from urllib.parse import urlsplit
 
 from ._constants import ISSUER_URL, ISSUER_URL_ENV
 
-__all__ = ["LOOPBACK_HOSTS", "issuer_url", "require_backend_url", "require_safe_url"]
+__all__ = ["LOOPBACK_HOSTS", "require_backend_url", "require_https_or_loopback", "resolve_issuer_url"]
 
 _PLATFORM_HOST: Final = "api.openai.com"
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @cache
-def require_safe_url(url: str, *, what: str) -> str:
-    """Return `url` without its trailing slash. `what` names the argument or variable in the error.
+def require_https_or_loopback(url: str, *, name: str) -> str:
+    """Return `url` without its trailing slash. `name` is the argument or variable in error messages.
 
-    Raise ValueError unless the URL is https, or http on loopback. Plain http to another machine would show the tokens.
+    Raises ValueError unless the URL is https, or http on loopback: plain http to another machine exposes the tokens.
     """
-    rule = (
-        f"{what} must be an https URL, or http on 127.0.0.1, localhost or [::1]; without user name, query or fragment"
+    message = (
+        f"{name} must be an https URL, or http on 127.0.0.1, localhost or [::1]. "
+        "It must not have a user name, a query or a fragment."
     )
-    if any(mark in url for mark in "\\@?#"):
-        raise ValueError(rule)  # without the URL: the text around these marks may be a password or a token
-    rule = f"{rule}; not {url!r}"
-    if not re.fullmatch(r"[!-~]+", url):
-        raise ValueError(rule)
+    if any(character in url for character in "\\@?#"):
+        raise ValueError(message)  # without the URL: the text around these characters may be a password or a token
+    message += f" Received: {url!r}."
+    if not re.fullmatch(r"[!-~]+", url):  # printable ASCII only: urlsplit() removes or accepts other characters
+        raise ValueError(message)
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # reading the port checks it
+        host, _ = parts.hostname, parts.port  # reading the port validates it
     except ValueError:
-        raise ValueError(rule) from None
+        raise ValueError(message) from None
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS)):
-        raise ValueError(rule)
+        raise ValueError(message)
     return url.rstrip("/")
 
 
-def require_backend_url(url: str, *, what: str) -> str:
-    """Return the URL of a backend as `require_safe_url` does; raise ValueError for the OpenAI platform as well."""
-    url = require_safe_url(url, what=what)
+def require_backend_url(url: str, *, name: str) -> str:
+    """Return the URL of a backend without its trailing slash.
+
+    Raises ValueError as `require_https_or_loopback` does, and if the URL is that of the OpenAI platform.
+    """
+    url = require_https_or_loopback(url, name=name)
     if urlsplit(url).hostname == _PLATFORM_HOST:
         raise ValueError(
-            f"{what} is {url!r}, the OpenAI platform. It accepts API keys and no ChatGPT login. "
-            f"Leave {what} out, or use `openai.OpenAI` with an API key."
+            f"{name} is {url!r}, the OpenAI platform. It does not accept a ChatGPT login. "
+            f"Remove {name}, or use `openai.OpenAI` with an API key."
         )
     return url
 
 
-def issuer_url(issuer: str | None) -> str:
-    """Return the issuer's URL: the argument, else `$CODEX_ISSUER_URL`, else OpenAI's. ValueError if it is not safe."""
-    if issuer is not None:
-        return require_safe_url(issuer, what="issuer")
-    return require_safe_url(os.environ.get(ISSUER_URL_ENV) or ISSUER_URL, what=ISSUER_URL_ENV)
+def resolve_issuer_url(url: str | None) -> str:
+    """Return `url`, else `$CODEX_ISSUER_URL`, else the URL of OpenAI's issuer.
+
+    Raises ValueError as `require_https_or_loopback` does.
+    """
+    if url is not None:
+        return require_https_or_loopback(url, name="issuer")
+    return require_https_or_loopback(os.environ.get(ISSUER_URL_ENV) or ISSUER_URL, name=ISSUER_URL_ENV)

@@ -72,7 +72,7 @@ def test_parse_error_names_the_fault_without_secrets(data: bytes, complaint: str
 
 
 def test_tokens_of_reads_all_members() -> None:
-    assert _auth_json.tokens_of(FULL) == _auth_json.StoredTokens(
+    assert _auth_json.parse_tokens(FULL) == _auth_json.StoredTokens(
         access_token=Secret("at_1"),
         refresh_token=Secret("rt_1"),
         id_token=Secret("a.b.c"),
@@ -82,19 +82,19 @@ def test_tokens_of_reads_all_members() -> None:
 
 
 def test_missing_null_and_empty_members_are_none() -> None:
-    found = _auth_json.tokens_of({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
+    found = _auth_json.parse_tokens({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
     assert found == _auth_json.StoredTokens(access_token=Secret("at_1"))
 
 
 def test_time_without_zone_is_utc() -> None:
-    found = _auth_json.tokens_of({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
+    found = _auth_json.parse_tokens({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
     assert found is not None
     assert found.last_refresh == datetime(2026, 11, 22, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("document", [{}, {"tokens": None}, {"tokens": {}}, {"tokens": {"access_token": ""}}])
 def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -> None:
-    assert _auth_json.tokens_of(document) is None
+    assert _auth_json.parse_tokens(document) is None
 
 
 @pytest.mark.parametrize(
@@ -123,20 +123,20 @@ def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -
     ],
 )
 def test_mode_names_the_kind_of_credentials(document: dict[str, Any], mode: str, holds: str | None) -> None:
-    assert _auth_json.mode_of(document) == mode
-    assert _auth_json.other_credentials(document) == holds
+    assert _auth_json.parse_mode(document) == mode
+    assert _auth_json.describe_other_credentials(document) == holds
 
 
 def test_refresh_replaces_only_returned_tokens() -> None:
     before = json.dumps(FULL)
-    after = _auth_json.with_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
+    after = _auth_json.merge_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
     tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
     assert after == {**FULL, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
     assert json.dumps(FULL) == before, "the argument is not changed"
 
 
 def test_refresh_of_empty_document_adds_tokens() -> None:
-    assert _auth_json.with_refreshed_tokens({}, ALL, now=NOW)["tokens"] == {
+    assert _auth_json.merge_refreshed_tokens({}, ALL, now=NOW)["tokens"] == {
         "id_token": "d.e.f",
         "access_token": "at_2",
         "refresh_token": "rt_2",
@@ -144,7 +144,7 @@ def test_refresh_of_empty_document_adds_tokens() -> None:
 
 
 def test_new_login_replaces_tokens_and_keeps_other_members() -> None:
-    after = _auth_json.with_new_login(FULL, ALL, account_id="acc-2", now=NOW)
+    after = _auth_json.replace_login(FULL, ALL, account_id="acc-2", now=NOW)
     assert after == {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": "sk-fake",
@@ -155,10 +155,10 @@ def test_new_login_replaces_tokens_and_keeps_other_members() -> None:
 
 
 def test_first_login_creates_the_codex_cli_document() -> None:
-    after = _auth_json.with_new_login(None, ALL, account_id=None, now=NOW)
+    after = _auth_json.replace_login(None, ALL, account_id=None, now=NOW)
     assert after["OPENAI_API_KEY"] is None
     assert after["tokens"]["account_id"] is None
-    assert _auth_json.mode_of({**after, "auth_mode": None}) == "chatgpt"
+    assert _auth_json.parse_mode({**after, "auth_mode": None}) == "chatgpt"
 
 
 def test_timestamp_is_utc_and_ends_in_z() -> None:
@@ -180,10 +180,10 @@ def test_timestamp_is_utc_and_ends_in_z() -> None:
     ],
 )
 def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token: str | None) -> None:
-    found = _auth_json.personal_token(document)
+    found = _auth_json.parse_personal_token(document)
     assert (found and found.reveal()) == token
     if token:
-        assert _auth_json.tokens_of(document) is None, "the tokens belong to the previous login"
+        assert _auth_json.parse_tokens(document) is None, "the tokens belong to the previous login"
 
 
 def test_personal_token_must_be_text() -> None:

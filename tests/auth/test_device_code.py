@@ -19,7 +19,7 @@ def as_json(members: Any) -> bytes:
     return json.dumps(members).encode()
 
 
-def read(status: int, body: bytes) -> DeviceCode | _device_code.DeviceCodeRefusal:
+def read(status: int, body: bytes) -> DeviceCode | _device_code.DeviceCodeFailure:
     return _device_code.parse_user_code(status, body, issuer=ISSUER)
 
 
@@ -80,7 +80,7 @@ def test_interval_is_clamped(given: object, seconds: float) -> None:
 )
 def test_unusable_user_code_response_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
     found = read(status, body)
-    assert isinstance(found, _device_code.DeviceCodeRefusal)
+    assert isinstance(found, _device_code.DeviceCodeFailure)
     assert found.code == code
     assert words in found.message
 
@@ -88,11 +88,11 @@ def test_unusable_user_code_response_is_a_refusal(status: int, body: bytes, code
 GRANTED = AuthorizationGrant(code=Secret("ac_1"), verifier=Secret("v_1"), redirect_uri=f"{ISSUER}/deviceauth/callback")
 
 
-def refused(code: str, status: int) -> _device_code.DeviceCodeRefusal:
-    return _device_code.DeviceCodeRefusal(code, f"The device login failed with status {status}.")
+def refused(code: str, status: int) -> _device_code.DeviceCodeFailure:
+    return _device_code.DeviceCodeFailure(code, f"The device login failed with status {status}.")
 
 
-NO_CODE = _device_code.DeviceCodeRefusal(
+NO_CODE = _device_code.DeviceCodeFailure(
     "device_code_failed", "The device login failed: the response has no usable authorization code in it."
 )
 
@@ -129,6 +129,6 @@ def test_poll_response_is_classified(status: int, body: bytes, outcome: object) 
 def test_request_bodies_match_the_codex_cli() -> None:
     code = read(200, as_json(CODE))
     assert isinstance(code, DeviceCode)
-    assert _device_code.user_code_body() == {"client_id": "app_EMoamEEZ73f0CkXaXp7hrann"}
-    assert _device_code.poll_body(code) == {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345"}
+    assert _device_code.build_user_code_body() == {"client_id": "app_EMoamEEZ73f0CkXaXp7hrann"}
+    assert _device_code.build_poll_body(code) == {"device_auth_id": "deviceauth_1", "user_code": "ABCD-12345"}
     assert "deviceauth_1" not in repr(code)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk.auth._jwt import account_of, claims, expiry, has_expired, login_from, refresh_due
+from codex_backend_sdk.auth._jwt import (
+    compute_refresh_time,
+    has_expired,
+    parse_account_id,
+    parse_claims,
+    parse_expiry,
+    parse_login,
+)
 from codex_backend_sdk.types import Login, Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -29,7 +36,7 @@ def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = Non
 
 @pytest.mark.parametrize("size", range(8))
 def test_claims_are_decoded_without_padding(size: int) -> None:
-    assert claims(jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
+    assert parse_claims(jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,7 @@ def test_claims_are_decoded_without_padding(size: int) -> None:
     ],
 )
 def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
-    assert claims(token) == {}
+    assert parse_claims(token) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
     ],
 )
 def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None) -> None:
-    assert expiry(jwt({"exp": exp})) == moment
+    assert parse_expiry(jwt({"exp": exp})) == moment
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,7 @@ def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None
 def test_refresh_due_by_expiry_then_by_age(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
     expires_at = None if left is None else NOW + left
     last_refresh = None if age is None else NOW - age
-    moment, why = refresh_due(expires_at=expires_at, last_refresh=last_refresh)
+    moment, why = compute_refresh_time(expires_at=expires_at, last_refresh=last_refresh)
     assert (why if moment <= NOW else None) == reason
 
 
@@ -104,7 +111,7 @@ def test_refresh_due_by_expiry_then_by_age(left: timedelta | None, age: timedelt
     ],
 )
 def test_short_lifetime_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
-    assert refresh_due(expires_at=NOW, last_refresh=None, lifetime=life) == (NOW - left, "proactive_expiry")
+    assert compute_refresh_time(expires_at=NOW, last_refresh=None, lifetime=life) == (NOW - left, "proactive_expiry")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +125,11 @@ def test_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, ex
 
 def test_account_comes_from_id_token_then_access_token() -> None:
     one, other = jwt({AUTH: {"chatgpt_account_id": "acc-1"}}), jwt({AUTH: {"chatgpt_account_id": "acc-2"}})
-    assert account_of(one, other) == "acc-1"
-    assert account_of(None, other) == "acc-2"
-    assert account_of(jwt({AUTH: {"chatgpt_account_id": ""}}), other) == "acc-2"
-    assert account_of(jwt({AUTH: "x"}), Secret("opaque")) is None
-    assert account_of(jwt({AUTH: {"chatgpt_account_id": 7}}), None) is None
+    assert parse_account_id(one, other) == "acc-1"
+    assert parse_account_id(None, other) == "acc-2"
+    assert parse_account_id(jwt({AUTH: {"chatgpt_account_id": ""}}), other) == "acc-2"
+    assert parse_account_id(jwt({AUTH: "x"}), Secret("opaque")) is None
+    assert parse_account_id(jwt({AUTH: {"chatgpt_account_id": 7}}), None) is None
 
 
 def test_login_has_the_claims_of_its_tokens() -> None:
@@ -136,7 +143,7 @@ def test_login_has_the_claims_of_its_tokens() -> None:
             "chatgpt_account_is_fedramp": True,
         },
     }
-    assert login_from(document({"exp": 1795348800}, identity)) == Login(
+    assert parse_login(document({"exp": 1795348800}, identity)) == Login(
         access_token=jwt({"exp": 1795348800}),
         account_id="acc-1",
         is_fedramp=True,
@@ -152,7 +159,7 @@ def test_login_without_id_token_uses_access_token_claims() -> None:
         "https://api.openai.com/profile": {"email": "user@example.com"},
         AUTH: {"chatgpt_account_id": "acc-1", "user_id": "user-2", "chatgpt_account_is_fedramp": "yes"},
     }
-    login = login_from(document(access))
+    login = parse_login(document(access))
     assert login is not None
     assert (login.email, login.account_id, login.user_id, login.plan) == ("user@example.com", "acc-1", "user-2", None)
     assert login.is_fedramp is False, "only the JSON value true is true"
@@ -172,21 +179,21 @@ def test_login_without_id_token_uses_access_token_claims() -> None:
 )
 def test_residency_comes_from_the_access_token(claim: object, residency: str | None) -> None:
     auth = {"chatgpt_compute_residency": claim, "chatgpt_data_residency": "eu"}
-    login = login_from(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
+    login = parse_login(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
     assert login is not None
     assert login.residency == residency
 
 
 def test_stored_account_id_takes_precedence() -> None:
-    login = login_from(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
+    login = parse_login(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
     assert login is not None
     assert (login.account_id, login.expires_at) == ("acc-2", None)
 
 
 def test_document_without_tokens_has_no_login() -> None:
-    assert login_from({"auth_mode": "chatgpt"}) is None
+    assert parse_login({"auth_mode": "chatgpt"}) is None
 
 
 def test_damaged_document_raises_value_error() -> None:
     with pytest.raises(ValueError, match="access_token"):
-        login_from({"tokens": {"access_token": 5}})
+        parse_login({"tokens": {"access_token": 5}})

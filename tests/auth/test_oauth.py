@@ -26,7 +26,7 @@ def test_verifier_and_state_lengths_match_the_codex_cli() -> None:
 
 
 def test_authorize_url_matches_the_codex_cli() -> None:
-    url = _oauth.authorize_url(
+    url = _oauth.build_authorize_url(
         "https://auth.openai.com",
         redirect_uri="http://127.0.0.1:1455/auth/callback",
         challenge="9f3",
@@ -43,7 +43,7 @@ def test_authorize_url_matches_the_codex_cli() -> None:
 
 
 def test_authorize_url_accepts_workspace_and_scope() -> None:
-    url = _oauth.authorize_url(
+    url = _oauth.build_authorize_url(
         "https://example.com/i",
         redirect_uri="r",
         challenge="c",
@@ -108,7 +108,7 @@ def test_callback_with_another_state_is_ignored(query: dict[str, str]) -> None:
 
 
 def test_code_exchange_form_matches_the_codex_cli() -> None:
-    form = _oauth.code_exchange_form(
+    form = _oauth.build_code_exchange_form(
         _oauth.AuthorizationGrant(code=Secret("ac_1"), redirect_uri="http://127.0.0.1:1455/x", verifier=Secret("v"))
     )
     assert urlencode(form) == (
@@ -118,7 +118,7 @@ def test_code_exchange_form_matches_the_codex_cli() -> None:
 
 
 def test_refresh_body_has_the_reason() -> None:
-    assert _oauth.refresh_body(Secret("rt_1"), reason="unauthorized_recovery") == {
+    assert _oauth.build_refresh_body(Secret("rt_1"), reason="unauthorized_recovery") == {
         "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
         "grant_type": "refresh_token",
         "refresh_reason": "unauthorized_recovery",
@@ -127,12 +127,12 @@ def test_refresh_body_has_the_reason() -> None:
 
 
 def test_revoke_body_prefers_the_refresh_token() -> None:
-    assert _oauth.revoke_body(refresh_token=Secret("rt_1"), access_token=Secret("a")) == {
+    assert _oauth.build_revoke_body(refresh_token=Secret("rt_1"), access_token=Secret("a")) == {
         "token": "rt_1",
         "token_type_hint": "refresh_token",
         "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
     }
-    assert _oauth.revoke_body(refresh_token=None, access_token=Secret("a")) == {
+    assert _oauth.build_revoke_body(refresh_token=None, access_token=Secret("a")) == {
         "token": "a",
         "token_type_hint": "access_token",
     }
@@ -194,7 +194,7 @@ def test_unusable_token_response_raises_value_error(body: bytes, complaint: str)
     ],
 )
 def test_error_code_is_found_in_each_place(body: bytes, code: str | None) -> None:
-    assert _oauth.error_code(body) == code
+    assert _oauth.parse_error_code(body) == code
 
 
 @pytest.mark.parametrize(
@@ -282,11 +282,11 @@ def test_refresh_failure_is_classified(status: int, body: bytes, reason: str) ->
     ],
 )
 def test_pasted_address_is_accepted_in_each_form(text: str, target: str | None) -> None:
-    assert _oauth.callback_target(text) == target
+    assert _oauth.parse_pasted_url(text) == target
 
 
 def test_api_key_form_matches_the_codex_cli() -> None:
-    assert urlencode(_oauth.api_key_form(Secret("id"))) == (
+    assert urlencode(_oauth.build_api_key_form(Secret("id"))) == (
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
         "&client_id=app_EMoamEEZ73f0CkXaXp7hrann&requested_token=openai-api-key&subject_token=id"
         "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"

@@ -30,9 +30,9 @@ from codex_backend_sdk.auth import (
     exchange_api_key,
 )
 from codex_backend_sdk.auth._auth_errors import IssuerConnectionError
-from codex_backend_sdk.auth._cached_login import read_login
+from codex_backend_sdk.auth._cached_login import load_login
 from codex_backend_sdk.auth._http import IssuerTransport
-from codex_backend_sdk.auth._oauth import refresh_body
+from codex_backend_sdk.auth._oauth import build_refresh_body
 from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ def test_exception_handled_before_keeps_its_frames(tmp_path: Path) -> None:
         try:
             fail()
         except LookupError:
-            read_login(FileStore(tmp_path), lambda token: pytest.fail("there is no token"))
+            load_login(FileStore(tmp_path), lambda token: pytest.fail("there is no token"))
 
     with pytest.raises(sdk.CredentialStoreError) as caught:
         handle()
@@ -361,7 +361,7 @@ def test_slow_response_body_times_out() -> None:
         sim.fail("throttled:40,0.1@token", times=None)
         transport = IssuerTransport(sim.issuer, originator="tests", response_timeout_seconds=1)
         document = sim.login_document()
-        body = refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
+        body = build_refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
         began = time.monotonic()
         with pytest.raises(IssuerConnectionError, match="did not finish its response within 1 seconds") as late:
             transport.send(transport.build_request("POST", "/oauth/token", json=body))

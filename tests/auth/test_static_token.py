@@ -17,7 +17,7 @@ from codex_backend_sdk.auth import (
     resolve_credentials,
 )
 from codex_backend_sdk.auth._auth_json import is_personal_token
-from codex_backend_sdk.auth.static_token import why_not_access_token
+from codex_backend_sdk.auth.static_token import access_token_problem
 from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login, Secret
 
@@ -45,7 +45,7 @@ AUTH = "https://api.openai.com/auth"
     ],
 )
 def test_text_that_is_not_an_access_token_has_a_reason(token: str, reason: str | None) -> None:
-    actual = why_not_access_token(Secret(token))
+    actual = access_token_problem(Secret(token))
     assert (actual or "").startswith(reason or "")
     assert (actual is None) == (reason is None)
 
@@ -54,7 +54,7 @@ def test_jwt_claims_give_the_login() -> None:
     claims = {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus", "chatgpt_account_is_fedramp": True}
     token = Secret(jwt({"exp": 1795360000, AUTH: claims}))
     assert not is_personal_token(token)
-    assert _jwt.login_of(access_token=token) == Login(
+    assert _jwt.build_login(access_token=token) == Login(
         access_token=token,
         account_id="acc-1",
         is_fedramp=True,

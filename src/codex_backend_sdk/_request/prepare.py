@@ -45,7 +45,7 @@ class BackendURL:
     def __init__(self, base: httpx2.URL) -> None:
         self.base = base
         self.address = str(base)
-        require_backend_url(self.address, what="base_url")
+        require_backend_url(self.address, name="base_url")
         self._urls: dict[str, httpx2.URL] = {}
 
     def url(self, path: str, *, join: Callable[[str], httpx2.URL]) -> httpx2.URL:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from .._coerce import as_list, as_mapping, parse_json_object
-from .._urls import LOOPBACK_HOSTS, require_safe_url
+from .._urls import LOOPBACK_HOSTS, require_https_or_loopback
 from ..types import Routing, Workspace
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _acceptable_origin(origin: str | None, backend: SplitResult) -> str | Routin
     if origin is None:
         return RoutingProblem.NO_ORIGIN
     try:
-        target = urlsplit(require_safe_url(origin, what="the origin"))
+        target = urlsplit(require_https_or_loopback(origin, name="the origin"))
     except ValueError:
         return RoutingProblem.INVALID_ORIGIN
     is_downgrade = target.scheme == "http" and backend.scheme != "http"

@@ -27,8 +27,8 @@ else:
 
 
 __all__ = [
-    "CANCELLED",
-    "LOG_IN_AGAIN",
+    "CANCELLED_MESSAGE",
+    "LOG_IN_AGAIN_REMEDY",
     "CredentialStoreError",
     "IssuerConnectionError",
     "LoginFailedError",
@@ -36,9 +36,9 @@ __all__ = [
     "TokenRefreshError",
 ]
 
-CANCELLED: Final = "Login cancelled"  # the Codex CLI's words, on the page and in the terminal
+CANCELLED_MESSAGE: Final = "Login cancelled"  # the Codex CLI's words, on the page and in the terminal
 
-LOG_IN_AGAIN: Final = "Log in again with client.authenticate(force=True) or `codex-backend login`."
+LOG_IN_AGAIN_REMEDY: Final = "Log in again with client.authenticate(force=True) or `codex-backend login`."
 
 
 class IssuerConnectionError(Exception):

@@ -17,17 +17,17 @@ __all__ = [
     "PERSONAL_MODE",
     "StoredTokens",
     "TokenResponse",
+    "describe_other_credentials",
     "format_timestamp",
     "is_personal_token",
     "is_token",
-    "mode_of",
-    "other_credentials",
+    "merge_refreshed_tokens",
     "parse",
-    "personal_token",
+    "parse_mode",
+    "parse_personal_token",
+    "parse_tokens",
     "render",
-    "tokens_of",
-    "with_new_login",
-    "with_refreshed_tokens",
+    "replace_login",
 ]
 
 _CHATGPT_MODE: Final = "chatgpt"
@@ -101,8 +101,8 @@ def parse(data: bytes) -> dict[str, Any]:
         raise ValueError("it is not a JSON object")  # noqa: TRY004  (the file's mistake, not the caller's)
     if document and not _KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
-    tokens_of(document)
-    personal_token(document)
+    parse_tokens(document)
+    parse_personal_token(document)
     return document
 
 
@@ -111,7 +111,7 @@ def render(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
-def mode_of(document: dict[str, Any]) -> str:
+def parse_mode(document: dict[str, Any]) -> str:
     """Return the kind of credentials in a document. `auth_mode` decides where it is present."""
     mode = document.get("auth_mode")
     if mode is not None:
@@ -119,30 +119,30 @@ def mode_of(document: dict[str, Any]) -> str:
     return next((mode for member, mode in _MODE_BY_MEMBER if document.get(member) is not None), _CHATGPT_MODE)
 
 
-def other_credentials(document: dict[str, Any]) -> str | None:
+def describe_other_credentials(document: dict[str, Any]) -> str | None:
     """Name what a document holds instead of a ChatGPT login; None if it holds a login, or nothing."""
-    mode = mode_of(document)
+    mode = parse_mode(document)
     if mode in _USABLE_MODES:
         return None
     return _OTHER_MODES.get(mode, f"credentials of the unknown kind {mode[:40]!r}")
 
 
-def personal_token(document: dict[str, Any]) -> Secret | None:
+def parse_personal_token(document: dict[str, Any]) -> Secret | None:
     """Return the personal access token of a document of that mode, else None.
 
     Raises ValueError if the member is not a token.
     """
-    return _secret(document, "personal_access_token") if mode_of(document) == PERSONAL_MODE else None
+    return _secret(document, "personal_access_token") if parse_mode(document) == PERSONAL_MODE else None
 
 
-def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
+def parse_tokens(document: dict[str, Any]) -> StoredTokens | None:
     """Return the ChatGPT tokens of a document, None if it has none.
 
     Raises ValueError if a member has the wrong type, or a token has characters that no token has. `last_refresh` may
     be missing: the expiry of the access token is enough.
     """
     tokens = document.get("tokens")
-    if tokens is None or mode_of(document) == PERSONAL_MODE:
+    if tokens is None or parse_mode(document) == PERSONAL_MODE:
         return None
     if not isinstance(tokens, dict):
         raise ValueError("its member `tokens` is not an object")  # noqa: TRY004  (see `parse`)
@@ -158,7 +158,7 @@ def tokens_of(document: dict[str, Any]) -> StoredTokens | None:
     )
 
 
-def with_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *, now: datetime) -> dict[str, Any]:
+def merge_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *, now: datetime) -> dict[str, Any]:
     """Return the document after a refresh: the tokens of the response replace theirs, everything else stays.
 
     `account_id` does not change. Codex CLI: login/src/auth/manager.rs.
@@ -170,7 +170,7 @@ def with_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *, 
     }
 
 
-def with_new_login(
+def replace_login(
     document: dict[str, Any] | None, response: TokenResponse, *, account_id: str | None, now: datetime
 ) -> dict[str, Any]:
     """Return the document after a new login.

@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from .stores.base import CredentialStore
 
 __all__ = [
-    "LONG_AGO",
+    "EPOCH",
     "CachedLogin",
-    "Unsaved",
-    "account_from",
+    "UnsavedRefresh",
+    "account_for_login",
     "load_document",
-    "read_login",
-    "read_tokens",
+    "load_login",
+    "load_tokens",
     "save_login",
-    "store_new_login",
+    "save_new_login",
 ]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _LOG_IN_WITH_CHATGPT: Final = (
@@ -52,7 +52,7 @@ _LOG_IN_WITH_CHATGPT: Final = (
 )
 
 
-class Unsaved(NamedTuple):
+class UnsavedRefresh(NamedTuple):
     """Refreshed tokens that the store did not take: they exist in this process only.
 
     `store_version` is the version of the store before the refresh, `retry_at` the time of the next attempt to save.
@@ -69,12 +69,12 @@ class CachedLogin:
     document: dict[str, Any]
     login: Login
     tokens: _auth_json.StoredTokens
-    unsaved: Unsaved | None = None
+    unsaved: UnsavedRefresh | None = None
 
     @classmethod
-    def from_document(cls, document: dict[str, Any], *, unsaved: Unsaved | None = None) -> CachedLogin:
+    def from_document(cls, document: dict[str, Any], *, unsaved: UnsavedRefresh | None = None) -> CachedLogin:
         """Build a cached login; ValueError if the document has no access token."""
-        tokens, login = _auth_json.tokens_of(document), _jwt.login_from(document)
+        tokens, login = _auth_json.parse_tokens(document), _jwt.parse_login(document)
         if tokens is None or login is None:
             raise ValueError("it has no access token")
         return cls(document=document, login=login, tokens=tokens, unsaved=unsaved)
@@ -85,23 +85,23 @@ class CachedLogin:
         issued_at, expires_at = self.tokens.last_refresh, self.login.expires_at
         return None if issued_at is None or expires_at is None else max(expires_at - issued_at, timedelta(0))
 
-    def refresh_due(self, lifetime: timedelta | None) -> tuple[datetime, RefreshReason]:
+    def next_refresh(self, lifetime: timedelta | None) -> tuple[datetime, RefreshReason]:
         """Return when a refresh is due, and its reason. Never, for a token without expiry that cannot be refreshed."""
         if self.tokens.refresh_token is None and self.login.expires_at is None:
             return _NEVER, "scheduled"
-        return _jwt.refresh_due(
+        return _jwt.compute_refresh_time(
             expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh, lifetime=lifetime
         )
 
     def is_newer_than(self, other: CachedLogin) -> bool:
         """Return whether this login was refreshed later than `other`."""
-        return (self.tokens.last_refresh or LONG_AGO) > (other.tokens.last_refresh or LONG_AGO)
+        return (self.tokens.last_refresh or EPOCH) > (other.tokens.last_refresh or EPOCH)
 
     def __repr__(self) -> str:  # the document would show its tokens
         return f"CachedLogin({self.login!r})"
 
 
-def account_from(login: Login, *, stored_in: str | None) -> Account:
+def account_for_login(login: Login, *, stored_in: str | None) -> Account:
     """Return what a user may see of a login: everything but the token."""
     from ..types import Account  # a program that only makes calls does without
 
@@ -149,28 +149,28 @@ def load_document(store: CredentialStore) -> dict[str, Any] | None:
 
 
 @_clears_frames
-def read_login(store: CredentialStore, identify: Callable[[Secret], Login]) -> CachedLogin | None:
-    """Read the login of a store, None if there is none. `identify` finds the login of a personal access token.
+def load_login(store: CredentialStore, fetch_login: Callable[[Secret], Login]) -> CachedLogin | None:
+    """Read the login of a store, None if there is none. `fetch_login` finds the login of a personal access token.
 
     Raises LoginRequiredError if the store holds another kind of credentials, CredentialStoreError if it is damaged.
     """
     document = store.load()
     if document is None:
         return None
-    other = _auth_json.other_credentials(document)
+    other = _auth_json.describe_other_credentials(document)
     if other is not None:
         raise _auth_errors.LoginRequiredError(f"{store.location} holds {other}. {_LOG_IN_WITH_CHATGPT}")
     tokens = _tokens_in(document, store.location)
     if tokens is None:
         return None
-    if _auth_json.mode_of(document) == _auth_json.PERSONAL_MODE:
-        return CachedLogin(document=document, login=identify(tokens.access_token), tokens=tokens)
+    if _auth_json.parse_mode(document) == _auth_json.PERSONAL_MODE:
+        return CachedLogin(document=document, login=fetch_login(tokens.access_token), tokens=tokens)
     return CachedLogin.from_document(document)
 
 
 @_clears_frames
-def read_tokens(store: CredentialStore) -> _auth_json.StoredTokens | None:
-    """Read the tokens of a store, None if there are none; a personal access token counts. Raises as `read_login`."""
+def load_tokens(store: CredentialStore) -> _auth_json.StoredTokens | None:
+    """Read the tokens of a store, None if there are none; a personal access token counts. Raises as `load_login`."""
     document = store.load()
     return _tokens_in(document, store.location) if document else None
 
@@ -182,7 +182,7 @@ def save_login(store: CredentialStore, cached: CachedLogin) -> None:
 
 
 @_clears_frames
-def store_new_login(
+def save_new_login(
     store: CredentialStore, response: TokenResponse, *, account_id: str | None, now: datetime, force: bool
 ) -> CachedLogin:
     """Store the tokens of a finished login, and return it.
@@ -197,7 +197,7 @@ def store_new_login(
         if not force:
             raise
         is_damaged = True
-    document = _auth_json.with_new_login(before, response, account_id=account_id, now=now)
+    document = _auth_json.replace_login(before, response, account_id=account_id, now=now)
     cached = CachedLogin.from_document(document)
     if is_damaged and isinstance(store, SupportsReplace):
         store.replace(document)
@@ -208,7 +208,7 @@ def store_new_login(
 
 def _tokens_in(document: dict[str, Any], location: str) -> _auth_json.StoredTokens | None:
     try:
-        personal = _auth_json.personal_token(document)
-        return _auth_json.tokens_of(document) if personal is None else _auth_json.StoredTokens(access_token=personal)
+        personal = _auth_json.parse_personal_token(document)
+        return _auth_json.parse_tokens(document) if personal is None else _auth_json.StoredTokens(access_token=personal)
     except ValueError as error:  # FileStore has checked this already; a store of the caller's own need not
         raise _auth_errors.CredentialStoreError(f"{location} holds no usable login: {error}.") from None

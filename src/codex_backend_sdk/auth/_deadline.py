@@ -17,14 +17,14 @@ from . import _auth_errors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EndReason", "LoginDeadline"]
+__all__ = ["ExpiryReason", "LoginDeadline"]
 
 _T = TypeVar("_T")
 
 _POLL_SECONDS: Final = 0.2  # how soon a cancellation is noticed while waiting for something else
 
 
-class EndReason(NamedTuple):
+class ExpiryReason(NamedTuple):
     """Why a login must not continue: the message and the code of its LoginFailedError."""
 
     message: str
@@ -64,17 +64,17 @@ class LoginDeadline:
         return self._is_cancelled or self._cancel_event.is_set()
 
     @property
-    def end_reason(self) -> EndReason | None:
+    def expiry_reason(self) -> ExpiryReason | None:
         """Why the login must not continue; None while it may."""
         if self.is_cancelled:
-            return EndReason(_auth_errors.CANCELLED, "cancelled")
+            return ExpiryReason(_auth_errors.CANCELLED_MESSAGE, "cancelled")
         if self._clock() >= self._ends_at:
-            return EndReason(f"The login was not finished within {self._seconds:g} seconds.", "timeout")
+            return ExpiryReason(f"The login was not finished within {self._seconds:g} seconds.", "timeout")
         return None
 
     def check(self) -> None:
         """Raise LoginFailedError if the login must not continue."""
-        reason = self.end_reason
+        reason = self.expiry_reason
         if reason is not None:
             raise _auth_errors.LoginFailedError(reason.message, code=reason.code)
 
@@ -83,7 +83,7 @@ class LoginDeadline:
         self._cancel_event.wait(min(seconds, self.remaining_seconds))
         self.check()
 
-    def shortened(self, seconds: float) -> LoginDeadline:
+    def with_timeout(self, seconds: float) -> LoginDeadline:
         """Return a deadline that ends `seconds` from now, or with this one if that is earlier."""
         if seconds >= self.remaining_seconds:
             return self

@@ -14,18 +14,18 @@ from typing import Final, Literal, TypeAlias, TypeGuard
 from .._coerce import parse_json_object
 from .._constants import CLIENT_ID
 from ..types import DeviceCode, Secret
-from ._oauth import AuthorizationGrant, describe_error, error_code
+from ._oauth import AuthorizationGrant, describe_error, parse_error_code
 
 __all__ = [
     "CODE_LIFETIME",
     "PENDING",
     "POLL_PATH",
     "USER_CODE_PATH",
-    "DeviceCodeRefusal",
+    "DeviceCodeFailure",
+    "build_poll_body",
+    "build_user_code_body",
     "parse_poll",
     "parse_user_code",
-    "poll_body",
-    "user_code_body",
 ]
 
 USER_CODE_PATH: Final = "/api/accounts/deviceauth/usercode"
@@ -48,7 +48,7 @@ _NOT_ENABLED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceCodeRefusal:
+class DeviceCodeFailure:
     """Why the device login failed: a code for programs and a sentence for users."""
 
     code: str
@@ -70,29 +70,29 @@ _POLL_MEANINGS: Final[dict[int, _Meaning]] = {
 _PENDING_CODES: Final = frozenset({"authorization_pending", "slow_down"})
 
 
-def user_code_body() -> dict[str, str]:
+def build_user_code_body() -> dict[str, str]:
     """Return the JSON body of the request for a code."""
     return {"client_id": CLIENT_ID}
 
 
-def poll_body(code: DeviceCode) -> dict[str, str]:
+def build_poll_body(code: DeviceCode) -> dict[str, str]:
     """Return the JSON body of a poll."""
     return {"device_auth_id": code.device_auth_id.reveal(), "user_code": code.user_code}
 
 
-def parse_user_code(status: int, body: bytes, *, issuer: str) -> DeviceCode | DeviceCodeRefusal:
+def parse_user_code(status: int, body: bytes, *, issuer: str) -> DeviceCode | DeviceCodeFailure:
     """Parse the response to the request for a code."""
     meaning = _USER_CODE_MEANINGS.get(status, "failed")
     if meaning == "not enabled":
-        return DeviceCodeRefusal("device_code_not_enabled", _NOT_ENABLED)
+        return DeviceCodeFailure("device_code_not_enabled", _NOT_ENABLED)
     if meaning == "failed":
         detail = describe_error(body)
-        return DeviceCodeRefusal("device_code_failed", f"The issuer gave no device code: status {status}, {detail}.")
+        return DeviceCodeFailure("device_code_failed", f"The issuer gave no device code: status {status}, {detail}.")
     response = parse_json_object(body)
     device_auth_id = response.get("device_auth_id")
     user_code = response.get("user_code", response.get("usercode"))
     if not (_is_text(device_auth_id) and _is_text(user_code)):
-        return DeviceCodeRefusal("device_code_failed", "The issuer's response has no usable device code in it.")
+        return DeviceCodeFailure("device_code_failed", "The issuer's response has no usable device code in it.")
     return DeviceCode(
         user_code=user_code,
         url=issuer + _PAGE_PATH,
@@ -102,19 +102,19 @@ def parse_user_code(status: int, body: bytes, *, issuer: str) -> DeviceCode | De
     )
 
 
-def parse_poll(status: int, body: bytes, *, issuer: str) -> AuthorizationGrant | Literal["pending"] | DeviceCodeRefusal:
+def parse_poll(status: int, body: bytes, *, issuer: str) -> AuthorizationGrant | Literal["pending"] | DeviceCodeFailure:
     """Parse the response to a poll."""
     meaning = _POLL_MEANINGS.get(status, "failed")
-    if meaning == "pending" or (meaning == "failed" and error_code(body) in _PENDING_CODES):
+    if meaning == "pending" or (meaning == "failed" and parse_error_code(body) in _PENDING_CODES):
         return PENDING
     if meaning == "failed":
-        return DeviceCodeRefusal(
-            error_code(body) or "device_code_failed", f"The device login failed with status {status}."
+        return DeviceCodeFailure(
+            parse_error_code(body) or "device_code_failed", f"The device login failed with status {status}."
         )
     response = parse_json_object(body)
     authorization_code, verifier = response.get("authorization_code"), response.get("code_verifier")
     if not (_is_text(authorization_code) and _is_text(verifier)):
-        return DeviceCodeRefusal(
+        return DeviceCodeFailure(
             "device_code_failed", "The device login failed: the response has no usable authorization code in it."
         )
     return AuthorizationGrant(

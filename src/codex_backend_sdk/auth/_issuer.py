@@ -57,7 +57,7 @@ class IssuerClient:
 
     def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _auth_json.TokenResponse:
         """Exchange an authorization code for tokens; LoginFailedError if the issuer refuses or cannot be reached."""
-        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.code_exchange_form(grant))
+        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.build_code_exchange_form(grant))
         response = self._send_exchange(request, hide=grant.code)
         try:
             return _oauth.parse_token_response(response.content, required=_oauth.TOKEN_NAMES)
@@ -66,7 +66,7 @@ class IssuerClient:
 
     def exchange_api_key(self, id_token: Secret) -> Secret:
         """Exchange an id token for an API key of the platform; LoginFailedError if the issuer refuses."""
-        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.api_key_form(id_token))
+        request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.build_api_key_form(id_token))
         response = self._send_exchange(request, hide=id_token)
         try:
             return _oauth.parse_api_key(response.content)
@@ -89,7 +89,7 @@ class IssuerClient:
         request = self._transport.build_request(
             "POST",
             _REVOKE_PATH,
-            json=_oauth.revoke_body(refresh_token=refresh_token, access_token=access_token),
+            json=_oauth.build_revoke_body(refresh_token=refresh_token, access_token=access_token),
             timeout=_REVOKE_TIMEOUT_SECONDS,
         )
         try:
@@ -108,7 +108,7 @@ class IssuerClient:
     ) -> _auth_json.TokenResponse | _oauth.RefreshFailure:
         """Refresh a login. Returns a failure as a value."""
         request = self._transport.build_request(
-            "POST", _TOKEN_PATH, json=_oauth.refresh_body(refresh_token, reason=reason)
+            "POST", _TOKEN_PATH, json=_oauth.build_refresh_body(refresh_token, reason=reason)
         )
         try:
             response = self._transport.send(request)
@@ -123,9 +123,11 @@ class IssuerClient:
 
     # --- device code -------------------------------------------------------------------------------------------------
 
-    def request_device_code(self) -> DeviceCode | _device_code.DeviceCodeRefusal:
+    def request_device_code(self) -> DeviceCode | _device_code.DeviceCodeFailure:
         """Request a device code; LoginFailedError if the issuer cannot be reached."""
-        request = self._transport.build_request("POST", _device_code.USER_CODE_PATH, json=_device_code.user_code_body())
+        request = self._transport.build_request(
+            "POST", _device_code.USER_CODE_PATH, json=_device_code.build_user_code_body()
+        )
         try:
             response = self._transport.send(request)
         except IssuerConnectionError as error:
@@ -136,21 +138,21 @@ class IssuerClient:
 
     def poll_device_code(
         self, code: DeviceCode
-    ) -> _oauth.AuthorizationGrant | Literal["pending"] | _device_code.DeviceCodeRefusal:
+    ) -> _oauth.AuthorizationGrant | Literal["pending"] | _device_code.DeviceCodeFailure:
         """Return the grant if the user has entered the code. "pending" also if the issuer cannot be reached for now."""
-        request = self._transport.build_request("POST", _device_code.POLL_PATH, json=_device_code.poll_body(code))
+        request = self._transport.build_request("POST", _device_code.POLL_PATH, json=_device_code.build_poll_body(code))
         try:
             response = self._transport.send(request)
         except IssuerConnectionError as error:
             if not error.is_transient:
-                return _device_code.DeviceCodeRefusal("device_code_failed", f"The device login failed: {error}.")
+                return _device_code.DeviceCodeFailure("device_code_failed", f"The device login failed: {error}.")
             log.info("%s; trying again.", error)
             return _device_code.PENDING
         return _device_code.parse_poll(response.status_code, response.content, issuer=self.url)
 
     # --- personal access tokens --------------------------------------------------------------------------------------
 
-    def identify(self, token: Secret, *, location: str, remedy: str) -> Login:
+    def fetch_login(self, token: Secret, *, location: str, remedy: str) -> Login:
         """Return the login of a personal access token. `location` and `remedy` complete the error messages.
 
         Raises LoginRequiredError if the issuer refuses the token, TokenRefreshError if a later attempt may succeed.

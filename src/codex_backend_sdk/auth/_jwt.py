@@ -15,12 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from .._coerce import as_mapping, as_text
 from .._constants import REFRESH_BEFORE_EXPIRY, REFRESH_IN_LAST_FRACTION, REFRESH_OPAQUE_AFTER
 from ..types import Login
-from ._auth_json import is_token, tokens_of
+from ._auth_json import is_token, parse_tokens
 
 if TYPE_CHECKING:
     from ..types import Secret
 
-__all__ = ["RefreshReason", "account_of", "claims", "expiry", "has_expired", "login_from", "login_of", "refresh_due"]
+__all__ = [
+    "RefreshReason",
+    "build_login",
+    "compute_refresh_time",
+    "has_expired",
+    "parse_account_id",
+    "parse_claims",
+    "parse_expiry",
+    "parse_login",
+]
 
 # The values of `refresh_reason` on the wire. Codex CLI: login/src/auth/manager.rs.
 RefreshReason: TypeAlias = Literal["proactive_expiry", "scheduled", "unauthorized_recovery", "forced"]
@@ -32,7 +41,7 @@ _REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it is sent in a header
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def claims(token: Secret | None) -> dict[str, Any]:
+def parse_claims(token: Secret | None) -> dict[str, Any]:
     """Return the claims of a JWT; an empty dict if the token is None, opaque or damaged."""
     parts = token.reveal().split(".") if token else []
     if len(parts) != 3:
@@ -46,9 +55,9 @@ def claims(token: Secret | None) -> dict[str, Any]:
         return {}
 
 
-def expiry(access_token: Secret) -> datetime | None:
+def parse_expiry(access_token: Secret) -> datetime | None:
     """Return the time in the claim `exp` (unix seconds), None if it cannot be read."""
-    seconds = claims(access_token).get("exp")
+    seconds = parse_claims(access_token).get("exp")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return None
     try:
@@ -57,7 +66,7 @@ def expiry(access_token: Secret) -> datetime | None:
         return None
 
 
-def refresh_due(
+def compute_refresh_time(
     *, expires_at: datetime | None, last_refresh: datetime | None, lifetime: timedelta | None = None
 ) -> tuple[datetime, RefreshReason]:
     """Return when a refresh is due, and the reason to send with it.
@@ -88,41 +97,41 @@ def has_expired(login: Login, *, now: datetime) -> bool:
     return login.expires_at is not None and login.expires_at <= now
 
 
-def account_of(id_token: Secret | None, access_token: Secret | None) -> str | None:
+def parse_account_id(id_token: Secret | None, access_token: Secret | None) -> str | None:
     """Return the account id in the claims, of the id token first; None if neither token has one."""
     for token in (id_token, access_token):
-        account_id = as_mapping(claims(token).get(_AUTH_CLAIMS)).get("chatgpt_account_id")
+        account_id = as_mapping(parse_claims(token).get(_AUTH_CLAIMS)).get("chatgpt_account_id")
         if isinstance(account_id, str) and is_token(account_id):  # it is sent in a header, like a token
             return account_id
     return None
 
 
-def login_from(document: dict[str, Any]) -> Login | None:
+def parse_login(document: dict[str, Any]) -> Login | None:
     """Build the login of an auth.json document, None if the document has no access token.
 
     Raises ValueError if the document is damaged. The stored account id takes precedence over the claims, as in the
     Codex CLI.
     """
-    tokens = tokens_of(document)
+    tokens = parse_tokens(document)
     if tokens is None:
         return None
-    return login_of(access_token=tokens.access_token, id_token=tokens.id_token, account_id=tokens.account_id)
+    return build_login(access_token=tokens.access_token, id_token=tokens.id_token, account_id=tokens.account_id)
 
 
-def login_of(*, access_token: Secret, id_token: Secret | None = None, account_id: str | None = None) -> Login:
+def build_login(*, access_token: Secret, id_token: Secret | None = None, account_id: str | None = None) -> Login:
     """Build a login from tokens. `account_id` takes precedence over their claims."""
     # The access token has most of the claims as well: it is used if the id token is missing or opaque.
-    identity = claims(id_token) or claims(access_token)
+    identity = parse_claims(id_token) or parse_claims(access_token)
     auth = as_mapping(identity.get(_AUTH_CLAIMS))
     return Login(
         access_token=access_token,
-        account_id=account_id or account_of(id_token, access_token),
+        account_id=account_id or parse_account_id(id_token, access_token),
         is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
-        expires_at=expiry(access_token),
+        expires_at=parse_expiry(access_token),
         email=as_text(identity.get("email")) or as_text(as_mapping(identity.get(_PROFILE_CLAIMS)).get("email")),
         plan=as_text(auth.get("chatgpt_plan_type")),
         user_id=as_text(auth.get("chatgpt_user_id")) or as_text(auth.get("user_id")),
-        residency=_residency(as_mapping(claims(access_token).get(_AUTH_CLAIMS))),
+        residency=_residency(as_mapping(parse_claims(access_token).get(_AUTH_CLAIMS))),
     )
 
 

@@ -29,20 +29,20 @@ __all__ = [
     "Pkce",
     "RefreshFailure",
     "WhoamiFailure",
-    "api_key_form",
-    "authorize_url",
-    "callback_target",
+    "build_api_key_form",
+    "build_authorize_url",
+    "build_code_exchange_form",
+    "build_refresh_body",
+    "build_revoke_body",
     "classify_refresh_failure",
-    "code_exchange_form",
     "describe_error",
     "encode_base64url",
-    "error_code",
     "parse_api_key",
     "parse_authorization_response",
+    "parse_error_code",
+    "parse_pasted_url",
     "parse_token_response",
     "parse_whoami",
-    "refresh_body",
-    "revoke_body",
 ]
 
 # The issuer may append this to the state when the login began on an onboarding page. Codex CLI: login/src/server.rs.
@@ -78,7 +78,7 @@ def encode_base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def authorize_url(
+def build_authorize_url(
     issuer: str,
     *,
     redirect_uri: str,
@@ -140,7 +140,7 @@ def parse_authorization_response(query: str, *, expected_state: str) -> Authoriz
     return AuthorizationResponse(code=Secret(code))
 
 
-def callback_target(pasted: str) -> str | None:
+def parse_pasted_url(pasted: str) -> str | None:
     """Return path and query of the callback address that a user pasted; None if the text is no such address.
 
     The query alone is enough. Whether its state is right, `parse_authorization_response` decides.
@@ -162,7 +162,7 @@ def _is_expected_state(state: str, expected: str) -> bool:
 # --- requests to the token endpoint ------------------------------------------------------------------------------
 
 
-def code_exchange_form(grant: AuthorizationGrant) -> dict[str, str]:
+def build_code_exchange_form(grant: AuthorizationGrant) -> dict[str, str]:
     """Return the form that exchanges an authorization code for tokens (RFC 6749, 4.1.3)."""
     return {
         "grant_type": "authorization_code",
@@ -173,7 +173,7 @@ def code_exchange_form(grant: AuthorizationGrant) -> dict[str, str]:
     }
 
 
-def api_key_form(id_token: Secret) -> dict[str, str]:
+def build_api_key_form(id_token: Secret) -> dict[str, str]:
     """Return the form that exchanges an id token for an API key of the OpenAI platform (RFC 8693)."""
     return {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -184,7 +184,7 @@ def api_key_form(id_token: Secret) -> dict[str, str]:
     }
 
 
-def refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, str]:
+def build_refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, str]:
     """Return the JSON body of a refresh. The Codex CLI sends JSON here, and a form for the code exchange."""
     return {
         "client_id": CLIENT_ID,
@@ -194,7 +194,7 @@ def refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, s
     }
 
 
-def revoke_body(*, refresh_token: Secret | None, access_token: Secret) -> dict[str, str]:
+def build_revoke_body(*, refresh_token: Secret | None, access_token: Secret) -> dict[str, str]:
     """Return the JSON body of a revocation: of the refresh token if there is one, which ends the whole login."""
     if refresh_token is None:
         return {"token": access_token.reveal(), "token_type_hint": "access_token"}
@@ -225,13 +225,13 @@ def parse_token_response(body: bytes, *, required: tuple[str, ...] = ()) -> Toke
 
 
 def parse_api_key(body: bytes) -> Secret:
-    """Parse the body of a successful response to `api_key_form`; ValueError if there is no key in it."""
+    """Parse the body of a successful response to `build_api_key_form`; ValueError if there is no key in it."""
     key = parse_token_response(body, required=("access_token",)).access_token
     assert key is not None  # it is required
     return key
 
 
-def error_code(body: bytes) -> str | None:
+def parse_error_code(body: bytes) -> str | None:
     """Return the error code of a response in lower case: `error.code`, else `error`, else `code`."""
     response = parse_json_object(body)
     error = response.get("error")
@@ -283,7 +283,7 @@ _REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, 
 
 def classify_refresh_failure(status: int, body: bytes) -> RefreshFailure:
     """Classify a failed refresh by status and error code. The issuer's own text is not shown: it may hold the token."""
-    code = error_code(body)
+    code = parse_error_code(body)
     for statuses, known_code, reason, message in _REFRESH_FAILURES:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)

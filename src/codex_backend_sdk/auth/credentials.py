@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS, LOGIN_SCOPES, LOGIN_TIMEOUT
 from .._threads import run_uninterrupted
 from . import _auth_errors, _auth_json, _jwt
-from ._cached_login import account_from, load_document, read_login, read_tokens, store_new_login
+from ._cached_login import account_for_login, load_document, load_login, load_tokens, save_new_login
 from ._deadline import LoginDeadline
 from .stores.base import CredentialStore
 from .token_manager import CredentialSource, LoginAttempt, TokenManager
@@ -84,7 +84,7 @@ class Credentials(TokenManager):
             raise TypeError("scopes must be a sequence of names, not a string")
         from .flows import browser  # importing its server takes 40 ms, which a stored login does not need
 
-        return self._stored_or(
+        return self._stored_login_or_log_in(
             lambda complete, deadline: browser.log_in_with_browser(
                 complete,
                 issuer=self._issuer.url,
@@ -118,7 +118,7 @@ class Credentials(TokenManager):
         """
         from .flows import device
 
-        return self._stored_or(
+        return self._stored_login_or_log_in(
             lambda complete, deadline: device.log_in_with_device_code(
                 complete, issuer=self._issuer, on_code=on_code, deadline=deadline
             ),
@@ -128,7 +128,7 @@ class Credentials(TokenManager):
             workspace_id=workspace_id,
         )
 
-    def _stored_or(
+    def _stored_login_or_log_in(
         self,
         log_in: Callable[[Callable[[AuthorizationGrant], Login], LoginDeadline], Login],
         deadline: LoginDeadline,
@@ -172,7 +172,7 @@ class Credentials(TokenManager):
                 return self._usable_stored_login(workspace_id)
             except _auth_errors.LoginRequiredError as error:
                 # To log in over an API key changes what the Codex CLI on this machine uses: only with `force`.
-                if _auth_json.other_credentials(load_document(self.store) or {}) is not None:
+                if _auth_json.describe_other_credentials(load_document(self.store) or {}) is not None:
                     raise
                 log.info("%s", error)
                 return None
@@ -184,16 +184,16 @@ class Credentials(TokenManager):
     def _usable_stored_login(self, workspace_id: str | None) -> Login:
         """Return the stored login, refreshed if that is due; LoginRequiredError if it cannot be used."""
         # Not `_reload()`: here the account may change.
-        self._set_cached(self._prefer_unsaved(read_login(self.store, self._identify)), may_change_account=True)
+        self._set_cached(self._prefer_unsaved(load_login(self.store, self._fetch_login)), may_change_account=True)
         login = self._current(self._transient_failure)
         if workspace_id is not None and login.account_id != workspace_id:
             raise _auth_errors.LoginRequiredError(
-                f"The login in {self.store.location} is not for workspace {workspace_id}. {_auth_errors.LOG_IN_AGAIN}"
+                f"The login in {self.store.location} is not for workspace {workspace_id}. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
             )
         if login.access_token == self._rejected_token:
             raise _auth_errors.LoginRequiredError(
                 f"The backend rejects the login in {self.store.location}, and it cannot be refreshed. "
-                f"{_auth_errors.LOG_IN_AGAIN}"
+                f"{_auth_errors.LOG_IN_AGAIN_REMEDY}"
             )
         return login
 
@@ -202,14 +202,14 @@ class Credentials(TokenManager):
     ) -> Login:
         """Exchange the grant of a login for tokens, and store them unless the deadline is over."""
         response = self._issuer.exchange_code(grant)
-        account_id = _jwt.account_of(response.id_token, response.access_token)
+        account_id = _jwt.parse_account_id(response.id_token, response.access_token)
         if workspace_id is not None and account_id != workspace_id:
             raise _auth_errors.LoginFailedError(  # the Codex CLI's wording
                 f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction"
             )
         with self._lock, self.store.lock():
             deadline.check()
-            cached = store_new_login(self.store, response, account_id=account_id, now=self._clock(), force=force)
+            cached = save_new_login(self.store, response, account_id=account_id, now=self._clock(), force=force)
             self._set_cached(cached, may_change_account=True)
             self._last_attempt = LoginAttempt(denial=None)
         log.info("Logged in; the login is stored in %s.", self.store.location)
@@ -221,7 +221,7 @@ class Credentials(TokenManager):
         """Return the account of the stored login. Nothing is refreshed. LoginRequiredError if there is no login."""
         with self._lock:
             cached = self._reload()
-        return account_from(cached.login, stored_in=self.store.location if cached.unsaved is None else None)
+        return account_for_login(cached.login, stored_in=self.store.location if cached.unsaved is None else None)
 
     def logout(self) -> bool:
         """Delete what the store holds; False if it was empty. The tokens stay valid at the issuer: see `revoke()`."""
@@ -266,7 +266,7 @@ class Credentials(TokenManager):
                     pass  # wait for a process that refreshes just now: its new tokens must be revoked, not the old ones
             except _auth_errors.CredentialStoreError:
                 pass  # without the lock, revoke what is there
-        stored = read_tokens(self.store)
+        stored = load_tokens(self.store)
         if cached is None or cached.unsaved is None:
             return [] if stored is None else [stored]
         # A store that has not changed since the refresh holds a refresh token that is used up.

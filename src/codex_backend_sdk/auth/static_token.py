@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from .._constants import ACCESS_TOKEN_ENV, DEFAULT_ORIGINATOR
 from .._threads import SingleFlight, create_lock
 from .._timefmt import format_local_time
-from .._urls import issuer_url
+from .._urls import resolve_issuer_url
 from ..types import Secret
 from . import _auth_errors, _jwt
 from ._auth_json import is_personal_token, is_token
-from ._cached_login import account_from
+from ._cached_login import account_for_login
 from ._issuer import IssuerClient
 from .token_manager import utc_now
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .._exceptions import LoginRequiredError
     from ..types import Account, Login
 
-__all__ = ["StaticToken", "why_not_access_token"]
+__all__ = ["StaticToken", "access_token_problem"]
 
 _ARGUMENT: Final = "credentials=StaticToken(…)"
 _AGENT_IDENTITY_ISSUER: Final = "https://chatgpt.com/codex-backend/agent-identity"
@@ -56,10 +56,10 @@ class StaticToken:
         # First of all: crash reporters show the local variables of this frame, and `repr(self)`.
         token = token if isinstance(token, Secret) else Secret(token.strip())
         self._token: Secret | None = token
-        reason = why_not_access_token(token)
+        reason = access_token_problem(token)
         if reason is not None:
             raise ValueError(f"{name} is not an access token: {reason}.")
-        self._issuer = IssuerClient(issuer_url(issuer), originator=originator, http=http)
+        self._issuer = IssuerClient(resolve_issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
         self._single_flight: SingleFlight[Login] = SingleFlight()
@@ -91,7 +91,7 @@ class StaticToken:
         Raises LoginRequiredError if the token has expired or the issuer refuses it, TokenRefreshError if the issuer
         cannot be reached for now.
         """
-        login = self._login or self._single_flight.run(self._identify)
+        login = self._login or self._single_flight.run(self._fetch_login)
         if login.expires_at is not None and _jwt.has_expired(login, now=self._clock()):
             raise self._unusable(f"expired at {format_local_time(login.expires_at)}")
         return login
@@ -102,7 +102,7 @@ class StaticToken:
 
     def account(self) -> Account:
         """Return the account of the token."""
-        return account_from(self.current(), stored_in=self._name)
+        return account_for_login(self.current(), stored_in=self._name)
 
     def logout(self) -> bool:
         """Forget the token in this object; the variable keeps it. Returns False if it was forgotten before."""
@@ -123,14 +123,14 @@ class StaticToken:
             self._issuer.revoke(refresh_token=None, access_token=token)
         return self.logout()
 
-    def _identify(self) -> Login:
+    def _fetch_login(self) -> Login:
         token = self._token
         if token is None:
             raise _auth_errors.LoginRequiredError(f"{self._name} was logged out. Create a new client to log in.")
         if is_personal_token(token):
-            login = self._issuer.identify(token, location=self._name, remedy=self._remedy)
+            login = self._issuer.fetch_login(token, location=self._name, remedy=self._remedy)
         else:
-            login = _jwt.login_of(access_token=token)
+            login = _jwt.build_login(access_token=token)
         with self._lock:
             self._login = login if self._token is token else None  # `logout()` may have run in the meantime
         return login
@@ -147,7 +147,7 @@ class StaticToken:
         return "Create a new token and pass that."
 
 
-def why_not_access_token(token: Secret) -> str | None:
+def access_token_problem(token: Secret) -> str | None:
     """Return why a text cannot be an access token, None if it may be one. The reason holds no part of the text."""
     text = token.reveal()
     if not text:
@@ -158,7 +158,7 @@ def why_not_access_token(token: Secret) -> str | None:
         return None
     if text.startswith("sk-"):
         return "it is an API key of the OpenAI platform"
-    claims = _jwt.claims(token)
+    claims = _jwt.parse_claims(token)
     if not claims:
         return "it is neither a personal access token (at-…) nor a JWT"
     if claims.get("iss") == _AGENT_IDENTITY_ISSUER:

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from .._constants import DEFAULT_ORIGINATOR
 from .._threads import SingleFlight, create_lock, run_uninterrupted
-from .._urls import issuer_url
+from .._urls import resolve_issuer_url
 from . import _auth_errors, _jwt
-from ._auth_json import TokenResponse, with_refreshed_tokens
-from ._cached_login import LONG_AGO, CachedLogin, Unsaved, read_login, save_login
+from ._auth_json import TokenResponse, merge_refreshed_tokens
+from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, save_login
 from .stores.auto import default_store
-from .stores.base import default_home
+from .stores.base import codex_home_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,9 +136,9 @@ class TokenManager:
         clock: Callable[[], datetime] = utc_now,
         http: httpx2.Client | None = None,
     ) -> None:
-        self._given_store = store
-        self._home = default_home()
-        self._issuer_url = issuer_url(issuer)
+        self._configured_store = store
+        self._home = codex_home_path()
+        self._issuer_url = resolve_issuer_url(issuer)
         self._originator = originator
         self._http = http
         self._clock = clock
@@ -149,7 +149,7 @@ class TokenManager:
         self._ready: tuple[Login, datetime] | None = None
         self._account_id: str | None = None  # of the requests; stays when the login is removed elsewhere (case 10)
         self._lifetime: timedelta | None = None  # of the issuer's access tokens, known after the first refresh
-        self._backoff_ends_at = LONG_AGO  # cases 4, 8 and 9
+        self._backoff_ends_at = EPOCH  # cases 4, 8 and 9
         self._permanent_refusal: _PermanentRefusal | None = None  # case 6
         self._transient_failure: _SharedFailure | None = None  # case 5
         self._rejected_token: Secret | None = None  # the backend rejects it, and it cannot be refreshed
@@ -158,12 +158,12 @@ class TokenManager:
         self._last_attempt: LoginAttempt | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._given_store!r}, issuer={self._issuer_url!r})"
+        return f"{type(self).__name__}({self._configured_store!r}, issuer={self._issuer_url!r})"
 
     @cached_property
     def store(self) -> CredentialStore:
         """The store of the login. The default store reads the Codex CLI's config.toml at the first use."""
-        return default_store(self._home) if self._given_store is None else self._given_store
+        return default_store(self._home) if self._configured_store is None else self._configured_store
 
     @cached_property
     def _issuer(self) -> IssuerClient:
@@ -232,7 +232,7 @@ class TokenManager:
             return cached.login
         try:
             self._raise_shared_failure(failure_before)
-            return self._refresh(cached.refresh_due(self._lifetime)[1], cached.login)
+            return self._refresh(cached.next_refresh(self._lifetime)[1], cached.login)
         except (
             _auth_errors.LoginRequiredError,
             _auth_errors.CredentialStoreError,
@@ -246,7 +246,7 @@ class TokenManager:
 
     def _reload(self) -> CachedLogin:
         """Read the store and cache its login. The account must be the same as before (case 10)."""
-        cached = self._prefer_unsaved(read_login(self.store, self._identify))
+        cached = self._prefer_unsaved(load_login(self.store, self._fetch_login))
         if cached is None:
             self._set_cached(None)
             raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN}")
@@ -258,12 +258,12 @@ class TokenManager:
         self._set_cached(cached)
         return cached
 
-    def _identify(self, token: Secret) -> Login:
+    def _fetch_login(self, token: Secret) -> Login:
         """Return the login of a stored personal access token. The issuer is called once for each token."""
         cached = self._cached
         if cached is not None and cached.login.access_token == token:
             return cached.login
-        return self._issuer.identify(token, location=self.store.location, remedy=_auth_errors.LOG_IN_AGAIN)
+        return self._issuer.fetch_login(token, location=self.store.location, remedy=_auth_errors.LOG_IN_AGAIN_REMEDY)
 
     def _prefer_unsaved(self, stored: CachedLogin | None) -> CachedLogin | None:
         """Return the cached login if the store did not take it (case 7) and has no newer one."""
@@ -278,7 +278,7 @@ class TokenManager:
         """Replace the cached login. Without one the account stays, so that a later login must be of the same."""
         before, self._cached = self._cached, cached
         if cached is None or before is None or cached.login != before.login:
-            self._backoff_ends_at = LONG_AGO
+            self._backoff_ends_at = EPOCH
         if cached is not None:
             if before is not None and cached.login.access_token != before.login.access_token:
                 self._lifetime = cached.lifetime
@@ -296,7 +296,7 @@ class TokenManager:
         self._ready = cached.login, until if cached.unsaved is None else min(until, cached.unsaved.retry_at)
 
     def _due_at(self, cached: CachedLogin) -> datetime:
-        return max(cached.refresh_due(self._lifetime)[0], self._backoff_ends_at)
+        return max(cached.next_refresh(self._lifetime)[0], self._backoff_ends_at)
 
     def _is_due(self, cached: CachedLogin) -> bool:
         return self._clock() >= self._due_at(cached)
@@ -340,17 +340,20 @@ class TokenManager:
         # The id token names the account of the login, the access token the account that is billed. Each is compared
         # with its own kind: in a workspace the two may differ.
         accounts = (
-            (_jwt.account_of(response.id_token, response.access_token), before.login.account_id),
-            (_jwt.account_of(None, response.access_token), _jwt.account_of(None, before.tokens.access_token)),
+            (_jwt.parse_account_id(response.id_token, response.access_token), before.login.account_id),
+            (
+                _jwt.parse_account_id(None, response.access_token),
+                _jwt.parse_account_id(None, before.tokens.access_token),
+            ),
         )
         if any(None not in pair and pair[0] != pair[1] for pair in accounts):
             raise self._refuse_for_good(version, "The issuer returned the login of another account.")
-        refreshed = CachedLogin.from_document(with_refreshed_tokens(before.document, response, now=self._clock()))
+        refreshed = CachedLogin.from_document(merge_refreshed_tokens(before.document, response, now=self._clock()))
         try:
             save_login(self.store, refreshed)
         except BaseException as error:
             # Case 7, for Ctrl-C as well: the old refresh token is used up, so these tokens are the only valid ones.
-            unsaved = Unsaved(version, self._clock() + _SAVE_RETRY_INTERVAL)
+            unsaved = UnsavedRefresh(version, self._clock() + _SAVE_RETRY_INTERVAL)
             self._set_cached(replace(refreshed, unsaved=unsaved))
             if not isinstance(error, Exception):
                 raise
@@ -371,7 +374,7 @@ class TokenManager:
             self.store.location,
         )
 
-    def _retry_save(self, cached: CachedLogin, unsaved: Unsaved) -> CachedLogin:
+    def _retry_save(self, cached: CachedLogin, unsaved: UnsavedRefresh) -> CachedLogin:
         """Save the login that the store did not take, unless the store has changed in the meantime."""
         postponed = replace(cached, unsaved=unsaved._replace(retry_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
@@ -412,5 +415,5 @@ class TokenManager:
 
     def _cannot_refresh(self, reason: str) -> LoginRequiredError:
         return _auth_errors.LoginRequiredError(
-            f"The login in {self.store.location} cannot be refreshed. {reason} {_auth_errors.LOG_IN_AGAIN}"
+            f"The login in {self.store.location} cannot be refreshed. {reason} {_auth_errors.LOG_IN_AGAIN_REMEDY}"
         )

@@ -52,7 +52,7 @@ def resolve_login() -> ResolvedLogin:
     if token is not None:
         return ResolvedLogin(login=token.current(), location=f"the variable {token.name}")
     store = Credentials().store
-    personal_token = _auth_json.personal_token(load_document(store) or {})
+    personal_token = _auth_json.parse_personal_token(load_document(store) or {})
     if personal_token is not None:
         login = StaticToken(personal_token, name=store.location).current()
         return ResolvedLogin(login=login, location=store.location)
@@ -65,10 +65,10 @@ def _read_login(store: CredentialStore) -> ResolvedLogin:
     from ..auth._cached_login import load_document
 
     document, location = load_document(store) or {}, store.location
-    other_kind = _auth_json.other_credentials(document)
+    other_kind = _auth_json.describe_other_credentials(document)
     if other_kind is not None:
         return ResolvedLogin(login=None, location=location, other_kind=other_kind)
-    login, tokens = _jwt.login_from(document), _auth_json.tokens_of(document)
+    login, tokens = _jwt.parse_login(document), _auth_json.parse_tokens(document)
     if login is None or tokens is None:
         return ResolvedLogin(login=None, location=location)
     return ResolvedLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
@@ -148,10 +148,10 @@ def logout(revoke: bool) -> None:
     The Codex CLI uses the same login, so this logs it out as well.
     """
     from ..auth import Credentials
-    from ..auth._cached_login import read_tokens
+    from ..auth._cached_login import load_tokens
 
     credentials = Credentials()
-    had_tokens = revoke and read_tokens(credentials.store) is not None
+    had_tokens = revoke and load_tokens(credentials.store) is not None
     had_login = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
     location = credentials.store.location
     if not had_login:
@@ -165,9 +165,9 @@ def logout(revoke: bool) -> None:
 
 def _no_browser_reason(no_browser: bool) -> str | None:
     """Return why no browser is opened, for example `there is no display`; None when one is opened."""
-    from ..auth.flows.environment import why_no_browser
+    from ..auth.flows.environment import browser_unavailable_reason
 
-    return "--no-browser was given" if no_browser else why_no_browser()
+    return "--no-browser was given" if no_browser else browser_unavailable_reason()
 
 
 def _print_replaced_login(store: CredentialStore) -> None:

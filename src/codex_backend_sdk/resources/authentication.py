@@ -25,7 +25,7 @@ from anyio.lowlevel import RunVar
 
 from .._constants import CALLBACK_PORTS, LOGIN_TIMEOUT
 from .._exceptions import LoginFailedError
-from ..auth._cached_login import account_from
+from ..auth._cached_login import account_for_login
 from ..auth.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def _check_external_login(credentials: CredentialSource, *, force: bool) -> None
 
 def _account(credentials: CredentialSource) -> Account:
     method = getattr(credentials, "account", None)
-    return cast("Account", method()) if callable(method) else account_from(credentials.current(), stored_in=None)
+    return cast("Account", method()) if callable(method) else account_for_login(credentials.current(), stored_in=None)
 
 
 def _call_if_supported(credentials: CredentialSource, name: str) -> bool:

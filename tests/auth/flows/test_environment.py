@@ -16,7 +16,7 @@ from codex_backend_sdk.auth import (
     Credentials,
     MemoryStore,
 )
-from codex_backend_sdk.auth.flows.environment import why_no_browser
+from codex_backend_sdk.auth.flows.environment import browser_unavailable_reason
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_reason_for_no_browser(
     platform: str, environment: dict[str, str], files: tuple[str, ...], reason: str | None
 ) -> None:
     assert (
-        why_no_browser(
+        browser_unavailable_reason(
             environment=environment, platform=platform, exists=lambda path: path in files, has_browser=lambda: True
         )
         == reason
@@ -61,7 +61,7 @@ def test_reason_for_no_browser(
 
 def test_missing_browser_is_a_reason() -> None:
     options: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
-    assert why_no_browser(**options) == "no browser is installed"
+    assert browser_unavailable_reason(**options) == "no browser is installed"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
@@ -70,7 +70,7 @@ def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
     if installed:
         (tmp_path / "firefox").write_text("#!/bin/sh\n")
         (tmp_path / "firefox").chmod(0o755)
-    program = "from codex_backend_sdk.auth.flows.environment import why_no_browser; print(why_no_browser())"
+    program = "from codex_backend_sdk.auth.flows.environment import browser_unavailable_reason; print(browser_unavailable_reason())"
     env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
     output = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True

@@ -14,7 +14,7 @@ from support.codex_cli import BINARY, requires_cli
 from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import KeyringStore
 from codex_backend_sdk.auth.stores import keyring as keyring_module
-from codex_backend_sdk.auth.stores.base import digest
+from codex_backend_sdk.auth.stores.base import compute_digest
 from codex_backend_sdk.testing import Simulator
 
 DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_token": "secret-token"}}
@@ -267,8 +267,8 @@ def test_compact_json_is_ascii() -> None:
 
 
 def test_digest_differs_by_value_and_keeps_none() -> None:
-    assert digest(None) is None
-    assert digest("a") == digest(b"a") != digest("b")
+    assert compute_digest(None) is None
+    assert compute_digest("a") == compute_digest(b"a") != compute_digest("b")
 
 
 @pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
@@ -282,20 +282,20 @@ def test_split_value_round_trips_through_its_index() -> None:
     index, parts = split
     assert [len(part) for part in parts] == [20, 20, 10]
     assert "".join(parts) == LONG
-    assert keyring_module.parse_index(index.text()) == index
-    assert index.digest == digest(LONG)
-    names = index.names("cli|x")
-    assert names == [f"cli|x|{index.digest[:16]}|{number}" for number in range(3)]
+    assert keyring_module.parse_index(index.to_json()) == index
+    assert index.value_digest == compute_digest(LONG)
+    names = index.entry_names("cli|x")
+    assert names == [f"cli|x|{index.value_digest[:16]}|{number}" for number in range(3)]
     other = keyring_module.split_value(LONG + "!", entry_bytes=40)
     assert other is not None
-    assert not set(names) & set(other[0].names("cli|x")), "another value has other entries"
+    assert not set(names) & set(other[0].entry_names("cli|x")), "another value has other entries"
 
 
 def test_index_has_no_member_of_an_auth_json() -> None:
     """The Codex CLI parses any JSON object, and knows none of these members."""
     split = keyring_module.split_value(LONG, entry_bytes=40)
     assert split is not None
-    assert split[0].text().startswith('{"codex_backend_sdk_parts":3,')
+    assert split[0].to_json().startswith('{"codex_backend_sdk_parts":3,')
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from codex_backend_sdk.auth._jwt import account_of
+from codex_backend_sdk.auth._jwt import parse_account_id
 from codex_backend_sdk.types import Secret
 
 
@@ -59,6 +59,6 @@ def test_response_to_a_refresh_lacks_a_member(wire: Any) -> None:
 def test_refresh_returns_tokens_of_another_account(wire: Any) -> None:
     wire.sim.fail("token_other_account", times=2)
     tokens = refresh(wire).json()
-    account_id = account_of(Secret(tokens["id_token"]), Secret(tokens["access_token"]))
+    account_id = parse_account_id(Secret(tokens["id_token"]), Secret(tokens["access_token"]))
     assert account_id not in (None, wire.tokens["account_id"])
     assert refresh(wire).status_code == 401, "a refused refresh is not modified"

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from ..._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS, LOGIN_SCOPES
 from ..._threads import start_in_thread
 from .._deadline import LoginDeadline
-from .._oauth import AuthorizationGrant, Pkce, authorize_url, callback_target, encode_base64url
+from .._oauth import AuthorizationGrant, Pkce, build_authorize_url, encode_base64url, parse_pasted_url
 from .callback_server import LoginCallback, bind_callback_server, serve_callback
-from .environment import why_no_browser
+from .environment import browser_unavailable_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def log_in_with_browser(
             lambda code: complete(AuthorizationGrant(code=code, verifier=pkce.verifier, redirect_uri=redirect_uri)),
             deadline,
         )
-        url = authorize_url(
+        url = build_authorize_url(
             issuer,
             redirect_uri=redirect_uri,
             challenge=pkce.challenge,
@@ -94,7 +94,7 @@ def _present(url: str, presentation: Presentation) -> None:
     if callable(presentation.open_browser):
         opener = presentation.open_browser
     elif presentation.open_browser:
-        reason = why_no_browser()
+        reason = browser_unavailable_reason()
         if reason is None:
             opener = webbrowser.open
         else:
@@ -126,7 +126,7 @@ def _read_pasted(paste: Callable[[str], str | None], callback: LoginCallback) ->
         if not text:
             return
         prompt = _PASTE_AGAIN_PROMPT
-        target = callback_target(text)
+        target = parse_pasted_url(text)
         if target is not None and callback.respond(target).status != 400:
             callback.finish()  # no browser waits for a page
 

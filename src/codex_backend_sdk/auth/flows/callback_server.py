@@ -103,7 +103,7 @@ class LoginCallback:
             while not self._finished.wait(_WAIT_SECONDS) and not self._should_stop_waiting():
                 pass
         finally:  # for Ctrl-C too: an exchange that still runs must store nothing
-            self._fail(_auth_errors.CANCELLED, code="cancelled")
+            self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
         if self._login is None:
             raise self._error or AssertionError("the login ended without an outcome")
         if self._deadline.is_cancelled:  # a caller who cancelled gets no login; one that is stored stays stored
@@ -114,7 +114,7 @@ class LoginCallback:
         if self._logged_in_at is not None:
             is_late = time.monotonic() > self._logged_in_at + _SUCCESS_PAGE_SECONDS
             return is_late or self._deadline.is_cancelled
-        reason = self._deadline.end_reason
+        reason = self._deadline.expiry_reason
         if reason is None:
             return False
         self._fail(reason.message, code=reason.code)
@@ -143,8 +143,8 @@ class LoginCallback:
         return _not_found(query) if self._login is None else _html_page(pages.success_page())
 
     def _handle_cancel(self, query: str) -> CallbackResponse:
-        self._fail(_auth_errors.CANCELLED, code="cancelled")
-        return CallbackResponse(status=200, body=_auth_errors.CANCELLED, is_last=True)
+        self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
+        return CallbackResponse(status=200, body=_auth_errors.CANCELLED_MESSAGE, is_last=True)
 
     def _decide(self, response: AuthorizationResponse) -> None:
         if response.code is None:
@@ -268,12 +268,12 @@ def _bind(port: int, deadline: LoginDeadline) -> _CallbackServer | None:
 
 def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
     """Send GET /cancel, as the Codex CLI does. The program there is unknown, so the time for its response is short."""
-    deadline = deadline.shortened(_CANCEL_REQUEST_SECONDS)
+    deadline = deadline.with_timeout(_CANCEL_REQUEST_SECONDS)
     request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
     with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_CANCEL_REQUEST_SECONDS) as other:
         other.sendall(request.encode())
         other.settimeout(_WAIT_SECONDS)
-        while deadline.end_reason is None:
+        while deadline.expiry_reason is None:
             with suppress(TimeoutError):
                 if not other.recv(_CANCEL_RESPONSE_BYTES):
                     break

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import _auth_errors
-from .._device_code import DeviceCodeRefusal
+from .._device_code import DeviceCodeFailure
 from .._oauth import AuthorizationGrant
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def log_in_with_device_code(
     `complete` raises.
     """
     code = deadline.run(issuer.request_device_code)
-    if isinstance(code, DeviceCodeRefusal):
+    if isinstance(code, DeviceCodeFailure):
         raise _auth_errors.LoginFailedError(code.message, code=code.code)
-    deadline = deadline.shortened(code.expires_in.total_seconds())
+    deadline = deadline.with_timeout(code.expires_in.total_seconds())
     if on_code is not None:
         on_code(code)
     else:
@@ -52,6 +52,6 @@ def log_in_with_device_code(
         outcome = deadline.run(partial(issuer.poll_device_code, code))
         if isinstance(outcome, AuthorizationGrant):
             return deadline.run(partial(complete, outcome))
-        if isinstance(outcome, DeviceCodeRefusal):
+        if isinstance(outcome, DeviceCodeFailure):
             raise _auth_errors.LoginFailedError(outcome.message, code=outcome.code)
         deadline.sleep(code.interval.total_seconds())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["why_no_browser"]
+__all__ = ["browser_unavailable_reason"]
 
 _SSH_VARIABLES: Final = ("SSH_CONNECTION", "SSH_TTY")
 _DISPLAY_VARIABLES: Final = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -19,7 +19,7 @@ _CONTAINER_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
 _CONTAINER_FILES: Final = ("/.dockerenv", "/run/.containerenv")
 
 
-def why_no_browser(
+def browser_unavailable_reason(
     *,
     environment: Mapping[str, str] | None = None,
     platform: str = sys.platform,

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _auth_errors, _auth_json
-from .base import default_home, os_error_text
+from .base import codex_home_path, os_error_text
 from .file import FileStore
 from .memory import MemoryStore
 
@@ -106,7 +106,7 @@ class AutoStore:
 
 
 def _is_newer(document: dict[str, Any], other: dict[str, Any]) -> bool:
-    tokens, other_tokens = _auth_json.tokens_of(document), _auth_json.tokens_of(other)
+    tokens, other_tokens = _auth_json.parse_tokens(document), _auth_json.parse_tokens(other)
     if tokens is None or tokens.last_refresh is None:
         return False
     return other_tokens is None or other_tokens.last_refresh is None or tokens.last_refresh > other_tokens.last_refresh
@@ -134,7 +134,7 @@ def default_store(home: Path | None = None) -> CredentialStore:
 
     Raises CredentialStoreError if the file cannot be read or names an unknown store.
     """
-    home = default_home() if home is None else home
+    home = codex_home_path() if home is None else home
     path = home / "config.toml"
     name = _read_setting(path)
     if not isinstance(name, str) or name not in _STORES:

@@ -18,8 +18,8 @@ __all__ = [
     "CredentialStore",
     "SupportsReplace",
     "absolute_path",
-    "default_home",
-    "digest",
+    "codex_home_path",
+    "compute_digest",
     "os_error_text",
     "parse_document",
 ]
@@ -77,7 +77,7 @@ class SupportsReplace(Protocol):
         ...
 
 
-def default_home() -> Path:
+def codex_home_path() -> Path:
     """Return the Codex CLI's folder: `$CODEX_HOME`, else `~/.codex`. Absolute, so it does not change with a chdir.
 
     Raises CredentialStoreError if there is no home folder.
@@ -106,7 +106,7 @@ def parse_document(data: bytes, *, location: str) -> dict[str, Any]:
         ) from None
 
 
-def digest(value: str | bytes | None) -> str | None:
+def compute_digest(value: str | bytes | None) -> str | None:
     """Return a digest of a stored value, for a version; None for None."""
     data = value.encode() if isinstance(value, str) else value
     return None if data is None else hashlib.sha256(data).hexdigest()

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._constants import CODEX_HOME_ENV
 from ..._threads import create_lock
 from .. import _auth_errors, _auth_json
-from .base import LOCK_TIMEOUT_SECONDS, absolute_path, default_home, os_error_text
+from .base import LOCK_TIMEOUT_SECONDS, absolute_path, codex_home_path, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import filelock
 
-__all__ = ["FileStore", "locked_file"]
+__all__ = ["FileStore", "hold_lock_file"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -66,7 +66,7 @@ class FileStore:
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT_SECONDS
     ) -> None:
-        self.path = default_home() / "auth.json" if path is None else absolute_path(path)
+        self.path = codex_home_path() / "auth.json" if path is None else absolute_path(path)
         self._lock_timeout = lock_timeout
         self._thread_lock = create_lock()
 
@@ -130,7 +130,7 @@ class FileStore:
         # Next to the symlink's target: two folders that link to one auth.json share the lock as well.
         target = self._target()
         path = target.with_name(target.name + ".lock")
-        with self._thread_lock, locked_file(path, location=self.location, timeout=self._lock_timeout):
+        with self._thread_lock, hold_lock_file(path, location=self.location, timeout=self._lock_timeout):
             yield
 
     def version(self) -> object:
@@ -184,7 +184,7 @@ def _replace_file(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def locked_file(path: Path, *, location: str, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+def hold_lock_file(path: Path, *, location: str, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
     """Hold a lock file, which is created with its folder. `location` names in messages what it protects.
 
     Raises CredentialStoreError after `timeout` seconds, or if the path cannot be a file. Where locks are impossible

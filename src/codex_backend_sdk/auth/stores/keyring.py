@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _auth_errors
-from .base import LOCK_TIMEOUT_SECONDS, absolute_path, default_home, digest, os_error_text, parse_document
-from .file import FileStore, locked_file
+from .base import LOCK_TIMEOUT_SECONDS, absolute_path, codex_home_path, compute_digest, os_error_text, parse_document
+from .file import FileStore, hold_lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,9 @@ class KeyringStore:
         entry_bytes: int | None = _WINDOWS_ENTRY_BYTES if os.name == "nt" else None,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
-        self.home = default_home() if home is None else absolute_path(home)
+        self.home = codex_home_path() if home is None else absolute_path(home)
         self._file = FileStore(self.home / "auth.json", lock_timeout=lock_timeout)
-        self._given_backend = backend
+        self._cached_backend = backend
         self._entry_bytes = entry_bytes
 
     @property
@@ -93,7 +93,7 @@ class KeyringStore:
             old_index = parse_index(self._get(self._entry))
             new_index = self._write_value(value)
             if old_index is not None and old_index != new_index:
-                self._delete(old_index.names(self._entry))
+                self._delete(old_index.entry_names(self._entry))
         try:
             self._file.clear()
         except _auth_errors.CredentialStoreError as error:
@@ -103,7 +103,7 @@ class KeyringStore:
         """Delete the entry and auth.json. Return False if there was neither."""
         with self._access("delete"):
             index = parse_index(self._get(self._entry))
-            had_entry = self._delete([self._entry, *(index.names(self._entry) if index else ())])
+            had_entry = self._delete([self._entry, *(index.entry_names(self._entry) if index else ())])
         return self._file.clear() or had_entry
 
     def lock(self) -> AbstractContextManager[object]:
@@ -113,7 +113,7 @@ class KeyringStore:
     def version(self) -> object:
         """Return a digest of the entry; no keyring offers less at a lower cost."""
         with self._access("read"):
-            return digest(self._get(self._entry))
+            return compute_digest(self._get(self._entry))
 
     def exists(self) -> bool:
         """Return whether this system has a keyring, even one that is locked. A container has none."""
@@ -140,7 +140,7 @@ class KeyringStore:
         # Without a folder there is no other process to keep away, and reading must not create it.
         has_home = self.home.is_dir()
         path = self.home / "auth.keyring.lock"
-        with locked_file(path, location=self.location) if has_home else nullcontext():
+        with hold_lock_file(path, location=self.location) if has_home else nullcontext():
             try:
                 yield
             except _auth_errors.CredentialStoreError:
@@ -158,11 +158,11 @@ class KeyringStore:
         index = parse_index(entry)
         if index is None:
             return entry
-        value = "".join(self._get(name) or "" for name in index.names(self._entry))
-        if digest(value) != index.digest:
+        value = "".join(self._get(name) or "" for name in index.entry_names(self._entry))
+        if compute_digest(value) != index.value_digest:
             raise _auth_errors.CredentialStoreError(
                 f"{self.location} holds no usable login: a part of it is missing or damaged. "
-                f"{_auth_errors.LOG_IN_AGAIN}"
+                f"{_auth_errors.LOG_IN_AGAIN_REMEDY}"
             )
         return value
 
@@ -173,9 +173,9 @@ class KeyringStore:
             self._set(self._entry, value)
             return None
         index, parts = split
-        for name, part in zip(index.names(self._entry), parts, strict=True):
+        for name, part in zip(index.entry_names(self._entry), parts, strict=True):
             self._set(name, part)
-        self._set(self._entry, index.text())  # last: this write makes the new value the stored one
+        self._set(self._entry, index.to_json())  # last: this write makes the new value the stored one
         return index
 
     def _delete(self, names: list[str]) -> bool:
@@ -209,9 +209,9 @@ class KeyringStore:
         backend.set_password(self._service, name, value)
 
     def _backend(self) -> Any:
-        if self._given_backend is None:
-            self._given_backend = _choose_backend()
-        return self._given_backend
+        if self._cached_backend is None:
+            self._cached_backend = _choose_backend()
+        return self._cached_backend
 
 
 # --- the package `keyring` ---------------------------------------------------------------------------------------
@@ -270,16 +270,16 @@ def to_compact_json(document: dict[str, Any]) -> str:
 class EntryIndex:
     """How many entries hold a value, and the digest of the whole, which is part of their names."""
 
-    count: int
-    digest: str
+    entry_count: int
+    value_digest: str
 
-    def names(self, entry: str) -> list[str]:
+    def entry_names(self, entry: str) -> list[str]:
         """Return the names of those entries, in order."""
-        return [f"{entry}|{self.digest[:16]}|{number}" for number in range(self.count)]
+        return [f"{entry}|{self.value_digest[:16]}|{number}" for number in range(self.entry_count)]
 
-    def text(self) -> str:
+    def to_json(self) -> str:
         """Return the text that is stored in the Codex CLI's entry instead of the value."""
-        return to_compact_json({_INDEX_MEMBER: self.count, "sha256": self.digest})
+        return to_compact_json({_INDEX_MEMBER: self.entry_count, "sha256": self.value_digest})
 
 
 def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, list[str]] | None:
@@ -288,7 +288,7 @@ def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, lis
         return None
     size = entry_bytes // _BYTES_PER_CHARACTER
     parts = [value[start : start + size] for start in range(0, len(value), size)]
-    return EntryIndex(len(parts), digest(value) or ""), parts
+    return EntryIndex(len(parts), compute_digest(value) or ""), parts
 
 
 def parse_index(entry: str | None) -> EntryIndex | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...types import Secret
 from .. import _auth_errors, _auth_json
-from .base import LOCK_TIMEOUT_SECONDS, digest, parse_document
+from .base import LOCK_TIMEOUT_SECONDS, compute_digest, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ class RedisStore:
 
     def version(self) -> object:
         """Return a digest of the value: one request, as a separate counter would need, and never out of step."""
-        return digest(self._read_value())
+        return compute_digest(self._read_value())
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class RedisStore:
                 value = self._client.get(self.key)
         except UnicodeDecodeError:  # from a client with decode_responses=True; the exception holds the value
             raise _auth_errors.CredentialStoreError(
-                f"{self.location} holds no usable login: it is not UTF-8 text. {_auth_errors.LOG_IN_AGAIN}"
+                f"{self.location} holds no usable login: it is not UTF-8 text. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
             ) from None
         return value.encode() if isinstance(value, str) else value
 

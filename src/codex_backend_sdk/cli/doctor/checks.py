@@ -198,9 +198,9 @@ def _is_locked(lock: Path) -> bool:
 
 
 def _check_browser_login(context: CheckContext) -> Iterator[CheckResult]:
-    from ...auth.flows.environment import why_no_browser
+    from ...auth.flows.environment import browser_unavailable_reason
 
-    reason = why_no_browser(environment=context.environment)
+    reason = browser_unavailable_reason(environment=context.environment)
     if reason is None:
         yield ok("`codex-backend login` can open a browser.")
     else:
@@ -263,17 +263,17 @@ def _route(url: str) -> str:
 
 
 def _check_issuer(context: CheckContext) -> Iterator[CheckResult]:
-    from ..._urls import require_safe_url
+    from ..._urls import require_https_or_loopback
 
-    url = require_safe_url(context.issuer_url, what=ISSUER_URL_ENV)
+    url = require_https_or_loopback(context.issuer_url, name=ISSUER_URL_ENV)
     get(f"{url}/", context)
     yield ok(f"{url} is reachable.")
 
 
 def _check_backend(context: CheckContext) -> Iterator[CheckResult]:
-    from ..._urls import require_safe_url
+    from ..._urls import require_https_or_loopback
 
-    url = require_safe_url(context.backend_url, what=BACKEND_URL_ENV)
+    url = require_https_or_loopback(context.backend_url, name=BACKEND_URL_ENV)
     response = get(f"{url}/models", context)
     context.is_backend_reachable = True
     if response.headers.get("cf-mitigated"):
