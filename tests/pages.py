@@ -1,8 +1,8 @@
 """Read a documentation page, run each of its examples alone, and check its links.
 
-A reader pastes one block into a file and runs it. So each Python block runs here in a fresh namespace, against a
-simulator that it finds through the environment, and must not need another block. A block of pytest tests runs in a
-pytest process of its own. `<!-- not run -->` on the line before a block exempts it.
+Each Python block runs in a fresh namespace, without the other blocks, because readers copy one block into a file. It
+finds a simulator through the environment. A block of pytest tests runs in its own pytest process. A block after the
+line `<!-- not run -->` is skipped.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = [
     "ROOT",
     "Block",
     "assert_links",
-    "blocks_of",
-    "programs_in",
-    "pytest_files_in",
+    "find_blocks",
+    "parametrize_programs",
+    "parametrize_pytest_files",
     "run_program",
     "run_tests",
     "simulator_in_environment",
@@ -49,12 +49,12 @@ class Block(NamedTuple):
 
     @property
     def is_pytest_file(self) -> bool:
-        """True if the block defines tests and so belongs into a test file."""
+        """True if the block defines tests."""
         return "def test_" in self.code
 
 
-def blocks_of(page: Path, language: str = "python") -> list[Block]:
-    """Return the blocks of the page in this language, without those that are marked `<!-- not run -->`."""
+def find_blocks(page: Path, language: str = "python") -> list[Block]:
+    """Return the blocks of the page in this language, except those after `<!-- not run -->`."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(page, text.count("\n", 0, match.start("code")) + 1, match["language"], match["code"])
@@ -63,23 +63,23 @@ def blocks_of(page: Path, language: str = "python") -> list[Block]:
     ]
 
 
-def programs_in(*pages: Path) -> pytest.MarkDecorator:
-    """Parametrize a test with `block`: each Python block of the pages that is a program."""
-    return _parametrized(block for page in pages for block in blocks_of(page) if not block.is_pytest_file)
+def parametrize_programs(*pages: Path) -> pytest.MarkDecorator:
+    """Parametrize a test with `block`: each Python block of the pages without tests."""
+    return _parametrize(block for page in pages for block in find_blocks(page) if not block.is_pytest_file)
 
 
-def pytest_files_in(*pages: Path) -> pytest.MarkDecorator:
-    """Parametrize a test with `block`: each Python block of the pages that is a file of pytest tests."""
-    return _parametrized(block for page in pages for block in blocks_of(page) if block.is_pytest_file)
+def parametrize_pytest_files(*pages: Path) -> pytest.MarkDecorator:
+    """Parametrize a test with `block`: each Python block of the pages with pytest tests."""
+    return _parametrize(block for page in pages for block in find_blocks(page) if block.is_pytest_file)
 
 
-def _parametrized(blocks: Iterable[Block]) -> pytest.MarkDecorator:
+def _parametrize(blocks: Iterable[Block]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", list(blocks), ids=lambda block: f"{block.page.name}:{block.line}")
 
 
 @contextlib.contextmanager
 def simulator_in_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """Start a simulator and set the environment as `codex-backend simulate` tells users to; the login is in `home`."""
+    """Start a simulator, write its login to `home`, and set the variables that `codex-backend simulate` prints."""
     with Simulator() as simulator:
         simulator.write_codex_home(home)
         monkeypatch.delenv("CODEX_ACCESS_TOKEN", raising=False)
@@ -89,9 +89,9 @@ def simulator_in_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def run_program(block: Block, *, close: bool = True) -> dict[str, Any]:
-    """Run the block as a script of its own and return its global variables. By default its sync clients are closed."""
+    """Run the block as a script and return its global variables. With `close`, close its sync clients afterwards."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    # Tracebacks name the page and its line.
+    # The blank lines make tracebacks show the line of the page.
     code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
     try:
         exec(code, namespace)
@@ -103,14 +103,14 @@ def run_program(block: Block, *, close: bool = True) -> dict[str, Any]:
 
 
 def run_tests(block: Block, pytester: pytest.Pytester) -> None:
-    """Run the block as a test file of its own; all of its tests must pass."""
+    """Run the block as a test file and assert that all of its tests pass."""
     pytester.makepyfile(test_pasted=block.code)
     result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
     result.assert_outcomes(passed=block.code.count("def test_"))
 
 
 def assert_links(page: Path) -> None:
-    """Check that each relative link of the page leads to an existing file and, with `#`, to one of its headings."""
+    """Assert that the file of each relative link exists and, with `#`, that it has this heading."""
     prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     for link in re.findall(r"\]\(([^)\s]+)\)", prose):
         if link.startswith(("https:", "http:")):

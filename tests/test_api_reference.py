@@ -1,3 +1,5 @@
+"""Test the generator of docs/api.md."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -35,7 +37,7 @@ def test_api_reference_has_each_heading_once(script: Any) -> None:
     assert len(headings) == len(set(headings))
 
 
-def test_contents_link_to_headings(script: Any) -> None:
+def test_table_of_contents_links_to_headings(script: Any) -> None:
     page = script.reference()
     headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,3 +1,5 @@
+"""Test the model catalog and its cache."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,7 +28,7 @@ def test_models_are_sorted_by_priority() -> None:
     assert [model["id"] for model in to_official_list(CATALOG)["data"]] == ["first", "late", "unordered"]
 
 
-def test_official_model_keeps_the_backends_members() -> None:
+def test_model_keeps_the_fields_of_the_backend() -> None:
     assert find_model(CATALOG, "first") == {
         "id": "first",
         "object": "model",
@@ -48,7 +50,7 @@ def test_value_that_is_not_a_catalog_is_rejected(value: Any) -> None:
         to_official_list(value)
 
 
-def test_cache_belongs_to_one_account() -> None:
+def test_cache_is_used_for_one_account() -> None:
     cache = CatalogCache()
     assert cache.get(None) is None
     models = to_official_list(CATALOG)["data"]
@@ -60,7 +62,7 @@ def test_cache_belongs_to_one_account() -> None:
 @pytest.mark.parametrize(
     ("account_id", "now", "is_fresh"), [("a", 299.0, True), ("a", 300.0, False), ("b", 0.0, False), (None, 0.0, False)]
 )
-def test_fresh_catalog_is_under_five_minutes_old(account_id: str | None, now: float, is_fresh: bool) -> None:
+def test_catalog_is_fresh_for_five_minutes(account_id: str | None, now: float, is_fresh: bool) -> None:
     cache = CatalogCache()
     models = to_official_list(CATALOG)["data"]
     cache.put(models, login=login("a"), at=0.0)

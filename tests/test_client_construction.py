@@ -1,3 +1,5 @@
+"""Test the arguments, the copies and the public methods of both clients."""
+
 from __future__ import annotations
 
 import inspect
@@ -29,7 +31,7 @@ def test_client_is_the_official_client(ours: Any, official: Any, http: Any) -> N
 @both
 def test_every_official_argument_is_accepted(ours: Any, official: Any, http: Any) -> None:
     http_client = http()
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "api_key": "sk-mine",
         "admin_api_key": "sk-admin",
         "organization": "org",
@@ -46,8 +48,8 @@ def test_every_official_argument_is_accepted(ours: Any, official: Any, http: Any
     }
     replaced = {"provider", "workload_identity", "data_residency", "_enforce_credentials"}
     known = {name for name in inspect.signature(official.__init__).parameters if name != "self"}
-    assert known <= {*given, *replaced}
-    client = ours(credentials=MemoryStore(), **{name: value for name, value in given.items() if name in known})
+    assert known <= {*arguments, *replaced}
+    client = ours(credentials=MemoryStore(), **{name: value for name, value in arguments.items() if name in known})
     assert (client.api_key, client.timeout, client.max_retries) == ("sk-mine", 5.0, 7)
     assert client.organization == "org"
     assert client.default_headers["x-a"] == "b"
@@ -97,7 +99,7 @@ def test_unknown_policy_is_rejected(ours: Any, official: Any, http: Any) -> None
     ["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retry_deadline", "max_retry_after"],
 )
 @pytest.mark.parametrize("value", ["5", True, timedelta(seconds=5), -1, math.nan, -math.inf, 1e18])
-def test_invalid_seconds_are_rejected(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
+def test_invalid_timeout_is_rejected(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
     client = ours(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
     for make in (ours, client.with_options):
         with pytest.raises(
@@ -123,7 +125,7 @@ def test_invalid_credentials_are_rejected(ours: Any, official: Any, http: Any) -
 
 @both
 @pytest.mark.parametrize("method", ["copy", "with_options"])
-def test_copy_keeps_our_options(ours: Any, official: Any, http: Any, method: str) -> None:
+def test_copy_keeps_the_options(ours: Any, official: Any, http: Any, method: str) -> None:
     client = ours(
         credentials=MemoryStore(), model="m", instructions="i", originator="o", unsupported="drop", timeout=3.0
     )
@@ -159,7 +161,7 @@ def test_originator_is_made_header_safe(sim: Simulator) -> None:
         assert client.responses.create(input="hi").status == "completed"
 
 
-def test_strict_validation_is_official(sim: Simulator) -> None:
+def test_strict_validation_is_accepted(sim: Simulator) -> None:
     with sim.client(_strict_response_validation=True) as client:
         assert client.responses.create(input="hi").status == "completed"
 
@@ -169,9 +171,9 @@ PUBLIC_RESOURCES = ["", "responses", "models", "codex"]
 
 @pytest.mark.parametrize("path", PUBLIC_RESOURCES)
 def test_sync_and_async_agree(path: str) -> None:
-    """Both have the same public names with the same parameters; openai orders some of them differently."""
+    """Both clients have the same public names and parameters. openai orders some parameters differently."""
 
-    def surface(client: Any) -> dict[str, list[str]]:
+    def public_names(client: Any) -> dict[str, list[str]]:
         target = getattr(client, path) if path else client
         names = [name for name in dir(target) if not name.startswith("_") and name != "custom_auth"]
         return {name: parameters(target, name) for name in names}
@@ -180,7 +182,9 @@ def test_sync_and_async_agree(path: str) -> None:
         member = inspect.getattr_static(type(target), name, None)
         return sorted(inspect.signature(member).parameters) if inspect.isfunction(member) else []
 
-    assert surface(sdk.OpenAI(credentials=MemoryStore())) == surface(sdk.AsyncOpenAI(credentials=MemoryStore()))
+    assert public_names(sdk.OpenAI(credentials=MemoryStore())) == public_names(
+        sdk.AsyncOpenAI(credentials=MemoryStore())
+    )
 
 
 @both
@@ -205,7 +209,9 @@ def test_invalid_official_timeout_is_rejected(ours: Any, official: Any, http: An
 
 
 @both
-def test_unsafe_address_names_its_source(ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsafe_url_error_names_its_setting(
+    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ValueError, match=r"base_url is 'https://api.openai.com/v1'.* Remove base_url"):
         ours(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
     monkeypatch.setenv("CODEX_BASE_URL", "http://example.com")
@@ -216,12 +222,12 @@ def test_unsafe_address_names_its_source(ours: Any, official: Any, http: Any, mo
 @both
 @pytest.mark.parametrize("key", [None, "sk-mine"])
 def test_unused_api_key_is_reported(ours: Any, official: Any, http: Any, key: str | None) -> None:
-    async def ask() -> None:
-        called = client.responses.create(input="hi")
-        await called if inspect.isawaitable(called) else None
+    async def call() -> None:
+        response = client.responses.create(input="hi")
+        await response if inspect.isawaitable(response) else None
 
     client = ours(credentials=MemoryStore(), api_key=key)
     for _ in range(2):
         with pytest.raises(sdk.LoginRequiredError) as caught:
-            anyio.run(ask)
+            anyio.run(call)
         assert str(caught.value).count("`api_key` argument is not used") == (key is not None)

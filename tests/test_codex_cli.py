@@ -1,4 +1,4 @@
-"""The real Codex CLI runs on the simulator."""
+"""Run the real Codex CLI on the simulator."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ pytestmark = REQUIREMENTS
 
 
 @dataclass(frozen=True)
-class Run:
+class CliResult:
     code: int
     out: str
     err: str
 
 
 class Cli:
-    """The CLI with a temporary home; it reaches no other host."""
+    """Runs of the CLI with a temporary home folder. The CLI can connect to the simulator only."""
 
     def __init__(self, sim: Simulator, scratch: Path) -> None:
         self.sim = sim
         self.home = scratch / "codex"
         self._scratch = scratch
 
-    def exec(self, prompt: str, *options: str, model: str | None, **environment: str) -> Run:
+    def exec(self, prompt: str, *options: str, model: str | None, **environment: str) -> CliResult:
         if not (self.home / "auth.json").exists():
             self.sim.write_codex_home(self.home, model=model)
         work = self._scratch / "work"
@@ -56,14 +56,14 @@ class Cli:
         try:
             out, err = process.communicate(timeout=TIMEOUT_SECONDS)
         finally:
-            _end_group(process)
-        return Run(process.returncode, out, err)
+            _kill_group(process)
+        return CliResult(process.returncode, out, err)
 
     def model_requests(self) -> list[dict[str, Any]]:
-        return [r.json() for r in self.sim.requests if r.path == "/backend-api/codex/responses"]
+        return [request.json() for request in self.sim.requests if request.path == "/backend-api/codex/responses"]
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _kill_group(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):  # the whole group has ended already
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -81,33 +81,33 @@ MODELS = pytest.mark.parametrize("model", ["gpt-5.5", None])
 
 @MODELS
 def test_cli_prints_the_default_reply(cli: Cli, model: str | None) -> None:
-    run = cli.exec("hi", model=model)
-    assert run.code == 0, run.err
-    assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
+    result = cli.exec("hi", model=model)
+    assert result.code == 0, result.err
+    assert result.out == 'This is the simulator, not a model. You wrote: "hi"\n'
     (request,) = cli.model_requests()
     assert request["model"] == (model or "gpt-6.1-sol")
     assert ("tools" in request) is (model == "gpt-5.5")
 
 
 @MODELS
-def test_cli_runs_a_scripted_tool_call_and_sends_its_output(cli: Cli, model: str | None) -> None:
+def test_cli_runs_a_tool_call_and_sends_its_output(cli: Cli, model: str | None) -> None:
     cli.sim.script(Turn.call("exec_command", {"cmd": "echo simulated-$((40+2))"}), Turn.text("The command ran."))
-    # The command is ours. Without this option the CLI starts a sandbox, which a container may not allow.
-    run = cli.exec("run it", "--sandbox", "danger-full-access", model=model)
-    assert run.code == 0, run.err
-    assert run.out == "The command ran.\n"
-    assert "simulated-42" in run.err
+    # The command comes from this test. Without this option the CLI starts a sandbox, which a container may not allow.
+    result = cli.exec("run it", "--sandbox", "danger-full-access", model=model)
+    assert result.code == 0, result.err
+    assert result.out == "The command ran.\n"
+    assert "simulated-42" in result.err
     first, second = cli.model_requests()
     assert "simulated-42" not in str(first)
-    assert "simulated-42" in str([i for i in second["input"] if i["type"] == "function_call_output"])
+    assert "simulated-42" in str([item for item in second["input"] if item["type"] == "function_call_output"])
 
 
-def test_cli_refreshes_an_expired_login_at_the_simulator(cli: Cli) -> None:
+def test_cli_refreshes_an_expired_login(cli: Cli) -> None:
     cli.sim.write_codex_home(cli.home, model="gpt-5.5", expires_in=timedelta(minutes=-1))
     old_document = (cli.home / "auth.json").read_text()
-    run = cli.exec("hi", model="gpt-5.5", CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{cli.sim.issuer}/oauth/token")
-    assert run.code == 0, run.err
-    assert run.out == 'This is the simulator, not a model. You wrote: "hi"\n'
+    result = cli.exec("hi", model="gpt-5.5", CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{cli.sim.issuer}/oauth/token")
+    assert result.code == 0, result.err
+    assert result.out == 'This is the simulator, not a model. You wrote: "hi"\n'
     assert (cli.home / "auth.json").read_text() != old_document
-    refreshes = [r.json() for r in cli.sim.requests if r.path == "/oauth/token"]
-    assert [r["grant_type"] for r in refreshes] == ["refresh_token"] * len(refreshes) != []
+    refreshes = [request.json() for request in cli.sim.requests if request.path == "/oauth/token"]
+    assert [refresh["grant_type"] for refresh in refreshes] == ["refresh_token"] * len(refreshes) != []

@@ -1,3 +1,5 @@
+"""Test the conversion of JSON values."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -70,9 +72,9 @@ def test_decimal_is_none_for_other_values(value: Any) -> None:
     [NOON.timestamp(), "1795348800", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00", "2026-11-22T13:00:00+01:00"],
 )
 def test_datetime_is_aware(value: Any) -> None:
-    found = as_datetime(value)
-    assert found == NOON
-    assert found.tzinfo is not None
+    time = as_datetime(value)
+    assert time == NOON
+    assert time.tzinfo is not None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""docs/authentication.md: its examples have the results that it promises, and its arguments exist."""
+"""Test the examples and the argument table of docs/authentication.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING
 
-from pages import ROOT, blocks_of, run_program, simulator_in_environment
+from pages import ROOT, find_blocks, run_program, simulator_in_environment
 
 from codex_backend_sdk.auth import Credentials
 
@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "authentication.md"
 def test_status_example_prints_account_and_revokes_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (block,) = (block for block in blocks_of(PAGE) if "client.revoke()" in block.code)
+    (block,) = (block for block in find_blocks(PAGE) if "client.revoke()" in block.code)
     with simulator_in_environment(tmp_path, monkeypatch):
         run_program(block)
     assert capsys.readouterr().out == f"user@example.com pro {tmp_path / 'auth.json'}\n"

@@ -1,4 +1,4 @@
-"""docs/migrating.md: every new name in its tables exists."""
+"""Test that the new names in the tables of docs/migrating.md exist."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ NEW_NAMES = sorted({name for _, new in ROWS for name in re.findall(r"`([A-Z]\w+)
 
 @pytest.mark.parametrize("name", NEW_NAMES)
 def test_new_name_exists(name: str) -> None:
-    homes = (codex_backend_sdk, auth, testing, openai, builtins)
-    assert any(hasattr(home, name) for home in homes)
+    modules = (codex_backend_sdk, auth, testing, openai, builtins)
+    assert any(hasattr(module, name) for module in modules)
 
 
 def test_members_of_new_names_exist() -> None:
-    homes = (codex_backend_sdk, auth, testing)
+    modules = (codex_backend_sdk, auth, testing)
     members = {pair for _, new in ROWS for pair in re.findall(r"`([A-Z]\w+)(?:\(\))?\.(\w+)", new)}
     assert len(members) > 4
     for name, member in members:
-        owner = next(getattr(home, name) for home in homes if hasattr(home, name))
+        owner = next(getattr(module, name) for module in modules if hasattr(module, name))
         assert hasattr(owner, member) or member in owner.__annotations__, f"{name}.{member}"
 
 
-def test_old_names_are_gone() -> None:
-    development = TEXT.partition("## From earlier versions")[2]
-    old_names = re.findall(r"^\| `([A-Z]\w+)` \|", development, re.MULTILINE)
+def test_old_names_do_not_exist() -> None:
+    text = TEXT.partition("## From earlier versions")[2]
+    old_names = re.findall(r"^\| `([A-Z]\w+)` \|", text, re.MULTILINE)
     assert len(old_names) > 15
     assert not [name for name in old_names if hasattr(codex_backend_sdk, name)]

@@ -1,4 +1,4 @@
-"""All pages of documentation: each example runs alone, and links, error names and options exist."""
+"""Test all pages of documentation: each example runs alone, and links, error names and options exist."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pages import (
     ROOT,
     Block,
     assert_links,
-    programs_in,
-    pytest_files_in,
+    parametrize_programs,
+    parametrize_pytest_files,
     run_program,
     run_tests,
     simulator_in_environment,
@@ -33,28 +33,28 @@ DOCS = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "a
 PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 NAMES = [page.name for page in PAGES]
 
-# Names in old versions, which exist nowhere today.
+# Pages with names of earlier versions, which no longer exist.
 PAGES_ABOUT_OLD_NAMES = {"migrating.md"}
-# Classes of other packages and of other clients.
+# Classes of other packages.
 FOREIGN_ERRORS = {"ValidationError", "HTTPError", "ProtocolError", "ChunkedEncodingError"}
 
 
-@programs_in(*DOCS)
+@parametrize_programs(*DOCS)
 def test_program_runs_alone(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
         monkeypatch.setenv("MY_TOKEN", simulator.personal_access_token())
-        if "restarts" in block.code:
+        if "restarts" in block.code:  # the example shows a restarted stream
             simulator.script(Turn.text("half of it").cut_after_events(8))
         run_program(block)
 
 
-@pytest_files_in(*DOCS)
+@parametrize_pytest_files(*DOCS)
 def test_pytest_file_passes_alone(block: Block, pytester: pytest.Pytester) -> None:
     run_tests(block, pytester)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_link_targets_exist(page: Path) -> None:
     assert_links(page)
 
 
@@ -63,7 +63,7 @@ def test_error_names_exist(page: Path) -> None:
     if page.name in PAGES_ABOUT_OLD_NAMES:
         pytest.skip("the page lists names of old versions")
     names = set(re.findall(r"`(?:\w+\.)?([A-Z]\w+Error)`", page.read_text(encoding="utf-8")))
-    known = {name for home in (codex_backend_sdk, openai, builtins) for name in dir(home)}
+    known = {name for module in (codex_backend_sdk, openai, builtins) for name in dir(module)}
     assert names <= known | FOREIGN_ERRORS
 
 

@@ -1,4 +1,4 @@
-"""docs/reliability.md: its examples have the results that it promises, and its tables are complete."""
+"""Test the examples and the tables of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pages import ROOT, blocks_of, run_program, simulator_in_environment
+from pages import ROOT, find_blocks, run_program, simulator_in_environment
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.testing import Simulator, Turn
@@ -28,23 +28,23 @@ def section(heading: str) -> str:
 
 
 def test_error_example_names_each_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = (block for block in blocks_of(PAGE) if "def ask" in block.code)
+    (block,) = (block for block in find_blocks(PAGE) if "def ask" in block.code)
     block = block._replace(code=block.code.replace("OpenAI()", "OpenAI(max_retries=0)").partition("print(ask")[0])
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
         namespace = run_program(block, close=False)
         simulator.fail("usage_limit:plus", "cut_after_events:9", "rate_limited:100", "cut_after_bytes:0")
-        limit, cut, throttled, empty = (namespace["ask"]("Say one two") for _ in range(4))
+        exhausted, interrupted, rate_limited, empty = (namespace["ask"]("Say one two") for _ in range(4))
         namespace["client"].close()
-    assert limit.startswith("The plus plan is exhausted until 20")
-    assert cut.startswith("Incomplete: one")
-    assert throttled.startswith("Not now: ")
+    assert exhausted.startswith("The plus plan is exhausted until 20")
+    assert interrupted.startswith("Incomplete: one")
+    assert rate_limited.startswith("Not now: ")
     assert empty == "Incomplete: nothing"
 
 
 def test_restart_example_counts_one_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (block,) = (block for block in blocks_of(PAGE) if "stream.restarts" in block.code)
+    (block,) = (block for block in find_blocks(PAGE) if "stream.restarts" in block.code)
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
         simulator.script(Turn.text("half of it").cut_after_events(8))
         run_program(block)
@@ -65,12 +65,12 @@ def test_error_tables_are_complete() -> None:
     assert len(documented) == len(set(documented))
 
 
-def test_errors_are_retryable_where_the_page_says_so() -> None:
+def test_errors_are_retryable_as_documented() -> None:
     for heading, is_retryable in (("Act", False), ("Retry", True), ("Report", False)):
         names = re.findall(
             r"^\| `(\w+)` \|", TEXT.partition(f"\n### {heading}\n")[2].partition("\n### ")[0], re.MULTILINE
         )
-        # A call that took too long takes too long again, unless its timeout is raised.
+        # A retry of a call that reached its total timeout would reach it again.
         retryable = {name: getattr(sdk, name).is_retryable for name in names if name != "TotalTimeoutError"}
         assert retryable == dict.fromkeys(retryable, is_retryable)
         assert retryable
@@ -94,7 +94,7 @@ def test_unsupported_parameters_are_rejected_before_sending() -> None:
     assert set(caught.value.parameters) == names
 
 
-def test_mistakes_raise_errors_of_python() -> None:
+def test_wrong_use_raises_builtin_errors() -> None:
     with Simulator() as simulator:
         with simulator.client() as client:
             for content, error in ((b"text", TypeError), (float("nan"), ValueError)):
@@ -106,7 +106,7 @@ def test_mistakes_raise_errors_of_python() -> None:
 
 
 def test_second_event_loop_raises_runtime_error(tmp_path: Path) -> None:
-    # Runs in a process of its own: the sockets of the first loop cause warnings whenever they are collected.
+    # This runs in its own process, because the sockets of the first loop cause warnings when they are collected.
     program = """
 import asyncio
 from codex_backend_sdk import AsyncOpenAI
@@ -126,5 +126,5 @@ except RuntimeError as error:
         simulator.write_codex_home(tmp_path)
         env = {**os.environ, **simulator.environment, "CODEX_HOME": str(tmp_path)}
         env.pop("CODEX_ACCESS_TOKEN", None)
-        ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=40)
-    assert ran.stdout == "hello\nEvent loop is closed\n", ran.stderr
+        result = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=40)
+    assert result.stdout == "hello\nEvent loop is closed\n", result.stderr

@@ -1,4 +1,4 @@
-"""The public CI workflows: pinned actions, and the versions that pyproject.toml supports."""
+"""Test the CI workflows: pinned actions, and the versions that pyproject.toml supports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script that fetches the official tests: which files it unpacks, on this Python and on the oldest one."""
+"""Test how the script unpacks the official tests, on this Python and on the oldest supported one."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from pathlib import Path
 import fetch_upstream_tests
 fetch_upstream_tests.unpack(Path(sys.argv[1]), Path(sys.argv[2]))
 """
-# Debian 12 and other long-lived systems have a 3.11 from before the extraction filters of the standard library.
+# Python 3.11 of Debian 12 has no extraction filters in `tarfile`.
 PYTHONS = [sys.executable, *(path for path in ("/usr/bin/python3.11",) if os.path.exists(path))]
 
-Member = tuple[str, bytes | str | None]
 
-
-def archive_of(folder: Path, *members: Member) -> Path:
-    """Make an archive: bytes are a file's content, text is a link's target, None is a folder."""
+def create_archive(folder: Path, *entries: tuple[str, bytes | str | None]) -> Path:
+    """Create an archive. An entry is a name and the content of a file, the target of a link, or None for a folder."""
     path = folder / "openai-1.0.0.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
-        for name, content in members:
+        for name, content in entries:
             info = tarfile.TarInfo(name)
             if isinstance(content, bytes):
                 info.size = len(content)
@@ -47,7 +45,7 @@ def unpack(python: str, archive: Path, destination: Path) -> subprocess.Complete
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_tests_are_unpacked_without_the_top_folder(python: str, tmp_path: Path) -> None:
-    archive = archive_of(
+    archive = create_archive(
         tmp_path,
         ("openai-1.0.0/pyproject.toml", b"[project]"),
         ("openai-1.0.0/tests", None),
@@ -56,26 +54,26 @@ def test_tests_are_unpacked_without_the_top_folder(python: str, tmp_path: Path) 
         ("openai-1.0.0/src/openai/__init__.py", b""),
         ("openai-1.0.0/README.md", b""),
     )
-    ran = unpack(python, archive, tmp_path / "out")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*"))
-    assert found == ["pyproject.toml", "tests", os.path.join("tests", "conftest.py")]
+    result = unpack(python, archive, tmp_path / "out")
+    assert (result.returncode, result.stderr) == (0, "")
+    paths = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*"))
+    assert paths == ["pyproject.toml", "tests", os.path.join("tests", "conftest.py")]
     assert (tmp_path / "out" / "tests" / "conftest.py").read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("name", ["openai-1.0.0/tests/../../../escaped", "openai-1.0.0/tests/c:\\escaped"])
 @pytest.mark.parametrize("python", PYTHONS)
-def test_path_outside_the_destination_is_an_error(python: str, name: str, tmp_path: Path) -> None:
-    ran = unpack(python, archive_of(tmp_path, (name, b"x")), tmp_path / "a" / "out")
-    assert ran.returncode == 1
-    assert "leads out" in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_path_outside_the_destination_is_rejected(python: str, name: str, tmp_path: Path) -> None:
+    result = unpack(python, create_archive(tmp_path, (name, b"x")), tmp_path / "a" / "out")
+    assert result.returncode == 1
+    assert "leads out" in result.stderr
+    assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.rglob("*escaped*")] == []
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_absolute_path_loses_its_root(python: str, tmp_path: Path) -> None:
+def test_absolute_path_becomes_relative(python: str, tmp_path: Path) -> None:
     """The top folder is dropped whatever its name is, so the path stays inside the destination."""
-    archive = archive_of(tmp_path, ("/tests/escaped.py", b"x"))
+    archive = create_archive(tmp_path, ("/tests/escaped.py", b"x"))
     assert unpack(python, archive, tmp_path / "out").returncode == 0
     assert (tmp_path / "out" / "tests" / "escaped.py").read_bytes() == b"x"

@@ -1,3 +1,5 @@
+"""Test the public names, and which modules an import loads."""
+
 from __future__ import annotations
 
 import subprocess
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    return done.stdout.strip()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    return result.stdout.strip()
 
 
 @pytest.mark.parametrize("module", ["codex_backend_sdk", "codex_backend_sdk.auth", "codex_backend_sdk.testing.plugin"])
@@ -38,7 +40,7 @@ def test_auth_name_is_importable(name: str) -> None:
 
 
 @pytest.mark.parametrize("package", [codex_backend_sdk, codex_backend_sdk.auth])
-def test_type_checkers_know_the_public_names(package: ModuleType) -> None:
+def test_public_names_are_visible_to_type_checkers(package: ModuleType) -> None:
     text = Path(str(package.__file__)).read_text()
     missing = [name for name in package.__all__ if f"import {name} as {name}\n" not in text]
     assert missing == []
@@ -51,7 +53,7 @@ def test_unknown_name_raises(package: ModuleType) -> None:
 
 
 def test_client_does_not_load_login_modules() -> None:
-    unneeded = (
+    login_modules = (
         "auth._oauth",
         "auth._device_code",
         "auth.stores.keyring",
@@ -59,10 +61,9 @@ def test_client_does_not_load_login_modules() -> None:
         "auth.static_token",
         "auth.stores.redis",
     )
-    names = {f"codex_backend_sdk.{name}" for name in unneeded}
-    assert (
-        run(f"import sys, codex_backend_sdk; codex_backend_sdk.OpenAI(); print({names} & {{*sys.modules}})") == "set()"
-    )
+    names = {f"codex_backend_sdk.{name}" for name in login_modules}
+    code = f"import sys, codex_backend_sdk; codex_backend_sdk.OpenAI(); print({names} & {{*sys.modules}})"
+    assert run(code) == "set()"
 
 
 def test_version_matches_the_distribution() -> None:
@@ -72,13 +73,6 @@ def test_version_matches_the_distribution() -> None:
 
 
 def test_package_runs_as_a_module() -> None:
-    assert (
-        "Usage:"
-        in subprocess.run(
-            [sys.executable, "-m", "codex_backend_sdk", "--help"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        ).stdout
-    )
+    command = [sys.executable, "-m", "codex_backend_sdk", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert "Usage:" in result.stdout

@@ -1,3 +1,5 @@
+"""Test JSON encoding and decoding."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,7 +9,7 @@ import pytest
 from codex_backend_sdk._json import decode, encode, encode_in_pieces
 
 
-def nested(depth: int) -> Any:
+def nested_list(depth: int) -> Any:
     value: Any = 1
     for _ in range(depth):
         value = [value]
@@ -15,7 +17,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested(300)], ids=["text", "surrogate", "deep"]
+    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested_list(300)], ids=["text", "surrogate", "deep"]
 )
 def test_encoded_value_can_be_decoded(value: Any) -> None:
     assert decode(encode(value)) == value
@@ -25,23 +27,30 @@ def test_text_is_encoded_as_utf8() -> None:
     assert encode({"a": "\u00e4"}) == '{"a":"\u00e4"}'.encode()
 
 
-def test_value_without_json_is_a_type_error() -> None:
+def test_invalid_json_raises() -> None:
     with pytest.raises(ValueError, match=r"Expecting|expected"):
         decode(b'{"a":')
     with pytest.raises(RecursionError):
         decode(b"[" * 100_000)
+
+
+def test_value_of_another_type_raises_type_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         encode({"a": object()})
 
 
-@pytest.mark.parametrize("items", [0, 1, 256, 257, 384, 600])
-def test_pieces_make_up_the_body(items: int) -> None:
-    body = {"model": "m", "input": [{"role": "user", "content": f"{n} \ud800"} for n in range(items)], "store": False}
-    pieces = list(encode_in_pieces(body))
-    assert decode(b"".join(pieces)) == body
-    assert max(map(len, pieces)) < 20_000
+@pytest.mark.parametrize("item_count", [0, 1, 256, 257, 384, 600])
+def test_chunks_join_to_the_body(item_count: int) -> None:
+    body = {
+        "model": "m",
+        "input": [{"role": "user", "content": f"{number} \ud800"} for number in range(item_count)],
+        "store": False,
+    }
+    chunks = list(encode_in_pieces(body))
+    assert decode(b"".join(chunks)) == body
+    assert max(map(len, chunks)) < 20_000
 
 
-def test_piece_without_json_is_a_type_error() -> None:
+def test_chunk_of_another_type_raises_type_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         list(encode_in_pieces({"input": [{}] * 300 + [{"a": object()}]}))

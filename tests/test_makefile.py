@@ -1,4 +1,4 @@
-"""What the Makefile checks before it installs anything."""
+"""Test the interpreter check of the Makefile, and the list of modules in the coverage configuration."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
         ),
     ],
 )
-def test_named_interpreter_is_checked(tmp_path: Path, arguments: tuple[str, ...], message: str, code: int) -> None:
+def test_other_interpreter_than_the_venv_is_rejected(
+    tmp_path: Path, arguments: tuple[str, ...], message: str, code: int
+) -> None:
     shutil.copy(MAKEFILE, tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     for name, version in ((".venv/bin/python", "3.11.2"), ("same", "3.11.2"), ("other", "3.13.0")):
         (tmp_path / name).write_text(f"#!/bin/sh\necho CPython {version}\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     command = ["make", *arguments, "environment"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
-    assert (ran.returncode, bool(ran.stderr)) == (code, bool(message))
-    assert message in ran.stderr
-    assert ("rm -rf .venv" in ran.stderr) == bool(message)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, bool(result.stderr)) == (code, bool(message))
+    assert message in result.stderr
+    assert ("rm -rf .venv" in result.stderr) == bool(message)
 
 
-def test_coverage_gate_covers_all_pure_modules() -> None:
-    """The import contract and the coverage report list the same modules."""
+def test_coverage_includes_all_pure_modules() -> None:
     tools = tomllib.loads((MAKEFILE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     (contract,) = [row for row in tools["importlinter"]["contracts"] if row["name"].startswith("Pure modules")]
     pure_files = {"*/" + module.replace(".", "/") + ".py" for module in contract["source_modules"]}

@@ -1,4 +1,4 @@
-"""The README: each example runs alone and prints what it should; names, links and length are right."""
+"""Test the README: each example runs alone with its documented output, and names and links exist."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pages import (
     ROOT,
     Block,
     assert_links,
-    programs_in,
-    pytest_files_in,
+    parametrize_programs,
+    parametrize_pytest_files,
     run_program,
     run_tests,
     simulator_in_environment,
@@ -30,7 +30,7 @@ pytest_plugins = ["pytester"]
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
-# What each program prints, recognised by a part of its code.
+# A part of the code of each program, and a part of its output.
 OUTPUTS = {
     '    print(client.responses.create(input="Hello!")': "Hello",
     "AsyncOpenAI": "quicksort",
@@ -42,9 +42,9 @@ OUTPUTS = {
     "sim.script": "",
 }
 
-# Forms of the original 0.x README that users still have in their programs.
+# Calls from the README of version 0.x that users still have in their programs.
 # https://github.com/B4PT0R/codex-backend-sdk, README.md (MIT licence)
-ORIGINAL = """
+VERSION_0_EXAMPLES = """
 stream = client.responses.create(
     model="gpt-5.5",
     input="Say 'hi' five times.",
@@ -82,25 +82,25 @@ second = client.responses.create(
 """
 
 
-@programs_in(README)
+@parametrize_programs(README)
 def test_program_runs_alone(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = next(output for part, output in OUTPUTS.items() if part in block.code)
+    expected = next(output for code, output in OUTPUTS.items() if code in block.code)
     with simulator_in_environment(tmp_path, monkeypatch):
         run_program(block)
     assert expected in capsys.readouterr().out
 
 
-@pytest_files_in(README)
+@parametrize_pytest_files(README)
 def test_pytest_file_passes_alone(block: Block, pytester: pytest.Pytester) -> None:
     run_tests(block, pytester)
 
 
-def test_examples_of_the_original_still_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_of_version_0_still_run(capsys: pytest.CaptureFixture[str]) -> None:
     with Simulator() as simulator, simulator.client() as client:
         namespace = {"client": client, "json": json}
-        exec(compile(ORIGINAL, "README.md of 0.x", "exec"), namespace)
+        exec(compile(VERSION_0_EXAMPLES, "README.md of 0.x", "exec"), namespace)
     assert capsys.readouterr().out.startswith("hi hi hi hi hi")
     assert "cloudy" in namespace["second"].output_text
 
@@ -116,5 +116,5 @@ def test_error_names_exist() -> None:
     assert not {name for name in names if not hasattr(codex_backend_sdk, name) and not hasattr(openai, name)}
 
 
-def test_links_lead_somewhere() -> None:
+def test_link_targets_exist() -> None:
     assert_links(README)

@@ -1,4 +1,4 @@
-"""Locks, threads and single-flight under fork, Ctrl-C and the end of the interpreter."""
+"""Test locks, threads and single-flight across forks, Ctrl-C and the exit of the interpreter."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-# The tests fork while other threads run: that is what they are about.
+# These tests fork on purpose while other threads run.
 forks_with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 def exit_code_of_child(action: Callable[[], int]) -> int:
-    """Fork, run `action` in the child, and return its result. A child that hangs is killed."""
+    """Fork, run `action` in the child, and return its result. Kill the child after 20 seconds."""
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -55,12 +55,12 @@ def test_lock_held_at_fork_is_free_in_the_child() -> None:
         assert exit_code_of_child(acquire) == 0
 
 
-class Pool:
+class ConnectionPool:
     """An object with state that a child must not inherit."""
 
     def __init__(self) -> None:
         self.connections = ["parent's"]
-        reset_in_child(self, Pool.clear)
+        reset_in_child(self, ConnectionPool.clear)
 
     def clear(self) -> None:
         self.connections = []
@@ -69,22 +69,22 @@ class Pool:
 @needs_fork
 @forks_with_threads
 def test_registered_owner_is_reset_in_the_child_only() -> None:
-    pool = Pool()
+    pool = ConnectionPool()
     assert exit_code_of_child(lambda: len(pool.connections)) == 0
     assert pool.connections == ["parent's"]
 
 
 @needs_fork
 @forks_with_threads
-def test_registration_does_not_keep_its_owner_alive() -> None:
-    Pool()
+def test_registered_owner_can_be_collected() -> None:
+    ConnectionPool()
     gc.collect()
-    assert not any(isinstance(owner, Pool) for owner in gc.get_objects())
+    assert not any(isinstance(owner, ConnectionPool) for owner in gc.get_objects())
 
 
 @needs_fork
 @forks_with_threads
-def test_child_starts_a_run_of_its_own() -> None:
+def test_child_does_not_wait_for_a_run_of_the_parent() -> None:
     """The thread of the parent's run does not exist in the child."""
     flight: SingleFlight[str] = SingleFlight()
     release = threading.Event()
@@ -125,7 +125,7 @@ def test_run_raises_the_error_of_the_action() -> None:
 
 
 @pytest.mark.parametrize(("fallback", "result"), [("old", "old"), (None, "new")])
-def test_slow_run_is_left_for_the_fallback(fallback: str | None, result: str) -> None:
+def test_slow_run_is_replaced_by_the_fallback(fallback: str | None, result: str) -> None:
     flight: SingleFlight[str] = SingleFlight()
 
     def action() -> str:
@@ -138,13 +138,13 @@ def test_slow_run_is_left_for_the_fallback(fallback: str | None, result: str) ->
 # --- threads -----------------------------------------------------------------------------------------------------
 
 
-def test_outcome_is_the_result_or_the_error() -> None:
+def test_started_thread_returns_a_result_or_raises() -> None:
     assert start_in_thread(lambda: 5, name="test", daemon=True).result(10) == 5
     with pytest.raises(ZeroDivisionError):
         start_in_thread(lambda: 1 / 0, name="test", daemon=True).result(10)
 
 
-def test_uninterrupted_run_stays_in_a_thread_that_is_not_main() -> None:
+def test_uninterrupted_run_uses_the_calling_worker_thread() -> None:
     names = {run_uninterrupted(lambda: threading.current_thread().name, name="own thread")}
     with ThreadPoolExecutor(1, thread_name_prefix="pool") as pool:
         names.add(pool.submit(run_uninterrupted, lambda: threading.current_thread().name).result()[:4])
@@ -159,8 +159,8 @@ atexit.register(lambda: print(run_uninterrupted(lambda: "uninterrupted"), Single
 
 
 def test_actions_still_run_when_the_interpreter_exits() -> None:
-    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=40, check=True)
-    assert (done.stdout, done.stderr) == ("uninterrupted flight\n", "")
+    result = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=40, check=True)
+    assert (result.stdout, result.stderr) == ("uninterrupted flight\n", "")
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signal.setitimer is not available")

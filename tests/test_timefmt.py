@@ -1,3 +1,5 @@
+"""Test the formatting of times and durations."""
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,4 @@
-"""The contract with the private names of `openai`."""
+"""Test that openai still has the private methods that this package overrides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from codex_backend_sdk._upstream import HOOKS, streaming_hooks
 
 ALL_HOOKS = {**HOOKS, **streaming_hooks()}
 SOURCE = Path(__file__).parent.parent / "src" / "codex_backend_sdk"
-# These import private names for annotations only.
-TYPE_ONLY = {"resources/models.py", "resources/responses.py"}
+# These modules import private names for annotations only.
+TYPE_ONLY_IMPORTERS = {"resources/models.py", "resources/responses.py"}
 
 
 @pytest.mark.parametrize(("owner", "name"), ALL_HOOKS)
@@ -28,4 +28,4 @@ def test_only_upstream_imports_private_names() -> None:
         for path in SOURCE.rglob("*.py")
         if re.search(r"(from|import) openai(\.\w+)*\._|from openai\.lib", path.read_text())
     }
-    assert importers - TYPE_ONLY == {"_upstream.py"}
+    assert importers - TYPE_ONLY_IMPORTERS == {"_upstream.py"}

@@ -1,3 +1,5 @@
+"""Test which base URLs and issuer URLs are accepted."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from codex_backend_sdk._urls import require_backend_url, require_https_or_loopba
 
 
 @pytest.mark.parametrize(
-    ("url", "kept"),
+    ("url", "normalized"),
     [
         ("https://auth.openai.com", "https://auth.openai.com"),
         ("https://auth.openai.com/", "https://auth.openai.com"),
@@ -17,8 +19,8 @@ from codex_backend_sdk._urls import require_backend_url, require_https_or_loopba
         ("http://[::1]:1234/", "http://[::1]:1234"),
     ],
 )
-def test_https_and_loopback_http_are_accepted(url: str, kept: str) -> None:
-    assert require_https_or_loopback(url, name="issuer") == kept
+def test_https_and_loopback_http_are_accepted(url: str, normalized: str) -> None:
+    assert require_https_or_loopback(url, name="issuer") == normalized
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_https_and_loopback_http_are_accepted(url: str, kept: str) -> None:
         "http://[::1",
     ],
 )
-def test_unsafe_url_is_refused_with_the_setting_name(url: str) -> None:
+def test_unsafe_url_is_rejected_with_its_setting(url: str) -> None:
     with pytest.raises(ValueError, match=r"^CODEX_ISSUER_URL must be an https URL, or http on 127"):
         require_https_or_loopback(url, name="CODEX_ISSUER_URL")
 
@@ -59,7 +61,7 @@ def test_url_is_shown_unless_it_may_hold_a_secret(url: str, is_shown: bool) -> N
     assert (repr(url) in str(caught.value)) == is_shown
 
 
-def test_platform_url_is_refused() -> None:
+def test_platform_url_is_rejected() -> None:
     assert (
         require_backend_url("https://chatgpt.com/backend-api/codex/", name="x")
         == "https://chatgpt.com/backend-api/codex"
