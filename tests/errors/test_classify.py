@@ -1,3 +1,5 @@
+"""Test the classification of errors: kind, `Retry-After`, parameter, and message."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -9,6 +11,9 @@ from codex_backend_sdk._errors.classify import AVAILABLE_MODELS_MEMBER, FailureK
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CLOUDFLARE_PAGE = "<!DOCTYPE html><title>Attention Required! | Cloudflare</title>You have been blocked"
+
+ENDED_WITH_ERROR = "The backend ended the response with an error. Send the request again."
+MODEL_NOT_AVAILABLE = "This account cannot use the model. List the available models with `client.models.list()`."
 
 CODES = [
     ("usage_limit_reached", FailureKind.USAGE_LIMIT),
@@ -44,21 +49,20 @@ CODES = [
 ]
 
 
-def kind(status: int | None, body: Any, **headers: str) -> FailureKind:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(status, body, named, now=NOW).kind
+def failure_kind(status: int | None, body: Any, headers: dict[str, str] | None = None) -> FailureKind:
+    return classify(status, body, headers or {}, now=NOW).kind
 
 
 @pytest.mark.parametrize(("code", "expected"), CODES)
 @pytest.mark.parametrize(
-    ("status", "otherwise"),
+    ("status", "kind_by_status"),
     [(400, FailureKind.CLIENT_ERROR), (429, FailureKind.TOO_MANY_REQUESTS), (None, FailureKind.SERVER_ERROR)],
 )
 @pytest.mark.parametrize("member", ["code", "type"])
-def test_code_decides_wherever_the_error_arrived(
-    code: str, expected: FailureKind | None, status: int | None, otherwise: FailureKind, member: str
+def test_code_determines_the_kind(
+    code: str, expected: FailureKind | None, status: int | None, kind_by_status: FailureKind, member: str
 ) -> None:
-    assert kind(status, {"error": {member: code, "message": "…"}}) is (expected or otherwise)
+    assert failure_kind(status, {"error": {member: code, "message": "…"}}) is (expected or kind_by_status)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +98,8 @@ def test_code_decides_wherever_the_error_arrived(
         (None, None, FailureKind.SERVER_ERROR),
     ],
 )
-def test_message_parameter_or_status_decides(status: int | None, body: Any, expected: FailureKind) -> None:
-    assert kind(status, body) is expected
+def test_message_parameter_or_status_determines_the_kind(status: int | None, body: Any, expected: FailureKind) -> None:
+    assert failure_kind(status, body) is expected
 
 
 def test_cloudflare_challenge_is_recognized() -> None:
@@ -148,7 +152,7 @@ def test_retry_after_is_parsed(headers: dict[str, str], error: dict[str, Any], e
         (400, {"error": {"code": "context_length_exceeded"}}, "true", False),
     ],
 )
-def test_x_should_retry_counts_without_a_known_code(status: int, body: Any, header: str, expected: bool) -> None:
+def test_x_should_retry_applies_without_a_known_code(status: int, body: Any, header: str, expected: bool) -> None:
     assert classify(status, body, {"x-should-retry": header}, now=NOW).is_retryable is expected
 
 
@@ -165,7 +169,7 @@ def test_x_should_retry_counts_without_a_known_code(status: int, body: Any, head
         ({"detail": "No."}, None),
     ],
 )
-def test_rejected_parameter_is_found(body: Any, param: str | None) -> None:
+def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
     assert classify(400, body, {}, now=NOW).param == param
 
 
@@ -179,14 +183,14 @@ def test_rejected_parameter_is_found(body: Any, param: str | None) -> None:
             307,
             "",
             {"location": "http://elsewhere/x?token=1"},
-            "Error code: 307 - The server redirects to http://elsewhere/x. The client does not follow redirects, because "
-            "they would receive the login. Check `base_url`.",
+            "Error code: 307 - The server redirects to http://elsewhere/x. The client does not follow redirects, "
+            "because the target would receive the access token. Check `base_url`.",
         ),
         (
             401,
             {"detail": "Unauthorized"},
             {},
-            "The backend rejects the login, also after a token refresh. Log in again with "
+            "The backend rejected the access token, even after a refresh. Log in again with "
             "`client.authenticate(force=True)` or `codex-backend login`. Backend message: Unauthorized",
         ),
         (502, "<html></html>", {}, "Error code: 502"),
@@ -194,28 +198,30 @@ def test_rejected_parameter_is_found(body: Any, param: str | None) -> None:
             502,
             "<html></html>",
             {"cf-ray": "abc"},
-            "Error code: 502 - a page of Cloudflare (cf-ray abc) instead of a response of the backend",
+            "Error code: 502 - The response is an HTML page from Cloudflare (cf-ray abc), not from the backend. Send "
+            "the request again later.",
         ),
         (
             None,
             {"error": {"code": "x", "message": "Oh."}},
             {},
-            "The backend ended the response with an error: Oh. (code: x)",
+            "The backend ended the response with an error (code: x). Send the request again. Backend message: Oh.",
         ),
-        (None, {"error": {"message": "Oh."}}, {}, "The backend ended the response with an error: Oh."),
-        (None, {"error": {}}, {}, "The backend ended the response with an error: no reason given"),
+        (None, {"error": {"message": "Oh."}}, {}, f"{ENDED_WITH_ERROR} Backend message: Oh."),
+        (None, {"error": {}}, {}, ENDED_WITH_ERROR),
         (
             400,
             {"detail": "Unsupported parameter: user"},
             {},
-            "The backend does not support `user` or its value. Leave it out or change it. Backend message: Unsupported "
-            "parameter: user",
+            "The backend does not support `user` or its value. Remove it or change its value. Backend message: "
+            "Unsupported parameter: user",
         ),
         (
             429,
             {"error": {"message": "Slower."}},
             {"retry-after": "3"},
-            "Too many requests were sent in a short time. Retry after 3 s. Backend message: Slower.",
+            "Too many requests were sent in a short time. Send fewer requests at a time. Retry after 3 s. "
+            "Backend message: Slower.",
         ),
         (
             404,
@@ -225,42 +231,48 @@ def test_rejected_parameter_is_found(body: Any, param: str | None) -> None:
         ),
     ],
 )
-def test_message_explains_the_failure(status: int | None, body: Any, headers: dict[str, str], expected: str) -> None:
+def test_message_has_reason_and_remedy(status: int | None, body: Any, headers: dict[str, str], expected: str) -> None:
     assert classify(status, body, headers, now=NOW).message == expected
 
 
-def test_failure_keeps_the_error_object() -> None:
+def test_failure_has_the_error_object_and_the_limit() -> None:
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": 1795360000}
     failure = classify(None, {"error": error}, {}, now=NOW)
     assert (failure.status, failure.code, failure.body) == (429, "usage_limit_reached", error)
     assert failure.limit is not None
     assert failure.message == failure.limit.message
     assert classify(404, "text", {}, now=NOW).body == "text"
+
+
+def test_fields_of_the_wrong_type_are_ignored() -> None:
     assert classify(400, {"error": {"code": 7}}, {}, now=NOW).code is None
-    assert classify(400, {"error": {"code": [], "type": {}, "param": []}}, {}, now=NOW).kind is FailureKind.CLIENT_ERROR
     assert classify(400, {"error": {"code": None, "type": []}}, {}, now=NOW).code is None
+    assert failure_kind(400, {"error": {"code": [], "type": {}, "param": []}}) is FailureKind.CLIENT_ERROR
+
+
+def test_available_models_are_listed() -> None:
     assert classify(404, {"error": {AVAILABLE_MODELS_MEMBER: ["a"]}}, {}, now=NOW).available_models == ("a",)
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("retry_after", "expected"),
     [(10**400, 366 * 86_400), ("Mon, 1 Jan 2024 00:00:00 +99999999999999999999", None)],
     ids=["a number", "a time zone"],
 )
-def test_absurd_retry_after_is_bounded_or_ignored(given: Any, expected: float | None) -> None:
-    assert classify(429, {"error": {"headers": {"Retry-After": given}}}, {}, now=NOW).retry_after == expected
-    assert classify(429, None, {"retry-after": str(given)}, now=NOW).retry_after == expected
+def test_excessive_retry_after_is_bounded_or_ignored(retry_after: Any, expected: float | None) -> None:
+    assert classify(429, {"error": {"headers": {"Retry-After": retry_after}}}, {}, now=NOW).retry_after == expected
+    assert classify(429, None, {"retry-after": str(retry_after)}, now=NOW).retry_after == expected
 
 
 @pytest.mark.parametrize("available", [None, 3, {"a": 1}])
-def test_foreign_value_in_our_model_member_is_ignored(available: Any) -> None:
+def test_invalid_list_of_available_models_is_ignored(available: Any) -> None:
     failure = classify(404, {"error": {"code": "model_not_found", AVAILABLE_MODELS_MEMBER: available}}, {}, now=NOW)
     assert failure.available_models is None
-    assert failure.message == "This account cannot use the model."
+    assert failure.message == MODEL_NOT_AVAILABLE
 
 
 def test_blank_message_counts_as_missing() -> None:
     failure = classify(
         404, {"error": {"code": "model_not_found", "message": " ", AVAILABLE_MODELS_MEMBER: ["m"]}}, {}, now=NOW
     )
-    assert failure.message == "This account cannot use the model."
+    assert failure.message == MODEL_NOT_AVAILABLE

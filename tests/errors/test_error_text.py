@@ -1,3 +1,5 @@
+"""Test the extraction of messages from error bodies."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -22,12 +24,12 @@ from codex_backend_sdk._errors.error_text import describe_body, error_message, e
         ("x" * 400, "x" * 300 + "…"),
         (
             "<!DOCTYPE html><title>Just a\nmoment...</title>",
-            "an HTML page titled “Just a moment...” instead of a response of the backend",
+            "an HTML page titled “Just a moment...” instead of a response from the backend",
         ),
         ("<html></html>", None),
     ],
 )
-def test_error_message(body: Any, expected: str | None) -> None:
+def test_error_message_is_extracted(body: Any, expected: str | None) -> None:
     assert error_message(body) == expected
 
 
@@ -41,7 +43,7 @@ def test_error_message(body: Any, expected: str | None) -> None:
         (None, {}),
     ],
 )
-def test_error_object(body: Any, expected: dict[str, Any]) -> None:
+def test_error_object_is_extracted(body: Any, expected: dict[str, Any]) -> None:
     assert error_object(body) == expected
 
 
@@ -62,5 +64,5 @@ def test_error_object(body: Any, expected: dict[str, Any]) -> None:
         ("", "my prompt", "untyped data, 9 characters"),
     ],
 )
-def test_description_of_an_unexpected_body(content_type: str, text: str, expected: str) -> None:
+def test_unexpected_body_is_described_without_its_text(content_type: str, text: str, expected: str) -> None:
     assert describe_body(content_type, text) == expected

@@ -206,7 +206,7 @@ STATUSES = [
         "region_not_supported",
         sdk.RegionNotSupportedError,
         _DENIED,
-        "not available in the country",
+        "does not support requests from your country",
         403,
         "unsupported_country_region_territory",
     ),
@@ -251,7 +251,7 @@ LIMITS = [
         is_retryable=True,
     ),
     Row("status:429", sdk.TooManyRequestsError, RATE_LIMIT, "Too many requests", 429, waits=TWO_RETRY_WAITS),
-    Row("flex_unavailable", sdk.TooManyRequestsError, RATE_LIMIT, "Leave `service_tier` out", 429, "flex_unavailable"),
+    Row("flex_unavailable", sdk.TooManyRequestsError, RATE_LIMIT, "Remove `service_tier`", 429, "flex_unavailable"),
     Row(
         "usage_not_included",
         sdk.UsageNotIncludedError,

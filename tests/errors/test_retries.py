@@ -111,10 +111,8 @@ def test_each_retry_is_logged(
     with caplog.at_level(logging.INFO, logger="codex_backend_sdk"):
         create(new_client(max_retries=2, clock=clock), [])
     first, second = [record.getMessage() for record in caplog.records if record.name == "codex_backend_sdk"]
-    assert first.startswith("POST /responses is sent again in 0.50 s, after: The model is at capacity.")
-    assert second.startswith(
-        "POST /responses is sent again in 5.00 s, after: Too many requests were sent in a short time."
-    )
+    assert first.startswith("Retrying POST /responses in 0.50 s after: The model is at capacity.")
+    assert second.startswith("Retrying POST /responses in 5.00 s after: Too many requests were sent in a short time.")
 
 
 # The length of waits

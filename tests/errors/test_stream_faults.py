@@ -63,7 +63,14 @@ ENDINGS = [
     _ended("failed:server_error", sdk.ResponseFailedError, _ANY, "You can retry", 200, "server_error", TWO_RETRY_WAITS),
     _ended("failed:new_code", sdk.ResponseFailedError, _ANY, "(code: new_code)", 200, "new_code", TWO_RETRY_WAITS),
     _ended(
-        "failed_without_error", sdk.ResponseFailedError, _ANY, "no reason given", 200, None, TWO_RETRY_WAITS, text=""
+        "failed_without_error",
+        sdk.ResponseFailedError,
+        _ANY,
+        "Send the request again.",
+        200,
+        None,
+        TWO_RETRY_WAITS,
+        text="",
     ),
     _ended(
         "failed:context_length_exceeded",
@@ -96,7 +103,7 @@ ENDINGS = [
         "failed:flex_unavailable",
         sdk.TooManyRequestsError,
         RATE_LIMIT,
-        "Leave `service_tier` out",
+        "Remove `service_tier`",
         429,
         "flex_unavailable",
     ),
@@ -226,7 +233,7 @@ BROKEN = [
     _broken("reset:0", "The response was interrupted", None, 0),
     _broken("compressed:gzip+cut_after_bytes:40", "before any event", None, 0),
     _unreached("reset", "could not be reached"),
-    _unreached("not_http", "did not respond in HTTP (illegal status line"),
+    _unreached("not_http", "sent an invalid HTTP response (illegal status line"),
     _unreached("huge_header:1000000", "sent a header that is too long"),
     _unexpected("header:content-encoding,gzip", "cannot be decompressed as gzip"),
     _unexpected("garbage:0", "Event 1 of the response is damaged"),
@@ -258,7 +265,9 @@ HARMLESS = [
 
 # With timeouts of half a second.
 SILENT = [
-    _unreached("delayed:20", "did not begin to respond within 0.5 s (`first_byte_timeout`)", openai.APITimeoutError),
+    _unreached(
+        "delayed:20", "did not begin to respond within 0.5 s. Increase `first_byte_timeout`", openai.APITimeoutError
+    ),
     Row("stalled:0,20", sdk.IdleTimeoutError, openai.APITimeoutError, "`idle_timeout`", 200, None, TWO_RETRY_WAITS),
     Row(
         "stalled:9,20", sdk.IdleTimeoutError, _CONNECTION, "after 9 events", 200, None, TWO_RETRY_WAITS, (), "hello", 9

@@ -66,7 +66,7 @@ def call(new_client: Callable[..., Any], sim: Simulator, url: str) -> Any:
 def test_unknown_certificate_is_rejected(new_client: Callable[..., Any], sim: Simulator, secure: str) -> None:
     with pytest.raises(sdk.TokenRefreshError, match="CERTIFICATE_VERIFY_FAILED"):
         call(new_client, sim, secure)
-    message = r"the certificate of https://localhost.* is not accepted .*`CODEX_CA_CERTIFICATE`"
+    message = r"certificate verification failed for https://localhost .*`CODEX_CA_CERTIFICATE`"
     with pytest.raises(openai.APIConnectionError, match=message) as caught:
         new_client(base_url=f"{secure}/backend-api/codex").responses.create(input="hi")
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)

@@ -1,1 +1,1 @@
-"""Decide what a failure means, which exception reports it, and whether to send the request again."""
+"""Classification of failures, their exceptions, and retries."""

@@ -1,8 +1,8 @@
-"""Extract the readable part of an error body, for exception messages. Pure.
+"""Extract the readable part of an error body, for exception messages.
 
-Bodies come from the backend, from Cloudflare, from proxies and from captive portals. Three rules keep messages short
-and safe: an excerpt has 300 characters at most, HTML is reduced to its title, and a body of an unknown shape is only
-measured, because it may repeat the prompt.
+Error bodies come from the backend, from Cloudflare, from proxies and from captive portals. Three rules keep messages
+short and safe. An excerpt has at most 300 characters. HTML is reduced to its title. Of a body of unknown shape, only
+the size is reported, because the body may repeat the prompt. This module has no I/O, clock or randomness.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MAX_EXCERPT_LENGTH: Final = 300
 
 
 def describe_body(content_type: str, text: str) -> str:
-    """Describe a body that came instead of the expected one: `an HTML page titled “Sign in”`, `JSON, 26 characters`."""
+    """Describe an unexpected body: `an HTML page titled “Sign in”`, `JSON, 26 characters`."""
     if not text.strip():
         return "an empty body"
     if is_html(text):
@@ -32,22 +32,25 @@ def describe_body(content_type: str, text: str) -> str:
 
 
 def is_html(text: str) -> bool:
-    """Return whether a text is an HTML page."""
+    """Return whether the text is an HTML page."""
     return re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE) is not None
 
 
 def error_object(body: Any) -> dict[str, Any]:
-    """Return the error object of a body, or an empty one.
+    """Return the error object of a decoded body, or an empty dict.
 
-    It is the member `error`, as in the OpenAI API, or `detail`, as the web framework of the backend writes it.
+    The OpenAI API sends it as `error`, and the web framework of the backend as `detail`.
     """
     if not isinstance(body, dict):
         return {}
-    return next((member for member in (body.get("error"), body.get("detail")) if isinstance(member, dict)), {})
+    return next((error for error in (body.get("error"), body.get("detail")) if isinstance(error, dict)), {})
 
 
 def error_message(body: Any) -> str | None:
-    """Return the message in a decoded body: `error.message`, `detail` (text or a list of faults), or a plain text."""
+    """Return the message in a decoded body, or None.
+
+    The message is `error.message`, `detail` (a string or a list of errors), or the body itself if it is text.
+    """
     if isinstance(body, dict):
         message = error_object(body).get("message") or body.get("detail") or body.get("message")
         return None if message is None else _excerpt(message if isinstance(message, str) else repr(message)) or None
@@ -55,7 +58,7 @@ def error_message(body: Any) -> str | None:
         return None
     if is_html(body):
         title = _html_title(body)
-        return f"an HTML page titled “{title}” instead of a response of the backend" if title else None
+        return f"an HTML page titled “{title}” instead of a response from the backend" if title else None
     return _excerpt(body)
 
 

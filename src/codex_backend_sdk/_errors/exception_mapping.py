@@ -1,9 +1,9 @@
-"""Turn failures into exceptions, and keep in each exception what the failure means for a retry.
+"""Turn failures into exceptions, and attach the data that callers and the retry loop need.
 
-Failures come from three places: an error status (`from_status`), an error event within a stream (`from_stream`), and
-the HTTP client, whose exceptions upstream wraps without address or reason (`add_connection_details`). `attach_failure` sets the
-members that all of them share: `is_retryable`, `retry_after`, `request_id`, `cf_ray`, and the `Failure` itself, which
-`failure_of` returns to the retry loop.
+Failures have three sources: an error status (`from_status`), an error event within a stream (`from_stream`), and the
+HTTP client, whose exceptions openai wraps without address or reason (`add_connection_details`). `attach_failure` sets
+the attributes that all of them share: `is_retryable`, `retry_after`, `request_id`, `cf_ray`, and the `Failure` itself,
+which `failure_of` returns to the retry loop.
 """
 
 from __future__ import annotations
@@ -65,42 +65,47 @@ _EXCEPTION_CLASSES: Final[dict[FailureKind, type[openai.APIStatusError]]] = {
     FailureKind.REGION_NOT_SUPPORTED: RegionNotSupportedError,
     FailureKind.LOGIN_REJECTED: LoginRejectedError,
 }
-_LIMIT_MEMBERS: Final = ("plan", "resets_at", "window_length", "limit_name", "reached_type", "limits")
+_LIMIT_ATTRIBUTES: Final = ("plan", "resets_at", "window_length", "limit_name", "reached_type", "limits")
 
-# A connection error is described by the first row whose exception is in its chain of causes and whose text is in the
-# last one: `httpx2` reports everything that its HTTP parser rejects as `RemoteProtocolError`.
+# Exception type, text and message of connection errors. The first row applies whose type is in the cause chain and
+# whose text is in the message of the direct cause: `httpx2` raises `RemoteProtocolError` for everything that its HTTP
+# parser rejects.
 _CONNECTION_ERRORS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (
         ssl.SSLCertVerificationError,
         "",
-        "the certificate of {} is not accepted ({}). Behind a TLS-inspecting proxy or private CA? Set "
+        "certificate verification failed for {} ({}). If you use a TLS-inspecting proxy or a private CA, set "
         "`CODEX_CA_CERTIFICATE` or `SSL_CERT_FILE` to the CA's PEM file.",
     ),
     (ssl.SSLError, "", "the TLS handshake with {} failed ({}). Check the proxy and `base_url`."),
-    (httpx2.RemoteProtocolError, "buffer too long", "{} sent a header that is too long ({})."),
-    (httpx2.RemoteProtocolError, "illegal", "{} did not respond in HTTP ({}). Check the proxy and `base_url`."),
     (
-        httpx2.DecodingError,
-        "",
-        "the response of {} cannot be decompressed ({}). Check whether a proxy changes it.",
+        httpx2.RemoteProtocolError,
+        "buffer too long",
+        "{} sent a header that is too long ({}). Check the proxy and `base_url`.",
     ),
+    (httpx2.RemoteProtocolError, "illegal", "{} sent an invalid HTTP response ({}). Check the proxy and `base_url`."),
+    (httpx2.DecodingError, "", "the response of {} cannot be decompressed ({}). Check whether a proxy changes it."),
     (BaseException, "", "{} could not be reached ({}). Check the network, the proxy and `base_url`."),
 )
 
-# By the exception of the HTTP client: the name of the limit in the request's timeouts, what did not happen, and the
-# argument of the client that changes the limit. The first match counts.
+# Exception type, httpx2's name of the timeout, message and remedy. The first row with the type applies.
 _TIMEOUTS: Final = (
-    (httpx2.ConnectTimeout, "connect", "no connection to {} was made", "connect_timeout"),
-    (httpx2.PoolTimeout, "pool", "all connections to {} stayed in use", "http_client"),
-    (httpx2.WriteTimeout, "write", "the request to {} could not be sent", "timeout"),
-    (httpx2.TimeoutException, "read", "{} did not begin to respond", "first_byte_timeout"),
+    (httpx2.ConnectTimeout, "connect", "could not connect to {}", "Increase `connect_timeout`."),
+    (
+        httpx2.PoolTimeout,
+        "pool",
+        "all connections to {} stayed in use",
+        "Pass an `http_client` with a larger connection pool.",
+    ),
+    (httpx2.WriteTimeout, "write", "the request to {} could not be sent", "Increase `timeout`."),
+    (httpx2.TimeoutException, "read", "{} did not begin to respond", "Increase `first_byte_timeout`."),
 )
 
 
 def from_status(
     failure: Failure, response: httpx2.Response, *, official: Callable[[], openai.APIStatusError]
 ) -> openai.APIStatusError:
-    """Return the exception for an error status. `official` makes openai's own, for kinds without a class of ours."""
+    """Return the exception for an error status. `official` builds openai's own, for kinds without a class here."""
     error = _api_error(failure, response) if failure.kind in _EXCEPTION_CLASSES else official()
     attach_failure(error, failure, response=response)
     return error
@@ -111,7 +116,7 @@ def from_stream(failure: Failure, response: httpx2.Response, *, partial: Respons
     error: Any
     if failure.kind in _EXCEPTION_CLASSES:
         error = _api_error(failure, response)
-        error.status_code = failure.status  # that of the response is 200
+        error.status_code = failure.status  # the HTTP status is 200
     else:
         error = ResponseFailedError(failure.message, request=response.request, body=failure.body)
         error.status_code = response.status_code
@@ -122,46 +127,46 @@ def from_stream(failure: Failure, response: httpx2.Response, *, partial: Respons
 
 def _api_error(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
     error: Any = _EXCEPTION_CLASSES[failure.kind](failure.message, response=response, body=failure.body)
-    # openai's constructor reads both from the body; classification finds them in more places.
+    # openai's constructor reads both from the body; `classify` also reads them from other places.
     error.code = error.code if error.code is not None else failure.code
     error.param = error.param if error.param is not None else failure.param
     if isinstance(error, ModelNotAvailableError):
         error.available = failure.available_models
     if failure.limit is not None:
-        for member in _LIMIT_MEMBERS:
-            setattr(error, member, getattr(failure.limit, member))
+        for name in _LIMIT_ATTRIBUTES:
+            setattr(error, name, getattr(failure.limit, name))
     return error  # type: ignore[no-any-return]
 
 
 def attach_failure(
     error: openai.APIError, failure: Failure | None = None, *, response: httpx2.Response | None = None
 ) -> None:
-    """Set the members of an exception that come from its failure and its response.
+    """Set the attributes of an exception that describe its failure and its response.
 
-    Without a failure the exception is one of no response at all, or of an interrupted one.
+    If `failure` is None, derive it from the exception: a total timeout, or a missing or interrupted response.
     """
     if failure is None:
         failure = TOTAL_TIMEOUT_FAILURE if isinstance(error, TotalTimeoutError) else NO_RESPONSE_FAILURE
-    members: Any = error
-    members._codex_failure = failure
-    members.is_retryable = failure.is_retryable
-    members.retry_after = failure.retry_after
+    untyped_error: Any = error  # openai's classes do not declare these attributes
+    untyped_error._codex_failure = failure
+    untyped_error.is_retryable = failure.is_retryable
+    untyped_error.retry_after = failure.retry_after
     if response is not None:
-        members.request_id = response.headers.get("x-request-id") or response.headers.get("x-oai-request-id")
-        members.cf_ray = response.headers.get("cf-ray")
+        untyped_error.request_id = response.headers.get("x-request-id") or response.headers.get("x-oai-request-id")
+        untyped_error.cf_ray = response.headers.get("cf-ray")
 
 
 def failure_of(error: openai.APIError) -> Failure | None:
-    """Return the failure attached to an exception. An exception without one (damaged data) is never retried."""
+    """Return the failure attached to an exception. One without a failure (invalid response data) is never retried."""
     failure: Failure | None = getattr(error, "_codex_failure", None)
     return failure
 
 
 def add_connection_details(error: openai.APIError, *, deadline: float | None) -> openai.APIError:
-    """Return the exception to raise for one that an attempt raised.
+    """Return a connection or timeout error whose message has the address, the reason and the timeout.
 
-    Upstream reports that a connection failed or timed out, but neither the address nor the reason, nor which limit was
-    reached. `deadline` is the monotonic time at which the whole call had to be over.
+    openai reports only that a connection failed or timed out. Return other errors unchanged. `deadline` is the deadline
+    of the whole call in monotonic seconds, or None.
     """
     if isinstance(error, openai.APITimeoutError):
         error = _timeout_error(error, deadline)
@@ -171,69 +176,73 @@ def add_connection_details(error: openai.APIError, *, deadline: float | None) ->
         if isinstance(error, openai.APIConnectionError):
             attach_failure(error)
         else:
-            members: Any = error
-            members.is_retryable = False
+            untyped_error: Any = error
+            untyped_error.is_retryable = False
     return error
 
 
 def _connection_error(error: openai.APIConnectionError, cause: BaseException) -> openai.APIConnectionError:
     address = error.request.url.copy_with(query=None)
     if isinstance(cause, httpx2.LocalProtocolError):
-        # Its text and its frames hold the header that cannot be sent, which may be the token: drop it.
+        # The message and the traceback of the cause contain the invalid header, which may be the token.
         error.__cause__ = error.__context__ = None
-        unsendable = openai.APIConnectionError(
+        request_error = openai.APIConnectionError(
             message=f"The request to {address} could not be sent: it is not valid HTTP. Check the headers "
-            "(`default_headers`, `extra_headers`, your own credentials) for line breaks and other control characters.",
+            "(`default_headers`, `extra_headers`, those of a custom `credentials` object) for control characters.",
             request=error.request,
         )
         attach_failure(
-            unsendable,
-            Failure(kind=FailureKind.CLIENT_ERROR, status=0, message=unsendable.message, is_retryable=False),
+            request_error,
+            Failure(kind=FailureKind.CLIENT_ERROR, status=None, message=request_error.message, is_retryable=False),
         )
-        return unsendable
-    chain = list(_chain(cause))
+        return request_error
+    causes = list(_cause_chain(cause))
     template = next(
         template
-        for kind, text, template in _CONNECTION_ERRORS
-        if text in str(cause) and any(isinstance(link, kind) for link in chain)
+        for exc_type, text, template in _CONNECTION_ERRORS
+        if text in str(cause) and any(isinstance(error_in_chain, exc_type) for error_in_chain in causes)
     )
-    explained = openai.APIConnectionError(
+    detailed_error = openai.APIConnectionError(
         message=f"Connection error: {template.format(address, str(cause) or type(cause).__name__)}",
         request=error.request,
     )
-    explained.__cause__ = cause
-    return explained
+    detailed_error.__cause__ = cause
+    return detailed_error
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _cause_chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _timeout_error(error: openai.APITimeoutError, deadline: float | None) -> openai.APITimeoutError:
-    """Name the limit that was reached, for a timeout that openai raised before there was a response."""
+    """Name the timeout that expired, for an error that openai raised before the response began."""
     if type(error) is not openai.APITimeoutError:
         return error
     if deadline is not None and time.monotonic() >= deadline:
-        message = "The call took longer than `total_timeout` allows, including all attempts and waits."
+        message = (
+            "The call, including all attempts and waits, took longer than `total_timeout`. Increase "
+            "`total_timeout`, or send a shorter request."
+        )
         return TotalTimeoutError(message, request=error.request)
     address = error.request.url.copy_with(query=None)
-    limits = error.request.extensions.get("timeout", {})
-    for kind, limit, message, argument in _TIMEOUTS:
-        if isinstance(error.__cause__, kind):
-            seconds = limits.get(limit)
+    timeouts = error.request.extensions.get("timeout", {})
+    for exc_type, timeout_name, message, remedy in _TIMEOUTS:
+        if isinstance(error.__cause__, exc_type):
+            seconds = timeouts.get(timeout_name)
             within = f" within {seconds:g} s" if seconds is not None else " in time"
-            error.message = f"Request timed out: {message.format(address)}{within} (`{argument}`)."
+            error.message = f"Request timed out: {message.format(address)}{within}. {remedy}"
             error.args = (error.message,)
             break
     return error
 
 
 def add_available_models(error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None) -> None:
-    """Add the models that the account can use to an error about another one; None if they are unknown."""
+    """Add the available models to the error. Do nothing if `models` is None."""
     if models is None:
         return
+    # The Codex CLI does not offer models with the visibility `hide` either: protocol/src/openai_models.rs.
     error.available = tuple(model["id"] for model in models if model.get("visibility") != "hide")
     error.message += f" Available models: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)

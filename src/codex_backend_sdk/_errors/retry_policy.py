@@ -1,11 +1,13 @@
-"""Decide after each failed attempt whether to send the request again, and how long to wait before. Pure.
+"""Decide after each failed attempt whether to send the request again, and how long to wait first.
 
-Two different waits:
+There are two different waits:
 - A retry follows a failure that can pass quickly (`Failure.is_retryable`). Its wait is the backend's `Retry-After`, or
   exponential backoff with full jitter. The caller bounds retries by number (`max_retries`), by the longest
   `Retry-After` (`max_retry_after`) and by the time of all attempts (`retry_deadline`).
-- A wait for the reset of an exhausted usage limit is no retry: the time is known, it may take hours, and it is off
-  unless the caller sets `wait_for_limit`. It counts for neither `max_retries` nor `retry_deadline`.
+- A wait for the reset of an exhausted usage limit is not a retry. The reset time is known and may be hours away, so the
+  client waits only if `wait_for_limit` is set. This wait counts toward neither `max_retries` nor `retry_deadline`.
+
+This module has no I/O, clock or randomness.
 """
 
 from __future__ import annotations
@@ -26,50 +28,50 @@ __all__ = ["RetryPolicy"]
 # The backoff of openai's client.
 _INITIAL_WAIT_SECONDS: Final = 0.5
 _MAX_WAIT_SECONDS: Final = 8.0
-# Added to the reset time, because the backend's clock may be behind ours.
+# Added to the reset time, because the backend's clock may be slow.
 _RESET_MARGIN_SECONDS: Final = 1.0
 
 
 class RetryPolicy:
-    """The retries of one call. `retries_taken` is the number of retries so far."""
+    """The retry policy of one call. `retries_taken` is the number of retries so far."""
 
-    def __init__(self, retries: RetryOptions, *, max_retries: int) -> None:
+    def __init__(self, options: RetryOptions, *, max_retries: int) -> None:
         self.retries_taken = 0
-        self._retries = retries
+        self._options = options
         self._max_retries = max_retries
-        self._waited_for_resets = 0.0
+        self._reset_wait_seconds = 0.0
 
     def wait_after(self, failure: Failure, *, elapsed: float, now: datetime, jitter: float) -> float | None:
-        """Return the seconds to wait before the next attempt, None to give up.
+        """Record a retry and return the seconds to wait before it, or return None to give up.
 
         `elapsed` is the time since the first attempt began, in seconds. `jitter` is a random number from 0 to 1.
         """
         if failure.kind is FailureKind.USAGE_LIMIT:
-            return self._wait_for_reset(failure, now)
+            return self._wait_until_reset(failure, now)
         if not failure.is_retryable or self.retries_taken >= self._max_retries:
             return None
         wait = failure.retry_after
         if wait is None:
-            # Full jitter: clients that failed at the same time must not return at the same time.
+            # Full jitter: clients that failed at the same time must not retry at the same time.
             wait = min(_INITIAL_WAIT_SECONDS * 2**self.retries_taken, _MAX_WAIT_SECONDS) * jitter
-        elif wait > self._retries.max_retry_after:
+        elif wait > self._options.max_retry_after:
             return None
-        deadline = self._retries.deadline
-        if deadline is not None and elapsed - self._waited_for_resets + wait > deadline:
+        retry_deadline = self._options.deadline
+        if retry_deadline is not None and elapsed - self._reset_wait_seconds + wait > retry_deadline:
             return None
         self.retries_taken += 1
         return wait
 
-    def _wait_for_reset(self, failure: Failure, now: datetime) -> float | None:
+    def _wait_until_reset(self, failure: Failure, now: datetime) -> float | None:
+        """Record a wait for the reset of the exhausted limit and return its seconds, or return None to give up."""
         resets_at = failure.limit.resets_at if failure.limit else None
         if resets_at is None:
             return None
         until_reset = resets_at - now
-        # The budget is for all resets of the call together. So a backend whose resets never take effect cannot hold the
-        # call for longer than the caller allowed.
-        budget = self._retries.wait_for_limit - timedelta(seconds=self._waited_for_resets)
+        # All waits of a call share one budget. Otherwise a backend that never resets would block the call forever.
+        budget = self._options.wait_for_limit - timedelta(seconds=self._reset_wait_seconds)
         if until_reset > budget or budget <= timedelta(0):
             return None
         wait = max(until_reset.total_seconds(), 0.0) + _RESET_MARGIN_SECONDS
-        self._waited_for_resets += wait
+        self._reset_wait_seconds += wait
         return wait

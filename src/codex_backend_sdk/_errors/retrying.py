@@ -1,7 +1,7 @@
-"""Run the retry policy for one call against a clock: measure the elapsed time, and log each retry.
+"""Apply the retry policy to one call: measure the elapsed time and log each retry.
 
-The client sleeps and sends; this module only says for how long. `total_timeout` ends a call whatever the policy says:
-no wait may last beyond it.
+The client sleeps and sends; this module only computes the wait. `total_timeout` ends a call in any case: no wait may
+extend beyond it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _log = logging.getLogger("codex_backend_sdk")
 
 
 class SystemClock:
-    """The clock of this machine."""
+    """The system's time, sleep and randomness."""
 
     def now(self) -> datetime:
-        """Return the time of day, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the seconds since an arbitrary moment; they never go back."""
+        """Return the seconds since an arbitrary start; the value never decreases."""
         return time.monotonic()
 
     def jitter(self) -> float:
@@ -48,15 +48,15 @@ class SystemClock:
         time.sleep(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
-        """Suspend this task, under asyncio or trio."""
+        """Suspend this task, with asyncio or trio."""
         await anyio.sleep(seconds)
 
 
 class CallRetries:
-    """The attempts of one call.
+    """The retries of one call: decides after each failed attempt whether and when to retry.
 
-    `request_name` names the request in the log: `POST /responses`. `deadline` is the monotonic time at which the whole
-    call must be over, by the system's clock and not by `clock`, because sockets obey it.
+    `request_name` names the request in the log, for example `POST /responses`. `deadline` is the `time.monotonic()` at
+    which the whole call must end, or None. It uses the system clock instead of `clock`, because socket timeouts do.
     """
 
     def __init__(self, request_name: str, options: ClientOptions, clock: Clock, *, max_retries: int) -> None:
@@ -73,7 +73,7 @@ class CallRetries:
         return self._policy.retries_taken
 
     def wait_after(self, error: openai.APIError) -> float | None:
-        """Return the seconds to wait before the next attempt, None if this error is to be raised."""
+        """Return the seconds to wait before the next attempt, or None if this error must be raised."""
         failure = failure_of(error)
         if failure is None:
             return None
@@ -82,5 +82,5 @@ class CallRetries:
         wait = self._policy.wait_after(failure, elapsed=elapsed, now=clock.now(), jitter=clock.jitter())
         if wait is None or (self._total_seconds is not None and elapsed + wait >= self._total_seconds):
             return None
-        _log.info("%s is sent again in %.2f s, after: %s", self._request_name, wait, error.message)
+        _log.info("Retrying %s in %.2f s after: %s", self._request_name, wait, error.message)
         return wait
