@@ -50,15 +50,9 @@ QUOTA_CODES = (
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
-<<<<<<< HEAD
-POLICY_MESSAGE = "refused the request under its usage policy"
+POLICY_MESSAGE = "rejected the request under its usage policy"
 POLICY_CODES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
 PARAMETER_CODES = {
-=======
-POLICY = "rejected the request under its usage policy"
-POLICIES = ("cyber_policy", "bio_policy", "invalid_prompt", "misalignment_policy_violation")
-PARAMETERS = {
->>>>>>> f47522f (Errors: a remedy in every message, plain words and names)
     "service_tier_not_supported": "service_tier",
     "unsupported_service_tier": "service_tier",
     "reasoning_effort_not_supported": "reasoning.effort",
