@@ -23,7 +23,7 @@ FULL = {
         "account_id": "acc-1",
     },
     "last_refresh": "2026-11-22T05:51:37.545431475Z",
-    "of_the_future": {"n": 1.5, "text": "ü\ud800"},
+    "unknown_field": {"n": 1.5, "text": "ü\ud800"},
 }
 ALL = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
 
@@ -150,7 +150,7 @@ def test_new_login_replaces_tokens_and_keeps_other_members() -> None:
         "OPENAI_API_KEY": "sk-fake",
         "tokens": {"id_token": "d.e.f", "access_token": "at_2", "refresh_token": "rt_2", "account_id": "acc-2"},
         "last_refresh": "2026-11-22T12:00:00.000250Z",
-        "of_the_future": FULL["of_the_future"],
+        "unknown_field": FULL["unknown_field"],
     }
 
 

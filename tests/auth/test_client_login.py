@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import anyio.abc
@@ -20,6 +22,77 @@ from codex_backend_sdk.testing import DeviceLoginSettings, Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# --- logging in ---------------------------------------------------------------------------------------------------
+
+
+def approve(url: str) -> None:
+    """Act as the browser of a user who approves."""
+    httpx2.get(url, follow_redirects=True, timeout=20).raise_for_status()
+
+
+def never(what: object) -> None:
+    raise AssertionError("nothing may be opened")
+
+
+def test_default_timeout_and_ports() -> None:
+    given = inspect.signature(Credentials.authenticate).parameters
+    assert (given["timeout"].default, given["ports"].default) == (300.0, (1455, 1457))
+
+
+def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store, opened, shown = MemoryStore(), list[str](), list[str]()
+    client = new_client(credentials=store)
+
+    def open_browser(url: str) -> None:
+        opened.append(url)
+        approve(url)
+
+    client.authenticate(
+        open_browser=open_browser,
+        on_url=shown.append,
+        workspace_id=sim.account.account_id,
+        scopes=["openid", "profile", "email", "offline_access"],
+        timeout=30,
+        ports=(0,),
+    )
+    assert opened == shown
+    parameters = parse_qs(urlsplit(shown[0]).query)
+    assert parameters["scope"] == ["openid profile email offline_access"]
+    assert parameters["allowed_workspace_id"] == [sim.account.account_id]
+    assert client.account().email == "user@example.com"
+    assert requested_paths(sim) == ["authorize", "token"], "no API key is requested"
+    document = store.load()
+    assert document is not None
+    assert document["OPENAI_API_KEY"] is None
+
+
+def test_stored_login_opens_nothing_unless_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    before = store.load()
+    client = new_client(credentials=store)
+    client.authenticate(open_browser=never, on_url=never)
+    client.authenticate(interactive=False)
+    assert store.load() == before
+    client.authenticate(force=True, open_browser=approve, ports=(0,), timeout=30)
+    assert store.load() != before
+    with pytest.raises(ValueError, match="force=True logs in again"):
+        client.authenticate(force=True, interactive=False)
+
+
+@pytest.mark.parametrize("code", ["timeout", "cancelled"])
+def test_login_ends_at_timeout_or_cancellation(new_client: Callable[..., Any], code: str) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.5, cancel.set).start()
+    options: dict[str, Any] = {"timeout": 0.5} if code == "timeout" else {"cancel": cancel}
+    started = time.monotonic()
+    with pytest.raises(sdk.LoginFailedError) as caught:
+        new_client(credentials=MemoryStore()).authenticate(
+            open_browser=False, on_url=lambda url: None, ports=(0,), **options
+        )
+    assert caught.value.code == code
+    assert time.monotonic() - started < 4
 
 
 # --- after a 401 -------------------------------------------------------------------------------------------------
@@ -145,32 +218,6 @@ def test_device_code_logs_in(new_client: Callable[..., Any]) -> None:
         client = new_client(credentials=Credentials(MemoryStore(), issuer=device_sim.issuer))
         assert client.authenticate_device_code(on_code=codes.append).account().email == "user@example.com"
         assert codes[0].url == f"{device_sim.issuer}/codex/device"
-
-
-def test_async_callbacks_run_on_the_event_loop() -> None:
-    async def run() -> None:
-        loop_thread = threading.current_thread()
-        seen: list[object] = []
-
-        async def seen_(value: object) -> None:
-            await anyio.lowlevel.checkpoint()
-            assert threading.current_thread() is loop_thread
-            seen.append(value)
-
-        with Simulator() as sim:
-            async with sim.async_client(credentials=MemoryStore()) as client:
-                await client.authenticate_device_code(on_code=seen_)
-                assert isinstance(seen.pop(), DeviceCode)
-
-                async def visit(url: str) -> None:
-                    await seen_(url)
-                    tasks.start_soon(lambda: anyio.to_thread.run_sync(lambda: httpx2.get(url, follow_redirects=True)))
-
-                async with anyio.create_task_group() as tasks:
-                    await client.authenticate(force=True, open_browser=False, on_url=visit, ports=(0,), timeout=20)
-                assert str(seen.pop()).startswith(sim.issuer)
-
-    anyio.run(run)
 
 
 @pytest.mark.parametrize("flow", ["device code", "browser"])

@@ -1,3 +1,5 @@
+"""Test login, logout, revocation and configuration with `Credentials`."""
+
 from __future__ import annotations
 
 import logging
@@ -10,12 +12,12 @@ import urllib.request
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 import pytest
 from issuer_stub import IssuerStub
-from manager_support import HOUR, MINUTE, in_threads, make_credentials, refresh_reasons
+from manager_support import HOUR, MINUTE, make_credentials, refresh_reasons, run_in_threads
 from servers import Keyring
 
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError, LoginRequiredError, TokenRefreshError
@@ -33,11 +35,7 @@ from codex_backend_sdk.auth.stores.auto import AutoStore
 from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login
 
-if TYPE_CHECKING:
-    pass
-
-
-# --- logging in --------------------------------------------------------------------------------------------------
+# --- login --------------------------------------------------------------------------------------------------
 
 
 def open_page(url: str) -> str:
@@ -46,20 +44,20 @@ def open_page(url: str) -> str:
 
 
 def fail_if_opened(url: str) -> None:
-    raise AssertionError("no browser may be opened")
+    raise AssertionError("the login must not open a browser")
 
 
-def login_options(**more: Any) -> dict[str, Any]:
-    return {"open_browser": open_page, "ports": (0,), "timeout": 20.0, **more}
+def login_options(**options: Any) -> dict[str, Any]:
+    return {"open_browser": open_page, "ports": (0,), "timeout": 20.0, **options}
 
 
 def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "home" / "auth.json")
-    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    credentials = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     pages: list[str] = []
-    login = source.authenticate(**login_options(open_browser=lambda url: pages.append(open_page(url))))
+    login = credentials.authenticate(**login_options(open_browser=lambda url: pages.append(open_page(url))))
     assert login.account_id == "acc-1"
-    assert source.ready() is login
+    assert credentials.ready() is login
     stored = store.load()
     assert stored is not None
     assert list(stored) == ["OPENAI_API_KEY", "auth_mode", "tokens", "last_refresh"]
@@ -74,62 +72,62 @@ def test_browser_login_stores_a_codex_cli_document(issuer: IssuerStub, tmp_path:
 
 
 def test_stored_login_needs_no_browser(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, issuer.document())
-    login = source.authenticate(**login_options(open_browser=fail_if_opened))
+    credentials, _ = make_credentials(issuer, issuer.document())
+    login = credentials.authenticate(**login_options(open_browser=fail_if_opened))
     assert login.account_id == "acc-1"
     assert issuer.requests == []
 
 
 def test_expired_login_is_refreshed_without_a_browser(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    assert source.authenticate(**login_options(open_browser=fail_if_opened)).account_id == "acc-1"
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    assert credentials.authenticate(**login_options(open_browser=fail_if_opened)).account_id == "acc-1"
     assert refresh_reasons(issuer) == ["proactive_expiry"]
 
 
 @pytest.mark.parametrize("document", [None, {}])
 def test_non_interactive_login_raises_without_a_login(issuer: IssuerStub, document: dict[str, Any] | None) -> None:
-    source, _ = make_credentials(issuer, document)
+    credentials, _ = make_credentials(issuer, document)
     with pytest.raises(LoginRequiredError, match="There is no login"):
-        source.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
+        credentials.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
     with pytest.raises(ValueError, match="force=True"):
-        source.authenticate(interactive=False, force=True)
+        credentials.authenticate(interactive=False, force=True)
 
 
-def test_permanently_refused_login_is_replaced(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+def test_login_with_a_rejected_refresh_is_replaced(issuer: IssuerStub) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     issuer.live_refresh_token = "another"
-    login = source.authenticate(**login_options())
-    assert source.current() is login
+    login = credentials.authenticate(**login_options())
+    assert credentials.current() is login
     stored = store.load()
     assert stored is not None
-    assert stored["of_the_future"] == [1]
-    assert "login_owner_id" not in stored["tokens"], "it described the previous login"
+    assert stored["unknown_field"] == [1]
+    assert "login_owner_id" not in stored["tokens"], "it belongs to the previous login"
 
 
 def test_rejected_login_is_replaced(issuer: IssuerStub) -> None:
-    """Its token has not expired, but the backend rejected it and the issuer refuses the refresh."""
-    source, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
-    refused = source.current()
+    """The token has not expired, but the backend rejects it and the issuer rejects its refresh token."""
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
+    rejected_login = credentials.current()
     issuer.live_refresh_token = "another"
     with pytest.raises(LoginRequiredError):
-        source.refresh(refused)
+        credentials.refresh(rejected_login)
     with pytest.raises(LoginRequiredError, match="rejects the login in memory, and it cannot be refreshed"):
-        source.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
-    assert source.authenticate(**login_options()).access_token != refused.access_token
+        credentials.authenticate(**login_options(interactive=False, open_browser=fail_if_opened))
+    assert credentials.authenticate(**login_options()).access_token != rejected_login.access_token
 
 
 def test_transient_failure_opens_no_browser(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    issuer.refusal = 503, b"", {}
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    issuer.token_response = 503, b"", {}
     with pytest.raises(TokenRefreshError):
-        source.authenticate(**login_options(open_browser=fail_if_opened))
+        credentials.authenticate(**login_options(open_browser=fail_if_opened))
 
 
 def test_other_credentials_are_replaced_only_by_force(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
+    credentials, store = make_credentials(issuer, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-fake"})
     with pytest.raises(LoginRequiredError, match="an OpenAI API key"):
-        source.authenticate(**login_options(open_browser=fail_if_opened))
-    source.authenticate(**login_options(force=True))
+        credentials.authenticate(**login_options(open_browser=fail_if_opened))
+    credentials.authenticate(**login_options(force=True))
     stored = store.load()
     assert stored is not None
     assert (stored["auth_mode"], stored["OPENAI_API_KEY"]) == ("chatgpt", "sk-fake")
@@ -138,30 +136,30 @@ def test_other_credentials_are_replaced_only_by_force(issuer: IssuerStub) -> Non
 def test_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text("{")
-    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    credentials = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     with pytest.raises(CredentialStoreError, match=r"auth\.json"):
-        source.authenticate(**login_options(open_browser=fail_if_opened))
+        credentials.authenticate(**login_options(open_browser=fail_if_opened))
     assert store.path.read_text() == "{"
-    source.authenticate(**login_options(force=True))
+    credentials.authenticate(**login_options(force=True))
     assert store.load() is not None
 
 
-@pytest.mark.parametrize("kind", ["file", "auto"])
-def test_damaged_file_stays_if_the_new_one_cannot_be_written(issuer: IssuerStub, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("store_type", ["file", "auto"])
+def test_damaged_file_is_kept_if_the_write_fails(issuer: IssuerStub, tmp_path: Path, store_type: str) -> None:
     file = FileStore(tmp_path / ("x" * 245))  # no room for the longer name of a temporary file
     keyring = Keyring()
     keyring.broken = OSError("locked")
-    store = file if kind == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
-    file.path.write_text('{"tokens": {"refresh_token": "worth repairing", ')
-    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    store = file if store_type == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
+    file.path.write_text('{"tokens": {"refresh_token": "repairable", ')
+    credentials = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     with pytest.raises(CredentialStoreError, match=r"Cannot write .*: File name too long"):
-        source.authenticate(**login_options(force=True))
-    assert "worth repairing" in file.path.read_text()
+        credentials.authenticate(**login_options(force=True))
+    assert "repairable" in file.path.read_text()
 
 
 def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
-    source = Credentials(store, issuer=issuer.url, clock=issuer.clock)
+    credentials = Credentials(store, issuer=issuer.url, clock=issuer.clock)
     pages: list[str] = []
 
     def open_browser(url: str) -> None:
@@ -169,43 +167,43 @@ def test_file_damaged_during_the_login_is_not_replaced(issuer: IssuerStub, tmp_p
         pages.append(open_page(url))
 
     with pytest.raises(CredentialStoreError, match=r"auth\.json"):
-        source.authenticate(**login_options(open_browser=open_browser))
+        credentials.authenticate(**login_options(open_browser=open_browser))
     assert store.path.read_text() == "{"
 
 
 def test_forced_login_may_change_the_account(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, issuer.document())
-    source.current()
+    credentials, _ = make_credentials(issuer, issuer.document())
+    credentials.current()
     issuer.account = "acc-2"
-    assert source.authenticate(**login_options(force=True)).account_id == "acc-2"
-    assert source.current().account_id == "acc-2"
+    assert credentials.authenticate(**login_options(force=True)).account_id == "acc-2"
+    assert credentials.current().account_id == "acc-2"
 
 
 def test_only_the_requested_workspace_is_accepted(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document())
+    credentials, store = make_credentials(issuer, issuer.document())
     before = store.load()
     with pytest.raises(LoginRequiredError, match="not for workspace acc-2"):
-        source.authenticate(workspace_id="acc-2", interactive=False)
+        credentials.authenticate(workspace_id="acc-2", interactive=False)
     with pytest.raises(LoginFailedError, match="restricted to workspace") as caught:
-        source.authenticate(**login_options(workspace_id="acc-2"))
+        credentials.authenticate(**login_options(workspace_id="acc-2"))
     assert caught.value.code == "workspace_restriction"
     assert issuer.requests_to("/oauth/authorize")[0].query["allowed_workspace_id"] == "acc-2"
     assert store.load() == before
     issuer.account = "acc-2"
-    assert source.authenticate(**login_options(workspace_id="acc-2")).account_id == "acc-2"
+    assert credentials.authenticate(**login_options(workspace_id="acc-2")).account_id == "acc-2"
 
 
-def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, None)
+def test_concurrent_threads_open_one_browser(issuer: IssuerStub) -> None:
+    credentials, _ = make_credentials(issuer, None)
     for force in (False, True):
         issuer.requests.clear()
-        logins = in_threads(4, partial(source.authenticate, **login_options(force=force)))
+        logins = run_in_threads(4, partial(credentials.authenticate, **login_options(force=force)))
         assert len(set(logins)) == 1, logins
         assert len(issuer.requests_to("/oauth/authorize")) == 1
 
 
 @pytest.mark.parametrize(
-    ("refusal", "message"),
+    ("token_response", "message"),
     [
         (
             (400, b'{"error": "invalid_grant", "error_description": "code ac_1 is bad"}', {}),
@@ -216,13 +214,13 @@ def test_threads_that_log_in_together_open_one_browser(issuer: IssuerStub) -> No
         ((200, b"{}", {}), "has no usable id_token and access_token and refresh_token"),
     ],
 )
-def test_refused_code_exchange_fails_the_login(
-    issuer: IssuerStub, refusal: tuple[int, bytes, dict[str, str]], message: str
+def test_failed_code_exchange_fails_the_login(
+    issuer: IssuerStub, token_response: tuple[int, bytes, dict[str, str]], message: str
 ) -> None:
-    issuer.refusal = refusal
-    source, store = make_credentials(issuer, None)
+    issuer.token_response = token_response
+    credentials, store = make_credentials(issuer, None)
     with pytest.raises(LoginFailedError, match=f"^Token exchange failed: .*{message}") as caught:
-        source.authenticate(**login_options())
+        credentials.authenticate(**login_options())
     assert caught.value.code == "token_exchange_failed"
     assert store.load() is None
 
@@ -232,40 +230,40 @@ def test_unreachable_issuer_fails_the_login(issuer: IssuerStub) -> None:
         raise httpx2.ConnectError("no route")
 
     with httpx2.Client(transport=httpx2.MockTransport(no_connection)) as http:
-        source = Credentials(MemoryStore(), issuer=issuer.url, http=http)
+        credentials = Credentials(MemoryStore(), issuer=issuer.url, http=http)
         with pytest.raises(LoginFailedError, match=r"could not be reached \(no route\)"):
-            source.authenticate(**login_options())
+            credentials.authenticate(**login_options())
 
 
-def test_waiting_threads_share_a_denied_login(issuer: IssuerStub) -> None:
-    issuer.approve = lambda given: {"error": "access_denied", "state": given["state"]}
-    source, _ = make_credentials(issuer, None)
-    opened: list[str] = []
+def test_concurrent_threads_share_a_denied_login(issuer: IssuerStub) -> None:
+    issuer.callback_query = lambda query: {"error": "access_denied", "state": query["state"]}
+    credentials, _ = make_credentials(issuer, None)
+    opened_urls: list[str] = []
 
     def visit(url: str) -> None:
-        opened.append(url)
-        time.sleep(0.5)  # the other threads arrive in the meantime
+        opened_urls.append(url)
+        time.sleep(0.5)  # meanwhile the other threads call authenticate()
         httpx2.get(url, follow_redirects=True)
 
     def log_in() -> Login:
-        return source.authenticate(open_browser=visit, ports=(0,), timeout=30)
+        return credentials.authenticate(open_browser=visit, ports=(0,), timeout=30)
 
-    assert [getattr(error, "code", None) for error in in_threads(8, log_in)] == ["access_denied"] * 8
-    assert len(opened) == 1
+    assert [getattr(error, "code", None) for error in run_in_threads(8, log_in)] == ["access_denied"] * 8
+    assert len(opened_urls) == 1
     with pytest.raises(LoginFailedError, match="access_denied"):
         log_in()
-    assert len(opened) == 2, "a later call opens the browser again"
+    assert len(opened_urls) == 2, "a later call opens the browser again"
 
 
-# --- logging out -------------------------------------------------------------------------------------------------
+# --- logout -------------------------------------------------------------------------------------------------
 
 
 def test_logout_clears_cache_and_store(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    source.current()
-    assert [source.logout(), source.logout()] == [True, False]
+    credentials, store = make_credentials(issuer, issuer.document())
+    credentials.current()
+    assert [credentials.logout(), credentials.logout()] == [True, False]
     assert store.load() is None
-    assert source.ready() is None
+    assert credentials.ready() is None
     assert issuer.requests == []
 
 
@@ -274,67 +272,81 @@ def test_revoke_sends_the_token_and_logs_out(issuer: IssuerStub, has_refresh_tok
     document = issuer.document()
     if not has_refresh_token:
         del document["tokens"]["refresh_token"]
-    source, store = make_credentials(issuer, document)
-    assert source.revoke() is True
+    credentials, store = make_credentials(issuer, document)
+    assert credentials.revoke() is True
     hint = "refresh_token" if has_refresh_token else "access_token"
     assert [request.json["token_type_hint"] for request in issuer.requests_to("/oauth/revoke")] == [hint]
     assert store.load() is None
-    assert source.revoke() is False
+    assert credentials.revoke() is False
 
 
 def test_unreachable_issuer_does_not_prevent_the_logout(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
-    source = Credentials(MemoryStore(issuer.document()), issuer="http://127.0.0.1:1")
-    assert source.revoke() is True
+    credentials = Credentials(MemoryStore(issuer.document()), issuer="http://127.0.0.1:1")
+    assert credentials.revoke() is True
     assert "could not be revoked" in caplog.text
-    assert source.store.load() is None
-    source.store.save(issuer.document())
+    assert credentials.store.load() is None
+    credentials.store.save(issuer.document())
     with pytest.raises(LoginFailedError, match="deleted from memory, but the issuer did not confirm") as caught:
-        source.revoke(must_confirm=True)
+        credentials.revoke(must_confirm=True)
     assert caught.value.code == "not_revoked"
-    assert source.store.load() is None
-    assert source.revoke(must_confirm=True) is False, "without a login there is nothing to confirm"
+    assert credentials.store.load() is None
+    assert credentials.revoke(must_confirm=True) is False, "without a login there is nothing to confirm"
 
 
-def revoked(issuer: IssuerStub) -> list[str]:
+def test_token_is_revoked_before_the_login_is_deleted(sim: Simulator) -> None:
+    store = MemoryStore(sim.login_document())
+    was_stored: list[bool] = []
+
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        was_stored.append(store.load() is not None)
+        return httpx2.Response(500)
+
+    with httpx2.Client(transport=httpx2.MockTransport(respond)) as http:
+        assert Credentials(store, issuer=sim.issuer, http=http).revoke()
+    assert was_stored == [True]
+    assert store.load() is None, "the login is deleted even if the revocation fails"
+
+
+def revoked_tokens(issuer: IssuerStub) -> list[str]:
     return [request.json["token"] for request in issuer.requests_to("/oauth/revoke")]
 
 
 def test_unsaved_login_is_revoked(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = OSError("no room")
-    source.current()
-    assert source.revoke() is True
-    assert revoked(issuer) == ["rt_1"], "rt_0 is used up"
-    assert (store.load(), source.ready()) == (None, None)
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = OSError("disk full")
+    credentials.current()
+    assert credentials.revoke() is True
+    assert revoked_tokens(issuer) == ["rt_1"], "the issuer accepted rt_0 once"
+    assert (store.load(), credentials.ready()) == (None, None)
 
 
-@pytest.mark.parametrize("is_another", [True, False])
-def test_login_stored_by_a_peer_is_revoked_as_well(issuer: IssuerStub, is_another: bool) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = OSError("no room")
-    source.current()
-    store.save_error = None
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_unsaved_and_stored_logins_are_revoked(issuer: IssuerStub, is_stored: bool) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = OSError("disk full")
+    credentials.current()
+    store.errors.clear()
     other = issuer.document()
     other["tokens"]["refresh_token"] = "rt_other"
     store.clear()
-    if is_another:
+    if is_stored:
         store.save(other)
-    assert source.revoke() is True
-    assert revoked(issuer) == (["rt_other", "rt_1"] if is_another else ["rt_1"])
+    assert credentials.revoke() is True
+    assert revoked_tokens(issuer) == (["rt_other", "rt_1"] if is_stored else ["rt_1"])
 
 
 def test_revoke_waits_for_the_refresh_of_another_process(issuer: IssuerStub, tmp_path: Path) -> None:
     path = tmp_path / "auth.json"
     FileStore(path).save(issuer.document(expires_in=MINUTE))
-    one, other = (Credentials(FileStore(path), issuer=issuer.url, clock=issuer.clock) for _ in range(2))
-    issuer.delay = 1.0
-    renewing = threading.Thread(target=one.current)
-    renewing.start()
+    first, second = (Credentials(FileStore(path), issuer=issuer.url, clock=issuer.clock) for _ in range(2))
+    issuer.delay_seconds = 1.0
+    refresh = threading.Thread(target=first.current)
+    refresh.start()
     while not issuer.requests_to("/oauth/token"):
         time.sleep(0.01)
-    assert other.revoke()
-    renewing.join()
-    assert [request.json["token"] for request in issuer.requests_to("/oauth/revoke")] == ["rt_1"]
+    assert second.revoke()
+    refresh.join()
+    assert revoked_tokens(issuer) == ["rt_1"]
     assert FileStore(path).load() is None
 
 
@@ -365,12 +377,12 @@ def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
     assert key.reveal().startswith("sk-")
     document = store.load()
     assert document is not None
-    assert document["OPENAI_API_KEY"] is None, "it is not stored"
+    assert document["OPENAI_API_KEY"] is None, "the API key is not stored"
     document["tokens"]["id_token"] = None
     store.save(document)
     with pytest.raises(LoginFailedError, match="no id token"):
         exchange_api_key(credentials)
-    document["tokens"]["id_token"] = "not.one.of-it"
+    document["tokens"]["id_token"] = "not.a.token"
     store.save(document)
     with pytest.raises(LoginFailedError, match="returned status 400: The subject token is unknown"):
         exchange_api_key(credentials)
@@ -400,19 +412,19 @@ def test_netrc_and_proxies_are_not_used_for_loopback(
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    source.current()
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    credentials.current()
     assert "authorization" not in issuer.requests[0].headers
 
 
-def test_own_http_client_sends_no_own_auth_and_stays_open(issuer: IssuerStub) -> None:
+def test_given_http_client_is_used_without_its_auth(issuer: IssuerStub) -> None:
     with httpx2.Client(auth=("me", "mine"), follow_redirects=True) as http:
-        source = Credentials(
+        credentials = Credentials(
             MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, http=http, clock=issuer.clock
         )
-        issuer.refusal = 307, b"", {"Location": issuer.url + "/elsewhere"}
+        issuer.token_response = 307, b"", {"Location": issuer.url + "/elsewhere"}
         with pytest.raises(TokenRefreshError, match="redirects to another address"):
-            source.current()
+            credentials.current()
         assert not http.is_closed
     assert [request.path for request in issuer.requests] == ["/oauth/token"]
     assert "authorization" not in issuer.requests[0].headers
@@ -421,11 +433,11 @@ def test_own_http_client_sends_no_own_auth_and_stays_open(issuer: IssuerStub) ->
 def test_credentials_argument_accepts_sources_and_stores(tmp_path: Path) -> None:
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:1", "originator": "app"}
     store = FileStore(tmp_path / "auth.json")
-    source = resolve_credentials(store, **options)
-    assert isinstance(source, Credentials)
-    assert source.store is store
-    assert resolve_credentials(source, **options) is source
-    assert isinstance(source, CredentialSource)
+    credentials = resolve_credentials(store, **options)
+    assert isinstance(credentials, Credentials)
+    assert credentials.store is store
+    assert resolve_credentials(credentials, **options) is credentials
+    assert isinstance(credentials, CredentialSource)
     default = resolve_credentials(None, **options)
     assert isinstance(default, Credentials)
     assert isinstance(default.store, FileStore)
@@ -433,16 +445,22 @@ def test_credentials_argument_accepts_sources_and_stores(tmp_path: Path) -> None
         resolve_credentials("token", **options)  # type: ignore[arg-type]
 
 
-def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
+def test_reprs_logs_and_tracebacks_hold_no_token(issuer: IssuerStub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = CredentialStoreError("read-only")
-    login = source.current()
-    issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = CredentialStoreError("read-only")
+    login = credentials.current()
+    issuer.token_response = 401, b'{"error": {"code": "refresh_token_reused", "message": "rt_0 rt_1"}}', {}
     with pytest.raises(LoginRequiredError) as caught:
-        source.refresh(login)
+        credentials.refresh(login)
     text = "\n".join(
-        [repr(source), repr(source._cached), repr(login), caplog.text, *traceback.format_exception(caught.value)]
+        [
+            repr(credentials),
+            repr(credentials._cached),
+            repr(login),
+            caplog.text,
+            *traceback.format_exception(caught.value),
+        ]
     )
     tokens = [login.access_token.reveal(), *issuer.document()["tokens"].values()]
     assert not [token for token in (*tokens, "rt_0", "rt_1") if token != "acc-1" and token != "owner" and token in text]
@@ -451,12 +469,12 @@ def test_reprs_logs_and_tracebacks_show_no_token(issuer: IssuerStub, caplog: pyt
 
 
 def test_ready_is_fast_and_does_no_io(issuer: IssuerStub) -> None:
-    """It runs before every request. The bound is loose: the point is that it does no I/O."""
-    source, store = make_credentials(issuer, issuer.document())
-    source.current()
+    """`ready()` runs before every request. The time bound is loose, so that it holds on a busy machine."""
+    credentials, store = make_credentials(issuer, issuer.document())
+    credentials.current()
     store.calls.clear()
-    began = os.times().user
+    started = os.times().user
     for _ in range(10_000):
-        assert source.ready() is not None
-    assert os.times().user - began < 10_000 * 20e-6
+        assert credentials.ready() is not None
+    assert os.times().user - started < 10_000 * 20e-6
     assert store.calls == []

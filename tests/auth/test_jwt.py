@@ -18,25 +18,25 @@ from codex_backend_sdk.auth._jwt import (
 from codex_backend_sdk.types import Login, Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-AUTH = "https://api.openai.com/auth"
+AUTH_CLAIM = "https://api.openai.com/auth"
 
 
-def jwt(payload: Any) -> Secret:
+def create_jwt(payload: Any) -> Secret:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return Secret(f"eyJhbGciOiJub25lIn0.{base64.urlsafe_b64encode(data).rstrip(b'=').decode()}.sig")
 
 
 def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    token = access if isinstance(access, str) else jwt(access).reveal()
+    token = access if isinstance(access, str) else create_jwt(access).reveal()
     tokens = {"access_token": token, "refresh_token": "rt_1", **more}
     if identity is not None:
-        tokens["id_token"] = jwt(identity).reveal()
+        tokens["id_token"] = create_jwt(identity).reveal()
     return {"tokens": tokens, "last_refresh": "2026-11-22T05:51:37.545431475Z"}
 
 
 @pytest.mark.parametrize("size", range(8))
 def test_claims_are_decoded_without_padding(size: int) -> None:
-    assert parse_claims(jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
+    assert parse_claims(create_jwt({"a": "x" * size, "ü": "?>"})) == {"a": "x" * size, "ü": "?>"}
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_claims_are_decoded_without_padding(size: int) -> None:
         Secret("a.!!!!.c"),
         Secret("a.é.c"),
         Secret("a..c"),
-        jwt(b"\xff\xfe"),
-        jwt(b"not json"),
-        jwt(b"[" * 100_000),
-        jwt([1, 2]),
+        create_jwt(b"\xff\xfe"),
+        create_jwt(b"not json"),
+        create_jwt(b"[" * 100_000),
+        create_jwt([1, 2]),
     ],
 )
 def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
@@ -73,7 +73,7 @@ def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
     ],
 )
 def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None) -> None:
-    assert parse_expiry(jwt({"exp": exp})) == moment
+    assert parse_expiry(create_jwt({"exp": exp})) == moment
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,21 @@ def test_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, ex
 
 
 def test_account_comes_from_id_token_then_access_token() -> None:
-    one, other = jwt({AUTH: {"chatgpt_account_id": "acc-1"}}), jwt({AUTH: {"chatgpt_account_id": "acc-2"}})
+    one, other = (
+        create_jwt({AUTH_CLAIM: {"chatgpt_account_id": "acc-1"}}),
+        create_jwt({AUTH_CLAIM: {"chatgpt_account_id": "acc-2"}}),
+    )
     assert parse_account_id(one, other) == "acc-1"
     assert parse_account_id(None, other) == "acc-2"
-    assert parse_account_id(jwt({AUTH: {"chatgpt_account_id": ""}}), other) == "acc-2"
-    assert parse_account_id(jwt({AUTH: "x"}), Secret("opaque")) is None
-    assert parse_account_id(jwt({AUTH: {"chatgpt_account_id": 7}}), None) is None
+    assert parse_account_id(create_jwt({AUTH_CLAIM: {"chatgpt_account_id": ""}}), other) == "acc-2"
+    assert parse_account_id(create_jwt({AUTH_CLAIM: "x"}), Secret("opaque")) is None
+    assert parse_account_id(create_jwt({AUTH_CLAIM: {"chatgpt_account_id": 7}}), None) is None
 
 
 def test_login_has_the_claims_of_its_tokens() -> None:
     identity = {
         "email": "user@example.com",
-        AUTH: {
+        AUTH_CLAIM: {
             "chatgpt_account_id": "acc-1",
             "chatgpt_plan_type": "pro",
             "chatgpt_user_id": "user-1",
@@ -144,7 +147,7 @@ def test_login_has_the_claims_of_its_tokens() -> None:
         },
     }
     assert parse_login(document({"exp": 1795348800}, identity)) == Login(
-        access_token=jwt({"exp": 1795348800}),
+        access_token=create_jwt({"exp": 1795348800}),
         account_id="acc-1",
         is_fedramp=True,
         expires_at=NOW,
@@ -157,7 +160,7 @@ def test_login_has_the_claims_of_its_tokens() -> None:
 def test_login_without_id_token_uses_access_token_claims() -> None:
     access = {
         "https://api.openai.com/profile": {"email": "user@example.com"},
-        AUTH: {"chatgpt_account_id": "acc-1", "user_id": "user-2", "chatgpt_account_is_fedramp": "yes"},
+        AUTH_CLAIM: {"chatgpt_account_id": "acc-1", "user_id": "user-2", "chatgpt_account_is_fedramp": "yes"},
     }
     login = parse_login(document(access))
     assert login is not None
@@ -179,13 +182,13 @@ def test_login_without_id_token_uses_access_token_claims() -> None:
 )
 def test_residency_comes_from_the_access_token(claim: object, residency: str | None) -> None:
     auth = {"chatgpt_compute_residency": claim, "chatgpt_data_residency": "eu"}
-    login = parse_login(document({AUTH: auth}, {AUTH: {"chatgpt_account_id": "acc-1"}}))
+    login = parse_login(document({AUTH_CLAIM: auth}, {AUTH_CLAIM: {"chatgpt_account_id": "acc-1"}}))
     assert login is not None
     assert login.residency == residency
 
 
 def test_stored_account_id_takes_precedence() -> None:
-    login = parse_login(document("opaque", {AUTH: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
+    login = parse_login(document("opaque", {AUTH_CLAIM: {"chatgpt_account_id": "acc-1"}}, account_id="acc-2"))
     assert login is not None
     assert (login.account_id, login.expires_at) == ("acc-2", None)
 

@@ -1,4 +1,4 @@
-"""The login survives slow and lost responses, stores that fail, and callers that stop waiting."""
+"""Test refreshes with slow or lost responses, failing stores, cancelled callers and forks."""
 
 from __future__ import annotations
 
@@ -19,53 +19,26 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from issuer_stub import IssuerStub
+from manager_support import HOUR, MINUTE, Clock, RecordingStore
 
 from codex_backend_sdk import AsyncOpenAI
-from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
+from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
-posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits as POSIX has them")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class FaultyStore(MemoryStore):
-    """Raises the exception in `faults` for the name server a method."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        super().__init__(document)
-        self.faults: dict[str, Exception] = {}
-
-    def _try(self, name: str) -> None:
-        if name in self.faults:
-            raise self.faults[name]
-
-    def load(self) -> dict[str, Any] | None:
-        self._try("load")
-        return super().load()
-
-    def save(self, document: dict[str, Any]) -> None:
-        self._try("save")
-        super().save(document)
+SECOND = timedelta(seconds=1)
+posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and resource limits")
 
 
 def refreshes(server: Simulator | IssuerStub) -> list[Any]:
     return [request for request in server.requests if request.path == "/oauth/token"]
 
 
-def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
-    return AsyncOpenAI(credentials=source, base_url=sim.base_url, issuer=sim.issuer, max_retries=0)
+def create_client(sim: Simulator, credentials: Credentials) -> AsyncOpenAI:
+    return AsyncOpenAI(credentials=credentials, base_url=sim.base_url, issuer=sim.issuer, max_retries=0)
 
 
 # --- async callers -----------------------------------------------------------------------------------------------
@@ -73,50 +46,50 @@ def client_of(sim: Simulator, source: Credentials) -> AsyncOpenAI:
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 2 * MINUTE, 2 * HOUR])
 def test_event_loop_is_not_blocked_by_a_refresh(expires_in: timedelta) -> None:
-    """Whether the token has expired, is about to, or is rejected with 401: twenty tasks wait and the loop continues."""
+    """Twenty tasks wait for one refresh of a token that has expired, is about to expire, or is rejected with 401."""
     pauses: list[float] = []
 
-    async def watch() -> None:
+    async def measure_pauses() -> None:
         while True:
             before = time.perf_counter()
             await asyncio.sleep(0.01)
             pauses.append(time.perf_counter() - before - 0.01)
 
-    async def main(sim: Simulator, source: Credentials) -> None:
-        watcher = asyncio.create_task(watch())
-        async with client_of(sim, source) as client:
+    async def main(sim: Simulator, credentials: Credentials) -> None:
+        watcher = asyncio.create_task(measure_pauses())
+        async with create_client(sim, credentials) as client:
             results = await asyncio.gather(*(client.codex.usage() for _ in range(20)))
         watcher.cancel()
         assert len(results) == 20
 
-    clock = Clock()
+    clock = Clock(datetime.now(UTC))
     with Simulator(refresh_delay=SECOND, clock=clock) as sim:
-        source = Credentials(MemoryStore(sim.login_document(expires_in=expires_in)), issuer=sim.issuer)
+        credentials = Credentials(MemoryStore(sim.login_document(expires_in=expires_in)), issuer=sim.issuer)
         if expires_in > HOUR:
             clock.now += 3 * HOUR  # the backend's clock only: it rejects a token that the client considers valid
-        began = time.monotonic()
-        asyncio.run(main(sim, source))
-        assert time.monotonic() - began > 1
+        started = time.monotonic()
+        asyncio.run(main(sim, credentials))
+        assert time.monotonic() - started > 1
         assert len(refreshes(sim)) == 1
     assert len(pauses) > 20
     assert max(pauses) < 0.5, sorted(pauses)[-5:]
 
 
 def test_refresh_continues_when_its_caller_is_cancelled() -> None:
-    async def main(sim: Simulator, source: Credentials) -> None:
-        async with client_of(sim, source) as client:
+    async def main(sim: Simulator, credentials: Credentials) -> None:
+        async with create_client(sim, credentials) as client:
             with anyio.move_on_after(0.5) as scope:
                 await client.codex.usage()
             assert scope.cancelled_caught
             await client.codex.usage()
 
     with Simulator(refresh_delay=SECOND) as sim:
-        source = Credentials(MemoryStore(sim.login_document(expires_in=-HOUR)), issuer=sim.issuer)
-        anyio.run(main, sim, source)
+        credentials = Credentials(MemoryStore(sim.login_document(expires_in=-HOUR)), issuer=sim.issuer)
+        anyio.run(main, sim, credentials)
         assert len(refreshes(sim)) == 1
 
 
-TIMES_OUT = """
+PROGRAM_WITH_TIMEOUT = """
 import asyncio, sys
 from codex_backend_sdk import AsyncOpenAI
 async def main():
@@ -124,27 +97,32 @@ async def main():
     try:
         await asyncio.wait_for(client.codex.usage(), 0.5)
     except TimeoutError:
-        print("gone", flush=True)
+        print("timed out", flush=True)
     await client.close()
 asyncio.run(main())
 """
-INTERRUPTED = """
+PROGRAM_WITH_CALL = """
 from codex_backend_sdk import OpenAI
 print("calling", flush=True)
 OpenAI(max_retries=0).codex.usage()
 """
-INTERRUPTED_LOGIN = INTERRUPTED.replace("codex.usage()", "authenticate()")
-INTERRUPTED_REUSE = INTERRUPTED.replace("codex.usage()", "authenticate(interactive=False)")
+PROGRAM_WITH_LOGIN = PROGRAM_WITH_CALL.replace("codex.usage()", "authenticate()")
+PROGRAM_WITH_STORED_LOGIN = PROGRAM_WITH_CALL.replace("codex.usage()", "authenticate(interactive=False)")
 
 
 @posix
 @pytest.mark.parametrize(
     ("program", "output"),
-    [(TIMES_OUT, "gone"), (INTERRUPTED, "calling"), (INTERRUPTED_LOGIN, "calling"), (INTERRUPTED_REUSE, "calling")],
+    [
+        (PROGRAM_WITH_TIMEOUT, "timed out"),
+        (PROGRAM_WITH_CALL, "calling"),
+        (PROGRAM_WITH_LOGIN, "calling"),
+        (PROGRAM_WITH_STORED_LOGIN, "calling"),
+    ],
     ids=["timeout", "Ctrl-C", "Ctrl-C in authenticate", "Ctrl-C, not interactive"],
 )
-def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, program: str, output: str) -> None:
-    """Its old refresh token is used up: if the new tokens were not stored, the login would be lost."""
+def test_program_that_ends_during_a_refresh_stores_tokens(tmp_path: Path, program: str, output: str) -> None:
+    """The issuer accepts a refresh token once, so the login would be lost if the new tokens were not stored."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         store = FileStore(tmp_path / "auth.json")
         store.save(sim.login_document(expires_in=-HOUR))
@@ -164,16 +142,16 @@ def test_program_that_exits_mid_refresh_stores_the_tokens(tmp_path: Path, progra
         assert len(refreshes(sim)) == 1
 
 
-@pytest.mark.parametrize("number", [1, 8])
-def test_valid_token_is_used_while_the_issuer_hangs(number: int) -> None:
+@pytest.mark.parametrize("thread_count", [1, 8])
+def test_valid_token_is_used_while_the_issuer_hangs(thread_count: int) -> None:
     with Simulator(refresh_delay=20 * SECOND) as sim:
         store = MemoryStore(sim.login_document(expires_in=4 * MINUTE))
-        source = Credentials(store, issuer=sim.issuer)
+        credentials = Credentials(store, issuer=sim.issuer)
         before = Credentials(store, issuer=sim.issuer)._reload().login
-        began = time.monotonic()
-        with ThreadPoolExecutor(number) as pool:
-            logins = [future.result() for future in [pool.submit(source.current) for _ in range(number)]]
-        assert time.monotonic() - began < 12
+        started = time.monotonic()
+        with ThreadPoolExecutor(thread_count) as pool:
+            logins = [future.result() for future in [pool.submit(credentials.current) for _ in range(thread_count)]]
+        assert time.monotonic() - started < 12
         assert set(logins) == {before}
         sim.refresh_delay = 0 * SECOND
         assert len(refreshes(sim)) == 1
@@ -183,49 +161,38 @@ def test_valid_token_is_used_while_the_issuer_hangs(number: int) -> None:
 
 
 def close_connection() -> None:
-    raise ConnectionAbortedError("the stub cuts the connection instead server answering")
+    raise ConnectionAbortedError("The stub closes the connection without a response.")
 
 
 def test_lost_refresh_response_keeps_the_old_token() -> None:
     clock = Clock()
     with IssuerStub(clock=clock, before_response=close_connection) as issuer:
-        source = Credentials(MemoryStore(issuer.document(expires_in=4 * MINUTE)), issuer=issuer.url, clock=clock)
-        login = source.current()
+        credentials = Credentials(MemoryStore(issuer.document(expires_in=4 * MINUTE)), issuer=issuer.url, clock=clock)
+        login = credentials.current()
         clock.now += 11 * SECOND
         issuer.before_response = lambda: None
-        assert source.current() == login, (
-            "the refresh token is refused as used, and the old access token is still valid"
+        assert credentials.current() == login, (
+            "the refresh token is rejected as used, and the old access token is still valid"
         )
         assert len(refreshes(issuer)) == 2
         clock.now += 11 * SECOND
-        assert source.current() == login
-        assert len(refreshes(issuer)) == 2, "the refusal is remembered"
+        assert credentials.current() == login
+        assert len(refreshes(issuer)) == 2, "the rejection is cached"
         clock.now += 4 * MINUTE
         with pytest.raises(LoginRequiredError, match="was already used"):
-            source.current()
+            credentials.current()
 
 
-def test_lost_refresh_response_uses_a_newer_stored_login() -> None:
-    clock = Clock()
-    with IssuerStub(clock=clock, before_response=close_connection) as issuer:
-        store = MemoryStore(issuer.document(expires_in=-HOUR))
-        source = Credentials(store, issuer=issuer.url, clock=clock)
-        with pytest.raises(TokenRefreshError):
-            source.current()
-        newer = issuer.document(expires_in=2 * HOUR)
-        issuer.before_response = lambda: store.save(newer)  # a peer without our lock, between request and response
-        assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
-
-
-def test_refusal_waits_for_a_peer_to_store_its_tokens() -> None:
+def test_rejected_refresh_uses_tokens_stored_by_a_peer() -> None:
+    """The Codex CLI refreshes without the lock and stores its tokens a moment after our refresh is rejected."""
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
         issuer.live_refresh_token = "used by a peer"
         store = MemoryStore(issuer.document(expires_in=-HOUR))
         newer = issuer.document(expires_in=2 * HOUR)
         issuer.before_response = lambda: threading.Timer(0.1, store.save, [newer]).start()
-        source = Credentials(store, issuer=issuer.url, clock=clock)
-        assert source.current().access_token.reveal() == newer["tokens"]["access_token"]
+        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+        assert credentials.current().access_token.reveal() == newer["tokens"]["access_token"]
 
 
 # --- stores that fail --------------------------------------------------------------------------------------------
@@ -234,46 +201,46 @@ def test_refusal_waits_for_a_peer_to_store_its_tokens() -> None:
 def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        store = FaultyStore(issuer.document())
-        source = Credentials(store, issuer=issuer.url, clock=clock)
-        login = source.current()
+        store = RecordingStore(issuer.document())
+        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+        login = credentials.current()
         clock.now += HOUR - MINUTE
-        store.faults["load"] = CredentialStoreError("Cannot read Redis: it is away")
-        assert source.current() is login
+        store.errors["load"] = CredentialStoreError("Cannot read Redis: connection refused")
+        assert credentials.current() is login
         assert "could not be read; its old token is still used. Cannot read Redis" in caplog.text
         clock.now += MINUTE
-        with pytest.raises(CredentialStoreError, match="it is away"):
-            source.current()
+        with pytest.raises(CredentialStoreError, match="connection refused"):
+            credentials.current()
         assert refreshes(issuer) == []
-        store.faults.clear()
-        assert source.current() != login
+        store.errors.clear()
+        assert credentials.current() != login
 
 
-def unsaved_credentials(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, FaultyStore]:
-    store = FaultyStore(issuer.document(expires_in=-HOUR))
-    store.faults["save"] = CredentialStoreError("the disk is full")
-    source = Credentials(store, issuer=issuer.url, clock=clock)
-    source.current()
-    return source, store
+def unsaved_credentials(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, RecordingStore]:
+    store = RecordingStore(issuer.document(expires_in=-HOUR))
+    store.errors["save"] = CredentialStoreError("the disk is full")
+    credentials = Credentials(store, issuer=issuer.url, clock=clock)
+    credentials.current()
+    return credentials, store
 
 
-def test_unsaved_login_is_saved_once_the_store_recovers(caplog: pytest.LogCaptureFixture) -> None:
+def test_unsaved_login_is_saved_when_the_store_recovers(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        source, store = unsaved_credentials(issuer, clock)
-        login = source.ready()
+        credentials, store = unsaved_credentials(issuer, clock)
+        login = credentials.ready()
         assert login is not None
         clock.now += MINUTE
-        assert source.ready() is None, "saving is retried once a minute"
-        assert source.current() == login
-        assert source.ready() is login, "it failed again; the next attempt follows a minute later"
+        assert credentials.ready() is None, "saving is retried once a minute"
+        assert credentials.current() == login
+        assert credentials.ready() is login, "the second attempt failed; the next one follows after a minute"
         clock.now += MINUTE
-        store.faults.clear()
-        assert source.current() == source.ready() == login
+        store.errors.clear()
+        assert credentials.current() == credentials.ready() == login
         assert Credentials(store, issuer=issuer.url, clock=clock).current() == login
         assert len(refreshes(issuer)) == 1
         clock.now += MINUTE
-        assert source.ready() is login
+        assert credentials.ready() is login
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
@@ -281,26 +248,26 @@ def test_unsaved_login_is_saved_once_the_store_recovers(caplog: pytest.LogCaptur
 def test_unsaved_login_does_not_overwrite_a_changed_store(change: Callable[[MemoryStore], object]) -> None:
     clock = Clock()
     with IssuerStub(clock=clock) as issuer:
-        source, store = unsaved_credentials(issuer, clock)
-        store.faults.clear()
+        credentials, store = unsaved_credentials(issuer, clock)
+        store.errors.clear()
         change(store)
         after = store.load()
         clock.now += MINUTE
-        assert source.current() is source.ready()
+        assert credentials.current() is credentials.ready()
         assert store.load() == after
 
 
-FULL = """
+PROGRAM_WITH_UNWRITABLE_STORE = """
 import json, logging, os, resource, signal, sys
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk.auth import MemoryStore
 logging.basicConfig(format="%(levelname)s %(message)s")
-limit, other = sys.argv[1:]
-# Import all that a refresh needs, before this process loses the right to read its own packages.
-OpenAI(credentials=MemoryStore(json.loads(other)), max_retries=0).codex.usage()
+failure, other_document = sys.argv[1:]
+# Import everything that a refresh needs. After setuid this process may not read its packages.
+OpenAI(credentials=MemoryStore(json.loads(other_document)), max_retries=0).codex.usage()
 client = OpenAI(max_retries=0)
 client.credentials.store.load()
-if limit == "full":
+if failure == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
 elif os.getuid() == 0:
@@ -311,19 +278,25 @@ for _ in range(3):
 
 
 @posix
-@pytest.mark.parametrize(("limit", "output"), [("full", "File too large"), ("read-only", "Permission denied")])
-def test_client_works_with_full_or_read_only_disk(limit: str, output: str) -> None:
+@pytest.mark.parametrize(("failure", "error"), [("full", "File too large"), ("read-only", "Permission denied")])
+def test_client_works_with_full_or_read_only_disk(failure: str, error: str) -> None:
     with Simulator() as sim, tempfile.TemporaryDirectory() as folder:
         store = FileStore(Path(folder) / "auth.json")
         before = sim.login_document(expires_in=-HOUR)
         store.save(before)
-        if limit == "read-only":
+        if failure == "read-only":
             if os.getuid() == 0:
                 os.chown(store.path, 65534, 65534)
             os.chmod(folder, 0o555)
         env = {**os.environ, **sim.environment, "CODEX_HOME": folder}
-        done = subprocess.run(
-            [sys.executable, "-c", FULL, limit, json.dumps(sim.login_document(expires_in=-HOUR))],
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                PROGRAM_WITH_UNWRITABLE_STORE,
+                failure,
+                json.dumps(sim.login_document(expires_in=-HOUR)),
+            ],
             env=env,
             capture_output=True,
             text=True,
@@ -331,14 +304,14 @@ def test_client_works_with_full_or_read_only_disk(limit: str, output: str) -> No
             check=False,
         )
         os.chmod(folder, 0o755)
-        assert done.returncode == 0, done.stderr
-        warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
+        assert result.returncode == 0, result.stderr
+        warnings = [line for line in result.stderr.splitlines() if line.startswith("WARNING")]
         assert warnings[-1].startswith(
-            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {output}"
+            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {error}"
         )
         assert f"Make {store.path} writable." in warnings[-1]
-        assert len(warnings) == (1 if limit == "full" else 2), "if read-only, the lock file is missing, too"
-        assert len(refreshes(sim)) == 2, "one server them is for the other login"
+        assert len(warnings) == (1 if failure == "full" else 2), "a read-only folder has no lock file either"
+        assert len(refreshes(sim)) == 2, "one of them is for the other login"
         assert store.load() == before
         assert os.listdir(folder) in (["auth.json"], ["auth.json", "auth.json.lock"], ["auth.json.lock", "auth.json"])
 
@@ -350,20 +323,22 @@ def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
     clock = Clock()
     with Simulator(clock=clock) as sim:
         store = MemoryStore(sim.login_document())
-        source = Credentials(store, issuer=sim.issuer, clock=clock)
-        with sim.client(credentials=source, max_retries=0) as client:
+        credentials = Credentials(store, issuer=sim.issuer, clock=clock)
+        with sim.client(credentials=credentials, max_retries=0) as client:
             for _ in range(100 * 4):
                 client.codex.usage()
                 clock.now += 6 * HOUR
         reasons = [json.loads(request.body)["refresh_reason"] for request in refreshes(sim)]
-    assert reasons == ["proactive_expiry"] * 9, "100 days, 10 days for each token, the first one from the login"
+    assert reasons == ["proactive_expiry"] * 9, (
+        "100 days with 10 days for each token, of which the login provides the first"
+    )
 
 
 # --- forks -------------------------------------------------------------------------------------------------------
 
 
-def output_of_forking_program(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
-    """Run a program that forks when it reads a line, which it gets while its thread waits for the simulator."""
+def run_forking_program(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
+    """Run a program that forks when it reads a line. Write the line while its thread waits for the simulator."""
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -371,22 +346,22 @@ def output_of_forking_program(program: str, *arguments: str, sim: Simulator) -> 
         while not sim.requests:
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(1)  # shortly after a request the thread may hold a lock server Python itself, as during an import
+        time.sleep(1)  # right after the request, the thread may hold a lock of Python itself, such as the import lock
         return process.communicate("\n", timeout=45)
 
 
-FORK = """
+FORK_DURING_REFRESH = """
 import os, signal, sys, threading
 from codex_backend_sdk.auth import StaticToken, Credentials, FileStore
-kind, path, issuer, token = sys.argv[1:]
-source = Credentials(FileStore(path), issuer=issuer) if kind == "file" else StaticToken(token, issuer=issuer)
-thread = threading.Thread(target=source.current)
+credential_type, path, issuer, token = sys.argv[1:]
+credentials = Credentials(FileStore(path), issuer=issuer) if credential_type == "file" else StaticToken(token, issuer=issuer)
+thread = threading.Thread(target=credentials.current)
 thread.start()
 sys.stdin.readline()  # the issuer has the request, and responds after two seconds
 child = os.fork()
 if child == 0:
     signal.alarm(20)
-login = source.current()
+login = credentials.current()
 if child == 0:
     os._exit(login.account_id is None)
 thread.join()
@@ -394,16 +369,16 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize(("kind", "request_count"), [("file", 1), ("access token", 2)])
-def test_fork_mid_refresh_leaves_the_child_usable(tmp_path: Path, kind: str, request_count: int) -> None:
-    """Locks that the parent's thread held are free in the child, except the lock file, for which the child waits."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+@pytest.mark.parametrize(("credential_type", "request_count"), [("file", 1), ("access token", 2)])
+def test_child_of_a_fork_during_a_refresh_works(tmp_path: Path, credential_type: str, request_count: int) -> None:
+    """Locks held by the parent's thread are free in the child, except the lock file."""
     with Simulator(refresh_delay=2 * SECOND) as sim:
         sim.fail("delayed:2@/api/accounts/v1/user-auth-credential/whoami", times=None)
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document(expires_in=-HOUR))
-        arguments = [kind, str(path), sim.issuer, sim.personal_access_token()]
-        assert output_of_forking_program(FORK, *arguments, sim=sim) == ("0\n", "")
+        arguments = [credential_type, str(path), sim.issuer, sim.personal_access_token()]
+        assert run_forking_program(FORK_DURING_REFRESH, *arguments, sim=sim) == ("0\n", "")
         assert len(sim.requests) == request_count
 
 
@@ -425,13 +400,13 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_fork_mid_routing_lookup_leaves_the_child_usable(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+def test_child_of_a_fork_during_a_lookup_works(tmp_path: Path) -> None:
     with Simulator(account=SimulatedAccount(plan="enterprise")) as sim:
         sim.fail("delayed:3@accounts")
         path = tmp_path / "auth.json"
         FileStore(path).save(sim.login_document())
-        assert output_of_forking_program(FORK_DURING_LOOKUP, str(path), sim.issuer, sim.base_url, sim=sim) == (
+        assert run_forking_program(FORK_DURING_LOOKUP, str(path), sim.issuer, sim.base_url, sim=sim) == (
             "0\n",
             "",
         )

@@ -120,7 +120,7 @@ def test_issuer_errors_hold_no_request_data(
     document = issuer.document()
     document["tokens"]["refresh_token"] = "rt_SECRET_0123456789"
     secrets = [document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")]
-    issuer.refusal = {
+    issuer.token_response = {
         "refused": (400, b'{"error": {"code": "access_denied", "message": "no"}}', {}),
         "redirected": (307, b"", {"Location": closed_port_url}),
         "of no use": (200, b'{"id_token": "SECRET_id", "access_token": 5}', {}),
@@ -341,7 +341,7 @@ def test_stored_token_unfit_for_a_header_is_refused(token: str, member: str, iss
 
 def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
     body = json.dumps({"access_token": "SECRET\n"}).encode()
-    issuer.refusal = (200, body, {})
+    issuer.token_response = (200, body, {})
     credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
     with pytest.raises(sdk.TokenRefreshError, match="has no usable access_token") as caught:
         credentials.refresh(credentials.current())
@@ -362,11 +362,11 @@ def test_slow_response_body_times_out() -> None:
         transport = IssuerTransport(sim.issuer, originator="tests", response_timeout_seconds=1)
         document = sim.login_document()
         body = build_refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(IssuerConnectionError, match="did not finish its response within 1 seconds") as late:
             transport.send(transport.build_request("POST", "/oauth/token", json=body))
         assert late.value.is_transient
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
         assert sim.requests[-1].path == "/oauth/token"
         assert "eyJ" not in crash_report(late.value)
 

@@ -101,7 +101,7 @@ class Crowd:
             "calls": calls,
         }
         command = [sys.executable, str(Path(__file__).with_name("crowd.py")), json.dumps(options)]
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self._process = subprocess.Popen(
             [*shared.prefix, *command],
             env=shared.env,
@@ -124,7 +124,7 @@ class Crowd:
         outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
         # In a container, the bus warns about a limit that it may not raise.
         outcome["stderr"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
-        seconds = time.monotonic() - self.began
+        seconds = time.monotonic() - self.started
         lines = [f"{outcome} in {seconds:.1f} s; {len(self.sim.requests)} requests"]
         for request in self.refreshes():
             lines.append(f"  refresh by {request.headers['originator']}: {request.json()['refresh_reason']}")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from issuer_stub import jwt
+from issuer_stub import create_jwt
 
 from codex_backend_sdk._exceptions import LoginFailedError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import (
@@ -22,18 +22,18 @@ from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 
 WHOAMI_PATH = "/api/accounts/v1/user-auth-credential/whoami"
-AUTH = "https://api.openai.com/auth"
+AUTH_CLAIM = "https://api.openai.com/auth"
 
 
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
         ("at-1234", None),
-        (jwt({"exp": 1}), None),
+        (create_jwt({"exp": 1}), None),
         ("", "it is empty"),
         ("at-1 at-2", "it has characters that no token has"),
         ("at-1\n", "it has characters that no token has"),
@@ -41,7 +41,7 @@ AUTH = "https://api.openai.com/auth"
         ("sk-proj-1", "it is an API key of the OpenAI platform"),
         ("opaque", "it is neither a personal access token (at-…) nor a JWT"),
         ("a.b.c", "it is neither a personal access token (at-…) nor a JWT"),
-        (jwt({"iss": "https://chatgpt.com/codex-backend/agent-identity"}), "it is an agent identity, which"),
+        (create_jwt({"iss": "https://chatgpt.com/codex-backend/agent-identity"}), "it is an agent identity, which"),
     ],
 )
 def test_text_that_is_not_an_access_token_has_a_reason(token: str, reason: str | None) -> None:
@@ -52,7 +52,7 @@ def test_text_that_is_not_an_access_token_has_a_reason(token: str, reason: str |
 
 def test_jwt_claims_give_the_login() -> None:
     claims = {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus", "chatgpt_account_is_fedramp": True}
-    token = Secret(jwt({"exp": 1795360000, AUTH: claims}))
+    token = Secret(create_jwt({"exp": 1795360000, AUTH_CLAIM: claims}))
     assert not is_personal_token(token)
     assert _jwt.build_login(access_token=token) == Login(
         access_token=token,
@@ -64,12 +64,6 @@ def test_jwt_claims_give_the_login() -> None:
 
 
 # --- the source of a client --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        yield simulator
 
 
 def count_requests(sim: Simulator, path: str) -> int:

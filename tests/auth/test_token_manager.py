@@ -1,73 +1,64 @@
+"""Test when TokenManager reloads, refreshes, stores and keeps a login."""
+
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from issuer_stub import AUTH, IssuerStub, jwt
-from manager_support import HOUR, MINUTE, Clock, in_threads, make_credentials, refresh_reasons
+from issuer_stub import AUTH_CLAIM, IssuerStub, create_jwt
+from manager_support import HOUR, MINUTE, Clock, make_credentials, refresh_reasons, run_in_threads
 
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError, TokenRefreshError
-from codex_backend_sdk.auth import (
-    Credentials,
-    FileStore,
-    MemoryStore,
-)
+from codex_backend_sdk.auth import Credentials, MemoryStore
 from codex_backend_sdk.types import Login, Secret
 
-if TYPE_CHECKING:
-    pass
-
-
-# --- a login for a request ---------------------------------------------------------------------------------------
+# --- the cached login ---------------------------------------------------------------------------------------
 
 
 def test_valid_login_is_loaded_once(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    assert source.ready() is None, "not before it is loaded"
-    login = source.current()
+    credentials, store = make_credentials(issuer, issuer.document())
+    assert credentials.ready() is None, "the store is not read yet"
+    login = credentials.current()
     assert (login.account_id, login.email, login.plan) == ("acc-1", "user@example.com", "pro")
     store.calls.clear()
-    assert source.ready() is login
-    assert source.current() is login
+    assert credentials.ready() is login
+    assert credentials.current() is login
     assert store.calls == []
     assert issuer.requests == []
 
 
 def test_login_is_ready_until_five_minutes_before_expiry(issuer: IssuerStub, clock: Clock) -> None:
-    source, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
-    login = source.current()
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=HOUR))
+    login = credentials.current()
     clock.now += HOUR - 5 * MINUTE - timedelta(seconds=1)
-    assert source.ready() is login
+    assert credentials.ready() is login
     clock.now += timedelta(seconds=1)
-    assert source.ready() is None
+    assert credentials.ready() is None
 
 
 def test_expiring_login_is_refreshed_and_stored(issuer: IssuerStub, clock: Clock) -> None:
     before = issuer.document(expires_in=4 * MINUTE, OPENAI_API_KEY=None)
-    source, store = make_credentials(issuer, before)
-    login = source.current()
+    credentials, store = make_credentials(issuer, before)
+    login = credentials.current()
     after = store.load()
     assert after is not None
     assert refresh_reasons(issuer) == ["proactive_expiry"]
     assert login.expires_at == clock.now + issuer.lifetime
     assert after["tokens"]["access_token"] == login.access_token.reveal()
     assert after["tokens"]["refresh_token"] == "rt_1"
-    assert after["tokens"]["login_owner_id"] == "owner", "unknown members stay"
-    assert after["of_the_future"] == [1]
+    assert after["tokens"]["login_owner_id"] == "owner", "unknown fields are kept"
+    assert after["unknown_field"] == [1]
     assert after["last_refresh"] == "2026-11-22T12:00:00.000000Z"
-    assert source.ready() is login
+    assert credentials.ready() is login
 
 
 def test_refresh_request_has_originator_and_user_agent(issuer: IssuerStub) -> None:
-    source = Credentials(
+    credentials = Credentials(
         MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, originator="my ä app", clock=issuer.clock
     )
-    source.current()
+    credentials.current()
     headers = issuer.requests_to("/oauth/token")[0].headers
     assert headers["originator"] == "my _ app"
     assert headers["user-agent"].startswith("codex_backend_sdk/")
@@ -78,68 +69,77 @@ def test_refresh_request_has_originator_and_user_agent(issuer: IssuerStub) -> No
 def test_opaque_token_is_refreshed_after_eight_days(issuer: IssuerStub, clock: Clock) -> None:
     document = issuer.document()
     document["tokens"]["access_token"] = "opaque"
-    source, _ = make_credentials(issuer, document)
-    assert source.current().expires_at is None
+    credentials, _ = make_credentials(issuer, document)
+    assert credentials.current().expires_at is None
     clock.now += timedelta(days=8)
-    assert source.current().expires_at is not None
+    assert credentials.current().expires_at is not None
+    assert refresh_reasons(issuer) == ["scheduled"]
+
+
+def test_opaque_token_is_kept_if_its_refresh_fails(issuer: IssuerStub) -> None:
+    document = issuer.document(last_refresh=None)
+    document["tokens"]["access_token"] = "opaque"
+    issuer.token_response = 401, b"", {}
+    credentials, _ = make_credentials(issuer, document)
+    assert credentials.current().access_token.reveal() == "opaque"
     assert refresh_reasons(issuer) == ["scheduled"]
 
 
 def test_tokens_are_accepted_with_any_2xx_status(issuer: IssuerStub) -> None:
-    body = {"access_token": jwt({"exp": (issuer.clock() + HOUR).timestamp()}), "refresh_token": "rt_new"}
-    issuer.refusal = (201, json.dumps(body).encode(), {})
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    assert source.current().access_token.reveal() == body["access_token"]
+    body = {"access_token": create_jwt({"exp": (issuer.clock() + HOUR).timestamp()}), "refresh_token": "rt_new"}
+    issuer.token_response = (201, json.dumps(body).encode(), {})
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    assert credentials.current().access_token.reveal() == body["access_token"]
     after = store.load()
     assert after is not None
     assert after["tokens"]["refresh_token"] == "rt_new"
 
 
-def test_refresh_response_may_omit_tokens(issuer: IssuerStub) -> None:
-    issuer.omitted = ("id_token", "refresh_token")
+def test_tokens_missing_in_a_response_are_kept(issuer: IssuerStub) -> None:
+    issuer.omitted_tokens = ("id_token", "refresh_token")
     before = issuer.document(expires_in=-HOUR)
-    source, store = make_credentials(issuer, before)
-    source.current()
+    credentials, store = make_credentials(issuer, before)
+    credentials.current()
     after = store.load()
     assert after is not None
     assert after["tokens"]["refresh_token"] == before["tokens"]["refresh_token"]
     assert after["tokens"]["id_token"] == before["tokens"]["id_token"]
 
 
-@pytest.mark.parametrize("junk", ["", 5, None, {}, "two words"])
+@pytest.mark.parametrize("invalid_token", ["", 5, None, {}, "two words"])
 @pytest.mark.parametrize("name", ["id_token", "access_token", "refresh_token"])
-def test_junk_in_one_member_does_not_cost_the_other_tokens(issuer: IssuerStub, name: str, junk: object) -> None:
-    """The old refresh token is used up: the valid members of the response are all there is."""
+def test_invalid_token_in_a_response_keeps_the_others(issuer: IssuerStub, name: str, invalid_token: object) -> None:
+    """The issuer accepts the old refresh token only once, so the valid tokens must be stored."""
     before = issuer.document(expires_in=4 * MINUTE)
-    source, store = make_credentials(issuer, before)
-    good = issuer._tokens(7, HOUR)
-    issuer.refusal = 200, json.dumps({**good, name: junk}).encode(), {}
-    source.current()
+    credentials, store = make_credentials(issuer, before)
+    tokens = issuer.create_tokens(7, HOUR)
+    issuer.token_response = 200, json.dumps({**tokens, name: invalid_token}).encode(), {}
+    credentials.current()
     after = store.load()
     assert after is not None
-    assert {key: after["tokens"][key] for key in good} == {**good, name: before["tokens"][name]}
+    assert {key: after["tokens"][key] for key in tokens} == {**tokens, name: before["tokens"][name]}
 
 
-def test_login_expired_on_arrival_starts_a_backoff(issuer: IssuerStub, clock: Clock) -> None:
-    """A clock that is hours ahead, or a lifetime under five minutes, must not cause a refresh for each request."""
+def test_new_token_that_has_expired_starts_a_backoff(issuer: IssuerStub, clock: Clock) -> None:
+    """A clock that is hours ahead must not cause a refresh for each request."""
     issuer.lifetime = -HOUR
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    logins = {source.current().access_token for _ in range(5)}
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    logins = {credentials.current().access_token for _ in range(5)}
     assert (len(logins), len(refresh_reasons(issuer))) == (1, 1)
     clock.now += timedelta(seconds=11)
-    source.current()
+    credentials.current()
     assert len(refresh_reasons(issuer)) == 2
 
 
 def test_short_lived_token_is_used_until_its_expiry(issuer: IssuerStub, clock: Clock) -> None:
     issuer.lifetime = timedelta(seconds=3)
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    source.current()
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    credentials.current()
     clock.now += timedelta(seconds=2)
-    source.current()
+    credentials.current()
     assert len(refresh_reasons(issuer)) == 1
     clock.now += timedelta(seconds=1)
-    source.current()
+    credentials.current()
     assert len(refresh_reasons(issuer)) == 2
 
 
@@ -147,9 +147,9 @@ def test_short_lived_token_is_used_until_its_expiry(issuer: IssuerStub, clock: C
 def test_short_lived_token_is_refreshed_in_its_last_quarter(issuer: IssuerStub, clock: Clock, seconds: int) -> None:
     """Five minutes before its expiry would be before its beginning: a refresh for each request."""
     issuer.lifetime = timedelta(seconds=seconds)
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     for _ in range(4 * 8):
-        source.current()
+        credentials.current()
         clock.now += issuer.lifetime / 8
     assert len(refresh_reasons(issuer)) == 4 * 8 / 6 // 1 + 1, "the first, and one after each six eighths of a lifetime"
 
@@ -167,11 +167,11 @@ def test_lifetime_is_learned_from_a_peers_refresh(issuer: IssuerStub, clock: Clo
 @pytest.mark.parametrize("lifetime", [4 * MINUTE, 20 * timedelta(seconds=1), -HOUR])
 def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: timedelta) -> None:
     issuer.lifetime = lifetime
-    source, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    rejected = source.current()
-    logins = in_threads(20, lambda: source.refresh(rejected))
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    rejected_login = credentials.current()
+    logins = run_in_threads(20, lambda: credentials.refresh(rejected_login))
     assert len(set(logins)) == 1
-    assert rejected not in logins
+    assert rejected_login not in logins
     assert refresh_reasons(issuer) == ["proactive_expiry", "unauthorized_recovery"]
 
 
@@ -194,8 +194,8 @@ def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: tim
 def test_missing_login_error_names_the_remedy(
     issuer: IssuerStub, document: dict[str, Any] | None, message: str
 ) -> None:
-    source, _ = make_credentials(issuer, document)
-    for call in (source.current, lambda: source.refresh(Login(access_token=Secret("x"), account_id=None))):
+    credentials, _ = make_credentials(issuer, document)
+    for call in (credentials.current, lambda: credentials.refresh(Login(access_token=Secret("x"), account_id=None))):
         with pytest.raises(LoginRequiredError) as caught:
             call()
         assert message in str(caught.value)
@@ -205,107 +205,109 @@ def test_missing_login_error_names_the_remedy(
 
 
 def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, {"tokens": {"access_token": 5}})
+    credentials, _ = make_credentials(issuer, {"tokens": {"access_token": 5}})
     with pytest.raises(CredentialStoreError, match="memory holds no usable login"):
-        source.current()
+        credentials.current()
 
 
-# --- refreshing --------------------------------------------------------------------------------------------------
+# --- refresh --------------------------------------------------------------------------------------------------
 
 
 def test_rejected_token_is_refreshed(issuer: IssuerStub) -> None:
-    source, _ = make_credentials(issuer, issuer.document())
-    rejected = source.current()
-    login = source.refresh(rejected)
-    assert login.access_token != rejected.access_token
+    credentials, _ = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
+    login = credentials.refresh(rejected_login)
+    assert login.access_token != rejected_login.access_token
     assert refresh_reasons(issuer) == ["unauthorized_recovery"]
-    assert source.refresh(rejected) is login, "a second thread with the same rejected token gets the new one"
+    assert credentials.refresh(rejected_login) is login, "a second thread with the same rejected token gets the new one"
     assert len(issuer.requests) == 1
-    assert source.ready() is login
+    assert credentials.ready() is login
 
 
 def test_newer_stored_login_needs_no_refresh(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    rejected = source.current()
+    credentials, store = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
     store.save(issuer.document(expires_in=2 * HOUR))
-    assert source.refresh(rejected).access_token != rejected.access_token
+    assert credentials.refresh(rejected_login).access_token != rejected_login.access_token
     assert issuer.requests == []
 
 
 def test_expired_login_is_first_reloaded_from_the_store(issuer: IssuerStub, clock: Clock) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    source.current()
+    credentials, store = make_credentials(issuer, issuer.document())
+    credentials.current()
     clock.now += HOUR
     store.save(issuer.document(expires_in=HOUR))
-    source.current()
+    credentials.current()
     assert issuer.requests == []
 
 
-def test_login_removed_by_another_process_is_gone(issuer: IssuerStub, clock: Clock) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    rejected = source.current()
+def test_login_removed_by_another_process_is_not_used(issuer: IssuerStub, clock: Clock) -> None:
+    credentials, store = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
     store.clear()
     with pytest.raises(LoginRequiredError, match="There is no login"):
-        source.refresh(rejected)
-    assert source.ready() is None
+        credentials.refresh(rejected_login)
+    assert credentials.ready() is None
 
 
 def test_running_client_does_not_change_its_account(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document())
-    rejected = source.current()
+    credentials, store = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
     issuer.account = "acc-2"
     store.save(issuer.document())
     with pytest.raises(LoginRequiredError, match="now belongs to another account"):
-        source.refresh(rejected)
+        credentials.refresh(rejected_login)
     assert issuer.requests == []
-    assert source.authenticate(interactive=False).account_id == "acc-2"
+    assert credentials.authenticate(interactive=False).account_id == "acc-2"
 
 
-def test_account_is_remembered_without_a_login(issuer: IssuerStub) -> None:
+def test_account_change_is_detected_after_a_logout(issuer: IssuerStub) -> None:
     """Another process logs out, and logs in with another account."""
-    source, store = make_credentials(issuer, issuer.document())
-    rejected = source.current()
+    credentials, store = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
     store.clear()
     for _ in range(2):
         with pytest.raises(LoginRequiredError, match="There is no login"):
-            source.refresh(rejected)
+            credentials.refresh(rejected_login)
         with pytest.raises(LoginRequiredError, match="There is no login"):
-            source.authenticate(interactive=False)
+            credentials.authenticate(interactive=False)
     issuer.account = "acc-2"
     store.save(issuer.document())
-    for call in (source.current, lambda: source.refresh(rejected), source.account):
+    for call in (credentials.current, lambda: credentials.refresh(rejected_login), credentials.account):
         with pytest.raises(
             LoginRequiredError, match=r"now belongs to another account\. Call client\.authenticate\(\) to change"
         ):
             call()
-    assert source.authenticate(interactive=False).account_id == "acc-2"
-    assert source.current().account_id == "acc-2"
-    source.logout()
+    assert credentials.authenticate(interactive=False).account_id == "acc-2"
+    assert credentials.current().account_id == "acc-2"
+    credentials.logout()
     issuer.account = "acc-3"
     store.save(issuer.document())
-    assert source.current().account_id == "acc-3", "logging out here forgets the account"
+    assert credentials.current().account_id == "acc-3", "logout() allows another account"
     assert issuer.requests == []
 
 
-def test_refresh_response_of_another_account_is_refused(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+def test_refresh_response_of_another_account_is_rejected(issuer: IssuerStub) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()
     issuer.account = "acc-2"
     for _ in range(2):
         with pytest.raises(LoginRequiredError, match="returned the login of another account"):
-            source.current()
+            credentials.current()
     assert store.load() == before
     assert len(issuer.requests) == 1
 
 
-def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+def test_access_token_of_another_account_is_rejected(issuer: IssuerStub) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
     before = store.load()
-    ours, foreign = (jwt({AUTH: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2"))
-    response = {"id_token": ours, "access_token": foreign, "refresh_token": "r"}
-    issuer.refusal = (200, json.dumps(response).encode(), {})
+    own_token, other_token = (
+        create_jwt({AUTH_CLAIM: {"chatgpt_account_id": account}, "exp": 2e9}) for account in ("acc-1", "acc-2")
+    )
+    response = {"id_token": own_token, "access_token": other_token, "refresh_token": "r"}
+    issuer.token_response = (200, json.dumps(response).encode(), {})
     with pytest.raises(LoginRequiredError, match="returned the login of another account"):
-        source.current()
+        credentials.current()
     assert store.load() == before
 
 
@@ -319,40 +321,40 @@ def test_access_token_of_another_account_is_refused(issuer: IssuerStub) -> None:
         (400, "invalid_grant", "no longer accepts"),
     ],
 )
-def test_permanent_refusal_lasts_until_the_store_changes(
+def test_permanent_failure_lasts_until_the_store_changes(
     issuer: IssuerStub, status: int, code: str, message: str
 ) -> None:
-    issuer.refusal = status, json.dumps({"error": {"code": code, "message": "rt_0"}}).encode(), {}
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    for call in (source.current, source.current, lambda: source.authenticate(interactive=False)):
+    issuer.token_response = status, json.dumps({"error": {"code": code, "message": "rt_0"}}).encode(), {}
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    for call in (credentials.current, credentials.current, lambda: credentials.authenticate(interactive=False)):
         with pytest.raises(
             LoginRequiredError, match=rf"{message}.*client\.authenticate\(force=True\).*codex-backend login"
         ):
             call()
     assert len(issuer.requests) == 1
-    issuer.refusal = None
+    issuer.token_response = None
     store.save(issuer.document(expires_in=-HOUR))
-    assert source.current().account_id == "acc-1"
+    assert credentials.current().account_id == "acc-1"
 
 
-def test_permanent_refusal_keeps_the_valid_old_token(
+def test_permanent_failure_keeps_the_valid_old_token(
     issuer: IssuerStub, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    issuer.refusal = 401, b"", {}
-    source, _ = make_credentials(issuer, issuer.document(expires_in=4 * MINUTE))
-    login = source.current()
+    issuer.token_response = 401, b"", {}
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=4 * MINUTE))
+    login = credentials.current()
     assert login.expires_at == clock.now + 4 * MINUTE
     assert "no longer accepts" in caplog.text
     with pytest.raises(LoginRequiredError):
-        source.refresh(login)
+        credentials.refresh(login)
     clock.now += 4 * MINUTE
     with pytest.raises(LoginRequiredError):
-        source.current()
+        credentials.current()
     assert len(issuer.requests) == 1
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "token_response",
     [
         (503, b"<html>", {}),
         (429, b"", {}),
@@ -364,41 +366,44 @@ def test_permanent_refusal_keeps_the_valid_old_token(
     ],
 )
 def test_transient_failure_keeps_the_valid_old_token(
-    issuer: IssuerStub, clock: Clock, refusal: tuple[int, bytes, dict[str, str]], caplog: pytest.LogCaptureFixture
+    issuer: IssuerStub,
+    clock: Clock,
+    token_response: tuple[int, bytes, dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    issuer.refusal = refusal
-    source, store = make_credentials(issuer, issuer.document(expires_in=4 * MINUTE))
+    issuer.token_response = token_response
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=4 * MINUTE))
     before = store.load()
-    login = source.current()
+    login = credentials.current()
     assert login.expires_at == clock.now + 4 * MINUTE
     assert "its old token is still used" in caplog.text
-    assert source.current() == login
-    assert len(issuer.requests) == 1, "no further attempt at once"
+    assert credentials.current() == login
+    assert len(issuer.requests) == 1, "the refresh is not retried at once"
     clock.now += timedelta(seconds=11)
-    assert source.current() == login
+    assert credentials.current() == login
     assert len(issuer.requests) == 2
     with pytest.raises(TokenRefreshError):
-        source.refresh(login)
+        credentials.refresh(login)
     clock.now += 4 * MINUTE
     with pytest.raises(TokenRefreshError):
-        source.current()
+        credentials.current()
     assert store.load() == before
-    issuer.refusal = None
-    assert source.current() != login, "it recovers by itself"
+    issuer.token_response = None
+    assert credentials.current() != login, "the next refresh succeeds"
 
 
 def test_unreachable_issuer_is_a_transient_failure(issuer: IssuerStub, clock: Clock) -> None:
-    source = Credentials(MemoryStore(issuer.document(expires_in=-HOUR)), issuer="http://127.0.0.1:1", clock=clock)
+    credentials = Credentials(MemoryStore(issuer.document(expires_in=-HOUR)), issuer="http://127.0.0.1:1", clock=clock)
     with pytest.raises(TokenRefreshError, match=r"http://127\.0\.0\.1:1 could not be reached"):
-        source.current()
+        credentials.current()
 
 
 def test_waiting_threads_share_the_failed_refresh(issuer: IssuerStub) -> None:
-    issuer.refusal = 503, b"", {}
-    issuer.delay = 0.5
-    source, _ = make_credentials(issuer, issuer.document())
-    rejected = source.current()
-    failures = in_threads(8, lambda: source.refresh(rejected))
+    issuer.token_response = 503, b"", {}
+    issuer.delay_seconds = 0.5
+    credentials, _ = make_credentials(issuer, issuer.document())
+    rejected_login = credentials.current()
+    failures = run_in_threads(8, lambda: credentials.refresh(rejected_login))
     assert [type(failure) for failure in failures] == [TokenRefreshError] * 8
     assert len(issuer.requests) == 1
 
@@ -406,60 +411,50 @@ def test_waiting_threads_share_the_failed_refresh(issuer: IssuerStub) -> None:
 def test_login_without_refresh_token_is_used_until_expiry(issuer: IssuerStub, clock: Clock) -> None:
     document = issuer.document(expires_in=4 * MINUTE)
     document["tokens"]["refresh_token"] = ""
-    source, _ = make_credentials(issuer, document)
-    login = source.current()
+    credentials, _ = make_credentials(issuer, document)
+    login = credentials.current()
     with pytest.raises(LoginRequiredError, match="no refresh token"):
-        source.refresh(login)
+        credentials.refresh(login)
     clock.now += HOUR
     with pytest.raises(LoginRequiredError, match="no refresh token"):
-        source.current()
+        credentials.current()
     assert issuer.requests == []
-
-
-def test_refusal_uses_the_login_that_a_peer_stored(issuer: IssuerStub) -> None:
-    """The Codex CLI refreshes without our lock: our refresh is refused, and its tokens are stored a moment later."""
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    newer = issuer.document(expires_in=2 * HOUR)
-    issuer.refusal = 401, b'{"error": {"code": "refresh_token_reused"}}', {}
-    issuer.before_response = lambda: MemoryStore.save(store, newer)
-    login = source.current()
-    assert login.access_token.reveal() == newer["tokens"]["access_token"]
 
 
 def test_unsaved_tokens_are_used_and_saved_later(
     issuer: IssuerStub, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = OSError("disk full")
-    login = source.current()
-    assert source.ready() is login
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = OSError("disk full")
+    login = credentials.current()
+    assert credentials.ready() is login
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "could not be stored: OSError. This process uses it" in caplog.text
-    store.save_error = None
-    renewed = source.refresh(login)
+    store.errors.clear()
+    refreshed = credentials.refresh(login)
     assert [request.json["refresh_token"] for request in issuer.requests_to("/oauth/token")] == ["rt_0", "rt_1"]
     stored = store.load()
     assert stored is not None
-    assert stored["tokens"]["access_token"] == renewed.access_token.reveal()
+    assert stored["tokens"]["access_token"] == refreshed.access_token.reveal()
 
 
-def test_unsaved_tokens_give_way_to_newer_stored_ones(issuer: IssuerStub, clock: Clock) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = CredentialStoreError("read-only")
-    login = source.current()
+def test_newer_stored_tokens_replace_unsaved_ones(issuer: IssuerStub, clock: Clock) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = CredentialStoreError("read-only")
+    login = credentials.current()
     clock.now += HOUR
     MemoryStore.save(store, issuer.document(expires_in=HOUR, last_refresh="2026-11-22T12:30:00Z"))
-    assert source.refresh(login).access_token != login.access_token
+    assert credentials.refresh(login).access_token != login.access_token
     assert len(issuer.requests) == 1
 
 
-def test_interrupt_while_saving_loses_no_token(issuer: IssuerStub) -> None:
-    source, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
-    store.save_error = KeyboardInterrupt()  # type: ignore[assignment]
+def test_interrupt_while_saving_keeps_the_tokens(issuer: IssuerStub) -> None:
+    credentials, store = make_credentials(issuer, issuer.document(expires_in=-HOUR))
+    store.errors["save"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        source.current()
-    store.save_error = None
-    assert source.current().expires_at is not None
+        credentials.current()
+    store.errors.clear()
+    assert credentials.current().expires_at is not None
     assert len(issuer.requests) == 1
 
 
@@ -467,48 +462,9 @@ def test_interrupt_while_saving_loses_no_token(issuer: IssuerStub) -> None:
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 4 * MINUTE])
-def test_sixteen_threads_share_one_refresh(issuer: IssuerStub, expires_in: timedelta) -> None:
-    issuer.delay = 0.1
-    source, _ = make_credentials(issuer, issuer.document(expires_in=expires_in))
-    logins = in_threads(16, source.current)
+def test_threads_share_one_refresh_of_an_expiring_token(issuer: IssuerStub, expires_in: timedelta) -> None:
+    issuer.delay_seconds = 0.1
+    credentials, _ = make_credentials(issuer, issuer.document(expires_in=expires_in))
+    logins = run_in_threads(16, credentials.current)
     assert len(set(logins)) == 1
-    assert len(issuer.requests) == 1
-    rejected = logins[0]
-    assert len(set(in_threads(16, lambda: source.refresh(rejected)))) == 1
-    assert refresh_reasons(issuer) == ["proactive_expiry", "unauthorized_recovery"]
-
-
-WORKER = """
-import sys, threading
-from codex_backend_sdk.auth import Credentials, FileStore
-path, issuer = sys.argv[1:]
-source = Credentials(FileStore(path), issuer=issuer)
-print("ready", flush=True)
-sys.stdin.readline()
-seen = []
-threads = [threading.Thread(target=lambda: seen.append(source.current().access_token.reveal())) for _ in range(4)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(*seen)
-"""
-
-
-def test_processes_share_one_refresh(tmp_path: Path) -> None:
-    with IssuerStub(delay=0.3) as issuer:
-        path = tmp_path / "auth.json"
-        FileStore(path).save(issuer.document(expires_in=-HOUR))
-        command = [sys.executable, "-c", WORKER, str(path), issuer.url]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        workers = [subprocess.Popen(command, text=True, **pipes) for _ in range(5)]
-        for worker in workers:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == "ready\n"
-        for worker in workers:  # all at once: with `communicate()` alone they would run one after the other
-            assert worker.stdin is not None
-            worker.stdin.write("\n")
-            worker.stdin.flush()
-        outputs = [worker.communicate(timeout=40) for worker in workers]
-        assert [error for _, error in outputs] == [""] * 5
-        tokens = [token for output, _ in outputs for token in output.split()]
-        assert (len(tokens), len(set(tokens))) == (20, 1)
-        assert len(issuer.requests) == 1
+    assert refresh_reasons(issuer) == ["proactive_expiry"]

@@ -208,11 +208,11 @@ def test_login_can_be_cancelled() -> None:
 
 def test_login_has_a_time_limit() -> None:
     visit = Visit(lambda back, state: None)
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(LoginFailedError, match=r"not finished within 0\.3 seconds") as caught:
         log_in(visit, timeout=0.3)
     assert caught.value.code == "timeout"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
 
 
 def test_unread_success_page_does_not_block_the_login() -> None:
@@ -224,10 +224,10 @@ def test_unread_success_page_does_not_block_the_login() -> None:
         return status
 
     visit = Visit(script)
-    began = time.monotonic()
+    started = time.monotonic()
     assert log_in(visit, timeout=None) == LOGIN
     assert visit.outcome() == 302
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - started < 8
 
 
 def test_idle_and_broken_connections_do_not_block(capfd: pytest.CaptureFixture[str]) -> None:
@@ -239,9 +239,9 @@ def test_idle_and_broken_connections_do_not_block(capfd: pytest.CaptureFixture[s
         for connection in idle[:2]:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
-        began = time.monotonic()
+        started = time.monotonic()
         page = callback(back, state=state, code="ac_1")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
         for connection in [*idle[2:], half]:
             connection.close()
         return page

@@ -19,16 +19,10 @@ from codex_backend_sdk.auth import (
 from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 POLL = "/api/accounts/deviceauth/token"
 WHOAMI = "/api/accounts/v1/user-auth-credential/whoami"
-
-
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        yield simulator
 
 
 def count_requests(sim: Simulator, path: str) -> int:

@@ -20,14 +20,7 @@ from codex_backend_sdk.auth.flows.environment import browser_unavailable_reason
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        yield simulator
 
 
 @pytest.mark.parametrize(
@@ -107,10 +100,10 @@ def test_pasted_address_completes_the_login(sim: Simulator) -> None:
         return str(httpx2.get(urls[0]).headers["location"])
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
-    began = time.monotonic()
+    started = time.monotonic()
     login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=type_address, ports=(0,), timeout=20)
     assert login.email == "user@example.com"
-    assert time.monotonic() - began < 3, "there is no page to wait for"
+    assert time.monotonic() - started < 3, "there is no page to wait for"
     assert len(prompts) == 4
     assert "Paste it again" in prompts[1]
 

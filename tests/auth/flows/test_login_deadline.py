@@ -58,10 +58,10 @@ def was_requested(sim: Simulator, path: str) -> bool:
 
 def fail_login(credentials: Credentials, flow: str, **options: Any) -> tuple[str | None, float]:
     """Return the code of the failure, and the seconds that the login took."""
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(LoginFailedError) as caught:
         log_in(credentials, flow, **options)
-    return caught.value.code, time.monotonic() - began
+    return caught.value.code, time.monotonic() - started
 
 
 DEVICE = "/api/accounts/deviceauth"

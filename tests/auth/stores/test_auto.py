@@ -59,9 +59,9 @@ def test_default_store_follows_the_codex_config(home: Path, config: str | None, 
 )
 def test_invalid_setting_is_named(home: Path, config: str | bytes, message: str) -> None:
     (home / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
-    source = Credentials()  # reads nothing yet
+    credentials = Credentials()  # reads nothing yet
     with pytest.raises(CredentialStoreError, match=message) as caught:
-        source.current()
+        credentials.current()
     assert "secret-word" not in str(caught.value)
 
 

@@ -17,7 +17,7 @@ from codex_backend_sdk.auth.stores.auto import AutoStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "of_the_future": {"n": 1}}
+DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "unknown_field": {"n": 1}}
 
 
 def keyring_in(folder: Path) -> Any:
@@ -55,7 +55,7 @@ def test_saved_document_is_loaded_until_cleared(store: CredentialStore) -> None:
     assert store.clear() is False
     store.save(DOCUMENT)
     assert store.load() == DOCUMENT
-    longer = {**DOCUMENT, "of_the_future": "ä" * 100}
+    longer = {**DOCUMENT, "unknown_field": "ä" * 100}
     store.save(longer)
     assert store.load() == longer
     assert store.clear() is True
@@ -68,7 +68,7 @@ def test_version_changes_only_with_the_document(store: CredentialStore) -> None:
     store.save(DOCUMENT)
     first = store.version()
     assert first == store.version()
-    store.save({**DOCUMENT, "of_the_future": 2})
+    store.save({**DOCUMENT, "unknown_field": 2})
     second = store.version()
     store.clear()
     assert len({empty, first, second}) == 3

@@ -151,9 +151,9 @@ except RuntimeError as error:
     print(type(error).__name__, error)
 """
     env = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
-    assert "CredentialStoreError Cannot read the keyring" in done.stdout
-    assert "No recommended backend" in done.stdout
+    result = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert "CredentialStoreError Cannot read the keyring" in result.stdout
+    assert "No recommended backend" in result.stdout
 
 
 # --- a real Secret Service ---------------------------------------------------------------------------------------
@@ -181,11 +181,11 @@ connection.close()
 
 def in_session(folder: Path, *command: str, **env: str) -> str:
     prefix, own = secret_service(folder)
-    done = subprocess.run(
+    result = subprocess.run(
         [*prefix, *command], env={**own, **env}, capture_output=True, text=True, timeout=50, check=False
     )
-    assert done.returncode == 0, done
-    return done.stdout
+    assert result.returncode == 0, result
+    return result.stdout
 
 
 @needs_secret_service
@@ -205,8 +205,8 @@ from codex_backend_sdk.auth.stores.auto import default_store
 binary, document = sys.argv[1:]
 store = default_store()
 def codex(*words, given=None):
-    done = subprocess.run([binary, *words], input=given, capture_output=True, text=True, timeout=30)
-    return (done.stdout + done.stderr).strip().splitlines()[-1]
+    result = subprocess.run([binary, *words], input=given, capture_output=True, text=True, timeout=30)
+    return (result.stdout + result.stderr).strip().splitlines()[-1]
 output = []
 store.save(json.loads(document))  # our item
 output += [codex("login", "status"), codex("logout"), store.load()]

@@ -87,9 +87,9 @@ def test_lock_of_a_killed_holder_expires(url: str) -> None:
     assert holder.stdout.readline() == "held\n"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    began = time.monotonic()
+    started = time.monotonic()
     with RedisStore(url, lock_timeout=10).lock():
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
 
 
 @needs_redis
@@ -170,5 +170,5 @@ def test_extending_thread_ends_with_the_lock(url: str) -> None:
 
 def test_optional_packages_are_not_imported() -> None:
     program = "import sys, codex_backend_sdk.auth; print({'redis', 'keyring'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
