@@ -24,10 +24,10 @@ from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
 from .http.recording import RecordedRequest, RecordingMiddleware
+from .id_generator import IdGenerator
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
-from .issuer.token_mint import IdGenerator
 from .model_catalog import ModelCatalog
 from .simulated_account import SimulatedAccount, auth_document, write_codex_home
 

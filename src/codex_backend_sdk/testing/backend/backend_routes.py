@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ...types import Routing
+    from ..id_generator import IdGenerator
     from ..issuer.oauth_issuer import OAuthIssuer
-    from ..issuer.token_mint import IdGenerator
     from ..model_catalog import ModelCatalog
     from ..simulated_account import SimulatedAccount
     from .simulated_limits import AccountLimits

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..http.delivery import Headers
-    from ..issuer.token_mint import IdGenerator
+    from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
     from ..replies.reply_events import Event, Item
     from .simulated_limits import AccountLimits

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..http.delivery import SimulatedResponse
-from ..issuer.token_mint import encode_jwt
+from ..issuer.jwt_claims import encode_jwt
 from ..replies.messages import error_message
 from ..turns import Turn
 

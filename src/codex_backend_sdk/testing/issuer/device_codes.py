@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from ..id_generator import IdGenerator
     from .oauth_issuer import Approval, OAuthIssuer, StatusAndBody
-    from .token_mint import IdGenerator
 
 __all__ = ["DeviceCodes", "DeviceLoginSettings"]
 

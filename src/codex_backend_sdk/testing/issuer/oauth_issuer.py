@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from ..._constants import CLIENT_ID, LOGIN_SCOPES
+from ..id_generator import IdGenerator
 from ..simulated_account import IssuedTokens
-from .token_mint import IdGenerator, access_token_claims, encode_jwt, id_token_claims
+from .jwt_claims import access_token_claims, encode_jwt, id_token_claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

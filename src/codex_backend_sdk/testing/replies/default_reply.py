@@ -24,7 +24,7 @@ from .json_values import example_value
 from .reply_events import custom_tool_call, function_call, message
 
 if TYPE_CHECKING:
-    from ..issuer.token_mint import IdGenerator
+    from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest, RequestedTool
     from .reply_events import Item
 

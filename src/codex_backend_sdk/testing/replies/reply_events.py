@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..issuer.token_mint import IdGenerator
+    from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
 
 __all__ = [

@@ -1,14 +1,13 @@
-"""Create identifiers and JWTs; the same seed gives the same values in the same order.
+"""Encode the JWTs of the simulated issuer.
 
-The tokens carry the claims of the real issuer's. Their signature is a digest that cannot be verified: neither the Codex
-CLI nor this package verifies it (Codex CLI: login/src/token_data.rs).
+The tokens have the same claims as those of the real issuer. Their signature is a digest that cannot be verified: neither
+the Codex CLI nor this package verifies it (Codex CLI: login/src/token_data.rs).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +18,11 @@ if TYPE_CHECKING:
 
     from ..simulated_account import SimulatedAccount
 
-__all__ = ["IdGenerator", "access_token_claims", "encode_jwt", "id_token_claims"]
+__all__ = ["access_token_claims", "encode_jwt", "id_token_claims"]
 
+# The names and the shapes of the claims: Codex CLI, login/src/token_data.rs.
 _AUTH_CLAIM = "https://api.openai.com/auth"
 _PROFILE_CLAIM = "https://api.openai.com/profile"
-
-
-class IdGenerator:
-    """A source of unique identifiers. Safe to use from any thread."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        # `next` on a count is atomic under the interpreter's lock: two threads never get the same number.
-        self._numbers = itertools.count(1)
-
-    def new(self, prefix: str, length: int = 24) -> str:
-        """Return `prefix_` followed by `length` hexadecimal digits."""
-        digest = hashlib.sha256(f"{self._seed}:{next(self._numbers)}".encode()).hexdigest()
-        return f"{prefix}_{digest[:length]}"
 
 
 def encode_jwt(claims: dict[str, Any]) -> str:
@@ -49,7 +35,7 @@ def encode_jwt(claims: dict[str, Any]) -> str:
 def id_token_claims(
     account: SimulatedAccount, *, issuer: str, issued_at: datetime, expires_at: datetime
 ) -> dict[str, Any]:
-    """Return the claims of an id token."""
+    """Return the claims of an ID token."""
     return {
         "iss": issuer,
         "aud": [CLIENT_ID],
@@ -72,7 +58,7 @@ def id_token_claims(
 def access_token_claims(
     account: SimulatedAccount, *, issuer: str, issued_at: datetime, expires_at: datetime, token_id: str, scope: str
 ) -> dict[str, Any]:
-    """Return the claims of an access token; `token_id` keeps tokens of the same second distinct."""
+    """Return the claims of an access token; `token_id` makes tokens that are issued in the same second differ."""
     return {
         "iss": issuer,
         "aud": ["https://api.openai.com/v1"],
