@@ -13,7 +13,7 @@ HEADER = "| fault | what happens |\n|---|---|\n"
 def main() -> None:
     """Replace the table, which ends the page."""
     before = PAGE.read_text(encoding="utf-8").partition(HEADER)[0]
-    rows = "".join(f"| `{fault.usage}` | {fault.description} |\n" for fault in FAULTS.values())
+    rows = "".join(f"| `{fault.syntax}` | {fault.description} |\n" for fault in FAULTS.values())
     PAGE.write_text(before + HEADER + rows, encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "testing.md"
 
 def test_fault_table_lists_every_fault() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    expected = [(fault.usage, fault.description) for fault in FAULTS.values()]
+    expected = [(fault.syntax, fault.description) for fault in FAULTS.values()]
     assert rows == expected, "Update the table with `python scripts/write_fault_table.py`."
 
 

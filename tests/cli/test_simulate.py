@@ -77,5 +77,5 @@ def test_unknown_fault_is_a_usage_error(run: Run) -> None:
 def test_list_faults_prints_the_table(run: Run) -> None:
     result = run("simulate", "--list-faults")
     assert result.code == 0
-    assert re.search(r"^usage_limit\[:plan,reset_seconds\] +429: .+$", result.out, re.MULTILINE)
+    assert re.search(r"^usage_limit\[:plan,reset_seconds\] +returns 429 .+$", result.out, re.MULTILINE)
     assert "(@token)" in result.out

@@ -27,7 +27,7 @@ class ManualClock:
         return self.now
 
 
-class Wire:
+class RawClient:
     """Send authorized requests and parse event streams, with nothing but the standard library's JSON."""
 
     def __init__(self, sim: Simulator, http: httpx2.Client) -> None:
@@ -84,15 +84,15 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def start_wire() -> Iterator[Callable[..., Wire]]:
+def start_raw_client() -> Iterator[Callable[..., RawClient]]:
     """Start simulators with the given options; stop them after the test."""
     started: list[tuple[Simulator, httpx2.Client]] = []
 
-    def start(**options: Any) -> Wire:
+    def start(**options: Any) -> RawClient:
         sim = Simulator(**options).start()
         http = httpx2.Client(trust_env=False, verify=False, timeout=10)
         started.append((sim, http))
-        return Wire(sim, http)
+        return RawClient(sim, http)
 
     yield start
     for sim, http in started:
@@ -101,5 +101,5 @@ def start_wire() -> Iterator[Callable[..., Wire]]:
 
 
 @pytest.fixture
-def wire(start_wire: Callable[..., Wire]) -> Wire:
-    return start_wire()
+def raw_client(start_raw_client: Callable[..., RawClient]) -> RawClient:
+    return start_raw_client()

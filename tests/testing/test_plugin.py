@@ -69,7 +69,7 @@ def test_marker_makes_requests_fail(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-q", "-W", "error", "--strict-markers", "-p", "no:asyncio")
     result.assert_outcomes(passed=3, errors=2)
     result.stdout.fnmatch_lines(
-        ["*Unknown fault: 'wrong'*", "`codex_faults` needs the fixture `codex_simulator` or `codex_client`."]
+        ["*Unknown fault: 'wrong'*", "The marker `codex_faults` has no effect. Use the fixture *"]
     )
 
 
@@ -102,7 +102,8 @@ def test_missing_extra_names_the_install_command(name: str, package: str) -> Non
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     last = run.stderr.strip().splitlines()[-1]
     assert last == (
-        f"ModuleNotFoundError: {name} needs {package}, which is not installed. Run: pip install 'codex-backend-sdk[testing]'"
+        f"ModuleNotFoundError: {name} needs {package}, which is not installed. "
+        "Run: pip install 'codex-backend-sdk[testing]'"
     )
 
 

@@ -28,7 +28,7 @@ def test_port_in_use_is_an_os_error() -> None:
         other = Simulator(port=int(sim.url.rsplit(":", 1)[1]))
         with pytest.raises(OSError, match=r"[Aa]ddress"):
             other.start()
-        with pytest.raises(RuntimeError, match=r"no address.*`with Simulator"):
+        with pytest.raises(RuntimeError, match=r"no URL.*`with Simulator"):
             _ = other.url
 
 
@@ -55,19 +55,19 @@ def test_equal_requests_get_equal_bytes_from_two_simulators() -> None:
 
 
 def test_unknown_validation_rule_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"Unknown validation rule: store_flase\. Rules: .*store_false"):
+    with pytest.raises(ValueError, match=r"Unknown validation rule: store_flase\. Pass only .*store_false"):
         Simulator(validation_rules={"store_flase": False})
 
 
-def test_exception_in_a_scripted_turn_is_a_500(wire: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_in_a_scripted_turn_is_a_500(raw_client: Any, caplog: pytest.LogCaptureFixture) -> None:
     def fail(context: object) -> Any:
         raise KeyError("a bug")
 
-    wire.sim.script(Turn(fail))
-    response = wire.create("hi")
+    raw_client.sim.script(Turn(fail))
+    response = raw_client.create("hi")
     assert (response.status_code, "a bug" in response.json()["detail"]) == (500, True)
     assert "a bug" in caplog.text
-    assert wire.create("hi").status_code == 200
+    assert raw_client.create("hi").status_code == 200
 
 
 # Logins and clients
@@ -103,10 +103,10 @@ def test_expired_login_is_refreshed_here() -> None:
         assert [r.path for r in sim.requests] == ["/oauth/token", "/backend-api/codex/responses"]
 
 
-def test_expired_login_is_rejected_by_the_backend(wire: Any) -> None:
-    tokens = wire.sim.login_document(expires_in=-timedelta(minutes=1))["tokens"]
-    wire.headers["authorization"] = f"Bearer {tokens['access_token']}"
-    assert wire.create("hi").json()["error"]["code"] == "token_expired"
+def test_expired_login_is_rejected_by_the_backend(raw_client: Any) -> None:
+    tokens = raw_client.sim.login_document(expires_in=-timedelta(minutes=1))["tokens"]
+    raw_client.headers["authorization"] = f"Bearer {tokens['access_token']}"
+    assert raw_client.create("hi").json()["error"]["code"] == "token_expired"
 
 
 def test_codex_home_has_the_files_of_the_cli(tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ LOGIN = {"tokens": {"access_token": "a", "refresh_token": "r"}, "OPENAI_API_KEY"
 )
 def test_codex_home_with_another_login_is_kept(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    with Simulator() as sim, pytest.raises(FileExistsError, match=f"{name} exists and is not a simulator's"):
+    with Simulator() as sim, pytest.raises(FileExistsError, match=f"{name} exists, and no simulator wrote it"):
         sim.write_codex_home(tmp_path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {name: content}
 
 
 def test_fail_without_a_fault_raises() -> None:
-    with pytest.raises(ValueError, match="fail\\(\\) needs a fault"):
+    with pytest.raises(ValueError, match=r"fail\(\) has no faults"):
         Simulator().fail()

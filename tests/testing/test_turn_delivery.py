@@ -18,12 +18,12 @@ from codex_backend_sdk.testing import Turn
 TEXT = Turn.text("one two three four five six")
 
 
-def on_the_wire(wire: Any, turn: Turn, timeout: float = 5) -> bytes:
+def receive_bytes(raw_client: Any, turn: Turn, timeout: float = 5) -> bytes:
     """Return all bytes of the response to one request, and `RESET` or `TIMEOUT` if it ends like that."""
-    wire.sim.script(turn)
-    host, port = wire.sim.url.removeprefix("http://").split(":")
-    body = json.dumps(wire.body("hi")).encode()
-    headers = {**wire.headers, "host": "x", "connection": "close", "content-length": str(len(body))}
+    raw_client.sim.script(turn)
+    host, port = raw_client.sim.url.removeprefix("http://").split(":")
+    body = json.dumps(raw_client.body("hi")).encode()
+    headers = {**raw_client.headers, "host": "x", "connection": "close", "content-length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     received = b""
     with socket.create_connection((host, int(port)), timeout=timeout) as connection:
@@ -48,91 +48,91 @@ def body_of(received: bytes) -> bytes:
     return body
 
 
-def text_of(wire: Any, turn: Turn) -> str:
-    wire.sim.script(turn)
-    response = wire.create("hi")
+def text_of(raw_client: Any, turn: Turn) -> str:
+    raw_client.sim.script(turn)
+    response = raw_client.create("hi")
     assert response.status_code == 200
     text: str = response.text
     return text
 
 
 @pytest.mark.parametrize("count", [0, 1, 500])
-def test_cut_after_bytes_closes_the_connection(wire: Any, count: int) -> None:
-    received = on_the_wire(wire, TEXT.cut_after_bytes(count))
+def test_cut_after_bytes_closes_the_connection(raw_client: Any, count: int) -> None:
+    received = receive_bytes(raw_client, TEXT.cut_after_bytes(count))
     assert received.startswith(b"HTTP/1.1 200")
     assert len(body_of(received)) == count
     assert not received.endswith((b"0\r\n\r\n", b"RESET"))
 
 
-def test_reset_comes_after_the_given_bytes(wire: Any) -> None:
-    assert on_the_wire(wire, TEXT.reset()) == b"RESET"
-    received = on_the_wire(wire, TEXT.reset(300))
+def test_reset_comes_after_the_given_bytes(raw_client: Any) -> None:
+    assert receive_bytes(raw_client, TEXT.reset()) == b"RESET"
+    received = receive_bytes(raw_client, TEXT.reset(300))
     assert received.endswith(b"RESET")
     assert len(body_of(received.removesuffix(b"RESET"))) == 300
-    assert body_of(on_the_wire(wire, TEXT.reset(0)).removesuffix(b"RESET")) == b""
+    assert body_of(receive_bytes(raw_client, TEXT.reset(0)).removesuffix(b"RESET")) == b""
 
 
-def test_cut_json_response_keeps_its_content_length(wire: Any) -> None:
-    received = on_the_wire(wire, Turn.overloaded().cut_after_bytes(10))
+def test_cut_json_response_keeps_its_content_length(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, Turn.overloaded().cut_after_bytes(10))
     head, _, body = received.partition(b"\r\n\r\n")
     assert int(re.search(rb"content-length: (\d+)", head)[1]) > len(body) == 10  # type: ignore[index]
 
 
-def test_clean_end_completes_the_http_response(wire: Any) -> None:
-    received = on_the_wire(wire, TEXT.clean_end_after_events(3))
+def test_clean_end_completes_the_http_response(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT.clean_end_after_events(3))
     assert received.endswith(b"0\r\n\r\n")
     assert body_of(received).count(b"\ndata: ") == 3
 
 
-def test_delayed_sends_nothing_and_stalled_the_headers(wire: Any) -> None:
-    assert on_the_wire(wire, TEXT.delayed(30), timeout=0.2) == b"TIMEOUT"
-    received = on_the_wire(wire, TEXT.stalled(0, 30), timeout=0.2)
+def test_delayed_sends_nothing_and_stalled_the_headers(raw_client: Any) -> None:
+    assert receive_bytes(raw_client, TEXT.delayed(30), timeout=0.2) == b"TIMEOUT"
+    received = receive_bytes(raw_client, TEXT.stalled(0, 30), timeout=0.2)
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert received.endswith(b"\r\n\r\nTIMEOUT")
-    received = on_the_wire(wire, TEXT.stalled(2), timeout=0.2)
+    received = receive_bytes(raw_client, TEXT.stalled(2), timeout=0.2)
     assert body_of(received).count(b"\ndata: ") == 2
 
 
 @pytest.mark.parametrize("events", [1, 4, 1000])
-def test_stalled_response_continues(wire: Any, events: int) -> None:
+def test_stalled_response_continues(raw_client: Any, events: int) -> None:
     started = time.monotonic()
-    assert "response.completed" in text_of(wire, TEXT.stalled(events, 0.2))
+    assert "response.completed" in text_of(raw_client, TEXT.stalled(events, 0.2))
     assert time.monotonic() - started >= 0.2
 
 
-def test_stalled_response_does_not_delay_stop(wire: Any) -> None:
-    wire.sim.script(TEXT.stalled(2))
-    with wire.http.stream(
-        "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
+def test_stalled_response_does_not_delay_stop(raw_client: Any) -> None:
+    raw_client.sim.script(TEXT.stalled(2))
+    with raw_client.http.stream(
+        "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
     ) as response:
         next(response.iter_raw())
         started = time.monotonic()
-        wire.sim.stop()
+        raw_client.sim.stop()
         assert time.monotonic() - started < 0.45
 
 
-def test_client_that_disconnects_ends_the_stall(wire: Any) -> None:
-    wire.sim.script(TEXT.stalled(2))
-    with wire.http.stream(
-        "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
+def test_client_that_disconnects_ends_the_stall(raw_client: Any) -> None:
+    raw_client.sim.script(TEXT.stalled(2))
+    with raw_client.http.stream(
+        "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
     ) as response:
         next(response.iter_raw())
-    assert wire.text("Say hello") == "hello"
+    assert raw_client.text("Say hello") == "hello"
 
 
-def test_throttled_body_is_the_same(wire: Any) -> None:
-    whole = body_of(on_the_wire(wire, Turn.failed("server_error")))
-    received = on_the_wire(wire, Turn.failed("server_error").throttled(100, 0.001))
+def test_throttled_body_is_the_same(raw_client: Any) -> None:
+    whole = body_of(receive_bytes(raw_client, Turn.failed("server_error")))
+    received = receive_bytes(raw_client, Turn.failed("server_error").throttled(100, 0.001))
     assert len(body_of(received)) == len(whole)
     assert set(re.findall(rb"\r\n([0-9a-f]{1,4})\r\n", received)) > {b"64"}
-    received = on_the_wire(wire, Turn.failed("server_error").byte_by_byte())
+    received = receive_bytes(raw_client, Turn.failed("server_error").byte_by_byte())
     assert len(body_of(received)) == len(whole)
     assert received.count(b"\r\n1\r\n") == len(whole)
 
 
-def test_keepalives_come_before_the_response(wire: Any) -> None:
+def test_keepalives_come_before_the_response(raw_client: Any) -> None:
     started = time.monotonic()
-    text = text_of(wire, TEXT.keepalives(0.2, 0.05))
+    text = text_of(raw_client, TEXT.keepalives(0.2, 0.05))
     assert time.monotonic() - started >= 0.2
     assert text.startswith(": keepalive\n\nevent: keepalive\n")
     assert text.count(": keepalive\n") == 4 + 4
@@ -160,21 +160,21 @@ DECODERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("encoding", DECODERS)
-def test_compressed_body_can_be_decoded(wire: Any, encoding: str) -> None:
+def test_compressed_body_can_be_decoded(raw_client: Any, encoding: str) -> None:
     large = Turn.text("x" * 200_000)
-    received = on_the_wire(wire, large.compressed(encoding))
+    received = receive_bytes(raw_client, large.compressed(encoding))
     assert f"content-encoding: {encoding}\r\n".encode() in received
     text = DECODERS[encoding](body_of(received)).decode()
     assert text.rstrip().count("data: ") == text.count("event: ") > 8
     assert "x" * 200_000 in text
-    assert DECODERS[encoding](body_of(on_the_wire(wire, Turn.raw(200).compressed(encoding)))) == b""
+    assert DECODERS[encoding](body_of(receive_bytes(raw_client, Turn.raw(200).compressed(encoding)))) == b""
 
 
-def test_compressed_events_are_flushed_one_by_one(wire: Any) -> None:
+def test_compressed_events_are_flushed_one_by_one(raw_client: Any) -> None:
     for encoding in ("gzip", "zstd"):
-        wire.sim.script(TEXT.compressed(encoding).stalled(4, 30))
-        with wire.http.stream(
-            "POST", f"{wire.sim.base_url}/responses", json=wire.body("hi"), headers=wire.headers
+        raw_client.sim.script(TEXT.compressed(encoding).stalled(4, 30))
+        with raw_client.http.stream(
+            "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
         ) as response:
             text = ""
             for part in response.iter_text():
@@ -184,49 +184,49 @@ def test_compressed_events_are_flushed_one_by_one(wire: Any) -> None:
         assert text.endswith("\n\n")
 
 
-def test_headers_are_added_and_replaced(wire: Any) -> None:
-    wire.sim.script(
+def test_headers_are_added_and_replaced(raw_client: Any) -> None:
+    raw_client.sim.script(
         TEXT.with_headers({"X-Models-Etag": "other"}, openai_model="gpt-z").huge_header(70_000).with_status(201)
     )
-    response = wire.create("hi")
+    response = raw_client.create("hi")
     assert response.status_code == 201
     assert (response.headers["x-models-etag"], response.headers["openai-model"]) == ("other", "gpt-z")
     assert len(response.headers["x-simulator-padding"]) == 70_000
 
 
-def test_informational_responses_come_first(wire: Any) -> None:
-    received = on_the_wire(wire, TEXT.informational(103, 2))
+def test_informational_responses_come_first(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT.informational(103, 2))
     heads = [block.split(b"\r\n")[0] for block in received.split(b"\r\n\r\n")[:3]]
     assert heads == [b"HTTP/1.1 103 Informational", b"HTTP/1.1 103 Informational", b"HTTP/1.1 200 OK"]
-    assert "response.completed" in text_of(wire, TEXT.informational())
+    assert "response.completed" in text_of(raw_client, TEXT.informational())
 
 
-def test_data_is_added_to_the_stream(wire: Any) -> None:
-    assert text_of(wire, TEXT.repeated_last_event(3)).count("event: response.completed") == 3
-    assert text_of(wire, TEXT.data_after_end()).rstrip().endswith('"delta":"Too late."}')
-    assert text_of(wire, TEXT.data_after_end(b": end\n\n")).endswith(": end\n\n")
-    text = text_of(wire, TEXT.huge_event(300_000))
+def test_data_is_added_to_the_stream(raw_client: Any) -> None:
+    assert text_of(raw_client, TEXT.repeated_last_event(3)).count("event: response.completed") == 3
+    assert text_of(raw_client, TEXT.data_after_end()).rstrip().endswith('"delta":"Too late."}')
+    assert text_of(raw_client, TEXT.data_after_end(b": end\n\n")).endswith(": end\n\n")
+    text = text_of(raw_client, TEXT.huge_event(300_000))
     assert "x" * 300_000 in text
     assert text.rpartition("event: ")[2].startswith("response.completed")
-    received = on_the_wire(wire, TEXT.garbage(2))
+    received = receive_bytes(raw_client, TEXT.garbage(2))
     assert bytes(range(128, 256)) in received
     assert b"response.completed" in received
 
 
-def test_bytes_after_the_response_keep_it_readable(wire: Any) -> None:
-    wire.sim.script(TEXT.bytes_after_response())
+def test_bytes_after_the_response_keep_it_readable(raw_client: Any) -> None:
+    raw_client.sim.script(TEXT.bytes_after_response())
     with httpx2.Client(trust_env=False, verify=False, timeout=5) as http:
-        request = {"json": wire.body("hi"), "headers": wire.headers}
-        assert "response.completed" in http.post(f"{wire.sim.base_url}/responses", **request).text
+        request = {"json": raw_client.body("hi"), "headers": raw_client.headers}
+        assert "response.completed" in http.post(f"{raw_client.sim.base_url}/responses", **request).text
 
 
-def test_modifications_apply_in_the_order_of_the_calls(wire: Any) -> None:
-    received = on_the_wire(wire, TEXT.compressed("gzip").cut_after_bytes(40))
+def test_modifications_apply_in_the_order_of_the_calls(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT.compressed("gzip").cut_after_bytes(40))
     assert len(body_of(received)) == 40
     assert received.endswith(body_of(received)[-10:] + b"\r\n"), "40 bytes of the compressed body"
 
 
-def test_modified_turn_leaves_the_original_unchanged(wire: Any) -> None:
+def test_modified_turn_leaves_the_original_unchanged(raw_client: Any) -> None:
     base = Turn.text("whole")
     base.cut_after_bytes(1)
-    assert "response.completed" in text_of(wire, base)
+    assert "response.completed" in text_of(raw_client, base)

@@ -16,39 +16,39 @@ def types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
-def test_script_is_followed_by_default_replies(wire: Any) -> None:
-    wire.sim.script(Turn.text("one"), "two")
-    wire.sim.script(Turn.default(), "three")
-    assert [wire.text("Say hi") for _ in range(5)] == ["one", "two", "hi", "three", "hi"]
+def test_script_is_followed_by_default_replies(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.text("one"), "two")
+    raw_client.sim.script(Turn.default(), "three")
+    assert [raw_client.text("Say hi") for _ in range(5)] == ["one", "two", "hi", "three", "hi"]
 
 
-def test_refused_request_uses_up_no_turn(wire: Any) -> None:
-    wire.sim.script("one")
-    assert wire.create("hi", temperature=0.5).status_code == 400
-    assert wire.text("hi") == "one"
+def test_refused_request_uses_up_no_turn(raw_client: Any) -> None:
+    raw_client.sim.script("one")
+    assert raw_client.create("hi", temperature=0.5).status_code == 400
+    assert raw_client.text("hi") == "one"
 
 
-def test_clear_removes_the_script(wire: Any) -> None:
-    wire.sim.script("one", "two")
-    wire.sim.clear()
-    assert wire.text("Say hi") == "hi"
+def test_clear_removes_the_script(raw_client: Any) -> None:
+    raw_client.sim.script("one", "two")
+    raw_client.sim.clear()
+    assert raw_client.text("Say hi") == "hi"
 
 
-def test_calls_of_tools(wire: Any) -> None:
-    wire.sim.script(
+def test_calls_of_tools(raw_client: Any) -> None:
+    raw_client.sim.script(
         Turn.call("f", {"a": 1}, call_id="call_x", namespace="n"),
         Turn.call("f", '{"a": '),
         Turn.custom_call("g", "text"),
     )
-    first, second, third = (wire.items("hi")[0] for _ in range(3))
+    first, second, third = (raw_client.items("hi")[0] for _ in range(3))
     assert (first["name"], first["arguments"], first["call_id"], first["namespace"]) == ("f", '{"a": 1}', "call_x", "n")
     assert second["arguments"] == '{"a": '
     assert (third["type"], third["name"], third["input"]) == ("custom_tool_call", "g", "text")
 
 
-def test_parallel_calls(wire: Any) -> None:
-    wire.sim.script(Turn.calls([("get_weather", {"city": "Paris"}), ("get_time", {"city": "Rome"})]))
-    calls = wire.items("hi")
+def test_parallel_calls(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.calls([("get_weather", {"city": "Paris"}), ("get_time", {"city": "Rome"})]))
+    calls = raw_client.items("hi")
     assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
         ("get_weather", {"city": "Paris"}),
         ("get_time", {"city": "Rome"}),
@@ -56,9 +56,9 @@ def test_parallel_calls(wire: Any) -> None:
     assert calls[0]["call_id"] != calls[1]["call_id"]
 
 
-def test_items_of_any_type(wire: Any) -> None:
-    wire.sim.script(Turn.items({"type": "something_new", "id": "x_1", "value": 1}, usage={"input_tokens": 1}))
-    events = wire.events("hi")
+def test_items_of_any_type(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.items({"type": "something_new", "id": "x_1", "value": 1}, usage={"input_tokens": 1}))
+    events = raw_client.events("hi")
     assert types(events)[3:] == [
         "response.in_progress",
         "response.output_item.added",
@@ -68,16 +68,18 @@ def test_items_of_any_type(wire: Any) -> None:
     assert events[-1]["response"]["usage"] == {"input_tokens": 1}
 
 
-def test_events_are_sent_unchanged(wire: Any) -> None:
-    wire.sim.script(Turn.events([{"type": "keepalive"}, b": comment\n\n", b"data: {broken\n\n"]))
-    assert wire.create("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
-    wire.sim.script([{"type": "keepalive"}])
-    assert types(wire.events("hi")) == ["keepalive"]
+def test_events_are_sent_unchanged(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.events([{"type": "keepalive"}, b": comment\n\n", b"data: {broken\n\n"]))
+    assert (
+        raw_client.create("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
+    )
+    raw_client.sim.script([{"type": "keepalive"}])
+    assert types(raw_client.events("hi")) == ["keepalive"]
 
 
-def test_failed_and_incomplete_end_the_stream(wire: Any) -> None:
-    wire.sim.script(Turn.failed("server_error", "Broken.", text="half"), Turn.incomplete("max_output_tokens"))
-    failed, incomplete = wire.events("hi"), wire.events("hi")
+def test_failed_and_incomplete_end_the_stream(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.failed("server_error", "Broken.", text="half"), Turn.incomplete("max_output_tokens"))
+    failed, incomplete = raw_client.events("hi"), raw_client.events("hi")
     assert failed[-1]["type"] == "response.failed"
     assert failed[-1]["response"]["error"] == {"code": "server_error", "message": "Broken."}
     assert "response.output_text.delta" in types(failed)
@@ -86,9 +88,9 @@ def test_failed_and_incomplete_end_the_stream(wire: Any) -> None:
     assert incomplete[-1]["response"]["usage"]["total_tokens"] > 0
 
 
-def test_error_has_status_body_and_headers(wire: Any) -> None:
-    wire.sim.script(Turn.error(429, {"error": {"type": "usage_limit_reached"}}, {"retry-after": "3"}))
-    response = wire.create("hi")
+def test_error_has_status_body_and_headers(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.error(429, {"error": {"type": "usage_limit_reached"}}, {"retry-after": "3"}))
+    response = raw_client.create("hi")
     assert (response.status_code, response.headers["retry-after"]) == (429, "3")
     assert response.json() == {"error": {"type": "usage_limit_reached"}}
     assert response.headers["x-request-id"].startswith("req_")
@@ -99,33 +101,35 @@ def test_unknown_quota_code_is_an_error() -> None:
         Turn.quota_exceeded("money")
 
 
-def test_raw_bytes_are_sent_unchanged(wire: Any) -> None:
-    wire.sim.script(Turn.raw(200, {"content-type": "text/html"}, b"<html>"), Turn.raw(204))
-    response = wire.create("hi")
+def test_raw_bytes_are_sent_unchanged(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.raw(200, {"content-type": "text/html"}, b"<html>"), Turn.raw(204))
+    response = raw_client.create("hi")
     assert (response.headers["content-type"], response.content) == ("text/html", b"<html>")
-    assert wire.create("hi").status_code == 204
+    assert raw_client.create("hi").status_code == 204
 
 
-def test_stream_is_cut_after_any_number_of_events(wire: Any) -> None:
-    whole = types(wire.events("Say hi two times"))
+def test_stream_is_cut_after_any_number_of_events(raw_client: Any) -> None:
+    whole = types(raw_client.events("Say hi two times"))
     for count in (0, 1, 4, len(whole)):
-        wire.sim.script(Turn.default().cut_after_events(count))
+        raw_client.sim.script(Turn.default().cut_after_events(count))
         received: list[bytes] = []
-        body = wire.body("Say hi two times")
-        with wire.http.stream("POST", f"{wire.sim.base_url}/responses", json=body, headers=wire.headers) as response:
+        body = raw_client.body("Say hi two times")
+        with raw_client.http.stream(
+            "POST", f"{raw_client.sim.base_url}/responses", json=body, headers=raw_client.headers
+        ) as response:
             assert response.status_code == 200
             chunks = response.iter_raw()
             with pytest.raises(httpx2.RemoteProtocolError):
                 received.extend(chunks)
         assert b"".join(received).count(b"\ndata: ") == count
-    assert wire.create("hi").status_code == 200
+    assert raw_client.create("hi").status_code == 200
 
 
-def test_cut_response_lacks_the_final_chunk(wire: Any) -> None:
-    wire.sim.script(Turn.raw(200, {"content-type": "text/plain"}, b"half", then="cut"))
-    host, port = wire.sim.url.removeprefix("http://").split(":")
+def test_cut_response_lacks_the_final_chunk(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.raw(200, {"content-type": "text/plain"}, b"half", then="cut"))
+    host, port = raw_client.sim.url.removeprefix("http://").split(":")
     body = b'{"model":"gpt-5.5","store":false,"stream":true,"input":[]}'
-    head = "".join(f"{name}: {value}\r\n" for name, value in wire.headers.items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in raw_client.headers.items())
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(
             f"POST /backend-api/codex/responses HTTP/1.1\r\nhost: x\r\n{head}"
@@ -139,6 +143,6 @@ def test_cut_response_lacks_the_final_chunk(wire: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [42, None, b"bytes", {"type": "keepalive"}, ["text"]])
-def test_script_refuses_other_types(start_wire: Any, value: Any) -> None:
-    with pytest.raises(TypeError, match=r"script\(\) takes Turns, texts and lists of events .*, not "):
-        start_wire().sim.script("fine", value)
+def test_script_refuses_other_types(start_raw_client: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match=r"Invalid argument of script\(\): "):
+        start_raw_client().sim.script("fine", value)

@@ -1,4 +1,4 @@
-"""The command `simulate`: run the simulator as a server."""
+"""The command `simulate`: serve the simulator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import needs_extra
+from .output import needs_extra, print_table
 
 if TYPE_CHECKING:
     from ..testing.issuer.oauth_issuer import Approval
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 
-def _list_faults(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
-    if not is_given or context.resilient_parsing:
+def _list_faults(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
         return
     with needs_extra("testing"):
         from ..testing.faults.fault_catalog import FAULTS
-    width = max(len(fault.usage) for fault in FAULTS.values())
-    for fault in FAULTS.values():
-        route = "" if fault.route == "responses" else f" (@{fault.route})"
-        click.echo(f"{fault.usage:{width}}  {fault.description}{route}")
+    rows = [
+        (fault.syntax, fault.description + ("" if fault.route == "responses" else f" (@{fault.route})"))
+        for fault in FAULTS.values()
+    ]
+    print_table(("FAULT", "EFFECT"), rows)
     context.exit()
 
 
 def _check_faults(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
-    """Reject a misspelt fault as a usage error, before the server starts."""
+    """Report an invalid fault as a usage error before the server starts."""
     if faults:
         with needs_extra("testing"):
             from ..testing.faults.fault_syntax import parse_fault
@@ -40,19 +41,19 @@ def _check_faults(context: click.Context, parameter: click.Parameter, faults: tu
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on. Default: any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on. Default: a free port.")
 @click.option(
     "--approval",
     type=click.Choice(["auto", "manual", "deny"]),
     default="auto",
     show_default=True,
-    help="What the login page does: approve at once, show buttons, or deny.",
+    help="Decision of the login page: approve, show two buttons, or deny.",
 )
 @click.option(
     "--codex-home",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Write a simulated login into this empty or new folder, for the real Codex CLI (CODEX_HOME).",
+    help="Write a simulated login into this empty or new folder. Use it as CODEX_HOME, also for the real Codex CLI.",
 )
 @click.option(
     "--fail",
@@ -60,13 +61,13 @@ def _check_faults(context: click.Context, parameter: click.Parameter, faults: tu
     multiple=True,
     callback=_check_faults,
     metavar="FAULT",
-    help="Make requests fail: overloaded, usage_limit:plus,60, reset@token*2 (twice), … Can be repeated.",
+    help="Make requests fail. Examples: overloaded, usage_limit:plus,60, reset@token*2 (twice). Can be repeated.",
 )
 @click.option(
     "--fail-probability",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Apply the faults to a random share of the requests.",
+    help="Apply the faults to random requests with this probability, from 0 to 1.",
 )
 @click.option(
     "--list-faults",
@@ -87,10 +88,10 @@ def simulate(
 ) -> None:
     """Serve a simulated backend and issuer until Ctrl-C.
 
-    No model runs and nothing leaves this machine.
+    The simulator uses no model and sends no requests to other machines.
     """
     if fail_probability is not None and not faults:
-        raise click.UsageError("--fail-probability needs a fault. Add --fail.")
+        raise click.UsageError("--fail-probability has no faults. Add --fail.")
     with needs_extra("testing"):
         from ..testing import serve
     code = serve(

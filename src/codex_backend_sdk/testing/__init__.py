@@ -1,11 +1,11 @@
-"""A simulator of the Codex backend and its OAuth issuer, for tests and for trying the package without a login.
+"""A simulator of the Codex backend and its OAuth issuer, for tests and for using the package without a login.
 
     with Simulator() as sim:
         client = sim.client()
         print(client.responses.create(input="Say hi.").output_text)
 
-It needs the extra `codex-backend-sdk[testing]`. Names are imported on first use: the pytest plugin imports this package
-in every test run, and that must cost nothing.
+It requires the extra `codex-backend-sdk[testing]`. Names are imported on first use, because the pytest plugin imports
+this package in every test run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A model request as the simulator reads it: the input items, the user's texts and the tools.
+"""Parse model requests: the input items, the user's texts and the tools.
 
-The simulator has its own reading of a request and shares no decoder with the client, so an error in the client's
-encoding cannot hide behind the same error here. Encrypted content is plain base64 behind the prefix of the real one:
-the simulator can check that an item comes back unchanged, from the same account and model.
+The simulator parses requests with its own code and shares no decoder with the client, so it cannot repeat an error of
+the client's encoder. Simulated encrypted content is base64-encoded JSON with the prefix of real encrypted content. It
+lets the simulator check that a client returns an item unchanged, with the same account and model.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ if TYPE_CHECKING:
     from .model_catalog import ModelCatalog
     from .simulated_account import SimulatedAccount
 
-__all__ = ["ParsedRequest", "RequestedTool", "make_encrypted_content", "read_encrypted_content", "text_of"]
+__all__ = ["ParsedRequest", "RequestedTool", "decode_encrypted_content", "encode_encrypted_content", "item_text"]
 
-# Real encrypted content is a Fernet token, and those begin like this.
+# Real encrypted content is a Fernet token; every Fernet token begins with these characters.
 _ENCRYPTED_PREFIX = "gAAAAA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedTool:
-    """A tool that the model may call. `kind` is its type on the wire; `namespace` is that of its group, if any."""
+    """A tool that the model may call. `namespace` is the name of the namespace tool that contains it, if any."""
 
-    kind: str
+    type: str
     name: str
-    description: str = ""
     parameters: Mapping[str, Any] | None = None
     namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """The decoded body and headers of a model request, with the account and the model catalog it is for."""
+    """A model request: its decoded body and headers, and the simulator's account and model catalog."""
 
     body: dict[str, Any]
     headers: Mapping[str, str]
@@ -47,7 +46,7 @@ class ParsedRequest:
 
     @property
     def model(self) -> str:
-        """The slug of the model."""
+        """The `model` member of the body. Validation rejects requests without it."""
         return str(self.body.get("model"))
 
     def items(self) -> list[dict[str, Any]]:
@@ -56,23 +55,22 @@ class ParsedRequest:
 
     def user_texts(self) -> list[str]:
         """Return the text of each user message."""
-        return [text_of(item) for item in self.items() if item.get("role") == "user"]
+        return [item_text(item) for item in self.items() if item.get("role") == "user"]
 
     def prompt(self) -> str:
-        """Return the text of the last user message, or the empty string."""
-        texts = self.user_texts()
-        return texts[-1] if texts else ""
+        """Return the text of the last user message, or an empty string if there is no user message."""
+        return next(reversed(self.user_texts()), "")
 
     def tools(self) -> list[RequestedTool]:
-        """Return the tools of `tools` and of `additional_tools` items; those in a namespace are unpacked."""
+        """Return the tools of `tools` and of `additional_tools` items. Namespace tools are flattened."""
         tools = _objects(self.body.get("tools"))
         for item in self.items():
             if item["type"] == "additional_tools":
                 tools += _objects(item.get("tools"))
-        return [unpacked for tool in tools for unpacked in _unpack(tool)]
+        return [callable_tool for tool in tools for callable_tool in _flatten_namespaces(tool)]
 
 
-def text_of(item: Mapping[str, Any]) -> str:
+def item_text(item: Mapping[str, Any]) -> str:
     """Return the text of a message or of a tool output."""
     content = item.get("content") if "content" in item else item.get("output")
     if isinstance(content, str):
@@ -81,37 +79,36 @@ def text_of(item: Mapping[str, Any]) -> str:
     return "".join(str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part)
 
 
-def make_encrypted_content(**facts: Any) -> str:
-    """Return the facts as text that looks like encrypted content."""
-    return _ENCRYPTED_PREFIX + base64.urlsafe_b64encode(json.dumps(facts, sort_keys=True).encode()).decode()
+def encode_encrypted_content(**payload: Any) -> str:
+    """Encode the payload as a string that looks like encrypted content."""
+    return _ENCRYPTED_PREFIX + base64.urlsafe_b64encode(json.dumps(payload, sort_keys=True).encode()).decode()
 
 
-def read_encrypted_content(content: object) -> dict[str, Any] | None:
-    """Return the facts in content of `make_encrypted_content`, or None for any other value."""
+def decode_encrypted_content(content: object) -> dict[str, Any] | None:
+    """Return the payload of `encode_encrypted_content`, or None if `content` was not created by that function."""
     if not isinstance(content, str) or not content.startswith(_ENCRYPTED_PREFIX):
         return None
     try:
-        facts = json.loads(base64.urlsafe_b64decode(content[len(_ENCRYPTED_PREFIX) :]))
+        payload = json.loads(base64.urlsafe_b64decode(content[len(_ENCRYPTED_PREFIX) :]))
     except (binascii.Error, ValueError):
         return None
-    return facts if isinstance(facts, dict) else None
+    return payload if isinstance(payload, dict) else None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
-def _unpack(tool: Mapping[str, Any], namespace: str | None = None) -> Iterator[RequestedTool]:
-    kind = str(tool.get("type"))
-    if kind == "namespace":
-        for inner in _objects(tool.get("tools")):
-            yield from _unpack(inner, str(tool.get("name")))
+def _flatten_namespaces(tool: Mapping[str, Any], namespace: str | None = None) -> Iterator[RequestedTool]:
+    tool_type = str(tool.get("type"))
+    if tool_type == "namespace":
+        for nested_tool in _objects(tool.get("tools")):
+            yield from _flatten_namespaces(nested_tool, str(tool.get("name")))
         return
     parameters = tool.get("parameters")
     yield RequestedTool(
-        kind=kind,
-        name=str(tool.get("name", kind)),
-        description=str(tool.get("description") or ""),
+        type=tool_type,
+        name=str(tool.get("name", tool_type)),  # hosted tools have no name
         parameters=parameters if isinstance(parameters, dict) else None,
         namespace=namespace,
     )

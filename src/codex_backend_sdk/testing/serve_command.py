@@ -1,4 +1,4 @@
-"""Run the simulator in the foreground: the implementation of `codex-backend simulate`."""
+"""Serve the simulator in the foreground. This is the implementation of `codex-backend simulate`."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def serve(
     probability: float | None = None,
     **options: Any,
 ) -> int:
-    """Serve until Ctrl-C or SIGTERM and return the exit code: 0, or 1 if the port is in use.
+    """Serve until Ctrl-C or SIGTERM and return the exit code: 0, or 1 if the server cannot listen on the address.
 
-    `echo` receives each line of output. `codex_home` is a directory in which to write a login for this package and the
-    real Codex CLI; by default a temporary directory is created and removed at the end. `faults` and `probability` are
-    those of `Simulator.fail`, for every request. Other options are passed to `Simulator`. Call it in the main thread:
-    it handles signals.
+    `echo` is called with each line of output. `codex_home` is the directory in which to write a login for this package
+    and the real Codex CLI. By default, a temporary directory is used. `faults` and `probability` are passed to
+    `Simulator.fail` and apply to every request. Other options are passed to `Simulator`. Call this function in the main
+    thread, because it handles signals.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("serve() handles signals, which needs the main thread. In other threads, use Simulator.")
-    # A new seed for each run: a login that was left over from an earlier run must not be valid.
+        raise RuntimeError("serve() handles signals and must run in the main thread. Use Simulator in other threads.")
+    # Each run has a new seed, so that a login of an earlier run is not valid.
     options.setdefault("seed", time.time_ns())
     simulator = Simulator(host=host, port=port, approval=approval, **options)
     if faults:
         simulator.fail(*faults, times=None, probability=probability)
     with ExitStack() as stack:
-        # Handlers first: another process may send the signal as soon as it reads the last line of output.
+        # Install the handlers first: another process may send the signal as soon as it reads the last line of output.
         stopped = stack.enter_context(_stop_signals())
         try:
             stack.enter_context(simulator)
@@ -67,7 +67,9 @@ def _print_instructions(simulator: Simulator, echo: Callable[[str], object], hom
     echo(f"Codex backend   {simulator.base_url}")
     echo(f"OAuth issuer    {simulator.issuer}")
     echo("")
-    echo("To use it, set these variables. This CODEX_HOME contains a simulated login; your own login is not used:")
+    echo(
+        "To use the simulator, set these variables. CODEX_HOME contains a simulated login; your own login is not used:"
+    )
     for name, value in {**simulator.environment, "CODEX_HOME": home}.items():
         echo(f"  export {name}={shlex.quote(str(value))}")
     echo("")
@@ -76,11 +78,12 @@ def _print_instructions(simulator: Simulator, echo: Callable[[str], object], hom
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set instead of their usual effect."""
+    """Yield an event that is set on SIGINT or SIGTERM. Restore the previous handlers on exit."""
     stopped = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous_handlers = {number: signal.signal(number, lambda *_: stopped.set()) for number in signals}
     try:
         yield stopped
     finally:
-        for number, handler in previous.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

@@ -1,7 +1,8 @@
-"""The simulated account, its tokens, and the files that log the Codex CLI and this package in to the simulator.
+"""Describe the simulated account and its tokens, and write the `auth.json` and `config.toml` of a simulated login.
 
-`auth.json` has the shape that the Codex CLI writes (Codex CLI: login/src/auth/storage.rs). `config.toml` makes the
-simulator the model provider of the real CLI and turns off every feature that would contact another host.
+`auth.json` has the format of the Codex CLI (login/src/auth/storage.rs), so both the CLI and this package can read it.
+`config.toml` makes the simulator the model provider of the real CLI and disables every feature that would contact
+another host.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from .._constants import CLIENT_ID
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-__all__ = ["IssuedTokens", "SimulatedAccount", "auth_document", "write_codex_home"]
+__all__ = ["IssuedTokens", "SimulatedAccount", "build_login_document", "write_codex_home"]
 
-# The CLI refuses a provider named "OpenAI" over plain http, and it tries WebSockets first unless they are disabled
-# (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are off: no request leaves this machine.
 _CONFIG_HEADING = "# Written by the simulator of codex-backend-sdk."
+# The CLI rejects a provider named "OpenAI" over plain HTTP, and it tries WebSockets first unless they are disabled
+# (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are disabled, so that the CLI sends no
+# request to another host.
 _CONFIG = (
     _CONFIG_HEADING
     + """
@@ -51,7 +53,7 @@ metrics_exporter = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedAccount:
-    """Describe the ChatGPT account of a simulator, as token claims and the usage response report it.
+    """A simulated ChatGPT account. Its fields appear in the token claims and in the usage response.
 
     `plan` uses the backend's spelling: `free`, `plus`, `pro`, `team`, `business`, `enterprise`, …. `residency` is the
     region in the claims of the access token.
@@ -67,7 +69,10 @@ class SimulatedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedTokens:
-    """The tokens of a login or a refresh."""
+    """Tokens that the simulated issuer returns for a login or a refresh.
+
+    The access token expires `lifetime` after it was issued.
+    """
 
     id_token: str
     access_token: str
@@ -76,8 +81,10 @@ class IssuedTokens:
     scope: str
 
 
-def auth_document(tokens: IssuedTokens, *, account: SimulatedAccount, issuer: str, now: datetime) -> dict[str, Any]:
-    """Return the content of `auth.json` for these tokens. Codex CLI: login/src/auth/storage.rs."""
+def build_login_document(
+    tokens: IssuedTokens, *, account: SimulatedAccount, issuer: str, now: datetime
+) -> dict[str, Any]:
+    """Return the content of `auth.json` for these tokens (Codex CLI: login/src/auth/storage.rs)."""
     return {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": None,
@@ -93,7 +100,7 @@ def auth_document(tokens: IssuedTokens, *, account: SimulatedAccount, issuer: st
 
 
 def write_codex_home(
-    path: str | Path, *, auth: dict[str, Any], chatgpt_url: str, base_url: str, model: str | None
+    path: str | Path, *, login_document: dict[str, Any], chatgpt_url: str, base_url: str, model: str | None
 ) -> Path:
     """Write `auth.json` (mode 0600) and `config.toml` into the directory and return its path.
 
@@ -102,16 +109,16 @@ def write_codex_home(
     home = Path(path)
     home.mkdir(parents=True, exist_ok=True)
     auth_file, config_file = home / "auth.json", home / "config.toml"
-    for existing, is_simulated in ((auth_file, _is_simulated_login), (config_file, _is_simulated_config)):
-        if existing.exists() and not is_simulated(existing.read_text(encoding="utf-8", errors="replace")):
+    for existing_file, is_simulated in ((auth_file, _is_simulated_login), (config_file, _is_simulated_config)):
+        if existing_file.exists() and not is_simulated(existing_file.read_text(encoding="utf-8", errors="replace")):
             raise FileExistsError(
-                f"{existing} exists and is not a simulator's. Nothing was overwritten. Pass an empty or a new directory."
+                f"{existing_file} exists, and no simulator wrote it. No file was changed. Pass an empty or a new directory."
             )
-    # Replace an existing file instead of writing into it: other users might be able to read it.
+    # Other users may be able to read an existing file, so create a new one.
     auth_file.unlink(missing_ok=True)
     descriptor = os.open(auth_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(auth, file, indent=2)
+        json.dump(login_document, file, indent=2)
     # Every JSON string is a valid TOML basic string.
     config = _CONFIG.format(
         model="" if model is None else f"model = {json.dumps(model)}\n",
@@ -123,7 +130,7 @@ def write_codex_home(
 
 
 def _is_simulated_login(text: str) -> bool:
-    """Whether an `auth.json` names an issuer over plain HTTP, as only a simulator on this machine has."""
+    """Return whether the issuer of an `auth.json` uses plain HTTP, which only a simulator does."""
     try:
         issuer = json.loads(text)["tokens"]["oauth_provenance"]["issuer"]
     except (ValueError, LookupError, TypeError):

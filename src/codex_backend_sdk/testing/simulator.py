@@ -1,7 +1,7 @@
-"""The simulator: a Codex backend and its OAuth issuer on 127.0.0.1.
+"""Simulate a Codex backend and its OAuth issuer on 127.0.0.1.
 
-One ASGI application serves both, behind two layers: the recording of requests is outermost, then come faults, then the
-routes. All state (tokens, limits, scripted turns, recorded requests) belongs to one `Simulator` object and may be
+One ASGI application serves both. Two middleware layers wrap it: the outer one records requests, the inner one applies
+faults. All state (tokens, limits, scripted turns, recorded requests) belongs to one `Simulator` object and may be
 changed from any thread while it runs.
 """
 
@@ -29,7 +29,7 @@ from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
 from .model_catalog import ModelCatalog
-from .simulated_account import SimulatedAccount, auth_document, write_codex_home
+from .simulated_account import SimulatedAccount, build_login_document, write_codex_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,28 +56,29 @@ class Simulator:
             sim.script("Hello")
             assert client.responses.create(input="hi").output_text == "Hello"
 
-    Without scripted turns it generates default responses; no model is involved.
+    If no turn is scripted, the simulator generates a default response. It uses no model.
 
-    - `host`, `port`: where to listen; port 0 takes a free port.
+    - `host`, `port`: the address to listen on. Port 0 selects a free port.
     - `account`: the account that every login belongs to.
-    - `approval`: what the login pages do: `auto` approves every login, `manual` shows two buttons, `deny` refuses.
+    - `approval`: the decision of the login pages. `auto` approves every login, `manual` shows two buttons, `deny`
+      denies every login.
     - `access_token_lifetime`: how long an access token is valid. Refresh tokens do not expire.
-    - `refresh_delay`: how long a token refresh takes. A client that disconnects earlier has not used its refresh token.
-      The attribute may be changed at any time.
-    - `device_login`: how the login with a device code behaves.
-    - `validation_rules`: turns checks of model requests on or off by name (`testing.backend.validation.RULES`).
-    - `model_catalog`: the available models; by default those of a recent Codex CLI.
-    - `limits`: the initial usage limits, see the attribute `limits`.
+    - `refresh_delay`: how long a token refresh takes. If a client disconnects during the delay, its refresh token stays
+      valid. The attribute may be changed at any time.
+    - `device_login`: the settings of the device code login.
+    - `validation_rules`: enables or disables validation rules by name (`testing.backend.validation.RULES`).
+    - `model_catalog`: the available models. The default has the models of a recent Codex CLI.
+    - `limits`: the initial value of the attribute `limits`.
     - `seed`: determines the identifiers, the tokens and the random choices of faults.
-    - `clock`: returns the present time, as an aware datetime.
-    - `routing`: the origin and override that the backend reports for the account's workspace. The attribute may be
+    - `clock`: returns the current time, as an aware datetime.
+    - `routing`: the origin and the override that the backend reports for the account's workspace. The attribute may be
       changed at any time.
-    - `accepts_logins_of`: another simulator, with which this one shares the account and its logins.
+    - `accepts_logins_of`: another simulator. This one accepts its tokens and has the same account.
 
-    Two simulators that share a login simulate a workspace with its own backend:
+    Use two simulators to simulate a workspace whose requests go to a dedicated backend:
 
-        with Simulator() as sim, Simulator(accepts_logins_of=sim) as workspace:
-            sim.routing = Routing(origin=workspace.url, override="us")
+        with Simulator() as sim, Simulator(accepts_logins_of=sim) as dedicated:
+            sim.routing = Routing(origin=dedicated.url, override="us")
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Simulator:
         self._approval: Approval = approval
         self._clock = clock
         self._ids = IdGenerator(seed)
-        # The server thread appends, other threads copy and clear: each is one atomic operation of a list.
+        # The server thread appends; other threads copy and clear. Each is one atomic operation on a list.
         self._requests: list[RecordedRequest] = []
         self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
@@ -117,7 +118,7 @@ class Simulator:
             account=self.account,
             ids=self._ids,
             clock=clock,
-            url=lambda: self.url,
+            get_url=lambda: self.url,
             access_token_lifetime=access_token_lifetime,
         )
         self._device_codes = DeviceCodes(
@@ -126,7 +127,7 @@ class Simulator:
             approval=approval,
             ids=self._ids,
             clock=clock,
-            url=lambda: self.url,
+            get_url=lambda: self.url,
         )
         self._account_limits = AccountLimits(limits or SimulatedLimits())
         self._backend = BackendRoutes(
@@ -137,28 +138,28 @@ class Simulator:
             validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
-            # pyright takes the field `respond`, which holds a function, for a method.
-            next_turn=lambda: self._fault_queue.take(BACKEND_PATHS["responses"]),  # pyright: ignore[reportArgumentType]
-            routing=lambda: self.routing,
+            # pyright treats the field `respond`, which contains a function, as a method.
+            next_turn=lambda: self._fault_queue.next_turn(BACKEND_PATHS["responses"]),  # pyright: ignore[reportArgumentType]
+            get_routing=lambda: self.routing,
         )
 
     # Starting and stopping
 
     def start(self) -> Self:
-        """Start the server; return when it accepts connections. Raises `OSError` if the port is in use."""
+        """Start the server and return when it accepts connections. Raises `OSError` if the port is in use."""
         with self._lifecycle_lock:
             if self._server is not None:
-                raise RuntimeError("The simulator is already running.")
+                raise RuntimeError("The simulator is already running. Call `stop()` before you start it again.")
             listener = listen(self._host, self._port)
             host = f"[{self._host}]" if ":" in self._host else self._host
             self._url = f"http://{host}:{listener.getsockname()[1]}"
-            server = ServerThread(self._app(), listener, handshake=self._fault_queue.next_handshake)
+            server = ServerThread(self._app(), listener, next_handshake=self._fault_queue.next_handshake)
             server.start()
             self._server = server
         return self
 
     def stop(self) -> None:
-        """Stop the server within seconds. Does nothing if it is not running."""
+        """Stop the server within a few seconds. Do nothing if it is not running."""
         with self._lifecycle_lock:
             server, self._server = self._server, None
             if server is not None:
@@ -176,44 +177,44 @@ class Simulator:
             self._device_codes,
             account=self.account,
             approval=self._approval,
-            refresh_delay=lambda: self.refresh_delay,
+            get_refresh_delay=lambda: self.refresh_delay,
         )
         app = Starlette(
             routes=[*issuer_routes.routes(), *self._backend.routes()],
-            exception_handlers={HTTPException: _http_error},
+            exception_handlers={HTTPException: _error_response},
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
-        return RecordingMiddleware(with_faults, log=self._requests, new_request_id=lambda: self._ids.new("req"))
+        return RecordingMiddleware(with_faults, requests=self._requests, new_request_id=lambda: self._ids.new("req"))
 
-    # Addresses
+    # URLs
 
     @property
     def url(self) -> str:
-        """The address of the server, without a path. Raises `RuntimeError` before `start`."""
+        """The URL of the server, without a path. Raises `RuntimeError` before `start`."""
         if self._url is None:
             raise RuntimeError(
-                "The simulator has no address before it starts. Use `with Simulator() as sim:`, or call `start()`."
+                "The simulator has no URL before it starts. Use `with Simulator() as sim:`, or call `start()`."
             )
         return self._url
 
     @property
     def issuer(self) -> str:
-        """The address of the OAuth issuer, for `CODEX_ISSUER_URL`."""
+        """The URL of the OAuth issuer, for `CODEX_ISSUER_URL`."""
         return self.url
 
     @property
     def chatgpt_url(self) -> str:
-        """The address of the ChatGPT backend."""
+        """The URL of the ChatGPT backend."""
         return f"{self.url}/backend-api"
 
     @property
     def base_url(self) -> str:
-        """The address of the Codex backend, for `base_url=` and `CODEX_BASE_URL`."""
+        """The URL of the Codex backend, for `base_url=` and `CODEX_BASE_URL`."""
         return f"{self.chatgpt_url}/codex"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that make this package, in any process, use the simulator."""
+        """The environment variables that make clients of this package use the simulator, in any process."""
         return {"CODEX_BASE_URL": self.base_url, "CODEX_ISSUER_URL": self.issuer}
 
     # Logins
@@ -221,14 +222,14 @@ class Simulator:
     def login_document(self, *, expires_in: timedelta | None = None) -> dict[str, Any]:
         """Return the content of an `auth.json` for a new login to this simulator.
 
-        `expires_in` overrides the lifetime of the access token. A negative value gives an expired one.
+        `expires_in` overrides the lifetime of the access token. If it is negative, the token has already expired.
         """
-        tokens = self._issuer.issue(lifetime=expires_in)
-        return auth_document(tokens, account=self.account, issuer=self.issuer, now=self._clock())
+        tokens = self._issuer.issue_login(lifetime=expires_in)
+        return build_login_document(tokens, account=self.account, issuer=self.issuer, now=self._clock())
 
     def personal_access_token(self) -> str:
         """Return a new personal access token (`at-…`) of the account."""
-        return self._issuer.personal_access_token()
+        return self._issuer.issue_personal_access_token()
 
     def credentials(self) -> Credentials:
         """Return `Credentials` with a new login in memory."""
@@ -236,16 +237,16 @@ class Simulator:
 
         return Credentials(MemoryStore(self.login_document()), issuer=self.issuer)
 
-    # The clients are imported late: a program that only serves does not load openai.
+    # These methods import the clients: a program that only serves the simulator does not load openai.
 
     def client(self, **options: Any) -> OpenAI:
-        """Return a client that is logged in to this simulator; `options` are those of `OpenAI`."""
+        """Return a client that is logged in to this simulator. `options` are passed to `OpenAI`."""
         from .. import OpenAI
 
         return OpenAI(**self._client_options(options))
 
     def async_client(self, **options: Any) -> AsyncOpenAI:
-        """Return an async client that is logged in to this simulator; `options` are those of `AsyncOpenAI`."""
+        """Return an async client that is logged in to this simulator. `options` are passed to `AsyncOpenAI`."""
         from .. import AsyncOpenAI
 
         return AsyncOpenAI(**self._client_options(options))
@@ -257,26 +258,27 @@ class Simulator:
     def write_codex_home(
         self, path: str | Path, *, model: str | None = None, expires_in: timedelta | None = None
     ) -> Path:
-        """Write an `auth.json` and a `config.toml` with which the real Codex CLI uses this simulator; return the path.
+        """Write an `auth.json` and a `config.toml` that make the real Codex CLI use this simulator; return the path.
 
-        Run the CLI with `CODEX_HOME` set to this path, and with `CODEX_REFRESH_TOKEN_URL_OVERRIDE` if it should refresh
-        its tokens here. `expires_in` is that of `login_document`. Files that a simulator wrote are replaced; raises
-        FileExistsError if the directory has another login or configuration.
+        Run the CLI with `CODEX_HOME` set to this path. To make it refresh tokens at the simulator, also set
+        `CODEX_REFRESH_TOKEN_URL_OVERRIDE`. `expires_in` overrides the lifetime of the access token, as in
+        `login_document`. Files that a simulator wrote are replaced. Raises `FileExistsError` if the directory contains
+        another login or configuration.
         """
         return write_codex_home(
             path,
-            auth=self.login_document(expires_in=expires_in),
+            login_document=self.login_document(expires_in=expires_in),
             chatgpt_url=self.chatgpt_url,
             base_url=self.base_url,
             model=model,
         )
 
-    # Behavior and records
+    # Scripted turns, faults, recorded requests and limits
 
     def script(self, *turns: TurnLike) -> None:
         """Queue responses for the next model requests, in order.
 
-        Each argument is a `Turn`, a text, or a list of events. A request that fails validation is rejected and leaves
+        Each argument is a `Turn`, a string, or a list of events. A request that fails validation is rejected and leaves
         the queue unchanged. When the queue is empty, the simulator generates default responses again.
         """
         self._fault_queue.script(turns)
@@ -284,13 +286,18 @@ class Simulator:
     def fail(
         self, *faults: str | Turn, times: int | None = 1, route: str | None = None, probability: float | None = None
     ) -> None:
-        """Make the next requests fail, one with each fault: the name of a fault, or a turn.
+        """Make the next requests fail. Each fault is the name of a fault or a turn, and applies to one request.
 
             sim.fail("overloaded", "usage_limit:plus,60", "reset@token", Turn.text("Hello").byte_by_byte())
 
-        Faults of model requests join the queue of `script`. Each other route (`route`, or `@` in a name) has its own
-        queue. `times=None` repeats the faults until `clear()`. With `probability`, requests fail at random until
-        `clear()`, drawn with the seed. Raises `ValueError` for an unknown name or an invalid argument.
+        - `times`: how many requests each fault applies to. A count in the name (`*2`) overrides it. With None, the
+          faults repeat until `clear()`.
+        - `route`: the route whose requests fail, by name or path. It overrides a route in the name (`@token`). Faults
+          of model requests join the queue of `script`; each other route has its own queue.
+        - `probability`: the share of requests that fail, from 0 to 1. A random generator that is seeded with `seed`
+          selects them, until `clear()`. `times` is then ignored.
+
+        Raises `ValueError` if a name is unknown or an argument is invalid.
         """
         self._fault_queue.fail(faults, times=times, route=route, probability=probability)
 
@@ -301,18 +308,18 @@ class Simulator:
 
     @property
     def limits(self) -> SimulatedLimits:
-        """The usage limits that responses report. May be assigned at any time.
+        """The usage limits that responses report. The attribute may be assigned at any time.
 
             sim.limits = SimulatedLimits(primary=SimulatedWindow(97, minutes=300), reset_credits=1)
 
-        They only change what responses report and never reject a request. A fault `usage_limit` rejects one request,
-        and the limits report the exhausted window from then on.
+        The simulator rejects no request because of them. The fault `usage_limit` rejects one request, and also marks
+        its window in these limits as exhausted.
         """
-        return self._account_limits.limits
+        return self._account_limits.current
 
     @limits.setter
     def limits(self, limits: SimulatedLimits) -> None:
-        self._account_limits.limits = limits
+        self._account_limits.current = limits
 
     def clear(self) -> None:
         """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
@@ -321,7 +328,7 @@ class Simulator:
         self._account_limits.restore()
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _error_response(request: Request, error: Exception) -> JSONResponse:
     """Respond to an unknown path as the backend does: `{"detail": "Not Found"}`."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"detail": error.detail}, error.status_code)

@@ -1,9 +1,9 @@
-"""How a turn is delivered: methods that derive a turn which is cut, slow, damaged or compressed.
+"""Modify the delivery of a turn: interrupt it, slow it down, compress it, or insert invalid data.
 
-Each method returns a new turn and leaves its own unchanged. Modifications apply in the order of the calls:
+Each method returns a new turn and leaves the original unchanged. Modifications apply in the order of the calls:
 `.compressed("gzip").cut_after_bytes(40)` sends 40 compressed bytes. The functions that transform the body are in
-`http.stream_transforms`; a modification of the body removes `Content-Length`, except where a body that is shorter than
-announced is the point.
+`http.stream_transforms`. A modification of the body removes the header `Content-Length`, unless its purpose is a body
+that is shorter than this header, or it does not change the length.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["BaseTurn", "DeliveryModifiers"]
 
 _KEEPALIVE = b': keepalive\n\nevent: keepalive\ndata: {"type":"keepalive"}\n\n'
-_NOT_AN_EVENT = b'data: {"type":"response.output_te\n\n' + bytes(range(128, 256)) + b"\n\ndata: 42\n\n"
+_INVALID_DATA = b'data: {"type":"response.output_te\n\n' + bytes(range(128, 256)) + b"\n\ndata: 42\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTurn:
-    """A function that makes the response to a request.
+    """A function that returns the response to a request.
 
-    `modifies_default` is true when it starts from the simulator's default response, which then has to be made first.
+    `modifies_default` is true if the function needs the simulator's default response, which must then be created first.
     """
 
     respond: Callable[[TurnContext], SimulatedResponse]
@@ -40,11 +40,11 @@ class BaseTurn:
 
 
 class DeliveryModifiers(BaseTurn):
-    """The methods of a turn that return another one, which is delivered differently."""
+    """The methods of a turn that return a copy with another delivery."""
 
     __slots__ = ()
 
-    # Cut short
+    # Interrupted responses
 
     def cut_after_bytes(self, count: int = 200) -> Self:
         """Send the headers and `count` bytes of the body, then close the connection."""
@@ -55,27 +55,25 @@ class DeliveryModifiers(BaseTurn):
         return self._with_body(stream_transforms.first_events(count), keep_length=True, ending="cut")
 
     def clean_end_after_events(self, count: int = 4) -> Self:
-        """Send `count` events, then end the HTTP response properly: a stream without its terminal event."""
+        """Send `count` events, then complete the HTTP response: the stream has no terminal event."""
         return self._with_body(stream_transforms.first_events(count))
 
     def reset(self, after_bytes: int | None = None) -> Self:
-        """Reset the connection after this many bytes of the body; with None before anything is sent."""
+        """Reset the connection after this many bytes of the body. With None, reset it before any byte is sent."""
         if after_bytes is None:
-            return self._modified(
-                lambda response: replace(response, chunks=as_chunks(()), is_bare=True, ending="reset")
-            )
+            return self._modified(lambda response: replace(response, chunks=as_chunks(()), is_raw=True, ending="reset"))
         return self._with_body(stream_transforms.first_bytes(after_bytes), keep_length=True, ending="reset")
 
-    # Slow
+    # Slow responses
 
     def delayed(self, seconds: float = 1.0) -> Self:
-        """Send nothing for this long, then the response."""
+        """Wait this long before the response begins."""
         return self._with_body(stream_transforms.insert_after_events(0, Pause(seconds)), keep_length=True)
 
     def stalled(self, after_events: int = 0, seconds: float | None = None) -> Self:
-        """Send the headers and some events, pause, then send the rest.
+        """Send the headers and `after_events` events, pause for `seconds`, then send the rest.
 
-        With `seconds` None the pause lasts until the client closes the connection.
+        If `seconds` is None, the pause lasts until the client closes the connection.
         """
         # The empty chunk sends the headers before the pause begins.
         return self._with_body(
@@ -83,40 +81,40 @@ class DeliveryModifiers(BaseTurn):
         )
 
     def throttled(self, chunk_bytes: int = 16, delay_seconds: float = 0.01) -> Self:
-        """Send the body in chunks of this many bytes, with a pause before each of them."""
+        """Send the body in chunks of `chunk_bytes`, with a pause before each chunk."""
         if chunk_bytes < 1:
-            raise ValueError(f"throttled() needs chunks of at least 1 byte, not {chunk_bytes}.")
+            raise ValueError(f"Invalid chunk size of throttled(): {chunk_bytes}. Pass 1 or more bytes.")
         return self._with_body(stream_transforms.split(chunk_bytes, delay_seconds), keep_length=True)
 
     def byte_by_byte(self) -> Self:
-        """Send each byte of the body on its own."""
+        """Send the body one byte at a time."""
         return self.throttled(1, 0)
 
     def keepalives(self, seconds: float = 1.0, interval_seconds: float = 0.05) -> Self:
-        """Send SSE comments and keepalive events for this long, then the response."""
+        """Send SSE comments and `keepalive` events for this long before the events of the response."""
         count = max(1, round(seconds / interval_seconds))
         chunks = [chunk for _ in range(count) for chunk in (_KEEPALIVE, Pause(interval_seconds))]
         return self._with_body(stream_transforms.insert_after_events(0, *chunks))
 
-    # Other headers
+    # Status and headers
 
     def with_headers(self, headers: Mapping[str, str] | None = None, /, **named: str) -> Self:
-        """Add or replace headers; in keyword arguments an underscore stands for a hyphen."""
-        added = {**(headers or {}), **{name.replace("_", "-"): value for name, value in named.items()}}
-        names = {name.lower() for name in added}
+        """Add or replace headers. Keyword arguments have underscores instead of hyphens."""
+        new_headers = {**(headers or {}), **{name.replace("_", "-"): value for name, value in named.items()}}
+        new_names = {name.lower() for name in new_headers}
 
         def modify(response: SimulatedResponse) -> SimulatedResponse:
-            kept = [(name, value) for name, value in response.headers if name.lower() not in names]
-            return replace(response, headers=(*kept, *added.items()))
+            other_headers = [(name, value) for name, value in response.headers if name.lower() not in new_names]
+            return replace(response, headers=(*other_headers, *new_headers.items()))
 
         return self._modified(modify)
 
     def with_status(self, status: int) -> Self:
-        """Send another status with the same body."""
+        """Change the status. The body stays the same."""
         return self._modified(lambda response: replace(response, status=status))
 
     def content_type(self, media_type: str = "text/html") -> Self:
-        """Send another content type with the same body."""
+        """Change the content type. The body stays the same."""
         return self.with_headers(content_type=media_type)
 
     def huge_header(self, size: int = 100_000) -> Self:
@@ -125,45 +123,45 @@ class DeliveryModifiers(BaseTurn):
 
     def informational(self, status: int = 103, times: int = 1) -> Self:
         """Send 1xx responses before this one (RFC 9110, 15.2)."""
-        before = f"HTTP/1.1 {status} Informational\r\nx-simulator: not the answer\r\n\r\n".encode() * times
-        return self._modified(lambda response: replace(response, before=response.before + before))
+        responses = f"HTTP/1.1 {status} Informational\r\nx-simulator: not the final response\r\n\r\n".encode() * times
+        return self._modified(lambda response: replace(response, before=response.before + responses))
 
     def compressed(self, encoding: str = "gzip") -> Self:
-        """Compress the body: `gzip`, `zstd` or `br`. Later modifications apply to the compressed bytes."""
-        body_encoder(encoding)  # raises ValueError for an unknown encoding now instead of at the request
+        """Compress the body with `gzip`, `zstd` or `br`. Later modifications apply to the compressed bytes."""
+        body_encoder(encoding)  # raises ValueError for an unknown encoding immediately, not at the request
         return self.with_headers(content_encoding=encoding)._with_body(stream_transforms.compress(encoding))
 
-    # Another body
+    # Additional data
 
     def huge_event(self, size: int = 1_000_000) -> Self:
-        """Insert an event of an unknown type with `size` bytes before the terminal event."""
+        """Insert an event of an unknown type and about `size` bytes before the terminal event."""
         padding = encode_sse({"type": "simulator.padding", "padding": "x" * size})
-        return self._with_body(stream_transforms.replace_last(lambda last: [padding, last]))
+        return self._with_body(stream_transforms.replace_last(lambda last_event: [padding, last_event]))
 
     def repeated_last_event(self, times: int = 2) -> Self:
-        """Send the terminal event this many times in all."""
-        return self._with_body(stream_transforms.replace_last(lambda last: [last] * times))
+        """Send the terminal event `times` times in total."""
+        return self._with_body(stream_transforms.replace_last(lambda last_event: [last_event] * times))
 
     def data_after_end(self, data: bytes | None = None) -> Self:
-        """Send these bytes after the terminal event; the default is a text delta."""
-        late = {"type": "response.output_text.delta", "item_id": "msg_late", "output_index": 0, "content_index": 0}
-        added = data or encode_sse({**late, "delta": "Too late."})
-        return self._with_body(stream_transforms.replace_last(lambda last: [last, added]))
+        """Send these bytes after the terminal event. The default is an event with a text delta."""
+        late_delta = {"item_id": "msg_late", "output_index": 0, "content_index": 0, "delta": "Too late."}
+        late_data = data or encode_sse({"type": "response.output_text.delta", **late_delta})
+        return self._with_body(stream_transforms.replace_last(lambda last_event: [last_event, late_data]))
 
     def garbage(self, after_events: int = 3) -> Self:
-        """Insert bytes that are neither an event nor UTF-8."""
-        return self._with_body(stream_transforms.insert_after_events(after_events, _NOT_AN_EVENT))
+        """Insert bytes that are neither valid events nor valid UTF-8 after `after_events` events."""
+        return self._with_body(stream_transforms.insert_after_events(after_events, _INVALID_DATA))
 
     def bytes_after_response(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
-        """Send bytes after the end of the response, where the connection's next response would begin."""
+        """Send these bytes after the end of the response, where the next response on the connection would begin."""
         return self._modified(lambda response: replace(response, after=response.after + data))
 
     def _modified(self, modify: Callable[[SimulatedResponse], SimulatedResponse]) -> Self:
         return replace(self, respond=lambda context: modify(self.respond(context)))
 
-    def _with_body(self, transform: ChunkTransform, *, keep_length: bool = False, **members: Any) -> Self:
+    def _with_body(self, transform: ChunkTransform, *, keep_length: bool = False, **changes: Any) -> Self:
         def modify(response: SimulatedResponse) -> SimulatedResponse:
             headers = tuple(pair for pair in response.headers if keep_length or pair[0].lower() != "content-length")
-            return replace(response, chunks=transform(response.chunks), headers=headers, **members)
+            return replace(response, chunks=transform(response.chunks), headers=headers, **changes)
 
         return self._modified(modify)

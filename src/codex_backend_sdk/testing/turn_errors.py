@@ -1,9 +1,8 @@
-"""HTTP errors as turns: usage limits, refused requests and logins, Cloudflare, and raw responses.
+"""Create scripted HTTP errors: usage limits, rejected requests, rejected tokens, Cloudflare pages and raw responses.
 
-The Codex CLI distinguishes these errors in codex-api/src/api_bridge.rs and protocol/src/error.rs. Their messages, in
-`replies.messages`, are those that users of the real backend have reported. The backend has two shapes of error bodies:
-`{"detail": …}` from the Codex backend itself, and `{"error": {"code": …, "message": …}}` from the Responses API behind
-it.
+The Codex CLI distinguishes these errors in codex-api/src/api_bridge.rs and protocol/src/error.rs. Users of the real
+backend have reported their messages, which are in `replies.messages`. An error body has one of two shapes. The Codex
+backend itself sends `{"detail": …}`. The Responses API behind it sends `{"error": {"code": …, "message": …}}`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from .backend.simulated_limits import SimulatedAdditionalLimit, SimulatedWindow
 from .http.delivery import SimulatedResponse, as_chunks
-from .replies.messages import QUOTA_CODES, cloudflare_page, error_message
+from .replies.messages import QUOTA_CODES, cloudflare_page, default_message
 from .turn_delivery import BaseTurn
 
 if TYPE_CHECKING:
@@ -24,9 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorTurns"]
 
+# The id of the limit of a single model. Each id has its own family of headers (Codex CLI:
+# codex-api/src/rate_limits.rs).
+_MODEL_LIMIT_ID = "codex_bengalfox"
+
 
 class ErrorTurns(BaseTurn):
-    """The class methods of a turn that make HTTP errors and raw responses."""
+    """The class methods of a turn that return HTTP errors and raw responses."""
 
     __slots__ = ()
 
@@ -43,17 +46,20 @@ class ErrorTurns(BaseTurn):
         limit_name: str | None = None,
         promo: str | None = None,
     ) -> Self:
-        """Respond with 429 `usage_limit_reached`, and set the window in `Simulator.limits` to exhausted.
+        """Return 429 `usage_limit_reached`, and mark the window in `Simulator.limits` as exhausted.
 
-        `plan` is the account's by default. `reached` is the exhausted limit of a workspace, as the header
-        `x-codex-rate-limit-reached-type` spells it; `limit_name` names a limit of a single model; `promo` is an offer
-        of the backend.
+        - `plan`: the plan in the error. It defaults to the account's plan.
+        - `resets_in`: the time until the window resets. With None, the response does not contain the time of the reset.
+        - `window`: the length of the exhausted window.
+        - `reached`: the exhausted limit of a workspace, a value of the header `x-codex-rate-limit-reached-type`.
+        - `limit_name`: the name of the exhausted limit, if it applies to a single model.
+        - `promo`: the promotional message in the header `x-codex-promo-message`.
         """
 
         def respond(context: TurnContext) -> SimulatedResponse:
             resets_at = None if resets_in is None else context.now + resets_in
             timestamp = None if resets_at is None else int(resets_at.timestamp())
-            limit_id = "codex" if limit_name is None else "codex_bengalfox"
+            limit_id = "codex" if limit_name is None else _MODEL_LIMIT_ID
             prefix = f"x-{limit_id.replace('_', '-')}"
             minutes = int(window.total_seconds() // 60)
             headers = {
@@ -67,7 +73,7 @@ class ErrorTurns(BaseTurn):
             }
             error = {
                 "type": "usage_limit_reached",
-                "message": error_message("usage_limit_reached"),
+                "message": default_message("usage_limit_reached"),
                 "plan_type": plan or context.request.account.plan,
                 "resets_at": timestamp,
                 "resets_in_seconds": None if resets_in is None else int(resets_in.total_seconds()),
@@ -78,67 +84,67 @@ class ErrorTurns(BaseTurn):
             context.account_limits.exhaust(
                 SimulatedWindow(100, minutes=minutes, resets_at=resets_at), reached_type=reached, additional=model_limit
             )
-            sent = tuple((name, value) for name, value in headers.items() if value is not None)
-            return SimulatedResponse.json(429, {"error": error}, sent)
+            header_pairs = tuple((name, value) for name, value in headers.items() if value is not None)
+            return SimulatedResponse.json(429, {"error": error}, header_pairs)
 
         return cls(respond)
 
     @classmethod
     def usage_not_included(cls) -> Self:
-        """Respond with 429 `usage_not_included`: the plan does not include Codex."""
-        error = {"type": "usage_not_included", "message": error_message("usage_not_included")}
+        """Return 429 `usage_not_included`: the plan does not include Codex."""
+        error = {"type": "usage_not_included", "message": default_message("usage_not_included")}
         return cls.error(429, {"error": error})
 
     @classmethod
     def quota_exceeded(cls, code: str = "insufficient_quota") -> Self:
-        """Respond with 429 and a code for exhausted credits, such as `insufficient_quota`."""
+        """Return 429 with a code for exhausted credits. Raises `ValueError` if the code is not one of `QUOTA_CODES`."""
         if code not in QUOTA_CODES:
             raise ValueError(f"Unknown quota code: {code!r}. Use one of: {', '.join(QUOTA_CODES)}.")
         return cls.api_error(code, status=429)
 
     @classmethod
     def rate_limited(cls, retry_after: float | str | None = None) -> Self:
-        """Respond with 429 `rate_limit_exceeded`; `retry_after` is the header, in seconds or as a date."""
-        return cls.api_error("rate_limit_exceeded", status=429, headers=_retry_after(retry_after))
+        """Return 429 `rate_limit_exceeded`. `retry_after` is the value of `Retry-After`: seconds or an HTTP date."""
+        return cls.api_error("rate_limit_exceeded", status=429, headers=_retry_after_header(retry_after))
 
     @classmethod
     def overloaded(cls) -> Self:
-        """Respond with 503 `server_is_overloaded`."""
+        """Return 503 `server_is_overloaded`."""
         return cls.api_error("server_is_overloaded", status=503)
 
     @classmethod
     def slow_down(cls, retry_after: float | str | None = None) -> Self:
-        """Respond with 503 `slow_down`; `retry_after` is the header, in seconds or as a date."""
-        return cls.api_error("slow_down", status=503, headers=_retry_after(retry_after))
+        """Return 503 `slow_down`. `retry_after` is the value of `Retry-After`: seconds or an HTTP date."""
+        return cls.api_error("slow_down", status=503, headers=_retry_after_header(retry_after))
 
-    # Login, country, Cloudflare
+    # Authentication, region, Cloudflare
 
     @classmethod
     def unauthorized(cls, code: str | None = None) -> Self:
-        """Respond with 401, with a code if given: `token_expired`, `token_invalidated` or `token_revoked`."""
+        """Return 401. `code` may be `token_expired`, `token_invalidated` or `token_revoked`."""
         if code is None:
             return cls.error(401, {"detail": "Unauthorized"})
-        error = {"message": error_message(code), "type": None, "code": code, "param": None}
+        error = {"message": default_message(code), "type": None, "code": code, "param": None}
         return cls.error(401, {"error": error, "status": 401})
 
     @classmethod
     def region_not_supported(cls) -> Self:
-        """Respond with 403: the backend does not serve this country."""
+        """Return 403: the backend is not available in this country or region."""
         return cls.api_error("unsupported_country_region_territory", status=403)
 
     @classmethod
     def cloudflare(cls, kind: Literal["challenge", "blocked"] = "challenge") -> Self:
-        """Respond as Cloudflare does in front of the backend: 403 with an HTML page."""
+        """Return 403 with an HTML page, as Cloudflare does in front of the backend."""
         headers = {"content-type": "text/html; charset=UTF-8", "server": "cloudflare", "cf-ray": "8f0000000000sim-ZRH"}
         if kind == "challenge":
             headers["cf-mitigated"] = "challenge"
         return cls.raw(403, headers, cloudflare_page(kind).encode())
 
-    # Any error body
+    # Generic error bodies
 
     @classmethod
     def detail_error(cls, text: str, status: int = 400) -> Self:
-        """Respond with `{"detail": text}`, the error body of the Codex backend itself."""
+        """Return the body `{"detail": text}`, the error format of the Codex backend itself."""
         return cls.error(status, {"detail": text})
 
     @classmethod
@@ -151,20 +157,24 @@ class ErrorTurns(BaseTurn):
         status: int = 400,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Respond with `{"error": {"code": …, "message": …}}`, the error body of the Responses API.
+        """Return the body `{"error": {"code": …, "message": …}}`, the error format of the Responses API.
 
-        Without a `message` the backend's own message for the code is sent.
+        `message` defaults to the backend's message for the code.
         """
-        text = message or error_message(code)
-        error = {"message": text, "type": "invalid_request_error", "param": param, "code": code}
+        error = {
+            "message": message or default_message(code),
+            "type": "invalid_request_error",
+            "param": param,
+            "code": code,
+        }
         return cls.error(status, {"error": error}, headers)
 
     @classmethod
     def error(cls, status: int, body: object, headers: Mapping[str, str] | None = None) -> Self:
-        """Respond with a status and a JSON body."""
+        """Return a status and a JSON body."""
         return cls(lambda context: SimulatedResponse.json(status, body, tuple((headers or {}).items())))
 
-    # No stream and no JSON
+    # Raw bytes and redirects
 
     @classmethod
     def raw(
@@ -175,22 +185,29 @@ class ErrorTurns(BaseTurn):
         *,
         then: Ending = "close",
     ) -> Self:
-        """Respond with these bytes. With `then="cut"` or `"reset"` the connection ends before the response does."""
-        pairs = tuple((headers or {}).items())
+        """Return these bytes as the body.
+
+        `then` is the state of the connection after them: the response is complete (`close`), or the connection is
+        closed (`cut`) or reset (`reset`) before the response is complete.
+        """
+        header_pairs = tuple((headers or {}).items())
         return cls(
-            lambda context: SimulatedResponse(status=status, headers=pairs, chunks=as_chunks([body]), ending=then)
+            lambda context: SimulatedResponse(
+                status=status, headers=header_pairs, chunks=as_chunks([body]), ending=then
+            )
         )
 
     @classmethod
     def not_http(cls, data: bytes = b"SSH-2.0-simulator\r\n\x00\xff\r\n\r\n") -> Self:
-        """Send bytes that are not HTTP, then close the connection."""
-        return cls(lambda context: SimulatedResponse(status=200, headers=(), chunks=as_chunks([data]), is_bare=True))
+        """Send bytes that are not an HTTP response, then close the connection."""
+        return cls(lambda context: SimulatedResponse(status=200, headers=(), chunks=as_chunks([data]), is_raw=True))
 
     @classmethod
     def redirect(cls, to: str | None = None, status: int = 307) -> Self:
-        """Redirect the client; the default target is this simulator by its other host name, `localhost`.
+        """Redirect the client. The default target is this simulator under the hostname `localhost`.
 
-        A client that sends its access token there has leaked it to another host: check `Simulator.requests`.
+        The hostname differs from that of the request, so a client must not send its access token there. Check
+        `Simulator.requests` for it.
         """
 
         def respond(context: TurnContext) -> SimulatedResponse:
@@ -202,5 +219,5 @@ class ErrorTurns(BaseTurn):
         return cls(respond)
 
 
-def _retry_after(value: float | str | None) -> dict[str, str]:
+def _retry_after_header(value: float | str | None) -> dict[str, str]:
     return {} if value is None else {"retry-after": str(value)}

@@ -17,20 +17,20 @@ PATHS = ["/codex/models?client_version=0.169.0", "/wham/usage", "/wham/accounts/
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", "Basic eDp5", "Bearer a.b.c"])
-def test_request_without_a_valid_token_is_unauthorized(wire: Any, path: str, authorization: str | None) -> None:
-    headers = {"chatgpt-account-id": wire.tokens["account_id"]}
+def test_request_without_a_valid_token_is_unauthorized(raw_client: Any, path: str, authorization: str | None) -> None:
+    headers = {"chatgpt-account-id": raw_client.tokens["account_id"]}
     if authorization is not None:
         headers["authorization"] = authorization
-    response = wire.http.get(wire.sim.chatgpt_url + path, headers=headers)
+    response = raw_client.http.get(raw_client.sim.chatgpt_url + path, headers=headers)
     assert (response.status_code, response.json()) == (401, {"detail": "Unauthorized"})
 
 
-def test_expired_token_is_reported_as_expired(start_wire: Callable[..., Any], clock: Any) -> None:
-    wire = start_wire(clock=clock, access_token_lifetime=timedelta(minutes=5))
+def test_expired_token_is_reported_as_expired(start_raw_client: Callable[..., Any], clock: Any) -> None:
+    raw_client = start_raw_client(clock=clock, access_token_lifetime=timedelta(minutes=5))
     clock.now += timedelta(minutes=5, seconds=-1)
-    assert wire.get("/wham/usage").status_code == 200
+    assert raw_client.get("/wham/usage").status_code == 200
     clock.now += timedelta(seconds=1)
-    response = wire.get("/wham/usage")
+    response = raw_client.get("/wham/usage")
     assert response.status_code == 401
     assert response.json() == {
         "error": {
@@ -43,16 +43,16 @@ def test_expired_token_is_reported_as_expired(start_wire: Callable[..., Any], cl
     }
 
 
-def test_account_header_is_required_and_must_match_the_token(wire: Any) -> None:
-    wire.headers["chatgpt-account-id"] = "acc-other"
-    assert wire.get("/wham/usage").status_code == 403
-    del wire.headers["chatgpt-account-id"]
-    response = wire.get("/wham/usage")
+def test_account_header_is_required_and_must_match_the_token(raw_client: Any) -> None:
+    raw_client.headers["chatgpt-account-id"] = "acc-other"
+    assert raw_client.get("/wham/usage").status_code == 403
+    del raw_client.headers["chatgpt-account-id"]
+    response = raw_client.get("/wham/usage")
     assert (response.status_code, "ChatGPT-Account-ID" in response.json()["detail"]) == (400, True)
 
 
-def test_models_have_an_etag_and_complete_entries(wire: Any) -> None:
-    response = wire.get("/codex/models", params={"client_version": "0.169.0"})
+def test_models_have_an_etag_and_complete_entries(raw_client: Any) -> None:
+    response = raw_client.get("/codex/models", params={"client_version": "0.169.0"})
     models = response.json()["models"]
     assert models[0]["slug"] == "gpt-6.1-sol"
     assert len(models) == 12
@@ -63,41 +63,41 @@ def test_models_have_an_etag_and_complete_entries(wire: Any) -> None:
     assert all(required <= set(model) for model in models)
     assert [m["priority"] for m in models] == sorted(m["priority"] for m in models)
     etag = response.headers["etag"]
-    unchanged = wire.http.get(
-        f"{wire.sim.base_url}/models",
+    unchanged = raw_client.http.get(
+        f"{raw_client.sim.base_url}/models",
         params={"client_version": "0.169.0"},
-        headers={**wire.headers, "if-none-match": etag},
+        headers={**raw_client.headers, "if-none-match": etag},
     )
     assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", etag)
-    assert wire.create("hi").headers["x-models-etag"] == etag
+    assert raw_client.create("hi").headers["x-models-etag"] == etag
 
 
 @pytest.mark.parametrize("version", [None, "", "latest", "0.169", "v0.169.0", "0.169.0-alpha"])
-def test_models_require_a_numeric_client_version(wire: Any, version: str | None) -> None:
-    response = wire.get("/codex/models", params={} if version is None else {"client_version": version})
+def test_models_require_a_numeric_client_version(raw_client: Any, version: str | None) -> None:
+    response = raw_client.get("/codex/models", params={} if version is None else {"client_version": version})
     assert response.status_code == 400
 
 
-def test_new_models_are_hidden_from_old_clients(wire: Any) -> None:
-    models = wire.get("/codex/models", params={"client_version": "0.140.0"}).json()["models"]
+def test_new_models_are_hidden_from_old_clients(raw_client: Any) -> None:
+    models = raw_client.get("/codex/models", params={"client_version": "0.140.0"}).json()["models"]
     assert [m["slug"] for m in models if m["slug"].startswith("gpt-6")] == []
     assert "gpt-5.5" in [m["slug"] for m in models]
 
 
-def test_custom_model_catalog(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(model_catalog=ModelCatalog.of("alpha", "beta"))
-    models = wire.get("/codex/models", params={"client_version": "0.169.0"}).json()["models"]
+def test_custom_model_catalog(start_raw_client: Callable[..., Any]) -> None:
+    raw_client = start_raw_client(model_catalog=ModelCatalog.of("alpha", "beta"))
+    models = raw_client.get("/codex/models", params={"client_version": "0.169.0"}).json()["models"]
     assert [model["slug"] for model in models] == ["alpha", "beta"]
-    assert wire.create("hi", model="beta").status_code == 200
-    assert wire.create("hi").status_code == 400
+    assert raw_client.create("hi", model="beta").status_code == 200
+    assert raw_client.create("hi").status_code == 400
 
 
-def test_usage_headers_and_event_agree(start_wire: Callable[..., Any], clock: Any) -> None:
+def test_usage_headers_and_event_agree(start_raw_client: Callable[..., Any], clock: Any) -> None:
     limits = SimulatedLimits(primary=SimulatedWindow(81, minutes=300), has_credits=True)
     clock.now += timedelta(seconds=1)
-    wire = start_wire(account=SimulatedAccount(plan="plus"), clock=clock, limits=limits)
-    usage = wire.get("/wham/usage").json()
-    headers = wire.create("hi").headers
+    raw_client = start_raw_client(account=SimulatedAccount(plan="plus"), clock=clock, limits=limits)
+    usage = raw_client.get("/wham/usage").json()
+    headers = raw_client.create("hi").headers
     window = usage["rate_limit"]["primary_window"]
     assert usage["plan_type"] == "plus"
     assert (window["used_percent"], window["limit_window_seconds"]) == (81, 18000)
@@ -108,35 +108,35 @@ def test_usage_headers_and_event_agree(start_wire: Callable[..., Any], clock: An
     assert headers["x-codex-secondary-window-minutes"] == "10080"
     assert headers["x-codex-credits-has-credits"] == "true"
     assert headers["openai-model"] == "gpt-6.1-sol"
-    event = wire.events("hi")[0]
+    event = raw_client.events("hi")[0]
     assert event["rate_limits"]["primary"]["reset_at"] == window["reset_at"]
 
 
-def test_workspaces_have_no_other_origin(wire: Any) -> None:
-    body = wire.get("/wham/accounts/check").json()
+def test_workspaces_have_no_other_origin(raw_client: Any) -> None:
+    body = raw_client.get("/wham/accounts/check").json()
     (account,) = body["accounts"]
-    assert account["id"] == body["default_account_id"] == wire.tokens["account_id"]
+    assert account["id"] == body["default_account_id"] == raw_client.tokens["account_id"]
     assert account["workspace_backend_origin"] == account["account_routing_override"] == "NO_CONSTRAINT"
 
 
-def test_configuration_bundle_is_empty(wire: Any) -> None:
-    assert wire.get("/wham/config/bundle").json() == {}
+def test_configuration_bundle_is_empty(raw_client: Any) -> None:
+    assert raw_client.get("/wham/config/bundle").json() == {}
 
 
 @pytest.mark.parametrize("path", ["/", "/backend-api", "/backend-api/codex/responses/compact", "/v1/responses"])
-def test_unknown_path_is_not_found(wire: Any, path: str) -> None:
-    response = wire.http.post(wire.sim.url + path, headers=wire.headers)
+def test_unknown_path_is_not_found(raw_client: Any, path: str) -> None:
+    response = raw_client.http.post(raw_client.sim.url + path, headers=raw_client.headers)
     assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
     assert response.headers["x-request-id"].startswith("req_")
 
 
-def test_websocket_upgrade_is_rejected(wire: Any) -> None:
+def test_websocket_upgrade_is_rejected(raw_client: Any) -> None:
     upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
-    response = wire.http.get(f"{wire.sim.base_url}/responses", headers={**wire.headers, **upgrade})
+    response = raw_client.http.get(f"{raw_client.sim.base_url}/responses", headers={**raw_client.headers, **upgrade})
     assert response.status_code == 426
 
 
-def test_turn_state_is_sent_once_in_a_turn(wire: Any) -> None:
-    turn_state = wire.create("hi").headers["x-codex-turn-state"]
-    following = wire.post(wire.body("hi"), **{"x-codex-turn-state": turn_state})
+def test_turn_state_is_sent_once_in_a_turn(raw_client: Any) -> None:
+    turn_state = raw_client.create("hi").headers["x-codex-turn-state"]
+    following = raw_client.post(raw_client.body("hi"), **{"x-codex-turn-state": turn_state})
     assert "x-codex-turn-state" not in following.headers

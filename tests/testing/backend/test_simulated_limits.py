@@ -15,72 +15,76 @@ LIST = "/wham/rate-limit-reset-credits"
 
 
 @pytest.fixture
-def wire(start_wire: Callable[..., Any], clock: Any) -> Any:
-    return start_wire(clock=clock, account=SimulatedAccount(plan="plus"), limits=SimulatedLimits(reset_credits=2))
+def raw_client(start_raw_client: Callable[..., Any], clock: Any) -> Any:
+    return start_raw_client(clock=clock, account=SimulatedAccount(plan="plus"), limits=SimulatedLimits(reset_credits=2))
 
 
-def used_percents(wire: Any) -> list[int]:
-    limit = wire.get("/wham/usage").json()["rate_limit"]
+def used_percents(raw_client: Any) -> list[int]:
+    limit = raw_client.get("/wham/usage").json()["rate_limit"]
     return [limit[name]["used_percent"] for name in ("primary_window", "secondary_window") if limit[name]]
 
 
-def consume(wire: Any, body: Any) -> Any:
-    return wire.http.post(f"{wire.sim.chatgpt_url}{LIST}/consume", json=body, headers=wire.headers)
+def consume(raw_client: Any, body: Any) -> Any:
+    return raw_client.http.post(f"{raw_client.sim.chatgpt_url}{LIST}/consume", json=body, headers=raw_client.headers)
 
 
-def test_limits_can_be_set_at_any_time(wire: Any, clock: Any) -> None:
-    assert used_percents(wire) == [12, 34]
-    wire.sim.limits = SimulatedLimits(
+def test_limits_can_be_set_at_any_time(raw_client: Any, clock: Any) -> None:
+    assert used_percents(raw_client) == [12, 34]
+    raw_client.sim.limits = SimulatedLimits(
         primary=SimulatedWindow(100, minutes=10080, resets_at=clock.now + timedelta(days=1)), secondary=None
     )
-    usage = wire.get("/wham/usage").json()
-    assert used_percents(wire) == [100]
+    usage = raw_client.get("/wham/usage").json()
+    assert used_percents(raw_client) == [100]
     assert usage["rate_limit"]["limit_reached"] is True
     assert usage["rate_limit"]["allowed"] is False
     assert usage["rate_limit"]["primary_window"]["reset_after_seconds"] == 86400
-    headers = wire.create("hi").headers
+    headers = raw_client.create("hi").headers
     assert headers["x-codex-primary-used-percent"] == "100.0"
     assert "x-codex-secondary-used-percent" not in headers
-    wire.sim.clear()
-    assert used_percents(wire) == [12, 34]
+    raw_client.sim.clear()
+    assert used_percents(raw_client) == [12, 34]
 
 
-def test_additional_limits_are_in_headers_event_and_usage(wire: Any) -> None:
-    wire.sim.limits = SimulatedLimits(additional=(SimulatedAdditionalLimit(primary=SimulatedWindow(7, minutes=300)),))
-    response = wire.create("hi")
+def test_additional_limits_are_in_headers_event_and_usage(raw_client: Any) -> None:
+    raw_client.sim.limits = SimulatedLimits(
+        additional=(SimulatedAdditionalLimit(primary=SimulatedWindow(7, minutes=300)),)
+    )
+    response = raw_client.create("hi")
     assert response.headers["x-codex-bengalfox-primary-used-percent"] == "7.0"
     assert response.headers["x-codex-bengalfox-limit-name"] == "GPT-X-Spark"
-    event = next(event for event in wire.events("hi") if event["type"] == "codex.rate_limits")
+    event = next(event for event in raw_client.events("hi") if event["type"] == "codex.rate_limits")
     assert event["additional_rate_limits"]["GPT-X-Spark"]["primary"]["used_percent"] == 7
-    (limit,) = wire.get("/wham/usage").json()["additional_rate_limits"]
+    (limit,) = raw_client.get("/wham/usage").json()["additional_rate_limits"]
     assert (limit["metered_feature"], limit["rate_limit"]["limit_reached"]) == ("codex_bengalfox", False)
 
 
-def test_usage_limit_is_in_the_usage_until_its_reset(wire: Any, clock: Any) -> None:
-    wire.sim.script(Turn.usage_limit(resets_in=timedelta(minutes=10)))
-    rejected = wire.create("hi")
-    usage = wire.get("/wham/usage").json()["rate_limit"]
-    assert (rejected.status_code, usage["limit_reached"], used_percents(wire)) == (429, True, [100, 34])
+def test_usage_limit_is_in_the_usage_until_its_reset(raw_client: Any, clock: Any) -> None:
+    raw_client.sim.script(Turn.usage_limit(resets_in=timedelta(minutes=10)))
+    rejected = raw_client.create("hi")
+    usage = raw_client.get("/wham/usage").json()["rate_limit"]
+    assert (rejected.status_code, usage["limit_reached"], used_percents(raw_client)) == (429, True, [100, 34])
     assert usage["primary_window"]["reset_at"] == rejected.json()["error"]["resets_at"]
     clock.now += timedelta(minutes=10)
-    assert used_percents(wire) == [0, 34]
+    assert used_percents(raw_client) == [0, 34]
 
 
 @pytest.mark.parametrize(("fault", "expected"), [("usage_limit_week", [12, 100]), ("usage_limit_no_reset", [100, 34])])
-def test_fault_exhausts_the_window_of_its_length(wire: Any, fault: str, expected: list[int]) -> None:
-    wire.sim.fail(fault)
-    wire.create("hi")
-    assert used_percents(wire) == expected
+def test_fault_exhausts_the_window_of_its_length(raw_client: Any, fault: str, expected: list[int]) -> None:
+    raw_client.sim.fail(fault)
+    raw_client.create("hi")
+    assert used_percents(raw_client) == expected
 
 
-def test_limit_of_a_model_leaves_the_plan_unchanged(wire: Any) -> None:
-    wire.sim.limits = replace(
-        wire.sim.limits, additional=(SimulatedAdditionalLimit(), SimulatedAdditionalLimit(id="other"))
+def test_limit_of_a_model_leaves_the_plan_unchanged(raw_client: Any) -> None:
+    raw_client.sim.limits = replace(
+        raw_client.sim.limits, additional=(SimulatedAdditionalLimit(), SimulatedAdditionalLimit(id="other"))
     )
-    wire.sim.fail("usage_limit_model:Spark")
-    wire.create("hi")
-    assert used_percents(wire) == [12, 34]
-    by_id = {limit["metered_feature"]: limit for limit in wire.get("/wham/usage").json()["additional_rate_limits"]}
+    raw_client.sim.fail("usage_limit_model:Spark")
+    raw_client.create("hi")
+    assert used_percents(raw_client) == [12, 34]
+    by_id = {
+        limit["metered_feature"]: limit for limit in raw_client.get("/wham/usage").json()["additional_rate_limits"]
+    }
     assert sorted(by_id) == ["codex_bengalfox", "other"]
     assert by_id["codex_bengalfox"]["limit_name"] == "Spark"
     assert by_id["codex_bengalfox"]["rate_limit"]["limit_reached"]
@@ -90,52 +94,52 @@ def test_limit_of_a_model_leaves_the_plan_unchanged(wire: Any) -> None:
     ("reached", "is_cap"),
     [("workspace_member_usage_limit_reached", True), ("workspace_owner_credits_depleted", False)],
 )
-def test_exhausted_workspace_limit_is_in_the_usage(wire: Any, reached: str, is_cap: bool) -> None:
-    wire.sim.fail(f"usage_limit_workspace:{reached}")
-    wire.create("hi")
-    usage = wire.get("/wham/usage").json()
+def test_exhausted_workspace_limit_is_in_the_usage(raw_client: Any, reached: str, is_cap: bool) -> None:
+    raw_client.sim.fail(f"usage_limit_workspace:{reached}")
+    raw_client.create("hi")
+    usage = raw_client.get("/wham/usage").json()
     assert usage["rate_limit_reached_type"] == {"type": reached}
     assert usage["spend_control"]["reached"] is is_cap
 
 
-def test_reset_credit_resets_the_windows_once_for_each_key(wire: Any) -> None:
-    first, second = wire.get(LIST).json()["credits"]
+def test_reset_credit_resets_the_windows_once_for_each_key(raw_client: Any) -> None:
+    first, second = raw_client.get(LIST).json()["credits"]
     assert (first["status"], second["status"]) == ("available", "available")
     body = {"redeem_request_id": "k", "credit_id": second["id"]}
-    assert consume(wire, body).json() == {"code": "reset", "windows_reset": 2}
-    assert used_percents(wire) == [0, 0]
-    assert consume(wire, body).json() == {"code": "already_redeemed", "windows_reset": 0}
-    listed = wire.get(LIST).json()
+    assert consume(raw_client, body).json() == {"code": "reset", "windows_reset": 2}
+    assert used_percents(raw_client) == [0, 0]
+    assert consume(raw_client, body).json() == {"code": "already_redeemed", "windows_reset": 0}
+    listed = raw_client.get(LIST).json()
     assert [credit["status"] for credit in listed["credits"]] == ["available", "redeemed"]
     assert listed["credits"][1]["redeemed_at"] == "2026-11-22T12:00:00Z"
-    assert listed["available_count"] == wire.sim.limits.reset_credits == 1
-    assert wire.get("/wham/usage").json()["rate_limit_reset_credits"] == {"available_count": 1}
+    assert listed["available_count"] == raw_client.sim.limits.reset_credits == 1
+    assert raw_client.get("/wham/usage").json()["rate_limit_reset_credits"] == {"available_count": 1}
 
 
-def test_reset_credit_is_kept_if_nothing_is_used(wire: Any) -> None:
-    wire.sim.limits = SimulatedLimits(primary=SimulatedWindow(0, minutes=300), secondary=None, reset_credits=1)
-    assert consume(wire, {"redeem_request_id": "k"}).json()["code"] == "nothing_to_reset"
-    assert wire.sim.limits.reset_credits == 1
+def test_reset_credit_is_kept_if_nothing_is_used(raw_client: Any) -> None:
+    raw_client.sim.limits = SimulatedLimits(primary=SimulatedWindow(0, minutes=300), secondary=None, reset_credits=1)
+    assert consume(raw_client, {"redeem_request_id": "k"}).json()["code"] == "nothing_to_reset"
+    assert raw_client.sim.limits.reset_credits == 1
 
 
-def test_unknown_and_redeemed_credits_are_not_available(wire: Any) -> None:
+def test_unknown_and_redeemed_credits_are_not_available(raw_client: Any) -> None:
     for key in ("a", "b", "c"):
-        wire.sim.limits = replace(wire.sim.limits, reset_credits=1)
-        response = consume(wire, {"redeem_request_id": key, "credit_id": "RateLimitResetCredit_9"})
+        raw_client.sim.limits = replace(raw_client.sim.limits, reset_credits=1)
+        response = consume(raw_client, {"redeem_request_id": key, "credit_id": "RateLimitResetCredit_9"})
         assert response.json()["code"] == "no_credit"
-    assert consume(wire, {"redeem_request_id": "d"}).json()["code"] == "reset"
-    assert consume(wire, {"redeem_request_id": "e", "credit_id": "RateLimitResetCredit_1"}).json()["code"] == (
+    assert consume(raw_client, {"redeem_request_id": "d"}).json()["code"] == "reset"
+    assert consume(raw_client, {"redeem_request_id": "e", "credit_id": "RateLimitResetCredit_1"}).json()["code"] == (
         "already_redeemed"
     )
-    assert consume(wire, {"redeem_request_id": "f"}).json()["code"] == "no_credit"
+    assert consume(raw_client, {"redeem_request_id": "f"}).json()["code"] == "no_credit"
 
 
 @pytest.mark.parametrize("body", [{}, [], {"redeem_request_id": 1}, {"redeem_request_id": "k", "credit_id": 1}])
-def test_redeem_request_without_a_key_is_rejected(wire: Any, body: Any) -> None:
-    assert consume(wire, body).status_code == 422
+def test_redeem_request_without_a_key_is_rejected(raw_client: Any, body: Any) -> None:
+    assert consume(raw_client, body).status_code == 422
 
 
-def test_account_without_reset_credits(wire: Any) -> None:
-    wire.sim.limits = SimulatedLimits(reset_credits=None)
-    assert wire.get("/wham/usage").json()["rate_limit_reset_credits"] is None
-    assert wire.get(LIST).status_code == consume(wire, {"redeem_request_id": "k"}).status_code == 404
+def test_account_without_reset_credits(raw_client: Any) -> None:
+    raw_client.sim.limits = SimulatedLimits(reset_credits=None)
+    assert raw_client.get("/wham/usage").json()["rate_limit_reset_credits"] is None
+    assert raw_client.get(LIST).status_code == consume(raw_client, {"redeem_request_id": "k"}).status_code == 404

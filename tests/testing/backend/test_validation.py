@@ -100,31 +100,33 @@ def changed(change: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("rule", "change", "text"), INVALID)
-def test_invalid_request_gets_the_text_of_the_backend(wire: Any, rule: str, change: dict[str, Any], text: str) -> None:
-    assert wire.post(VALID).status_code == 200
-    response = wire.post(changed(change))
+def test_invalid_request_gets_the_text_of_the_backend(
+    raw_client: Any, rule: str, change: dict[str, Any], text: str
+) -> None:
+    assert raw_client.post(VALID).status_code == 200
+    response = raw_client.post(changed(change))
     assert response.status_code == (404 if rule == "item_reference" else 400)
     body = response.json()
     assert text in (body.get("detail") or body["error"]["message"])
 
 
 @pytest.mark.parametrize(("rule", "change"), [(rule, change) for rule, change, _ in INVALID if rule != "input_list"])
-def test_rule_can_be_turned_off(start_wire: Callable[..., Any], rule: str, change: dict[str, Any]) -> None:
+def test_rule_can_be_turned_off(start_raw_client: Callable[..., Any], rule: str, change: dict[str, Any]) -> None:
     rules = {rule: False, **({"model_available": False} if rule == "model_required" else {})}
-    wire = start_wire(validation_rules=rules)
-    assert wire.post(changed(change)).status_code == 200
+    raw_client = start_raw_client(validation_rules=rules)
+    assert raw_client.post(changed(change)).status_code == 200
 
 
-def test_instructions_are_required_if_the_rule_is_on(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(validation_rules={"instructions_required": True})
-    assert wire.post(VALID).json() == {"detail": "Instructions are required"}
-    assert wire.post({**VALID, "instructions": "Be brief."}).status_code == 200
+def test_instructions_are_required_if_the_rule_is_on(start_raw_client: Callable[..., Any]) -> None:
+    raw_client = start_raw_client(validation_rules={"instructions_required": True})
+    assert raw_client.post(VALID).json() == {"detail": "Instructions are required"}
+    assert raw_client.post({**VALID, "instructions": "Be brief."}).status_code == 200
 
 
-def test_lite_header_forbids_parallel_tool_calls(wire: Any) -> None:
+def test_lite_header_forbids_parallel_tool_calls(raw_client: Any) -> None:
     lite = {"x-openai-internal-codex-responses-lite": "true"}
-    assert "requires parallel_tool_calls to be false" in wire.post(VALID, **lite).json()["detail"]
-    assert wire.post({**VALID, "parallel_tool_calls": False}, **lite).status_code == 200
+    assert "requires parallel_tool_calls to be false" in raw_client.post(VALID, **lite).json()["detail"]
+    assert raw_client.post({**VALID, "parallel_tool_calls": False}, **lite).status_code == 200
 
 
 def test_every_rule_is_tested() -> None:
@@ -145,22 +147,22 @@ def test_every_rule_is_tested() -> None:
         {"input": [HI, call(), output()]},
     ],
 )
-def test_valid_request_is_accepted(wire: Any, members: dict[str, Any]) -> None:
-    assert wire.post({**VALID, **members}).status_code == 200
+def test_valid_request_is_accepted(raw_client: Any, members: dict[str, Any]) -> None:
+    assert raw_client.post({**VALID, **members}).status_code == 200
 
 
-def test_reasoning_is_bound_to_its_model_and_compaction_is_not(wire: Any) -> None:
-    reasoning = wire.items("Explain tides", include=["reasoning.encrypted_content"])[0]
-    compaction = wire.items("Explain tides", {"type": "compaction_trigger"})[0]
-    assert wire.create(reasoning, compaction, "go on").status_code == 200
-    other_model = wire.create(reasoning, "go on", model="gpt-5.5")
+def test_reasoning_is_bound_to_its_model_and_compaction_is_not(raw_client: Any) -> None:
+    reasoning = raw_client.items("Explain tides", include=["reasoning.encrypted_content"])[0]
+    compaction = raw_client.items("Explain tides", {"type": "compaction_trigger"})[0]
+    assert raw_client.create(reasoning, compaction, "go on").status_code == 200
+    other_model = raw_client.create(reasoning, "go on", model="gpt-5.5")
     assert other_model.json()["error"]["code"] == "invalid_encrypted_content"
-    assert wire.create(compaction, "go on", model="gpt-5.5").status_code == 200
+    assert raw_client.create(compaction, "go on", model="gpt-5.5").status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", rb'{"model": "\ud800"}', b"[" * 100_000])
-def test_body_that_is_not_a_json_object_is_rejected(wire: Any, content: bytes) -> None:
-    response = wire.http.post(f"{wire.sim.base_url}/responses", content=content, headers=wire.headers)
+def test_body_that_is_not_a_json_object_is_rejected(raw_client: Any, content: bytes) -> None:
+    response = raw_client.http.post(f"{raw_client.sim.base_url}/responses", content=content, headers=raw_client.headers)
     assert response.status_code == 400
     assert "detail" in response.json()
 
@@ -177,8 +179,8 @@ def test_body_that_is_not_a_json_object_is_rejected(wire: Any, content: bytes) -
         ({"parallel_tool_calls": "yes"}, "parallel_tool_calls", "expected a boolean, but got a string"),
     ],
 )
-def test_wrong_type_error_names_the_path(wire: Any, change: dict[str, Any], param: str, expected: str) -> None:
-    error = wire.post(changed(change)).json()["error"]
+def test_wrong_type_error_names_the_path(raw_client: Any, change: dict[str, Any], param: str, expected: str) -> None:
+    error = raw_client.post(changed(change)).json()["error"]
     assert (error["param"], error["code"]) == (param, "invalid_type")
     assert error["message"].startswith(f"Invalid type for '{param}': {expected}")
 
@@ -222,11 +224,11 @@ def with_odd_values(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", [name for name in FULL if name not in ("store", "stream")])
-def test_odd_types_never_cause_a_500(wire: Any, name: str) -> None:
+def test_odd_types_never_cause_a_500(raw_client: Any, name: str) -> None:
     # Without `text`, the default response calls a tool; without `tools`, it is structured output.
     without_text = {key: value for key, value in FULL.items() if key != "text"} | {"input": FULL["input"][:1]}
     without_tools = {key: value for key, value in FULL.items() if key not in ("tools", "tool_choice")}
     for base in (without_text, without_tools):
         for change in with_odd_values({name: FULL[name]}):
-            response = wire.post({**base, **change})
+            response = raw_client.post({**base, **change})
             assert response.status_code < 500, (change, response.text)

@@ -11,54 +11,56 @@ from codex_backend_sdk.auth._jwt import parse_account_id
 from codex_backend_sdk.types import Secret
 
 
-def refresh(wire: Any) -> httpx2.Response:
+def refresh(raw_client: Any) -> httpx2.Response:
     body = {
         "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
         "grant_type": "refresh_token",
-        "refresh_token": wire.tokens["refresh_token"],
+        "refresh_token": raw_client.tokens["refresh_token"],
     }
-    response: httpx2.Response = wire.http.post(f"{wire.sim.issuer}/oauth/token", json=body)
+    response: httpx2.Response = raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", json=body)
     return response
 
 
 @pytest.mark.parametrize("code", ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"])
-def test_refused_refresh_does_not_use_up_the_token(wire: Any, code: str) -> None:
-    wire.sim.fail(code, f"{code}:text", f"{code}:code,400")
-    first, second, third = (refresh(wire) for _ in range(3))
+def test_refused_refresh_does_not_use_up_the_token(raw_client: Any, code: str) -> None:
+    raw_client.sim.fail(code, f"{code}:text", f"{code}:code,400")
+    first, second, third = (refresh(raw_client) for _ in range(3))
     assert (first.status_code, first.json()["error"]["code"]) == (401, code)
     assert (second.status_code, second.json()) == (401, {"error": code})
     assert (third.status_code, third.json()["code"]) == (400, code)
-    assert refresh(wire).status_code == 200
+    assert refresh(raw_client).status_code == 200
 
 
-def test_refused_refresh_has_the_issuers_own_body(wire: Any) -> None:
-    assert refresh(wire).status_code == 200
-    wire.sim.fail("refresh_token_reused")
-    assert refresh(wire).json() == refresh(wire).json()
+def test_refused_refresh_has_the_issuers_own_body(raw_client: Any) -> None:
+    assert refresh(raw_client).status_code == 200
+    raw_client.sim.fail("refresh_token_reused")
+    assert refresh(raw_client).json() == refresh(raw_client).json()
 
 
-def test_other_failures_of_a_refresh(wire: Any) -> None:
-    wire.sim.fail("refresh_refused", "invalid_grant", "token_status:429", "token_status", "html@token", "reset@token")
-    assert [refresh(wire).status_code for _ in range(5)] == [401, 400, 429, 503, 200]
+def test_other_failures_of_a_refresh(raw_client: Any) -> None:
+    raw_client.sim.fail(
+        "refresh_refused", "invalid_grant", "token_status:429", "token_status", "html@token", "reset@token"
+    )
+    assert [refresh(raw_client).status_code for _ in range(5)] == [401, 400, 429, 503, 200]
     with pytest.raises(httpx2.ReadError):
-        refresh(wire)
+        refresh(raw_client)
 
 
-def test_lost_response_to_a_refresh_uses_up_the_token(wire: Any) -> None:
-    wire.sim.fail("cut_after_bytes:10@token")
+def test_lost_response_to_a_refresh_uses_up_the_token(raw_client: Any) -> None:
+    raw_client.sim.fail("cut_after_bytes:10@token")
     with pytest.raises(httpx2.RemoteProtocolError):
-        refresh(wire)
-    assert refresh(wire).json()["error"]["code"] == "refresh_token_reused"
+        refresh(raw_client)
+    assert refresh(raw_client).json()["error"]["code"] == "refresh_token_reused"
 
 
-def test_response_to_a_refresh_lacks_a_member(wire: Any) -> None:
-    wire.sim.fail("token_without:id_token")
-    assert {"id_token", "access_token", "refresh_token"} - set(refresh(wire).json()) == {"id_token"}
+def test_response_to_a_refresh_lacks_a_member(raw_client: Any) -> None:
+    raw_client.sim.fail("token_without:id_token")
+    assert {"id_token", "access_token", "refresh_token"} - set(refresh(raw_client).json()) == {"id_token"}
 
 
-def test_refresh_returns_tokens_of_another_account(wire: Any) -> None:
-    wire.sim.fail("token_other_account", times=2)
-    tokens = refresh(wire).json()
+def test_refresh_returns_tokens_of_another_account(raw_client: Any) -> None:
+    raw_client.sim.fail("token_other_account", times=2)
+    tokens = refresh(raw_client).json()
     account_id = parse_account_id(Secret(tokens["id_token"]), Secret(tokens["access_token"]))
-    assert account_id not in (None, wire.tokens["account_id"])
-    assert refresh(wire).status_code == 401, "a refused refresh is not modified"
+    assert account_id not in (None, raw_client.tokens["account_id"])
+    assert refresh(raw_client).status_code == 401, "a refused refresh is not modified"

@@ -17,15 +17,15 @@ from codex_backend_sdk.testing.replies.messages import POLICY_CODES, QUOTA_CODES
 BROKEN = 0
 
 
-def post(wire: Any, fault: str) -> httpx2.Response:
-    response: httpx2.Response = wire.post(wire.body("Say one two three"), **{"x-simulator-fault": fault})
+def post(raw_client: Any, fault: str) -> httpx2.Response:
+    response: httpx2.Response = raw_client.post(raw_client.body("Say one two three"), **{"x-simulator-fault": fault})
     return response
 
 
-def result(wire: Any, fault: str) -> tuple[int, Any]:
+def result(raw_client: Any, fault: str) -> tuple[int, Any]:
     """Return the status and the JSON or text, or BROKEN and the name of the error."""
     try:
-        response = post(wire, fault)
+        response = post(raw_client, fault)
     except httpx2.TransportError as error:
         return BROKEN, type(error).__name__
     is_json = "json" in response.headers.get("content-type", "")
@@ -50,8 +50,8 @@ DETAILS = {
 
 
 @pytest.mark.parametrize(("fault", "text"), DETAILS.items())
-def test_detail_errors(wire: Any, fault: str, text: str) -> None:
-    assert result(wire, fault) == (400, {"detail": text})
+def test_detail_errors(raw_client: Any, fault: str, text: str) -> None:
+    assert result(raw_client, fault) == (400, {"detail": text})
 
 
 # (fault, status, code)
@@ -77,45 +77,45 @@ CODES = [
 
 
 @pytest.mark.parametrize(("fault", "status", "code"), CODES)
-def test_errors_with_a_code(wire: Any, fault: str, status: int, code: str) -> None:
-    actual_status, body = result(wire, fault)
+def test_errors_with_a_code(raw_client: Any, fault: str, status: int, code: str) -> None:
+    actual_status, body = result(raw_client, fault)
     assert (actual_status, body["error"]["code"]) == (status, code)
     assert len(body["error"]["message"]) > 10
 
 
-def test_errors_have_the_details_that_clients_read(wire: Any) -> None:
-    assert "does not represent a valid image" in result(wire, "invalid_image")[1]["error"]["message"]
-    assert result(wire, "unsupported_effort")[1]["error"]["param"] == "reasoning.effort"
-    assert result(wire, "unknown_parameter:input[0].x")[1]["error"]["param"] == "input[0].x"
+def test_errors_have_the_details_that_clients_read(raw_client: Any) -> None:
+    assert "does not represent a valid image" in result(raw_client, "invalid_image")[1]["error"]["message"]
+    assert result(raw_client, "unsupported_effort")[1]["error"]["param"] == "reasoning.effort"
+    assert result(raw_client, "unknown_parameter:input[0].x")[1]["error"]["param"] == "input[0].x"
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
     for fault, retry_after in (("rate_limited:7", "7"), ("slow_down:7", "7"), (f"rate_limited:{date}", date)):
-        assert post(wire, fault).headers["retry-after"] == retry_after
+        assert post(raw_client, fault).headers["retry-after"] == retry_after
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 413, 422, 500, 502, 503, 520])
-def test_any_status(wire: Any, status: int) -> None:
-    assert result(wire, f"status:{status}")[0] == status
+def test_any_status(raw_client: Any, status: int) -> None:
+    assert result(raw_client, f"status:{status}")[0] == status
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_status_without_a_body(wire: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_status_without_a_body(raw_client: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        response = post(wire, f"status:{status}")
+        response = post(raw_client, f"status:{status}")
         assert (response.status_code, response.content) == (status, b"")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_statuses_without_a_code(wire: Any) -> None:
-    assert result(wire, "unauthorized") == (401, {"detail": "Unauthorized"})
-    assert result(wire, "upgrade_required") == (426, {"detail": "Upgrade Required"})
-    redirect = post(wire, "redirect")
+def test_statuses_without_a_code(raw_client: Any) -> None:
+    assert result(raw_client, "unauthorized") == (401, {"detail": "Unauthorized"})
+    assert result(raw_client, "upgrade_required") == (426, {"detail": "Upgrade Required"})
+    redirect = post(raw_client, "redirect")
     assert redirect.status_code == 307
-    assert redirect.headers["location"] == wire.sim.base_url.replace("127.0.0.1", "localhost") + "/responses"
+    assert redirect.headers["location"] == raw_client.sim.base_url.replace("127.0.0.1", "localhost") + "/responses"
 
 
 @pytest.mark.parametrize(("kind", "mitigated"), [("challenge", "challenge"), ("blocked", None)])
-def test_cloudflare_sends_a_page(wire: Any, kind: str, mitigated: str | None) -> None:
-    response = post(wire, f"cloudflare:{kind}")
+def test_cloudflare_sends_a_page(raw_client: Any, kind: str, mitigated: str | None) -> None:
+    response = post(raw_client, f"cloudflare:{kind}")
     assert (response.status_code, response.headers.get("cf-mitigated")) == (403, mitigated)
     assert "cf-ray" in response.headers
     assert ("Just a moment" if mitigated else "you have been blocked") in response.text
@@ -130,12 +130,12 @@ WORKSPACE_LIMITS = (
 )
 
 
-def test_usage_limits(start_wire: Any) -> None:
+def test_usage_limits(start_raw_client: Any) -> None:
     moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    wire = start_wire(clock=lambda: moment)
+    raw_client = start_raw_client(clock=lambda: moment)
 
     def limit(fault: str) -> tuple[dict[str, Any], dict[str, str]]:
-        response = post(wire, fault)
+        response = post(raw_client, fault)
         assert response.status_code == 429
         assert response.json()["error"]["type"].startswith("usage_")
         headers = {n.removeprefix("x-codex-"): v for n, v in response.headers.items() if n.startswith("x-codex-")}
@@ -159,8 +159,8 @@ def test_usage_limits(start_wire: Any) -> None:
     assert limit("usage_not_included")[0]["type"] == "usage_not_included"
 
 
-def last_event(wire: Any, fault: str) -> dict[str, Any]:
-    status, text = result(wire, fault)
+def last_event(raw_client: Any, fault: str) -> dict[str, Any]:
+    status, text = result(raw_client, fault)
     assert status == 200
     event: dict[str, Any] = json.loads(text.strip().rpartition("data: ")[2])
     return event
@@ -182,39 +182,39 @@ STREAM_CODES = [
 
 
 @pytest.mark.parametrize("code", STREAM_CODES)
-def test_every_code_can_end_a_stream(wire: Any, code: str) -> None:
-    failed, event = last_event(wire, f"failed:{code}"), last_event(wire, f"error_event:{code}")
+def test_every_code_can_end_a_stream(raw_client: Any, code: str) -> None:
+    failed, event = last_event(raw_client, f"failed:{code}"), last_event(raw_client, f"error_event:{code}")
     assert (failed["type"], failed["response"]["error"]["code"]) == ("response.failed", code)
     assert (event["type"], event["error"]["code"]) == ("error", code)
     assert failed["response"]["error"]["message"] == event["error"]["message"] != ""
 
 
-def test_other_endings_of_a_stream(wire: Any) -> None:
-    assert last_event(wire, "failed_without_error")["response"]["error"] is None
-    assert last_event(wire, "failed_param:service_tier")["response"]["error"]["param"] == "service_tier"
-    assert last_event(wire, "failed_retry_after:9")["response"]["error"]["headers"] == {"Retry-After": "9"}
-    assert "try again in 20ms." in last_event(wire, "failed_try_again:20ms")["response"]["error"]["message"]
+def test_other_endings_of_a_stream(raw_client: Any) -> None:
+    assert last_event(raw_client, "failed_without_error")["response"]["error"] is None
+    assert last_event(raw_client, "failed_param:service_tier")["response"]["error"]["param"] == "service_tier"
+    assert last_event(raw_client, "failed_retry_after:9")["response"]["error"]["headers"] == {"Retry-After": "9"}
+    assert "try again in 20ms." in last_event(raw_client, "failed_try_again:20ms")["response"]["error"]["message"]
     for reason in ("content_filter", "interrupted", "max_output_tokens", "else"):
-        response = last_event(wire, f"incomplete:{reason},Half, and no more")["response"]
+        response = last_event(raw_client, f"incomplete:{reason},Half, and no more")["response"]
         assert response["incomplete_details"] == {"reason": reason}
     for fault in ("failed:server_error,Half", "error_event:server_error,Half", "incomplete:else,Half"):
-        assert '"delta":"Half"' in result(wire, fault)[1]
-    assert "response.completed" not in result(wire, "clean_end_after_events:3")[1]
+        assert '"delta":"Half"' in result(raw_client, fault)[1]
+    assert "response.completed" not in result(raw_client, "clean_end_after_events:3")[1]
 
 
-def test_connection_failures(wire: Any) -> None:
-    assert result(wire, "reset") == (BROKEN, "ReadError")
-    assert result(wire, "reset:100")[0] == BROKEN
-    assert result(wire, "not_http") == (BROKEN, "RemoteProtocolError")
-    assert result(wire, "cut_after_bytes:100") == (BROKEN, "RemoteProtocolError")
-    assert result(wire, "cut_after_events:2") == (BROKEN, "RemoteProtocolError")
-    assert wire.text("Say still there") == "still there"
+def test_connection_failures(raw_client: Any) -> None:
+    assert result(raw_client, "reset") == (BROKEN, "ReadError")
+    assert result(raw_client, "reset:100")[0] == BROKEN
+    assert result(raw_client, "not_http") == (BROKEN, "RemoteProtocolError")
+    assert result(raw_client, "cut_after_bytes:100") == (BROKEN, "RemoteProtocolError")
+    assert result(raw_client, "cut_after_events:2") == (BROKEN, "RemoteProtocolError")
+    assert raw_client.text("Say still there") == "still there"
 
 
-def test_responses_that_are_no_event_stream(wire: Any) -> None:
-    assert result(wire, "empty") == (200, "")
-    assert result(wire, "html")[1].startswith("<!doctype html>")
-    assert result(wire, "content_type:text/plain")[1].startswith("event: codex.rate_limits")
+def test_responses_that_are_no_event_stream(raw_client: Any) -> None:
+    assert result(raw_client, "empty") == (200, "")
+    assert result(raw_client, "html")[1].startswith("<!doctype html>")
+    assert result(raw_client, "content_type:text/plain")[1].startswith("event: codex.rate_limits")
 
 
 # Faults that would take long with their default arguments.
@@ -230,17 +230,17 @@ QUICK = {
 
 
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.route == "responses"])
-def test_every_fault_works_by_name(wire: Any, name: str) -> None:
-    status, body = result(wire, QUICK.get(name, name))
+def test_every_fault_works_by_name(raw_client: Any, name: str) -> None:
+    status, body = result(raw_client, QUICK.get(name, name))
     # An error of the simulator itself would be a 500 that says so.
     assert "The simulator's scripted turn failed" not in str(body)
     assert status != 500 or name == "status"
     # On a new connection: `bytes_after_response` makes the old one unusable.
-    assert httpx2.get(wire.sim.url, trust_env=False, verify=False).status_code == 404
+    assert httpx2.get(raw_client.sim.url, trust_env=False, verify=False).status_code == 404
 
 
 def test_every_fault_has_a_name_and_a_description() -> None:
     for name, fault in FAULTS.items():
         assert re.fullmatch(r"[a-z_]+", name)
-        assert fault.usage.startswith(name)
+        assert fault.syntax.startswith(name)
         assert fault.description

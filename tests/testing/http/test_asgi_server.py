@@ -86,11 +86,13 @@ def test_start_and_stop_take_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("words", [2_000, 15_000])
-def test_nothing_is_written_to_a_client_that_left(wire: Any, words: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_written_to_a_client_that_left(
+    raw_client: Any, words: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """asyncio logs a warning for every write to a closed connection."""
-    wire.sim.script(Turn.text("word " * words))
-    url = f"{wire.sim.base_url}/responses"
-    with wire.http.stream("POST", url, json=wire.body("hi"), headers=wire.headers) as response:
+    raw_client.sim.script(Turn.text("word " * words))
+    url = f"{raw_client.sim.base_url}/responses"
+    with raw_client.http.stream("POST", url, json=raw_client.body("hi"), headers=raw_client.headers) as response:
         next(response.iter_raw())
-    assert wire.text("Say hello") == "hello"
+    assert raw_client.text("Say hello") == "hello"
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

@@ -9,17 +9,17 @@ import pytest
 import zstandard
 
 
-def test_request_is_recorded_with_query_headers_and_body(wire: Any) -> None:
-    wire.get("/codex/models", params={"client_version": "0.169.0"})
-    wire.create("hi")
-    first, second = wire.sim.requests
+def test_request_is_recorded_with_query_headers_and_body(raw_client: Any) -> None:
+    raw_client.get("/codex/models", params={"client_version": "0.169.0"})
+    raw_client.create("hi")
+    first, second = raw_client.sim.requests
     assert (first.method, first.path) == ("GET", "/backend-api/codex/models")
     assert first.query == {"client_version": "0.169.0"}
     assert second.json()["input"][0]["content"][0]["text"] == "hi"
-    assert second.headers["chatgpt-account-id"] == wire.tokens["account_id"]
-    assert wire.tokens["access_token"] not in repr(second)
-    wire.sim.clear()
-    assert wire.sim.requests == []
+    assert second.headers["chatgpt-account-id"] == raw_client.tokens["account_id"]
+    assert raw_client.tokens["access_token"] not in repr(second)
+    raw_client.sim.clear()
+    assert raw_client.sim.requests == []
 
 
 @pytest.mark.parametrize(
@@ -31,27 +31,27 @@ def test_request_is_recorded_with_query_headers_and_body(wire: Any) -> None:
         ("identity", bytes),
     ],
 )
-def test_compressed_body_is_recorded_decompressed(wire: Any, encoding: str, compress: Any) -> None:
-    data = json.dumps(wire.body("hi")).encode()
-    headers = {**wire.headers, "content-encoding": encoding, "content-type": "application/json"}
-    response = wire.http.post(f"{wire.sim.base_url}/responses", content=compress(data), headers=headers)
+def test_compressed_body_is_recorded_decompressed(raw_client: Any, encoding: str, compress: Any) -> None:
+    data = json.dumps(raw_client.body("hi")).encode()
+    headers = {**raw_client.headers, "content-encoding": encoding, "content-type": "application/json"}
+    response = raw_client.http.post(f"{raw_client.sim.base_url}/responses", content=compress(data), headers=headers)
     assert response.status_code == 200
-    assert wire.sim.requests[-1].body == data
+    assert raw_client.sim.requests[-1].body == data
 
 
 @pytest.mark.parametrize(("encoding", "status"), [("zstd", 400), ("gzip", 400), ("br", 415)])
-def test_undecodable_body_is_rejected(wire: Any, encoding: str, status: int) -> None:
-    headers = {**wire.headers, "content-encoding": encoding}
-    response = wire.http.post(f"{wire.sim.base_url}/responses", content=b"not compressed", headers=headers)
+def test_undecodable_body_is_rejected(raw_client: Any, encoding: str, status: int) -> None:
+    headers = {**raw_client.headers, "content-encoding": encoding}
+    response = raw_client.http.post(f"{raw_client.sim.base_url}/responses", content=b"not compressed", headers=headers)
     assert response.status_code == status
     assert encoding in response.json()["detail"]
 
 
-def test_requests_of_many_threads_are_all_recorded(wire: Any) -> None:
+def test_requests_of_many_threads_are_all_recorded(raw_client: Any) -> None:
     texts: dict[int, str] = {}
 
     def create(number: int) -> None:
-        texts[number] = wire.text(f"Say number{number}")
+        texts[number] = raw_client.text(f"Say number{number}")
 
     threads = [threading.Thread(target=create, args=(n,)) for n in range(20)]
     for thread in threads:
@@ -59,4 +59,4 @@ def test_requests_of_many_threads_are_all_recorded(wire: Any) -> None:
     for thread in threads:
         thread.join()
     assert texts == {n: f"number{n}" for n in range(20)}
-    assert len(wire.sim.requests) == 20
+    assert len(raw_client.sim.requests) == 20

@@ -34,16 +34,16 @@ QUERY = {
 }
 
 
-def authorize(wire: Any, **changes: str) -> dict[str, str]:
+def authorize(raw_client: Any, **changes: str) -> dict[str, str]:
     """Return the query parameters with which the browser comes back."""
-    response = wire.http.get(f"{wire.sim.issuer}/oauth/authorize", params={**QUERY, **changes})
+    response = raw_client.http.get(f"{raw_client.sim.issuer}/oauth/authorize", params={**QUERY, **changes})
     assert response.status_code == 302, response.text
     target = urlsplit(response.headers["location"])
     assert f"{target.scheme}://{target.netloc}{target.path}" == REDIRECT
     return {name: values[0] for name, values in parse_qs(target.query).items()}
 
 
-def exchange(wire: Any, code: str, /, **changes: str) -> Any:
+def exchange(raw_client: Any, code: str, /, **changes: str) -> Any:
     form = {
         "grant_type": "authorization_code",
         "client_id": CLIENT,
@@ -52,17 +52,17 @@ def exchange(wire: Any, code: str, /, **changes: str) -> Any:
         "code_verifier": VERIFIER,
         **changes,
     }
-    return wire.http.post(f"{wire.sim.issuer}/oauth/token", data=form)
+    return raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", data=form)
 
 
-def refresh(wire: Any, token: str) -> Any:
+def refresh(raw_client: Any, token: str) -> Any:
     body = {"client_id": CLIENT, "grant_type": "refresh_token", "refresh_token": token}
-    return wire.http.post(f"{wire.sim.issuer}/oauth/token", json=body)
+    return raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", json=body)
 
 
-def usage(wire: Any, access_token: str) -> Any:
-    headers = {**wire.headers, "authorization": f"Bearer {access_token}"}
-    return wire.http.get(f"{wire.sim.chatgpt_url}/wham/usage", headers=headers)
+def usage(raw_client: Any, access_token: str) -> Any:
+    headers = {**raw_client.headers, "authorization": f"Bearer {access_token}"}
+    return raw_client.http.get(f"{raw_client.sim.chatgpt_url}/wham/usage", headers=headers)
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -73,20 +73,20 @@ def claims(token: str) -> dict[str, Any]:
     return decoded
 
 
-def test_login_gives_tokens_that_the_backend_accepts(wire: Any) -> None:
-    parameters = authorize(wire)
+def test_login_gives_tokens_that_the_backend_accepts(raw_client: Any) -> None:
+    parameters = authorize(raw_client)
     assert parameters["state"] == "s&t"
-    response = exchange(wire, parameters["code"])
+    response = exchange(raw_client, parameters["code"])
     assert response.status_code == 200
     tokens = response.json()
     assert {"id_token", "access_token", "refresh_token", "token_type", "expires_in", "scope"} == set(tokens)
-    assert usage(wire, tokens["access_token"]).status_code == 200
+    assert usage(raw_client, tokens["access_token"]).status_code == 200
 
 
-def test_tokens_have_the_claims_that_clients_read(start_wire: Callable[..., Any], clock: Any) -> None:
+def test_tokens_have_the_claims_that_clients_read(start_raw_client: Callable[..., Any], clock: Any) -> None:
     account = SimulatedAccount(account_id="acc-9", email="ada@example.com", plan="plus", is_fedramp=True)
-    wire = start_wire(account=account, clock=clock, access_token_lifetime=timedelta(hours=2))
-    tokens = exchange(wire, authorize(wire)["code"]).json()
+    raw_client = start_raw_client(account=account, clock=clock, access_token_lifetime=timedelta(hours=2))
+    tokens = exchange(raw_client, authorize(raw_client)["code"]).json()
     id_claims, access = claims(tokens["id_token"]), claims(tokens["access_token"])
     auth = id_claims["https://api.openai.com/auth"]
     assert id_claims["email"] == "ada@example.com"
@@ -110,9 +110,11 @@ def test_tokens_have_the_claims_that_clients_read(start_wire: Callable[..., Any]
         {"redirect_uri": ""},
     ],
 )
-def test_redirect_to_another_host_is_rejected(wire: Any, changes: dict[str, str]) -> None:
+def test_redirect_to_another_host_is_rejected(raw_client: Any, changes: dict[str, str]) -> None:
     for path in ("authorize", "authorize/decide"):
-        response = wire.http.get(f"{wire.sim.issuer}/oauth/{path}", params={**QUERY, **changes, "decision": "approve"})
+        response = raw_client.http.get(
+            f"{raw_client.sim.issuer}/oauth/{path}", params={**QUERY, **changes, "decision": "approve"}
+        )
         assert response.status_code == 400
         assert "location" not in response.headers
 
@@ -126,26 +128,26 @@ def test_redirect_to_another_host_is_rejected(wire: Any, changes: dict[str, str]
         ({"scope": "openid admin"}, "invalid_scope"),
     ],
 )
-def test_other_errors_are_redirected_to_the_client(wire: Any, changes: dict[str, str], error: str) -> None:
-    parameters = authorize(wire, **changes)
+def test_other_errors_are_redirected_to_the_client(raw_client: Any, changes: dict[str, str], error: str) -> None:
+    parameters = authorize(raw_client, **changes)
     assert (parameters["error"], parameters["state"]) == (error, "s&t")
     assert "code" not in parameters
 
 
-def test_manual_approval_shows_a_page_with_two_buttons(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(approval="manual")
-    page = wire.http.get(f"{wire.sim.issuer}/oauth/authorize", params={**QUERY, "originator": "<b>x</b>"})
+def test_manual_approval_shows_a_page_with_two_buttons(start_raw_client: Callable[..., Any]) -> None:
+    raw_client = start_raw_client(approval="manual")
+    page = raw_client.http.get(f"{raw_client.sim.issuer}/oauth/authorize", params={**QUERY, "originator": "<b>x</b>"})
     assert page.status_code == 200
     assert "&lt;b&gt;x&lt;/b&gt;" in page.text
     assert 'name="state" value="s&amp;t"' in page.text
     for decision, member in (("approve", "code"), ("deny", "error")):
-        url = f"{wire.sim.issuer}/oauth/authorize/decide"
-        response = wire.http.get(url, params={**QUERY, "decision": decision})
+        url = f"{raw_client.sim.issuer}/oauth/authorize/decide"
+        response = raw_client.http.get(url, params={**QUERY, "decision": decision})
         assert member in parse_qs(urlsplit(response.headers["location"]).query)
 
 
-def test_deny_refuses_every_login(start_wire: Callable[..., Any]) -> None:
-    assert authorize(start_wire(approval="deny"))["error"] == "access_denied"
+def test_deny_refuses_every_login(start_raw_client: Callable[..., Any]) -> None:
+    assert authorize(start_raw_client(approval="deny"))["error"] == "access_denied"
 
 
 @pytest.mark.parametrize(
@@ -156,41 +158,41 @@ def test_deny_refuses_every_login(start_wire: Callable[..., Any]) -> None:
         ({"code": "ac_wrong"}, "unknown"),
     ],
 )
-def test_failed_exchange_invalidates_the_code(wire: Any, changes: dict[str, str], text: str) -> None:
-    code = authorize(wire)["code"]
-    response = exchange(wire, code, **changes)
+def test_failed_exchange_invalidates_the_code(raw_client: Any, changes: dict[str, str], text: str) -> None:
+    code = authorize(raw_client)["code"]
+    response = exchange(raw_client, code, **changes)
     assert response.status_code == 400
     assert response.json()["error"] == "invalid_grant"
     assert text in response.json()["error_description"]
-    assert exchange(wire, code).status_code == (200 if "code" in changes else 400)
+    assert exchange(raw_client, code).status_code == (200 if "code" in changes else 400)
 
 
-def test_code_is_valid_once_and_for_ten_minutes(start_wire: Callable[..., Any], clock: Any) -> None:
-    wire = start_wire(clock=clock)
-    code = authorize(wire)["code"]
-    assert exchange(wire, code).status_code == 200
-    assert exchange(wire, code).json()["error"] == "invalid_grant"
-    late = authorize(wire)["code"]
+def test_code_is_valid_once_and_for_ten_minutes(start_raw_client: Callable[..., Any], clock: Any) -> None:
+    raw_client = start_raw_client(clock=clock)
+    code = authorize(raw_client)["code"]
+    assert exchange(raw_client, code).status_code == 200
+    assert exchange(raw_client, code).json()["error"] == "invalid_grant"
+    late = authorize(raw_client)["code"]
     clock.now += timedelta(minutes=10)
-    assert exchange(wire, late).json()["error"] == "invalid_grant"
+    assert exchange(raw_client, late).json()["error"] == "invalid_grant"
 
 
-def test_code_exchange_must_be_a_form(wire: Any) -> None:
+def test_code_exchange_must_be_a_form(raw_client: Any) -> None:
     body = {"grant_type": "authorization_code", "client_id": CLIENT, "code": "x"}
-    response = wire.http.post(f"{wire.sim.issuer}/oauth/token", json=body)
+    response = raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", json=body)
     assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
-def test_unknown_grants_and_clients_are_rejected(wire: Any) -> None:
-    token = f"{wire.sim.issuer}/oauth/token"
-    assert wire.http.post(token, data={"grant_type": "password"}).json()["error"] == "unsupported_grant_type"
-    wrong = {"grant_type": "refresh_token", "refresh_token": wire.tokens["refresh_token"], "client_id": "another"}
-    assert wire.http.post(token, json=wrong).status_code == 401
-    assert wire.http.post(token, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+def test_unknown_grants_and_clients_are_rejected(raw_client: Any) -> None:
+    token = f"{raw_client.sim.issuer}/oauth/token"
+    assert raw_client.http.post(token, data={"grant_type": "password"}).json()["error"] == "unsupported_grant_type"
+    wrong = {"grant_type": "refresh_token", "refresh_token": raw_client.tokens["refresh_token"], "client_id": "another"}
+    assert raw_client.http.post(token, json=wrong).status_code == 401
+    assert raw_client.http.post(token, content=b"{", headers={"content-type": "application/json"}).status_code == 400
 
 
-def test_only_a_valid_id_token_is_exchanged_for_an_api_key(start_wire: Callable[..., Any], clock: Any) -> None:
-    wire = start_wire(clock=clock)
+def test_only_a_valid_id_token_is_exchanged_for_an_api_key(start_raw_client: Callable[..., Any], clock: Any) -> None:
+    raw_client = start_raw_client(clock=clock)
 
     def exchange_for_key(subject: str, requested: str = "openai-api-key") -> Any:
         form = {
@@ -200,60 +202,60 @@ def test_only_a_valid_id_token_is_exchanged_for_an_api_key(start_wire: Callable[
             "subject_token": subject,
             "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
         }
-        return wire.http.post(f"{wire.sim.issuer}/oauth/token", data=form)
+        return raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", data=form)
 
-    id_token = wire.tokens["id_token"]
+    id_token = raw_client.tokens["id_token"]
     assert exchange_for_key(id_token).json()["access_token"].startswith("sk-")
     assert exchange_for_key(id_token, requested="x").status_code == 400
-    assert [exchange_for_key(token).status_code for token in (wire.tokens["access_token"], "x")] == [400, 400]
+    assert [exchange_for_key(token).status_code for token in (raw_client.tokens["access_token"], "x")] == [400, 400]
     clock.now += timedelta(hours=1)
     assert exchange_for_key(id_token).status_code == 400
 
 
-def test_refresh_token_rotates_and_the_new_tokens_work(wire: Any) -> None:
-    first = refresh(wire, wire.tokens["refresh_token"])
+def test_refresh_token_rotates_and_the_new_tokens_work(raw_client: Any) -> None:
+    first = refresh(raw_client, raw_client.tokens["refresh_token"])
     assert first.status_code == 200
-    assert first.json()["refresh_token"] != wire.tokens["refresh_token"]
-    assert first.json()["access_token"] != wire.tokens["access_token"]
-    assert usage(wire, first.json()["access_token"]).status_code == 200
-    assert usage(wire, wire.tokens["access_token"]).status_code == 200
-    assert refresh(wire, first.json()["refresh_token"]).status_code == 200
+    assert first.json()["refresh_token"] != raw_client.tokens["refresh_token"]
+    assert first.json()["access_token"] != raw_client.tokens["access_token"]
+    assert usage(raw_client, first.json()["access_token"]).status_code == 200
+    assert usage(raw_client, raw_client.tokens["access_token"]).status_code == 200
+    assert refresh(raw_client, first.json()["refresh_token"]).status_code == 200
 
 
-def test_reused_refresh_token_revokes_its_login_only(wire: Any) -> None:
-    other = wire.sim.login_document()["tokens"]
-    new = refresh(wire, wire.tokens["refresh_token"]).json()
-    reused = refresh(wire, wire.tokens["refresh_token"])
+def test_reused_refresh_token_revokes_its_login_only(raw_client: Any) -> None:
+    other = raw_client.sim.login_document()["tokens"]
+    new = refresh(raw_client, raw_client.tokens["refresh_token"]).json()
+    reused = refresh(raw_client, raw_client.tokens["refresh_token"])
     assert (reused.status_code, reused.json()["error"]["code"]) == (401, "refresh_token_reused")
-    assert refresh(wire, new["refresh_token"]).json()["error"]["code"] == "refresh_token_invalidated"
-    response = usage(wire, new["access_token"])
+    assert refresh(raw_client, new["refresh_token"]).json()["error"]["code"] == "refresh_token_invalidated"
+    response = usage(raw_client, new["access_token"])
     assert (response.status_code, response.json()["error"]["code"]) == (401, "token_revoked")
-    assert usage(wire, other["access_token"]).status_code == 200
-    assert refresh(wire, other["refresh_token"]).status_code == 200
+    assert usage(raw_client, other["access_token"]).status_code == 200
+    assert refresh(raw_client, other["refresh_token"]).status_code == 200
 
 
-def test_unknown_refresh_token_is_rejected(wire: Any) -> None:
-    assert refresh(wire, "rt_unknown").json()["error"]["code"] == "refresh_token_invalidated"
+def test_unknown_refresh_token_is_rejected(raw_client: Any) -> None:
+    assert refresh(raw_client, "rt_unknown").json()["error"]["code"] == "refresh_token_invalidated"
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_revocation_ends_the_login(wire: Any, kind: str) -> None:
-    body = {"token": wire.tokens[kind], "token_type_hint": kind, "client_id": CLIENT}
-    assert wire.http.post(f"{wire.sim.issuer}/oauth/revoke", json=body).status_code == 200
-    assert usage(wire, wire.tokens["access_token"]).status_code == 401
-    assert refresh(wire, wire.tokens["refresh_token"]).status_code == 401
+def test_revocation_ends_the_login(raw_client: Any, kind: str) -> None:
+    body = {"token": raw_client.tokens[kind], "token_type_hint": kind, "client_id": CLIENT}
+    assert raw_client.http.post(f"{raw_client.sim.issuer}/oauth/revoke", json=body).status_code == 200
+    assert usage(raw_client, raw_client.tokens["access_token"]).status_code == 401
+    assert refresh(raw_client, raw_client.tokens["refresh_token"]).status_code == 401
 
 
-def test_revocation_of_an_unknown_token_succeeds(wire: Any) -> None:
-    assert wire.http.post(f"{wire.sim.issuer}/oauth/revoke", json={"token": "x"}).status_code == 200
+def test_revocation_of_an_unknown_token_succeeds(raw_client: Any) -> None:
+    assert raw_client.http.post(f"{raw_client.sim.issuer}/oauth/revoke", json={"token": "x"}).status_code == 200
 
 
-def test_personal_access_token_is_valid_until_revoked(start_wire: Callable[..., Any]) -> None:
-    wire = start_wire(account=SimulatedAccount(account_id="acc-7", email="ada@example.com", plan="plus"))
-    token = wire.sim.personal_access_token()
+def test_personal_access_token_is_valid_until_revoked(start_raw_client: Callable[..., Any]) -> None:
+    raw_client = start_raw_client(account=SimulatedAccount(account_id="acc-7", email="ada@example.com", plan="plus"))
+    token = raw_client.sim.personal_access_token()
     assert token.startswith("at-")
-    whoami = f"{wire.sim.issuer}/api/accounts/v1/user-auth-credential/whoami"
-    assert wire.http.get(whoami, headers={"authorization": f"Bearer {token}"}).json() == {
+    whoami = f"{raw_client.sim.issuer}/api/accounts/v1/user-auth-credential/whoami"
+    assert raw_client.http.get(whoami, headers={"authorization": f"Bearer {token}"}).json() == {
         "email": "ada@example.com",
         "chatgpt_user_id": "user-simulated",
         "chatgpt_account_id": "acc-7",
@@ -261,7 +263,7 @@ def test_personal_access_token_is_valid_until_revoked(start_wire: Callable[..., 
         "chatgpt_account_is_fedramp": False,
     }
     headers = {"authorization": f"Bearer {token}", "chatgpt-account-id": "acc-7"}
-    assert wire.http.get(f"{wire.sim.chatgpt_url}/wham/usage", headers=headers).status_code == 200
-    wire.http.post(f"{wire.sim.issuer}/oauth/revoke", json={"token": token})
+    assert raw_client.http.get(f"{raw_client.sim.chatgpt_url}/wham/usage", headers=headers).status_code == 200
+    raw_client.http.post(f"{raw_client.sim.issuer}/oauth/revoke", json={"token": token})
     for authorization in (f"Bearer {token}", "Bearer at-unknown", f"Basic {token}"):
-        assert wire.http.get(whoami, headers={"authorization": authorization}).status_code == 401
+        assert raw_client.http.get(whoami, headers={"authorization": authorization}).status_code == 401

@@ -63,30 +63,30 @@ def json_format(schema: dict[str, Any]) -> dict[str, Any]:
         ("", f"{SIMULATOR} You wrote nothing."),
     ],
 )
-def test_text_quotes_the_prompt(wire: Any, prompt: str, text: str) -> None:
-    assert wire.text(prompt) == text
+def test_text_quotes_the_prompt(raw_client: Any, prompt: str, text: str) -> None:
+    assert raw_client.text(prompt) == text
 
 
-def test_text_quotes_earlier_messages(wire: Any) -> None:
+def test_text_quotes_earlier_messages(raw_client: Any) -> None:
     context = "<environment_context>of the Codex CLI</environment_context>"
-    text = wire.text(context, "My name is Ada.", assistant("Hello."), "And I am 36.", "What is my name?")
+    text = raw_client.text(context, "My name is Ada.", assistant("Hello."), "And I am 36.", "What is my name?")
     assert text == (
         f'{SIMULATOR} You wrote: "What is my name?" Before that, you wrote: "My name is Ada." "And I am 36."'
     )
 
 
-def test_compaction_keeps_earlier_messages(wire: Any) -> None:
-    first = wire.items("My name is Ada.", assistant("ok"), {"type": "compaction_trigger"})
+def test_compaction_keeps_earlier_messages(raw_client: Any) -> None:
+    first = raw_client.items("My name is Ada.", assistant("ok"), {"type": "compaction_trigger"})
     assert [item["type"] for item in first] == ["compaction"]
-    second = wire.items(first[0], "My dog is Rex.", {"type": "compaction_trigger"})
-    assert wire.text(second[0], "And now?").endswith('Before that, you wrote: "My name is Ada." "My dog is Rex."')
+    second = raw_client.items(first[0], "My dog is Rex.", {"type": "compaction_trigger"})
+    assert raw_client.text(second[0], "And now?").endswith('Before that, you wrote: "My name is Ada." "My dog is Rex."')
 
 
 # Tools
 
 
-def test_first_tool_is_called_with_valid_arguments(wire: Any) -> None:
-    (call,) = wire.items("What's the weather in Paris?", tools=[MAIL, WEATHER])
+def test_first_tool_is_called_with_valid_arguments(raw_client: Any) -> None:
+    (call,) = raw_client.items("What's the weather in Paris?", tools=[MAIL, WEATHER])
     assert (call["type"], call["name"], call["status"]) == ("function_call", "send_mail", "completed")
     jsonschema.validate(json.loads(call["arguments"]), MAIL["parameters"])
 
@@ -104,39 +104,39 @@ def test_first_tool_is_called_with_valid_arguments(wire: Any) -> None:
         ),
     ],
 )
-def test_tool_choice_is_obeyed(wire: Any, choice: Any, name: str | None) -> None:
-    (item,) = wire.items("What's the weather in Paris?", tools=[MAIL, WEATHER], tool_choice=choice)
+def test_tool_choice_is_obeyed(raw_client: Any, choice: Any, name: str | None) -> None:
+    (item,) = raw_client.items("What's the weather in Paris?", tools=[MAIL, WEATHER], tool_choice=choice)
     assert item.get("name") == name
 
 
-def test_coding_agent_gets_no_invented_command(wire: Any) -> None:
+def test_coding_agent_gets_no_invented_command(raw_client: Any) -> None:
     shell = {"type": "function", "name": "exec_command", "parameters": {"type": "object", "properties": {}}}
-    assert wire.items("Run the tests", tools=[shell, WEATHER])[0]["type"] == "message"
-    assert wire.items("Run", tools=[shell], tool_choice="required")[0]["type"] == "function_call"
+    assert raw_client.items("Run the tests", tools=[shell, WEATHER])[0]["type"] == "message"
+    assert raw_client.items("Run", tools=[shell], tool_choice="required")[0]["type"] == "function_call"
     namespace = {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}
     tools = {"type": "additional_tools", "role": "developer", "tools": [namespace]}
-    assert wire.items(tools, "Run the tests")[0]["type"] == "message"
+    assert raw_client.items(tools, "Run the tests")[0]["type"] == "message"
 
 
-def test_namespace_tool_is_called_with_its_namespace(wire: Any) -> None:
+def test_namespace_tool_is_called_with_its_namespace(raw_client: Any) -> None:
     tools = [{"type": "namespace", "name": "city", "tools": [WEATHER]}]
-    (call,) = wire.items("What's the weather in Paris?", tools=tools)
+    (call,) = raw_client.items("What's the weather in Paris?", tools=tools)
     assert (call["namespace"], call["name"]) == ("city", "get_weather")
 
 
-def test_custom_tool_is_called_with_the_prompt(wire: Any) -> None:
-    (call,) = wire.items("print hello", tools=[{"type": "custom", "name": "code"}])
+def test_custom_tool_is_called_with_the_prompt(raw_client: Any) -> None:
+    (call,) = raw_client.items("print hello", tools=[{"type": "custom", "name": "code"}])
     assert (call["type"], call["name"], call["input"]) == ("custom_tool_call", "code", "print hello")
 
 
-def test_tool_output_is_reported(wire: Any) -> None:
-    (call,) = wire.items("What's the weather in Paris?", tools=[WEATHER])
+def test_tool_output_is_reported(raw_client: Any) -> None:
+    (call,) = raw_client.items("What's the weather in Paris?", tools=[WEATHER])
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny, 22 degrees"}
-    text = wire.text("What's the weather in Paris?", call, output, tools=[WEATHER])
+    text = raw_client.text("What's the weather in Paris?", call, output, tools=[WEATHER])
     assert text == "get_weather returned: sunny, 22 degrees"
 
 
-def test_several_tool_outputs_are_reported_in_order(wire: Any) -> None:
+def test_several_tool_outputs_are_reported_in_order(raw_client: Any) -> None:
     calls = [
         {"type": "function_call", "call_id": "a", "name": "one", "arguments": "{}"},
         {"type": "custom_tool_call", "call_id": "b", "name": "two", "input": ""},
@@ -145,36 +145,38 @@ def test_several_tool_outputs_are_reported_in_order(wire: Any) -> None:
         {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "1"}]},
         {"type": "custom_tool_call_output", "call_id": "b", "output": ""},
     ]
-    assert wire.text("go", *calls, *outputs) == "one returned: 1\ntwo returned: (nothing)"
+    assert raw_client.text("go", *calls, *outputs) == "one returned: 1\ntwo returned: (nothing)"
 
 
-def test_web_search_is_followed_by_a_message(wire: Any) -> None:
+def test_web_search_is_followed_by_a_message(raw_client: Any) -> None:
     tools = [{"type": "web_search"}]
-    search, message = wire.items("Explain tides", tools=tools)
+    search, message = raw_client.items("Explain tides", tools=tools)
     assert (search["type"], message["type"]) == ("web_search_call", "message")
     assert search["action"] == {"type": "search", "query": "Explain tides"}
-    chosen = wire.items("Explain tides", tools=[WEATHER, *tools], tool_choice={"type": "web_search"})
+    chosen = raw_client.items("Explain tides", tools=[WEATHER, *tools], tool_choice={"type": "web_search"})
     assert [item["type"] for item in chosen] == ["web_search_call", "message"]
 
 
 # JSON
 
 
-def test_json_schema_gets_valid_json(wire: Any) -> None:
-    jsonschema.validate(json.loads(wire.text("Extract: Bob is 42.", text=json_format(PERSON))), PERSON)
+def test_json_schema_gets_valid_json(raw_client: Any) -> None:
+    jsonschema.validate(json.loads(raw_client.text("Extract: Bob is 42.", text=json_format(PERSON))), PERSON)
     call = {"type": "function_call", "call_id": "a", "name": "look_up", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "a", "output": "Grace, 85"}
-    jsonschema.validate(json.loads(wire.text("who?", call, output, text=json_format(PERSON))), PERSON)
+    jsonschema.validate(json.loads(raw_client.text("who?", call, output, text=json_format(PERSON))), PERSON)
 
 
-def test_json_object_holds_the_reply(wire: Any) -> None:
-    assert json.loads(wire.text("Say hello", text={"format": {"type": "json_object"}})) == {"reply": "hello"}
+def test_json_object_holds_the_reply(raw_client: Any) -> None:
+    assert json.loads(raw_client.text("Say hello", text={"format": {"type": "json_object"}})) == {"reply": "hello"}
 
 
-def test_unsatisfiable_schema_is_refused_with_the_reason(wire: Any) -> None:
-    response = wire.create("hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]}))
+def test_unsatisfiable_schema_is_refused_with_the_reason(raw_client: Any) -> None:
+    response = raw_client.create(
+        "hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]})
+    )
     assert response.status_code == 400
-    assert "The simulator cannot make a value" in response.json()["error"]["message"]
+    assert "The simulator cannot generate a value" in response.json()["error"]["message"]
 
 
 # Reasoning
@@ -190,13 +192,13 @@ def test_unsatisfiable_schema_is_refused_with_the_reason(wire: Any) -> None:
     ],
 )
 def test_requested_reasoning_comes_first(
-    wire: Any, members: dict[str, Any], has_summary: bool, is_encrypted: bool
+    raw_client: Any, members: dict[str, Any], has_summary: bool, is_encrypted: bool
 ) -> None:
-    reasoning, message = wire.items("Explain tides", **members)
+    reasoning, message = raw_client.items("Explain tides", **members)
     assert (reasoning["type"], message["type"]) == ("reasoning", "message")
     assert bool(reasoning["summary"]) is has_summary
     assert reasoning.get("encrypted_content", "").startswith("gAAAA") is is_encrypted
 
 
-def test_reasoning_is_absent_by_default(wire: Any) -> None:
-    assert [item["type"] for item in wire.items("Explain tides")] == ["message"]
+def test_reasoning_is_absent_by_default(raw_client: Any) -> None:
+    assert [item["type"] for item in raw_client.items("Explain tides")] == ["message"]

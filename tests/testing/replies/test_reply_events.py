@@ -26,14 +26,14 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("members", REQUESTS)
-def test_every_event_has_an_official_type(wire: Any, members: dict[str, Any]) -> None:
+def test_every_event_has_an_official_type(raw_client: Any, members: dict[str, Any]) -> None:
     official: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-    for event in wire.events("Explain tides", **members)[2:]:
+    for event in raw_client.events("Explain tides", **members)[2:]:
         assert official.validate_python(event).type == event["type"]
 
 
-def test_message_events_come_in_the_backends_order(wire: Any) -> None:
-    events = wire.events("Say hi two times")
+def test_message_events_come_in_the_backends_order(raw_client: Any) -> None:
+    events = raw_client.events("Say hi two times")
     assert [event["type"] for event in events] == [
         "codex.rate_limits",
         "codex.response.metadata",
@@ -53,24 +53,24 @@ def test_message_events_come_in_the_backends_order(wire: Any) -> None:
     assert events[-1]["response"]["output"] == []
 
 
-def test_function_call_deltas_join_to_the_arguments(wire: Any) -> None:
-    events = wire.events("What's the weather?", tools=[FUNCTION])
+def test_function_call_deltas_join_to_the_arguments(raw_client: Any) -> None:
+    events = raw_client.events("What's the weather?", tools=[FUNCTION])
     deltas = [event["delta"] for event in events if event["type"] == "response.function_call_arguments.delta"]
     done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
     assert len(deltas) > 1
     assert "".join(deltas) == done["arguments"]
 
 
-def test_text_deltas_keep_the_whitespace(wire: Any) -> None:
-    wire.sim.script("  two  spaces\n\nand a line ")
-    events = wire.events("x")
+def test_text_deltas_keep_the_whitespace(raw_client: Any) -> None:
+    raw_client.sim.script("  two  spaces\n\nand a line ")
+    events = raw_client.events("x")
     deltas = [event["delta"] for event in events if event["type"].endswith("text.delta")]
     assert "".join(deltas) == "  two  spaces\n\nand a line "
 
 
-def test_usage_grows_with_the_texts(wire: Any) -> None:
-    short = wire.events("hi")[-1]["response"]["usage"]
-    long = wire.events("hi " * 400, reasoning={"summary": "auto"})[-1]["response"]["usage"]
+def test_usage_grows_with_the_texts(raw_client: Any) -> None:
+    short = raw_client.events("hi")[-1]["response"]["usage"]
+    long = raw_client.events("hi " * 400, reasoning={"summary": "auto"})[-1]["response"]["usage"]
     assert long["input_tokens"] > short["input_tokens"] + 200
     assert long["output_tokens_details"]["reasoning_tokens"] > short["output_tokens_details"]["reasoning_tokens"] == 0
     assert long["total_tokens"] == long["input_tokens"] + long["output_tokens"]

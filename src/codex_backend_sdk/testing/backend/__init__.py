@@ -1,1 +1,1 @@
-"""The simulated Codex backend: routes, request validation, limits and models."""
+"""The simulated Codex backend: routes, request validation and usage limits."""

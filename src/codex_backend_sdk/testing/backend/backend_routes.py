@@ -1,8 +1,8 @@
-"""The Codex backend over HTTP: models, model responses, usage, reset credits and workspaces.
+"""Handle the HTTP requests of the Codex backend: models, model responses, usage, reset credits and workspaces.
 
 Every route first checks the access token and the account header. A model request is then validated, and the next
-scripted turn (or the default one) builds the response. Faults on other routes are handled before this module, by
-`faults.fault_middleware`.
+scripted turn (or the default turn) creates the response. `faults.fault_middleware` handles the faults of other routes
+before a request reaches this module.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from ..model_catalog import ModelCatalog
     from ..simulated_account import SimulatedAccount
     from .simulated_limits import AccountLimits
-    from .turn_context import CapturedResponse, Responder
+    from .turn_context import Responder, RouteResponse
     from .validation import RequestValidator
 
     Handler = Callable[[Request], SimulatedResponse | Awaitable[SimulatedResponse]]
 
 __all__ = ["BACKEND_PATHS", "BackendRoutes"]
 
-# The paths that a fault may name.
+# Short route names and their paths. A fault may name any other route by its path.
 BACKEND_PATHS: Final = {
     "responses": "/backend-api/codex/responses",
     "models": "/backend-api/codex/models",
@@ -49,11 +49,14 @@ BACKEND_PATHS: Final = {
     "accounts": "/backend-api/wham/accounts/check",
 }
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class BackendRoutes:
-    """The routes of the backend; `issuer` checks access tokens, `next_turn` returns the next scripted turn, if any."""
+    """The routes of the backend.
+
+    `issuer` checks access tokens. `next_turn` returns the next scripted turn, or None if no turn is scripted.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class BackendRoutes:
         ids: IdGenerator,
         clock: Callable[[], datetime],
         next_turn: Callable[[], Responder | None],
-        routing: Callable[[], Routing],
+        get_routing: Callable[[], Routing],
     ) -> None:
         self._account = account
         self._issuer = issuer
@@ -76,7 +79,7 @@ class BackendRoutes:
         self._ids = ids
         self._clock = clock
         self._next_turn = next_turn
-        self._routing = routing
+        self._get_routing = get_routing
 
     def turn_context(
         self,
@@ -84,9 +87,12 @@ class BackendRoutes:
         scope: Mapping[str, Any],
         headers: Mapping[str, str],
         body: dict[str, Any],
-        captured: CapturedResponse | None = None,
+        route_response: RouteResponse | None = None,
     ) -> TurnContext:
-        """Return the context for a turn that responds to this request."""
+        """Return the context for a turn that responds to this request.
+
+        `route_response` is the response of the route's own handler, for a turn that modifies it.
+        """
         return TurnContext(
             request=ParsedRequest(body=body, headers=headers, account=self._account, model_catalog=self._model_catalog),
             ids=self._ids,
@@ -95,11 +101,11 @@ class BackendRoutes:
             request_id=scope["state"]["request_id"],
             path=scope["path"],
             port=scope["server"][1],
-            captured=captured,
+            route_response=route_response,
         )
 
     def routes(self) -> list[Route]:
-        """Return the routes; the application answers any other path with 404."""
+        """Return the routes. The application responds with 404 to any other path."""
         table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", BACKEND_PATHS["models"], self._models),
             ("POST", BACKEND_PATHS["responses"], self._responses),
@@ -114,31 +120,32 @@ class BackendRoutes:
 
     def _authenticated(self, handler: Handler) -> Callable[[Request], Awaitable[SimulatedResponse]]:
         async def endpoint(request: Request) -> SimulatedResponse:
-            rejection = self._reject_caller(request)
-            if rejection is not None:
-                return rejection
+            error_response = self._check_authentication(request)
+            if error_response is not None:
+                return error_response
             response = handler(request)
             return response if isinstance(response, SimulatedResponse) else await response
 
         return endpoint
 
-    def _reject_caller(self, request: Request) -> SimulatedResponse | None:
-        body = self._issuer.access_error(request.headers.get("authorization"))
-        if body is not None:
-            return SimulatedResponse.json(401, body)
-        # The real backend is reported to reject both; its texts are not recorded, so these are ours.
+    def _check_authentication(self, request: Request) -> SimulatedResponse | None:
+        """Return the error response for an invalid access token or account header, or None."""
+        error_body = self._issuer.check_access(request.headers.get("authorization"))
+        if error_body is not None:
+            return SimulatedResponse.json(401, error_body)
+        # Users report that the real backend rejects both errors. Its messages are not recorded; these are invented.
         account_id = request.headers.get("chatgpt-account-id")
         if account_id is None:
             return SimulatedResponse.json(400, {"detail": "The header ChatGPT-Account-ID is required"})
         if account_id != self._account.account_id:
-            text = "The header ChatGPT-Account-ID names another account than the token"
-            return SimulatedResponse.json(403, {"detail": text})
+            detail = "The header ChatGPT-Account-ID does not match the account of the token"
+            return SimulatedResponse.json(403, {"detail": detail})
         return None
 
     def _models(self, request: Request) -> SimulatedResponse:
         version = parse_version(request.query_params.get("client_version"))
         if version is None:
-            return SimulatedResponse.json(400, {"detail": "client_version has to be major.minor.patch"})
+            return SimulatedResponse.json(400, {"detail": "client_version must be major.minor.patch"})
         etag = self._model_catalog.etag
         headers = (("etag", etag),)
         if request.headers.get("if-none-match") == etag:
@@ -148,41 +155,41 @@ class BackendRoutes:
     async def _responses(self, request: Request) -> SimulatedResponse:
         body = _json_object(await request.body())
         if body is None:
-            return SimulatedResponse.json(400, {"detail": "The body has to be a JSON object"})
+            return SimulatedResponse.json(400, {"detail": "The body must be a JSON object"})
         context = self.turn_context(scope=request.scope, headers=dict(request.headers), body=body)
-        # An invalid request is rejected before the script, so that it does not use up a scripted turn.
-        rejection = self._validator.check(context.request)
-        if rejection is not None:
-            return rejection
-        # `request.state.turn` is the fault that a header of this request selects.
+        # Validate before a turn is selected, so that an invalid request does not use up a scripted turn.
+        error_response = self._validator.check(context.request)
+        if error_response is not None:
+            return error_response
+        # `request.state.turn` is the fault that the request header selects, or None.
         return _respond(request.state.turn or self._next_turn(), context)
 
     def _reject_websocket(self, request: Request) -> SimulatedResponse:
-        # 426 makes the Codex CLI switch to HTTP at once, for the rest of its session.
+        # After a 426, the Codex CLI uses HTTP for the rest of its session.
         return SimulatedResponse.json(426, {"detail": "Upgrade Required"})
 
     def _usage(self, request: Request) -> SimulatedResponse:
-        return SimulatedResponse.json(200, self._account_limits.limits.usage(self._account, self._clock()))
+        return SimulatedResponse.json(200, self._account_limits.current.usage(self._account, self._clock()))
 
     def _reset_credits(self, request: Request) -> SimulatedResponse:
-        body = self._account_limits.credits()
+        body = self._account_limits.reset_credits()
         return _not_found() if body is None else SimulatedResponse.json(200, body)
 
     async def _consume_reset_credit(self, request: Request) -> SimulatedResponse:
-        if self._account_limits.credits() is None:
+        if self._account_limits.reset_credits() is None:
             return _not_found()
         body = _json_object(await request.body()) or {}
         if not isinstance(body.get("redeem_request_id"), str) or not isinstance(body.get("credit_id"), (str, NoneType)):
-            text = "redeem_request_id has to be text, and so does credit_id"
-            return SimulatedResponse.json(422, {"detail": text})
-        return SimulatedResponse.json(200, self._account_limits.consume(body, self._clock()))
+            detail = "redeem_request_id must be a string, and credit_id must be a string or null"
+            return SimulatedResponse.json(422, {"detail": detail})
+        return SimulatedResponse.json(200, self._account_limits.consume_reset_credit(body, self._clock()))
 
     def _workspaces(self, request: Request) -> SimulatedResponse:
-        account_id, routing = self._account.account_id, self._routing()
+        account_id, routing = self._account.account_id, self._get_routing()
         entry = {
             "id": account_id,
             "plan_type": self._account.plan,
-            # The Codex CLI sends its requests to this origin, so by default there must be none.
+            # The Codex CLI sends its requests to this origin. By default it must use the simulator's own URL.
             "workspace_backend_origin": routing.origin or "NO_CONSTRAINT",
             "account_routing_override": routing.override or "NO_CONSTRAINT",
             "name": "Personal",
@@ -196,12 +203,17 @@ class BackendRoutes:
 def _respond(turn: Responder | None, context: TurnContext) -> SimulatedResponse:
     try:
         return context.default_response() if turn is None else turn.respond(context)
-    except UnsupportedSchemaError as problem:
-        text = f"The simulator cannot make a value for this schema: {problem}. Use a scripted Turn instead."
-        error = {"message": text, "type": "invalid_request_error", "param": None, "code": "invalid_json_schema"}
-        return SimulatedResponse.json(400, {"error": error})
-    except Exception as error:  # a turn may be a function of the test, with a bug of its own
-        _log.exception("A scripted turn raised an exception")
+    except UnsupportedSchemaError as error:
+        message = f"The simulator cannot generate a value for this schema: {error}. Script a Turn for this request."
+        error_object = {
+            "message": message,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_json_schema",
+        }
+        return SimulatedResponse.json(400, {"error": error_object})
+    except Exception as error:  # a turn may be a function supplied by the test, which can raise anything
+        _logger.exception("A scripted turn raised an exception")
         return SimulatedResponse.json(500, {"detail": f"The simulator's scripted turn failed: {error!r}"})
 
 
@@ -212,7 +224,7 @@ def _not_found() -> SimulatedResponse:
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
-        # A lone surrogate is valid JSON but not valid text: the response could not be encoded.
+        # A lone surrogate is valid JSON but cannot be encoded as UTF-8 in the response.
         if b"\\ud" in body or b"\\uD" in body:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""The usage limits of the simulated account, in the three forms in which the backend reports them.
+"""Simulate the usage limits of the account, in the three formats in which the backend reports them.
 
-Response headers, the `codex.rate_limits` event and `GET /wham/usage` are built from one `SimulatedLimits` value, so they
-agree. The figures do not grow with use: a test sets the value it needs, a `usage_limit` fault exhausts a window, and a
-reset credit empties the windows again.
+The response headers, the `codex.rate_limits` event and `GET /wham/usage` are built from one `SimulatedLimits` object,
+so they are consistent. Requests do not change the limits. A test assigns the limits that it needs, a `usage_limit`
+fault exhausts a window, and a reset credit resets the windows.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["AccountLimits", "SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"]
 
 _GRANTED_AT = "2026-06-17T00:00:00Z"
-# The values of `rate_limit_reached_type` that report a spend cap; the others report missing credits.
+# These values of `rate_limit_reached_type` report a reached spend cap. The other values report exhausted credits.
 _SPEND_CAP_TYPES = ("workspace_owner_usage_limit_reached", "workspace_member_usage_limit_reached")
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedWindow:
-    """A limit window of `minutes` length, and how much of it is used, in percent.
+    """A limit window: its length in minutes and the used share in percent.
 
-    `resets_at` (aware) is when its use goes back to 0. Without it, windows follow each other without a gap, and the use
-    stays.
+    The used share becomes 0 at `resets_at` (an aware datetime). If `resets_at` is None, the reported reset is the end
+    of the current interval of this length since the Unix epoch, and the used share does not change.
     """
 
     used_percent: int
@@ -38,11 +38,11 @@ class SimulatedWindow:
     resets_at: datetime | None = None
 
     def used_percent_at(self, now: datetime) -> int:
-        """Return how much is used at this time, in percent."""
+        """Return the used share at this time, in percent."""
         return 0 if self.resets_at is not None and self.resets_at <= now else self.used_percent
 
     def next_reset(self, now: datetime) -> int:
-        """Return when the window ends next, in Unix seconds."""
+        """Return the time of the next reset as a Unix timestamp."""
         if self.resets_at is not None and self.resets_at > now:
             return int(self.resets_at.timestamp())
         length_seconds = self.minutes * 60
@@ -51,7 +51,7 @@ class SimulatedWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedAdditionalLimit:
-    """A limit of one model, in addition to the limits of the plan."""
+    """A limit of a single model, in addition to the limits of the plan."""
 
     id: str = "codex_bengalfox"
     name: str = "GPT-X-Spark"
@@ -61,11 +61,13 @@ class SimulatedAdditionalLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedLimits:
-    """All figures of one account.
+    """The usage limits, the credits and the spend cap of an account.
 
-    `reached_type` is the backend's word for an exhausted limit of a workspace, such as
-    `workspace_owner_credits_depleted`. `reset_credits` is the number of available reset credits; None simulates an
-    account for which the backend has no such feature.
+    - `primary`, `secondary`: the limit windows of the plan.
+    - `additional`: the limits of single models.
+    - `reached_type`: the exhausted limit of a workspace, as the backend spells it: `workspace_owner_credits_depleted`,
+      ….
+    - `reset_credits`: the number of available reset credits. None simulates an account without this feature.
     """
 
     primary: SimulatedWindow = SimulatedWindow(12, minutes=300)
@@ -78,7 +80,7 @@ class SimulatedLimits:
     reset_credits: int | None = 0
 
     def headers(self, now: datetime) -> list[tuple[str, str]]:
-        """Return the headers of a model response. Codex CLI: codex-api/src/rate_limits.rs."""
+        """Return the headers of a model response (Codex CLI: codex-api/src/rate_limits.rs)."""
         headers = list(_window_headers("codex", self.primary, self.secondary, now))
         for limit in self.additional:
             family = limit.id.replace("_", "-")
@@ -92,7 +94,7 @@ class SimulatedLimits:
         ]
 
     def event(self, account: SimulatedAccount, now: datetime) -> dict[str, Any]:
-        """Return the `codex.rate_limits` event, which precedes `response.created`."""
+        """Return the `codex.rate_limits` event. It precedes `response.created`."""
         additional = {
             limit.name: {
                 "primary": _event_window(limit.primary, now),
@@ -104,7 +106,7 @@ class SimulatedLimits:
             "type": "codex.rate_limits",
             "plan_type": account.plan,
             "rate_limits": {
-                **_permission(self.primary, self.secondary, now),
+                **_limit_state(self.primary, self.secondary, now),
                 "primary": _event_window(self.primary, now),
                 "secondary": _event_window(self.secondary, now),
             },
@@ -119,7 +121,7 @@ class SimulatedLimits:
         }
 
     def usage(self, account: SimulatedAccount, now: datetime) -> dict[str, Any]:
-        """Return the body of `GET /wham/usage`. Codex CLI: codex-backend-openapi-models/."""
+        """Return the body of `GET /wham/usage` (Codex CLI: codex-backend-openapi-models/)."""
         return {
             "user_id": account.user_id,
             "account_id": account.account_id,
@@ -166,29 +168,29 @@ def _window_headers(
             yield f"x-{family}-{name}-reset-at", str(window.next_reset(now))
 
 
-def _permission(primary: SimulatedWindow, secondary: SimulatedWindow | None, now: datetime) -> dict[str, bool]:
+def _limit_state(primary: SimulatedWindow, secondary: SimulatedWindow | None, now: datetime) -> dict[str, bool]:
     windows = (primary, secondary)
     is_reached = any(window is not None and window.used_percent_at(now) >= 100 for window in windows)
     return {"allowed": not is_reached, "limit_reached": is_reached}
 
 
 def _event_window(window: SimulatedWindow | None, now: datetime) -> dict[str, int] | None:
-    return None if window is None else {"window_minutes": window.minutes, **_figures(window, now)}
+    return None if window is None else {"window_minutes": window.minutes, **_window_state(window, now)}
 
 
 def _usage_limit(primary: SimulatedWindow, secondary: SimulatedWindow | None, now: datetime) -> dict[str, Any]:
     return {
-        **_permission(primary, secondary, now),
+        **_limit_state(primary, secondary, now),
         "primary_window": _usage_window(primary, now),
         "secondary_window": _usage_window(secondary, now),
     }
 
 
 def _usage_window(window: SimulatedWindow | None, now: datetime) -> dict[str, int] | None:
-    return None if window is None else {"limit_window_seconds": window.minutes * 60, **_figures(window, now)}
+    return None if window is None else {"limit_window_seconds": window.minutes * 60, **_window_state(window, now)}
 
 
-def _figures(window: SimulatedWindow, now: datetime) -> dict[str, int]:
+def _window_state(window: SimulatedWindow, now: datetime) -> dict[str, int]:
     reset_at = window.next_reset(now)
     return {
         "used_percent": window.used_percent_at(now),
@@ -198,34 +200,34 @@ def _figures(window: SimulatedWindow, now: datetime) -> dict[str, int]:
 
 
 class AccountLimits:
-    """The current limits and the reset credits of the account. Safe to use from any thread.
+    """The current limits and the reset credits of the account. The class is thread-safe.
 
-    Assigning `limits` replaces everything, including the reset credits that were already redeemed.
+    An assignment to `current` replaces the limits and all reset credits, including the redeemed ones.
     """
 
     def __init__(self, limits: SimulatedLimits) -> None:
         self._lock = threading.Lock()
         self._initial = limits
-        self.limits = limits
+        self.current = limits
 
     @property
-    def limits(self) -> SimulatedLimits:
-        """The limits as every response reports them now."""
-        return self._limits
+    def current(self) -> SimulatedLimits:
+        """The limits that responses report."""
+        return self._current
 
-    @limits.setter
-    def limits(self, limits: SimulatedLimits) -> None:
+    @current.setter
+    def current(self, limits: SimulatedLimits) -> None:
         with self._lock:
-            self._limits = limits
-            # Credit id -> when it was redeemed; None while it is available.
+            self._current = limits
+            # By credit id: the time when the credit was redeemed, or None if it is available.
             self._redeemed_at: dict[str, str | None] = {
                 f"RateLimitResetCredit_{number + 1}": None for number in range(limits.reset_credits or 0)
             }
-            self._used_keys: set[str] = set()
+            self._redeem_request_ids: set[str] = set()
 
     def restore(self) -> None:
-        """Go back to the limits that were given to the constructor."""
-        self.limits = self._initial
+        """Restore the limits that were passed to the constructor."""
+        self.current = self._initial
 
     def exhaust(
         self,
@@ -234,18 +236,18 @@ class AccountLimits:
         reached_type: str | None = None,
         additional: SimulatedAdditionalLimit | None = None,
     ) -> None:
-        """Report this exhausted window from now on: one of the plan, or with `additional` the one of a model.
+        """Replace a window by this exhausted one: a window of `additional`, if given, or else of the plan.
 
-        A window of the plan replaces the secondary window if it has the same length, else the primary one.
+        In the plan, it replaces the secondary window if this has the same length, and the primary window otherwise.
         """
         with self._lock:
-            limits = self._limits
+            limits = self._current
             if additional is not None:
-                others = tuple(limit for limit in limits.additional if limit.id != additional.id)
-                self._limits = replace(limits, additional=(*others, replace(additional, primary=window)))
+                other_limits = tuple(limit for limit in limits.additional if limit.id != additional.id)
+                self._current = replace(limits, additional=(*other_limits, replace(additional, primary=window)))
                 return
             is_secondary = limits.secondary is not None and limits.secondary.minutes == window.minutes
-            self._limits = replace(
+            self._current = replace(
                 limits,
                 primary=limits.primary if is_secondary else window,
                 secondary=window if is_secondary else limits.secondary,
@@ -255,47 +257,49 @@ class AccountLimits:
 
     # Reset credits. Codex CLI: backend-client/src/client/rate_limit_resets.rs.
 
-    def credits(self) -> dict[str, Any] | None:
-        """Return the body that lists the reset credits, or None for an account without them."""
-        if self._limits.reset_credits is None:
+    def reset_credits(self) -> dict[str, Any] | None:
+        """Return the response body that lists the reset credits, or None if the account does not have this feature."""
+        if self._current.reset_credits is None:
             return None
         credits = [
             {
-                "id": name,
+                "id": credit_id,
                 "reset_type": "codex_rate_limits",
                 "status": "available" if redeemed_at is None else "redeemed",
                 "granted_at": _GRANTED_AT,
                 "expires_at": None,
                 "redeemed_at": redeemed_at,
                 "title": "Rate limit reset",
-                "description": "Fills your limits up once.",
+                "description": "Resets your usage limits once.",
             }
-            for name, redeemed_at in self._redeemed_at.items()
+            for credit_id, redeemed_at in self._redeemed_at.items()
         ]
-        return {"credits": credits, "available_count": self._limits.reset_credits}
+        return {"credits": credits, "available_count": self._current.reset_credits}
 
-    def consume(self, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """Redeem a reset credit and return the response body; a repeated `redeem_request_id` redeems nothing."""
+    def consume_reset_credit(self, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Redeem a reset credit and return the response body. A repeated `redeem_request_id` redeems nothing."""
         with self._lock:
-            key, credit_id = request["redeem_request_id"], request.get("credit_id")
-            available = [name for name, redeemed_at in self._redeemed_at.items() if redeemed_at is None]
-            if key in self._used_keys or (credit_id is not None and self._redeemed_at.get(credit_id) is not None):
+            request_id, credit_id = request["redeem_request_id"], request.get("credit_id")
+            available_ids = [name for name, redeemed_at in self._redeemed_at.items() if redeemed_at is None]
+            if request_id in self._redeem_request_ids or (
+                credit_id is not None and self._redeemed_at.get(credit_id) is not None
+            ):
                 return {"code": "already_redeemed", "windows_reset": 0}
-            if not available or (credit_id is not None and credit_id not in available):
+            if not available_ids or (credit_id is not None and credit_id not in available_ids):
                 return {"code": "no_credit", "windows_reset": 0}
-            limits = self._limits
+            limits = self._current
             windows = [window for window in (limits.primary, limits.secondary) if window is not None]
             reset_count = sum(window.used_percent_at(now) > 0 for window in windows)
             if not reset_count:
                 return {"code": "nothing_to_reset", "windows_reset": 0}
-            self._used_keys.add(key)
+            self._redeem_request_ids.add(request_id)
             redeemed_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-            self._redeemed_at[credit_id or available[0]] = redeemed_at
-            self._limits = replace(
+            self._redeemed_at[credit_id or available_ids[0]] = redeemed_at
+            self._current = replace(
                 limits,
                 primary=SimulatedWindow(0, minutes=limits.primary.minutes),
                 secondary=limits.secondary and SimulatedWindow(0, minutes=limits.secondary.minutes),
                 reached_type=None,
-                reset_credits=len(available) - 1,
+                reset_credits=len(available_ids) - 1,
             )
             return {"code": "reset", "windows_reset": reset_count}

@@ -1,12 +1,12 @@
-"""What a turn of the simulator can use to build its response.
+"""Provide the context from which a turn (a scripted response) creates its response.
 
-A turn is a function from a `TurnContext` to a `SimulatedResponse`. The context knows the request, the account's limits
-and the present time, and it builds complete event streams, so that a turn states only what differs from the default.
+A turn is a function that takes a `TurnContext` and returns a `SimulatedResponse`. The context contains the request, the
+account's limits and the current time. Its methods build complete event streams, so that a turn specifies only its
+differences from the default response.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,31 +24,24 @@ if TYPE_CHECKING:
     from ..replies.reply_events import Event, Item
     from .simulated_limits import AccountLimits
 
-__all__ = ["CapturedResponse", "Responder", "TurnContext"]
+__all__ = ["Responder", "RouteResponse", "TurnContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class CapturedResponse:
-    """The simulator's default response to a request on another route than the model route."""
+class RouteResponse:
+    """The complete response of a route's own handler, for a turn that modifies it."""
 
     status: int
     headers: Headers
     body: bytes
 
-    def response(self) -> SimulatedResponse:
-        """Return it as a response to send."""
-        return SimulatedResponse(status=self.status, headers=self.headers, chunks=as_chunks([self.body]))
-
-    def json(self) -> Any:
-        """Parse the body as JSON."""
-        return json.loads(self.body)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
-    """One valid request, and what is needed to respond to it.
+    """The input of a turn: the request, the account's limits, the current time, and the source of identifiers.
 
-    `captured` is the default response of another route than the model route, for a turn that changes it.
+    `route_response` is the response of the route's own handler. It is set on routes other than the model route, for a
+    turn that modifies this response.
     """
 
     request: ParsedRequest
@@ -58,48 +51,60 @@ class TurnContext:
     request_id: str
     path: str
     port: int
-    captured: CapturedResponse | None = None
+    route_response: RouteResponse | None = None
 
     def default_response(self) -> SimulatedResponse:
-        """Return the response without a scripted turn; raise `UnsupportedSchemaError` for an unsupported JSON schema."""
-        if self.captured is not None:
-            return self.captured.response()
+        """Return the response that is sent if no turn is scripted.
+
+        Raises `UnsupportedSchemaError` if no value can be generated for a JSON schema of the request.
+        """
+        if self.route_response is not None:
+            return SimulatedResponse(
+                status=self.route_response.status,
+                headers=self.route_response.headers,
+                chunks=as_chunks([self.route_response.body]),
+            )
         return self.event_stream(self.response_events(default_items(self.request, self.ids)))
 
     def response_events(
         self,
         items: Sequence[Item],
         *,
-        ending: str = "completed",
-        final: Mapping[str, Any] | None = None,
+        final_status: str = "completed",
+        final_members: Mapping[str, Any] | None = None,
     ) -> list[Event]:
-        """Return the complete stream for these output items; `ending` and `final` are those of `build_events`."""
+        """Return all events of a stream with these output items.
+
+        `final_status` is the status of the response in the terminal event, and the suffix of that event's type.
+        `final_members` replaces members of this response.
+        """
         events = build_events(
             self.request,
             items,
             response_id=self.ids.new("resp"),
             created_at=int(self.now.timestamp()),
-            ending=ending,
-            final=final,
+            final_status=final_status,
+            final_members=final_members,
         )
         return [*self._codex_events(), *events]
 
     def event_stream(self, events: Sequence[Event | bytes]) -> SimulatedResponse:
-        """Return a response that streams the events, one chunk each; bytes are sent unchanged."""
+        """Return a response that streams the events, one per chunk. Bytes are sent as is."""
         chunks = [event if isinstance(event, bytes) else encode_sse(event) for event in events]
-        return SimulatedResponse(status=200, headers=self.stream_headers(), chunks=as_chunks(chunks))
+        return SimulatedResponse(status=200, headers=self._stream_headers(), chunks=as_chunks(chunks))
 
-    def stream_headers(self) -> Headers:
-        """Return the headers of a stream. Codex CLI: codex-api/src/sse/responses.rs."""
+    def _stream_headers(self) -> Headers:
+        """Return the headers of a stream (Codex CLI: codex-api/src/sse/responses.rs)."""
         headers = [
             ("content-type", "text/event-stream; charset=utf-8"),
             ("cache-control", "no-cache"),
             ("x-request-id", self.request_id),
             ("x-models-etag", self.request.model_catalog.etag),
             ("openai-model", self.request.model),
-            *self.account_limits.limits.headers(self.now),
+            *self.account_limits.current.headers(self.now),
         ]
-        # The backend sends the turn state once; the client returns it with the further requests of the turn.
+        # A turn of the Codex CLI may consist of several requests. The backend sends the turn state with the first
+        # response, and the client returns it with the other requests of this turn.
         if "x-codex-turn-state" not in self.request.headers:
             headers.append(("x-codex-turn-state", self.ids.new("turn")))
         return tuple(headers)
@@ -107,15 +112,15 @@ class TurnContext:
     def _codex_events(self) -> list[Event]:
         """Return the two events of the Codex backend that precede those of the Responses API."""
         names = ("x-models-etag", "openai-model", "x-request-id")
-        headers = {name: value for name, value in self.stream_headers() if name in names}
+        headers = {name: value for name, value in self._stream_headers() if name in names}
         return [
-            self.account_limits.limits.event(self.request.account, self.now),
+            self.account_limits.current.event(self.request.account, self.now),
             {"type": "codex.response.metadata", "request_id": self.request_id, "headers": headers},
         ]
 
 
 class Responder(Protocol):
-    """What the backend needs of a turn. Turns are built on this module, so it cannot import them."""
+    """The protocol of a turn. It is defined here because the module of `Turn` imports this one."""
 
     def respond(self, context: TurnContext) -> SimulatedResponse:
         """Return the response to the request of the context."""

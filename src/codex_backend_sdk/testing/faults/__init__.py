@@ -1,1 +1,1 @@
-"""Faults of the simulator: everything that a response can do wrong, by name."""
+"""Named faults of the simulator: the catalog, the syntax, the queue and the middleware."""

@@ -1,8 +1,8 @@
-"""Faults of the login and of the account: what the token endpoint and the list of workspaces can respond.
+"""Create the faults of the token endpoint and of the list of workspaces.
 
-Codex CLI: login/src/auth/manager.rs distinguishes the refused refreshes, and app-server's workspace_routing.rs the
-cases of a workspace. The faults that modify a successful response let the simulator make it first, so a refresh token
-is used up although the client gets another response.
+The Codex CLI distinguishes rejected refreshes in login/src/auth/manager.rs, and the cases of a workspace in
+app-server's workspace_routing.rs. Some faults modify the default response. The simulator creates that response first,
+so the fault uses up the refresh token although the client does not receive the correct response.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..http.delivery import SimulatedResponse
 from ..issuer.jwt_claims import encode_jwt
-from ..replies.messages import error_message
+from ..replies.messages import default_message
 from ..turns import Turn
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = [
     "invalid_grant",
     "missing_workspace",
     "refresh_for_another_account",
-    "refresh_refused",
+    "refresh_rejected",
     "refresh_without",
     "workspace_map",
     "workspace_origin",
@@ -36,8 +36,8 @@ JsonObject = dict[str, Any]
 
 _OTHER_ACCOUNT: Final = "acc-99999999-0000-4000-8000-000000000099"
 
-# A client looks for the code of a refused refresh in three places of the body.
-_REFUSAL_SHAPES: Final[dict[str, Callable[[str, str], JsonObject]]] = {
+# A client must find the code of a rejected refresh in three shapes of the body (Codex CLI: login/src/auth/manager.rs).
+_REJECTION_BODIES: Final[dict[str, Callable[[str, str], JsonObject]]] = {
     "object": lambda code, message: {
         "error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     },
@@ -46,27 +46,27 @@ _REFUSAL_SHAPES: Final[dict[str, Callable[[str, str], JsonObject]]] = {
 }
 
 
-def refresh_refused(code: str, shape: str = "object", status: int = 401) -> Turn:
-    """Refuse a refresh permanently; `shape` is where the body has the code: `object`, `text` or `code`."""
-    if shape not in _REFUSAL_SHAPES:
-        raise ValueError(f"Unknown shape: {shape!r}. Use one of: {', '.join(_REFUSAL_SHAPES)}.")
-    return Turn.error(status, _REFUSAL_SHAPES[shape](code, error_message(code)))
+def refresh_rejected(code: str, shape: str = "object", status: int = 401) -> Turn:
+    """Reject a refresh permanently. The body contains the code in the given shape: `object`, `text` or `code`."""
+    if shape not in _REJECTION_BODIES:
+        raise ValueError(f"Unknown shape: {shape!r}. Use one of: {', '.join(_REJECTION_BODIES)}.")
+    return Turn.error(status, _REJECTION_BODIES[shape](code, default_message(code)))
 
 
 def invalid_grant(status: int = 400) -> Turn:
-    """Refuse a refresh in the form of the OAuth standard (RFC 6749, 5.2)."""
+    """Reject a refresh with the error response of the OAuth standard (RFC 6749, 5.2)."""
     return Turn.error(status, {"error": "invalid_grant", "error_description": "The refresh token is not valid."})
 
 
 def refresh_without(member: str = "id_token") -> Turn:
-    """Leave a member out of the response to a refresh; the client has to keep its old value."""
+    """Remove a member from the response to a refresh. The client must continue to use its previous value."""
     return _modified_json(lambda body: {name: value for name, value in body.items() if name != member})
 
 
 def refresh_for_another_account() -> Turn:
-    """Respond to a refresh with the tokens of another account."""
+    """Return the tokens of another account in the response to a refresh."""
     return _modified_json(
-        lambda body: {**body, **{n: _for_other_account(body[n]) for n in ("id_token", "access_token")}}
+        lambda body: {**body, **{name: _for_other_account(body[name]) for name in ("id_token", "access_token")}}
     )
 
 
@@ -78,7 +78,7 @@ def _for_other_account(token: str) -> str:
 
 
 def workspace_map() -> Turn:
-    """Send the workspaces as an object keyed by id, the other form that the backend has."""
+    """Return the workspaces as an object with their ids as keys, which is the backend's other format."""
 
     def modify(body: JsonObject) -> JsonObject:
         accounts = {entry["id"]: {"account": {**entry, "account_id": entry["id"]}} for entry in body["accounts"]}
@@ -88,37 +88,43 @@ def workspace_map() -> Turn:
 
 
 def missing_workspace() -> Turn:
-    """Leave the account's workspace out of the list."""
+    """Return an empty list of workspaces."""
     return _modified_json(lambda body: {**body, "accounts": [], "account_ordering": []})
 
 
 def duplicated_workspace() -> Turn:
-    """List the account's workspace twice, with contradicting routing overrides."""
+    """Return two entries for the account's workspace, with different routing overrides."""
     return _modified_json(
-        lambda body: {**body, "accounts": [*body["accounts"], *_with(body, account_routing_override="us_cr")]}
+        lambda body: {
+            **body,
+            "accounts": [*body["accounts"], *_changed_accounts(body, account_routing_override="us_cr")],
+        }
     )
 
 
 def workspace_origin(url: str = "") -> Turn:
-    """Send this text as the origin of the workspace's backend, valid or not; null when it is empty."""
-    return _modified_json(lambda body: {**body, "accounts": _with(body, workspace_backend_origin=url or None)})
+    """Set the backend origin of the workspace to this value, even if it is invalid. An empty string sets it to null."""
+    return _modified_json(
+        lambda body: {**body, "accounts": _changed_accounts(body, workspace_backend_origin=url or None)}
+    )
 
 
 def workspace_override(value: str = "moon") -> Turn:
-    """Send this routing override, known or not."""
-    return _modified_json(lambda body: {**body, "accounts": _with(body, account_routing_override=value)})
+    """Set the routing override of the workspace to this value, even if it is unknown."""
+    return _modified_json(lambda body: {**body, "accounts": _changed_accounts(body, account_routing_override=value)})
 
 
-def _with(body: JsonObject, **members: Any) -> list[JsonObject]:
-    return [{**entry, **members} for entry in body["accounts"]]
+def _changed_accounts(body: JsonObject, **changes: Any) -> list[JsonObject]:
+    return [{**entry, **changes} for entry in body["accounts"]]
 
 
 def _modified_json(modify: Callable[[JsonObject], JsonObject]) -> Turn:
-    """Return a turn that modifies the JSON of the default response, if its status is 200."""
+    """Return a turn that modifies the JSON body of the default response, if its status is 200."""
 
     def respond(context: TurnContext) -> SimulatedResponse:
-        if context.captured is None or context.captured.status != 200:
+        response = context.route_response
+        if response is None or response.status != 200:
             return context.default_response()
-        return SimulatedResponse.json(200, modify(context.captured.json()))
+        return SimulatedResponse.json(200, modify(json.loads(response.body)))
 
     return Turn(respond, modifies_default=True)

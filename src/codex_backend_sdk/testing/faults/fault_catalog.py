@@ -1,10 +1,11 @@
-"""The table of all faults by name, in the order in which `codex-backend simulate --list-faults` shows them.
+"""Define the table of all faults, in the order in which `codex-backend simulate --list-faults` prints them.
 
-A row has the name, a description, the function that makes the turn, and the names of the arguments that may follow the
-name of the fault. Most faults make a turn; a modifier is given the turn of the fault before it, or at first the default
-response. The text form of a fault is parsed in `fault_syntax`.
+A row has the name of the fault, a description, the function that creates the turn, and the names of the arguments that
+may follow the name. Most faults create a turn. A modifier changes the turn of the preceding fault, or the default
+response if it is the first fault. `fault_syntax` parses the text form of a fault.
 
-Codes: Codex CLI, codex-api/src/api_bridge.rs, codex-api/src/sse/responses_error.rs and login/src/auth/manager.rs.
+Source of the codes: Codex CLI, codex-api/src/api_bridge.rs, codex-api/src/sse/responses_error.rs and
+login/src/auth/manager.rs.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "ROUTES", "Fault"]
 
-# The routes that have a name in a fault; a fault may name any other path.
+# Short names of routes. Faults for any other route name its path.
 ROUTES: Final = {
     **BACKEND_PATHS,
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",
-    "handshake": "handshake",  # not a path: the TLS handshake comes before any request
+    "handshake": "handshake",  # not a path: the TLS handshake precedes the request
 }
-# By name of the argument; the others are text.
+# The parsers of arguments, by argument name. Other arguments are strings.
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "status": int,
     "bytes": int,
@@ -47,22 +48,22 @@ _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A row of the table; `modifies` is true when `make` takes the turn of the fault before it."""
+    """A row of the table. If `is_modifier` is true, `make` takes the turn of the preceding fault first."""
 
     name: str
     description: str
     make: Callable[..., Any]
     arguments: tuple[str, ...]
     route: str
-    modifies: bool
+    is_modifier: bool
 
     @property
-    def usage(self) -> str:
+    def syntax(self) -> str:
         """The name and its arguments, such as `stalled[:events,seconds]`."""
         return f"{self.name}[:{','.join(self.arguments)}]" if self.arguments else self.name
 
     def parse_arguments(self, values: Sequence[str]) -> list[Any]:
-        """Convert the values that follow the name, each by the name of its argument; ValueError if one is invalid."""
+        """Convert argument strings to the types of their parameters. Raises ValueError if a value is invalid."""
         return [_PARSERS.get(name, str)(value) for name, value in zip(self.arguments, values, strict=False)]
 
 
@@ -70,121 +71,202 @@ def _fault(
     name: str,
     description: str,
     make: Callable[..., Any],
-    arguments: str = "",
-    *,
+    *arguments: str,
     route: str = "responses",
-    modifies: bool = False,
+    is_modifier: bool = False,
 ) -> Fault:
-    names = tuple(arguments.split(",")) if arguments else ()
-    return Fault(name=name, description=description, make=make, arguments=names, route=route, modifies=modifies)
+    return Fault(
+        name=name, description=description, make=make, arguments=arguments, route=route, is_modifier=is_modifier
+    )
 
 
-_modifier: Final = functools.partial(_fault, modifies=True)
+_modifier: Final = functools.partial(_fault, is_modifier=True)
 _token_fault: Final = functools.partial(_fault, route="token")
 _workspace_fault: Final = functools.partial(_fault, route="accounts")
 
 
-def _api_error(code: str, status: int = 400, description: str = "") -> Fault:
+def _api_error_fault(code: str, meaning: str, status: int = 400) -> Fault:
+    """Return a fault whose error body has this code."""
     make = lambda status=status: Turn.api_error(code, status=status)  # noqa: E731  (it captures the code)
-    return _fault(code, description or f"{status} with this code", make, "status")
+    return _fault(code, f"returns {status} with the error code `{code}`: {meaning}", make, "status")
 
 
-def _detail(name: str, template: str, /, **defaults: str) -> Fault:
-    """Return a 400 `detail` error; `defaults` are the arguments that the template has, with their default values."""
+def _detail_fault(name: str, template: str, /, **defaults: str) -> Fault:
+    """Return a fault with status 400 and a `detail`. `defaults` are the default values of the template's arguments."""
 
     def make(*values: str) -> Turn:
         return Turn.detail_error(template.format_map({**defaults, **dict(zip(defaults, values, strict=False))}))
 
-    return _fault(name, f'400 `{{"detail": "{template.format_map(defaults)}"}}`', make, ",".join(defaults))
+    return _fault(name, f'returns 400 `{{"detail": "{template.format_map(defaults)}"}}`', make, *defaults)
 
 
-def _status(status: int) -> Turn:
+def _status_turn(status: int) -> Turn:
     phrases = {entry.value: entry.phrase for entry in HTTPStatus}
     return Turn.detail_error(phrases.get(status, "Unknown status"), status)
 
 
 _WEEK: Final = timedelta(days=7)
+_POLICY_MEANING: Final = "the request violates a usage policy"
+# What the account or the model does not support, by the subject in the code.
+_UNSUPPORTED_MEANINGS: Final = {
+    "model": "the account cannot use the model",
+    "service_tier": "the model does not support the service tier",
+    "reasoning_effort": "the model does not support the reasoning effort",
+}
+_QUOTA_MEANINGS: Final = dict(
+    zip(
+        QUOTA_CODES,
+        (
+            "the credits of the account are exhausted",
+            "the credit balance is zero",
+            "the organization has reached its spend limit",
+            "the project has reached its spend limit",
+            "the organization has reached its usage limit",
+        ),
+        strict=True,
+    )
+)
 
 _LIMITS = (
-    _fault("usage_limit", "429: the usage limit of the plan is reached", Turn.usage_limit, "plan,reset_seconds"),
+    _fault(
+        "usage_limit",
+        "returns 429 `usage_limit_reached`: the 5-hour usage limit of the plan is exhausted",
+        Turn.usage_limit,
+        "plan",
+        "reset_seconds",
+    ),
     _fault(
         "usage_limit_week",
-        "429: the weekly usage limit is reached",
+        "returns 429 `usage_limit_reached`: the weekly usage limit of the plan is exhausted",
         lambda plan=None, resets_in=_WEEK: Turn.usage_limit(plan, resets_in, window=_WEEK),
-        "plan,reset_seconds",
+        "plan",
+        "reset_seconds",
     ),
     _fault(
         "usage_limit_no_reset",
-        "429: the usage limit is reached, without the time of its reset",
+        "returns 429 `usage_limit_reached` without the time of the reset",
         lambda plan=None: Turn.usage_limit(plan, None),
         "plan",
     ),
     _fault(
         "usage_limit_workspace",
-        "429: a limit of the workspace is reached",
-        lambda reached="workspace_owner_credits_depleted": Turn.usage_limit("team", reached=reached),
-        "reached",
+        "returns 429 `usage_limit_reached`: a limit of the workspace is exhausted; "
+        "`reached_type` is the value of the header `x-codex-rate-limit-reached-type`",
+        lambda reached_type="workspace_owner_credits_depleted": Turn.usage_limit("team", reached=reached_type),
+        "reached_type",
     ),
     _fault(
         "usage_limit_model",
-        "429: the limit of a single model is reached",
+        "returns 429 `usage_limit_reached`: the limit `name` of a single model is exhausted",
         lambda name="GPT-5.5-Codex-Spark": Turn.usage_limit(limit_name=name),
         "name",
     ),
     _fault(
         "usage_limit_promo",
-        "429: the usage limit is reached, with an offer of the backend",
+        "returns 429 `usage_limit_reached` with the promotional message `text` in `x-codex-promo-message`",
         lambda text="Get more with an add-on": Turn.usage_limit(promo=text),
         "text",
     ),
-    _fault("usage_not_included", "429: the plan does not include Codex", Turn.usage_not_included),
-    _fault("rate_limited", "429: too many requests, with `Retry-After` if given", Turn.rate_limited, "retry_after"),
-    *(_api_error(code, 429, "429: the credits are exhausted") for code in QUOTA_CODES),
-    _api_error("flex_unavailable", 429, "429: the flex tier has no capacity"),
+    _fault(
+        "usage_not_included",
+        "returns 429 `usage_not_included`: the plan does not include Codex",
+        Turn.usage_not_included,
+    ),
+    _fault(
+        "rate_limited",
+        "returns 429 `rate_limit_exceeded`: the client sends too many requests; sets `Retry-After` if given",
+        Turn.rate_limited,
+        "retry_after",
+    ),
+    *(_api_error_fault(code, meaning, 429) for code, meaning in _QUOTA_MEANINGS.items()),
+    _api_error_fault("flex_unavailable", "the service tier `flex` has no capacity", 429),
 )
 
 _STATUSES = (
-    _fault("overloaded", "503: the servers are overloaded", Turn.overloaded),
-    _fault("slow_down", "503: requests come too fast, with `Retry-After` if given", Turn.slow_down, "retry_after"),
-    _fault("status", "any status with a `detail` (default 500)", lambda status=500: _status(status), "status"),
-    _fault("bad_request", "400 with this `detail`", lambda text="Bad Request": Turn.detail_error(text), "text"),
-    _api_error("context_length_exceeded"),
-    _api_error("invalid_encrypted_content"),
-    _api_error("invalid_image"),
-    *(_api_error(code) for code in POLICY_CODES),
-    *(_api_error(code, 404 if code == "model_not_found" else 400) for code in UNSUPPORTED_CODES),
+    _fault("overloaded", "returns 503 `server_is_overloaded`: the backend is overloaded", Turn.overloaded),
     _fault(
-        "unauthorized", "401: token_expired, token_invalidated, token_revoked, or no code", Turn.unauthorized, "code"
+        "slow_down",
+        "returns 503 `slow_down`: the client must send fewer requests; sets `Retry-After` if given",
+        Turn.slow_down,
+        "retry_after",
     ),
-    _fault("cloudflare", "403 with an HTML page: challenge, blocked", Turn.cloudflare, "kind"),
-    _fault("region_not_supported", "403: the country is not supported", Turn.region_not_supported),
-    _fault("upgrade_required", "426", lambda: _status(426)),
-    _fault("redirect", "307 to another host (localhost)", Turn.redirect, "url"),
+    _fault(
+        "status",
+        'returns `status` (default 500) with a body `{"detail": ...}`',
+        lambda status=500: _status_turn(status),
+        "status",
+    ),
+    _fault(
+        "bad_request",
+        'returns 400 `{"detail": text}`',
+        lambda text="Bad Request": Turn.detail_error(text),
+        "text",
+    ),
+    _api_error_fault("context_length_exceeded", "the input is longer than the context window of the model"),
+    _api_error_fault("invalid_encrypted_content", "the backend cannot decrypt a reasoning item of the input"),
+    _api_error_fault("invalid_image", "an image of the input is not valid"),
+    *(_api_error_fault(code, _POLICY_MEANING) for code in POLICY_CODES),
+    *(
+        _api_error_fault(
+            code,
+            next(meaning for subject, meaning in _UNSUPPORTED_MEANINGS.items() if subject in code),
+            404 if code == "model_not_found" else 400,
+        )
+        for code in UNSUPPORTED_CODES
+    ),
+    _fault(
+        "unauthorized",
+        "returns 401; `code` is token_expired, token_invalidated or token_revoked (default: no code)",
+        Turn.unauthorized,
+        "code",
+    ),
+    _fault(
+        "cloudflare",
+        "returns 403 with an HTML page of Cloudflare; `page` is challenge (default) or blocked",
+        Turn.cloudflare,
+        "page",
+    ),
+    _fault(
+        "region_not_supported",
+        "returns 403 `unsupported_country_region_territory`: the backend is not available in this country",
+        Turn.region_not_supported,
+    ),
+    _fault(
+        "upgrade_required",
+        "returns 426 Upgrade Required, which the backend sends to reject a WebSocket",
+        lambda: _status_turn(426),
+    ),
+    _fault(
+        "redirect",
+        "returns 307 with a redirect to `url` (default: the same path on the host `localhost`)",
+        Turn.redirect,
+        "url",
+    ),
 )
 
 _INVALID_REQUESTS = (
-    _detail("store_not_false", "Store must be set to false"),
-    _detail("stream_not_true", "Stream must be set to true"),
-    _detail("instructions_required", "Instructions are required"),
-    _detail("instructions_not_valid", "Instructions are not valid"),
-    _detail("input_not_list", "Input must be a list"),
-    _detail("system_message", "System messages are not allowed"),
-    _detail(
+    _detail_fault("store_not_false", "Store must be set to false"),
+    _detail_fault("stream_not_true", "Stream must be set to true"),
+    _detail_fault("instructions_required", "Instructions are required"),
+    _detail_fault("instructions_not_valid", "Instructions are not valid"),
+    _detail_fault("input_not_list", "Input must be a list"),
+    _detail_fault("system_message", "System messages are not allowed"),
+    _detail_fault(
         "lite_parallel_tool_calls",
         "X-OpenAI-Internal-Codex-Responses-Lite requires parallel_tool_calls to be false.",
     ),
-    _detail("account_id_missing", "The header ChatGPT-Account-ID is required"),
-    _detail("unsupported_parameter", "Unsupported parameter: {name}", name="temperature"),
-    _detail("unsupported_tool_type", "Unsupported tool type: {type}", type="apply_patch"),
-    _detail("unsupported_tier", "Unsupported service_tier: {tier}", tier="auto"),
-    _detail(
+    _detail_fault("account_id_missing", "The header ChatGPT-Account-ID is required"),
+    _detail_fault("unsupported_parameter", "Unsupported parameter: {name}", name="temperature"),
+    _detail_fault("unsupported_tool_type", "Unsupported tool type: {type}", type="apply_patch"),
+    _detail_fault("unsupported_tier", "Unsupported service_tier: {tier}", tier="auto"),
+    _detail_fault(
         "unsupported_model_detail",
         "The '{model}' model is not supported when using Codex with a ChatGPT account.",
         model="gpt-x",
     ),
     _fault(
         "unsupported_effort",
-        "400 with `param`: the model does not support a reasoning effort",
+        "returns 400 `unsupported_value` for the parameter `reasoning.effort`",
         lambda effort="xhigh": Turn.api_error(
             "unsupported_value",
             f"Unsupported value: '{effort}' is not supported with this model.",
@@ -194,7 +276,7 @@ _INVALID_REQUESTS = (
     ),
     _fault(
         "unknown_parameter",
-        "400 with `param`: a member of the body is unknown",
+        "returns 400 `unknown_parameter` for the parameter `param`",
         lambda param="input[1].reasoning_content": Turn.api_error(
             "unknown_parameter", f"Unknown parameter: '{param}'.", param=param
         ),
@@ -202,7 +284,7 @@ _INVALID_REQUESTS = (
     ),
     _fault(
         "invalid_function_parameters",
-        "400 with `param`: the schema of a function lacks `additionalProperties`",
+        "returns 400 `invalid_function_parameters`: the schema of a function lacks `additionalProperties`",
         lambda: Turn.api_error(
             "invalid_function_parameters",
             "Invalid schema for function 'f': 'additionalProperties' is required to be supplied and to be false.",
@@ -211,145 +293,239 @@ _INVALID_REQUESTS = (
     ),
 )
 
-_ENDINGS = (
+_TERMINAL_EVENTS = (
     _fault(
         "failed",
-        "`response.failed` with any code, after the text",
+        "streams `text` (default: none) and then `response.failed` with the error code `code`",
         lambda code="server_error", text="": Turn.failed(code, text=text),
-        "code,text",
+        "code",
+        "text",
     ),
-    _fault("failed_without_error", "`response.failed` whose error is null", lambda: Turn.failed(None)),
+    _fault(
+        "failed_without_error",
+        "streams `response.failed` with a null error",
+        lambda: Turn.failed(None),
+    ),
     _fault(
         "failed_param",
-        "`response.failed` because of a parameter",
+        "streams `response.failed` with the error code `invalid_value` for the parameter `param`",
         lambda param="model": Turn.failed("invalid_value", f"Unsupported value of {param}.", error={"param": param}),
         "param",
     ),
     _fault(
         "failed_retry_after",
-        "`response.failed` with a `Retry-After` inside the error",
+        "streams `response.failed` with the error code `slow_down` and a `Retry-After` header in the error object",
         lambda retry_after="3": Turn.failed("slow_down", error={"headers": {"Retry-After": retry_after}}),
         "retry_after",
     ),
     _fault(
         "failed_try_again",
-        "`response.failed` with the message “try again in 11.054s”",
-        lambda time="11.054s": Turn.failed(
-            "rate_limit_exceeded", f"Rate limit reached. Please try again in {time}. Visit the usage page."
+        "streams `response.failed` with a message that contains “try again in” and `delay` (default 11.054s)",
+        lambda delay="11.054s": Turn.failed(
+            "rate_limit_exceeded", f"Rate limit reached. Please try again in {delay}. Visit the usage page."
         ),
-        "time",
+        "delay",
     ),
     _fault(
         "incomplete",
-        "`response.incomplete` with any reason, after the text",
+        "streams `text` (default: none) and then `response.incomplete` with the reason `reason`",
         lambda reason="max_output_tokens", text="": Turn.incomplete(reason, text=text),
-        "reason,text",
+        "reason",
+        "text",
     ),
     _fault(
         "error_event",
-        "an `error` event in a response of status 200, after the text",
+        "streams `text` (default: none) and then an `error` event with the error code `code`",
         lambda code="server_error", text="": Turn.error_event(code, text=text),
-        "code,text",
+        "code",
+        "text",
     ),
 )
 
 _DELIVERY = (
     _modifier(
         "cut_after_bytes",
-        "sends N bytes of the body, then closes the connection",
+        "closes the connection after `bytes` bytes of the body",
         Turn.cut_after_bytes,
         "bytes",
     ),
-    _modifier("cut_after_events", "sends N events, then closes the connection", Turn.cut_after_events, "events"),
+    _modifier("cut_after_events", "closes the connection after `events` SSE events", Turn.cut_after_events, "events"),
     _modifier(
         "clean_end_after_events",
-        "sends N events, then ends the response properly, without a terminal event",
+        "completes the HTTP response after `events` SSE events, without a terminal event",
         Turn.clean_end_after_events,
         "events",
     ),
-    _modifier("reset", "resets the connection, at once or after N bytes of the body", Turn.reset, "bytes"),
-    _modifier("delayed", "sends nothing for N seconds, then the response", Turn.delayed, "seconds"),
-    _modifier("stalled", "sends N events, then pauses", Turn.stalled, "events,seconds"),
+    _modifier(
+        "reset",
+        "resets the TCP connection after `bytes` bytes of the body (default: before the response)",
+        Turn.reset,
+        "bytes",
+    ),
+    _modifier("delayed", "waits `seconds` seconds before it sends the response", Turn.delayed, "seconds"),
+    _modifier(
+        "stalled",
+        "pauses for `seconds` seconds after `events` SSE events (default: until the client disconnects)",
+        Turn.stalled,
+        "events",
+        "seconds",
+    ),
     _modifier(
         "throttled",
-        "sends the body in pieces of N bytes with a pause between them",
+        "sends the body in chunks of `bytes` bytes, with a pause of `seconds` seconds before each",
         Turn.throttled,
-        "bytes,seconds",
+        "bytes",
+        "seconds",
     ),
-    _modifier("byte_by_byte", "sends each byte of the body on its own", Turn.byte_by_byte),
+    _modifier("byte_by_byte", "sends the body one byte at a time", Turn.byte_by_byte),
     _modifier(
         "keepalives",
-        "sends comments and keepalive events for N seconds, then the response",
+        "sends SSE comments and `keepalive` events for `seconds` seconds before the response's own events",
         Turn.keepalives,
         "seconds",
     ),
-    _modifier("compressed", "compresses the body: gzip, zstd, br", Turn.compressed, "encoding"),
-    _modifier("content_type", "sends another content type (default text/html)", Turn.content_type, "type"),
+    _modifier(
+        "compressed",
+        "compresses the body; `encoding` is gzip (default), zstd or br",
+        Turn.compressed,
+        "encoding",
+    ),
+    _modifier(
+        "content_type",
+        "sets the header `Content-Type` to `type` (default text/html)",
+        Turn.content_type,
+        "type",
+    ),
     _modifier(
         "header",
-        "adds or replaces a header",
+        "sets the header `name` to `value`",
         lambda turn, name="x-simulator", value="": turn.with_headers({name: value}),
-        "name,value",
+        "name",
+        "value",
     ),
-    _modifier("huge_header", "adds a header of N bytes", Turn.huge_header, "bytes"),
-    _modifier("huge_event", "inserts an unknown event of N bytes", Turn.huge_event, "bytes"),
-    _modifier("informational", "sends 1xx responses first", Turn.informational, "status,times"),
-    _modifier("repeated_last_event", "sends the terminal event N times", Turn.repeated_last_event, "times"),
+    _modifier("huge_header", "adds a header with a value of `bytes` bytes", Turn.huge_header, "bytes"),
+    _modifier(
+        "huge_event",
+        "inserts an SSE event of an unknown type with about `bytes` bytes before the terminal event",
+        Turn.huge_event,
+        "bytes",
+    ),
+    _modifier(
+        "informational",
+        "sends `times` informational responses with `status` (default 103) before the response",
+        Turn.informational,
+        "status",
+        "times",
+    ),
+    _modifier(
+        "repeated_last_event",
+        "sends the terminal event `times` times (default 2)",
+        Turn.repeated_last_event,
+        "times",
+    ),
     _modifier("data_after_end", "sends a text delta after the terminal event", Turn.data_after_end),
-    _modifier("garbage", "inserts invalid bytes after N events", Turn.garbage, "events"),
-    _modifier("bytes_after_response", "sends bytes after the end of the response", Turn.bytes_after_response),
-    _fault("not_http", "sends bytes that are not HTTP", Turn.not_http),
-    _fault("empty", "200 without a body", lambda: Turn.raw(200, {"content-length": "0"})),
+    _modifier(
+        "garbage",
+        "inserts bytes that are neither valid SSE events nor valid UTF-8 after `events` SSE events",
+        Turn.garbage,
+        "events",
+    ),
+    _modifier(
+        "bytes_after_response",
+        "sends invalid bytes on the connection after the end of the HTTP response",
+        Turn.bytes_after_response,
+    ),
+    _fault("not_http", "sends bytes that are not an HTTP response", Turn.not_http),
+    _fault("empty", "returns 200 with an empty body", lambda: Turn.raw(200, {"content-length": "0"})),
     _fault(
         "html",
-        "200 with an HTML page",
+        "returns 200 with an HTML page",
         lambda: Turn.raw(200, {"content-type": "text/html"}, b"<!doctype html><title>Hello</title>"),
     ),
 )
 
 
-def _refused_refresh(code: str) -> Fault:
+def _rejected_refresh(code: str) -> Fault:
     return _token_fault(
         code,
-        "the refresh is refused permanently; shape of the body: object, text, code",
-        lambda shape="object", status=401: account_faults.refresh_refused(code, shape, status),
-        "shape,status",
+        f"rejects the token refresh with the error code `{code}`; the body has the `shape` object (default) "
+        '`{"error": {"code": ...}}`, text `{"error": ...}` or code `{"code": ...}`',
+        lambda shape="object", status=401: account_faults.refresh_rejected(code, shape, status),
+        "shape",
+        "status",
     )
 
 
 _ACCOUNT = (
-    _refused_refresh("refresh_token_expired"),
-    _refused_refresh("refresh_token_reused"),
-    _refused_refresh("refresh_token_invalidated"),
-    _refused_refresh("refresh_refused"),
-    _token_fault("invalid_grant", "400: the refresh is refused as in RFC 6749", account_faults.invalid_grant, "status"),
-    _token_fault("token_status", "the refresh fails with a status (default 503)", lambda s=503: _status(s), "status"),
-    _token_fault("token_without", "the response lacks a member (id_token)", account_faults.refresh_without, "member"),
-    _token_fault("token_other_account", "the tokens of another account", account_faults.refresh_for_another_account),
-    _workspace_fault("workspace_map", "the workspaces as an object keyed by id", account_faults.workspace_map),
-    _workspace_fault("workspace_missing", "no workspace of this account", account_faults.missing_workspace),
-    _workspace_fault("workspace_duplicate", "two contradicting workspaces", account_faults.duplicated_workspace),
-    _workspace_fault(
-        "workspace_origin", "the origin of the workspace's backend", account_faults.workspace_origin, "url"
+    _rejected_refresh("refresh_token_expired"),
+    _rejected_refresh("refresh_token_reused"),
+    _rejected_refresh("refresh_token_invalidated"),
+    _rejected_refresh("refresh_refused"),
+    _token_fault(
+        "invalid_grant",
+        "rejects the token refresh with `status` (default 400) and the error `invalid_grant` of RFC 6749",
+        account_faults.invalid_grant,
+        "status",
     ),
-    _workspace_fault("workspace_override", "an unknown routing override", account_faults.workspace_override, "value"),
+    _token_fault(
+        "token_status",
+        "returns `status` (default 503) for the token refresh",
+        lambda status=503: _status_turn(status),
+        "status",
+    ),
+    _token_fault(
+        "token_without",
+        "removes `member` (default id_token) from the response to the token refresh",
+        account_faults.refresh_without,
+        "member",
+    ),
+    _token_fault(
+        "token_other_account",
+        "returns the tokens of another account for the token refresh",
+        account_faults.refresh_for_another_account,
+    ),
+    _workspace_fault(
+        "workspace_map",
+        "returns the workspaces as an object with their ids as keys",
+        account_faults.workspace_map,
+    ),
+    _workspace_fault("workspace_missing", "returns no workspaces", account_faults.missing_workspace),
+    _workspace_fault(
+        "workspace_duplicate",
+        "returns two entries for the workspace, with different routing overrides",
+        account_faults.duplicated_workspace,
+    ),
+    _workspace_fault(
+        "workspace_origin",
+        "sets the backend origin of the workspace to `url` (default null)",
+        account_faults.workspace_origin,
+        "url",
+    ),
+    _workspace_fault(
+        "workspace_override",
+        "sets the routing override of the workspace to `value` (default: an unknown value)",
+        account_faults.workspace_override,
+        "value",
+    ),
 )
 
 
-def _handshake(how: str = "closed") -> HandshakeFailure:
-    if how not in HANDSHAKE_FAILURES:
-        raise ValueError(f"unknown handshake failure {how!r}, use one of {', '.join(HANDSHAKE_FAILURES)}")
-    return how
+def _handshake(failure: str = "closed") -> HandshakeFailure:
+    if failure not in HANDSHAKE_FAILURES:
+        raise ValueError(f"Unknown handshake failure: {failure!r}. Use one of: {', '.join(HANDSHAKE_FAILURES)}.")
+    return failure
 
 
 _TLS = _fault(
     "tls_failure",
-    "the TLS handshake at https:// fails: plain, alert, closed, reset, silent",
+    "responds to a TLS handshake on the simulator's port with plain HTTP (plain), a fatal alert (alert), a closed "
+    "connection (closed, the default), a reset connection (reset) or no data (silent)",
     _handshake,
-    "how",
+    "failure",
     route="handshake",
 )
 
 FAULTS: Final = {
-    fault.name: fault for fault in (*_LIMITS, *_STATUSES, *_INVALID_REQUESTS, *_ENDINGS, *_DELIVERY, *_ACCOUNT, _TLS)
+    fault.name: fault
+    for fault in (*_LIMITS, *_STATUSES, *_INVALID_REQUESTS, *_TERMINAL_EVENTS, *_DELIVERY, *_ACCOUNT, _TLS)
 }

@@ -1,15 +1,15 @@
-"""ASGI middleware that replaces or modifies responses: by the fault queue, or by the header of a request.
+"""Apply faults to responses, in an ASGI middleware. A fault comes from the fault queue or from a header of the request.
 
-The header `x-simulator-fault` wins over the queue. Model requests (`POST /responses`) are not handled here: the backend
-validates them first, because a request that it refuses must not use up a scripted turn. A fault of the header is passed
-to the backend in the scope's state.
+The header `x-simulator-fault` has precedence over the queue. The middleware does not apply faults to model requests
+(`POST /responses`): the backend validates them first, because a rejected request must not use up a scripted turn. For
+these, the middleware stores the fault of the header in the scope's state.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..backend.turn_context import CapturedResponse
+from ..backend.turn_context import RouteResponse
 from ..http.delivery import SimulatedResponse
 from ..turns import Turn
 from .fault_catalog import ROUTES
@@ -29,7 +29,7 @@ HEADER = "x-simulator-fault"
 
 
 class FaultMiddleware:
-    """Wrap the simulator's application."""
+    """ASGI middleware that sends the response of a fault, or else calls the simulator's application."""
 
     def __init__(self, app: ASGIApp, *, queue: FaultQueue, turn_context: Callable[..., TurnContext]) -> None:
         self._app = app
@@ -40,44 +40,47 @@ class FaultMiddleware:
         """Send the response of a fault, or call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            turn = self._turn_of_header(headers.get(HEADER), scope["path"])
+            turn = self._header_fault(headers.get(HEADER), scope["path"])
         except ValueError as error:
             await SimulatedResponse.json(400, {"detail": f"{HEADER}: {error}"})(scope, receive, send)
             return
         if scope["path"] == ROUTES["responses"]:
             scope["state"]["turn"] = turn
-        elif (turn := turn or self._queue.take(scope["path"])) is not None:
-            captured = await _capture(self._app, scope, receive) if turn.modifies_default else None
-            context = self._turn_context(scope=scope, headers=headers, body={}, captured=captured)
+        elif (turn := turn or self._queue.next_turn(scope["path"])) is not None:
+            route_response = await _call_app(self._app, scope, receive) if turn.modifies_default else None
+            context = self._turn_context(scope=scope, headers=headers, body={}, route_response=route_response)
             await turn.respond(context)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _turn_of_header(self, text: str | None, path: str) -> Turn | None:
-        """Return the turn of the header, None when it is for another route or its count is used up."""
+    def _header_fault(self, text: str | None, path: str) -> Turn | None:
+        """Return the turn that the header selects, or None if it names another route or its count is used up."""
         if text is None:
             return None
         fault = parse_fault(text)
         if fault.path == ROUTES["handshake"]:
-            raise ValueError("A TLS failure cannot be requested by a header, which is read after the handshake.")
+            raise ValueError(
+                "A header cannot select a TLS failure, because it is sent after the handshake. "
+                "Use Simulator.fail() or --fail."
+            )
         assert isinstance(fault.turn, Turn)
         if fault.has_explicit_route and fault.path != path:
             return None
-        # Counted by path and text: a client that retries sends the same header again.
-        return fault.turn if self._queue.count_use(f"{path} {text}", fault.count) else None
+        # A client that retries sends the same header again, so the uses are counted by path and header.
+        return fault.turn if self._queue.count_header_use(path, text, limit=fault.count) else None
 
 
-async def _capture(app: ASGIApp, scope: Scope, receive: Receive) -> CapturedResponse:
+async def _call_app(app: ASGIApp, scope: Scope, receive: Receive) -> RouteResponse:
     """Run the application and return its response instead of sending it."""
     start: dict[str, Any] = {}
     body: list[bytes] = []
 
-    async def capture(message: Any) -> None:
+    async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
             start.update(message)
         else:
             body.append(message.get("body", b""))
 
-    await app(scope, receive, capture)
+    await app(scope, receive, send)
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
-    return CapturedResponse(start["status"], headers, b"".join(body))
+    return RouteResponse(start["status"], headers, b"".join(body))

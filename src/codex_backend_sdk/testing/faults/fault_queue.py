@@ -1,19 +1,19 @@
-"""Which turn or fault applies to the next request: scripted turns and faults by route, safe to use from any thread.
+"""Select the scripted turn or the fault for each request.
 
-Each route has two sources, in this order:
+Each route has two sources. The first one that has an entry applies:
 
-1. a queue of turns, each of which applies to one request: `script()`, and `fail()` with a count;
-2. turns that repeat until `clear()`, one after the other: `fail(times=None)`. With a probability a seeded generator
-   draws whether they apply to a request.
+1. A queue of turns. Each entry applies to one request. `script()` and `fail()` with a count add entries.
+2. A cycle of turns that repeats until `clear()`. `fail(times=None)` adds entries. If a probability is set, a seeded
+   random generator decides for each request whether the next entry applies.
 
-`handshake` is a route as well; its entries name how a TLS handshake fails.
+TLS handshakes use the pseudo-route `handshake`. Its entries are handshake failures instead of turns.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-from collections import deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -28,19 +28,21 @@ if TYPE_CHECKING:
     from ..http.asgi_server import HandshakeFailure
     from ..turns import TurnLike
 
-    Entry = Turn | HandshakeFailure
+    _Entry = Turn | HandshakeFailure
 
 __all__ = ["FaultQueue"]
 
 
 @dataclass(slots=True)
-class _Repeated:
-    entries: deque[Entry]
+class _RepeatedFaults:
+    """Faults that apply in turn to the requests of a route, each request with this probability."""
+
+    entries: deque[_Entry]
     probability: float
 
 
 class FaultQueue:
-    """The scripted turns and faults of a simulator."""
+    """The scripted turns and faults of a simulator, by route. The class is thread-safe."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
@@ -50,75 +52,71 @@ class FaultQueue:
     def clear(self) -> None:
         """Remove all turns and faults, and restart the random draws from the seed."""
         with self._lock:
-            self._queues: dict[str, deque[Entry]] = {}
-            self._repeated: dict[str, _Repeated] = {}
-            self._use_counts: dict[str, int] = {}
+            self._queues: defaultdict[str, deque[_Entry]] = defaultdict(deque)
+            self._repeated: dict[str, _RepeatedFaults] = {}
+            self._header_uses: Counter[tuple[str, str]] = Counter()
             self._random = random.Random(self._seed)
 
     def script(self, turns: Iterable[TurnLike]) -> None:
-        """Queue turns for `POST /responses`. When one of them is invalid, none is added."""
+        """Queue turns for `POST /responses`. If one of them is invalid, raise `TypeError` and queue none."""
         entries = [as_turn(turn) for turn in turns]
         with self._lock:
-            self._queue(ROUTES["responses"]).extend(entries)
+            self._queues[ROUTES["responses"]].extend(entries)
 
     def fail(
         self, faults: Iterable[str | Turn], *, times: int | None, route: str | None, probability: float | None
     ) -> None:
-        """Queue faults, or repeat them with `times=None` or a probability.
+        """Queue each fault for `times` requests, or repeat the faults until `clear()`.
 
-        When one of them is invalid, none is added.
+        Faults repeat if `times` is None or `probability` is given. `route` overrides the routes of the faults. Raises
+        ValueError or TypeError if an argument or a fault is invalid; then no fault is queued.
         """
         if probability is not None and not 0 <= probability <= 1:
-            raise ValueError(f"probability must be between 0 and 1, not {probability}.")
+            raise ValueError(f"Invalid probability: {probability}. Pass a number from 0 to 1.")
         if times is not None and times < 1:
-            raise ValueError(f"times must be 1 or more, or None to repeat the fault until clear(); not {times}.")
-        faults = list(faults)
-        if not faults:
-            raise ValueError("fail() needs a fault: a name, such as 'overloaded', or a Turn.")
-        path = None if route is None else route_path(route)
-        parsed = [_parse(fault) for fault in faults]
+            raise ValueError(f"Invalid value of times: {times}. Pass 1 or more, or None to repeat the fault.")
+        route_override = None if route is None else route_path(route)
+        parsed_faults = [_parse(fault) for fault in faults]
+        if not parsed_faults:
+            raise ValueError("fail() has no faults. Pass a name, such as 'overloaded', or a Turn.")
         with self._lock:
-            for fault in parsed:
-                # A failed handshake happens before the request has a route.
-                fault_path = path if path is not None and isinstance(fault.turn, Turn) else fault.path
+            for fault in parsed_faults:
+                # A TLS handshake precedes the request, so it has no other route.
+                has_route = isinstance(fault.turn, Turn)
+                path = route_override if route_override is not None and has_route else fault.path
+                # A probability overrides all counts; a count in the name of the fault overrides `times`.
                 count = None if probability is not None else fault.count or times
-                if count is None:
-                    self._repeat(fault_path, fault.turn, 1.0 if probability is None else probability)
-                else:
-                    self._queue(fault_path).extend(repeat(fault.turn, count))
+                if count is not None:
+                    self._queues[path].extend(repeat(fault.turn, count))
+                    continue
+                repeated = self._repeated.setdefault(path, _RepeatedFaults(deque(), 1.0))
+                repeated.entries.append(fault.turn)
+                repeated.probability = 1.0 if probability is None else probability
 
-    def take(self, path: str) -> Turn | None:
-        """Return the turn for the request that has just arrived at this path; None for the default response."""
+    def next_turn(self, path: str) -> Turn | None:
+        """Return the turn for the next request on this path, or None if the default response applies."""
         entry = self._next(path)
         return entry if isinstance(entry, Turn) else None
 
     def next_handshake(self) -> HandshakeFailure:
-        """Return how the next TLS handshake fails. The simulator has no TLS, so `plain` is the default."""
+        """Return the failure of the next TLS handshake: `plain` by default, because the simulator has no TLS."""
         entry = self._next(ROUTES["handshake"])
         return "plain" if entry is None or isinstance(entry, Turn) else entry
 
-    def count_use(self, key: str, limit: int | None) -> bool:
-        """Count one more use of the key; return whether it is still within the limit."""
+    def count_header_use(self, path: str, header: str, *, limit: int | None) -> bool:
+        """Count a request with this `x-simulator-fault` header; return whether the fault still applies to it."""
         with self._lock:
-            self._use_counts[key] = self._use_counts.get(key, 0) + 1
-            return limit is None or self._use_counts[key] <= limit
+            self._header_uses[path, header] += 1
+            return limit is None or self._header_uses[path, header] <= limit
 
-    def _queue(self, path: str) -> deque[Entry]:
-        return self._queues.setdefault(path, deque())
-
-    def _repeat(self, path: str, entry: Entry, probability: float) -> None:
-        repeated = self._repeated.setdefault(path, _Repeated(deque(), probability))
-        repeated.entries.append(entry)
-        repeated.probability = probability
-
-    def _next(self, path: str) -> Entry | None:
+    def _next(self, path: str) -> _Entry | None:
         with self._lock:
             if queue := self._queues.get(path):
                 return queue.popleft()
             repeated = self._repeated.get(path)
             if repeated is None or self._random.random() >= repeated.probability:
                 return None
-            repeated.entries.rotate(-1)
+            repeated.entries.rotate(-1)  # move the first entry, which applies now, to the end
             return repeated.entries[-1]
 
 
@@ -127,4 +125,4 @@ def _parse(fault: str | Turn) -> ParsedFault:
         return ParsedFault(fault, ROUTES["responses"], None, has_explicit_route=False)
     if isinstance(fault, str):
         return parse_fault(fault)
-    raise TypeError(f"fail() takes the names of faults and Turns, not {fault!r:.80}.")
+    raise TypeError(f"Invalid argument of fail(): {fault!r:.80}. Pass names of faults or Turns.")

@@ -1,10 +1,10 @@
-"""Parse the text form of a fault, as `Simulator.fail`, the command line and the request header take it.
+"""Parse the text form of a fault for `Simulator.fail`, the command line and the request header.
 
     NAME[:ARGUMENT[,ARGUMENT]][+NAME…][@ROUTE][*COUNT][;NOTE]
 
-`+` combines faults, from left to right: `usage_limit:plus,60`, `failed:server_error+byte_by_byte`, `reset@token*2`. A
-route is a name of `fault_catalog.ROUTES` or a path. A note has no effect except that it makes two texts differ, which
-are then counted apart.
+Examples are `usage_limit:plus,60`, `failed:server_error+byte_by_byte` and `reset@token*2`. `+` applies faults from left
+to right. A route is a name of `fault_catalog.ROUTES` or a path. A note makes two headers differ, so that their uses are
+counted separately; it has no other effect.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LIST_HINT: Final = "Run `codex-backend simulate --list-faults` to list them."
 
 @dataclass(frozen=True, slots=True)
 class ParsedFault:
-    """A parsed fault: `path` is that of its route, `count` is None when the text has none.
+    """A parsed fault: the turn, the path of the route, and the count (None if the text contains no count).
 
-    `has_explicit_route` is false when the text has no `@ROUTE`; then the path is that of the fault's default route.
+    `has_explicit_route` is true if the text contains `@ROUTE`. Otherwise, `path` is the default route of the fault.
     """
 
     turn: Turn | HandshakeFailure
@@ -41,17 +41,17 @@ class ParsedFault:
 
 
 def parse_fault(text: str) -> ParsedFault:
-    """Parse the text of a fault; ValueError explains what is wrong with it."""
+    """Parse the text of a fault. Raises ValueError, with a description of the problem, if it is invalid."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"Invalid fault: {text!r}. Write NAME[:ARGUMENT,…][+NAME…][@ROUTE][*COUNT].")
-    parts = [_parse_name(part) for part in match["names"].split("+")]
-    routes = [fault.route for fault, _ in parts]
+    faults = [_parse_name(part) for part in match["names"].split("+")]
+    routes = [fault.route for fault, _ in faults]
     if "handshake" in routes and len(routes) > 1:
-        raise ValueError(f"Invalid fault: {text!r}. A TLS failure cannot be combined: no response follows it.")
+        raise ValueError(f"Invalid fault: {text!r}. No response follows a TLS failure. Remove the other faults.")
     turn: Any = Turn.default()
-    for fault, arguments in parts:
-        turn = fault.make(turn, *arguments) if fault.modifies else fault.make(*arguments)
+    for fault, arguments in faults:
+        turn = fault.make(turn, *arguments) if fault.is_modifier else fault.make(*arguments)
     return ParsedFault(
         turn=turn,
         path=route_path(match["route"] or routes[0]),
@@ -61,7 +61,7 @@ def parse_fault(text: str) -> ParsedFault:
 
 
 def route_path(route: str) -> str:
-    """Return the path of a route, given by name or as a path."""
+    """Return the path of a route. `route` is its name or its path."""
     if route.startswith("/"):
         return route
     if route not in ROUTES:
@@ -71,16 +71,16 @@ def route_path(route: str) -> str:
 
 def _parse_name(text: str) -> tuple[Fault, list[Any]]:
     """Parse `NAME[:ARGUMENT[,ARGUMENT]]`. The last argument may contain commas."""
-    name, colon, rest = text.strip().partition(":")
+    name, colon, argument_text = text.strip().partition(":")
     fault = FAULTS.get(name)
     if fault is None:
         similar = difflib.get_close_matches(name, FAULTS, n=3)
         suggestion = f" Did you mean {' or '.join(similar)}?" if similar else ""
         raise ValueError(f"Unknown fault: {name!r}.{suggestion} {_LIST_HINT}")
-    values = rest.split(",", max(len(fault.arguments) - 1, 0)) if colon else []
+    values = argument_text.split(",", max(len(fault.arguments) - 1, 0)) if colon else []
     if len(values) > len(fault.arguments):
-        raise ValueError(f"Invalid fault: {text!r}. {name} takes no arguments.")
+        raise ValueError(f"Invalid fault: {text!r}. Remove the arguments: {name} takes no arguments.")
     try:
         return fault, fault.parse_arguments(values)
     except ValueError as error:
-        raise ValueError(f"Invalid fault: {text!r}. It is written {fault.usage}: {error}.") from None
+        raise ValueError(f"Invalid fault: {text!r}. {error}. Write {fault.syntax}.") from None

@@ -1,1 +1,1 @@
-"""HTTP for the simulator: the server thread, delivery of responses and recording of requests."""
+"""HTTP layer of the simulator: the server thread, the delivery of responses and the recording of requests."""

@@ -1,13 +1,13 @@
-"""Serve an ASGI application on a loopback socket, from a background thread with its own event loop.
+"""Serve an ASGI application on a loopback socket, in a background thread with its own event loop.
 
-uvicorn does the work, with three changes that a test suite needs:
+The server is uvicorn with three changes for test suites:
 
-- starting and stopping take milliseconds: the server waits for an event where uvicorn polls ten times a second;
-- stopping is bounded: responses in progress have half a second, then their connections are aborted;
-- an application can reach the connection of its request (`CONNECTION_EXTENSION` in the ASGI scope) and break HTTP
-  on it: write raw bytes, close it in the middle of a response, reset it.
+- Start and stop take milliseconds. The server waits for an event instead of polling ten times a second.
+- Stop is bounded. After half a second, the server aborts the connections of responses in progress.
+- An application can access the connection of its request (`CONNECTION_EXTENSION` in the ASGI scope). It can write raw
+  bytes, close the connection in the middle of a response, and reset it.
 
-The server speaks plain HTTP only. A client that starts a TLS handshake fails, in a way that a test may choose.
+The server supports plain HTTP only. A TLS handshake fails, and a test can select the failure.
 """
 
 from __future__ import annotations
@@ -41,29 +41,31 @@ __all__ = [
 
 _START_TIMEOUT_SECONDS = 10.0
 _STOP_TIMEOUT_SECONDS = 10.0
-# How long `stop` lets responses in progress continue before it aborts their connections.
+# The time for which responses in progress may continue after `stop`, before their connections are aborted.
 _GRACE_SECONDS = 0.5
 
 # The key in `scope["extensions"]` under which an application finds the connection of its request.
 CONNECTION_EXTENSION = "codex_simulator.connection"
 
-# What a client that starts a TLS handshake gets: a plain HTTP response, a TLS alert, a closed connection, a reset
-# connection, or silence.
+# The response to a TLS handshake: a plain HTTP response, a TLS alert, a closed connection, a reset connection, or no
+# data.
 HandshakeFailure = Literal["plain", "alert", "closed", "reset", "silent"]
 HANDSHAKE_FAILURES: tuple[HandshakeFailure, ...] = get_args(HandshakeFailure)
 
-_TLS_HANDSHAKE_RECORD = 0x16  # the first byte of a client that speaks TLS (RFC 8446, 5.1)
+_TLS_HANDSHAKE_RECORD = 0x16  # the first byte that a TLS client sends (RFC 8446, 5.1)
 _HANDSHAKE_RESPONSES: dict[HandshakeFailure, bytes] = {
     "plain": b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     "alert": bytes((0x15, 3, 3, 0, 2, 2, 40)),  # fatal, handshake_failure (RFC 8446, 6)
 }
+# The value of SO_LINGER for a linger time of 0. Closing such a socket sends RST instead of FIN.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes a free port. Raises `OSError` if the address is in use."""
+    """Return a listening socket. Port 0 selects a free port. Raises `OSError` if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only on a socket whose protocol is explicit. Without it each response is 40 ms late.
+    # asyncio sets TCP_NODELAY only on a socket with an explicit protocol. Without it, each response is delayed by 40
+    # ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # On Windows, SO_REUSEADDR would let two programs listen on the same port.
@@ -77,9 +79,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def wait_for_disconnect(receive: Receive, seconds: float | None = None) -> bool:
-    """Wait until the client disconnects, at most `seconds`; return whether it did."""
-    with anyio.move_on_after(seconds):
+async def wait_for_disconnect(receive: Receive, timeout_seconds: float | None = None) -> bool:
+    """Wait until the client disconnects, for `timeout_seconds` at most. Return whether it disconnected."""
+    with anyio.move_on_after(timeout_seconds):
         while (await receive())["type"] != "http.disconnect":
             pass
         return True
@@ -87,43 +89,41 @@ async def wait_for_disconnect(receive: Receive, seconds: float | None = None) ->
 
 
 class ControlledConnection(H11Protocol):
-    """A server connection that an application may write to and end outside of HTTP.
+    """A server connection on which an application can send raw bytes and end the connection during a response.
 
-    `handshake` is called for a client that starts a TLS handshake, and returns how the handshake fails.
+    `next_handshake` is called when a client starts a TLS handshake, and returns the failure of this handshake.
     """
 
-    def __init__(self, *args: Any, handshake: Callable[[], HandshakeFailure], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, next_handshake: Callable[[], HandshakeFailure], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._handshake = handshake
+        self._next_handshake = next_handshake
         self._is_first_read = True
         self._ignores_input = False
-        self._is_idle = False
-        inner = self.app
+        self._is_paused = False
+        wrapped_app = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             scope.setdefault("extensions", {})[CONNECTION_EXTENSION] = self
-            await inner(scope, receive, send)
+            await wrapped_app(scope, receive, send)
 
         self.app = app
 
     def data_received(self, data: bytes) -> None:
-        """Handle incoming bytes; called by asyncio."""
+        """Process received bytes. asyncio calls this method."""
         if self._is_first_read and data[0] == _TLS_HANDSHAKE_RECORD:
             self._ignores_input = True
-            self._fail_handshake(self._handshake())
+            failure = self._next_handshake()
+            self.write(_HANDSHAKE_RESPONSES.get(failure, b""))
+            if failure != "silent":
+                self.end(reset=failure == "reset")
         self._is_first_read = False
         if not self._ignores_input:
             super().data_received(data)
 
-    def _fail_handshake(self, failure: HandshakeFailure) -> None:
-        self.write(_HANDSHAKE_RESPONSES.get(failure, b""))
-        if failure != "silent":
-            self.end(reset=failure == "reset")
-
     def shutdown(self) -> None:
-        """End the connection because the server stops; called by `_BoundedServer`."""
-        # A response that pauses would use up the grace period without sending a byte.
-        if self._is_idle:
+        """End the connection because the server stops. `_BoundedServer` calls this method."""
+        # A paused response would use up the grace period without sending a byte.
+        if self._is_paused:
             self.transport.abort()
         else:
             super().shutdown()
@@ -138,31 +138,33 @@ class ControlledConnection(H11Protocol):
         return self.transport.is_closing()
 
     def is_flushed(self) -> bool:
-        """Return whether the operating system has taken all bytes, or the connection is closing."""
+        """Return whether all bytes were passed to the operating system, or the connection is closing."""
         return self.is_closing() or self.transport.get_write_buffer_size() == 0
 
     def end(self, *, reset: bool) -> None:
-        """Close the connection after its buffer is sent, or reset it at once; the HTTP response stays unfinished."""
+        """End the connection without completing the HTTP response.
+
+        Close it after the write buffer is sent, or with `reset`, reset it immediately and discard the buffer.
+        """
         if not reset:
             self.transport.close()
             return
         sock = self.transport.get_extra_info("socket")
         if not self.is_closing() and sock is not None:
-            # Closing a socket with a linger time of 0 sends RST instead of FIN.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
     async def pause(self, seconds: float | None, receive: Receive) -> bool:
-        """Send nothing for `seconds` (None: without limit); return early, with True, if the client disconnects."""
-        self._is_idle = True
+        """Pause for `seconds`, or without a limit if it is None. Return True as soon as the client disconnects."""
+        self._is_paused = True
         try:
             return await wait_for_disconnect(receive, seconds)
         finally:
-            self._is_idle = False
+            self._is_paused = False
 
 
 class _BoundedServer(uvicorn.Server):
-    """uvicorn's server, waiting for an event instead of polling, with a bounded shutdown."""
+    """A uvicorn server that waits for an event instead of polling, and that stops within a bounded time."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -176,7 +178,7 @@ class _BoundedServer(uvicorn.Server):
         self.ready.set()
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # also updates the Date header, once a second
+        while not await self.on_tick(0):  # `on_tick` also updates the Date header, once a second
             try:
                 await asyncio.wait_for(self._stop_requested.wait(), 1.0)
             except TimeoutError:
@@ -195,25 +197,26 @@ class _BoundedServer(uvicorn.Server):
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # one turn of the loop, in which aborted transports close their sockets
+        await asyncio.sleep(0)  # run the event loop once: aborted transports then close their sockets
 
     def request_stop(self) -> None:
-        """Make the server stop soon. Safe to call from any thread."""
+        """Request the server to stop, from any thread."""
         self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
 
 class ServerThread:
-    """Serve `app` on a listening socket: `start` returns when it accepts requests, `stop` when the thread has ended."""
+    """A thread that serves `app` on a listening socket."""
 
     def __init__(
-        self, app: ASGIApp, listener: socket.socket, *, handshake: Callable[[], HandshakeFailure] = lambda: "plain"
+        self, app: ASGIApp, listener: socket.socket, *, next_handshake: Callable[[], HandshakeFailure]
     ) -> None:
-        # Logging, signal handlers and the lifespan protocol belong to the program that uses the simulator.
+        # Disable logging, signal handlers and the lifespan protocol: they belong to the program that uses the
+        # simulator.
         config = uvicorn.Config(
             app,
-            http=cast(Any, partial(ControlledConnection, handshake=handshake)),
+            http=cast(Any, partial(ControlledConnection, next_handshake=next_handshake)),
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -231,7 +234,9 @@ class ServerThread:
         self._thread.start()
         if not self._server.ready.wait(_START_TIMEOUT_SECONDS) or self._failure is not None:
             self.stop()
-            raise RuntimeError("The simulator's server did not start.") from self._failure
+            raise RuntimeError(
+                f"The simulator's server did not start within {_START_TIMEOUT_SECONDS:.0f} s. Start it again."
+            ) from self._failure
 
     def stop(self) -> None:
         """Stop the server, close the socket and join the thread."""
@@ -239,12 +244,15 @@ class ServerThread:
         self._thread.join(_STOP_TIMEOUT_SECONDS)
         self._listener.close()
         if self._thread.is_alive():
-            raise RuntimeError(f"The simulator's thread did not end within {_STOP_TIMEOUT_SECONDS:.0f} s.")
+            raise RuntimeError(
+                f"The simulator's thread did not stop within {_STOP_TIMEOUT_SECONDS:.0f} s. "
+                "Make sure that no scripted turn blocks."
+            )
 
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._listener])
-        except BaseException as error:  # `start` raises it in the caller's thread
+        except BaseException as error:  # `start` raises an error in the caller's thread
             self._failure = error
         finally:
             self._server.ready.set()

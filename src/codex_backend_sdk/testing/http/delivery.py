@@ -1,8 +1,8 @@
-"""Send a response to the client, whole or broken in a chosen way.
+"""Deliver responses to the client: complete, or interrupted, delayed or compressed as a fault requires.
 
-A route returns a `SimulatedResponse`, an ASGI application. Its body is an async iterator of chunks: bytes, and pauses
-between them. Faults are functions from one such iterator to another (`stream_transforms`), so they compose. Only
-this module writes to the connection, and only it ends a connection early.
+A route returns a `SimulatedResponse`, which is an ASGI application. Its body is an async iterator of chunks: bytes and
+pauses. A fault transforms this iterator (`stream_transforms`), so faults can be combined. Only this module writes to a
+connection or ends it early.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .asgi_server import ControlledConnection
 
 __all__ = [
-    "BODY_ENCODERS",
     "BodyEncoder",
     "Chunk",
     "Ending",
@@ -38,19 +37,20 @@ __all__ = [
 
 Headers = tuple[tuple[str, str], ...]
 
-# close: the response is complete. cut: the connection closes without the final chunk of the body.
-# reset: the connection is reset there, and the client may lose bytes that it has not read yet.
+# The state of the connection after the last chunk. close: the response is complete. cut: the connection is closed
+# without the final chunk of the body. reset: the connection is reset, and the client may lose bytes that it has not
+# read.
 Ending = Literal["close", "cut", "reset"]
 
-# How often to check whether the write buffer is empty, before a reset.
+# The interval of the checks whether the write buffer is empty, before a reset.
 _FLUSH_POLL_SECONDS = 0.005
-# Responses of these statuses have no body (RFC 9110, 15.3.5 and 15.4.5); the server refuses to send one.
+# Responses with these statuses have no body (RFC 9110, 15.3.5 and 15.4.5), and uvicorn raises an error for one.
 _STATUSES_WITHOUT_BODY: Final = (204, 304)
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A chunk that sends nothing for `seconds`; None lasts until the client disconnects."""
+    """A pause between two chunks of a body. If `seconds` is None, it lasts until the client disconnects."""
 
     seconds: float | None
 
@@ -60,11 +60,11 @@ Chunk = bytes | Pause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedResponse:
-    """One HTTP response, as an ASGI application.
+    """An HTTP response. It is an ASGI application.
 
-    The head goes out with the first bytes chunk, which may be empty. `before` and `after` are raw bytes of the
-    connection, sent before the head and after the end of the response. With `is_bare` only the chunks are sent: no
-    head and no framing.
+    The status and the headers are sent with the first chunk of bytes, which may be empty. `before` and `after` are raw
+    bytes that are sent before the status line and after the end of the response. If `is_raw` is true, only the chunks
+    are sent, without a status line, headers and framing.
     """
 
     status: int
@@ -73,17 +73,17 @@ class SimulatedResponse:
     ending: Ending = "close"
     before: bytes = b""
     after: bytes = b""
-    is_bare: bool = False
+    is_raw: bool = False
 
     @classmethod
     def json(cls, status: int, body: object, headers: Headers = ()) -> SimulatedResponse:
         """Return a JSON response with a `content-length`."""
         data = json.dumps(body, ensure_ascii=False).encode()
-        entity = (("content-type", "application/json"), ("content-length", str(len(data))))
-        return cls(status=status, headers=(*entity, *headers), chunks=as_chunks([data]))
+        content_headers = (("content-type", "application/json"), ("content-length", str(len(data))))
+        return cls(status=status, headers=(*content_headers, *headers), chunks=as_chunks([data]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response; stop early if the client disconnects."""
+        """Send the response. Stop early if the client disconnects."""
         connection: ControlledConnection = scope["extensions"][CONNECTION_EXTENSION]
         if await self._send_chunks(connection, receive, send):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -93,54 +93,50 @@ class SimulatedResponse:
         await wait_for_disconnect(receive)
 
     async def _send_chunks(self, connection: ControlledConnection, receive: Receive, send: Send) -> bool:
-        """Send head and chunks; return whether the response can be completed (else the connection has to end)."""
+        """Send the headers and the chunks. Return whether the response can be completed on this connection."""
         connection.write(self.before)
-        head_is_pending = not self.is_bare
+        needs_headers = not self.is_raw
         async for chunk in self.chunks:
-            if head_is_pending and isinstance(chunk, bytes):
-                await self._send_head(send)
-                head_is_pending = False
+            if needs_headers and isinstance(chunk, bytes):
+                await self._send_headers(send)
+                needs_headers = False
             if isinstance(chunk, Pause):
                 if await connection.pause(chunk.seconds, receive):
                     return False
-            elif self.is_bare:
+            elif self.is_raw:
                 connection.write(chunk)
             elif chunk and self.status not in _STATUSES_WITHOUT_BODY:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            # asyncio does not raise for a write to a closed connection: it logs a warning for each one.
+            # asyncio does not raise an error for a write to a closed connection, but logs a warning for each write.
             if connection.is_closing():
                 return False
-        if head_is_pending:
-            await self._send_head(send)
+        if needs_headers:
+            await self._send_headers(send)
         if self.ending == "reset":
-            await _wait_until_flushed(connection)
-        return self.ending == "close" and not self.is_bare
+            # A reset discards the bytes in asyncio's write buffer, which the client must receive.
+            while not connection.is_flushed():  # noqa: ASYNC110 -- a transport has no event for an empty buffer
+                await anyio.sleep(_FLUSH_POLL_SECONDS)
+        return self.ending == "close" and not self.is_raw
 
-    async def _send_head(self, send: Send) -> None:
-        head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        await send({"type": "http.response.start", "status": self.status, "headers": head})
+    async def _send_headers(self, send: Send) -> None:
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
 
 
 async def as_chunks(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
-    """Return the chunks as an async iterator."""
+    """Yield the chunks."""
     for chunk in chunks:
         yield chunk
 
 
-async def _wait_until_flushed(connection: ControlledConnection) -> None:
-    # A reset discards bytes that are still in asyncio's buffer, and the test expects the client to be sent them.
-    while not connection.is_flushed():  # noqa: ASYNC110 -- a transport has no event for an empty buffer
-        await anyio.sleep(_FLUSH_POLL_SECONDS)
-
-
-# Content encodings. Each encoder flushes after every chunk, so that the client can decode an event when it arrives.
+# Content encodings. Each encoder flushes after every chunk, so that the client can decode each event on arrival.
 
 
 class BodyEncoder(Protocol):
-    """Encode a body chunk by chunk."""
+    """An incremental encoder of a body."""
 
     def encode(self, data: bytes) -> bytes:
-        """Return encoded bytes from which all of `data` can be decoded at once."""
+        """Return encoded bytes from which all of `data` can be decoded immediately."""
         ...
 
     def finish(self) -> bytes:
@@ -174,29 +170,30 @@ class _ZstdEncoder:
 
 
 class _StoredBrotliEncoder:
-    """Valid Brotli without compression: uncompressed meta-blocks (RFC 7932, 9.2), which need no extra package."""
+    """An encoder of valid Brotli without compression: uncompressed meta-blocks (RFC 7932, 9.2). It needs no package."""
 
-    _LARGEST_BLOCK = 1 << 16
+    _MAX_BLOCK_BYTES = 1 << 16
 
     def __init__(self) -> None:
-        # The stream begins with one bit, 0, for a window of 16 bits; it shares the first byte of the first block.
+        # The stream begins with one bit, 0, for a window of 16 bits. The first block begins in the same byte.
         self._pending_bits = 1
 
     def encode(self, data: bytes) -> bytes:
-        starts = range(0, len(data), self._LARGEST_BLOCK)
-        return b"".join(self._block(data[start : start + self._LARGEST_BLOCK]) for start in starts)
+        starts = range(0, len(data), self._MAX_BLOCK_BYTES)
+        return b"".join(self._block(data[start : start + self._MAX_BLOCK_BYTES]) for start in starts)
 
     def finish(self) -> bytes:
         return bytes((0b11 << self._pending_bits,))  # ISLAST and ISLASTEMPTY
 
     def _block(self, data: bytes) -> bytes:
-        # ISLAST 0, MNIBBLES 00 (four nibbles), MLEN - 1, ISUNCOMPRESSED 1, then zeros up to a byte boundary.
+        # The header is ISLAST 0, MNIBBLES 00 (four nibbles), MLEN - 1, ISUNCOMPRESSED 1 and zeros up to a byte
+        # boundary.
         bits = ((len(data) - 1) << 3 | 1 << 19) << self._pending_bits
         self._pending_bits = 0
         return bits.to_bytes(3, "little") + data
 
 
-BODY_ENCODERS: dict[str, Callable[[], BodyEncoder]] = {
+_BODY_ENCODERS: dict[str, Callable[[], BodyEncoder]] = {
     "gzip": _GzipEncoder,
     "zstd": _ZstdEncoder,
     "br": _StoredBrotliEncoder,
@@ -204,7 +201,7 @@ BODY_ENCODERS: dict[str, Callable[[], BodyEncoder]] = {
 
 
 def body_encoder(encoding: str) -> BodyEncoder:
-    """Return an encoder for this content encoding; raise `ValueError` for an unknown one."""
-    if encoding not in BODY_ENCODERS:
-        raise ValueError(f"Unknown content encoding: {encoding}. Supported: {', '.join(BODY_ENCODERS)}")
-    return BODY_ENCODERS[encoding]()
+    """Return an encoder for this content encoding. Raises `ValueError` if the encoding is unknown."""
+    if encoding not in _BODY_ENCODERS:
+        raise ValueError(f"Unknown content encoding: {encoding!r}. Use one of: {', '.join(_BODY_ENCODERS)}.")
+    return _BODY_ENCODERS[encoding]()

@@ -1,7 +1,7 @@
-"""Record every request, with its body decompressed, before the application handles it.
+"""Record every request with its decompressed body before the application processes it.
 
-The middleware reads the whole body first, so a recorded request is always complete, and replays it to the
-application. It also gives each response an `x-request-id`, as the backend does.
+The middleware reads the whole body first and replays it to the application, so a recorded request is always complete.
+It also adds an `x-request-id` to each response, as the backend does.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["RecordedRequest", "RecordingMiddleware"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """One request that the simulator received; header names are lower-case, the body is decompressed."""
+    """A request that the simulator received. Header names are in lower case, and the body is decompressed."""
 
     method: str
     path: str
     query: dict[str, str]
-    # A login is in the headers, a prompt in the body: neither belongs into the output of a failed test.
+    # The headers contain tokens and the body contains prompts. The output of a failed test must not show them.
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
@@ -49,11 +49,11 @@ class _DecodingError(Exception):
 
 
 class RecordingMiddleware:
-    """ASGI middleware that records each request in `log` and adds an `x-request-id` to its response."""
+    """ASGI middleware that appends each request to `requests` and adds an `x-request-id` to its response."""
 
-    def __init__(self, app: ASGIApp, *, log: list[RecordedRequest], new_request_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, requests: list[RecordedRequest], new_request_id: Callable[[], str]) -> None:
         self._app = app
-        self._log = log
+        self._requests = requests
         self._new_request_id = new_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class RecordingMiddleware:
             response = SimulatedResponse.json(error.status, {"detail": str(error)}, (("x-request-id", request_id),))
             await response(scope, receive, send)
             return
-        self._log.append(
+        self._requests.append(
             RecordedRequest(
                 method=scope["method"],
                 path=scope["path"],
@@ -93,7 +93,7 @@ _DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "identity": bytes,
     "gzip": gzip.decompress,
-    # `decompress` needs the size of the content, which a frame may omit; a stream reader does not.
+    # `decompress` requires the content size, which is optional in a frame. A stream reader does not require it.
     "zstd": lambda data: zstandard.ZstdDecompressor().stream_reader(BytesIO(data)).read(),
 }
 
@@ -101,21 +101,21 @@ _DECODERS: dict[str, Callable[[bytes], bytes]] = {
 def _decode(body: bytes, encoding: str) -> bytes:
     decoder = _DECODERS.get(encoding.strip().lower())
     if decoder is None:
-        raise _DecodingError(415, f"Unsupported content encoding: {encoding}")
+        raise _DecodingError(415, f"Unsupported content encoding: {encoding}. Use zstd, gzip or identity.")
     try:
         return decoder(body)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError):
-        raise _DecodingError(400, f"The body is not valid {encoding}") from None
+        raise _DecodingError(400, f"The body is not valid {encoding}.") from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body as one message, and then the messages of the real one."""
+    """Return a `receive` that first returns the body as one message, and then calls the original `receive`."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive_again() -> Any:
+    async def replayed_receive() -> Any:
         return pending.pop() if pending else await receive()
 
-    return receive_again
+    return replayed_receive
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:

@@ -1,7 +1,7 @@
-"""Transform the body of a response: each function returns a transform from chunks to chunks.
+"""Transform the body of a response. Each function returns a transform that takes and returns an iterator of chunks.
 
-A chunk is one event of a stream, or the whole of another body, until a transform divides it. A `Pause` among the
-chunks, and the empty chunk that only sends the headers, pass through and do not count as events.
+Initially, a chunk is one event of a stream or another complete body. Transforms can split it. Pauses and empty chunks
+(which only send the headers) pass unchanged and are not counted as events.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ChunkTransform", "compress", "first_bytes", "first_events", "insert_
 
 
 def first_bytes(count: int) -> ChunkTransform:
-    """Keep the first `count` bytes."""
+    """End the body after `count` bytes."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         remaining = count
@@ -37,7 +37,7 @@ def first_bytes(count: int) -> ChunkTransform:
 
 
 def first_events(count: int) -> ChunkTransform:
-    """Keep the first `count` events."""
+    """End the body after `count` events."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         remaining = count
@@ -52,7 +52,7 @@ def first_events(count: int) -> ChunkTransform:
 
 
 def insert_after_events(count: int, *inserted: Chunk) -> ChunkTransform:
-    """Insert chunks after `count` events, or at the end of a body that has fewer."""
+    """Insert chunks after `count` events, or at the end if the body has fewer events."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         remaining, is_inserted = count, False
@@ -72,7 +72,7 @@ def insert_after_events(count: int, *inserted: Chunk) -> ChunkTransform:
 
 
 def split(size: int, delay_seconds: float) -> ChunkTransform:
-    """Split the body into chunks of `size` bytes, with a pause before each."""
+    """Split the body into chunks of `size` bytes, with a pause before each chunk."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         async for chunk in chunks:
@@ -80,7 +80,7 @@ def split(size: int, delay_seconds: float) -> ChunkTransform:
                 yield chunk
                 continue
             for start in range(0, len(chunk), size):
-                # A pause of zero seconds is needed too: without it the server joins the chunks in one write.
+                # Even a pause of zero seconds is required. Without it, the server combines the chunks in one write.
                 yield Pause(delay_seconds)
                 yield chunk[start : start + size]
 
@@ -88,19 +88,19 @@ def split(size: int, delay_seconds: float) -> ChunkTransform:
 
 
 def compress(encoding: str) -> ChunkTransform:
-    """Compress the body and flush after each chunk, so that a client can read each event when it arrives."""
+    """Compress the body and flush after each chunk, so that a client can decode each event on arrival."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        compressor = body_encoder(encoding)
+        encoder = body_encoder(encoding)
         async for chunk in chunks:
-            yield compressor.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
-        yield compressor.finish()
+            yield encoder.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
+        yield encoder.finish()
 
     return transform
 
 
 def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
-    """Replace the last chunk, which in a stream is the terminal event."""
+    """Replace the last chunk. In a stream, this is the terminal event."""
 
     async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         last: Chunk | None = None

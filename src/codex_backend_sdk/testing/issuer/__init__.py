@@ -1,1 +1,1 @@
-"""The simulated OAuth issuer: tokens, the pages of the login and device codes."""
+"""The simulated OAuth issuer: tokens, login pages and device codes."""

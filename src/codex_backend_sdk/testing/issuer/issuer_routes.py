@@ -1,7 +1,8 @@
-"""The issuer over HTTP: the authorize page, the token endpoint, device codes and the owner of an access token.
+"""Handle the HTTP requests of the OAuth issuer.
 
-Paths and content types are those of the Codex CLI (login/src/server.rs, login/src/device_code_auth.rs,
-login/src/auth/manager.rs).
+The routes are the authorization endpoint, the token endpoint, token revocation, device codes, and the account of an
+access token. The paths and the content types are from the Codex CLI (login/src/server.rs,
+login/src/device_code_auth.rs, login/src/auth/manager.rs).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ __all__ = ["IssuerRoutes"]
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-# The CLI sends the code exchange as a form and a refresh as JSON. RFC 6749, 6 wants a form for a refresh, too.
+# The CLI sends the code exchange as a form and the refresh as JSON. RFC 6749, 6 also requires a form for the refresh.
 _CONTENT_TYPES = {"authorization_code": {_FORM}, "refresh_token": {_JSON, _FORM}}
 _NO_STORE = (("cache-control", "no-store"),)
 
@@ -43,18 +44,19 @@ _PAGE = """<!doctype html>
 body {{ font: 18px system-ui; max-width: 32em; margin: 4em auto; }}
 button {{ font: inherit; padding: .4em 1em; }}
 </style>
-<h1>Sign in to the simulator</h1>
+<h1>Log in to the simulator</h1>
 {content}
 </html>
 """
-_CONSENT_FORM = """<p>A program on this machine (<b>{originator}</b>) requests to be signed in as {email}.
-No real account is involved.</p>
+_CONSENT_FORM = """<p>A program on this machine (<b>{originator}</b>) requests a login as {email}.
+This is a simulated account.</p>
 <form action="/oauth/authorize/decide">
 {fields}
 <button name="decision" value="approve">Approve</button>
 <button name="decision" value="deny">Deny</button>
 </form>"""
-_DEVICE_FORM = """<p>Type the code that your program shows, to sign it in as {email}. No real account is involved.</p>
+_DEVICE_FORM = """<p>Enter the code that your program displays, to log it in as {email}.
+This is a simulated account.</p>
 <form action="/codex/device">
 <p><input name="user_code" value="{user_code}" placeholder="ABCD-12345" aria-label="Code" autofocus required></p>
 <button name="decision" value="approve">Approve</button>
@@ -63,7 +65,7 @@ _DEVICE_FORM = """<p>Type the code that your program shows, to sign it in as {em
 
 
 class IssuerRoutes:
-    """The routes of the issuer; `refresh_delay` is read for each refresh, so it may change meanwhile."""
+    """The routes of the issuer. `get_refresh_delay` is called for each refresh."""
 
     def __init__(
         self,
@@ -72,13 +74,13 @@ class IssuerRoutes:
         *,
         account: SimulatedAccount,
         approval: Approval,
-        refresh_delay: Callable[[], timedelta],
+        get_refresh_delay: Callable[[], timedelta],
     ) -> None:
         self._issuer = issuer
         self._device_codes = device_codes
         self._account = account
         self._approval = approval
-        self._refresh_delay = refresh_delay
+        self._get_refresh_delay = get_refresh_delay
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -93,7 +95,7 @@ class IssuerRoutes:
             Route("/api/accounts/v1/user-auth-credential/whoami", self._whoami, methods=["GET"]),
         ]
 
-    # The login in a browser
+    # The browser login
 
     async def _authorize(self, request: Request) -> Response:
         query = dict(request.query_params)
@@ -121,16 +123,16 @@ class IssuerRoutes:
     async def _token(self, request: Request) -> SimulatedResponse:
         parameters, content_type = await _parameters(request)
         grant_type = parameters.get("grant_type")
-        accepted = _CONTENT_TYPES.get(str(grant_type), {_FORM})
-        if content_type not in accepted:
-            text = f"This grant has to be sent as {' or '.join(sorted(accepted))}."
-            return SimulatedResponse.json(400, {"error": "invalid_request", "error_description": text})
+        accepted_types = _CONTENT_TYPES.get(str(grant_type), {_FORM})
+        if content_type not in accepted_types:
+            description = f"The content type of this grant must be {' or '.join(sorted(accepted_types))}."
+            return SimulatedResponse.json(400, {"error": "invalid_request", "error_description": description})
         if grant_type == "refresh_token":
-            delay_seconds = self._refresh_delay().total_seconds()
-            # A client that gives up during the delay has not used its refresh token. It reads no response either.
+            delay_seconds = self._get_refresh_delay().total_seconds()
+            # If the client disconnects during the delay, its refresh token stays valid and it receives no response.
             if delay_seconds > 0 and await wait_for_disconnect(request.receive, delay_seconds):
                 return SimulatedResponse.json(499, {})
-        status, body = self._issuer.grant(parameters)
+        status, body = self._issuer.handle_token_request(parameters)
         return SimulatedResponse.json(status, body, _NO_STORE)
 
     async def _revoke(self, request: Request) -> SimulatedResponse:
@@ -139,9 +141,9 @@ class IssuerRoutes:
         return SimulatedResponse.json(200, {})
 
     async def _whoami(self, request: Request) -> SimulatedResponse:
-        error = self._issuer.access_error(request.headers.get("authorization"))
-        if error is not None:
-            return SimulatedResponse.json(401, error)
+        error_body = self._issuer.check_access(request.headers.get("authorization"))
+        if error_body is not None:
+            return SimulatedResponse.json(401, error_body)
         return SimulatedResponse.json(
             200,
             {
@@ -173,12 +175,14 @@ class IssuerRoutes:
             return _page(form)
         decision: Literal["approve", "deny"] = "approve" if query["decision"] == "approve" else "deny"
         if not self._device_codes.decide(user_code, decision):
-            return _page("<p>This code does not exist or has expired.</p>", status=404)
-        return _page("<p>Done. Go back to your program.</p>")
+            return _page(
+                "<p>This code is unknown or has expired. Run the login again to get a new code.</p>", status=404
+            )
+        return _page("<p>The decision was recorded. Return to your program.</p>")
 
 
 async def _parameters(request: Request) -> tuple[dict[str, Any], str]:
-    """Return the members of a form or a JSON object, and the content type. Invalid JSON gives no members."""
+    """Return the parameters of a form or a JSON object, and the content type. Invalid JSON has no parameters."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     text = (await request.body()).decode("utf-8", "replace")
     if content_type == _JSON:
@@ -191,7 +195,7 @@ async def _parameters(request: Request) -> tuple[dict[str, Any], str]:
 
 
 def _page(content: str, *, status: int = 200) -> HTMLResponse:
-    """Return an HTML page; `content` has to be escaped already."""
+    """Return an HTML page. `content` must already be escaped."""
     return HTMLResponse(_PAGE.format(content=content), status_code=status)
 
 

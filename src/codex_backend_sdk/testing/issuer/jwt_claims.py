@@ -1,7 +1,7 @@
 """Encode the JWTs of the simulated issuer.
 
-The tokens have the same claims as those of the real issuer. Their signature is a digest that cannot be verified: neither
-the Codex CLI nor this package verifies it (Codex CLI: login/src/token_data.rs).
+The tokens have the same claims as those of the real issuer. Their signature is a digest that cannot be verified:
+neither the Codex CLI nor this package verifies it (Codex CLI: login/src/token_data.rs).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The OAuth issuer without HTTP: it issues tokens and codes, remembers them, and refuses the invalid ones.
+"""Issue, refresh, check and revoke the tokens of the simulated account. This module contains no HTTP.
 
-All tokens of one login form a family, and revoking any of them revokes the family. A refresh token is valid once:
+The tokens of one login form a family, and the revocation of one token revokes the family. A refresh token can be used
+only once. A second use returns `refresh_token_reused` and revokes the family, as observed on the real issuer
+(openai/codex#10332). An unknown or revoked refresh token returns `refresh_token_invalidated` (the codes are in the
+Codex CLI, login/src/auth/manager.rs).
 
-- used a second time: `refresh_token_reused`, and the family is revoked, as observed at the real issuer
-  (openai/codex#10332);
-- unknown or revoked: `refresh_token_invalidated` (codes: Codex CLI, login/src/auth/manager.rs).
-
-Refresh tokens do not expire here; the fault `refresh_token_expired` simulates that. An authorization code is valid for one attempt, successful or not.
+Refresh tokens do not expire here; the fault `refresh_token_expired` simulates their expiry. An authorization code is
+valid for one attempt, even if the attempt fails.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Approval", "OAuthIssuer", "StatusAndBody"]
 
-# What the login pages do with a login. auto: approve it. manual: show two buttons. deny: refuse it.
+# The decision of the login pages: `auto` approves every login, `manual` shows two buttons, `deny` denies every login.
 Approval = Literal["auto", "manual", "deny"]
 
 # The HTTP status and the JSON body of a response.
@@ -41,16 +41,19 @@ _CODE_LIFETIME = timedelta(minutes=10)
 _ID_TOKEN_LIFETIME = timedelta(hours=1)
 _PERSONAL_TOKEN_LIFETIME = timedelta(days=365)
 _CHALLENGE_LENGTH = 43  # base64url of a SHA-256 digest, without padding
+# The simulator shares no code with the client, so it does not import the hosts from `_urls`.
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
-# The Codex CLI classifies refused refreshes by these codes (login/src/auth/manager.rs); the texts are the issuer's.
+# The Codex CLI classifies rejected refreshes by these codes (login/src/auth/manager.rs). The messages are from the
+# issuer.
 _REFRESH_ERRORS = {
     "refresh_token_reused": (
         "Your refresh token has already been used to generate a new access token. Please try signing in again."
     ),
     "refresh_token_invalidated": "Your refresh token has been invalidated. Please try signing in again.",
 }
+# The codes with which the backend rejects an access token (Codex CLI: codex-api/src/api_bridge.rs).
 _ACCESS_ERRORS = {
     "token_expired": "Provided authentication token is expired. Please try signing in again.",
     "token_revoked": "Your authentication token has been invalidated. Please try signing in again.",
@@ -81,14 +84,14 @@ class _RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class _BearerToken:
-    """An access token or an id token."""
+    """An access token or an ID token."""
 
     family: _TokenFamily
     expires_at: datetime
 
 
 class OAuthIssuer:
-    """Issue and check tokens for one account. Safe to use from any thread."""
+    """The OAuth issuer of one account. The class is thread-safe."""
 
     def __init__(
         self,
@@ -96,13 +99,13 @@ class OAuthIssuer:
         account: SimulatedAccount,
         ids: IdGenerator,
         clock: Callable[[], datetime],
-        url: Callable[[], str],
+        get_url: Callable[[], str],
         access_token_lifetime: timedelta,
     ) -> None:
         self._account = account
         self._ids = ids
         self._clock = clock
-        self._url = url
+        self._get_url = get_url
         self._access_token_lifetime = access_token_lifetime
         self._lock = threading.RLock()
         self._codes: dict[str, _AuthorizationCode] = {}
@@ -110,10 +113,10 @@ class OAuthIssuer:
         self._access_tokens: dict[str, _BearerToken] = {}
         self._id_tokens: dict[str, _BearerToken] = {}
 
-    # The authorize page
+    # The authorization endpoint
 
     def authorization_error(self, query: Mapping[str, str]) -> str | None:
-        """Return why the authorize page must not even redirect, or None. RFC 6749, 4.1.2.1."""
+        """Return the error to display instead of a redirect (RFC 6749, 4.1.2.1), or None if a redirect is allowed."""
         if query.get("client_id") != CLIENT_ID:
             return "invalid_client: unknown client_id"
         if not _is_loopback(query.get("redirect_uri", "")):
@@ -121,29 +124,29 @@ class OAuthIssuer:
         return None
 
     def approve(self, query: Mapping[str, str]) -> str:
-        """Return the redirect URL with a code, or with the error that the request contains."""
-        for name, required in (("response_type", "code"), ("code_challenge_method", "S256")):
-            if query.get(name) != required:
-                return _redirect(query, error="invalid_request", error_description=f"{name} must be {required}")
+        """Return the redirect URL with an authorization code, or with an error code if the request is invalid."""
+        for name, expected in (("response_type", "code"), ("code_challenge_method", "S256")):
+            if query.get(name) != expected:
+                return _redirect_url(query, error="invalid_request", error_description=f"{name} must be {expected}")
         if len(query.get("code_challenge", "")) != _CHALLENGE_LENGTH:
-            text = f"code_challenge must have {_CHALLENGE_LENGTH} characters"
-            return _redirect(query, error="invalid_request", error_description=text)
+            description = f"code_challenge must have {_CHALLENGE_LENGTH} characters"
+            return _redirect_url(query, error="invalid_request", error_description=description)
         scope = query.get("scope", "")
         if not set(scope.split()) <= set(LOGIN_SCOPES.split()):
-            return _redirect(query, error="invalid_scope", error_description="The requested scope is invalid.")
-        code = self._new_code(query["redirect_uri"], query["code_challenge"], scope)
-        return _redirect(query, code=code, scope=scope)
+            return _redirect_url(query, error="invalid_scope", error_description="The requested scope is invalid.")
+        code = self._issue_code(query["redirect_uri"], query["code_challenge"], scope)
+        return _redirect_url(query, code=code, scope=scope)
 
     def deny(self, query: Mapping[str, str]) -> str:
-        """Return the redirect URL that reports the user's refusal."""
-        return _redirect(query, error="access_denied", error_description="The user denied the request.")
+        """Return the redirect URL with the error `access_denied`."""
+        return _redirect_url(query, error="access_denied", error_description="The user denied the request.")
 
-    def code_for_device(self, redirect_uri: str, *, verifier: str, scope: str) -> tuple[str, str]:
-        """Return an authorization code and the challenge of `verifier`, for a login without an authorize page."""
+    def issue_code_for_device(self, redirect_uri: str, *, verifier: str, scope: str) -> tuple[str, str]:
+        """Return an authorization code and the challenge of `verifier`, for a device code login."""
         challenge = _s256_challenge(verifier)
-        return self._new_code(redirect_uri, challenge, scope), challenge
+        return self._issue_code(redirect_uri, challenge, scope), challenge
 
-    def _new_code(self, redirect_uri: str, challenge: str, scope: str) -> str:
+    def _issue_code(self, redirect_uri: str, challenge: str, scope: str) -> str:
         code = self._ids.new("ac", 40)
         with self._lock:
             self._codes[code] = _AuthorizationCode(redirect_uri, challenge, scope, self._clock() + _CODE_LIFETIME)
@@ -151,33 +154,33 @@ class OAuthIssuer:
 
     # The token endpoint
 
-    def grant(self, request: Mapping[str, Any]) -> StatusAndBody:
-        """Handle a request to the token endpoint."""
-        grants: dict[Any, Callable[[Mapping[str, Any]], StatusAndBody]] = {
-            "authorization_code": self._grant_code,
-            "refresh_token": self._grant_refresh,
-            _TOKEN_EXCHANGE: self._grant_api_key,
+    def handle_token_request(self, request: Mapping[str, Any]) -> StatusAndBody:
+        """Return the response of the token endpoint to these parameters."""
+        handlers: dict[Any, Callable[[Mapping[str, Any]], StatusAndBody]] = {
+            "authorization_code": self._exchange_code,
+            "refresh_token": self._refresh,
+            _TOKEN_EXCHANGE: self._exchange_id_token,
         }
-        grant = grants.get(request.get("grant_type"))
-        if grant is None:
+        handler = handlers.get(request.get("grant_type"))
+        if handler is None:
             return _oauth_error("unsupported_grant_type", "This grant type is not supported.")
         if request.get("client_id") != CLIENT_ID:
-            return _oauth_error("invalid_client", "The client is not known here.", status=401)
+            return _oauth_error("invalid_client", "Unknown client_id.", status=401)
         with self._lock:
-            return grant(request)
+            return handler(request)
 
-    def _grant_code(self, request: Mapping[str, Any]) -> StatusAndBody:
-        # `pop`: a code that was guessed or stolen must not allow a second attempt.
+    def _exchange_code(self, request: Mapping[str, Any]) -> StatusAndBody:
+        # Delete the code even if the attempt fails: an authorization code must not be used twice (RFC 6749, 4.1.2).
         code = self._codes.pop(str(request.get("code")), None)
         if code is None or code.expires_at <= self._clock():
             return _oauth_error("invalid_grant", "The authorization code is unknown, used or expired.")
         if request.get("redirect_uri") != code.redirect_uri:
-            return _oauth_error("invalid_grant", "redirect_uri differs from the one of the authorization.")
+            return _oauth_error("invalid_grant", "redirect_uri does not match the authorization request.")
         if _s256_challenge(str(request.get("code_verifier", ""))) != code.challenge:
-            return _oauth_error("invalid_grant", "code_verifier does not fit the code_challenge.")
-        return 200, _token_response(self._mint(_TokenFamily(code.scope), self._access_token_lifetime))
+            return _oauth_error("invalid_grant", "code_verifier does not match the code_challenge.")
+        return 200, _token_response(self._issue_tokens(_TokenFamily(code.scope), self._access_token_lifetime))
 
-    def _grant_refresh(self, request: Mapping[str, Any]) -> StatusAndBody:
+    def _refresh(self, request: Mapping[str, Any]) -> StatusAndBody:
         token = self._refresh_tokens.get(str(request.get("refresh_token")))
         if token is None or token.family.is_revoked:
             return _refresh_error("refresh_token_invalidated")
@@ -185,9 +188,10 @@ class OAuthIssuer:
             token.family.is_revoked = True
             return _refresh_error("refresh_token_reused")
         token.is_used = True
-        return 200, _token_response(self._mint(token.family, self._access_token_lifetime))
+        return 200, _token_response(self._issue_tokens(token.family, self._access_token_lifetime))
 
-    def _grant_api_key(self, request: Mapping[str, Any]) -> StatusAndBody:
+    def _exchange_id_token(self, request: Mapping[str, Any]) -> StatusAndBody:
+        """Exchange an ID token for an API key (RFC 8693)."""
         if request.get("requested_token") != "openai-api-key" or not request.get("subject_token"):
             return _oauth_error("invalid_request", "requested_token and subject_token are required.")
         token = self._id_tokens.get(str(request["subject_token"]))
@@ -195,22 +199,23 @@ class OAuthIssuer:
             return _oauth_error("invalid_grant", "The subject token is unknown, revoked or expired.")
         return 200, {"access_token": self._ids.new("sk-simulated", 32), "token_type": "Bearer"}
 
-    def issue(self, *, lifetime: timedelta | None = None) -> IssuedTokens:
-        """Return the tokens of a new login, skipping the login flow."""
+    def issue_login(self, *, lifetime: timedelta | None = None) -> IssuedTokens:
+        """Return the tokens of a new login, without a login flow. `lifetime` overrides that of the access token."""
+        access_token_lifetime = self._access_token_lifetime if lifetime is None else lifetime
         with self._lock:
-            return self._mint(_TokenFamily(LOGIN_SCOPES), self._access_token_lifetime if lifetime is None else lifetime)
+            return self._issue_tokens(_TokenFamily(LOGIN_SCOPES), access_token_lifetime)
 
-    def personal_access_token(self) -> str:
-        """Return a new personal access token, like one created in the account's settings."""
-        token = self._ids.new("at", 48).replace("_", "-", 1)
+    def issue_personal_access_token(self) -> str:
+        """Return a new personal access token, as a user creates it in the settings of the account."""
+        token = self._ids.new("at", 48).replace("_", "-", 1)  # real personal access tokens begin with `at-`
         with self._lock:
             expires_at = self._clock() + _PERSONAL_TOKEN_LIFETIME
             self._access_tokens[token] = _BearerToken(_TokenFamily(LOGIN_SCOPES), expires_at)
         return token
 
-    def _mint(self, family: _TokenFamily, lifetime: timedelta) -> IssuedTokens:
+    def _issue_tokens(self, family: _TokenFamily, lifetime: timedelta) -> IssuedTokens:
         now = self._clock()
-        account, issuer, expires_at = self._account, self._url(), now + lifetime
+        account, issuer, expires_at = self._account, self._get_url(), now + lifetime
         tokens = IssuedTokens(
             id_token=encode_jwt(
                 id_token_claims(account, issuer=issuer, issued_at=now, expires_at=now + _ID_TOKEN_LIFETIME)
@@ -234,26 +239,26 @@ class OAuthIssuer:
         self._refresh_tokens[tokens.refresh_token] = _RefreshToken(family)
         return tokens
 
-    # Checking and revoking
+    # Access checks and revocation
 
     def revoke(self, token: str) -> None:
-        """Revoke the login of a refresh or access token; an unknown token is not an error (RFC 7009, 2.2)."""
+        """Revoke the login of a refresh or access token. Ignore an unknown token (RFC 7009, 2.2)."""
         with self._lock:
-            known = self._refresh_tokens.get(token) or self._access_tokens.get(token)
-            if known is not None:
-                known.family.is_revoked = True
+            issued_token = self._refresh_tokens.get(token) or self._access_tokens.get(token)
+            if issued_token is not None:
+                issued_token.family.is_revoked = True
 
-    def access_error(self, authorization: str | None) -> dict[str, Any] | None:
-        """Return the body of the 401 for this `Authorization` header, or None if its access token is valid."""
+    def check_access(self, authorization: str | None) -> dict[str, Any] | None:
+        """Return the body of a 401 response for this `Authorization` header, or None if its access token is valid."""
         scheme, _, access_token = (authorization or "").partition(" ")
         with self._lock:
             token = self._access_tokens.get(access_token) if scheme.lower() == "bearer" else None
             if token is None:
                 return {"detail": "Unauthorized"}
             if token.family.is_revoked:
-                return _access_error("token_revoked")
+                return _access_error_body("token_revoked")
             if token.expires_at <= self._clock():
-                return _access_error("token_expired")
+                return _access_error_body("token_expired")
             return None
 
 
@@ -261,7 +266,7 @@ def _is_loopback(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
         port = parts.port
-    except ValueError:  # the port is not a number
+    except ValueError:  # the port is not an integer
         return False
     return parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS and port is not None
 
@@ -271,7 +276,7 @@ def _s256_challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def _redirect(query: Mapping[str, str], **parameters: str) -> str:
+def _redirect_url(query: Mapping[str, str], **parameters: str) -> str:
     if "state" in query:
         parameters["state"] = query["state"]
     return f"{query['redirect_uri']}?{urlencode(parameters)}"
@@ -288,8 +293,8 @@ def _token_response(tokens: IssuedTokens) -> dict[str, Any]:
     }
 
 
-def _oauth_error(code: str, text: str, *, status: int = 400) -> StatusAndBody:
-    return status, {"error": code, "error_description": text}
+def _oauth_error(code: str, description: str, *, status: int = 400) -> StatusAndBody:
+    return status, {"error": code, "error_description": description}
 
 
 def _refresh_error(code: str) -> StatusAndBody:
@@ -297,6 +302,6 @@ def _refresh_error(code: str) -> StatusAndBody:
     return 401, {"error": error}
 
 
-def _access_error(code: str) -> dict[str, Any]:
+def _access_error_body(code: str) -> dict[str, Any]:
     error = {"message": _ACCESS_ERRORS[code], "type": None, "code": code, "param": None}
     return {"error": error, "status": 401}

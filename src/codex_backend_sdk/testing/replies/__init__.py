@@ -1,1 +1,1 @@
-"""The simulator's replies: the default one, the events that carry a reply, and the backend's error messages."""
+"""Replies of the simulator: default items, event streams and error messages."""

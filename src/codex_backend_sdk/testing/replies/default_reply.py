@@ -1,16 +1,17 @@
-"""The reply to a request for which no turn is scripted. It is deterministic, apart from the ids of the items.
+"""Generate the default reply to a request without a scripted turn.
 
-Choose the reply by the end of the input, in this order:
+The reply depends only on the request, except for the ids of the items. The first rule that matches applies:
 
-1. A `compaction_trigger` gets one compaction item.
-2. A message gets a call of the first tool, or of the tool that `tool_choice` names, with arguments that fit its schema.
-   The output of a tool gets a message, so that the loop of an agent ends.
-3. With `text.format` of type `json_schema` the message is a JSON value that fits the schema.
-4. RequestedTool outputs get a message that reports them.
-5. `Say hello` gets `hello`; `Say hello five times` repeats it. Tests set a reply in this way without a script.
-6. Everything else gets a sentence that quotes the messages of the user, to show what reached the backend.
+1. If the last item is a `compaction_trigger`, the reply is a compaction item.
+2. If the last item is a message and the request has tools, the reply calls the first tool, or the tool of
+   `tool_choice`, with arguments that match its schema.
+3. If `text.format` has the type `json_schema`, the reply is a message with a JSON value that matches the schema.
+4. If the last items are tool outputs, the reply is a message that quotes them, so that the loop of an agent ends.
+5. If the prompt is `Say hello`, the reply is `hello`. `Say hello five times` repeats it. Tests can thus choose the text
+   of the reply without a script.
+6. Otherwise, the reply is a sentence that quotes the messages of the user.
 
-The simulator does not imitate a model beyond that: script a `Turn` for a reply with other contents.
+Script a `Turn` for any other reply.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..parsed_request import make_encrypted_content, read_encrypted_content, text_of
+from ..parsed_request import decode_encrypted_content, encode_encrypted_content, item_text
 from .json_values import example_value
 from .reply_events import custom_tool_call, function_call, message
 
@@ -30,42 +31,44 @@ if TYPE_CHECKING:
 
 __all__ = ["default_items"]
 
-# DANGER: a coding agent with one of these tools runs the command that it is given. The simulator never makes one up;
-# only a script or a `tool_choice` that demands a call does.
+# DANGER: a coding agent that offers one of these tools runs the command that it receives. The simulator calls such a
+# tool only if a script or `tool_choice` requires the call.
 _AGENT_TOOLS: Final = frozenset({"apply_patch", "exec", "exec_command", "local_shell", "shell", "shell_command"})
-_CALLABLE: Final = ("function", "custom", "web_search")
-_TOOL_OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
+_CALLABLE_TYPES: Final = ("function", "custom", "web_search")
+_OUTPUT_TYPES: Final = ("function_call_output", "custom_tool_call_output")
 
-_SAY: Final = re.compile(r"(?is)\s*say ['\"]?(.+?)['\"]?(?: (two|three|four|five) times)?[.!]?\s*")
+_SAY_PATTERN: Final = re.compile(
+    r"(?is)\s*say ['\"]?(?P<text>.+?)['\"]?(?: (?P<count>two|three|four|five) times)?[.!]?\s*"
+)
 _COUNTS: Final = {"two": 2, "three": 3, "four": 4, "five": 5}
 _MAX_QUOTED_CHARACTERS: Final = 200
 _MAX_EARLIER_MESSAGES: Final = 5
 
 
 def default_items(request: ParsedRequest, ids: IdGenerator) -> list[Item]:
-    """Return the output items. `UnsupportedSchemaError` means that no value could be made for a schema."""
+    """Return the output items. Raises `UnsupportedSchemaError` if no value can be generated for a schema."""
     items = request.items()
     if items and items[-1]["type"] == "compaction_trigger":
         return [_compaction(request, ids)]
     tool = _tool_to_call(request)
     if tool is None:
-        body = [message(_message_text(request), ids)]
-    elif tool.kind == "web_search":
-        # The backend runs this tool itself, so its message follows at once.
+        reply_items = [message(_message_text(request), ids)]
+    elif tool.type == "web_search":
+        # The backend runs this tool itself, so the message is part of the same response.
         action = {"type": "search", "query": request.prompt()}
         search = {"type": "web_search_call", "id": ids.new("ws"), "status": "completed", "action": action}
-        body = [search, message(_message_text(request), ids)]
-    elif tool.kind == "custom":
-        body = [custom_tool_call(tool.name, request.prompt(), ids, namespace=tool.namespace)]
+        reply_items = [search, message(_message_text(request), ids)]
+    elif tool.type == "custom":
+        reply_items = [custom_tool_call(tool.name, request.prompt(), ids, namespace=tool.namespace)]
     else:
         arguments = json.dumps(example_value({"type": "object", **(tool.parameters or {})}), ensure_ascii=False)
-        body = [function_call(tool.name, arguments, ids, namespace=tool.namespace)]
-    return [*_reasoning(request, ids), *body]
+        reply_items = [function_call(tool.name, arguments, ids, namespace=tool.namespace)]
+    return [*_reasoning(request, ids), *reply_items]
 
 
 def _tool_to_call(request: ParsedRequest) -> RequestedTool | None:
     choice = request.body.get("tool_choice") or "auto"
-    tools = [tool for tool in request.tools() if tool.kind in _CALLABLE]
+    tools = [tool for tool in request.tools() if tool.type in _CALLABLE_TYPES]
     items = request.items()
     if choice == "none" or not items or items[-1]["type"] != "message":
         return None
@@ -74,7 +77,7 @@ def _tool_to_call(request: ParsedRequest) -> RequestedTool | None:
         tools = [tool for tool in tools if tool.name in allowed]
         choice = choice.get("mode", "auto")
     elif isinstance(choice, dict):
-        # A hosted tool has no name; its type stands for it.
+        # Hosted tools have no name. They are selected by type.
         name = choice.get("name", choice.get("type"))
         tools = [tool for tool in tools if tool.name == name]
     if choice == "auto" and any(tool.name in _AGENT_TOOLS for tool in request.tools()):
@@ -89,7 +92,7 @@ def _message_text(request: ParsedRequest) -> str:
         return json.dumps(example_value(text_format.get("schema") or {}), ensure_ascii=False)
     outputs = _tool_outputs(request)
     text = "\n".join(f"{name} returned: {output.strip() or '(nothing)'}" for name, output in outputs)
-    text = text or _echo(request)
+    text = text or _reply_to_prompt(request)
     return json.dumps({"reply": text}, ensure_ascii=False) if text_format.get("type") == "json_object" else text
 
 
@@ -99,32 +102,32 @@ def _tool_outputs(request: ParsedRequest) -> list[tuple[str, str]]:
     names = {item.get("call_id"): str(item.get("name")) for item in items if str(item["type"]).endswith("_call")}
     outputs: list[tuple[str, str]] = []
     for item in reversed(items):
-        if item["type"] not in _TOOL_OUTPUTS:
+        if item["type"] not in _OUTPUT_TYPES:
             break
-        outputs.insert(0, (names.get(item.get("call_id"), "The tool"), text_of(item)))
+        outputs.insert(0, (names.get(item.get("call_id"), "The tool"), item_text(item)))
     return outputs
 
 
-def _echo(request: ParsedRequest) -> str:
+def _reply_to_prompt(request: ParsedRequest) -> str:
     prompt = request.prompt()
-    if say := _SAY.fullmatch(prompt):
-        return " ".join([say[1]] * _COUNTS.get(str(say[2]).lower(), 1))
+    if match := _SAY_PATTERN.fullmatch(prompt):
+        return " ".join([match["text"]] * _COUNTS.get(str(match["count"]).lower(), 1))
     text = "This is the simulator, not a model. "
     text += f'You wrote: "{_shorten(prompt)}"' if prompt.strip() else "You wrote nothing."
-    earlier = _quotable_texts(request)[:-1][-_MAX_EARLIER_MESSAGES:]
-    if earlier:
-        text += " Before that, you wrote: " + " ".join(f'"{_shorten(written)}"' for written in earlier)
+    earlier_messages = _quotable_messages(request)[:-1][-_MAX_EARLIER_MESSAGES:]
+    if earlier_messages:
+        text += " Before that, you wrote: " + " ".join(f'"{_shorten(earlier)}"' for earlier in earlier_messages)
     return text
 
 
-def _quotable_texts(request: ParsedRequest) -> list[str]:
-    """Return the messages of the user, after those that an earlier compaction holds."""
-    compacted: list[str] = []
+def _quotable_messages(request: ParsedRequest) -> list[str]:
+    """Return the user's messages, preceded by the messages that are stored in compaction items."""
+    compacted_messages: list[str] = []
     for item in request.items():
-        compacted += (read_encrypted_content(item.get("encrypted_content")) or {}).get("user_texts", [])
+        compacted_messages += (decode_encrypted_content(item.get("encrypted_content")) or {}).get("user_texts", [])
     # The Codex CLI sends its own context as user messages, in tags such as <environment_context>.
-    written = [text for text in request.user_texts() if not text.startswith("<")]
-    return [*compacted, *written]
+    messages = [text for text in request.user_texts() if not text.startswith("<")]
+    return [*compacted_messages, *messages]
 
 
 def _shorten(text: str) -> str:
@@ -133,7 +136,7 @@ def _shorten(text: str) -> str:
 
 
 def _reasoning(request: ParsedRequest, ids: IdGenerator) -> list[Item]:
-    """Return a reasoning item when the request names an effort or a summary, or includes encrypted content."""
+    """Return a reasoning item if the request sets an effort or a summary, or includes encrypted content."""
     reasoning = request.body.get("reasoning") or {}
     is_encrypted = "reasoning.encrypted_content" in (request.body.get("include") or [])
     if reasoning.get("effort") == "none" or not (reasoning or is_encrypted):
@@ -143,15 +146,15 @@ def _reasoning(request: ParsedRequest, ids: IdGenerator) -> list[Item]:
         text = "**Reading the request**\n\nThe simulator looks at the last message and at the tools."
         item["summary"] = [{"type": "summary_text", "text": text}]
     if is_encrypted:
-        # Bound to the account and the model, as the backend's is: it refuses the item from any other.
-        item["encrypted_content"] = make_encrypted_content(
+        # As on the backend, the content is valid only for this account and model.
+        item["encrypted_content"] = encode_encrypted_content(
             account=request.account.account_id, model=request.model, item=item["id"]
         )
     return [item]
 
 
 def _compaction(request: ParsedRequest, ids: IdGenerator) -> Item:
-    # Bound to the account but not to the model, as the backend's is.
-    texts = [_shorten(text) for text in _quotable_texts(request)]
-    blob = make_encrypted_content(account=request.account.account_id, user_texts=texts[-_MAX_EARLIER_MESSAGES:])
-    return {"type": "compaction", "id": ids.new("cmp"), "encrypted_content": blob}
+    # As on the backend, the content is valid only for this account, but for every model.
+    texts = [_shorten(text) for text in _quotable_messages(request)]
+    content = encode_encrypted_content(account=request.account.account_id, user_texts=texts[-_MAX_EARLIER_MESSAGES:])
+    return {"type": "compaction", "id": ids.new("cmp"), "encrypted_content": content}

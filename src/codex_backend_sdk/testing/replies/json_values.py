@@ -1,8 +1,8 @@
-"""Make a JSON value that fits a JSON schema: the same schema always gets the same value.
+"""Generate a JSON value that matches a JSON schema. The same schema always returns the same value.
 
-The library `jsf` draws the value, seeded by the schema. It misreads some schemas and draws from wide ranges, so it is
-given a rewritten schema; the result is checked against the original one with `jsonschema`, and drawn again, with the
-next seed, until it fits. `UnsupportedSchemaError` is raised when no draw fits.
+The library `jsf` generates random values; the seed depends on the schema. `jsf` misinterprets some schemas and uses
+wide ranges, so it receives a rewritten schema. `jsonschema` validates each value against the original schema. If a
+value is invalid, the next seed is used. If all values are invalid, `example_value` raises `UnsupportedSchemaError`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["UnsupportedSchemaError", "example_value"]
 
-# jsf draws from the generator of the `random` module, which belongs to the program under test. Its state is restored
-# after each draw, under a lock: several simulators may run in one process.
+# jsf uses the global generator of the `random` module, which the program under test may also use. `_generate` restores
+# its state. The lock is required because several simulators may run in one process.
 _RANDOM_LOCK: Final = threading.Lock()
-_MAX_DRAWS: Final = 24
+_MAX_ATTEMPTS: Final = 24
 
-# jsf derives these from the current time, so they would differ from run to run.
+# jsf derives values of these formats from the current time, so each run would return other values.
 _FIXED_TIMES: Final = {
     "date": "2026-01-15",
     "date-time": "2026-01-15T09:30:00Z",
@@ -32,11 +32,11 @@ _FIXED_TIMES: Final = {
 
 
 class UnsupportedSchemaError(ValueError):
-    """No value could be made that fits the schema; script a `Turn` that has one."""
+    """The simulator cannot generate a value that matches the schema. Script a `Turn` with a value instead."""
 
 
 def example_value(schema: Mapping[str, Any]) -> Any:
-    """Return a value that fits the schema."""
+    """Return a value that matches the schema. Raises `UnsupportedSchemaError` if no value can be generated."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -46,19 +46,19 @@ def example_value(schema: Mapping[str, Any]) -> Any:
         raise UnsupportedSchemaError(f"it is not a valid JSON schema: {error.message}") from None
     is_valid = Draft202012Validator(dict(schema)).is_valid
     seed = int(hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()[:8], 16)
-    problem = f"none of {_MAX_DRAWS} drawn values fits it"
-    for attempt in range(_MAX_DRAWS):
+    problem = f"none of {_MAX_ATTEMPTS} generated values matches it"
+    for attempt in range(_MAX_ATTEMPTS):
         try:
-            value = _draw(_rewrite(schema), seed + attempt)
+            value = _generate(_rewrite(schema), seed + attempt)
             if is_valid(value):
                 return value
-        # jsf raises many kinds of errors, for example for a pattern or a reference that it cannot resolve.
+        # jsf raises errors of many classes, for example for a pattern or a reference that it cannot resolve.
         except Exception as error:
-            problem = f"the library jsf cannot read it ({type(error).__name__})"
+            problem = f"the library jsf does not support it ({type(error).__name__})"
     raise UnsupportedSchemaError(problem)
 
 
-def _draw(schema: dict[str, Any], seed: int) -> Any:
+def _generate(schema: dict[str, Any], seed: int) -> Any:
     from jsf import JSF  # type: ignore[import-untyped]  # it ships no types
     from jsf.schema_types import string  # type: ignore[import-untyped]
 
@@ -73,7 +73,7 @@ def _draw(schema: dict[str, Any], seed: int) -> Any:
 
 
 def _rewrite(schema: Any) -> Any:
-    """Return an equivalent or narrower schema that jsf can read, with bounds on lengths and numbers."""
+    """Return an equivalent or narrower schema that jsf supports, with bounds for lengths and numbers."""
     if schema is True:
         return {}
     if isinstance(schema, list):
@@ -90,7 +90,7 @@ def _rewrite(schema: Any) -> Any:
         result.setdefault("minItems", min(1, result.get("maxItems", 1)))
         result.setdefault("maxItems", result["minItems"] + 1)
     if result.get("type") in ("integer", "number"):
-        _bound_number(result)
+        _add_bounds(result)
     if result.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(result):
         result.setdefault("minLength", min(5, result.get("maxLength", 5)))
         result.setdefault("maxLength", result["minLength"] + 30)
@@ -101,13 +101,16 @@ def _rewrite_keyword(keyword: str, value: Any) -> Any:
     if keyword in ("properties", "$defs", "definitions") and isinstance(value, dict):
         return {name: _rewrite(entry) for name, entry in value.items()}
     if keyword in ("items", "additionalProperties", "anyOf", "oneOf", "allOf"):
-        # `additionalProperties: true` restricts nothing; as an empty schema it would make jsf invent members.
+        # Keep `additionalProperties: true`: jsf adds random members for the equivalent empty schema.
         return value if isinstance(value, bool) else _rewrite(value)
     return value
 
 
-def _bound_number(schema: dict[str, Any]) -> None:
-    """Set both bounds where one is given: jsf's own are 0 and 9999. Draw from quarters where they are close."""
+def _add_bounds(schema: dict[str, Any]) -> None:
+    """Add the missing bound to a schema with one bound, because jsf's default bounds are 0 and 9999.
+
+    In a narrow range, also restrict the number to multiples of a quarter of the range.
+    """
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None and high is not None:

@@ -1,9 +1,9 @@
-"""Build the output items of a reply and the stream of events that carries them.
+"""Build the output items of a reply and the events that stream them.
 
-The events come in the backend's order: `response.created` and `response.in_progress`, then for each item
-`response.output_item.added`, its deltas and `response.output_item.done`, and last the terminal event. The `output` of
-the terminal event is empty, as the backend's is: clients take the items from the `response.output_item.done` events
-(Codex CLI: codex-api/src/sse/responses.rs).
+The events have the order of the backend: `response.created`, `response.in_progress`, the events of each item, and the
+terminal event. The events of an item are `response.output_item.added`, the deltas, and `response.output_item.done`. As
+on the backend, the `output` of the terminal event is empty: clients read the items from the
+`response.output_item.done` events (Codex CLI: codex-api/src/sse/responses.rs).
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ __all__ = [
     "encode_sse",
     "function_call",
     "message",
-    "token_usage",
 ]
 
 Item = dict[str, Any]
 Event = dict[str, Any]
 
-# The response object repeats these members of the request; the second column is what it has when the request has none.
-_ECHOED: tuple[tuple[str, Any], ...] = (
+# The members of the request that the response object repeats, with their values if the request does not have them.
+_REPEATED_MEMBERS: tuple[tuple[str, Any], ...] = (
     ("instructions", None),
     ("parallel_tool_calls", True),
     ("prompt_cache_key", None),
@@ -49,7 +48,7 @@ _ECHOED: tuple[tuple[str, Any], ...] = (
 
 
 def message(text: str, ids: IdGenerator) -> Item:
-    """Return a message of the assistant."""
+    """Return a message item of the assistant."""
     return {
         "type": "message",
         "id": ids.new("msg"),
@@ -63,7 +62,7 @@ def message(text: str, ids: IdGenerator) -> Item:
 def function_call(
     name: str, arguments: str, ids: IdGenerator, *, call_id: str | None = None, namespace: str | None = None
 ) -> Item:
-    """Return a call of a function; `arguments` is JSON text."""
+    """Return a function call item. `arguments` is JSON text."""
     return {
         "type": "function_call",
         "id": ids.new("fc"),
@@ -78,7 +77,7 @@ def function_call(
 def custom_tool_call(
     name: str, text: str, ids: IdGenerator, *, call_id: str | None = None, namespace: str | None = None
 ) -> Item:
-    """Return a call of a custom tool with `text` as its input."""
+    """Return a custom tool call item with the input `text`."""
     return {
         "type": "custom_tool_call",
         "id": ids.new("ctc"),
@@ -99,36 +98,41 @@ def build_events(
     *,
     response_id: str,
     created_at: int,
-    ending: str = "completed",
-    final: Mapping[str, Any] | None = None,
+    final_status: str = "completed",
+    final_members: Mapping[str, Any] | None = None,
 ) -> list[Event]:
-    """Return the events from `response.created` to the terminal one, `response.<ending>`.
+    """Return the events from `response.created` to the terminal event, `response.<final_status>`.
 
-    `final` replaces members of the terminal event's response, for instance its usage, error or incomplete details.
+    `final_members` replaces members of the terminal event's response, such as `usage` or `error`.
     """
-    skeleton = _response(request, response_id, created_at)
-    first = {**skeleton, "status": "in_progress"}
-    last = {**skeleton, "status": ending, "usage": token_usage(request, items), **(final or {})}
-    if ending == "completed":
-        last = {"completed_at": created_at, "end_turn": True, **last}
+    response = _response_object(request, response_id, created_at)
+    initial_response = {**response, "status": "in_progress"}
+    final_response = {
+        **response,
+        "status": final_status,
+        "usage": _token_usage(request, items),
+        **(final_members or {}),
+    }
+    if final_status == "completed":
+        final_response = {"completed_at": created_at, "end_turn": True, **final_response}
     events: list[Event] = [
-        {"type": "response.created", "response": first},
-        {"type": "response.in_progress", "response": first},
+        {"type": "response.created", "response": initial_response},
+        {"type": "response.in_progress", "response": initial_response},
     ]
     for index, item in enumerate(items):
         events += _item_events(item, index)
-    events.append({"type": f"response.{ending}", "response": last})
+    events.append({"type": f"response.{final_status}", "response": final_response})
     return [{"type": event["type"], "sequence_number": number, **event} for number, event in enumerate(events)]
 
 
 def encode_sse(event: Event) -> bytes:
-    """Return an event as the frame that goes over the wire."""
+    """Encode an event as an SSE frame."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
-def token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
-    """Return the `usage` object, with one token for every four characters of JSON: about right for English."""
+def _token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
+    """Return the `usage` object. It counts a token for every four characters of JSON, an approximation for English."""
     input_tokens = _count_tokens([request.body.get(name) for name in ("instructions", "input", "tools")])
     reasoning_tokens = sum(_count_tokens(item) for item in items if item["type"] == "reasoning")
     output_tokens = reasoning_tokens + sum(_count_tokens(item) for item in items if item["type"] != "reasoning")
@@ -145,7 +149,7 @@ def _count_tokens(value: Any) -> int:
     return (len(json.dumps(value, ensure_ascii=False)) + 3) // 4
 
 
-def _response(request: ParsedRequest, response_id: str, created_at: int) -> dict[str, Any]:
+def _response_object(request: ParsedRequest, response_id: str, created_at: int) -> dict[str, Any]:
     body = request.body
     return {
         "id": response_id,
@@ -164,27 +168,27 @@ def _response(request: ParsedRequest, response_id: str, created_at: int) -> dict
         "top_p": 1.0,
         "truncation": "disabled",
         "usage": None,
-        **{name: default if body.get(name) is None else body[name] for name, default in _ECHOED},
+        **{name: default if body.get(name) is None else body[name] for name, default in _REPEATED_MEMBERS},
     }
 
 
 def _item_events(item: Item, index: int) -> Iterator[Event]:
-    """Yield `added`, the events in between and `done`. An item of an unknown type has nothing in between."""
-    unfinished, events_between = _ITEM_TYPES.get(item["type"], ({}, lambda item: iter(())))
-    yield {"type": "response.output_item.added", "output_index": index, "item": {**item, **unfinished}}
-    for event in events_between(item):
+    """Yield the events of an item. An item of an unknown type has no events between `added` and `done`."""
+    initial_members, content_events = _ITEM_TYPES.get(item["type"], ({}, lambda item: iter(())))
+    yield {"type": "response.output_item.added", "output_index": index, "item": {**item, **initial_members}}
+    for event in content_events(item):
         yield {"type": event["type"], "item_id": item.get("id"), "output_index": index, **event}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
 def _split_into_deltas(text: str) -> list[str]:
-    """Split text into words, each with the whitespace around it."""
+    """Split text into words and keep the whitespace around each word."""
     return re.findall(r"\s*\S+\s*", text) or ([text] if text else [])
 
 
 def _message_events(item: Item) -> Iterator[Event]:
-    for number, part in enumerate(item["content"]):
-        position = {"content_index": number}
+    for index, part in enumerate(item["content"]):
+        position = {"content_index": index}
         text = part.get("text", "")
         yield {"type": "response.content_part.added", **position, "part": {**part, "text": ""}}
         for delta in _split_into_deltas(text):
@@ -195,8 +199,8 @@ def _message_events(item: Item) -> Iterator[Event]:
 
 def _reasoning_events(item: Item) -> Iterator[Event]:
     prefix = "response.reasoning_summary"
-    for number, part in enumerate(item["summary"]):
-        position = {"summary_index": number}
+    for index, part in enumerate(item["summary"]):
+        position = {"summary_index": index}
         yield {"type": f"{prefix}_part.added", **position, "part": {**part, "text": ""}}
         for delta in _split_into_deltas(part["text"]):
             yield {"type": f"{prefix}_text.delta", **position, "delta": delta}
@@ -222,7 +226,7 @@ def _web_search_events(item: Item) -> Iterator[Event]:
         yield {"type": f"response.web_search_call.{status}"}
 
 
-# By item type: the members that differ in the `added` event, and the events between `added` and `done`.
+# By item type: the members of the item in the `added` event, and the events between `added` and `done`.
 _ITEM_TYPES: dict[str, tuple[dict[str, Any], Callable[[Item], Iterator[Event]]]] = {
     "message": ({"status": "in_progress", "content": []}, _message_events),
     "reasoning": ({"summary": []}, _reasoning_events),
