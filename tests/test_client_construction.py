@@ -138,6 +138,8 @@ def test_copy_keeps_the_options(ours: Any, official: Any, http: Any, method: str
     changed = getattr(client, method)(model="n", instructions="", originator="p", unsupported="raise")
     assert (changed._codex.model, changed._codex.instructions) == ("n", "")
     assert (changed._codex.originator, changed._codex.unsupported) == ("p", "raise")
+    unchanged = getattr(client, method)(model="", originator="")
+    assert (unchanged._codex.model, unchanged._codex.originator) == ("m", "o")
     other = MemoryStore()
     assert getattr(client, method)(credentials=other).credentials.store is other
 

@@ -211,9 +211,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         """
         changes = {
             "credentials": credentials,
-            "model": model,
+            "model": model or None,
             "instructions": instructions,
-            "originator": originator,
+            "originator": originator or None,
             "unsupported": unsupported,
             "compress_requests": compress_requests,
             "workspace_routing": workspace_routing,

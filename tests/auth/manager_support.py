@@ -12,6 +12,7 @@ from codex_backend_sdk.auth import Credentials, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 LOGGER = "codex_backend_sdk.auth"
@@ -51,6 +52,11 @@ class RecordingStore(MemoryStore):
     def version(self) -> object:
         self._record("version")
         return super().version()
+
+    def lock(self) -> AbstractContextManager[object]:  # not recorded
+        if "lock" in self.errors:
+            raise self.errors["lock"]
+        return super().lock()
 
 
 def make_credentials(issuer: IssuerStub, document: dict[str, Any] | None) -> tuple[Credentials, RecordingStore]:

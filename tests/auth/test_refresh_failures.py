@@ -216,6 +216,44 @@ def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture
         assert credentials.current() != login
 
 
+@pytest.mark.parametrize("method", ["load", "lock"])
+def test_valid_token_outlives_any_exception_of_a_custom_store(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        store = RecordingStore(issuer.document())
+        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+        login = credentials.current()
+        clock.now += HOUR - MINUTE
+        store.errors[method] = ConnectionError("secret")
+        assert credentials.current() == login
+        assert "its old token is still used. ConnectionError." in caplog.text
+        assert "secret" not in caplog.text, "the message of a foreign exception may hold the document"
+        clock.now += MINUTE
+        with pytest.raises(ConnectionError):
+            credentials.current()
+
+
+def test_removed_login_is_not_used_for_the_rest_of_its_token() -> None:
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        store = MemoryStore(issuer.document())
+        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+        credentials.current()
+        clock.now += HOUR - MINUTE
+        store.clear()
+        with pytest.raises(LoginRequiredError, match="There is no login"):
+            credentials.current()
+
+
+def test_unreadable_login_can_be_deleted() -> None:
+    with IssuerStub() as issuer:
+        store = RecordingStore(issuer.document())
+        store.errors["load"] = RuntimeError("the format is unknown")
+        assert Credentials(store, issuer=issuer.url).logout()
+        store.errors.clear()
+        assert store.load() is None
+
+
 def unsaved_credentials(issuer: IssuerStub, clock: Clock) -> tuple[Credentials, RecordingStore]:
     store = RecordingStore(issuer.document(expires_in=-HOUR))
     store.errors["save"] = CredentialStoreError("the disk is full")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from .._exceptions import CodexError as CodexError
     from .._exceptions import CredentialStoreError as CredentialStoreError
     from .._exceptions import LoginFailedError as LoginFailedError
     from .._exceptions import LoginRequiredError as LoginRequiredError
@@ -29,6 +30,7 @@ else:
 __all__ = [
     "CANCELLED_MESSAGE",
     "LOG_IN_AGAIN_REMEDY",
+    "CodexError",
     "CredentialStoreError",
     "IssuerConnectionError",
     "LoginFailedError",

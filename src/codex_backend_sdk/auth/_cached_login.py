@@ -193,7 +193,7 @@ def save_new_login(
     before, is_damaged = None, False
     try:
         before = store.load()
-    except _auth_errors.CredentialStoreError:
+    except Exception:  # a store of the caller may raise its own
         if not force:
             raise
         is_damaged = True

@@ -236,7 +236,7 @@ class Credentials(TokenManager):
     def _is_store_empty(self) -> bool:
         try:
             return load_document(self.store) is None
-        except _auth_errors.CredentialStoreError:  # damaged, so there is something to delete
+        except Exception:  # a store of the caller may raise its own; what cannot be read is there, and can be deleted
             return False
 
     def revoke(self, *, must_confirm: bool = False) -> bool:
@@ -264,7 +264,7 @@ class Credentials(TokenManager):
             try:
                 with self.store.lock():
                     pass  # wait for a process that refreshes just now: its new tokens must be revoked, not the old ones
-            except _auth_errors.CredentialStoreError:
+            except Exception:
                 pass  # without the lock, revoke what is there
         stored = load_tokens(self.store)
         if cached is None or cached.unsaved is None:

@@ -89,6 +89,11 @@ class _SharedFailure:
         self.message = message
 
 
+def _describe(error: Exception) -> str:
+    """Return the message of an error of this package. The text of another one may hold the stored document."""
+    return str(error) if isinstance(error, _auth_errors.CodexError) else f"{type(error).__name__}."
+
+
 class LoginAttempt(NamedTuple):
     """The outcome of the last interactive login: None for success, or the message if the user denied it."""
 
@@ -122,6 +127,7 @@ class TokenManager:
     8. The new tokens are due for a refresh at once (a wrong clock, a very short lifetime): as in case 4 they are used
        for ten seconds.
     9. The store cannot be read: the cached login is used as long as its token is valid.
+       In cases 4 and 9 any exception counts: a store of the caller may raise its own.
     10. The store or the issuer returns the login of another account: LoginRequiredError. Requests of a running client
         never change over to another account; only `authenticate()` does that.
     11. `refresh()`, after the backend rejected a token: as cases 2 and 3, at once, if the token is still the same.
@@ -223,25 +229,23 @@ class TokenManager:
         if cached is None or self._is_due(cached):
             try:
                 cached = self._reload()
-            except _auth_errors.CredentialStoreError as error:  # case 9
+            except _auth_errors.LoginRequiredError:
+                raise  # the store was read: it holds no login, or that of another account (case 10)
+            except Exception as error:  # case 9
                 if cached is None or not self._is_valid(cached):
                     raise
                 self._start_backoff(cached)
-                log.warning("The stored login could not be read; its old token is still used. %s", error)
+                log.warning("The stored login could not be read; its old token is still used. %s", _describe(error))
         if not self._is_due(cached):
             return cached.login
         try:
             self._raise_shared_failure(failure_before)
             return self._refresh(cached.next_refresh(self._lifetime)[1], cached.login)
-        except (
-            _auth_errors.LoginRequiredError,
-            _auth_errors.CredentialStoreError,
-            _auth_errors.TokenRefreshError,
-        ) as error:
+        except Exception as error:
             if not self._is_valid(cached):
                 raise
             self._start_backoff(cached)  # case 4
-            log.warning("The login could not be refreshed; its old token is still used. %s", error)
+            log.warning("The login could not be refreshed; its old token is still used. %s", _describe(error))
             return cached.login
 
     def _reload(self) -> CachedLogin:
@@ -365,12 +369,10 @@ class TokenManager:
         return refreshed.login
 
     def _warn_unsaved(self, error: Exception) -> None:
-        # The text of a foreign exception may hold what was to be stored.
-        is_ours = isinstance(error, _auth_errors.CredentialStoreError)
         log.warning(
             "The refreshed login could not be stored: %s This process uses it from memory and retries every minute; "
             "it is lost if the process ends before that succeeds. Make %s writable.",
-            error if is_ours else f"{type(error).__name__}.",
+            _describe(error),
             self.store.location,
         )
 
