@@ -13,6 +13,7 @@ import httpx2
 from codex_backend_sdk._errors.classify import FailureKind, classify
 from codex_backend_sdk._errors.error_text import describe_body
 from codex_backend_sdk._json import encode
+from codex_backend_sdk._options import ClientOptions, RetryOptions, TimeoutOptions, UnsupportedPolicy
 from codex_backend_sdk._request.shaping import shape
 from codex_backend_sdk._routing.workspace_parsing import apply_routing, parse_routing
 from codex_backend_sdk.limits.limit_parsing import (
@@ -24,8 +25,8 @@ from codex_backend_sdk.limits.limit_parsing import (
     parse_usage,
     parse_usage_report,
 )
-from codex_backend_sdk.resources.explain import examine
-from codex_backend_sdk.resources.explanation import Explanation, estimate_tokens
+from codex_backend_sdk.resources.explain import apply_policy
+from codex_backend_sdk.resources.explain_report import Explanation, estimate_tokens
 from codex_backend_sdk.types import Routing
 
 from .choices import VALUES, Choices
@@ -198,13 +199,13 @@ def check_explanations(data: bytes) -> None:
     given = {name: value for name, value in choices.members(_CALL).items() if value != "hello" or choices.number(2)}
     if choices.number(2):
         given["input"] = choices.value(_TYPES)
-    drops = bool(choices.number(2))
-    examined = examine(given, unknown=(), model="m", instructions="i", drops=drops)
-    assert examined.is_refused == any(each.level == "refused" for each in examined.findings)
-    if examined.accepted is not None:
-        body = shape(examined.accepted, model="m", instructions="i").body
+    unsupported: UnsupportedPolicy = "drop" if choices.number(2) else "raise"
+    options = ClientOptions("m", "i", "fuzz", unsupported, RetryOptions(), TimeoutOptions())
+    findings, accepted = apply_policy(given, options)
+    if accepted is not None:
+        body = shape(accepted, model="m", instructions="i").body
         tokens = estimate_tokens(body)
         assert 0 <= tokens.low <= tokens.likely <= tokens.high
         assert body.keys() & {"temperature", "previous_response_id"} == set(), "a rejected parameter would be sent"
-    printed = str(Explanation(model="m", prepared_request=None, findings=examined.findings))
-    assert printed.startswith("The client refuses")
+    printed = str(Explanation(model="m", prepared_request=None, findings=tuple(findings)))
+    assert printed.startswith("The client rejects")

@@ -59,10 +59,10 @@ if TYPE_CHECKING:
     from .limits.limit_types import ResetResult as ResetResult
     from .limits.limit_types import SpendControl as SpendControl
     from .limits.limit_types import UsageReport as UsageReport
-    from .resources.explanation import Explanation as Explanation
-    from .resources.explanation import Finding as Finding
-    from .resources.explanation import PreparedRequest as PreparedRequest
-    from .resources.explanation import TokenEstimate as TokenEstimate
+    from .resources.explain_report import Explanation as Explanation
+    from .resources.explain_report import Finding as Finding
+    from .resources.explain_report import PreparedRequest as PreparedRequest
+    from .resources.explain_report import TokenEstimate as TokenEstimate
     from .resources.models import Model as Model
     from .resources.models import ReasoningLevel as ReasoningLevel
     from .types import Account as Account

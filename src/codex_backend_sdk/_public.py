@@ -66,7 +66,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "SpendControl",
             "UsageReport",
         ),
-        "resources.explanation": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
+        "resources.explain_report": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
         "resources.models": ("Model", "ReasoningLevel"),
         "types": ("Account", "Clock", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
     },

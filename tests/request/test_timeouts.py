@@ -47,7 +47,9 @@ def full_port() -> Iterator[int]:
 
 def test_connect_timeout_ends_the_attempt(new_client: Callable[..., Any], full_port: int) -> None:
     client = new_client(connect_timeout=SHORT, base_url=f"http://127.0.0.1:{full_port}/backend-api/codex")
-    with pytest.raises(openai.APITimeoutError, match=r"could not connect to .* within 0\.25 s\. Increase `connect_timeout`"):
+    with pytest.raises(
+        openai.APITimeoutError, match=r"could not connect to .* within 0\.25 s\. Increase `connect_timeout`"
+    ):
         client.responses.create(input="hi")
 
 
@@ -55,7 +57,9 @@ def test_connect_timeout_ends_the_attempt(new_client: Callable[..., Any], full_p
 def test_first_byte_timeout_ends_the_attempt(new_client: Callable[..., Any], sim: Simulator, call: Any) -> None:
     sim.script(Turn.text("late").delayed(LONG))
     client = new_client(first_byte_timeout=SHORT, idle_timeout=LONG)
-    with pytest.raises(openai.APITimeoutError, match=r"begin to respond within 0\.25 s\. Increase `first_byte_timeout`") as e:
+    with pytest.raises(
+        openai.APITimeoutError, match=r"begin to respond within 0\.25 s\. Increase `first_byte_timeout`"
+    ) as e:
         call(client)
     assert not isinstance(e.value, sdk.StreamInterruptedError)
 

@@ -1,16 +1,18 @@
+"""Test `client.codex.explain()`: the prepared request, and the findings about parameters."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given as for_any
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import NotGiven
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.resources.explain import Examined, examine
-from codex_backend_sdk.resources.explanation import Explanation, PreparedRequest, estimate_tokens
+from codex_backend_sdk._options import ClientOptions, RetryOptions, TimeoutOptions
+from codex_backend_sdk.resources.explain import apply_policy
+from codex_backend_sdk.resources.explain_report import Explanation, Finding, PreparedRequest, estimate_tokens
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
 
 # --- a call on a client ----------------------------------------------------------------------------------------------
@@ -60,13 +62,13 @@ def test_explanation_before_the_first_call_sends_nothing(client: Any, sim: Simul
     explanation = client.codex.explain(model="nonsense", input="hi")
     assert sim.requests == []
     assert [finding.what for finding in explanation.findings if finding.level == "note"] == [
-        "The headers have no account id, because no login is loaded yet."
+        "The headers have no account ID, because no login is loaded yet."
     ]
     assert "chatgpt-account-id" not in explanation.prepared_request.headers
     assert explanation.context_window is None
 
 
-def test_refused_call_has_no_prepared_request(client: Any, sim: Simulator) -> None:
+def test_rejected_call_has_no_prepared_request(client: Any, sim: Simulator) -> None:
     explanation = client.codex.explain(input="hi", temperature=0, store=True, nonsense=1)
     assert explanation.is_refused
     assert explanation.prepared_request is None
@@ -111,112 +113,120 @@ def test_workspace_routing_is_reported(new_client: Any) -> None:
     with Simulator(account=SimulatedAccount(plan="enterprise")) as sim:
         client = new_client(base_url=sim.base_url, issuer=sim.issuer, credentials=sim.credentials())
         client.codex.usage()
-        before = [finding.what for finding in client.codex.explain(input="hi").findings]
-        assert "The workspace may have a backend of its own." in before
-        with Simulator(accepts_logins_of=sim) as own:
-            sim.routing = sdk.Routing(origin=own.url)
+        findings_before = [finding.what for finding in client.codex.explain(input="hi").findings]
+        assert "The first call requests the backend URL of the workspace." in findings_before
+        with Simulator(accepts_logins_of=sim) as dedicated_backend:
+            sim.routing = sdk.Routing(origin=dedicated_backend.url)
             client.responses.create(input="hi")
-            after = [finding.what for finding in client.codex.explain(input="hi").findings]
-            assert f"The requests of this workspace go to {own.url}." in after
-        assert "The workspace may have a backend of its own." not in after
+            findings_after = [finding.what for finding in client.codex.explain(input="hi").findings]
+            assert f"The requests of this workspace go to {dedicated_backend.url}." in findings_after
+        assert "The first call requests the backend URL of the workspace." not in findings_after
 
 
 # --- the parameters --------------------------------------------------------------------------------------------------
 
+OPTIONS = ClientOptions("m", "Be brief.", "tests", "raise", RetryOptions(), TimeoutOptions())
+DROPPING_OPTIONS = OPTIONS._replace(unsupported="drop")
 
-def examined(*unknown: str, drops: bool = False, **given: Any) -> Examined:
-    return examine(given, unknown=unknown, model="m", instructions="Be brief.", drops=drops)
 
-
-def summary(result: Examined) -> list[tuple[str, str]]:
-    return [(finding.level, finding.what) for finding in result.findings]
+def level_and_text(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.level, finding.what) for finding in findings]
 
 
 def test_unchanged_call_has_no_findings() -> None:
-    given = {"model": "x", "instructions": "y", "input": [{"role": "user", "content": "hi"}]}
-    assert examined(**given, store=None, user=NotGiven()) == Examined((), False, given)
+    call = {"model": "x", "instructions": "y", "input": [{"role": "user", "content": "hi"}]}
+    assert apply_policy({**call, "store": None, "user": NotGiven()}, OPTIONS) == ([], call)
 
 
-def test_all_refused_parameters_are_reported_at_once() -> None:
-    result = examined("temprature", input="hi", temperature=0, max_output_tokens=9, previous_response_id="r")
-    assert [what for level, what in summary(result) if level == "refused"] == [
+def test_all_rejected_parameters_are_reported_at_once() -> None:
+    call = {"input": "hi", "temperature": 0, "max_output_tokens": 9, "previous_response_id": "r"}
+    findings, accepted = apply_policy(call, OPTIONS, unknown_names=["temprature"])
+    rejections = [finding for finding in findings if finding.level == "refused"]
+    assert [finding.what for finding in rejections] == [
         "`responses.create()` has no parameter `temprature`.",
         "The backend does not accept `previous_response_id`.",
         "The backend does not accept `temperature`.",
         "The backend does not accept `max_output_tokens`.",
     ]
-    assert result.is_refused
-    assert result.accepted == {"input": "hi"}
-    remedies = [finding.remedy or "" for finding in result.findings if finding.level == "refused"]
-    assert remedies[1].startswith("Instead: ")
-    assert remedies[2] == "Leave it out, or let the client drop it with `OpenAI(unsupported='drop')`."
-    assert remedies[3].startswith(remedies[2] + " Or: ")
+    assert accepted == {"input": "hi"}
+    remedies = [finding.remedy or "" for finding in rejections]
+    assert "earlier items in `input`" in remedies[1]
+    assert remedies[2] == "Drop it, or let the client drop it with `OpenAI(unsupported='drop')`."
+    assert remedies[3].startswith(remedies[2])
+    assert "`text={'verbosity': 'low'}`" in remedies[3]
 
 
-def test_client_that_drops_refuses_only_what_changes_the_call() -> None:
-    result = examined(drops=True, input="hi", temperature=0, max_output_tokens=9)
-    dropped = [finding for finding in result.findings if finding.level == "dropped"]
+def test_dropping_client_rejects_only_what_changes_the_call() -> None:
+    findings, _ = apply_policy({"input": "hi", "temperature": 0, "max_output_tokens": 9}, DROPPING_OPTIONS)
+    dropped = [finding for finding in findings if finding.level == "dropped"]
     assert [finding.what for finding in dropped] == [
         "The client drops `temperature`.",
         "The client drops `max_output_tokens`.",
     ]
     assert [bool(finding.remedy) for finding in dropped] == [False, True]
-    assert not result.is_refused
-    assert examined(drops=True, input="hi", store=True).is_refused
+    assert "refused" not in dict(level_and_text(findings))
+    assert "refused" in dict(level_and_text(apply_policy({"input": "hi", "store": True}, DROPPING_OPTIONS)[0]))
 
 
-@pytest.mark.parametrize("given", [{}, {"input": 7}, {"input": [7]}, {"input": {"object": "response", "output": []}}])
-def test_invalid_input_is_refused(given: dict[str, Any]) -> None:
-    result = examined(**given)
-    assert (result.is_refused, result.accepted) == (True, None)
-    assert "`input`" in result.findings[-1].why
+@pytest.mark.parametrize("call", [{}, {"input": 7}, {"input": [7]}, {"input": {"object": "response", "output": []}}])
+def test_invalid_input_is_rejected(call: dict[str, Any]) -> None:
+    findings, accepted = apply_policy(call, OPTIONS)
+    assert (findings[-1].level, accepted) == ("refused", None)
+    assert "`input" in findings[-1].why
 
 
-def test_number_that_json_cannot_hold_is_refused() -> None:
-    result = examined(input="hi", temperature=float("nan"))
-    assert (result.is_refused, result.accepted) == (True, None)
-    assert "nan" in result.findings[0].why
+def test_number_that_json_cannot_represent_is_rejected() -> None:
+    findings, accepted = apply_policy({"input": "hi", "temperature": float("nan")}, OPTIONS)
+    assert (findings[-1].level, accepted) == ("refused", None)
+    assert "nan" in findings[0].why
 
 
 def test_defaults_of_the_client_are_reported() -> None:
-    assert [what for _, what in summary(examined(input=[]))] == [
-        "The call names no model. The client uses its own: `m`.",
-        "The call has no instructions. The client sends its own.",
+    assert [text for _, text in level_and_text(apply_policy({"input": []}, OPTIONS)[0])] == [
+        "The client uses its default model: `m`.",
+        "The client sends its default instructions.",
     ]
-    assert examine({"input": [], "model": "x"}, model="m", instructions="", drops=False).findings == ()
+    assert apply_policy({"input": [], "model": "x"}, OPTIONS._replace(instructions=""))[0] == []
 
 
 def test_default_value_is_a_note() -> None:
-    note = ("note", "The client leaves `temperature` out, because its value is the default.")
-    assert note in summary(examined(input=[], temperature=1, instructions=""))
-    assert not any("`instructions`" in what for _, what in summary(examined(input=[], instructions="")))
+    note = ("note", "The client drops `temperature`, because its value is the default.")
+    findings, _ = apply_policy({"input": [], "temperature": 1, "instructions": ""}, OPTIONS)
+    assert note in level_and_text(findings)
+    assert not any("`instructions`" in finding.what for finding in findings)
 
 
-SYSTEM = {"role": "system", "content": "x"}
+SYSTEM_MESSAGE = {"role": "system", "content": "x"}
 REASONING: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
-ENCRYPTED = {**REASONING, "encrypted_content": "gAAAA"}
-DROPPED = [("dropped", "1 reasoning item without encrypted content: dropped.")]
+ENCRYPTED_REASONING = {**REASONING, "encrypted_content": "gAAAA"}
+STRINGS = "The client sends strings in `input` as user messages (items: {})."
+SYSTEM_MESSAGES = "The client sends system messages with the role `developer` (items: {})."
+DROPPED_REASONING = [("dropped", "The client drops reasoning items without encrypted content (items: 1).")]
 
 INPUTS: list[tuple[Any, list[tuple[str, str]]]] = [
-    ("hi", [("changed", "The input is a string. It is sent as a user message.")]),
+    ("hi", [("changed", STRINGS.format(1))]),
     ({"role": "user", "content": "x"}, []),
-    (["a", "b"], [("changed", "2 strings in the input: sent as user messages.")]),
-    ([SYSTEM], [("changed", "1 message with the role `system`: sent with the role `developer`.")]),
-    ([SYSTEM, SYSTEM], [("changed", "2 messages with the role `system`: sent with the role `developer`.")]),
-    ([{**ENCRYPTED, "status": None}], [("changed", "1 reasoning item with a status: sent without it.")]),
-    ([REASONING], DROPPED),
-    ([{**REASONING, "status": "completed"}], DROPPED),
-    ([ENCRYPTED, {"type": "message", "role": "user", "content": [], "status": "completed"}], []),
+    (["a", "b"], [("changed", STRINGS.format(2))]),
+    ([SYSTEM_MESSAGE], [("changed", SYSTEM_MESSAGES.format(1))]),
+    ([SYSTEM_MESSAGE, SYSTEM_MESSAGE], [("changed", SYSTEM_MESSAGES.format(2))]),
+    (
+        [{**ENCRYPTED_REASONING, "status": None}],
+        [("changed", "The client removes the status of reasoning items (items: 1).")],
+    ),
+    ([REASONING], DROPPED_REASONING),
+    ([{**REASONING, "status": "completed"}], DROPPED_REASONING),
+    ([ENCRYPTED_REASONING, {"type": "message", "role": "user", "content": [], "status": "completed"}], []),
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), INPUTS)
-def test_changes_of_the_input_are_reported(given: Any, expected: list[tuple[str, str]]) -> None:
-    assert summary(examined(model="m", instructions="x", input=given)) == expected
+@pytest.mark.parametrize(("input_value", "expected"), INPUTS)
+def test_changes_of_the_input_are_reported(input_value: Any, expected: list[tuple[str, str]]) -> None:
+    findings, _ = apply_policy({"model": "m", "instructions": "x", "input": input_value}, OPTIONS)
+    assert level_and_text(findings) == expected
 
 
 def test_iterator_input_is_read_once() -> None:
-    assert examined(input=(text for text in ("a", "b"))).accepted == {"input": ["a", "b"]}
+    assert apply_policy({"input": (text for text in ("a", "b"))}, OPTIONS)[1] == {"input": ["a", "b"]}
 
 
 # --- any parameters --------------------------------------------------------------------------------------------------
@@ -242,10 +252,10 @@ CALLS = st.fixed_dictionaries(
 
 
 @settings(max_examples=300, deadline=None)
-@for_any(CALLS)
-def test_any_call_can_be_explained_and_printed(given: dict[str, Any]) -> None:
-    result = examine(given, model="m", instructions="", drops=False)
-    tokens = estimate_tokens(given)
+@given(CALLS)
+def test_any_call_can_be_explained_and_printed(call: dict[str, Any]) -> None:
+    findings, _ = apply_policy(call, OPTIONS)
+    tokens = estimate_tokens(call)
     assert 0 <= tokens.low <= tokens.likely <= tokens.high
-    request = PreparedRequest(method="POST", url="u", headers={}, body=given, plain_bytes=1, sent_bytes=1)
-    assert str(Explanation(model="m", prepared_request=request, findings=result.findings, tokens=tokens))
+    request = PreparedRequest(method="POST", url="u", headers={}, body=call, plain_bytes=1, sent_bytes=1)
+    assert str(Explanation(model="m", prepared_request=request, findings=tuple(findings), tokens=tokens))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
     from ..types import Routing, Workspace
-    from .explanation import Explanation
+    from .explain_report import Explanation
 
 __all__ = ["AsyncCodex", "AsyncResetCreditsResource", "Codex", "ResetCreditsResource"]
 
@@ -97,7 +97,7 @@ class Codex(_BaseCodex[openai.OpenAI]):
         """
         from .explain import explain  # the only method that needs the official resource, which is slow to import
 
-        return explain(cast("Any", self._client), params)
+        return explain(self._client, params)
 
 
 class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
@@ -128,7 +128,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         """Explain what `client.responses.create()` would do with these parameters; see `Codex.explain`."""
         from .explain import explain  # as above
 
-        return explain(cast("Any", self._client), params)
+        return explain(self._client, params)
 
 
 class ResetCreditsResource:

@@ -16,7 +16,7 @@ from .report import CheckResult, broken, note, ok, print_line, print_result, pri
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ...resources.explanation import Explanation, FindingLevel
+    from ...resources.explain_report import Explanation, FindingLevel
     from .probe import CheckContext
     from .report import Level
 
@@ -57,7 +57,7 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
     runs. No secret is shown. The exit code is 1 if something is broken.
     """
     given = None if params is None else _read_object(params)
-    from ...resources.explanation import summary_rows
+    from ...resources.explain_report import summary_rows
     from .checks import CHECKS, run_check
     from .probe import CheckContext
 

@@ -1,10 +1,12 @@
+"""Test the text of an explanation and its token estimate."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 
-from codex_backend_sdk.resources.explanation import (
+from codex_backend_sdk.resources.explain_report import (
     Explanation,
     Finding,
     PreparedRequest,
@@ -24,7 +26,7 @@ BODY = {
 }
 
 
-def prepared(body: dict[str, Any], **changes: Any) -> PreparedRequest:
+def prepared_request(body: dict[str, Any], **changes: Any) -> PreparedRequest:
     members: dict[str, Any] = {
         "method": "POST",
         "url": "https://example.com/responses",
@@ -37,7 +39,7 @@ def prepared(body: dict[str, Any], **changes: Any) -> PreparedRequest:
 
 
 def test_printed_explanation_shows_the_request_without_prompts() -> None:
-    assert str(Explanation(model="m", prepared_request=prepared(BODY))).splitlines() == [
+    assert str(Explanation(model="m", prepared_request=prepared_request(BODY))).splitlines() == [
         "This request would be sent:",
         "  request       POST https://example.com/responses",
         "  model         m",
@@ -48,12 +50,12 @@ def test_printed_explanation_shows_the_request_without_prompts() -> None:
         "  size          12,000 bytes",
         "  headers       accept: text/event-stream; authorization: …",
     ]
-    assert "secret plan" not in repr(prepared(BODY))
+    assert "secret plan" not in repr(prepared_request(BODY))
 
 
 def test_printed_explanation_shows_compression_and_window() -> None:
     tokens = TokenEstimate(low=1, likely=2, high=3000)
-    request = prepared({"input": "damaged", "tools": []}, sent_bytes=3000, encoding="zstd")
+    request = prepared_request({"input": "damaged", "tools": []}, sent_bytes=3000, encoding="zstd")
     text = str(Explanation(model="m", prepared_request=request, tokens=tokens, context_window=272000))
     assert "12,000 bytes, sent as 3,000 with zstd" in text
     assert "about 2 tokens (between 1 and 3,000); the context window has 272,000" in text
@@ -64,7 +66,7 @@ def test_printed_explanation_shows_compression_and_window() -> None:
 
 def test_printed_explanation_shortens_a_long_tool_list() -> None:
     tools = [{"type": "function", "name": f"f{number}"} for number in range(10)]
-    explanation = Explanation(model="m", prepared_request=prepared({"input": [{}], "tools": tools}))
+    explanation = Explanation(model="m", prepared_request=prepared_request({"input": [{}], "tools": tools}))
     assert "f7 and 2 more\n" in str(explanation)
 
 
@@ -77,7 +79,7 @@ def test_findings_are_printed_by_severity() -> None:
     )
     explanation = Explanation(model="m", prepared_request=None, findings=findings)
     assert str(explanation).splitlines() == [
-        "The client refuses the call.",
+        "The client rejects the call.",
         "✗ One.",
         "! Two. Because.",
         "  → Do this.",
@@ -88,8 +90,8 @@ def test_findings_are_printed_by_severity() -> None:
     assert str(findings[2]) == "Two. Because. Do this."
 
 
-def test_explanation_with_a_request_is_not_refused() -> None:
-    assert not Explanation(model="m", prepared_request=prepared({})).is_refused
+def test_explanation_with_a_request_is_not_rejected() -> None:
+    assert not Explanation(model="m", prepared_request=prepared_request({})).is_refused
 
 
 @pytest.mark.parametrize(
@@ -143,9 +145,9 @@ def test_image_in_a_tool_output_is_counted() -> None:
     assert estimate.likely > 1900
 
 
-@pytest.mark.parametrize("kind", ["input_audio", "input_file"])
-def test_audio_and_files_are_uncounted(kind: str) -> None:
-    estimate = estimate_of({"type": "message", "content": [{"type": kind, "data": "A" * 100_000}]})
+@pytest.mark.parametrize("part_type", ["input_audio", "input_file"])
+def test_audio_and_files_are_uncounted(part_type: str) -> None:
+    estimate = estimate_of({"type": "message", "content": [{"type": part_type, "data": "A" * 100_000}]})
     assert estimate.uncounted == 1
     assert estimate.high < 100
 
@@ -157,6 +159,6 @@ def test_encrypted_content_counts_by_its_decoded_length() -> None:
     assert estimate_of({"type": "agent_message", "content": [part]}).likely == pytest.approx(9000 / 4, abs=20)
 
 
-@pytest.mark.parametrize("given", [None, [], ["text"], [7], [{"content": []}], [{"output": [7, {"type": []}]}]])
-def test_malformed_input_is_estimated(given: Any) -> None:
-    assert estimate_tokens({"input": given}).likely <= 5
+@pytest.mark.parametrize("input_value", [None, [], ["text"], [7], [{"content": []}], [{"output": [7, {"type": []}]}]])
+def test_malformed_input_is_estimated(input_value: Any) -> None:
+    assert estimate_tokens({"input": input_value}).likely <= 5
