@@ -138,7 +138,7 @@ def check_issuer_responses(data: bytes) -> None:
     else:
         tokens = (response.id_token, response.access_token, response.refresh_token)
         assert all(token is None or _auth_json.is_token(token.reveal()) for token in tokens)
-    description = _oauth.describe_error(body, hide=_HIDDEN)
+    description = _oauth.describe_error(body, redact=_HIDDEN)
     assert description.isprintable()
     assert 0 < len(description) <= 301
     assert _HIDDEN.reveal() not in description

@@ -56,11 +56,14 @@ def test_parse_accepts_an_empty_object() -> None:
         (b'{"machine": "secret-token"}', "none of the members"),
         (b'{"tokens": "secret-token"}', "`tokens` is not an object"),
         (b'{"tokens": {"access_token": "secret-token\\n"}}', "`access_token` has a space, a line break or another"),
-        (b'{"tokens": {"access_token": ["secret-token"]}}', "`access_token` is not text"),
-        (b'{"tokens": {"access_token": "secret-token", "refresh_token": 1}}', "`refresh_token` is not text"),
-        (b'{"tokens": {"access_token": "secret-token", "account_id": {}}}', "`account_id` is not text"),
-        (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": 5}', "`last_refresh` is not text"),
-        (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": "soon"}', "`last_refresh` is not a time"),
+        (b'{"tokens": {"access_token": ["secret-token"]}}', "`access_token` is not a string"),
+        (b'{"tokens": {"access_token": "secret-token", "refresh_token": 1}}', "`refresh_token` is not a string"),
+        (b'{"tokens": {"access_token": "secret-token", "account_id": {}}}', "`account_id` is not a string"),
+        (b'{"tokens": {"access_token": "secret-token"}, "last_refresh": 5}', "`last_refresh` is not a string"),
+        (
+            b'{"tokens": {"access_token": "secret-token"}, "last_refresh": "soon"}',
+            "`last_refresh` is not an RFC 3339 time",
+        ),
     ],
 )
 def test_parse_error_names_the_fault_without_secrets(data: bytes, complaint: str) -> None:
@@ -117,9 +120,9 @@ def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -
         (
             {"auth_mode": "newest"},
             "newest",
-            "credentials of the unknown kind 'newest'",
+            "credentials of the unknown type 'newest'",
         ),
-        ({"auth_mode": 5}, "5", "credentials of the unknown kind '5'"),
+        ({"auth_mode": 5}, "5", "credentials of the unknown type '5'"),
     ],
 )
 def test_mode_names_the_kind_of_credentials(document: dict[str, Any], mode: str, holds: str | None) -> None:
@@ -187,7 +190,7 @@ def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token
 
 
 def test_personal_token_must_be_text() -> None:
-    with pytest.raises(ValueError, match="`personal_access_token` is not text"):
+    with pytest.raises(ValueError, match="`personal_access_token` is not a string"):
         _auth_json.parse(b'{"personal_access_token": 5}')
 
 

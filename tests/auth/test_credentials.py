@@ -210,8 +210,8 @@ def test_concurrent_threads_open_one_browser(issuer: IssuerStub) -> None:
             r"the token endpoint returned status 400: code \[REDACTED\] is bad",
         ),
         ((502, b"<html>", {}), "status 502: <html>"),
-        ((307, b"", {"Location": "http://127.0.0.1:9"}), "redirects to another address, which is not followed"),
-        ((200, b"{}", {}), "has no usable id_token and access_token and refresh_token"),
+        ((307, b"", {"Location": "http://127.0.0.1:9"}), "redirects to another URL, which the client does not follow"),
+        ((200, b"{}", {}), "has no valid id_token and access_token and refresh_token"),
     ],
 )
 def test_failed_code_exchange_fails_the_login(
@@ -423,7 +423,7 @@ def test_given_http_client_is_used_without_its_auth(issuer: IssuerStub) -> None:
             MemoryStore(issuer.document(expires_in=-HOUR)), issuer=issuer.url, http=http, clock=issuer.clock
         )
         issuer.token_response = 307, b"", {"Location": issuer.url + "/elsewhere"}
-        with pytest.raises(TokenRefreshError, match="redirects to another address"):
+        with pytest.raises(TokenRefreshError, match="redirects to another URL"):
             credentials.current()
         assert not http.is_closed
     assert [request.path for request in issuer.requests] == ["/oauth/token"]

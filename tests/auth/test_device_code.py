@@ -66,16 +66,16 @@ def test_interval_is_clamped(given: object, seconds: float) -> None:
     ("status", "body", "code", "words"),
     [
         (404, b"", "device_code_not_enabled", "not enabled for this account or issuer"),
-        (404, as_json(CODE), "device_code_not_enabled", "Login with a browser works without it"),
+        (404, as_json(CODE), "device_code_not_enabled", "or log in with a browser"),
         (403, b'{"error": {"message": "no"}}', "device_code_failed", "status 403, no"),
         (429, b"slow", "device_code_failed", "status 429, slow"),
         (500, b"", "device_code_failed", "status 500, unknown error"),
-        (200, b"<html>", "device_code_failed", "no usable device code"),
-        (200, b"[]", "device_code_failed", "no usable device code"),
-        (200, as_json({"user_code": "A"}), "device_code_failed", "no usable device code"),
-        (200, as_json({**CODE, "user_code": 5}), "device_code_failed", "no usable device code"),
-        (200, as_json({**CODE, "user_code": "A\x1b[2J"}), "device_code_failed", "no usable device code"),
-        (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no usable device code"),
+        (200, b"<html>", "device_code_failed", "no valid device code"),
+        (200, b"[]", "device_code_failed", "no valid device code"),
+        (200, as_json({"user_code": "A"}), "device_code_failed", "no valid device code"),
+        (200, as_json({**CODE, "user_code": 5}), "device_code_failed", "no valid device code"),
+        (200, as_json({**CODE, "user_code": "A\x1b[2J"}), "device_code_failed", "no valid device code"),
+        (200, as_json({**CODE, "device_auth_id": ""}), "device_code_failed", "no valid device code"),
     ],
 )
 def test_unusable_user_code_response_is_a_refusal(status: int, body: bytes, code: str, words: str) -> None:
@@ -89,11 +89,14 @@ GRANTED = AuthorizationGrant(code=Secret("ac_1"), verifier=Secret("v_1"), redire
 
 
 def refused(code: str, status: int) -> _device_code.DeviceCodeFailure:
-    return _device_code.DeviceCodeFailure(code, f"The device login failed with status {status}.")
+    return _device_code.DeviceCodeFailure(
+        code, f"The device login failed with status {status}. Log in again later, or with a browser."
+    )
 
 
 NO_CODE = _device_code.DeviceCodeFailure(
-    "device_code_failed", "The device login failed: the response has no usable authorization code in it."
+    "device_code_failed",
+    "The device login failed: the response has no valid authorization code. Log in again later, or with a browser.",
 )
 
 

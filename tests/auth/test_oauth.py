@@ -141,7 +141,7 @@ def test_revoke_body_prefers_the_refresh_token() -> None:
 def test_token_response_may_omit_optional_tokens() -> None:
     body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
     assert _oauth.parse_token_response(body) == _auth_json.TokenResponse(access_token=Secret("a"))
-    with pytest.raises(ValueError, match="has no usable id_token and refresh_token"):
+    with pytest.raises(ValueError, match="has no valid id_token and refresh_token"):
         _oauth.parse_token_response(body, required=_oauth.TOKEN_NAMES)
 
 
@@ -160,7 +160,7 @@ def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
         response = _oauth.parse_token_response(body.encode())
         came = [response.id_token, response.access_token, response.refresh_token]
         assert [token.reveal() for token in came if token] == list(others)
-        with pytest.raises(ValueError, match=f"has no usable {name}$"):
+        with pytest.raises(ValueError, match=f"has no valid {name}$"):
             _oauth.parse_token_response(body.encode(), required=_oauth.TOKEN_NAMES)
 
 
@@ -170,8 +170,8 @@ def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
         (b"<html>", "not a JSON object"),
         (b"[]", "not a JSON object"),
         (b"[" * 200_000, "not a JSON object"),
-        (b'{"access_token": 5}', "usable access_token"),
-        (b'{"refresh_token": ""}', "usable refresh_token"),
+        (b'{"access_token": 5}', "valid access_token"),
+        (b'{"refresh_token": ""}', "valid refresh_token"),
     ],
 )
 def test_unusable_token_response_raises_value_error(body: bytes, complaint: str) -> None:
@@ -224,7 +224,7 @@ def test_describe_error_is_never_empty(body: bytes) -> None:
 
 def test_describe_error_hides_the_code() -> None:
     assert (
-        _oauth.describe_error(b'{"error": "bad code ac_secret!"}', hide=Secret("ac_secret")) == "bad code [REDACTED]!"
+        _oauth.describe_error(b'{"error": "bad code ac_secret!"}', redact=Secret("ac_secret")) == "bad code [REDACTED]!"
     )
 
 
@@ -292,7 +292,7 @@ def test_api_key_form_matches_the_codex_cli() -> None:
         "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"
     )
     assert _oauth.parse_api_key(b'{"access_token": "sk-1"}') == Secret("sk-1")
-    with pytest.raises(ValueError, match="has no usable access_token"):
+    with pytest.raises(ValueError, match="has no valid access_token"):
         _oauth.parse_api_key(b"{}")
 
 

@@ -333,7 +333,9 @@ UNSENDABLE = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f",
 def test_stored_token_unfit_for_a_header_is_refused(token: str, member: str, issuer: IssuerStub) -> None:
     document = {member: token} if member != "tokens" else {"tokens": {"access_token": token}}
     name = member if member != "tokens" else "access_token"
-    with pytest.raises(sdk.CredentialStoreError, match=f"memory holds no usable login: its member `{name}`") as caught:
+    with pytest.raises(
+        sdk.CredentialStoreError, match=f"The login in memory is damaged: its member `{name}`"
+    ) as caught:
         Credentials(MemoryStore(document), issuer=issuer.url).current()
     assert "SEC" not in crash_report(caught.value)
     assert issuer.requests == []
@@ -343,7 +345,7 @@ def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
     body = json.dumps({"access_token": "SECRET\n"}).encode()
     issuer.token_response = (200, body, {})
     credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
-    with pytest.raises(sdk.TokenRefreshError, match="has no usable access_token") as caught:
+    with pytest.raises(sdk.TokenRefreshError, match="has no valid access_token") as caught:
         credentials.refresh(credentials.current())
     assert "SECRET" not in crash_report(caught.value)
 

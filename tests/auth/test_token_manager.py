@@ -206,7 +206,7 @@ def test_missing_login_error_names_the_remedy(
 
 def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> None:
     credentials, _ = make_credentials(issuer, {"tokens": {"access_token": 5}})
-    with pytest.raises(CredentialStoreError, match="memory holds no usable login"):
+    with pytest.raises(CredentialStoreError, match="The login in memory is damaged"):
         credentials.current()
 
 

@@ -219,7 +219,7 @@ TEMPORARY = [
     ("html@token", "not a JSON object"),
     ("reset@token", "could not be reached"),
     ("cut_after_bytes:20@token", "could not be reached"),
-    ("redirect@token", "redirects to another address"),
+    ("redirect@token", "redirects to another URL"),
 ]
 
 

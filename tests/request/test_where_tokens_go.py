@@ -94,13 +94,13 @@ def test_certificate_variables_apply(
 
 
 # A setting of the environment, and what the error about it must contain.
-SOCKS = r"{} names a SOCKS proxy, which needs one more package. Run pip install 'httpx2\[socks\]', or unset {}"
-INVALID_PROXY = "{} names an invalid proxy. Set a URL such as http://host:port, or unset {}"
+SOCKS = r"{} is a SOCKS proxy, which needs another package. Run pip install 'httpx2\[socks\]', or unset {}"
+INVALID_PROXY = "{} is an invalid proxy. Set a URL such as http://host:port, or unset {}"
 UNUSABLE = [
-    ("SSL_CERT_FILE", "missing.pem", "{} names no readable PEM file: .*missing.pem. Correct the variable, or unset it"),
-    ("SSL_CERT_FILE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
-    ("CODEX_CA_CERTIFICATE", "missing.pem", "{} names no readable PEM file: .*missing.pem. "),
-    ("CODEX_CA_CERTIFICATE", "wrong.pem", "{} names no readable PEM file: .*wrong.pem. "),
+    ("SSL_CERT_FILE", "missing.pem", "{} is not a readable PEM file: .*missing.pem. Correct or unset the variable"),
+    ("SSL_CERT_FILE", "wrong.pem", "{} is not a readable PEM file: .*wrong.pem. "),
+    ("CODEX_CA_CERTIFICATE", "missing.pem", "{} is not a readable PEM file: .*missing.pem. "),
+    ("CODEX_CA_CERTIFICATE", "wrong.pem", "{} is not a readable PEM file: .*wrong.pem. "),
     ("ALL_PROXY", "socks5://127.0.0.1:9", SOCKS),
     ("https_proxy", "SOCKS5h://me:secret@127.0.0.1:9", SOCKS),
     ("HTTPS_PROXY", "ftp://me:secret@proxy.example", INVALID_PROXY),
@@ -222,9 +222,9 @@ def test_issuer_redirect_is_not_followed(status: int, own: bool) -> None:
     with Simulator() as sim, httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=own) as http:
         store = MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1)))
         credentials = Credentials(store, issuer="https://auth.example.com", http=http)
-        with pytest.raises(sdk.TokenRefreshError, match="redirects to another address, which is not followed"):
+        with pytest.raises(sdk.TokenRefreshError, match="redirects to another URL, which the client does not follow"):
             credentials.current()
-        with pytest.raises(sdk.LoginFailedError, match="redirects to another address, which is not followed"):
+        with pytest.raises(sdk.LoginFailedError, match="redirects to another URL, which the client does not follow"):
             credentials.authenticate_device_code(force=True)
         credentials.revoke()
     assert [urlsplit(url).netloc for url in requested] == ["auth.example.com"] * 3

@@ -1,4 +1,4 @@
-"""Logging in to ChatGPT, storing the login, and refreshing its tokens.
+"""Log in to ChatGPT, store the login, and refresh its tokens.
 
 Importing this package does not import `openai`, which takes a third of a second.
 """

@@ -1,9 +1,10 @@
-"""The exceptions of a login, imported when the first one is raised or caught.
+"""Login exceptions, imported when the first one is raised or caught, and the texts that several messages share.
 
-Their module imports `openai`, which takes half a second; `codex-backend status` and a login must not wait for that.
-Raise and catch them as attributes of this module: `raise _auth_errors.LoginRequiredError(…)`,
-`except _auth_errors.CredentialStoreError:`. Python evaluates the expression of an `except` clause only when an
-exception arrives there, so both are free while nothing fails. (`contextlib.suppress` evaluates its argument at once.)
+The module of the exceptions imports `openai`, which takes a third of a second; `codex-backend status` and a login
+should not wait for it. Raise and catch the exceptions as attributes of this module: `raise
+_auth_errors.LoginRequiredError(…)`, `except _auth_errors.CredentialStoreError:`. Python evaluates the expression of an
+`except` clause only if the `try` block raises, so neither imports `openai` until an exception is raised.
+(`contextlib.suppress` evaluates its argument at once.)
 """
 
 from __future__ import annotations
@@ -38,18 +39,17 @@ __all__ = [
     "TokenRefreshError",
 ]
 
-CANCELLED_MESSAGE: Final = "Login cancelled"  # the Codex CLI's words, on the page and in the terminal
+CANCELLED_MESSAGE: Final = "Login cancelled"  # the Codex CLI's text, on the page and in the terminal
 
 LOG_IN_AGAIN_REMEDY: Final = "Log in again with client.authenticate(force=True) or `codex-backend login`."
 
 
 class IssuerConnectionError(Exception):
-    """The issuer sent no usable response. The text is a sentence without its full stop.
+    """The issuer sent no valid response. `message` is a sentence; `is_transient` is True if a retry may succeed.
 
-    Internal: `IssuerClient` turns it into one of the exceptions above. `is_transient` is True when a later attempt may
-    succeed.
+    Internal: `IssuerClient` converts it to one of the exceptions above.
     """
 
-    def __init__(self, text: str, *, is_transient: bool) -> None:
-        super().__init__(text)
+    def __init__(self, message: str, *, is_transient: bool) -> None:
+        super().__init__(message)
         self.is_transient = is_transient

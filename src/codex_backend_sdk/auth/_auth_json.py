@@ -1,6 +1,6 @@
-"""The auth.json document, which this package shares with the Codex CLI: reading it, and what may change in it.
+"""Parse and update the auth.json document, which this package shares with the Codex CLI.
 
-Invariant: members that this package does not know stay as they are.
+Invariant: an update keeps the top-level members that this package does not know. This module has no I/O.
 Wire source (members and modes): Codex CLI, login/src/auth/storage.rs.
 """
 
@@ -32,10 +32,10 @@ __all__ = [
 
 _CHATGPT_MODE: Final = "chatgpt"
 PERSONAL_MODE: Final = "personalAccessToken"
-# The first two have ChatGPT tokens under `tokens`; in the second an application supplies them.
+# The first two have ChatGPT tokens in `tokens`; with `chatgptAuthTokens` an application supplies them.
 _USABLE_MODES: Final = frozenset({_CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_MODE})
 
-# The other kinds of credentials in a document, by `auth_mode`, as a message names them.
+# `auth_mode` → the description of other credentials in messages.
 _OTHER_MODES: Final = {
     "apikey": "an OpenAI API key",
     "agentIdentity": "an agent identity",
@@ -43,7 +43,7 @@ _OTHER_MODES: Final = {
     "bedrockApiKey": "an Amazon Bedrock key",
 }
 
-# Without `auth_mode` the first of these members that is set decides; without any of them the mode is chatgpt.
+# Without `auth_mode`, the first of these members that is present determines the mode; otherwise it is chatgpt.
 _MODE_BY_MEMBER: Final = (
     ("personal_access_token", PERSONAL_MODE),
     ("bedrock_api_key", "bedrockApiKey"),
@@ -58,7 +58,7 @@ _PERSONAL_PREFIX: Final = "at-"  # Codex CLI: login/src/auth/access_token.rs
 
 
 class StoredTokens(NamedTuple):
-    """The ChatGPT tokens of a document. A member that is missing, null or empty is None."""
+    """The tokens of a document. A missing, null or empty member is None."""
 
     access_token: Secret
     refresh_token: Secret | None = None
@@ -69,16 +69,19 @@ class StoredTokens(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """The tokens in a response of the issuer. A refresh may leave any of them out; the stored one stays valid then."""
+    """The tokens in a response of the issuer. If a refresh omits a token, the stored one stays valid."""
 
     id_token: Secret | None = None
     access_token: Secret | None = None
     refresh_token: Secret | None = None
 
 
-def is_token(text: str) -> bool:
-    """Return whether a text can be a token: the HTTP client would show any other in its error about the header."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+def is_token(value: str) -> bool:
+    """Return whether a string can be a token, and so be sent in a header.
+
+    The HTTP client would show any other string in its error about the invalid header.
+    """
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 def is_personal_token(token: Secret) -> bool:
@@ -87,18 +90,18 @@ def is_personal_token(token: Secret) -> bool:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """Parse the bytes of an auth.json; ValueError if they are none. The error's text holds none of them."""
+    """Parse an auth.json. Raises ValueError, without any part of `data` in its message, if `data` is invalid."""
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        # `from None`, here and below: the original exceptions hold the whole text, tokens included.
+        # `from None`, here and below: the original exceptions contain the whole text, tokens included.
         raise ValueError("it is not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not valid JSON (line {error.lineno}, column {error.colno})") from None
     except (ValueError, RecursionError):
         raise ValueError("it is not valid JSON") from None
     if not isinstance(document, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004  (the file's mistake, not the caller's)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  (invalid data, not a wrong argument)
     if document and not _KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
     parse_tokens(document)
@@ -107,12 +110,12 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """Return the document as the Codex CLI writes it: pretty-printed JSON."""
+    """Return the document as indented JSON, as the Codex CLI writes it."""
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def parse_mode(document: dict[str, Any]) -> str:
-    """Return the kind of credentials in a document. `auth_mode` decides where it is present."""
+    """Return the `auth_mode` of a document, or derive it from the other members if it is missing."""
     mode = document.get("auth_mode")
     if mode is not None:
         return str(mode)
@@ -120,52 +123,52 @@ def parse_mode(document: dict[str, Any]) -> str:
 
 
 def describe_other_credentials(document: dict[str, Any]) -> str | None:
-    """Name what a document holds instead of a ChatGPT login; None if it holds a login, or nothing."""
+    """Describe the credentials in a document that has no ChatGPT login. Return None if it has a login, or is empty."""
     mode = parse_mode(document)
     if mode in _USABLE_MODES:
         return None
-    return _OTHER_MODES.get(mode, f"credentials of the unknown kind {mode[:40]!r}")
+    return _OTHER_MODES.get(mode, f"credentials of the unknown type {mode[:40]!r}")
 
 
 def parse_personal_token(document: dict[str, Any]) -> Secret | None:
-    """Return the personal access token of a document of that mode, else None.
+    """Return the personal access token of a document, None if the document has another mode.
 
     Raises ValueError if the member is not a token.
     """
-    return _secret(document, "personal_access_token") if parse_mode(document) == PERSONAL_MODE else None
+    return _secret_member(document, "personal_access_token") if parse_mode(document) == PERSONAL_MODE else None
 
 
 def parse_tokens(document: dict[str, Any]) -> StoredTokens | None:
     """Return the ChatGPT tokens of a document, None if it has none.
 
-    Raises ValueError if a member has the wrong type, or a token has characters that no token has. `last_refresh` may
-    be missing: the expiry of the access token is enough.
+    Raises ValueError if a member has the wrong type or invalid characters. `last_refresh` may be missing, because the
+    expiry of the access token is sufficient.
     """
     tokens = document.get("tokens")
     if tokens is None or parse_mode(document) == PERSONAL_MODE:
         return None
     if not isinstance(tokens, dict):
-        raise ValueError("its member `tokens` is not an object")  # noqa: TRY004  (see `parse`)
-    access_token = _secret(tokens, "access_token")
+        raise ValueError("its member `tokens` is not an object")  # noqa: TRY004  (invalid data, not a wrong argument)
+    access_token = _secret_member(tokens, "access_token")
     if access_token is None:
         return None
     return StoredTokens(
         access_token=access_token,
-        refresh_token=_secret(tokens, "refresh_token"),
-        id_token=_secret(tokens, "id_token"),
-        account_id=_header_text(tokens, "account_id"),
-        last_refresh=_moment(document, "last_refresh"),
+        refresh_token=_secret_member(tokens, "refresh_token"),
+        id_token=_secret_member(tokens, "id_token"),
+        account_id=_header_member(tokens, "account_id"),
+        last_refresh=_datetime_member(document, "last_refresh"),
     )
 
 
 def merge_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *, now: datetime) -> dict[str, Any]:
-    """Return the document after a refresh: the tokens of the response replace theirs, everything else stays.
+    """Return the document with the tokens of a refresh response. All other members, and `account_id`, are unchanged.
 
-    `account_id` does not change. Codex CLI: login/src/auth/manager.rs.
+    Wire source: Codex CLI, login/src/auth/manager.rs.
     """
     return {
         **document,
-        "tokens": {**(document.get("tokens") or {}), **_plain_tokens(response)},
+        "tokens": {**(document.get("tokens") or {}), **_revealed_tokens(response)},
         "last_refresh": format_timestamp(now),
     }
 
@@ -173,15 +176,15 @@ def merge_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *,
 def replace_login(
     document: dict[str, Any] | None, response: TokenResponse, *, account_id: str | None, now: datetime
 ) -> dict[str, Any]:
-    """Return the document after a new login.
+    """Return the document with the tokens of a new login. All other top-level members are unchanged.
 
-    `tokens` is replaced as a whole: its unknown members describe the previous login.
+    `tokens` is replaced completely, because its unknown members describe the previous login.
     """
     return {
-        "OPENAI_API_KEY": None,  # the Codex CLI always writes it, as null if there is no key
+        "OPENAI_API_KEY": None,  # the Codex CLI always writes this member, as null if there is no key
         **(document or {}),
         "auth_mode": _CHATGPT_MODE,
-        "tokens": {**_plain_tokens(response), "account_id": account_id},
+        "tokens": {**_revealed_tokens(response), "account_id": account_id},
         "last_refresh": format_timestamp(now),
     }
 
@@ -191,7 +194,7 @@ def format_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _plain_tokens(response: TokenResponse) -> dict[str, str]:
+def _revealed_tokens(response: TokenResponse) -> dict[str, str]:
     members = {
         "id_token": response.id_token,
         "access_token": response.access_token,
@@ -200,34 +203,34 @@ def _plain_tokens(response: TokenResponse) -> dict[str, str]:
     return {name: secret.reveal() for name, secret in members.items() if secret is not None}
 
 
-# --- members of a document: None if absent, ValueError if wrong --------------------------------------------------
+# --- members: None if absent, ValueError if invalid --------------------------------------------------------------
 
 
-def _string(members: dict[str, Any], name: str) -> str | None:
+def _string_member(members: dict[str, Any], name: str) -> str | None:
     value = members.get(name)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"its member `{name}` is not text")
+        raise ValueError(f"its member `{name}` is not a string")
     return value or None
 
 
-def _header_text(members: dict[str, Any], name: str) -> str | None:
-    text = _string(members, name)
-    if text is not None and not is_token(text):
+def _header_member(members: dict[str, Any], name: str) -> str | None:
+    value = _string_member(members, name)
+    if value is not None and not is_token(value):
         raise ValueError(f"its member `{name}` has a space, a line break or another character not allowed in a header")
-    return text
+    return value
 
 
-def _secret(members: dict[str, Any], name: str) -> Secret | None:
-    text = _header_text(members, name)
-    return None if text is None else Secret(text)
+def _secret_member(members: dict[str, Any], name: str) -> Secret | None:
+    value = _header_member(members, name)
+    return None if value is None else Secret(value)
 
 
-def _moment(members: dict[str, Any], name: str) -> datetime | None:
-    text = _string(members, name)
-    if text is None:
+def _datetime_member(members: dict[str, Any], name: str) -> datetime | None:
+    value = _string_member(members, name)
+    if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"its member `{name}` is not a time in RFC 3339") from None
+        raise ValueError(f"its member `{name}` is not an RFC 3339 time") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,10 +1,10 @@
-"""A login in memory, and its way from a store and back.
+"""Load a login from a credential store, cache it, and save it.
 
-No other module of the package calls `load()` and `save()` of a store during a refresh or a login. A store handles the
-whole document, tokens included, as plain text in its local variables, and so do the packages that it calls. Tools such
-as Sentry send the local variables of every frame of an uncaught exception. So each function here that reaches a store
-clears the frames of an exception that leaves it: the traceback keeps its lines and loses the variables. Outside this
-module tokens are `Secret` objects, which do not show themselves.
+No other module of the package calls `load()` and `save()` of a store during a refresh or a login. A store has the whole
+document, tokens included, as plain text in its local variables, and so do the packages that it calls. Tools such as
+Sentry send the local variables of every frame of an uncaught exception. Therefore each function here that calls a store
+clears the local variables in the traceback of any exception that it raises. Outside this module tokens are `Secret`
+objects, whose `repr()` hides the token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .stores.base import SupportsReplace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..types import Account, Login, Secret
+    from ..types import Login, Secret
     from ._auth_json import TokenResponse
     from ._jwt import RefreshReason
     from .stores.base import CredentialStore
@@ -43,28 +43,28 @@ __all__ = [
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the refresh time of a login that has none
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _LOG_IN_WITH_CHATGPT: Final = (
-    "This client needs a ChatGPT login. Log in with client.authenticate(force=True) or `codex-backend login`; "
-    "the other credentials stay in the store."
+    "This client needs a ChatGPT login. Log in with client.authenticate(force=True) or `codex-backend login`. "
+    "The other credentials stay in the store and are no longer used."
 )
 
 
 class UnsavedRefresh(NamedTuple):
-    """Refreshed tokens that the store did not take: they exist in this process only.
+    """The save state of refreshed tokens that exist in this process only, because the store could not save them.
 
-    `store_version` is the version of the store before the refresh, `retry_at` the time of the next attempt to save.
+    `store_version` is the store's version before the refresh. `retry_save_at` is the time of the next attempt to save.
     """
 
     store_version: object
-    retry_at: datetime
+    retry_save_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedLogin:
-    """A document of a store, with the login and the tokens in it. `unsaved` is None for a login that the store has."""
+    """A document of a store, with its login and its tokens. `unsaved` is None if the store has this document."""
 
     document: dict[str, Any]
     login: Login
@@ -73,24 +73,28 @@ class CachedLogin:
 
     @classmethod
     def from_document(cls, document: dict[str, Any], *, unsaved: UnsavedRefresh | None = None) -> CachedLogin:
-        """Build a cached login; ValueError if the document has no access token."""
+        """Build a cached login. Raises ValueError if the document has no access token."""
         tokens, login = _auth_json.parse_tokens(document), _jwt.parse_login(document)
         if tokens is None or login is None:
-            raise ValueError("it has no access token")
+            raise ValueError("the document has no access token")
         return cls(document=document, login=login, tokens=tokens, unsaved=unsaved)
 
     @property
     def lifetime(self) -> timedelta | None:
-        """How long the access token is valid, counted from the last refresh; None if that is unknown."""
+        """The time from the last refresh to the expiry of the access token; None if either is unknown."""
         issued_at, expires_at = self.tokens.last_refresh, self.login.expires_at
         return None if issued_at is None or expires_at is None else max(expires_at - issued_at, timedelta(0))
 
-    def next_refresh(self, lifetime: timedelta | None) -> tuple[datetime, RefreshReason]:
-        """Return when a refresh is due, and its reason. Never, for a token without expiry that cannot be refreshed."""
+    def next_refresh(self, usual_lifetime: timedelta | None) -> tuple[datetime, RefreshReason]:
+        """Return the time at which a refresh is due, and its reason.
+
+        `usual_lifetime` is the lifetime of the issuer's tokens, if known. For a token that has no expiry and cannot be
+        refreshed, the time is `datetime.max`.
+        """
         if self.tokens.refresh_token is None and self.login.expires_at is None:
             return _NEVER, "scheduled"
         return _jwt.compute_refresh_time(
-            expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh, lifetime=lifetime
+            expires_at=self.login.expires_at, last_refresh=self.tokens.last_refresh, lifetime=usual_lifetime
         )
 
     def is_newer_than(self, other: CachedLogin) -> bool:
@@ -102,9 +106,7 @@ class CachedLogin:
 
 
 def account_for_login(login: Login, *, stored_in: str | None) -> Account:
-    """Return what a user may see of a login: everything but the token."""
-    from ..types import Account  # a program that only makes calls does without
-
+    """Return the account of a login, which has no tokens, to show to the user."""
     return Account(
         email=login.email,
         plan=login.plan,
@@ -118,11 +120,11 @@ def account_for_login(login: Login, *, stored_in: str | None) -> Account:
 # --- access to a store -------------------------------------------------------------------------------------------
 
 
-def _clears_frames(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Decorate a function: exceptions that leave it, and their causes, have no local variables in their frames.
+def _clear_traceback_locals(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Clear the local variables in the tracebacks of the exceptions that the decorated function raises.
 
-    The arguments of the function itself stay visible, in the frame of the wrapper, and so do the frames of an
-    exception that was being handled before.
+    This includes their causes. It does not include the arguments of the function, which are in the frame of the
+    wrapper, and an exception that was being handled before.
     """
 
     @functools.wraps(function)
@@ -131,36 +133,39 @@ def _clears_frames(function: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            link: BaseException | None = error
-            cleared = {id(handled_before)}
-            while link is not None and id(link) not in cleared:  # an exception may be its own cause
-                cleared.add(id(link))
-                traceback.clear_frames(link.__traceback__)
-                link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+            current: BaseException | None = error
+            visited = {id(handled_before)}
+            while current is not None and id(current) not in visited:  # an exception may be its own cause
+                visited.add(id(current))
+                traceback.clear_frames(current.__traceback__)
+                current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
             raise
 
     return wrapper
 
 
-@_clears_frames
+@_clear_traceback_locals
 def load_document(store: CredentialStore) -> dict[str, Any] | None:
-    """Return the document of a store, None if it is empty. Do not keep it in a variable while something can raise."""
+    """Return the document of a store, None if the store is empty.
+
+    Do not hold the result in a local variable across a call that may raise: the traceback would expose it.
+    """
     return store.load()
 
 
-@_clears_frames
+@_clear_traceback_locals
 def load_login(store: CredentialStore, fetch_login: Callable[[Secret], Login]) -> CachedLogin | None:
-    """Read the login of a store, None if there is none. `fetch_login` finds the login of a personal access token.
+    """Return the login of a store, None if there is none. `fetch_login` requests that of a personal access token.
 
-    Raises LoginRequiredError if the store holds another kind of credentials, CredentialStoreError if it is damaged.
+    Raises LoginRequiredError if the store has other credentials, and CredentialStoreError if it is damaged.
     """
     document = store.load()
     if document is None:
         return None
-    other = _auth_json.describe_other_credentials(document)
-    if other is not None:
-        raise _auth_errors.LoginRequiredError(f"{store.location} holds {other}. {_LOG_IN_WITH_CHATGPT}")
-    tokens = _tokens_in(document, store.location)
+    other_credentials = _auth_json.describe_other_credentials(document)
+    if other_credentials is not None:
+        raise _auth_errors.LoginRequiredError(f"{store.location} holds {other_credentials}. {_LOG_IN_WITH_CHATGPT}")
+    tokens = _parse_tokens(document, store.location)
     if tokens is None:
         return None
     if _auth_json.parse_mode(document) == _auth_json.PERSONAL_MODE:
@@ -168,36 +173,39 @@ def load_login(store: CredentialStore, fetch_login: Callable[[Secret], Login]) -
     return CachedLogin.from_document(document)
 
 
-@_clears_frames
+@_clear_traceback_locals
 def load_tokens(store: CredentialStore) -> _auth_json.StoredTokens | None:
-    """Read the tokens of a store, None if there are none; a personal access token counts. Raises as `load_login`."""
+    """Return the tokens of a store, including a personal access token; None if there are none.
+
+    Raises CredentialStoreError if the document is damaged.
+    """
     document = store.load()
-    return _tokens_in(document, store.location) if document else None
+    return _parse_tokens(document, store.location) if document else None
 
 
-@_clears_frames
+@_clear_traceback_locals
 def save_login(store: CredentialStore, cached: CachedLogin) -> None:
-    """Replace the document of a store."""
+    """Save the document of a login to a store, replacing the previous one."""
     store.save(cached.document)
 
 
-@_clears_frames
+@_clear_traceback_locals
 def save_new_login(
     store: CredentialStore, response: TokenResponse, *, account_id: str | None, now: datetime, force: bool
 ) -> CachedLogin:
-    """Store the tokens of a finished login, and return it.
+    """Save the tokens of a new login and return the login.
 
-    Unknown members of the stored document stay. A damaged document raises CredentialStoreError; with `force` it is
-    replaced.
+    Top-level members that this package does not know are kept; `tokens` is replaced. If the stored document is
+    damaged, `force` replaces it. Otherwise this raises CredentialStoreError.
     """
-    before, is_damaged = None, False
+    old_document, is_damaged = None, False
     try:
-        before = store.load()
-    except Exception:  # a store of the caller may raise its own
+        old_document = store.load()
+    except Exception:  # a custom store may raise any exception
         if not force:
             raise
         is_damaged = True
-    document = _auth_json.replace_login(before, response, account_id=account_id, now=now)
+    document = _auth_json.replace_login(old_document, response, account_id=account_id, now=now)
     cached = CachedLogin.from_document(document)
     if is_damaged and isinstance(store, SupportsReplace):
         store.replace(document)
@@ -206,9 +214,11 @@ def save_new_login(
     return cached
 
 
-def _tokens_in(document: dict[str, Any], location: str) -> _auth_json.StoredTokens | None:
+def _parse_tokens(document: dict[str, Any], location: str) -> _auth_json.StoredTokens | None:
     try:
         personal = _auth_json.parse_personal_token(document)
         return _auth_json.parse_tokens(document) if personal is None else _auth_json.StoredTokens(access_token=personal)
-    except ValueError as error:  # FileStore has checked this already; a store of the caller's own need not
-        raise _auth_errors.CredentialStoreError(f"{location} holds no usable login: {error}.") from None
+    except ValueError as error:  # FileStore has validated the document; a custom store may not have done so
+        raise _auth_errors.CredentialStoreError(
+            f"The login in {location} is damaged: {error}. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
+        ) from None

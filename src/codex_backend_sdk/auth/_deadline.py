@@ -1,7 +1,7 @@
-"""When a login ends: a time limit and a cancellation, from the call to the stored tokens.
+"""Bound a login by a timeout and a cancellation, from the call until the tokens are stored.
 
-One `LoginDeadline` is handed through all steps of a login. Each step that waits, waits no longer than it; the step that
-stores the tokens checks it last, so that a login that timed out or was cancelled stores nothing afterwards.
+All steps of a login share one `LoginDeadline`. No step waits beyond it. The step that stores the tokens checks it last,
+so a login that timed out or was cancelled stores no tokens afterwards.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import wait
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from .._threads import start_in_thread
 from . import _auth_errors
@@ -17,93 +17,96 @@ from . import _auth_errors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ExpiryReason", "LoginDeadline"]
+    from .._exceptions import LoginFailedError
+
+__all__ = ["LoginDeadline"]
 
 _T = TypeVar("_T")
 
-_POLL_SECONDS: Final = 0.2  # how soon a cancellation is noticed while waiting for something else
-
-
-class ExpiryReason(NamedTuple):
-    """Why a login must not continue: the message and the code of its LoginFailedError."""
-
-    message: str
-    code: str
+_POLL_SECONDS: Final = 0.2  # interval between two checks for a cancellation while waiting for something else
 
 
 class LoginDeadline:
-    """The end of one login: `seconds` from now (None: never), or as soon as `cancel` is set."""
+    """A deadline with cancellation for one login.
+
+    `timeout` is in seconds (None: no timeout). Setting `cancel_event` cancels the login, and so does `cancel()`.
+    """
 
     def __init__(
         self,
-        seconds: float | None = None,
-        cancel: threading.Event | None = None,
+        timeout: float | None = None,
+        cancel_event: threading.Event | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
-            raise TypeError(f"`timeout` must be a number of seconds, or None for no limit; not {seconds!r}.")
-        self._seconds = seconds
-        self._cancel_event = cancel or threading.Event()
-        self._clock = clock
-        self._ends_at = float("inf") if seconds is None else clock() + seconds
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float, type(None))):
+            raise TypeError(
+                f"`timeout` is {timeout!r}, which is not a number. Pass a number of seconds, or None for no timeout."
+            )
+        self._timeout = timeout
+        self._cancel_event = cancel_event or threading.Event()
+        self._monotonic = monotonic
+        self._deadline = float("inf") if timeout is None else monotonic() + timeout
         self._is_cancelled = False
 
     @property
     def remaining_seconds(self) -> float:
-        """The seconds until the time limit; never negative."""
-        return max(0.0, self._ends_at - self._clock())
+        """The seconds until the deadline; never negative."""
+        return max(0.0, self._deadline - self._monotonic())
 
     def cancel(self) -> None:
-        """End the login, without setting the caller's event. Work that still runs for it then stores nothing."""
+        """Cancel the login without setting the caller's event. Threads that still run for it store no tokens."""
         self._is_cancelled = True
 
     @property
     def is_cancelled(self) -> bool:
-        """True if the login was cancelled, before or after its time limit."""
+        """True if the login was cancelled, before or after its deadline."""
         return self._is_cancelled or self._cancel_event.is_set()
 
     @property
-    def expiry_reason(self) -> ExpiryReason | None:
-        """Why the login must not continue; None while it may."""
+    def expiry_error(self) -> LoginFailedError | None:
+        """The error to raise if the login was cancelled or timed out; None while it may continue."""
         if self.is_cancelled:
-            return ExpiryReason(_auth_errors.CANCELLED_MESSAGE, "cancelled")
-        if self._clock() >= self._ends_at:
-            return ExpiryReason(f"The login was not finished within {self._seconds:g} seconds.", "timeout")
+            return _auth_errors.LoginFailedError(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
+        if self._monotonic() >= self._deadline:
+            return _auth_errors.LoginFailedError(
+                f"The login was not finished within {self._timeout:g} seconds. Log in again, with a longer `timeout`.",
+                code="timeout",
+            )
         return None
 
     def check(self) -> None:
-        """Raise LoginFailedError if the login must not continue."""
-        reason = self.expiry_reason
-        if reason is not None:
-            raise _auth_errors.LoginFailedError(reason.message, code=reason.code)
+        """Raise LoginFailedError if the login was cancelled or timed out."""
+        error = self.expiry_error
+        if error is not None:
+            raise error
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, no longer than until the end; raise LoginFailedError if the end came."""
+        """Sleep for `seconds`, or until the deadline. Raises LoginFailedError as `check()` does."""
         self._cancel_event.wait(min(seconds, self.remaining_seconds))
         self.check()
 
-    def with_timeout(self, seconds: float) -> LoginDeadline:
-        """Return a deadline that ends `seconds` from now, or with this one if that is earlier."""
-        if seconds >= self.remaining_seconds:
+    def with_timeout(self, timeout: float) -> LoginDeadline:
+        """Return the earlier of this deadline and one in `timeout` seconds. It has the same cancellation event."""
+        if timeout >= self.remaining_seconds:
             return self
-        return LoginDeadline(seconds, self._cancel_event, clock=self._clock)
+        return LoginDeadline(timeout, self._cancel_event, monotonic=self._monotonic)
 
     def acquire(self, lock: threading.Lock) -> None:
-        """Acquire a lock; raise LoginFailedError if the login ends first."""
+        """Acquire a lock. Raises LoginFailedError as `check()` does while waiting."""
         while not lock.acquire(timeout=min(_POLL_SECONDS, self.remaining_seconds)):
             self.check()
 
-    def run(self, action: Callable[[], _T], *, must_finish: bool = False) -> _T:
-        """Run `action` in a thread and return its result; raise LoginFailedError if the login ends first.
+    def run(self, action: Callable[[], _T], *, is_daemon: bool = True) -> _T:
+        """Run `action` in a thread and return its result. Raises LoginFailedError as `check()` does while waiting.
 
         The action then continues without its caller, so it must check this deadline itself before it stores anything.
-        The end of the process cuts it off, unless it `must_finish`.
+        At exit the interpreter waits for it, unless the thread `is_daemon`.
         """
         self.check()
-        outcome = start_in_thread(action, name="codex-login-step", daemon=not must_finish)
+        outcome = start_in_thread(action, name="codex-login-step", daemon=is_daemon)
         while not wait([outcome], min(_POLL_SECONDS, self.remaining_seconds)).done:
             self.check()
-        if self.is_cancelled:  # a caller who cancelled gets no login, even one that came in the same moment
+        if self.is_cancelled:  # discard a result that arrives at the moment of the cancellation
             self.check()
         return outcome.result()

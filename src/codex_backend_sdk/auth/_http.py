@@ -1,11 +1,11 @@
-"""HTTP with the issuer, and the HTTP clients of the package: trusted certificates, proxies, time limits.
+"""Open HTTP clients with the right certificates, proxies and timeouts, and send requests to the issuer.
 
-Requests to the issuer carry tokens in their bodies. Two rules keep those from spreading: a request goes to the
-issuer's host only (no redirect is followed, no other credentials are added), and the errors of httpx, whose frames hold
-the request, do not leave this module.
+Requests to the issuer contain tokens. Two rules protect them. A request is sent to the issuer's host only: no redirect
+is followed, and no other credentials are added. This module raises no error of httpx, because the local variables in
+its traceback include the request.
 
-This module imports httpx2, and the other modules of `auth` import it with their first request: a program that only
-reads a stored login does not wait for it.
+This module imports httpx2. The other modules of `auth` import it with their first request, so that a program that only
+reads a stored login does not need it.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _T = TypeVar("_T")
 _CERT_FILE_ENV: Final = "SSL_CERT_FILE"
 _CERT_DIR_ENV: Final = "SSL_CERT_DIR"
 _PROXY_ENVS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-# For `mounts=`. Plain http is allowed on loopback only, and a proxy would carry its tokens off this machine.
+# For `mounts=`. Plain http is allowed on loopback only, and a proxy would send its tokens to another machine.
 _NO_PROXY_FOR_PLAIN_HTTP: Final = {"http://": None}
 
 _READ_TIMEOUT_SECONDS: Final = 30.0
 _CONNECT_TIMEOUT_SECONDS: Final = 10.0
-# For the whole response. The timeouts of httpx are for each read alone: one byte now and then would hold up every
+# For the whole response. The timeouts of httpx apply to each read: a server that sends single bytes would block every
 # caller that waits for a refresh.
 _RESPONSE_TIMEOUT_SECONDS: Final = 60.0
 
@@ -52,56 +52,56 @@ _RESPONSE_TIMEOUT_SECONDS: Final = 60.0
 
 
 def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
-    """Open an httpx2 client with the certificates and proxies that the environment names at this moment.
+    """Open an httpx2 client with the certificates and proxies of the current environment variables.
 
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates; `CODEX_CA_CERTIFICATE` is added to them.
-    Raises ValueError, with the name of the variable, if a variable is not usable.
+    Raises ValueError, with the name of the variable, if a variable is invalid.
     """
     context = _tls_context(*(os.environ.get(name) for name in (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV)))
     try:
         return client_class(verify=context, mounts=_NO_PROXY_FOR_PLAIN_HTTP, **options)
     except ImportError:
-        names = _proxy_settings(scheme="socks")
-        problem = f"a SOCKS proxy, which needs one more package. Run pip install 'httpx2[socks]', or unset {names}"
+        setting = _proxy_setting(scheme="socks")
+        problem = f"{setting} is a SOCKS proxy, which needs another package. Run pip install 'httpx2[socks]'"
     except (ValueError, httpx2.InvalidURL):
-        names = _proxy_settings()
-        problem = f"an invalid proxy. Set a URL such as http://host:port, or unset {names}"
-    # After the handlers, without a context: the text of the original error may hold the proxy's password.
-    raise ValueError(f"{names} names {problem}")
+        setting = _proxy_setting()
+        problem = f"{setting} is an invalid proxy. Set a URL such as http://host:port"
+    # Raised after the handlers, without a context: the text of the original error may have the proxy's password.
+    raise ValueError(f"{problem}, or unset {setting}.")
 
 
-@cache  # one context for all clients of the process: loading the trusted certificates takes 40 ms and more
+@cache  # all clients of the process share one context, because loading the certificates takes 40 ms or more
 def _tls_context(cert_file: str | None, cert_dir: str | None, added_file: str | None) -> ssl.SSLContext:
     try:
         context = httpx2.create_ssl_context()
     except OSError as error:  # ssl.SSLError is an OSError
-        raise _unreadable(_CERT_FILE_ENV if cert_file else _CERT_DIR_ENV, cert_file or cert_dir) from error
+        raise _certificate_error(_CERT_FILE_ENV if cert_file else _CERT_DIR_ENV, cert_file or cert_dir) from error
     if added_file:
         try:
             context.load_verify_locations(cafile=added_file)
         except OSError as error:
-            raise _unreadable(CA_CERTIFICATE_ENV, added_file) from error
+            raise _certificate_error(CA_CERTIFICATE_ENV, added_file) from error
     return context
 
 
-def _unreadable(variable: str, value: str | None) -> ValueError:
-    return ValueError(f"{variable} names no readable PEM file: {value}. Correct the variable, or unset it.")
+def _certificate_error(variable: str, value: str | None) -> ValueError:
+    return ValueError(f"{variable} is not a readable PEM file: {value}. Correct or unset the variable.")
 
 
-def _proxy_settings(*, scheme: str = "") -> str:
-    """Name the variables that set a proxy. On Windows and macOS it may be a setting of the system instead."""
-    values = {name: value for name, value in os.environ.items() if name.upper() in _PROXY_ENVS and value}
-    names = [name for name, value in values.items() if value.lower().startswith(scheme)]
-    return " and ".join(names) or "the proxy of the system's settings"
+def _proxy_setting(*, scheme: str = "") -> str:
+    """Return the name of the variable that sets a proxy. On Windows and macOS the system's settings may set it."""
+    proxies = {name: value for name, value in os.environ.items() if name.upper() in _PROXY_ENVS and value}
+    names = [name for name, value in proxies.items() if value.lower().startswith(scheme)]
+    return " or ".join(names) or "the proxy in the system's settings"
 
 
 # --- requests to the issuer --------------------------------------------------------------------------------------
 
 
 class IssuerTransport:
-    """Sends requests to one issuer. `http` is the caller's own client and stays open; else each request opens one.
+    """HTTP transport for one issuer. `http` is a client that the caller closes; without it each request opens one.
 
-    `response_timeout_seconds` limits each response as a whole.
+    `response_timeout_seconds` is the timeout for each whole response.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class IssuerTransport:
         self._response_timeout_seconds = response_timeout_seconds
 
     def check(self) -> None:
-        """Raise IssuerConnectionError if the environment allows no connection at all."""
-        with self._client():
+        """Raise IssuerConnectionError if the proxy or certificate settings are invalid."""
+        with self._open_client():
             pass
 
     def build_request(
@@ -133,7 +133,7 @@ class IssuerTransport:
     ) -> httpx2.Request:
         """Build a request with `json=` or `data=`. `timeout` is in seconds, for each read.
 
-        A request is built before it is sent, so that the plain token is a local variable of no frame that can raise.
+        Building and sending are separate, so that no local variable of `send` has the plain token.
         """
         headers = {"originator": self._originator, "user-agent": _user_agent()}
         if bearer is not None:
@@ -142,59 +142,60 @@ class IssuerTransport:
         return httpx2.Request(method, self._url + path, headers=headers, extensions=extensions, **body)
 
     def send(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and read the response. IssuerConnectionError if there is none in time, or a redirect."""
-        # httpx cannot be stopped while it waits for the headers. So it runs in a thread, which is left behind then.
-        outcome = start_in_thread(lambda: self._exchange(request), name="codex-login-request", daemon=True)
+        """Send a request and read the response. Raises IssuerConnectionError if there is none, or a redirect."""
+        # httpx cannot be interrupted while it waits for the headers. It runs in a thread that a timeout abandons.
+        outcome = start_in_thread(lambda: self._send_and_read(request), name="codex-login-request", daemon=True)
         if not wait([outcome], self._response_timeout_seconds).done:
-            raise self._too_slow()
+            raise self._timeout_error()
         try:
             response, body = outcome.result()
-        except httpx2.LocalProtocolError:  # its text holds the header that cannot be sent, which may be the token's
+        except httpx2.LocalProtocolError:  # its text contains the invalid header, which may be that of the token
             raise IssuerConnectionError(
-                f"the request to {self._url} could not be sent: it is not valid HTTP", is_transient=False
+                f"The request to {self._url} could not be sent: it is not valid HTTP. Log in again.", is_transient=False
             ) from None
         except httpx2.HTTPError as error:
+            reason = str(error) or type(error).__name__
             raise IssuerConnectionError(
-                f"{self._url} could not be reached ({str(error) or type(error).__name__})", is_transient=True
+                f"{self._url} could not be reached ({reason}). Check the network and the proxy.", is_transient=True
             ) from None
         if response.has_redirect_location:
             raise IssuerConnectionError(
-                f"{self._url} redirects to another address, which is not followed", is_transient=False
+                f"{self._url} redirects to another URL, which the client does not follow. Check the issuer's URL.",
+                is_transient=False,
             )
         if body is None:
-            raise self._too_slow()
+            raise self._timeout_error()
         return httpx2.Response(response.status_code, content=body)
 
-    def _too_slow(self) -> IssuerConnectionError:
+    def _timeout_error(self) -> IssuerConnectionError:
         return IssuerConnectionError(
-            f"{self._url} did not finish its response within {self._response_timeout_seconds:g} seconds",
+            f"{self._url} did not finish its response within {self._response_timeout_seconds:g} seconds. Retry later.",
             is_transient=True,
         )
 
-    def _exchange(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes | None]:
-        """Send a request; return the response and its body, or None for a body that takes too long."""
-        with self._client() as http:
-            # `auth=` keeps out the credentials of the caller's client and of ~/.netrc.
+    def _send_and_read(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes | None]:
+        """Send a request. Return the response and its body, or None instead of the body after a timeout."""
+        with self._open_client() as http:
+            # `auth=` disables the credentials of the caller's client and of ~/.netrc.
             response = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
-            ends_at = time.monotonic() + self._response_timeout_seconds
+            deadline = time.monotonic() + self._response_timeout_seconds
             with closing(response):
                 chunks: list[bytes] = []
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
-                    if time.monotonic() > ends_at:
+                    if time.monotonic() > deadline:
                         return response, None
             return response, b"".join(chunks)
 
     @contextmanager
-    def _client(self) -> Iterator[httpx2.Client]:
+    def _open_client(self) -> Iterator[httpx2.Client]:
         if self._http is not None:
             yield self._http
             return
         try:
             http = open_client(httpx2.Client)
         except ValueError as error:
-            message = f"{self._url} cannot be reached: {str(error).rstrip('.')}"
-            raise IssuerConnectionError(message, is_transient=False) from None
+            raise IssuerConnectionError(f"{self._url} cannot be reached: {error}", is_transient=False) from None
         with http:
             yield http
 

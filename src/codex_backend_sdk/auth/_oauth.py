@@ -1,4 +1,4 @@
-"""The OAuth protocol of the issuer, without I/O: what to send, and what a response means.
+"""Build the OAuth requests to the issuer and parse its responses. This module has no I/O.
 
 Standards: RFC 6749 (authorization code), RFC 7636 (PKCE), RFC 8693 (token exchange).
 Wire source: Codex CLI, login/src/server.rs, login/src/pkce.rs, login/src/auth/manager.rs.
@@ -47,9 +47,9 @@ __all__ = [
 
 # The issuer may append this to the state when the login began on an onboarding page. Codex CLI: login/src/server.rs.
 _STATE_SUFFIXES: Final = ("", ".onboarding_entrypoint=life_sciences")
-_SHOWN_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
+_MAX_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
 
-# The Codex CLI's words: login/src/server.rs.
+# The Codex CLI's texts: login/src/server.rs.
 _NO_ENTITLEMENT: Final = (
     "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
 )
@@ -61,20 +61,20 @@ _NO_CODE: Final = "Missing authorization code. Sign-in could not be completed."
 
 @dataclass(frozen=True, slots=True)
 class Pkce:
-    """The verifier, which stays here until the code exchange, and its challenge (method S256), which is sent first."""
+    """A PKCE verifier, which is sent in the code exchange, and its S256 challenge, which is sent in the login URL."""
 
     verifier: Secret
     challenge: str
 
     @classmethod
     def from_random(cls, random_bytes: bytes) -> Pkce:
-        """Derive both from random bytes; 64 of them give a verifier of 86 characters, as the Codex CLI uses."""
+        """Derive both from random bytes. As in the Codex CLI, 64 bytes result in a verifier of 86 characters."""
         verifier = encode_base64url(random_bytes)
         return cls(Secret(verifier), encode_base64url(hashlib.sha256(verifier.encode()).digest()))
 
 
 def encode_base64url(data: bytes) -> str:
-    """Encode as base64url without padding, as PKCE, the state and JWTs use it."""
+    """Encode as base64url without padding, as in PKCE, the state and JWTs."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -88,7 +88,7 @@ def build_authorize_url(
     scope: str = LOGIN_SCOPES,
     workspace_id: str | None = None,
 ) -> str:
-    """Build the URL that the user's browser opens, with the parameters in the Codex CLI's order."""
+    """Return the URL of the login page, with the parameters in the same order as in the Codex CLI."""
     parameters = {
         "response_type": "code",
         "client_id": CLIENT_ID,
@@ -108,7 +108,7 @@ def build_authorize_url(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationGrant:
-    """The result of a login in the browser, which the issuer exchanges for tokens."""
+    """An authorization code, and the values that the issuer requires to exchange it for tokens."""
 
     code: Secret
     verifier: Secret
@@ -117,15 +117,15 @@ class AuthorizationGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationResponse:
-    """The query of a callback (RFC 6749, 4.1.2): a `code`, or an `error_code` with a message for the user."""
+    """The parsed query of a callback (RFC 6749, 4.1.2): a `code`, or an `error_code` with a message for the user."""
 
     code: Secret | None = None
     error_code: str | None = None
-    error_message: str = ""
+    error_message: str | None = None
 
 
 def parse_authorization_response(query: str, *, expected_state: str) -> AuthorizationResponse | None:
-    """Parse the query of a callback. None if its state is not that of this login: the request must be ignored."""
+    """Parse the query of a callback. Return None if its state differs: the request is not from this login."""
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     if not _is_expected_state(parameters.get("state", ""), expected_state):
         return None
@@ -134,21 +134,21 @@ def parse_authorization_response(query: str, *, expected_state: str) -> Authoriz
     if error == "access_denied" and "missing_codex_entitlement" in description:
         return AuthorizationResponse(error_code=error, error_message=_NO_ENTITLEMENT)
     if error is not None:
-        return AuthorizationResponse(error_code=error, error_message=f"Login failed: {_one_line(description)}")
+        return AuthorizationResponse(error_code=error, error_message=f"Login failed: {_to_one_line(description)}")
     if not code:
         return AuthorizationResponse(error_code="missing_authorization_code", error_message=_NO_CODE)
     return AuthorizationResponse(code=Secret(code))
 
 
 def parse_pasted_url(pasted: str) -> str | None:
-    """Return path and query of the callback address that a user pasted; None if the text is no such address.
+    """Return the path and query of the redirect URL that a user pasted, None if it is not a redirect URL.
 
-    The query alone is enough. Whether its state is right, `parse_authorization_response` decides.
+    A query without a URL is also accepted. `parse_authorization_response` checks its state.
     """
-    address = "".join(pasted.split())  # a terminal breaks long lines
+    url = "".join(pasted.split())  # a terminal breaks long lines
     try:
-        address.encode()  # bytes that a terminal could not decode are lone surrogates
-        query = urlsplit(address).query or ("" if "://" in address else address.lstrip("?"))
+        url.encode()  # raises for lone surrogates, which are bytes that the terminal could not decode
+        query = urlsplit(url).query or ("" if "://" in url else url.lstrip("?"))
     except ValueError:
         return None
     parameters = dict(parse_qsl(query, keep_blank_values=True))
@@ -174,7 +174,7 @@ def build_code_exchange_form(grant: AuthorizationGrant) -> dict[str, str]:
 
 
 def build_api_key_form(id_token: Secret) -> dict[str, str]:
-    """Return the form that exchanges an id token for an API key of the OpenAI platform (RFC 8693)."""
+    """Return the form that exchanges an ID token for an API key of the OpenAI platform (RFC 8693)."""
     return {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "client_id": CLIENT_ID,
@@ -185,7 +185,7 @@ def build_api_key_form(id_token: Secret) -> dict[str, str]:
 
 
 def build_refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[str, str]:
-    """Return the JSON body of a refresh. The Codex CLI sends JSON here, and a form for the code exchange."""
+    """Return the JSON body of a refresh. The Codex CLI sends JSON here, but a form for the code exchange."""
     return {
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
@@ -195,7 +195,7 @@ def build_refresh_body(refresh_token: Secret, *, reason: RefreshReason) -> dict[
 
 
 def build_revoke_body(*, refresh_token: Secret | None, access_token: Secret) -> dict[str, str]:
-    """Return the JSON body of a revocation: of the refresh token if there is one, which ends the whole login."""
+    """Return the JSON body of a revocation. Revoking the refresh token, if there is one, ends the whole login."""
     if refresh_token is None:
         return {"token": access_token.reveal(), "token_type_hint": "access_token"}
     return {"token": refresh_token.reveal(), "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
@@ -208,39 +208,39 @@ TOKEN_NAMES: Final = ("id_token", "access_token", "refresh_token")
 
 
 def parse_token_response(body: bytes, *, required: tuple[str, ...] = ()) -> TokenResponse:
-    """Parse the body of a successful response. Members that cannot be tokens are left out.
+    """Parse the body of a successful response. Members that are not tokens are ignored.
 
-    A refresh has used up the old refresh token, so one bad member must not cost the others. Raises ValueError if the
-    body is not a JSON object, lacks a `required` token, or has members for tokens and none of them is usable.
+    The refresh has used up the old refresh token, so an invalid member must not discard the valid ones. Raises
+    ValueError if the body is not a JSON object, lacks a `required` token, or has token members and all are invalid.
     """
     response = parse_json(body)
     if not isinstance(response, dict):
-        raise ValueError("the response is not a JSON object")  # noqa: TRY004  (the issuer's mistake, not the caller's)
+        raise ValueError("the response is not a JSON object")  # noqa: TRY004  (invalid data, not a wrong argument)
     present = {name: response[name] for name in TOKEN_NAMES if response.get(name) is not None}
     tokens = {name: value for name, value in present.items() if isinstance(value, str) and is_token(value)}
     missing = [name for name in required if name not in tokens] or ([] if tokens else list(present))
     if missing:
-        raise ValueError(f"the response has no usable {' and '.join(missing)}")
+        raise ValueError(f"the response has no valid {' and '.join(missing)}")
     return TokenResponse(**{name: Secret(token) for name, token in tokens.items()})
 
 
 def parse_api_key(body: bytes) -> Secret:
-    """Parse the body of a successful response to `build_api_key_form`; ValueError if there is no key in it."""
+    """Parse the body of a successful response to `build_api_key_form`. Raises ValueError if it has no key."""
     key = parse_token_response(body, required=("access_token",)).access_token
-    assert key is not None  # it is required
+    assert key is not None  # `required` guarantees this
     return key
 
 
 def parse_error_code(body: bytes) -> str | None:
-    """Return the error code of a response in lower case: `error.code`, else `error`, else `code`."""
+    """Return the error code of a response (`error.code`, `error` or `code`) in lower case, None if it has none."""
     response = parse_json_object(body)
     error = response.get("error")
     code = (error.get("code") if isinstance(error, dict) else error) or response.get("code")
     return code.lower() if isinstance(code, str) and code else None
 
 
-def describe_error(body: bytes, *, hide: Secret | None = None) -> str:
-    """Return the message of an error response in one line of at most 301 characters. `hide` is blacked out."""
+def describe_error(body: bytes, *, redact: Secret | None = None) -> str:
+    """Return the message of an error response in one line of at most 301 characters, without the secret `redact`."""
     response = parse_json_object(body)
     error = response.get("error")
     candidates = (
@@ -249,10 +249,12 @@ def describe_error(body: bytes, *, hide: Secret | None = None) -> str:
         error.get("code") if isinstance(error, dict) else error,
         body.decode("utf-8", "replace"),
     )
-    texts = (
-        text.replace(hide.reveal(), "[REDACTED]") if hide else text for text in candidates if isinstance(text, str)
+    messages = (
+        candidate.replace(redact.reveal(), "[REDACTED]") if redact else candidate
+        for candidate in candidates
+        if isinstance(candidate, str)
     )
-    return next(filter(None, map(_one_line, texts)), "unknown error")
+    return next(filter(None, map(_to_one_line, messages)), "unknown error")
 
 
 FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "transient"]
@@ -260,18 +262,19 @@ FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailure:
-    """Why a refresh failed: a reason for programs and a sentence for users."""
+    """The reason why a refresh failed: a category for programs and a message for users."""
 
     reason: FailureReason
     message: str
 
     @property
     def is_permanent(self) -> bool:
-        """True if only a new login helps."""
+        """True if the user must log in again."""
         return self.reason != "transient"
 
 
-# The first matching row decides; None matches every code. Codex CLI: login/src/auth/manager.rs.
+# Status, error code (None: any), reason, message. The first matching row applies. Codex CLI:
+# login/src/auth/manager.rs.
 _REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, str], ...]] = (
     (frozenset({400, 401}), "refresh_token_expired", "expired", "The refresh token has expired."),
     (frozenset({400, 401}), "refresh_token_reused", "exhausted", "The refresh token was already used."),
@@ -282,45 +285,45 @@ _REFRESH_FAILURES: Final[tuple[tuple[frozenset[int], str | None, FailureReason, 
 
 
 def classify_refresh_failure(status: int, body: bytes) -> RefreshFailure:
-    """Classify a failed refresh by status and error code. The issuer's own text is not shown: it may hold the token."""
+    """Classify a failed refresh by status and error code. The issuer's text may contain the token and is not shown."""
     code = parse_error_code(body)
     for statuses, known_code, reason, message in _REFRESH_FAILURES:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)
-    return RefreshFailure("transient", f"The issuer returned status {status} for the token refresh.")
+    return RefreshFailure("transient", f"The issuer returned status {status} for the token refresh. Retry later.")
 
 
-def _one_line(text: str) -> str:
-    """Fit the text of another program into one line: no control characters, no endless page."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= _SHOWN_ERROR_CHARACTERS else line[:_SHOWN_ERROR_CHARACTERS] + "…"
+def _to_one_line(message: str) -> str:
+    """Remove control characters and line breaks from a message of another program, and shorten it."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in message).split())
+    return line if len(line) <= _MAX_ERROR_CHARACTERS else line[:_MAX_ERROR_CHARACTERS] + "…"
 
 
 # --- personal access tokens --------------------------------------------------------------------------------------
 
 # A personal access token has no claims; this endpoint returns them. Codex CLI: login/src/auth/personal_access_token.rs.
 WHOAMI_PATH: Final = "/api/accounts/v1/user-auth-credential/whoami"
-_REFUSED_STATUSES: Final = frozenset({401, 403})
+_REJECTED_STATUSES: Final = frozenset({401, 403})
 _REQUIRED_MEMBERS: Final = ("chatgpt_account_id", "chatgpt_user_id")  # the backend needs both
 
 
 @dataclass(frozen=True, slots=True)
 class WhoamiFailure:
-    """Why the account of a personal access token is unknown. If permanent, another request does not help."""
+    """The reason why the whoami request for a personal access token failed. `is_permanent` excludes a retry."""
 
     message: str
     is_permanent: bool
 
 
 def parse_whoami(token: Secret, status: int, body: bytes) -> Login | WhoamiFailure:
-    """Build the login of a personal access token from the response of the whoami endpoint."""
-    if status in _REFUSED_STATUSES:
-        return WhoamiFailure(f"The issuer does not accept it (status {status}).", is_permanent=True)
+    """Return the login of a personal access token from the response of the whoami endpoint, or the failure."""
+    if status in _REJECTED_STATUSES:
+        return WhoamiFailure(f"The issuer rejected it with status {status}.", is_permanent=True)
     if status != 200:
-        return WhoamiFailure(f"The issuer returned status {status} for its account.", is_permanent=False)
+        return WhoamiFailure(f"The issuer returned status {status} for its account. Retry later.", is_permanent=False)
     response = parse_json_object(body)
     if not all(isinstance(response.get(name), str) and is_token(response[name]) for name in _REQUIRED_MEMBERS):
-        return WhoamiFailure("The issuer's response does not name its account.", is_permanent=False)
+        return WhoamiFailure("The issuer's response has no account ID. Retry later.", is_permanent=False)
     return Login(
         access_token=token,
         account_id=response["chatgpt_account_id"],

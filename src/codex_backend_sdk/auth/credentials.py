@@ -148,7 +148,7 @@ class Credentials(TokenManager):
             if attempt is not attempt_before and attempt is not None and attempt.denial is not None:
                 raise _auth_errors.LoginFailedError(attempt.denial, code=_DENIED)
             if not force or attempt is not attempt_before:
-                login = deadline.run(lambda: self._stored_login(workspace_id), must_finish=True)
+                login = deadline.run(lambda: self._stored_login(workspace_id), is_daemon=False)
                 if login is not None:
                     return login
             self._issuer.check_connection()

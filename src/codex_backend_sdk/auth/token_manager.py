@@ -297,7 +297,7 @@ class TokenManager:
             self._ready = None
             return
         until = self._due_at(cached)
-        self._ready = cached.login, until if cached.unsaved is None else min(until, cached.unsaved.retry_at)
+        self._ready = cached.login, until if cached.unsaved is None else min(until, cached.unsaved.retry_save_at)
 
     def _due_at(self, cached: CachedLogin) -> datetime:
         return max(cached.next_refresh(self._lifetime)[0], self._backoff_ends_at)
@@ -378,7 +378,7 @@ class TokenManager:
 
     def _retry_save(self, cached: CachedLogin, unsaved: UnsavedRefresh) -> CachedLogin:
         """Save the login that the store did not take, unless the store has changed in the meantime."""
-        postponed = replace(cached, unsaved=unsaved._replace(retry_at=self._clock() + _SAVE_RETRY_INTERVAL))
+        postponed = replace(cached, unsaved=unsaved._replace(retry_save_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
         try:
             with self.store.lock():

@@ -427,7 +427,7 @@ def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
         log_in(opener, timeout=0.3)  # type: ignore[arg-type]
     assert (
-        "No browser could be opened. Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize"
+        "No browser could be opened. Open this URL in a browser to log in: http://127.0.0.1:9/oauth/authorize"
         in caplog.text
     )
 
@@ -448,7 +448,7 @@ def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) 
             deadline=LoginDeadline(0.1),
             **options,
         )
-    assert "Open this address in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+    assert "Open this URL in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 
 def test_log_has_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -167,7 +167,7 @@ def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
                 lambda grant: pytest.fail("there is no grant"),
                 issuer=issuer,
                 on_code=None,
-                deadline=LoginDeadline(86400, waits, clock=lambda: now[0]),
+                deadline=LoginDeadline(86400, waits, monotonic=lambda: now[0]),
             )
         assert count_requests(sim, POLL) == 15
     assert waits.seconds == [60.0] * 15
@@ -187,5 +187,5 @@ def test_transient_poll_failure_is_retried(fault: str) -> None:
 def test_unreachable_issuer_raises_login_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(LoginFailedError, match=r"The issuer gave no device code: .* could not be reached"):
+    with pytest.raises(LoginFailedError, match=r"The issuer returned no device code: .* could not be reached"):
         Credentials(MemoryStore(), issuer=f"http://127.0.0.1:{port}").authenticate_device_code()

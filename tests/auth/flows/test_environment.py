@@ -63,7 +63,7 @@ def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
     if installed:
         (tmp_path / "firefox").write_text("#!/bin/sh\n")
         (tmp_path / "firefox").chmod(0o755)
-    program = "from codex_backend_sdk.auth.flows.environment import browser_unavailable_reason; print(browser_unavailable_reason())"
+    program = "from codex_backend_sdk.auth.flows import environment; print(environment.browser_unavailable_reason())"
     env = {"DISPLAY": ":0", "PATH": str(tmp_path)}
     output = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, timeout=40, check=True
@@ -79,7 +79,7 @@ def test_url_is_logged_with_the_reason_for_no_browser(
     with pytest.raises(LoginFailedError, match="not finished"):
         Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
     assert (
-        "No browser is opened: this is an SSH session. Open this address in a browser to log in: http://127.0.0.1"
+        "No browser is opened: this is an SSH session. Open this URL in a browser to log in: http://127.0.0.1"
         in caplog.text
     )
     assert capfd.readouterr() == ("", "")
@@ -105,7 +105,7 @@ def test_pasted_address_completes_the_login(sim: Simulator) -> None:
     assert login.email == "user@example.com"
     assert time.monotonic() - started < 3, "there is no page to wait for"
     assert len(prompts) == 4
-    assert "Paste it again" in prompts[1]
+    assert "Paste the URL that contains" in prompts[1]
 
 
 @pytest.mark.parametrize("options", [None, "", EOFError()])

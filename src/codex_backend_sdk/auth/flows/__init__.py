@@ -1,1 +1,1 @@
-"""The ways to log in: a browser on this machine, a browser elsewhere and a pasted address, a device code."""
+"""Login flows: a browser on this machine, a browser elsewhere with a pasted URL, a device code."""

@@ -1,8 +1,8 @@
-"""The browser login: send the user to the issuer's page, and receive the code by a callback or a pasted address.
+"""Log in with a browser: open the issuer's login page and receive the code by a callback or a pasted URL.
 
-The callback server listens on loopback before the URL is shown, since the URL contains its port. The issuer redirects
-the browser to it; if the browser runs on another machine, the user pastes the address that it ended on instead. Both
-ways lead to the same `LoginCallback`, and the first one decides.
+The callback server listens on loopback before the login URL is shown, because that URL contains its port. The issuer
+redirects the browser to the server. If the browser runs on another machine, the user pastes the redirect URL instead.
+Both are passed to the same `LoginCallback`, and the first one that is valid completes the login.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ __all__ = ["Presentation", "log_in_with_browser"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_PASTE_PROMPT: Final = "If the browser cannot connect back to this machine, paste the address that it ended on: "
-_PASTE_AGAIN_PROMPT: Final = "This is not the address of this login; it must contain code= and state=. Paste it again: "
+_PASTE_PROMPT: Final = "If the browser cannot load the page, paste the URL in its address bar: "
+_PASTE_AGAIN_PROMPT: Final = (
+    "This is not the redirect URL of this login. Paste the URL that contains code= and state=: "
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """How the URL reaches the user's browser and how its result comes back; arguments of `Credentials.authenticate`."""
+    """Settings for showing the login URL and reading the redirect URL: arguments of `Credentials.authenticate`."""
 
     open_browser: Callable[[str], object] | bool = True
     on_url: Callable[[str], object] | None = None
@@ -54,10 +56,11 @@ def log_in_with_browser(
     workspace_id: str | None = None,
     scope: str = LOGIN_SCOPES,
 ) -> Login:
-    """Show the issuer's page to the user and wait for the result.
+    """Show the issuer's login page to the user and wait for the result.
 
-    `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
-    LoginFailedError if the login is denied, cancelled, timed out, or no port is free, and whatever `complete` raises.
+    `complete` exchanges the grant and stores the login. It must check the deadline before it stores the tokens. Raises
+    LoginFailedError if the login is denied, is cancelled or times out, or if no port is free. Errors of `complete` are
+    raised unchanged.
     """
     deadline = deadline or LoginDeadline()
     state = encode_base64url(secrets.token_bytes(32))
@@ -80,16 +83,16 @@ def log_in_with_browser(
         )
         with serve_callback(server, callback):
             deadline.check()  # binding the port may have taken a while
-            _present(url, presentation)
+            _show_url(url, presentation)
             if presentation.paste is not None:
-                _start_helper(partial(_read_pasted, presentation.paste, callback))
+                _start_helper(partial(_prompt_for_url, presentation.paste, callback))
             return callback.wait()
 
 
-def _present(url: str, presentation: Presentation) -> None:
+def _show_url(url: str, presentation: Presentation) -> None:
     if presentation.on_url is not None:
         presentation.on_url(url)
-    why_not = ""
+    unavailable = ""
     opener: Callable[[str], object] | None = None
     if callable(presentation.open_browser):
         opener = presentation.open_browser
@@ -98,35 +101,36 @@ def _present(url: str, presentation: Presentation) -> None:
         if reason is None:
             opener = webbrowser.open
         else:
-            why_not = f"No browser is opened: {reason}. "
+            unavailable = f"No browser is opened: {reason}. "
     if opener is not None:
-        _start_helper(partial(_open, opener, url))  # in a thread: a terminal browser returns only when it is closed
+        # In a thread: a browser that runs in the terminal returns only when the user closes it.
+        _start_helper(partial(_open_browser, opener, url))
     elif presentation.on_url is None:
-        log.warning("%sOpen this address in a browser to log in: %s", why_not, url)
+        log.warning("%sOpen this URL in a browser to log in: %s", unavailable, url)
 
 
-def _open(opener: Callable[[str], object], url: str) -> None:
+def _open_browser(opener: Callable[[str], object], url: str) -> None:
     try:
         if opener(url) is not False:
             return
-    except Exception as error:  # of the caller's opener, which may raise anything: the user can still open the URL
+    except Exception as error:  # the caller's function may raise anything; the user can still open the URL
         log.debug("The browser could not be opened.", exc_info=error)
-    log.warning("No browser could be opened. Open this address in a browser to log in: %s", url)
+    log.warning("No browser could be opened. Open this URL in a browser to log in: %s", url)
 
 
-def _read_pasted(paste: Callable[[str], str | None], callback: LoginCallback) -> None:
-    """Prompt for the address until one is accepted, the input ends, or the browser was faster."""
+def _prompt_for_url(paste: Callable[[str], str | None], callback: LoginCallback) -> None:
+    """Prompt for the redirect URL until one is valid, the input ends, or the browser completes the login."""
     prompt = _PASTE_PROMPT
     while not callback.is_decided:
         try:
-            text = paste(prompt)
-        except Exception as error:  # the end of the input, or any other: the browser may still connect back
-            log.debug("No address was pasted.", exc_info=error)
+            pasted = paste(prompt)
+        except Exception as error:  # the end of the input or any other error; the browser may still complete the login
+            log.debug("No URL was pasted.", exc_info=error)
             return
-        if not text:
+        if not pasted:
             return
         prompt = _PASTE_AGAIN_PROMPT
-        target = parse_pasted_url(text)
+        target = parse_pasted_url(pasted)
         if target is not None and callback.respond(target).status != 400:
             callback.finish()  # no browser waits for a page
 

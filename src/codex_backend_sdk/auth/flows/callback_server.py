@@ -1,7 +1,8 @@
-"""The callback of a browser login: the state machine that it drives, and the loopback server in front of it.
+"""Receive the callback of a browser login: a state machine, and a loopback server that passes requests to it.
 
-`LoginCallback` maps paths to responses and decides how the login ends. It is independent of the server, so that a
-pasted address takes the same way as a request. Paths, responses and their order: Codex CLI, login/src/server.rs.
+`LoginCallback` maps paths to responses and determines the outcome of the login. It is independent of the server, so
+that a pasted URL and a request are handled alike. Wire source (paths, responses, order): Codex CLI,
+login/src/server.rs.
 """
 
 from __future__ import annotations
@@ -37,12 +38,13 @@ log = logging.getLogger("codex_backend_sdk.auth")
 
 _BIND_ATTEMPTS: Final = 10
 _BIND_PAUSE_SECONDS: Final = 0.2
-_IDLE_CONNECTION_SECONDS: Final = 30  # an idle connection is closed after this time
-_SUCCESS_PAGE_SECONDS: Final = 3.0  # the browser fetches the page at once or never
-_FAILURE_PAGE_SECONDS: Final = 0.3  # the browser is waiting for it already
+_IDLE_CONNECTION_SECONDS: Final = 30
+# How long the server waits after the login for the browser to load the last page.
+_SUCCESS_PAGE_SECONDS: Final = 3.0
+_FAILURE_PAGE_SECONDS: Final = 0.3  # shorter, because the browser is already waiting for this page
 _CANCEL_REQUEST_SECONDS: Final = 2.0
 _CANCEL_RESPONSE_BYTES: Final = 4096
-_WAIT_SECONDS: Final = 0.2  # short: on Windows, Ctrl-C does not interrupt a wait
+_POLL_SECONDS: Final = 0.2  # short, because on Windows Ctrl-C does not interrupt a wait
 
 
 # --- the state machine -------------------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ _WAIT_SECONDS: Final = 0.2  # short: on Windows, Ctrl-C does not interrupt a wai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackResponse:
-    """An HTTP response for the browser. After one that `is_last` the server can stop."""
+    """An HTTP response for the browser. The server can stop after a response with `is_last=True`."""
 
     status: int
     body: str = ""
@@ -60,17 +62,17 @@ class CallbackResponse:
 
 
 class LoginCallback:
-    """The outcome of one login. `respond()` may be called by many threads at once; the first outcome stays.
+    """The outcome of one login. `respond()` is thread-safe; the first outcome is final.
 
-    `complete` exchanges the code and stores the tokens. It runs in a thread of its own, at most once: a code is valid
-    for one exchange, and a browser may load the callback again.
+    `complete` exchanges the code and stores the tokens. It runs at most once, in a separate thread: a code is valid for
+    one exchange, and a browser may load the callback again.
     """
 
     def __init__(self, state: str, complete: Callable[[Secret], Login], deadline: LoginDeadline) -> None:
         self._state = state
         self._complete = complete
         self._deadline = deadline
-        self._lock = threading.Lock()  # guards the fields below; never held while waiting
+        self._lock = threading.Lock()  # guards the fields below; not held while waiting
         self._was_called = False
         self._login: Login | None = None
         self._error: Exception | None = None
@@ -84,29 +86,29 @@ class LoginCallback:
         }
 
     def respond(self, target: str) -> CallbackResponse:
-        """Return the response to a GET of `target` (path and query). May wait for the code exchange."""
+        """Return the response to a GET request for `target` (path and query). May wait for the code exchange."""
         path, _, query = target.partition("?")
         return self._routes.get(path, _not_found)(query)
 
     @property
     def is_decided(self) -> bool:
-        """True if the outcome of the login is known."""
+        """True if the login has an outcome."""
         return self._decided.is_set()
 
     def finish(self) -> None:
-        """End `wait()`: the browser has received the last page."""
+        """Make `wait()` return, because the browser has received the last page."""
         self._finished.set()
 
     def wait(self) -> Login:
-        """Return the login or raise the reason for its failure; LoginFailedError at the deadline."""
+        """Wait for the outcome and return the login, or raise its error. Raises LoginFailedError at the deadline."""
         try:
-            while not self._finished.wait(_WAIT_SECONDS) and not self._should_stop_waiting():
+            while not self._finished.wait(_POLL_SECONDS) and not self._should_stop_waiting():
                 pass
-        finally:  # for Ctrl-C too: an exchange that still runs must store nothing
+        finally:  # also after Ctrl-C: an exchange that still runs must not store tokens
             self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
         if self._login is None:
             raise self._error or AssertionError("the login ended without an outcome")
-        if self._deadline.is_cancelled:  # a caller who cancelled gets no login; one that is stored stays stored
+        if self._deadline.is_cancelled:  # raise even if the login was stored; the stored login is kept
             self._deadline.check()
         return self._login
 
@@ -114,10 +116,10 @@ class LoginCallback:
         if self._logged_in_at is not None:
             is_late = time.monotonic() > self._logged_in_at + _SUCCESS_PAGE_SECONDS
             return is_late or self._deadline.is_cancelled
-        reason = self._deadline.expiry_reason
-        if reason is None:
+        error = self._deadline.expiry_error
+        if error is None:
             return False
-        self._fail(reason.message, code=reason.code)
+        self._set_outcome(error=error)
         if self._was_called:  # a browser waits for the page with the failure
             self._finished.wait(_FAILURE_PAGE_SECONDS)
         return True
@@ -130,12 +132,12 @@ class LoginCallback:
             is_first, self._was_called = not self._was_called, True
         if is_first:
             # Not in this thread: the browser may close its connection while the exchange runs.
-            start_in_thread(partial(self._decide, response), name="codex-login-exchange", daemon=True)
+            start_in_thread(partial(self._complete_login, response), name="codex-login-exchange", daemon=True)
         self._decided.wait()
         if self._login is not None:
-            # A redirect, so that the address with the code does not stay in the browser's history.
+            # A redirect removes the URL with the code from the browser's history.
             return CallbackResponse(status=302, location="/success")
-        # LoginFailedError has a code; other exceptions of `complete` come from the store.
+        # LoginFailedError has a code. The store raises the other exceptions of `complete`.
         code = getattr(self._error, "code", None) or "persist_failed"
         return _html_page(pages.failure_page(str(self._error), code=code))
 
@@ -146,9 +148,9 @@ class LoginCallback:
         self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
         return CallbackResponse(status=200, body=_auth_errors.CANCELLED_MESSAGE, is_last=True)
 
-    def _decide(self, response: AuthorizationResponse) -> None:
+    def _complete_login(self, response: AuthorizationResponse) -> None:
         if response.code is None:
-            self._fail(response.error_message, code=response.error_code)
+            self._fail(response.error_message or "", code=response.error_code)
             return
         try:
             self._set_outcome(self._complete(response.code))
@@ -156,7 +158,7 @@ class LoginCallback:
             self._set_outcome(error=error)
 
     def _fail(self, message: str, *, code: str | None) -> None:
-        if not self.is_decided:
+        if not self.is_decided:  # creating the error imports `openai`, so check first
             self._set_outcome(error=_auth_errors.LoginFailedError(message, code=code))
 
     def _set_outcome(self, login: Login | None = None, *, error: Exception | None = None) -> None:
@@ -165,7 +167,7 @@ class LoginCallback:
                 return
             self._login, self._error = login, error
             if login is None:
-                self._deadline.cancel()  # an exchange that still runs must store nothing
+                self._deadline.cancel()  # an exchange that still runs must not store tokens
             else:
                 self._logged_in_at = time.monotonic()
             self._decided.set()
@@ -183,7 +185,7 @@ def _not_found(query: str) -> CallbackResponse:
 
 
 class _CallbackServer(socketserver.ThreadingTCPServer):
-    """One thread for each connection: browsers open spare connections and leave them idle."""
+    """A server with one thread for each connection, because browsers open spare connections and leave them idle."""
 
     daemon_threads = True
     block_on_close = False
@@ -193,7 +195,7 @@ class _CallbackServer(socketserver.ThreadingTCPServer):
     callback: LoginCallback
 
     def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("A connection to the callback server broke.", exc_info=True)
+        log.debug("A connection to the callback server failed.", exc_info=True)
 
 
 class _CallbackHandler(BaseHTTPRequestHandler):
@@ -232,9 +234,9 @@ class _CallbackHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def bind_callback_server(ports: Sequence[int], deadline: LoginDeadline) -> Iterator[_CallbackServer]:
-    """Listen on the first port that is free. Raises LoginFailedError if none is.
+    """Listen on the first free port. Raises LoginFailedError if all ports are in use.
 
-    An older login that still waits on a port is cancelled first.
+    If another login is waiting on a port, cancel it first.
     """
     for port in ports:
         server = _bind(port, deadline)
@@ -242,10 +244,10 @@ def bind_callback_server(ports: Sequence[int], deadline: LoginDeadline) -> Itera
             with server:
                 yield server
             return
-    names = " and ".join(str(port) for port in ports)
+    port_list = " and ".join(str(port) for port in ports)
     raise _auth_errors.LoginFailedError(
-        f"The login needs one of the ports {names} on {CALLBACK_HOST} for its callback, and other programs use them. "
-        "End those programs, or log in with a device code: client.authenticate_device_code() or "
+        f"The login needs one of the ports {port_list} on {CALLBACK_HOST} for its callback, and other programs use "
+        "them. Stop those programs, or log in with a device code: call client.authenticate_device_code() or run "
         "`codex-backend login --device`.",
         code="port_in_use",
     )
@@ -267,13 +269,13 @@ def _bind(port: int, deadline: LoginDeadline) -> _CallbackServer | None:
 
 
 def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
-    """Send GET /cancel, as the Codex CLI does. The program there is unknown, so the time for its response is short."""
+    """Send GET /cancel, as the Codex CLI does. Wait briefly for the response, because any program may use the port."""
     deadline = deadline.with_timeout(_CANCEL_REQUEST_SECONDS)
     request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
     with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_CANCEL_REQUEST_SECONDS) as other:
         other.sendall(request.encode())
-        other.settimeout(_WAIT_SECONDS)
-        while deadline.expiry_reason is None:
+        other.settimeout(_POLL_SECONDS)
+        while deadline.remaining_seconds and not deadline.is_cancelled:
             with suppress(TimeoutError):
                 if not other.recv(_CANCEL_RESPONSE_BYTES):
                     break
@@ -281,7 +283,7 @@ def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
 
 @contextmanager
 def serve_callback(server: _CallbackServer, callback: LoginCallback) -> Iterator[None]:
-    """Serve requests in a thread until the block ends."""
+    """Serve requests in a thread while the block runs."""
     server.callback = callback
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="codex-login-server", daemon=True)
     thread.start()

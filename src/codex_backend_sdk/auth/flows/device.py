@@ -1,4 +1,4 @@
-"""The device code login: show a code, and poll until the user has entered it in a browser on any device."""
+"""Log in with a device code: show a code and poll until the user enters it in a browser on any device."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def log_in_with_device_code(
     on_code: Callable[[DeviceCode], object] | None,
     deadline: LoginDeadline,
 ) -> Login:
-    """Show a code and wait for the login, until `deadline` or the end of the code's lifetime.
+    """Show a code and wait for the login, until `deadline` or until the code expires.
 
-    `complete` turns the grant into a stored login; it must check the deadline before it stores anything. Raises
-    LoginFailedError if the login is denied, cancelled, timed out or not enabled for the account, and whatever
-    `complete` raises.
+    `complete` exchanges the grant and stores the login. It must check the deadline before it stores the tokens. Raises
+    LoginFailedError if the login is denied, is cancelled, times out, or is not enabled for the account. Errors of
+    `complete` are raised unchanged.
     """
     code = deadline.run(issuer.request_device_code)
     if isinstance(code, DeviceCodeFailure):
@@ -43,8 +43,8 @@ def log_in_with_device_code(
         on_code(code)
     else:
         log.warning(
-            "Open %s on any device and enter the code %s. Enter it nowhere else, and enter no code that you received "
-            "from another person.",
+            "Open %s on any device and enter the code %s. Do not enter this code on another page, and do not enter a "
+            "code that another person sent you.",
             code.url,
             code.user_code,
         )

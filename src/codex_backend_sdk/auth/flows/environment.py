@@ -1,4 +1,4 @@
-"""Whether the user would see a browser that is opened on this machine."""
+"""Detect whether the user can see a browser that is opened on this machine."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def browser_unavailable_reason(
     exists: Callable[[str], bool] = lambda path: Path(path).exists(),
     has_browser: Callable[[], bool] | None = None,
 ) -> str | None:
-    """Return why a browser is of no use here, such as "this is an SSH session"; None if it is.
+    """Return why no browser can be used here, such as "this is an SSH session"; None if a browser can be used.
 
-    The variable `BROWSER` takes precedence: the remote windows of editors set it to a program that opens the browser on
-    the user's machine.
+    If the variable `BROWSER` is set, a browser can be used: remote sessions of editors set it to a program that opens
+    the browser on the user's machine.
     """
     environment = os.environ if environment is None else environment
     variables = {name for name, value in environment.items() if value}
     if "BROWSER" in variables:
         return None
     has_no_display = platform.startswith("linux") and not variables.intersection(_DISPLAY_VARIABLES)
-    rows: tuple[tuple[str, Callable[[], bool]], ...] = (
+    reasons: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("this is an SSH session", lambda: bool(variables.intersection(_SSH_VARIABLES))),
         ("this is a container", lambda: has_no_display and _is_container(variables, exists)),
         ("there is no display", lambda: has_no_display),
         ("no browser is installed", lambda: not (has_browser or _has_browser)()),
     )
-    return next((reason for reason, applies in rows if applies()), None)
+    return next((reason for reason, applies in reasons if applies()), None)
 
 
 def _is_container(variables: set[str], exists: Callable[[str], bool]) -> bool:

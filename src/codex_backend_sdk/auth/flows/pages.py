@@ -1,4 +1,4 @@
-"""The two pages that the browser shows at the end of a login. They load no resources and run no scripts."""
+"""Build the two pages that the browser shows at the end of a login. They load no resources and run no scripts."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ _CROSS: Final = "M23 23l18 18M41 23L23 41"
 
 
 def success_page() -> str:
-    """Return the page for a login that is stored."""
+    """Return the page for a successful login."""
     return _PAGE.substitute(
         title="You are logged in",
-        message="Your login is stored. You can close this tab and go back to your program.",
+        message="Your login is stored. You can close this tab and return to your program.",
         detail="",
         footer="codex-backend-sdk",
         light="#0a7d4f",
@@ -64,7 +64,7 @@ def success_page() -> str:
 
 
 def failure_page(message: str, *, code: str | None) -> str:
-    """Return the page for a login that failed. `message` and `code` may come from the issuer: they are escaped."""
+    """Return the page for a failed login. `message` and `code` are escaped, because the issuer may supply them."""
     return _PAGE.substitute(
         title="Login failed",
         message=escape(message),
