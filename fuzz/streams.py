@@ -176,7 +176,7 @@ def _streamed(pieces: list[bytes]) -> tuple[list[str], Any, str | None]:
     try:
         for piece in pieces:
             events.extend(reader.events(piece))
-            if reader.has_ended:
+            if reader.has_terminal_event:
                 break
         events.extend(reader.last_events())
     except openai.OpenAIError as caught:
@@ -190,7 +190,7 @@ def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
     try:
         for piece in pieces:
             reader.collect(piece)
-            if reader.has_ended:
+            if reader.has_terminal_event:
                 break
         final = reader.final_response()
         encode(final)  # the official client receives it as JSON

@@ -54,7 +54,7 @@ def test_cache_is_used_for_one_account() -> None:
     cache = CatalogCache()
     assert cache.get(None) is None
     models = to_official_list(CATALOG)["data"]
-    cache.put(models, login=login("a"), at=0.0)
+    cache.put(models, login=login("a"), received_at=0.0)
     assert cache.get(login("a")) is cache.get(login(None)) is cache.get(None) is models
     assert cache.get(login("b")) is None
 
@@ -65,5 +65,5 @@ def test_cache_is_used_for_one_account() -> None:
 def test_catalog_is_fresh_for_five_minutes(account_id: str | None, now: float, is_fresh: bool) -> None:
     cache = CatalogCache()
     models = to_official_list(CATALOG)["data"]
-    cache.put(models, login=login("a"), at=0.0)
+    cache.put(models, login=login("a"), received_at=0.0)
     assert cache.get_fresh(login(account_id), now=now) is (models if is_fresh else None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._json import decode, encode, encode_in_pieces
+from codex_backend_sdk._json import decode, encode, encode_in_chunks
 
 
 def nested_list(depth: int) -> Any:
@@ -46,11 +46,11 @@ def test_chunks_join_to_the_body(item_count: int) -> None:
         "input": [{"role": "user", "content": f"{number} \ud800"} for number in range(item_count)],
         "store": False,
     }
-    chunks = list(encode_in_pieces(body))
+    chunks = list(encode_in_chunks(body))
     assert decode(b"".join(chunks)) == body
     assert max(map(len, chunks)) < 20_000
 
 
 def test_chunk_of_another_type_raises_type_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
-        list(encode_in_pieces({"input": [{}] * 300 + [{"a": object()}]}))
+        list(encode_in_chunks({"input": [{}] * 300 + [{"a": object()}]}))

@@ -5,7 +5,7 @@
     client = OpenAI().authenticate()
     print(client.responses.create(input="Explain quicksort in one paragraph.").output_text)
 
-This package is independent of OpenAI and not endorsed by it. The endpoints it uses are undocumented and may change
+This package is independent of OpenAI and not endorsed by OpenAI. It uses undocumented endpoints, which may change
 without notice.
 """
 

@@ -1,4 +1,4 @@
-"""Run the command `codex-backend` as `python -m codex_backend_sdk`."""
+"""Run the `codex-backend` command with `python -m codex_backend_sdk`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the sync and the async client share: construction, copies, and every hook that does no I/O.
+"""Base class of the sync and the async client: construction, copies, and every hook without I/O.
 
-`BaseCodexClient` stands before the official class in the method resolution order, as the official Azure client's mixin
-does, and overrides the hooks listed in `_upstream.HOOKS`. The two shells in `_client` add the hooks that do I/O.
+`BaseCodexClient` precedes the official class in the method resolution order, as the mixin of the official Azure client
+does, and overrides the hooks listed in `_upstream.HOOKS`. The two clients in `_client` add the hooks that do I/O.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ._options import (
     KeyFunctionT,
     OfficialCopyOptions,
     OfficialOptions,
-    show_official_options,
+    add_options_to_signature,
 )
 from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, user_agent
@@ -40,7 +40,7 @@ from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
-from ._upstream import close_when_forgotten
+from ._upstream import close_on_garbage_collection
 from ._urls import require_backend_url
 from .auth._http import open_client
 from .auth.credentials import resolve_credentials
@@ -60,16 +60,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseCodexClient"]
 
-# Stands in for an API key. Other libraries read `client.api_key` and send it elsewhere, so it is never a token.
+# Placeholder for the API key. It is never a token, because other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
-# openai closes a connection after 5 s of idleness, and many tool calls take longer. Codex CLI: reqwest's default, 90 s.
-# As in openai, at most 100 idle connections are kept: the pool inspects each of them at every request.
+# openai closes a connection that was idle for 5 s, and many tool calls take longer. The Codex CLI uses reqwest's
+# default, 90 s. As in openai, at most 100 idle connections stay open: the pool inspects all of them at every request.
 _CONNECTION_LIMITS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
 
 
 class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
-    """The part of a client that is independent of I/O."""
+    """Base class of the sync and the async client, without I/O."""
 
     credentials: CredentialSource
     _codex: ClientOptions
@@ -98,34 +98,37 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         on_limits: Callable[[RateLimits], object] | None = None,
         **official: Unpack[OfficialOptions[HttpClientT, KeyFunctionT]],
     ) -> None:
-        """Construct a client. Nothing is read, opened or sent before the first call.
+        """Construct a client. It reads, opens and sends nothing before the first call.
+
+        Raises TypeError or ValueError for an invalid argument.
 
         Args:
-            credentials: Where the login comes from (default: the Codex CLI's own store, `~/.codex/auth.json`).
-            model: The model of calls that name none.
-            instructions: The instructions of calls that give none; `""` sends none.
+            credentials: The source or the store of the login (default: the Codex CLI's store, `~/.codex/auth.json`).
+            model: The default model of calls.
+            instructions: The default instructions of calls; `""` sends no instructions.
             originator: The name of your program, sent to the backend in the `originator` and `User-Agent` headers.
-            unsupported: What to do with parameters that the backend rejects: `"raise"` an error before the request, or
+            unsupported: Policy for parameters that the backend rejects: `"raise"` an error before the request, or
                 `"drop"` them with a logged warning.
-            issuer: The URL of the OAuth issuer (default: `CODEX_ISSUER_URL`, else OpenAI's).
-            compress_requests: Compress long request bodies with zstd.
-            workspace_routing: Look up, once, whether the workspace has a backend of its own.
+            issuer: The URL of the OAuth issuer (default: `CODEX_ISSUER_URL`, else OpenAI's issuer).
+            compress_requests: Whether to compress long request bodies with zstd.
+            workspace_routing: Whether to look up, once, if the workspace has a dedicated backend.
             connect_timeout: Seconds for connecting.
-            first_byte_timeout: Seconds until the response begins.
-            idle_timeout: Seconds of silence within a response; any byte counts (default: 300, or the official timeout
-                if that is shorter).
+            first_byte_timeout: Seconds from the request to the beginning of the response.
+            idle_timeout: Seconds within a response in which no data arrives (default: 300, or the official timeout if
+                it is shorter).
             total_timeout: Seconds for a whole call, including its attempts, waits and events.
-            on_interrupt: What to do when a stream breaks after events were delivered: `"raise"`, or `"restart"` it.
+            on_interrupt: Policy for a stream that is interrupted after events were delivered: `"raise"` an error, or
+                `"restart"` the stream.
             retry_deadline: Seconds after which a failed call is not sent again.
             max_retry_after: The longest wait, in seconds, that the backend may request before a retry.
-            wait_for_limit: How long a call may wait for an exhausted usage limit to reset (default: it does not wait).
+            wait_for_limit: How long a call may wait for the reset of an exhausted limit (default: it does not wait).
             clock: Time, sleep and randomness for retries; for tests.
-            on_limits: Called with the usage limits whenever a response changes them, in the middle of that call: a plain
-                function that returns soon.
+            on_limits: Function that is called with the usage limits when a response changes them. It runs during that
+                call, so it must be synchronous and return quickly.
             **official: Every other argument of the official client, such as `timeout`, `max_retries`, `http_client`,
                 `base_url` (default: `CODEX_BASE_URL`, else the Codex backend) or `default_headers`.
         """
-        self._codex = ClientOptions.validated(
+        self._codex = ClientOptions.from_arguments(
             model=model,
             instructions=instructions,
             originator=originator,
@@ -141,7 +144,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
-        # `copy()` passes these two objects on, so that a copy knows what this client has learned.
+        # `copy()` passes these two objects on, so that a client and its copies share their state.
         self._compression = (
             compress_requests if isinstance(compress_requests, Compression) else Compression(enabled=compress_requests)
         )
@@ -156,29 +159,33 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
             super().__init__(**arguments)
         self._backend_url = BackendURL(self._official.base_url)
-        # openai looks the platform up in a thread before the first request of every async client; we do not send it.
+        # Otherwise openai starts a thread to detect the platform before the first request of an async client. This
+        # client does not send the platform.
         self.__dict__["_platform"] = "Unknown"
 
     def _official_arguments(self, official: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments for the official constructor, with our defaults."""
         for name in REPLACED_BY_LOGIN:
             if official.get(name) not in (None, openai.NOT_GIVEN):
-                raise ValueError(f"`{name}` cannot be used with this client: the ChatGPT login signs the requests.")
+                raise ValueError(
+                    f"`{name}` cannot be used with this client, which signs requests with the ChatGPT login. "
+                    "Remove the argument."
+                )
         require_official_timeout(official.get("timeout"))
         if not official.get("base_url"):
-            from_environment = os.environ.get(BACKEND_URL_ENV)
-            if from_environment:
-                require_backend_url(from_environment, name=BACKEND_URL_ENV)
-            official["base_url"] = from_environment or BACKEND_URL
+            environment_url = os.environ.get(BACKEND_URL_ENV)
+            if environment_url:
+                require_backend_url(environment_url, name=BACKEND_URL_ENV)
+            official["base_url"] = environment_url or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
             official["http_client"] = open_client(self._http_client_class, limits=_CONNECTION_LIMITS)
-            close_when_forgotten(official["http_client"])
+            close_on_garbage_collection(official["http_client"])
         return official
 
     @property
     def _official(self) -> openai.OpenAI:
-        """This object as the official class, which follows in the method resolution order."""
+        """This object as an official client, for type checkers: subclasses also inherit from the official class."""
         return cast("openai.OpenAI", self)
 
     def copy(
@@ -205,9 +212,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Unpack[OfficialCopyOptions[HttpClientT, KeyFunctionT]],
     ) -> Self:
-        """Return a client with some arguments changed. It shares the connections and the login of this one.
+        """Return a client with some arguments changed. It shares the connections and the login of this client.
 
-        The arguments are those of the constructor; None keeps the value of this client.
+        The arguments are those of the constructor. None keeps the value of this client.
         """
         changes = {
             "credentials": credentials,
@@ -227,7 +234,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "wait_for_limit": wait_for_limit,
             "clock": clock,
         }
-        ours = {
+        arguments = {
             **self._codex.as_arguments(),
             "credentials": self.credentials,
             "compress_requests": self._compression,
@@ -237,7 +244,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             **{name: value for name, value in changes.items() if value is not None},
         }
         with ArgumentHints(BaseCodexClient.copy, openai.OpenAI.copy):
-            copied: Self = super().copy(_extra_kwargs={**ours, **_extra_kwargs}, **official)  # type: ignore[misc]
+            copied: Self = super().copy(_extra_kwargs={**arguments, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
         has_same_login = copied.credentials is self.credentials
         copied._limits = (
@@ -248,8 +255,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     with_options = copy
 
     @contextmanager
-    def _explaining_api_key(self) -> Iterator[None]:
-        """Where a login is missing and an API key was given, report that the key does not help."""
+    def _hint_at_unused_api_key(self) -> Iterator[None]:
+        """Add to a LoginRequiredError that this client does not use the API key that the caller passed."""
         try:
             yield
         except LoginRequiredError as error:
@@ -257,11 +264,11 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
                 error.args = (f"{error} {_KEY_IS_UNUSED}",)
             raise
 
-    # Identity. `RequestSigner` sets the headers that the official client would set from its API key and platform.
+    # Identity: `RequestSigner` sets the headers that the official client would set from its API key and platform.
 
     @property
     def user_agent(self) -> str:
-        """The program's name, this package's name and version, and the system."""
+        """The name of the program, the name and version of this package, and the operating system."""
         return user_agent(self._codex.originator)
 
     def platform_headers(self) -> dict[str, str]:
@@ -274,9 +281,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         return None
 
     def _idempotency_key(self) -> str:
-        # openai makes a random key for every request and sends it only under a header that the caller names.
-        is_sent = self._official._idempotency_header is not None
-        return super()._idempotency_key() if is_sent else ""  # type: ignore[misc]
+        # openai generates a random key for every request, but sends it only in a header that the caller names.
+        has_header = self._official._idempotency_header is not None
+        return super()._idempotency_key() if has_header else ""  # type: ignore[misc]
 
     # Requests
 
@@ -290,39 +297,42 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         require_official_timeout(options.timeout)
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
-        has_own_timeout = not isinstance(options.timeout, openai.NotGiven)
+        has_call_timeout = not isinstance(options.timeout, openai.NotGiven)
         idle_timeout = set_timeouts(
-            request, self._codex.timeouts, is_explicit=has_own_timeout, deadline=context.deadline
+            request, self._codex.timeouts, has_call_timeout=has_call_timeout, deadline=context.deadline
         )
         self._signer.sign(request, options.login)
-        return context.attach(request, login=options.login, limits=self._limits, idle_timeout=idle_timeout)
+        return context.attach(request, login=options.login, limits_tracker=self._limits, idle_timeout=idle_timeout)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
-        return self._backend().url(url, join=super()._prepare_url)  # type: ignore[misc]
+        return self._checked_backend_url().url(url, join=super()._prepare_url)  # type: ignore[misc]
 
-    def _backend(self) -> BackendURL:
-        """Return the backend's URL, checked again when `client.base_url` was assigned."""
-        if self._official.base_url is not self._backend_url.base:
+    def _checked_backend_url(self) -> BackendURL:
+        """Return the URL of the backend. Validate it again after `client.base_url` was assigned."""
+        if self._official.base_url is not self._backend_url.base_url:
             self._backend_url = BackendURL(self._official.base_url)
         return self._backend_url
 
-    def _with_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
+    def _set_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         if isinstance(options, PreparedOptions):
             options.login = login
-            self._routing.apply(options, login, backend=self._backend().address)
+            self._routing.apply(options, login, backend=self._checked_backend_url().base_url_text)
         else:
-            options.follow_redirects = False  # a redirect would take the login to another host
+            options.follow_redirects = False  # a redirect would send the login to another host
         return options
 
     def _call_retries(self, options: PreparedOptions) -> CallRetries:
-        """Replace openai's retry loop: it retries exhausted plans and ignores deadlines."""
+        """Return the retries of one call, and set the request deadline in the context of `options`.
+
+        They replace openai's retries, which send calls again when a limit is exhausted and have no deadline.
+        """
         max_retries = options.get_max_retries(self._official.max_retries)
-        if isinstance(max_retries, int) and max_retries >= 0:  # openai rejects anything else itself
+        if isinstance(max_retries, int) and max_retries >= 0:  # openai itself rejects other values
             options.max_retries = 0
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
-        description = f"{options.method.upper()} {options.url}"
-        call_retries = CallRetries(description, self._codex, self._clock, max_retries=max_retries)
+        request_name = f"{options.method.upper()} {options.url}"
+        call_retries = CallRetries(request_name, self._codex, self._clock, max_retries=max_retries)
         if call_retries.deadline is not None:
             options.context = replace(options.context, deadline=call_retries.deadline)
         return call_retries
@@ -337,7 +347,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
         context = context_of_response(response)
         if context is not None and context.route is Route.MODELS:
-            self._catalog.put(data["data"], login=context.login, at=self._clock.monotonic())
+            self._catalog.put(data["data"], login=context.login, received_at=self._clock.monotonic())
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         processed = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
@@ -347,12 +357,14 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())
-        official = super()._make_status_error  # type: ignore[misc]
-        return from_status(failure, response, official=lambda: official(failure.message, body=body, response=response))
+        make_official = super()._make_status_error  # type: ignore[misc]
+        return from_status(
+            failure, response, official=lambda: make_official(failure.message, body=body, response=response)
+        )
 
     def _cached_models(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
         return self._catalog.get_fresh(context.login, now=self._clock.monotonic())
 
 
-show_official_options(BaseCodexClient.__init__, OfficialOptions)
-show_official_options(BaseCodexClient.copy, OfficialCopyOptions)
+add_options_to_signature(BaseCodexClient.__init__, OfficialOptions)
+add_options_to_signature(BaseCodexClient.copy, OfficialCopyOptions)

@@ -1,12 +1,12 @@
-"""The clients: openai's own, on the Codex backend. Sync and async side by side, sync first.
+"""Clients for the Codex backend: subclasses of the official sync and async clients.
 
-Every resource method of the official client ends in `request()`. A call then passes these hooks:
+Every resource method of the official client calls `request()`. A call then runs these hooks:
 
-    request()           check the route and the parameters, shape the body once; nothing is sent if they are rejected
-    _prepare_options()  get the login, refreshed if it is about to expire; look up where the workspace's requests go
-    _build_request()    sign, set the timeouts, attach the context by which the response is read      (BaseCodexClient)
-    _send_request()     drive the auth flow; read the response: a stream as it is, anything else as a whole
-    request()           on failure: wait and start over with `_prepare_options()`, or raise what the failure means
+    request()           validate the route and the parameters, and shape the body; raise before anything is sent
+    _prepare_options()  get the login, refresh it if it is about to expire, and look up the backend of the workspace
+    _build_request()    sign the request, set its timeouts and attach its `RequestContext`           (BaseCodexClient)
+    _send_request()     run the auth flow; return a stream unread, and buffer any other response
+    request()           after a failure, wait and continue with `_prepare_options()`, or raise the error
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .resources.unsupported import AsyncBeta, Beta
     from .types import Login
 
-    # The official clients declare their resources as properties to type checkers, so these must be the same.
+    # For type checkers, the official clients declare their resources as properties, so these must be properties, too.
     cached_property = property
 else:
     from functools import cached_property
@@ -56,18 +56,18 @@ __all__ = ["AsyncOpenAI", "OpenAI"]
 _CATALOG_TIMEOUT_SECONDS: Final = 10.0
 
 
-class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
+class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the official method
     BaseCodexClient["httpx2.Client", "Callable[[], str]"], Authentication, openai.OpenAI
 ):
-    """`openai.OpenAI` on the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
+    """An `openai.OpenAI` client for the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
 
     _http_client_class = SyncHttpxClientWrapper
 
-    # Resources are imported on first use, as the official ones are: importing all of them takes half a second.
+    # Resources are imported on first use, as in openai, because importing all of them takes half a second.
 
     @cached_property
     def beta(self) -> Beta:
-        """Unsupported: its resources raise UnsupportedEndpointError."""
+        """The beta resources, which are unsupported: their methods raise UnsupportedEndpointError."""
         from .resources.unsupported import Beta
 
         return Beta(self)
@@ -88,7 +88,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
 
     @cached_property
     def codex(self) -> Codex:
-        """The endpoints that only the Codex backend has."""
+        """Endpoints that only the Codex backend has."""
         from .resources.codex import Codex
 
         return Codex(self, limits=self._limits)
@@ -96,14 +96,18 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
     def request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
-        """Send a request as the official method does, unless the Codex backend could only reject it."""
+        """Send a request as the official method does.
+
+        Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
+        that the Codex backend does not support.
+        """
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         stream_cls = ResponseEventStream if options.context.is_streamed else stream_cls
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, ResponseEventStream):
-            response.set_retry(partial(self._send_with_retries, attempt, options, call_retries))
+            response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 
     def _send_with_retries(
@@ -113,12 +117,15 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         call_retries: CallRetries,
         error: openai.APIError | None = None,
         *,
-        may_repeat: bool = True,
+        can_restart: bool = True,
     ) -> Any:
-        """Make attempts until one succeeds, or raise the error of the last; `error` is that of an earlier attempt."""
+        """Make attempts until one attempt succeeds. `error` is the error of an earlier attempt.
+
+        Raises the error of the last attempt.
+        """
         while True:
             if error is not None:
-                wait = call_retries.wait_after(error) if may_repeat else None
+                wait = call_retries.wait_after(error) if can_restart else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         self._add_available_models(error)
@@ -135,7 +142,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
             return
         if self._cached_models(context) is None:
-            with contextlib.suppress(openai.OpenAIError):  # the list only completes the error
+            with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
                 self.with_options(max_retries=0, timeout=_CATALOG_TIMEOUT_SECONDS).models.list()
         add_available_models(error, self._cached_models(context))
 
@@ -144,12 +151,12 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
         options = super()._prepare_options(options)
         login = self.credentials.ready()
         if login is None:
-            with self._explaining_api_key():
+            with self._hint_at_unused_api_key():
                 login = self.credentials.current()
-        lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
+        lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
         if lookup is not None:
             login = lookup.run(self._send_once, self.credentials.refresh)
-        return self._with_login(options, login)
+        return self._set_login(options, login)
 
     def _send_once(self, options: PreparedOptions) -> httpx2.Response:
         """Sign and send a request without retries, token refresh or redirects; the body is not read."""
@@ -172,7 +179,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
     def _send_authenticated(
         self, request: httpx2.Request, context: RequestContext, send: Callable[[httpx2.Request], httpx2.Response]
     ) -> httpx2.Response:
-        """Drive the auth flow: send what it yields and refresh the login when it says so."""
+        """Run the auth flow: send the requests that it yields, and refresh the login when it yields `RefreshLogin`."""
         flow = auth_flow(request, context, signer=self._signer, compression=self._compression)
         step: httpx2.Request | RefreshLogin = next(flow)
         response: httpx2.Response | None = None
@@ -191,18 +198,18 @@ class OpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
                 return final
 
 
-class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official one
+class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the official method
     BaseCodexClient["httpx2.AsyncClient", "Callable[[], Awaitable[str]]"], AsyncAuthentication, openai.AsyncOpenAI
 ):
-    """`openai.AsyncOpenAI` on the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
+    """An `openai.AsyncOpenAI` client for the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
 
     _http_client_class = AsyncHttpxClientWrapper
 
-    # As above, imported on first use.
+    # Imported on first use, as in `OpenAI`.
 
     @cached_property
     def beta(self) -> AsyncBeta:
-        """Unsupported: its resources raise UnsupportedEndpointError."""
+        """The beta resources, which are unsupported: their methods raise UnsupportedEndpointError."""
         from .resources.unsupported import AsyncBeta
 
         return AsyncBeta(self)
@@ -223,7 +230,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
 
     @cached_property
     def codex(self) -> AsyncCodex:
-        """The endpoints that only the Codex backend has."""
+        """Endpoints that only the Codex backend has."""
         from .resources.codex import AsyncCodex
 
         return AsyncCodex(self, limits=self._limits)
@@ -231,14 +238,18 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
     async def request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
-        """Send a request as the official method does, unless the Codex backend could only reject it."""
+        """Send a request as the official method does.
+
+        Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
+        that the Codex backend does not support.
+        """
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         stream_cls = AsyncResponseEventStream if options.context.is_streamed else stream_cls
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, AsyncResponseEventStream):
-            response.set_retry(partial(self._send_with_retries, attempt, options, call_retries))
+            response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 
     async def _send_with_retries(
@@ -248,12 +259,15 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         call_retries: CallRetries,
         error: openai.APIError | None = None,
         *,
-        may_repeat: bool = True,
+        can_restart: bool = True,
     ) -> Any:
-        """Make attempts until one succeeds, or raise the error of the last; `error` is that of an earlier attempt."""
+        """Make attempts until one attempt succeeds. `error` is the error of an earlier attempt.
+
+        Raises the error of the last attempt.
+        """
         while True:
             if error is not None:
-                wait = call_retries.wait_after(error) if may_repeat else None
+                wait = call_retries.wait_after(error) if can_restart else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         await self._add_available_models(error)
@@ -270,7 +284,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
             return
         if self._cached_models(context) is None:
-            with contextlib.suppress(openai.OpenAIError):  # the list only completes the error
+            with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
                 await self.with_options(max_retries=0, timeout=_CATALOG_TIMEOUT_SECONDS).models.list()
         add_available_models(error, self._cached_models(context))
 
@@ -279,12 +293,12 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         options = await super()._prepare_options(options)
         login = self.credentials.ready()
         if login is None:
-            with self._explaining_api_key():
+            with self._hint_at_unused_api_key():
                 login = await run_in_thread(self.credentials.current)
-        lookup = self._routing.lookup_for(options, login, backend=self._backend().address)
+        lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
         if lookup is not None:
             login = await lookup.run_async(self._send_once, self._refresh_login)
-        return self._with_login(options, login)
+        return self._set_login(options, login)
 
     async def _send_once(self, options: PreparedOptions) -> httpx2.Response:
         """Sign and send a request without retries, token refresh or redirects; the body is not read."""
@@ -314,7 +328,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` takes more than the official 
         context: RequestContext,
         send: Callable[[httpx2.Request], Awaitable[httpx2.Response]],
     ) -> httpx2.Response:
-        """Drive the auth flow: send what it yields and refresh the login when it says so."""
+        """Run the auth flow: send the requests that it yields, and refresh the login when it yields `RefreshLogin`."""
         flow = auth_flow(request, context, signer=self._signer, compression=self._compression)
         step: httpx2.Request | RefreshLogin = next(flow)
         response: httpx2.Response | None = None

@@ -1,11 +1,10 @@
-"""Values from JSON and headers that another program wrote, coerced to a Python type.
+"""Coerce values from JSON and headers to the expected Python type. Pure.
 
-Each `as_…` function takes one member of a response, or one header, and returns it in the expected type. A value of
-another type, a NaN, a negative or an absurdly large number counts as missing: the function returns None, or an empty
-container. Nothing in this module raises for a bad value, so a caller can read a whole response without a guard.
+Each `as_…` function takes one member of a response, or one header, and returns it as the expected type. It returns
+None, or an empty container, for a value of another type, a NaN, a negative number, or a number that is too large. No
+function raises for an invalid value, so callers can parse a whole response without handling errors.
 
-The module needs only the standard library, because `auth` uses it in processes that never load pydantic
-(`codex-backend status`).
+The module imports only the standard library, because `codex-backend status` does not load pydantic.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ __all__ = [
     "as_count",
     "as_datetime",
     "as_decimal",
-    "as_header_text",
     "as_list",
     "as_mapping",
     "as_number",
     "as_text",
     "parse_json",
     "parse_json_object",
+    "sanitize_header_value",
 ]
 
-# Headers carry booleans as text, in the spelling of Rust ("true") or of a shell ("1").
+# Headers contain booleans as text, as Rust formats them ("true") or as digits ("1").
 _BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}
-# A time outside this range is a mistake, and at the ends of datetime's own range `astimezone()` overflows.
+# Other times are invalid, and `astimezone()` overflows at the limits of `datetime`.
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _MAX_DIGITS: Final = 18  # fits a 64-bit integer
 
 
 def as_text(value: Any) -> str | None:
-    """Return a string without the whitespace around it, or None when it is empty."""
+    """Return a string stripped of surrounding whitespace, or None if it is empty."""
     return value.strip() or None if isinstance(value, str) else None
 
 
@@ -56,18 +55,18 @@ def as_number(value: Any, *, at_most: float = math.inf) -> float | None:
 
 
 def as_count(value: Any) -> int | None:
-    """Return a whole number from 0 on; fractions are cut off."""
+    """Return a non-negative integer. Fractions are truncated."""
     number = as_number(value, at_most=10**_MAX_DIGITS)
     return None if number is None else int(number)
 
 
 def as_decimal(value: Any) -> Decimal | None:
-    """Return a decimal number of either sign with the digits it was written with, such as `12.50` for a balance."""
+    """Return a signed decimal number with its original digits, such as `12.50` for a balance."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # ValueError: Python refuses to write an integer of more than 4300 digits
+    except (InvalidOperation, ValueError):  # ValueError: `str()` rejects an integer of more than 4300 digits
         return None
     return number if number.is_finite() and abs(number.adjusted()) <= _MAX_DIGITS else None
 
@@ -84,7 +83,7 @@ def as_datetime(value: Any) -> datetime | None:
 
 
 def as_bool(value: Any) -> bool | None:
-    """Return a boolean, which a header writes as text."""
+    """Return a boolean. The value may be a string, as in a header."""
     if isinstance(value, str):
         return _BOOLS.get(value.strip().lower())
     return value if isinstance(value, bool) else None
@@ -95,18 +94,13 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def as_header_text(text: str) -> str:
-    """Replace what an HTTP header cannot hold with `_`. Codex CLI: login/src/auth/default_client.rs."""
-    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
-
-
 def as_list(value: Any) -> list[Any]:
     """Return a JSON array, or an empty list."""
     return value if isinstance(value, list) else []
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON document, or None when the body is not JSON."""
+    """Return the value of a JSON document, or None if the body is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -114,5 +108,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object, or an empty dictionary when the body is anything else."""
+    """Return the members of a JSON object, or an empty dictionary for any other body."""
     return as_mapping(parse_json(body))
+
+
+def sanitize_header_value(value: str) -> str:
+    """Replace characters that are invalid in an HTTP header with `_`. Codex CLI: login/src/auth/default_client.rs."""
+    return "".join(character if " " <= character <= "~" else "_" for character in value)

@@ -1,6 +1,6 @@
-"""URLs, environment variables, time spans and defaults, each with its source.
+"""URLs, environment variables, durations and defaults, with their sources.
 
-"Codex CLI" means the public repository openai/codex (`codex-rs/`), as of version 0.169.0.
+"Codex CLI" is the public repository openai/codex (`codex-rs/`), version 0.169.0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ BACKEND_URL: Final = "https://chatgpt.com/backend-api/codex"
 ISSUER_URL: Final = "https://auth.openai.com"
 CLIENT_ID: Final = "app_EMoamEEZ73f0CkXaXp7hrann"  # a public OAuth client; it has no secret
 
-# Environment variables that select another backend or issuer; https, or http on loopback.
+# Environment variables that select another backend or issuer (https, or http on loopback) or another CODEX_HOME.
 BACKEND_URL_ENV: Final = "CODEX_BASE_URL"
 ISSUER_URL_ENV: Final = "CODEX_ISSUER_URL"
 CODEX_HOME_ENV: Final = "CODEX_HOME"
@@ -31,18 +31,18 @@ LOGIN_TIMEOUT: Final = timedelta(minutes=5)
 
 # Refresh. Codex CLI: login/src/auth/manager.rs.
 REFRESH_BEFORE_EXPIRY: Final = timedelta(minutes=5)
-# The last part of the lifetime of a token that lives for less than 20 minutes. Our own rule (docs/decisions.md).
+# A token that is valid for less than 20 minutes is refreshed in this last fraction of its lifetime (docs/decisions.md).
 REFRESH_IN_LAST_FRACTION: Final = 0.25
 REFRESH_OPAQUE_AFTER: Final = timedelta(days=8)  # for a token whose expiry cannot be read
 
-# Identity: our own name, never that of another client.
+# The name of this package, never the name of another client.
 DEFAULT_ORIGINATOR: Final = "codex_backend_sdk"
 
-# The backend filters the model catalog by the version of the client, which must be a numeric `major.minor.patch` of the
-# Codex CLI. Codex CLI: codex-api/src/endpoint/models.rs.
+# The backend filters the model catalog by this version, which must be a numeric `major.minor.patch` of the Codex CLI.
+# Codex CLI: codex-api/src/endpoint/models.rs.
 CATALOG_CLIENT_VERSION: Final = "0.169.0"
 
-# The model with the lowest `priority` in the catalog that Codex CLI 0.169.0 carries.
+# The model with the lowest `priority` in the catalog that is bundled with Codex CLI 0.169.0.
 DEFAULT_MODEL: Final = "gpt-6.1-sol"
 # The backend rejected absent and empty `instructions` until mid 2026; it accepts any text.
 DEFAULT_INSTRUCTIONS: Final = "You are a helpful assistant."

@@ -1,11 +1,10 @@
-"""The options of a client: the official ones, typed, and ours, validated and frozen.
+"""Options of a client: the official arguments, typed, and the arguments of this package, validated.
 
-`OpenAI(...)` takes every official argument and the ones of this package. The official ones are listed here as a
-`TypedDict`, so that type checkers, completion and `help()` know them; a test compares the list with the installed
-`openai`. Three official arguments are missing on purpose: they choose another way to authenticate or another host, which
-the ChatGPT login replaces.
+`OpenAI(...)` takes the official arguments and the arguments of this package. A `TypedDict` lists the official arguments
+for type checkers, completion and `help()`; a test compares it with the installed `openai`. Three official arguments are
+missing on purpose: they select another authentication or another host, which the ChatGPT login replaces.
 
-Our own arguments are validated once, when a client is constructed or copied, and kept as `ClientOptions`.
+The arguments of this package are validated once, when a client is constructed or copied, and stored as `ClientOptions`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 import httpx2
 import openai
 
-from ._coerce import as_header_text
+from ._coerce import sanitize_header_value
 from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ __all__ = [
     "RetryOptions",
     "TimeoutOptions",
     "UnsupportedPolicy",
-    "show_official_options",
+    "add_options_to_signature",
 ]
 
 HttpClientT = TypeVar("HttpClientT", bound="httpx2.Client | httpx2.AsyncClient")
@@ -42,14 +41,14 @@ KeyFunctionT = TypeVar("KeyFunctionT")
 UnsupportedPolicy = Literal["raise", "drop"]
 OnInterrupt = Literal["raise", "restart"]
 
-# Official arguments that choose another way to authenticate or another host: the ChatGPT login replaces them.
+# Official arguments that select another authentication or another host. The ChatGPT login replaces them.
 REPLACED_BY_LOGIN: Final = ("provider", "workload_identity", "data_residency")
 # `time.sleep` and `select` reject longer waits on some systems.
 _MAX_SECONDS: Final = 1e9
 
 
 class OfficialOptions(TypedDict, Generic[HttpClientT, KeyFunctionT], total=False):
-    """The official constructor's arguments."""
+    """The arguments of the official constructor."""
 
     api_key: str | KeyFunctionT | None
     admin_api_key: str | None
@@ -74,22 +73,22 @@ class OfficialCopyOptions(OfficialOptions[HttpClientT, KeyFunctionT], Generic[Ht
 
 
 class RetryOptions(NamedTuple):
-    """When a failed call is sent again, beside the official `max_retries`.
+    """Retry options in addition to the official `max_retries`.
 
-    `deadline` (seconds) limits all attempts and the waits between them. `max_retry_after` (seconds) is the longest
-    wait that the backend may request. `wait_for_limit` is how long a call may wait for an exhausted limit to reset.
+    `deadline_seconds` limits all attempts and the waits between them. `max_retry_after` (seconds) is the longest wait
+    that the backend may request. `wait_for_limit` limits the wait for the reset of an exhausted limit.
     """
 
-    deadline: float | None = None
+    deadline_seconds: float | None = None
     max_retry_after: float = 60.0
     wait_for_limit: timedelta = timedelta(0)
     on_interrupt: OnInterrupt = "raise"
 
 
 class TimeoutOptions(NamedTuple):
-    """How long each part of a call may take, in seconds; `math.inf` means no limit.
+    """Timeouts for the parts of a call, in seconds. `math.inf` means no limit.
 
-    None leaves the first three to the official `timeout`. `total` limits a whole call, including its attempts and the
+    None selects the official `timeout` for the first three. `total` limits a whole call, including its attempts and the
     waits between them; None means no limit.
     """
 
@@ -100,7 +99,7 @@ class TimeoutOptions(NamedTuple):
 
 
 class ClientOptions(NamedTuple):
-    """The validated options that only this package has, shared by a client and its copies."""
+    """The validated options of this package, shared by a client and its copies."""
 
     model: str
     instructions: str
@@ -110,7 +109,7 @@ class ClientOptions(NamedTuple):
     timeouts: TimeoutOptions
 
     @classmethod
-    def validated(
+    def from_arguments(
         cls,
         *,
         model: str | None,
@@ -126,11 +125,11 @@ class ClientOptions(NamedTuple):
         max_retry_after: float,
         wait_for_limit: timedelta | None,
     ) -> ClientOptions:
-        """Check the arguments of the constructor. TypeError or ValueError names the argument and what it takes."""
+        """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
         _require_choice("on_interrupt", on_interrupt, get_args(OnInterrupt))
         if max_retry_after is None:
-            raise TypeError("`max_retry_after` must be a number of seconds (`math.inf`: no limit), not None.")
+            raise TypeError("`max_retry_after` must be a number of seconds, not None. Pass `math.inf` for no limit.")
         wait_for_limit = timedelta(0) if wait_for_limit is None else wait_for_limit
         if not isinstance(wait_for_limit, timedelta):
             raise TypeError(
@@ -139,10 +138,10 @@ class ClientOptions(NamedTuple):
         return cls(
             model=model or DEFAULT_MODEL,
             instructions=DEFAULT_INSTRUCTIONS if instructions is None else instructions,
-            originator=as_header_text(originator or DEFAULT_ORIGINATOR),
+            originator=sanitize_header_value(originator or DEFAULT_ORIGINATOR),
             unsupported=unsupported,
             retries=RetryOptions(
-                deadline=_seconds("retry_deadline", retry_deadline),
+                deadline_seconds=_seconds("retry_deadline", retry_deadline),
                 max_retry_after=_seconds("max_retry_after", max_retry_after) or 0.0,
                 wait_for_limit=wait_for_limit,
                 on_interrupt=on_interrupt,
@@ -156,7 +155,7 @@ class ClientOptions(NamedTuple):
         )
 
     def as_arguments(self) -> dict[str, Any]:
-        """Return the constructor arguments that produce these options again."""
+        """Return the arguments of the constructor that produce these options."""
         return {
             "model": self.model,
             "instructions": self.instructions,
@@ -167,26 +166,27 @@ class ClientOptions(NamedTuple):
             "idle_timeout": self.timeouts.idle,
             "total_timeout": self.timeouts.total,
             "on_interrupt": self.retries.on_interrupt,
-            "retry_deadline": self.retries.deadline,
+            "retry_deadline": self.retries.deadline_seconds,
             "max_retry_after": self.retries.max_retry_after,
             "wait_for_limit": self.retries.wait_for_limit,
         }
 
 
-def show_official_options(function: Callable[..., Any], options: type) -> None:
-    """Let `help()` and interactive completion see the members of a TypedDict in place of `**official`."""
+def add_options_to_signature(function: Callable[..., Any], options: type) -> None:
+    """Replace `**official` by the keys of a TypedDict in the signature that `help()` and completion show."""
     signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    named = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     official = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=openai.NOT_GIVEN, annotation=annotation)
-        for name, annotation in _annotations(options).items()
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=openai.NOT_GIVEN,
+            annotation=str(getattr(hint, "__forward_arg__", hint)),
+        )
+        for name, hint in options.__annotations__.items()
         if not name.startswith("_")
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *official])  # type: ignore[attr-defined]
-
-
-def _annotations(options: type) -> dict[str, str]:
-    return {name: str(getattr(hint, "__forward_arg__", hint)) for name, hint in options.__annotations__.items()}
+    function.__signature__ = signature.replace(parameters=[*named, *official])  # type: ignore[attr-defined]
 
 
 def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -198,7 +198,9 @@ def _seconds(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"`{name}` must be a number of seconds (`math.inf`: no limit), not {value!r}.")
-    if not (0 <= value <= _MAX_SECONDS or value == math.inf):  # rejects NaN, too
-        raise ValueError(f"`{name}` must be 0 to {_MAX_SECONDS:g} seconds, or `math.inf` for no limit; not {value!r}.")
+        raise TypeError(f"`{name}` must be a number of seconds, not {value!r}. Pass `math.inf` for no limit.")
+    if not (0 <= value <= _MAX_SECONDS or value == math.inf):  # also rejects NaN
+        raise ValueError(
+            f"`{name}` must be 0 to {_MAX_SECONDS:g} seconds, not {value!r}. Pass `math.inf` for no limit."
+        )
     return value

@@ -1,11 +1,11 @@
-"""The public names of this package, `auth` and `testing`, and their import on first use (PEP 562).
+"""Public names of this package, `auth` and `testing`, imported on first use (PEP 562).
 
 `import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a
-second, and the pytest plugin must not import the simulator in a test run that does not use it. So each `__init__`
-names its public objects for type checkers only, and gets them at run time from `lazy_names`.
+second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__` therefore
+imports its public names for type checkers only, and gets them from `lazy_names` at run time.
 
-The table decides what is public. A test compares it with the names that type checkers see, and `docs/api.md` documents
-all of it.
+`PUBLIC_NAMES` defines the public names. A test compares it with the imports for type checkers, and `docs/api.md`
+documents all of them.
 """
 
 from __future__ import annotations
@@ -94,11 +94,13 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 }
 
 
-def lazy_names(package: str, *, extra: str = "") -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+def lazy_names(
+    package: str, *, extra: str | None = None
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """Return `__all__`, `__getattr__` and `__dir__` for a package.
 
-    `extra` is the optional dependency group that the package needs. A missing dependency then raises a
-    ModuleNotFoundError with the command that installs it.
+    `extra` is the optional dependency group of the package. If a dependency is missing, `__getattr__` raises a
+    ModuleNotFoundError with the command that installs the group.
     """
     module_of = {name: module for module, names in PUBLIC_NAMES[package].items() for name in names}
 
@@ -109,13 +111,13 @@ def lazy_names(package: str, *, extra: str = "") -> tuple[list[str], Callable[[s
             value: object = getattr(import_module(f"codex_backend_sdk.{module_of[name]}"), name)
         except ModuleNotFoundError as error:
             dependency = (error.name or "").partition(".")[0]
-            if not extra or dependency == "codex_backend_sdk":
+            if extra is None or dependency == "codex_backend_sdk":
                 raise
             raise ModuleNotFoundError(
                 f"{name} needs {dependency}, which is not installed. Run: pip install 'codex-backend-sdk[{extra}]'",
                 name=error.name,
             ) from error
-        setattr(sys.modules[package], name, value)  # the next access does not come here
+        setattr(sys.modules[package], name, value)  # the next access does not call this function
         return value
 
     def __dir__() -> list[str]:

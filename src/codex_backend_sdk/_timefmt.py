@@ -1,4 +1,4 @@
-"""Format durations and times for messages and command output; times are shown in the local time zone."""
+"""Format durations and local times for messages and command output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def format_local_time(moment: datetime) -> str:
     """Return an aware time in the local time zone, with the zone: `2026-11-22 19:00 EST`, `… UTC+05:30`."""
     local = moment.astimezone()
     zone = local.tzname() or ""
-    # Some zones have no abbreviation: POSIX names them `+03`, and Windows uses a whole phrase. Show the offset instead.
+    # Some zones have no abbreviation: POSIX returns `+03`, and Windows returns a phrase. Show the UTC offset instead.
     if not (zone.isalpha() and len(zone) <= _MAX_ABBREVIATION_LENGTH):
         zone = str(timezone(local.utcoffset() or timedelta(0)))
     return f"{local:%Y-%m-%d %H:%M} {zone}"

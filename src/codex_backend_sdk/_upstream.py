@@ -1,10 +1,11 @@
-"""The only module that imports private names of `openai`, and the contract that they must keep.
+"""Private names of `openai`, which only this module imports, and the signatures that this package expects.
 
-`HOOKS` and `streaming_hooks()` list the methods that this package overrides or calls, with the parameters they have in
-every supported version of `openai`; a test compares the lists with the installed version, so that a release which moves a
-hook fails that test and not a user's call. What is overridden, and why, is in `docs/design.md`.
+`HOOKS` and `streaming_hooks()` list the methods that this package overrides or calls, with their parameters in every
+supported version of `openai`. A test compares the lists with the installed version, so a release that changes a hook
+makes that test fail before it reaches users. `docs/design.md` lists the overrides and their reasons.
 
-The names behind `responses.stream()` are loaded on first use (PEP 562): `openai.lib.streaming` takes 50 ms to import.
+The names for `responses.stream()` are loaded on first use (PEP 562), because `openai.lib.streaming` takes 50 ms to
+import.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = [
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
     "SyncHttpxClientWrapper",
-    "close_when_forgotten",
+    "close_on_garbage_collection",
     "make_request_options",
     "request_exceptions",
     "set_body",
@@ -70,36 +71,38 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (BaseClient, "platform_headers"): (),
 }
 
-_STREAMING: Final = "openai.lib.streaming.responses"
-_LAZY: Final = {
-    "AsyncResponseStream": _STREAMING,
-    "AsyncResponseStreamManager": _STREAMING,
-    "ResponseFunctionCallArgumentsDeltaEvent": _STREAMING,
-    "ResponseStream": _STREAMING,
-    "ResponseStreamManager": _STREAMING,
-    "ResponseStreamState": _STREAMING,
-    "ResponseTextDeltaEvent": _STREAMING,
+_STREAMING_MODULE: Final = "openai.lib.streaming.responses"
+# lazy name → its module
+_LAZY_NAMES: Final = {
+    "AsyncResponseStream": _STREAMING_MODULE,
+    "AsyncResponseStreamManager": _STREAMING_MODULE,
+    "ResponseFunctionCallArgumentsDeltaEvent": _STREAMING_MODULE,
+    "ResponseStream": _STREAMING_MODULE,
+    "ResponseStreamManager": _STREAMING_MODULE,
+    "ResponseStreamState": _STREAMING_MODULE,
+    "ResponseTextDeltaEvent": _STREAMING_MODULE,
     "parse_response": "openai.lib._parsing._responses",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _LAZY_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    value = globals()[name] = getattr(import_module(_LAZY_NAMES[name]), name)
     return value
 
 
 def streaming_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
-    """Return the hooks of `responses.stream()`, as `HOOKS` lists the others."""
-    state = __getattr__("ResponseStreamState")
-    return {(state, "handle_event"): ("event",), (state, "_get_output_item"): ("output_index",)}
+    """Return the hooks of `responses.stream()`, in the form of `HOOKS`."""
+    state_class = import_module(_STREAMING_MODULE).ResponseStreamState
+    return {(state_class, "handle_event"): ("event",), (state_class, "_get_output_item"): ("output_index",)}
 
 
-def close_when_forgotten(http_client: httpx2.Client | httpx2.AsyncClient) -> None:
-    """Close the connections of a client that was never closed, before the garbage collector warns about its sockets.
+def close_on_garbage_collection(http_client: httpx2.Client | httpx2.AsyncClient) -> None:
+    """Close the connections of a sync client when it is collected, so that its sockets raise no ResourceWarning.
 
-    openai's `__del__` closes them, too, but may run after that of the sockets; the callback of a weak reference runs first.
+    openai's `__del__` also closes them, but may run after the finalizers of the sockets. The callback of a weak
+    reference runs before them. Connections of an async client stay open, because closing them requires an event loop.
     """
     if isinstance(http_client, httpx2.Client):
         transports = [http_client._transport, *http_client._mounts.values()]
@@ -113,9 +116,9 @@ def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
 
 
 def set_body(response: httpx2.Response, body: bytes) -> None:
-    """Set the body of a response as if it had been read; as UTF-8 if Python does not know its charset."""
+    """Set the body of a response as if it had been read. Decode it as UTF-8 if Python does not support its charset."""
     response._content = body
     try:
         _ = response.text
-    except Exception:  # every codec raises errors of its own
+    except Exception:  # each codec raises its own exception classes
         response.encoding = "utf-8"

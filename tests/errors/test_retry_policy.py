@@ -73,7 +73,7 @@ def test_max_retry_after_bounds_the_wait() -> None:
 
 @pytest.mark.parametrize(("elapsed", "expected"), [(0.0, 2.0), (8.0, 2.0), (8.1, None)])
 def test_deadline_includes_the_wait(elapsed: float, expected: float | None) -> None:
-    policy = RetryPolicy(RetryOptions(deadline=10.0), max_retries=2)
+    policy = RetryPolicy(RetryOptions(deadline_seconds=10.0), max_retries=2)
     assert waits_after(policy, failure(429, retry_after="2"), elapsed=elapsed) == [expected]
 
 
@@ -101,6 +101,6 @@ def test_waits_for_resets_share_one_budget() -> None:
 
 
 def test_deadline_excludes_waits_for_resets() -> None:
-    policy = RetryPolicy(RetryOptions(deadline=10.0, wait_for_limit=timedelta(hours=1)), max_retries=1)
+    policy = RetryPolicy(RetryOptions(deadline_seconds=10.0, wait_for_limit=timedelta(hours=1)), max_retries=1)
     assert waits_after(policy, exhausted_limit(600)) == [601.0]
     assert waits_after(policy, failure(429, retry_after="2"), elapsed=605.0) == [2.0]

@@ -8,7 +8,7 @@ import openai
 import pytest
 from support.sync_adapter import SyncAdapter
 
-from codex_backend_sdk._json import encode_in_pieces
+from codex_backend_sdk._json import encode_in_chunks
 from codex_backend_sdk._request.compression import Compression
 from codex_backend_sdk.testing import Simulator, Turn
 
@@ -41,9 +41,9 @@ def test_long_history_arrives_complete(new_client: Callable[..., Any], sim: Simu
 
 def test_compression_is_incremental() -> None:
     body = {"input": [{"role": "user", "content": LONG}] * 2000}
-    Compression().encode(encode_in_pieces(body))
+    Compression().encode(encode_in_chunks(body))
     tracemalloc.start()
-    content, _ = Compression().encode(encode_in_pieces(body))
+    content, _ = Compression().encode(encode_in_chunks(body))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(content) < 2**20

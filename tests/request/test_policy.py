@@ -21,9 +21,9 @@ def test_all_unsupported_parameters_are_named(client: Any, sim: Simulator) -> No
         client.responses.create(input="hi", temperature=0, user="me", previous_response_id="resp_1")
     assert set(caught.value.parameters) == {"previous_response_id", "temperature", "user"}
     assert "pass the earlier items in `input`" in str(caught.value)
-    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Omit them, or"):
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Remove them, or"):
         client.responses.create(input="hi", temperature=0, user="me")
-    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Omit it, or"):
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="Remove it, or"):
         client.responses.create(input="hi", user="me")
     assert isinstance(caught.value, (openai.OpenAIError, NotImplementedError))
     assert sim.requests == []
@@ -41,8 +41,8 @@ def test_policy_applies_to_every_method(client: Any, sim: Simulator, method: str
 @pytest.mark.parametrize(
     ("method", "name", "hint"),
     [
-        ("create", "messages", "Chat Completions; use `input`"),
-        ("stream", "max_tokens", "The Codex backend does not support `max_output_tokens`"),
+        ("create", "messages", "Use `input`; `messages` is a parameter of Chat Completions"),
+        ("stream", "max_tokens", "the Codex backend does not support it"),
         ("create", "text_format", "`client.responses.parse"),
         ("parse", "temprature", "Did you mean `temperature`"),
         ("compact", "instruction", "Did you mean `instructions`"),

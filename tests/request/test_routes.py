@@ -59,4 +59,4 @@ def test_missing_resource_is_named(method: str, path: str, resource: str) -> Non
 
 def test_missing_resource_names_alternative() -> None:
     assert "client.responses.create" in missing_resource("post", "/chat/completions")[1]
-    assert missing_resource("get", "/files")[1] == ""
+    assert missing_resource("get", "/files")[1] is None

@@ -13,7 +13,7 @@ import openai
 import pytest
 from openai.types.responses import ParsedResponseFunctionToolCall, ResponseFunctionToolCall
 
-from codex_backend_sdk._request.shaping import ShapedRequest, compaction, shape, to_json_data
+from codex_backend_sdk._request.shaping import ShapedRequest, build_compaction_body, shape, to_json_data
 
 HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
 
@@ -225,12 +225,12 @@ def test_item_without_type_is_sent_unchanged() -> None:
 
 
 def test_compaction_appends_the_trigger() -> None:
-    assert compaction(body())["input"] == [HI, {"type": "compaction_trigger"}]
+    assert build_compaction_body(body())["input"] == [HI, {"type": "compaction_trigger"}]
 
 
 def test_nested_values_become_json_data() -> None:
     given = {"a": (1, {"b": openai.omit, "c": iter([2])}), "d": datetime(2026, 1, 2, tzinfo=UTC), "e": Large(3.5)}
-    assert to_json_data(given) == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
+    assert to_json_data(given, "input") == {"a": [1, {"c": [2]}], "d": "2026-01-02T00:00:00+00:00", "e": 3.5}
 
 
 class Large(float):
@@ -242,21 +242,23 @@ class Colour(enum.StrEnum):
 
 
 def test_string_enum_is_sent_as_text() -> None:
-    assert to_json_data({"a": Colour.RED}) == {"a": "red"}
+    assert to_json_data({"a": Colour.RED}, "tools") == {"a": "red"}
 
 
 def test_function_as_tool_raises() -> None:
-    with pytest.raises(TypeError, match=r"JSON cannot represent the function 'body'\. A tool is a dict"):
-        to_json_data({"tools": [body]})
+    with pytest.raises(
+        TypeError, match=r"JSON cannot represent the function 'body' in `tools`\. Pass a tool as a dict"
+    ):
+        to_json_data([body], "tools")
 
 
 @pytest.mark.parametrize("wrong", [object(), b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), BytesIO(b"x")])
 def test_value_that_json_cannot_represent_raises(wrong: Any) -> None:
     with pytest.raises(TypeError, match=f"JSON cannot represent a value of type {type(wrong).__name__}"):
-        to_json_data({"a": [wrong]})
+        to_json_data([wrong], "tools")
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), Large("-inf")])
 def test_number_that_json_cannot_represent_raises(wrong: float) -> None:
     with pytest.raises(ValueError, match=f"JSON cannot represent the number {wrong}"):
-        to_json_data({"a": [wrong]})
+        to_json_data([wrong], "tools")

@@ -143,6 +143,6 @@ def test_connection_is_reusable_after_a_deadline(new_client: Callable[..., Any],
 
 
 def test_timeout_of_a_wrong_type_is_an_error(client: Any, sim: Simulator) -> None:
-    with pytest.raises(TypeError, match=r"`timeout` must be a number of seconds .*, not '5'"):
+    with pytest.raises(TypeError, match=r"`timeout` must be a number of seconds, .*, not '5'"):
         client.responses.create(input="hi", timeout="5")
     assert sim.requests == []

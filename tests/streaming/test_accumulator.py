@@ -38,7 +38,7 @@ def accumulate(*payloads: dict[str, Any], **arguments: Any) -> Accumulator:
 def test_output_is_rebuilt_in_the_order_of_indexes(final: dict[str, Any]) -> None:
     accumulator = accumulate(CREATED, done(1, message("b")), done(0, message("a")), completed(**final))
     assert accumulator.response["output"] == [message("a"), message("b")]
-    assert accumulator.ended_by == "response.completed"
+    assert accumulator.terminal_event_type == "response.completed"
     assert accumulator.failure is None
 
 
@@ -118,7 +118,7 @@ def test_partial_response_has_the_items_so_far() -> None:
     accumulator = accumulate(CREATED, done(0, message("a")), added)
     for part in ("hel", "lo", 5):
         accumulator.add({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": part})
-    assert accumulator.ended_by is None
+    assert accumulator.terminal_event_type is None
     assert accumulator.partial is not None
     assert accumulator.partial["status"] == "in_progress"
     assert [item["content"][0]["text"] for item in accumulator.partial["output"]] == ["a", "hello"]

@@ -161,7 +161,7 @@ def test_connection_is_reused_after_a_response(
     "turn",
     [
         pytest.param(Turn.detail_error("No."), id="400"),
-        pytest.param(Turn.failed("server_error", "It stumbled."), id="response.failed"),
+        pytest.param(Turn.failed("server_error", "Internal error."), id="response.failed"),
         pytest.param(Turn.failed("usage_limit_reached", "…"), id="a usage limit in the stream"),
     ],
 )

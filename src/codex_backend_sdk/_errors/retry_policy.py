@@ -56,7 +56,7 @@ class RetryPolicy:
             wait = min(_INITIAL_WAIT_SECONDS * 2**self.retries_taken, _MAX_WAIT_SECONDS) * jitter
         elif wait > self._options.max_retry_after:
             return None
-        retry_deadline = self._options.deadline
+        retry_deadline = self._options.deadline_seconds
         if retry_deadline is not None and elapsed - self._reset_wait_seconds + wait > retry_deadline:
             return None
         self.retries_taken += 1

@@ -1,1 +1,1 @@
-"""Turn an official call into the HTTP request that the Codex backend accepts."""
+"""Prepare, shape and sign the requests for the Codex backend."""

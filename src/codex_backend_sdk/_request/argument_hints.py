@@ -1,6 +1,7 @@
-"""Hints for unknown arguments: Python's own TypeError, completed with what to write instead.
+"""Add a suggestion to Python's TypeError for an unknown keyword argument.
 
-A table covers the names that programs bring along from Chat Completions; the closest name in the signature covers typos.
+A table covers the parameter names of Chat Completions. For other names, the suggestion is the closest name in the
+signature.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["RESPONSES_HINTS", "ArgumentHints"]
 
 _NO_MAX_TOKENS: Final = (
-    "The Codex backend does not support `max_output_tokens`, its name in the Responses API: "
-    "the length of a response cannot be limited"
+    "Pass `text={'verbosity': 'low'}` for a short response; the Responses API calls this parameter "
+    "`max_output_tokens`, and the Codex backend does not support it"
 )
 
-_CHAT_ONLY: Final = "That is an argument of Chat Completions; the Codex backend has no equivalent"
+_CHAT_ONLY: Final = "Remove it: this parameter of Chat Completions has no equivalent in the Codex backend"
 _CLIENT_OPTIONS: Final = (
     "connect_timeout",
     "first_byte_timeout",
@@ -32,32 +33,33 @@ _CLIENT_OPTIONS: Final = (
     "wait_for_limit",
 )
 
-# Arguments of Chat Completions, of the client and of other methods, which users often pass to `responses`.
+# Parameters of Chat Completions, of the client and of other methods.
 RESPONSES_HINTS: Final = {
-    **{name: f"That is an option of the client: use `client.with_options({name}=...)`" for name in _CLIENT_OPTIONS},
+    **{name: f"Use `client.with_options({name}=...)`: this is an option of the client" for name in _CLIENT_OPTIONS},
     **dict.fromkeys(
         ("frequency_penalty", "logit_bias", "logprobs", "n", "presence_penalty", "seed", "stop"), _CHAT_ONLY
     ),
     "functions": "Use `tools`",
     "max_completion_tokens": _NO_MAX_TOKENS,
     "max_tokens": _NO_MAX_TOKENS,
-    "messages": "That is an argument of Chat Completions; use `input`",
+    "messages": "Use `input`; `messages` is a parameter of Chat Completions",
     "reasoning_effort": "Use `reasoning={'effort': ...}`",
     "response_format": "Use `text={'format': ...}`, or `client.responses.parse(text_format=...)`",
     "system": "Use `instructions`",
     "system_prompt": "Use `instructions`",
-    "text_format": "Use `client.responses.parse(...)`, which takes it",
+    "text_format": "Use `client.responses.parse(text_format=...)`",
     "verbosity": "Use `text={'verbosity': ...}`",
 }
 
-# CPython's message, unchanged from 3.11 to 3.14. An unknown wording loses the hint and nothing else.
+# CPython's message, unchanged from 3.11 to 3.14. If the wording changes, only the hint is missing.
 _UNEXPECTED_ARGUMENT: Final = re.compile(r"\b(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 
 
 class ArgumentHints:
-    """A context manager that completes a TypeError about an unknown argument of these functions.
+    """Context manager that adds a suggestion to a TypeError about an unknown argument of `functions`.
 
-    The functions share one name; together they have all the arguments. The context manager is stateless and costs 0.1 µs.
+    `functions` must have the same `__name__`. Suggestions come from the parameters of all of them, and from `hints`.
+    The context manager is stateless and takes 0.1 µs.
     """
 
     __slots__ = ("_functions", "_hints")
@@ -69,8 +71,8 @@ class ArgumentHints:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        match = _UNEXPECTED_ARGUMENT.search(str(error)) if kind is TypeError else None
+    def __exit__(self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        match = _UNEXPECTED_ARGUMENT.search(str(error)) if exc_type is TypeError else None
         if match is None or error is None or match[1] != self._functions[0].__name__:
             return
         hint = self._hint(match[2])
@@ -78,7 +80,7 @@ class ArgumentHints:
             error.args = (f"{str(error)[: match.end()]}. {hint}",)
 
     def _hint(self, name: str) -> str | None:
-        # Imported here: 5 ms that only this error needs.
+        # Imported here because the imports take 5 ms and only this error needs them.
         from difflib import get_close_matches
         from inspect import Parameter, signature
 

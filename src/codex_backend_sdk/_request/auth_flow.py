@@ -1,13 +1,13 @@
-"""Authenticate one attempt: sign the request, and react to the two responses that another request can fix.
+"""Sign one attempt, and handle the two responses after which the request is sent again.
 
-`auth_flow` is a generator without I/O that the sync and the async client both drive. It yields a request for the driver
-to send, or a `RefreshLogin` for the driver to carry out, and receives the response or the new login. Before a driver
-takes a second step it discards the response that caused it. The return value is the response that counts.
+`auth_flow` is a generator without I/O, used by the sync and the async client. It yields a request for the client to
+send, or a `RefreshLogin` for the client to refresh the login, and it receives the response or the new login. Before the
+client sends again, it discards the earlier response. The generator returns the final response.
 
-    401                       refresh the login, single-flight for all threads and processes, and send again, once
-    zstd body not understood  send the same body uncompressed, and remember the outcome (`Compression`)
+    401                 refresh the login, single-flight for all threads and processes, and send again, once
+    zstd body rejected  send the same body uncompressed, and record the result (`Compression`)
 
-This is not an `httpx2.Auth`: openai accepts clients of the legacy `httpx`, which would reject one.
+The flow is not an `httpx2.Auth`, because openai also accepts clients of the legacy `httpx`, which rejects that class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import platform
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._coerce import as_header_text
+from .._coerce import sanitize_header_value
 from .._exceptions import LoginRequiredError
 from .._version import __version__
 from ..auth._auth_json import is_token
@@ -35,7 +35,7 @@ __all__ = ["RefreshLogin", "RequestSigner", "auth_flow", "user_agent"]
 
 
 class RefreshLogin(NamedTuple):
-    """A step of the flow: refresh the login that the backend rejected."""
+    """The request of `auth_flow` to refresh the login that the backend rejected."""
 
     rejected: Login
 
@@ -43,54 +43,60 @@ class RefreshLogin(NamedTuple):
 def auth_flow(
     request: httpx2.Request, context: RequestContext, *, signer: RequestSigner, compression: Compression
 ) -> Generator[httpx2.Request | RefreshLogin, httpx2.Response | Login, httpx2.Response]:
-    """Yield the steps of one attempt, beginning with a signed request; return the final response."""
+    """Yield the steps of one attempt, beginning with the signed request. Return the final response."""
     response: Any = yield request
     if response.status_code == 401 and context.login is not None:
         login: Any = yield RefreshLogin(context.login)
         response = yield signer.sign(request, login)
-    if compression.is_in_doubt(request, response):
+    if compression.should_retry_uncompressed(request, response):
         rejected_status = response.status_code
         response = yield uncompressed(request)
-        compression.learn(response, rejected_status=rejected_status)
+        compression.record_fallback(response, rejected_status=rejected_status)
     return response  # type: ignore[no-any-return]
 
 
+class _LoginHeaders(NamedTuple):
+    login: Login | None
+    values: dict[str, str]
+    unwanted_names: tuple[str, ...]
+
+
 class RequestSigner:
-    """Set the headers that identify the login and the program, on every request of one client."""
+    """Signer for the requests of one client: it sets the headers that identify the login and the program."""
 
     def __init__(self, originator: str) -> None:
         self._originator = originator
-        # The headers of the last login: to set, and to remove. Composing them costs more than setting them.
-        self._cached: tuple[Login | None, dict[str, str], tuple[str, ...]] = None, {}, ()
+        # The headers of the last login, because composing them takes longer than setting them.
+        self._cached = _LoginHeaders(None, {}, ())
 
     def sign(self, request: httpx2.Request, login: Login) -> httpx2.Request:
-        """Set the headers of the login; they replace what the environment or the caller gave.
+        """Set the headers of the login. They replace headers set by the caller or by environment variables.
 
         The headers are set on the request and not passed through openai's options, because crash reporters that record
-        local variables would show the options. LoginRequiredError if a part of the login does not fit into a header.
+        local variables would show the options. Raises LoginRequiredError if a value is not valid in a header.
         """
-        cached_for, present, absent = self._cached
-        if cached_for is not login:
+        cached_login, values, unwanted_names = self._cached
+        if cached_login is not login:
             headers = _headers(login, self._originator)
-            present = {name: value for name, value in headers.items() if value is not None}
-            absent = tuple(name for name, value in headers.items() if value is None)
-            self._cached = login, present, absent
-        for name, value in present.items():
+            values = {name: value for name, value in headers.items() if value is not None}
+            unwanted_names = tuple(name for name, value in headers.items() if value is None)
+            self._cached = _LoginHeaders(login, values, unwanted_names)
+        for name, value in values.items():
             request.headers[name] = value
-        for name in absent:
+        for name in unwanted_names:
             if name in request.headers:
                 del request.headers[name]
         return request
 
 
 def _headers(login: Login, originator: str) -> dict[str, str | None]:
-    """Return the value of each header, None for one that must not be sent.
+    """Return the value of each header; None removes the header.
 
-    Names: Codex CLI, login/src/auth/default_client.rs. The residency header: the backend rejects some workspaces without
-    it (401 "Workspace is not authorized in this region.", openai/codex#16951); the Codex CLI reads the region from its
-    managed configuration, this client from the access token.
+    The names are those of the Codex CLI (login/src/auth/default_client.rs). Without the residency header the backend
+    rejects some workspaces with 401 "Workspace is not authorized in this region." (openai/codex#16951). The Codex CLI
+    reads the region from its managed configuration, and this client reads it from the access token.
     """
-    _require_as_header_text(login)
+    _require_header_values(login)
     region = {} if login.residency is None else {"x-openai-internal-codex-residency": login.residency}
     return {
         "Authorization": f"Bearer {login.access_token.reveal()}",
@@ -103,8 +109,8 @@ def _headers(login: Login, originator: str) -> dict[str, str | None]:
     }
 
 
-def _require_as_header_text(login: Login) -> None:
-    # The token is never held in a local variable: a traceback that records locals would show it.
+def _require_header_values(login: Login) -> None:
+    # Do not assign the token to a local variable: a traceback that records locals would show it.
     is_valid = {
         "access token": is_token(login.access_token.reveal()),
         "account id": login.account_id is None or is_token(login.account_id),
@@ -113,15 +119,16 @@ def _require_as_header_text(login: Login) -> None:
     for part, is_part_valid in is_valid.items():
         if not is_part_valid:
             raise LoginRequiredError(
-                f"The {part} of this login is empty or contains a space, a line break or another character that an HTTP "
-                "header cannot hold. Nothing was sent. Log in again, or correct the credential source."
+                f"The {part} of this login is empty or contains a space, a line break or another character that is "
+                "invalid in an HTTP header. Nothing was sent. "
+                "Run `codex-backend login`, or correct the credential source."
             )
 
 
 @lru_cache
 def user_agent(originator: str) -> str:
     """Return the program's name, this package's name and version, and the system."""
-    return as_header_text(f"{originator} codex-backend-sdk/{__version__} ({_system()})")
+    return sanitize_header_value(f"{originator} codex-backend-sdk/{__version__} ({_system()})")
 
 
 @cache

@@ -1,7 +1,7 @@
-"""What is known when a request is prepared and needed when its response is read.
+"""Pass information from the preparation of a request to the reader of its response.
 
-`prepare` puts a `RequestContext` into `PreparedOptions`, which travel through openai's request pipeline; each attempt
-attaches it to its request, in the extensions, because the pipeline passes nothing else from one end to the other.
+`prepare` stores a `RequestContext` in the `PreparedOptions` that it gives to openai's request pipeline. Each attempt
+stores its own copy in `request.extensions`, the only data that the pipeline passes through unchanged.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ _EXTENSION: Final = "codex_backend_sdk.context"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """How the response to one request is read.
+    """Settings and state for reading the response to one request.
 
     Attributes:
-        is_streamed: The caller receives events.
-        dropped_parameters: The parameters that were dropped from the request; None if dropping is off.
-        model_id: The model to pick from the catalog.
-        kept_items: The input items that a compaction keeps.
-        restarts_on_interrupt: A broken stream starts again although events were delivered.
-        deadline: The monotonic time at which the whole call must be over.
-        idle_timeout: The longest silence within the response, in seconds.
+        route: The purpose of the request.
+        is_streamed: Whether the caller receives events.
+        dropped_parameters: The parameters that were dropped from the request; None with `unsupported="raise"`.
+        model_id: The model to return from the catalog (`models.retrieve`).
+        kept_items: The input items that a compacted response repeats.
+        restarts_on_interrupt: Whether an interrupted stream is restarted after events were delivered.
+        idle_timeout: The longest time without data within the response, in seconds.
+        deadline: The request deadline: the monotonic time at which the whole call ends.
         login: The login that signed this attempt.
-        limits: Where the usage limits in the response are recorded.
+        limits_tracker: The tracker that records the usage limits in the response.
     """
 
     route: Route
@@ -51,16 +52,16 @@ class RequestContext:
     idle_timeout: float | None = None
     deadline: float | None = None
     login: Login | None = field(default=None, repr=False)
-    limits: LimitsTracker | None = field(default=None, repr=False)
+    limits_tracker: LimitsTracker | None = field(default=None, repr=False)
 
     @property
     def account_id(self) -> str | None:
         """The account of the login that signed this attempt, if known."""
         return None if self.login is None else self.login.account_id
 
-    def attach(self, request: httpx2.Request, **attempt: Any) -> httpx2.Request:
-        """Attach this context to a request, completed with what is known of this attempt only."""
-        request.extensions[_EXTENSION] = replace(self, **attempt)
+    def attach(self, request: httpx2.Request, **changes: Any) -> httpx2.Request:
+        """Attach a copy of this context to a request, with the values that apply to this attempt only."""
+        request.extensions[_EXTENSION] = replace(self, **changes)
         return request
 
 
@@ -71,17 +72,17 @@ def context_of(request: httpx2.Request) -> RequestContext | None:
 
 
 def context_of_response(response: httpx2.Response) -> RequestContext | None:
-    """Return the context of the request behind a response; a response made by hand has no request."""
+    """Return the context of a response's request, or None for a response that was constructed without a request."""
     try:
         return context_of(response.request)
     except RuntimeError:  # httpx's error for a response without a request
         return None
 
 
-class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for type checkers; the class itself allows it
-    """Request options that carry the context of the request, its login, and the number of retries before this attempt."""
+class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai marks it @final, for type checkers only
+    """Request options with the context of the request, its login, and the number of retries before this attempt."""
 
-    # Instances are copies of validated options, so no validator is needed; building one takes 3 ms.
+    # Instances are copies of validated options, so no validator is needed. Building one takes 3 ms.
     model_config = ConfigDict(defer_build=True)
 
     context: Any = None
@@ -89,9 +90,9 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # final for t
     retries_taken: int = 0
 
     @classmethod
-    def of(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
-        """Return a copy of the options with changes and the context. Redirects are never followed."""
-        prepared: Any = copy(options)  # constructing a new object takes five times as long
+    def from_options(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
+        """Return a copy of `options` with `context` and the given changes. Redirects are never followed."""
+        prepared: Any = copy(options)  # constructing an object takes five times as long
         prepared.__class__ = cls
         # A redirect would take the prompt and the account id to another host.
         vars(prepared).update(context=context, login=None, retries_taken=0, follow_redirects=False, **changes)

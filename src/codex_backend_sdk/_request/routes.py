@@ -1,7 +1,7 @@
-"""Which official routes the Codex backend has, and the name of a resource that it lacks.
+"""Find the route of a request, or the official name of a resource that the Codex backend lacks.
 
-Every official resource method ends in a request for a path, so the path decides: what is not in the table below is
-rejected before anything is sent, under the name that the user called (`client.files.create` → `files`).
+Every official resource method sends a request to a path. A path that is not in the table below is rejected before
+anything is sent; the error has the name that the user called (`client.files.create` → `files`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Route", "find_route", "missing_resource", "requested_model"]
 
 
 class Route(Enum):
-    """The purpose of a request; it decides how the request is shaped and how the response is read."""
+    """The purpose of a request, which determines how the request is shaped and how the response is read."""
 
     RESPONSES = auto()
     COMPACT = auto()
@@ -38,16 +38,16 @@ _ROUTES: Final = (
     ("post", re.compile(r"/wham/rate-limit-reset-credits/consume"), Route.RESET),
 )
 
-# What to use instead of the resources that users miss most; the first prefix that fits decides.
-_ALTERNATIVES: Final = {
+# Prefix of an unsupported resource → remedy. The first matching prefix applies.
+_REMEDIES: Final = {
     "chat.completions": "Use `client.responses.create(...)`.",
     "completions": "Use `client.responses.create(...)`.",
-    "responses.retrieve": "The backend stores no responses. Keep the object that `create` returned.",
-    "responses.input_tokens": "`client.codex.explain(...).tokens` estimates the input tokens.",
+    "responses.retrieve": "Keep the object that `create` returned: the backend stores no responses.",
+    "responses.input_tokens": "Use `client.codex.explain(...).tokens`, which estimates the input tokens.",
     "conversations": "Pass the earlier items in `input`.",
 }
 
-# Paths of `/responses/{id}/…` whose resource name is not the path with dots.
+# (method, path below `/responses/{id}`) → the official name, where it differs from the path.
 _RESPONSE_METHODS: Final = {
     ("get", ""): "responses.retrieve",
     ("delete", ""): "responses.delete",
@@ -69,15 +69,15 @@ def requested_model(path: str) -> str:
     return unquote(path.rsplit("/", 1)[-1])
 
 
-def missing_resource(method: str, path: str) -> tuple[str, str]:
-    """Return the official name of a resource that the backend lacks, and what to use instead (or "")."""
+def missing_resource(method: str, path: str) -> tuple[str, str | None]:
+    """Return the official name of a resource that the backend lacks, and the remedy, if there is one."""
+    path, _, query = path.partition("?")
     if "://" in path:
-        return path.partition("?")[0], "Pass a path: the login is sent to the Codex backend only."
-    bare, _, query = path.partition("?")
-    resource = _resource_name(method.lower(), [part for part in bare.split("/") if part])
+        return path, "Pass a path: the login is sent to the Codex backend only."
+    resource = _resource_name(method.lower(), [part for part in path.split("/") if part])
     if "beta=true" in query:
         resource = f"beta.{resource}"
-    return resource, next((text for name, text in _ALTERNATIVES.items() if resource.startswith(name)), "")
+    return resource, next((remedy for prefix, remedy in _REMEDIES.items() if resource.startswith(prefix)), None)
 
 
 def _resource_name(method: str, parts: list[str]) -> str:

@@ -1,9 +1,9 @@
-"""Put the time limits of a call on its HTTP request.
+"""Set the timeouts of a call on its HTTP request.
 
-httpcore reads its limits from the request's `timeout` extension: `connect`, `pool` and `write`, and `read` for each
-read of the response. It looks `read` up twice, before the headers and before the body. So the request starts out with
-the limit for the first byte, and `set_idle_timeout` replaces it by the limit for a silence once the headers are there.
-`total_timeout` caps all of them; while a body is read, `_streaming.body` enforces it.
+httpcore takes its timeouts from the request's `timeout` extension: `connect`, `pool` and `write`, and `read` for each
+read of the response. It looks `read` up twice, before the headers and before the body. The request therefore begins
+with the first-byte timeout, and `set_idle_timeout` replaces it with the idle timeout after the headers. The request
+deadline limits all of them; while a body is read, `_streaming.body` enforces the deadline.
 """
 
 from __future__ import annotations
@@ -29,43 +29,39 @@ def require_official_timeout(timeout: Any) -> None:
     """Raise TypeError for an official `timeout` that is not a number of seconds, a Timeout or None."""
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not (is_number or timeout is None or isinstance(timeout, (tuple, httpx2.Timeout, openai.NotGiven))):
-        raise TypeError(
-            f"`timeout` must be a number of seconds (or an `openai.Timeout`; None: no limit), not {timeout!r}."
-        )
+        raise TypeError(f"`timeout` must be a number of seconds, an `openai.Timeout` or None, not {timeout!r}.")
 
 
 def set_timeouts(
-    request: httpx2.Request, timeouts: TimeoutOptions, *, is_explicit: bool, deadline: float | None
+    request: httpx2.Request, timeouts: TimeoutOptions, *, has_call_timeout: bool, deadline: float | None
 ) -> float | None:
-    """Set the limits up to the first byte; return the one for a silence in the response, in seconds (None: no limit).
+    """Set the timeouts up to the first byte. Return the idle timeout in seconds, or None for no limit.
 
-    `is_explicit` says that this call has an official `timeout` of its own, which then goes before the limits of the
-    client. `deadline` is the monotonic time at which the whole call must be over.
+    `has_call_timeout` means that the call has its own official `timeout`, which overrides the timeouts of the client.
     """
-    limits: dict[str, float | None] = request.extensions.get("timeout", {})
-    read = _seconds(limits.get("read"))
+    extension: dict[str, float | None] = request.extensions.get("timeout", {})
+    read = _seconds(extension.get("read"))
     idle = min(_DEFAULT_IDLE_SECONDS, read) if timeouts.idle is None else timeouts.idle
-    if is_explicit:
+    if has_call_timeout:
         idle = min(idle, read)
     else:
-        ours = {"connect": timeouts.connect, "read": timeouts.first_byte}
-        limits.update({name: seconds for name, seconds in ours.items() if seconds is not None})
-    left = (
-        math.inf if deadline is None else max(deadline - time.monotonic(), 0.001)
-    )  # 0 would make the socket non-blocking
-    for name, seconds in limits.items():
-        limits[name] = _none_if_infinite(min(_seconds(seconds), left))
+        client_timeouts = {"connect": timeouts.connect, "read": timeouts.first_byte}
+        extension.update({name: seconds for name, seconds in client_timeouts.items() if seconds is not None})
+    # 0 would make the socket non-blocking.
+    remaining = math.inf if deadline is None else max(deadline - time.monotonic(), 0.001)
+    for name, seconds in extension.items():
+        extension[name] = _none_if_infinite(min(_seconds(seconds), remaining))
     return _none_if_infinite(idle)
 
 
 def set_idle_timeout(request: httpx2.Request, context: RequestContext) -> None:
-    """Set the limit for a silence in the response. Call this between its headers and its body."""
-    limits: dict[str, float | None] = request.extensions.get("timeout", {})
-    limits["read"] = context.idle_timeout
+    """Set the idle timeout of the response. Call this after its headers and before its body."""
+    extension: dict[str, float | None] = request.extensions.get("timeout", {})
+    extension["read"] = context.idle_timeout
 
 
-def _seconds(limit: float | None) -> float:
-    return math.inf if limit is None else limit
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout
 
 
 def _none_if_infinite(seconds: float) -> float | None:

@@ -208,7 +208,7 @@ class RoutingLookup:
 
     def _options(self, login: Login) -> PreparedOptions:
         options = FinalRequestOptions.construct(method="get", url=ACCOUNTS_CHECK_PATH, timeout=self._timeout)
-        prepared = PreparedOptions.of(options, RequestContext(route=Route.ACCOUNT))
+        prepared = PreparedOptions.from_options(options, RequestContext(route=Route.ACCOUNT))
         prepared.login = login
         return prepared
 

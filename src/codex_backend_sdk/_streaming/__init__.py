@@ -1,1 +1,1 @@
-"""Reading a response of the backend: from the bytes of its body to official events or to the final response."""
+"""Read response bodies: from bytes to the official events or the final response."""

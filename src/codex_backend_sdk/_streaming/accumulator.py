@@ -1,12 +1,12 @@
 """Build the final response from the data of its events.
 
-The backend ends a response with `response.completed` whose `output` is empty. The accumulator therefore collects the
-items of the `response.output_item.done` events and puts them there. For items that were never finished it uses their
-deltas, so that a response that breaks off still has everything that arrived (`partial`).
+The backend's final `response.completed` event has an empty `output`. The accumulator therefore adds the items of the
+`response.output_item.done` events. For unfinished items it uses their deltas, so that an interrupted response still
+contains everything received (`partial`).
 Source: Codex CLI, codex-api/src/sse/responses.rs.
 
-Nothing here trusts the order or the types of the backend's data: an item may come without an index or an id, twice, or
-under another id when it is finished; an index may be a string.
+The accumulator does not rely on the order or the types of the events: an item may have no index or no id, occur twice,
+or have another id in its `done` event; an index may be a string.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["TERMINAL_EVENTS", "Accumulator"]
 
-# The events that end a response. `error` ends it too, without a response object.
+# The events that end a response. `error` has no response object.
 TERMINAL_EVENTS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 _FAILURE_EVENTS: Final = frozenset({"response.failed", "error"})
 _SNAPSHOT_EVENTS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
-# The events about a whole item → whether the item is finished.
+# Item event → whether the item is finished.
 _ITEM_EVENTS: Final = {"response.output_item.added": False, "response.output_item.done": True}
-# The delta events → the member of the item that the deltas make up; None: the text of a content part.
+# Delta event → the item field that its deltas form; None means the text of a content part.
 _DELTA_EVENTS: Final = {
     "response.output_text.delta": None,
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "input",
 }
 
-# Members that the official types require and that the backend sometimes leaves out.
+# Members that the official types require, and that are optional in the Codex CLI (codex-api/src/sse/responses.rs).
 _USAGE_DETAILS: Final = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
@@ -46,14 +46,17 @@ _USAGE_DETAILS: Final = {
 _INTEGER: Final = SchemaValidator(core_schema.int_schema())
 
 
-@lru_cache(maxsize=64)  # bounded, because a server may invent types
-def _delta_parsers(kind: str) -> tuple[BatchParser, ...]:
-    """Return a parser that takes only the position and the text out of a list of deltas."""
-    if kind not in _DELTA_EVENTS:
+@lru_cache(maxsize=64)  # bounded, because the server determines the types
+def _delta_parsers(event_type: str) -> tuple[BatchParser, ...]:
+    """Return the parsers for lists of this event type: one for a delta type, none for others.
+
+    The parser reads only the position and the text of each delta.
+    """
+    if event_type not in _DELTA_EVENTS:
         return ()
-    member = _DELTA_EVENTS[kind]
+    member = _DELTA_EVENTS[event_type]
     fields = {
-        "type": core_schema.literal_schema([kind]),
+        "type": core_schema.literal_schema([event_type]),
         "output_index": core_schema.int_schema(),
         "content_index": core_schema.int_schema()
         if member is None
@@ -67,7 +70,7 @@ def _delta_parsers(kind: str) -> tuple[BatchParser, ...]:
 
 
 class _OutputItem:
-    """One output item at its index, as the last event described it."""
+    """One output item, with the data of the last event about it."""
 
     __slots__ = ("data", "index", "is_done")
 
@@ -77,10 +80,10 @@ class _OutputItem:
         self.is_done = False
 
     def with_deltas(self, deltas: dict[int | str, list[str]]) -> dict[str, Any]:
-        """Return the item; what its last event left open is filled in from the deltas."""
+        """Return the item, with missing content filled in from the deltas."""
         if self.is_done and (self.data.get("type") != "message" or self.data.get("content")):
             return self.data
-        parts = {part: "".join(pieces) for part, pieces in deltas.items()}
+        parts = {part: "".join(chunks) for part, chunks in deltas.items()}
         texts = [parts[part] for part in sorted(part for part in parts if isinstance(part, int))]
         item = {**self.data, **{part: text for part, text in parts.items() if isinstance(part, str)}}
         if texts and not item.get("content"):
@@ -89,76 +92,76 @@ class _OutputItem:
 
 
 class Accumulator:
-    """Accumulate one response, event by event.
+    """Accumulator for the events of one response.
 
-    `ended_by` is the type of the terminal event, None until it arrives. `response` is the final response, complete
-    with its output. `failure` is the error object of a failed response: `{"code": …, "message": …}` as far as the
-    backend sent it. `dropped_parameters` names the request parameters that were left out, None when the client drops none.
+    `terminal_event_type` is the type of the terminal event, or None before it. `response` is the final response with
+    its output. `failure` is the error object of a failed response as the backend sent it: `{"code": …, "message": …}`.
+    `dropped_parameters` are the request parameters that were dropped, or None with `unsupported="raise"`.
     """
 
     def __init__(self, *, dropped_parameters: tuple[str, ...] | None = None) -> None:
-        self.ended_by: str | None = None
+        self.terminal_event_type: str | None = None
         self.failure: dict[str, Any] | None = None
         self.response: dict[str, Any] = {}
         self._dropped_parameters = dropped_parameters
-        self._items: dict[float, _OutputItem] = {}  # by their index
+        self._items: dict[float, _OutputItem] = {}  # by index; the lookup also accepts a float
         self._items_by_id: dict[Any, _OutputItem] = {}
         self._next_index = 0
-        # (output index, part of the item) → its deltas; the part is a content index, or the name of a member
+        # (output index, part) → deltas; the part is a content index or the name of an item field
         self._deltas: dict[tuple[int, int | str], list[str]] = {}
 
     def add(self, event: dict[str, Any]) -> None:
         """Add one decoded event. A terminal event is completed in place, so that it can be delivered to the caller."""
-        kind = event.get("type")
-        if not isinstance(kind, str):
+        event_type = event.get("type")
+        if not isinstance(event_type, str):
             return
-        if kind in _ITEM_EVENTS:
-            self._add_item(event.get("output_index"), event.get("item"), is_done=_ITEM_EVENTS[kind])
-        elif kind in _DELTA_EVENTS:
-            part = _DELTA_EVENTS[kind] or _as_index(event.get("content_index"))
+        if event_type in _ITEM_EVENTS:
+            self._add_item(event.get("output_index"), event.get("item"), is_done=_ITEM_EVENTS[event_type])
+        elif event_type in _DELTA_EVENTS:
+            part = _DELTA_EVENTS[event_type] or _as_index(event.get("content_index"))
             self.add_delta(_as_index(event.get("output_index")), part, event.get("delta"))
-        elif kind == "response.output_text.done":
+        elif event_type == "response.output_text.done":
             position = _as_index(event.get("output_index")), _as_index(event.get("content_index"))
             self.set_text(*position, event.get("text"))
-        elif kind in _SNAPSHOT_EVENTS and isinstance(event.get("response"), dict):
+        elif event_type in _SNAPSHOT_EVENTS and isinstance(event.get("response"), dict):
             self.response = event["response"]
-        elif kind in TERMINAL_EVENTS and self.ended_by is None:
-            self._end(kind, event)
+        elif event_type in TERMINAL_EVENTS and self.terminal_event_type is None:
+            self._end(event_type, event)
 
-    def add_deltas(self, text: bytes) -> int:
-        """Add frames that are all deltas of one type. Return their number, 0 when they have another form."""
-        deltas = read_batch(text, _delta_parsers)
+    def add_deltas(self, frames: bytes) -> int:
+        """Add frames that are all deltas of one type. Return their number, or 0 if they have another form."""
+        deltas = read_batch(frames, _delta_parsers)
         if deltas is None:
             return 0
-        for (index, part), group in groupby(deltas, itemgetter("output_index", "content_index")):
-            self.add_delta(index, part, "".join(map(itemgetter("delta"), group)))
+        for (output_index, part), group in groupby(deltas, itemgetter("output_index", "content_index")):
+            self.add_delta(output_index, part, "".join(map(itemgetter("delta"), group)))
         return len(deltas)
 
     def add_delta(self, output_index: int | None, part: int | str | None, delta: Any) -> None:
-        """Keep a piece of an item. It is needed only if the finished item never comes."""
+        """Buffer a delta, for the case that the finished item is never received."""
         if type(delta) is str:
             self._deltas.setdefault((output_index or 0, part or 0), []).append(delta)
 
     def set_text(self, output_index: int | None, content_index: int | None, text: Any) -> None:
-        """Keep the whole text of a content part, which may have come without deltas."""
+        """Replace the deltas of a content part by its whole text, which may be received without deltas."""
         if isinstance(text, str):
             self._deltas[output_index or 0, content_index or 0] = [text]
 
     @property
     def partial(self) -> dict[str, Any] | None:
-        """The part that has arrived of a response without a good end, in the form of a response; None if empty."""
+        """The response received so far, if it failed or was interrupted; None if nothing was received."""
         if not self.response and not self._items and not self._deltas:
             return None
         status = "failed" if self.failure is not None else "in_progress"
         return {**self.response, "status": status, "output": self._output()}
 
     def _add_item(self, index: Any, data: Any, *, is_done: bool) -> None:
-        if not isinstance(data, dict):  # the event came without its item
+        if not isinstance(data, dict):  # the event has no item
             return
         item = self._find_item(index, data, is_done=is_done)
         if item is None:
-            is_free = isinstance(index, int) and index not in self._items
-            item = _OutputItem(index if is_free else self._next_index)
+            is_free_index = isinstance(index, int) and index not in self._items
+            item = _OutputItem(index if is_free_index else self._next_index)
             self._items[item.index] = item
             self._next_index = max(self._next_index, item.index + 1)
         elif item.is_done and not is_done:
@@ -172,27 +175,28 @@ class Accumulator:
         key = _id_key(data)
         if key is not None and key in self._items_by_id:
             return self._items_by_id[key]
-        at_index = self._items.get(index) if isinstance(index, (int, float)) else None
-        if at_index is None or None in (key, _id_key(at_index.data)):
-            return at_index
-        # The ids differ. A finished item may have another id than its announcement had; otherwise these are two items.
-        return at_index if is_done and not at_index.is_done else None
+        item_at_index = self._items.get(index) if isinstance(index, (int, float)) else None
+        if item_at_index is None or None in (key, _id_key(item_at_index.data)):
+            return item_at_index
+        # The ids differ. A finished item may have another id than in its `output_item.added` event; otherwise these are
+        # two items.
+        return item_at_index if is_done and not item_at_index.is_done else None
 
-    def _end(self, kind: str, event: dict[str, Any]) -> None:
-        self.ended_by = kind
-        if kind in _FAILURE_EVENTS:
+    def _end(self, event_type: str, event: dict[str, Any]) -> None:
+        self.terminal_event_type = event_type
+        if event_type in _FAILURE_EVENTS:
             self.failure = _error_object(event)
-        if kind != "error":
+        if event_type != "error":
             response = event.get("response")
             event["response"] = response if isinstance(response, dict) else {}
-            self._complete(event["response"], status=kind.removeprefix("response."))
+            self._complete(event["response"], status=event_type.removeprefix("response."))
             self.response = event["response"]
 
     def _complete(self, response: dict[str, Any], *, status: str) -> None:
-        """Fill in what the terminal event leaves out: output, status, and members of the earlier snapshots."""
+        """Add what the terminal event lacks: the output, the status, and members of the earlier snapshots."""
         for name, value in self.response.items():
             response.setdefault(name, value)
-        # The event decides: a response of `response.incomplete` must not pass for a completed one.
+        # The event type takes precedence: the response of `response.incomplete` must not be reported as completed.
         if status != "completed" or response.get("status") in (None, "in_progress", "queued"):
             response["status"] = status
         output = response.get("output")
@@ -208,27 +212,30 @@ class Accumulator:
             response["dropped_parameters"] = list(self._dropped_parameters)
 
     def _output(self) -> list[dict[str, Any]]:
-        """Return the items in the order of their indexes, unfinished ones with the text of their deltas."""
+        """Return the items in the order of their indexes. Unfinished items have the text of their deltas."""
         deltas: dict[int, dict[int | str, list[str]]] = {}
-        for (index, part), pieces in self._deltas.items():
-            deltas.setdefault(index, {})[part] = pieces
-        unannounced = [
+        for (index, part), chunks in self._deltas.items():
+            deltas.setdefault(index, {})[part] = chunks
+        missing_items = [
             _OutputItem(index, {"type": "message", "role": "assistant", "content": []})
             for index in deltas
             if index not in self._items
         ]
-        items = sorted([*self._items.values(), *unannounced], key=lambda item: item.index)
+        items = sorted([*self._items.values(), *missing_items], key=lambda item: item.index)
         return [item.with_deltas(deltas.get(item.index, {})) for item in items]
 
 
 def _id_key(item: dict[str, Any]) -> Any:
-    """Return the id of an item in a hashable form; the wire may carry any JSON value there."""
+    """Return the id of an item in a hashable form, because an invalid id can be any JSON value."""
     item_id = item.get("id")
     return item_id if item_id is None or isinstance(item_id, str) else repr(item_id)
 
 
 def _as_index(value: Any) -> int:
-    """Return an index, 0 when there is none; the official types accept a numeric string as well."""
+    """Return an index, which may be a numeric string as in the official types.
+
+    An invalid index is 0: nearly all responses have one message with one content part.
+    """
     if type(value) is int:
         return value
     try:
@@ -238,7 +245,7 @@ def _as_index(value: Any) -> int:
 
 
 def _error_object(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the error object of a failed response, wherever the backend put it."""
+    """Return the error object of a failed response, from the response, the event, or the event's own members."""
     response = event.get("response")
     error = (response.get("error") if isinstance(response, dict) else None) or event.get("error")
     if isinstance(error, str):

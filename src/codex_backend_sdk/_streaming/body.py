@@ -1,17 +1,18 @@
-"""Read the body of a response from its connection: within its deadline, to its end, without blocking anyone else.
+"""Read a response body to its end, within the request deadline, without blocking other callers.
 
-`read_chunks` feeds a `ResponseReader`. Three rules hold for every body:
+`read_chunks` yields the chunks for a `ResponseReader`. Three rules apply to every body:
 
-- `total_timeout` ends a call in the middle of a silence. The read timeout cannot do that: httpcore takes it from the
-  request once, before the first read of a body. In async code a cancel scope ends the read. In sync code nothing can
-  interrupt a blocking read, so the connection's `read` is wrapped (`_DeadlineRead`): it shortens the timeout of each
-  read to the time that is left. The wrapper looks the deadline up in a thread-local, because at the end of a body its
-  connection is free for a call of another thread.
-- A connection is reusable only if its body was read to the end, which saves the next call a TCP and TLS handshake: two
-  round trips, 60 ms at a ping of 30 ms. So a body is drained after the terminal event, for 0.2 s at most, because a
-  server may keep the stream open with comments. The Codex CLI stops at the event (codex-api/src/sse/responses.rs).
-- An async body is closed through all of its generators. Closing only the outermost leaves the others to the garbage
-  collector, and trio warns of that.
+- The request deadline (`total_timeout`) ends a call even when no data arrives. The read timeout is not sufficient,
+  because httpcore takes it from the request once, before the first read of a body. In async code a cancel scope ends
+  the read. In sync code a blocking read cannot be interrupted, so the connection's `read` is wrapped (`_DeadlineRead`):
+  it shortens the timeout of each read to the remaining time. The wrapper finds the deadline in a thread-local variable,
+  because another thread may reuse the connection as soon as the body ends.
+- A connection is reusable only if the body was read to its end. Reuse saves the next call a TCP and TLS handshake: two
+  round trips, or 60 ms with a round-trip time of 30 ms. The rest of a body is therefore read after the terminal event,
+  for at most 0.2 s, because a server may keep the stream open with comments. The Codex CLI stops at the event
+  (codex-api/src/sse/responses.rs).
+- Closing an async body closes all of its generators. If only the outermost generator is closed, the others are left to
+  the garbage collector, and trio warns about that.
 """
 
 from __future__ import annotations
@@ -34,33 +35,32 @@ if TYPE_CHECKING:
     from .reader import ResponseReader
 
 __all__ = [
-    "async_bounded_chunks",
     "async_close_chunks",
     "async_discard",
+    "async_iterate_until_deadline",
     "async_read_chunks",
-    "bounded_chunks",
     "discard",
+    "iterate_until_deadline",
     "read_chunks",
 ]
 
-_DRAIN_SECONDS: Final = 0.2
+_MAX_REST_SECONDS: Final = 0.2
 
 
 def read_chunks(reader: ResponseReader, response: httpx2.Response, deadline: float | None) -> Generator[bytes]:
-    """Yield the chunks up to the terminal event, then drain and close the body.
+    """Yield the chunks up to the terminal event, then read the rest of the body and close it.
 
-    `deadline` is the monotonic time at which the call ends. An exception of the transport is raised as the error that
-    the reader makes of it.
+    Raises the error that `ResponseReader.error_for_transport_exception` returns for an exception of the transport.
     """
     try:
-        chunks = bounded_chunks(deadline, response.iter_bytes(), response)
+        chunks = iterate_until_deadline(response, response.iter_bytes(), deadline)
         for chunk in chunks:
             yield chunk
-            if reader.has_ended:
-                _drain(chunks, response)
+            if reader.has_terminal_event:
+                _read_rest(chunks, response)
                 return
     except (*timeout_exceptions(), *request_exceptions()) as error:
-        interruption = reader.interrupted_by(error)
+        interruption = reader.error_for_transport_exception(error)
         if interruption is not None:
             raise interruption from error
     finally:
@@ -70,16 +70,16 @@ def read_chunks(reader: ResponseReader, response: httpx2.Response, deadline: flo
 async def async_read_chunks(
     reader: ResponseReader, response: httpx2.Response, deadline: float | None
 ) -> AsyncGenerator[bytes]:
-    """Yield the chunks, as `read_chunks` does."""
-    chunks = async_bounded_chunks(deadline, response.aiter_bytes(), response)
+    """Yield the chunks of an async response, as `read_chunks` does."""
+    chunks = async_iterate_until_deadline(response, response.aiter_bytes(), deadline)
     try:
         async for chunk in chunks:
             yield chunk
-            if reader.has_ended:
-                await _async_drain(chunks)
+            if reader.has_terminal_event:
+                await _async_read_rest(chunks)
                 return
     except (*timeout_exceptions(), *request_exceptions()) as error:
-        interruption = reader.interrupted_by(error)
+        interruption = reader.error_for_transport_exception(error)
         if interruption is not None:
             raise interruption from error
     finally:
@@ -88,29 +88,31 @@ async def async_read_chunks(
 
 
 def discard(response: httpx2.Response) -> None:
-    """Close a response that is not needed; its connection stays usable if the body ends soon."""
-    if not response.is_stream_consumed:  # the transport of a caller may return responses that are already read
+    """Close an unneeded response. Its connection is reused if the rest of the body arrives within 0.2 s."""
+    if not response.is_stream_consumed:  # a caller's transport may return responses that were already read
         with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
-            _drain(response.iter_raw(), response)
+            _read_rest(response.iter_raw(), response)
     response.close()
 
 
 async def async_discard(response: httpx2.Response) -> None:
-    """Close a response that is not needed, as `discard` does."""
+    """Close an unneeded async response, as `discard` does."""
     if not response.is_stream_consumed:
         chunks = response.aiter_raw()
         with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
-            await _async_drain(chunks)
+            await _async_read_rest(chunks)
         await async_close_chunks(chunks)
     await response.aclose()
 
 
-def bounded_chunks(deadline: float | None, chunks: Iterator[bytes], response: httpx2.Response) -> Iterator[bytes]:
-    """Return the chunks, ended by a ReadTimeout at the deadline, which may fall into a silence."""
-    return chunks if deadline is None else _bounded_chunks(deadline, chunks, response)
+def iterate_until_deadline(
+    response: httpx2.Response, chunks: Iterator[bytes], deadline: float | None
+) -> Iterator[bytes]:
+    """Return an iterator over the chunks. It raises httpx2.ReadTimeout at the deadline, even while no data arrives."""
+    return chunks if deadline is None else _iterate_with_deadline(response, chunks, deadline)
 
 
-def _bounded_chunks(deadline: float, chunks: Iterator[bytes], response: httpx2.Response) -> Iterator[bytes]:
+def _iterate_with_deadline(response: httpx2.Response, chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
     _wrap_read(response)
     while (chunk := _next_before(deadline, chunks)) is not None:
         yield chunk
@@ -118,15 +120,15 @@ def _bounded_chunks(deadline: float, chunks: Iterator[bytes], response: httpx2.R
             raise httpx2.ReadTimeout("The call exceeded its deadline.", request=response.request)
 
 
-def async_bounded_chunks(
-    deadline: float | None, chunks: AsyncIterator[bytes], response: httpx2.Response
+def async_iterate_until_deadline(
+    response: httpx2.Response, chunks: AsyncIterator[bytes], deadline: float | None
 ) -> AsyncIterator[bytes]:
-    """Return the chunks, as `bounded_chunks` does."""
-    return chunks if deadline is None else _async_bounded_chunks(deadline, chunks, response)
+    """Return an async iterator over the chunks. It raises httpx2.ReadTimeout at the deadline."""
+    return chunks if deadline is None else _async_iterate_with_deadline(response, chunks, deadline)
 
 
-async def _async_bounded_chunks(
-    deadline: float, chunks: AsyncIterator[bytes], response: httpx2.Response
+async def _async_iterate_with_deadline(
+    response: httpx2.Response, chunks: AsyncIterator[bytes], deadline: float
 ) -> AsyncIterator[bytes]:
     while True:
         chunk = None
@@ -139,20 +141,20 @@ async def _async_bounded_chunks(
         yield chunk
 
 
-def _drain(chunks: Iterator[bytes], response: httpx2.Response) -> None:
-    """Read to the end, for a limited time; a timeout or a broken connection is raised."""
-    for _ in bounded_chunks(time.monotonic() + _DRAIN_SECONDS, chunks, response):
+def _read_rest(chunks: Iterator[bytes], response: httpx2.Response) -> None:
+    """Read to the end of the body. Raises httpx's exception for a broken connection, and for a timeout after 0.2 s."""
+    for _ in iterate_until_deadline(response, chunks, time.monotonic() + _MAX_REST_SECONDS):
         pass
 
 
-async def _async_drain(chunks: AsyncIterator[bytes]) -> None:
-    with anyio.move_on_after(_DRAIN_SECONDS):
+async def _async_read_rest(chunks: AsyncIterator[bytes]) -> None:
+    with anyio.move_on_after(_MAX_REST_SECONDS):
         async for _ in chunks:
             pass
 
 
 async def async_close_chunks(chunks: AsyncIterator[bytes]) -> None:
-    """Close a chain of async generators: a read that is cancelled at once ends each of them."""
+    """Run one read in a cancelled scope, so that the cancellation closes every generator of the chain."""
     with anyio.CancelScope() as scope:
         scope.cancel()
         async for _ in chunks:
@@ -162,28 +164,31 @@ async def async_close_chunks(chunks: AsyncIterator[bytes]) -> None:
 # Deadlines of sync reads
 
 
-class _ThreadDeadline(threading.local):
-    monotonic: float = math.inf
+class _ThreadState(threading.local):
+    deadline: float = math.inf
 
 
-_read_deadline: Final = _ThreadDeadline()
+_thread_state: Final = _ThreadState()
 
 
 def _next_before(deadline: float, chunks: Iterator[bytes]) -> bytes | None:
-    """Return the next chunk, None at the end. Each read of this thread ends at the deadline, or at an outer one."""
-    outer = _read_deadline.monotonic
-    _read_deadline.monotonic = min(outer, deadline)
+    """Return the next chunk, or None at the end.
+
+    Every read of this thread is limited by the earlier of this deadline and an enclosing one.
+    """
+    outer_deadline = _thread_state.deadline
+    _thread_state.deadline = min(outer_deadline, deadline)
     try:
         return next(chunks, None)
     finally:
-        _read_deadline.monotonic = outer
+        _thread_state.deadline = outer_deadline
 
 
 def _wrap_read(response: httpx2.Response) -> None:
-    """Let the reads of this connection keep to the deadline of their thread.
+    """Apply the calling thread's deadline to every read of this connection.
 
-    An HTTP/2 connection is left alone, because other calls read from it too. Where the read cannot be wrapped (the
-    connection of a caller's own transport), a silence ends with the read timeout.
+    HTTP/2 connections are not wrapped, because several calls share them. If the read cannot be wrapped (the connection
+    of a caller's own transport), a read without data ends with the read timeout.
     """
     connection = response.extensions.get("network_stream")
     if connection is None or not response.http_version.startswith("HTTP/1"):
@@ -197,14 +202,14 @@ class _DeadlineRead:
     """The `read` of an httpcore network stream, bounded by the deadline of the calling thread."""
 
     def __init__(self, read: Any) -> None:
-        self._read = weakref.WeakMethod(read)  # a strong reference would keep a forgotten connection open
+        self._read = weakref.WeakMethod(read)  # a strong reference would keep an unreferenced connection open
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = _read_deadline.monotonic
+        deadline = _thread_state.deadline
         if deadline < math.inf:
-            left = max(deadline - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
-            timeout = left if timeout is None else min(timeout, left)
+            remaining = max(deadline - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
+            timeout = remaining if timeout is None else min(timeout, remaining)
         read = self._read()
-        assert read is not None  # the caller holds the connection
+        assert read is not None  # the caller has a reference to the connection
         data: bytes = read(max_bytes, timeout=timeout)
         return data

@@ -1,11 +1,10 @@
 """Read a response to its end and return it in the form that the official client expects.
 
-The official client reads a JSON body. The backend sends an event stream even to a call that wants no stream, and its
-own JSON for the model catalog. So a call without a stream is read here, inside the attempt, where a response that
-breaks off can still be retried; the official client receives an `httpx2.Response` with the JSON that it knows.
+The official client expects a JSON body. The backend sends an event stream even for a call without `stream=True`, and
+JSON of another form for the model catalog. This module reads such responses within the attempt, so that an interrupted
+response can be retried, and returns an `httpx2.Response` with the JSON of the official API.
 
-Error bodies are read too, but with less patience: the status alone tells what happened, so an error body ends after
-10 s, or where it falls silent or is damaged.
+Error bodies are read for at most 10 s, and may be incomplete or damaged: the status is sufficient for the error.
 """
 
 from __future__ import annotations
@@ -24,7 +23,13 @@ from .._exceptions import UnexpectedResponseError
 from .._json import decode, encode
 from .._request.routes import Route
 from .._upstream import set_body, timeout_exceptions
-from .body import async_bounded_chunks, async_close_chunks, async_read_chunks, bounded_chunks, read_chunks
+from .body import (
+    async_close_chunks,
+    async_iterate_until_deadline,
+    async_read_chunks,
+    iterate_until_deadline,
+    read_chunks,
+)
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
@@ -39,20 +44,20 @@ _BODY_HEADERS: Final = (b"content-type", b"content-length", b"content-encoding",
 # The model catalog, the largest body, has less than one megabyte.
 _MAX_BODY_BYTES: Final = 16 << 20
 _ERROR_BODY_SECONDS: Final = 10.0
-_DAMAGED: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError,)
+_DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError,)
 
 
 def is_event_stream(response: httpx2.Response, context: RequestContext) -> bool:
-    """Whether this is the event stream of a model response, and not an error or the page of a proxy."""
+    """Return whether this is the event stream of a model response, and not an error or the page of a proxy."""
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return context.route in _STREAMED_ROUTES and response.is_success and content_type == "text/event-stream"
 
 
 def buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Read a response whole and return the one for the official client.
+    """Read a response to its end and return the response for the official client.
 
-    StreamInterruptedError, or the exception of a failed response, for an event stream without a good end;
-    UnexpectedResponseError for a success that is not what the route returns.
+    Raises StreamInterruptedError if an event stream was interrupted, the exception of the failure if the response
+    failed, and UnexpectedResponseError if a successful response has another content than the route returns.
     """
     if not is_event_stream(response, context):
         _read_body(response, context)
@@ -65,7 +70,7 @@ def buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Respons
 
 
 async def async_buffer(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Read a response whole, as `buffer` does."""
+    """Read an async response to its end, as `buffer` does."""
     if not is_event_stream(response, context):
         await _async_read_body(response, context)
         return _official_response(response, context)
@@ -76,17 +81,17 @@ async def async_buffer(response: httpx2.Response, context: RequestContext) -> ht
     return _model_response(response, context, reader.final_response())
 
 
-# Bodies that are no event streams
+# Bodies other than event streams
 
 
 def _read_body(response: httpx2.Response, context: RequestContext) -> None:
     body = bytearray()
     try:
-        for chunk in bounded_chunks(_body_deadline(response, context), response.iter_bytes(), response):
+        for chunk in iterate_until_deadline(response, response.iter_bytes(), _body_deadline(response, context)):
             body += chunk
             if len(body) > _MAX_BODY_BYTES:
                 break
-    except (*timeout_exceptions(), *_DAMAGED):
+    except (*timeout_exceptions(), *_DECODING_ERRORS):
         if not _can_be_partial(response, context):
             raise
     finally:
@@ -96,13 +101,13 @@ def _read_body(response: httpx2.Response, context: RequestContext) -> None:
 
 async def _async_read_body(response: httpx2.Response, context: RequestContext) -> None:
     body = bytearray()
-    chunks = async_bounded_chunks(_body_deadline(response, context), response.aiter_bytes(), response)
+    chunks = async_iterate_until_deadline(response, response.aiter_bytes(), _body_deadline(response, context))
     try:
         async for chunk in chunks:
             body += chunk
             if len(body) > _MAX_BODY_BYTES:
                 break
-    except (*timeout_exceptions(), *_DAMAGED):
+    except (*timeout_exceptions(), *_DECODING_ERRORS):
         if not _can_be_partial(response, context):
             raise
     finally:
@@ -114,8 +119,8 @@ async def _async_read_body(response: httpx2.Response, context: RequestContext) -
 def _body_deadline(response: httpx2.Response, context: RequestContext) -> float | None:
     if response.is_success:
         return context.deadline
-    latest = time.monotonic() + _ERROR_BODY_SECONDS
-    return latest if context.deadline is None else min(context.deadline, latest)
+    error_deadline = time.monotonic() + _ERROR_BODY_SECONDS
+    return error_deadline if context.deadline is None else min(context.deadline, error_deadline)
 
 
 def _can_be_partial(response: httpx2.Response, context: RequestContext) -> bool:
@@ -123,16 +128,16 @@ def _can_be_partial(response: httpx2.Response, context: RequestContext) -> bool:
 
 
 def _official_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Return a response whose body was read as the official client expects it."""
+    """Return the response for the official client, after the body was read."""
     if not response.is_success:
-        return response  # the client makes an exception of it
+        return response  # the official client raises an exception for it
     if context.route in _STREAMED_ROUTES:
         raise _unexpected(response, "an event stream")
     if context.route in (Route.MODELS, Route.MODEL):
         return _catalog_response(response, context)
     body = _json_object(response, "a JSON object")
-    if context.route is Route.USAGE and context.limits is not None:
-        context.limits.record_usage(body, account_id=context.account_id)
+    if context.route is Route.USAGE and context.limits_tracker is not None:
+        context.limits_tracker.record_usage(body, account_id=context.account_id)
     return response
 
 
@@ -140,7 +145,7 @@ def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseE
     body = describe_body(response.headers.get("content-type", ""), response.text)
     return UnexpectedResponseError(
         f"The backend responded {response.status_code} with {body} instead of {expected}. "
-        "Check `base_url`, and whether a proxy or a login page stands between this machine and the backend.",
+        "Check `base_url`, and whether a proxy or a login page intercepts the requests.",
         response=response,
         body=response.text,
     )
@@ -157,7 +162,7 @@ def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
 
 
 def _catalog_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
-    """Return the official list of models, or one model; the backend has no route for a single model."""
+    """Return the official list of models, or one model, because the backend has no route for a single model."""
     catalog = _json_object(response, "its model catalog")
     try:
         models = to_official_list(catalog)
@@ -171,7 +176,7 @@ def _catalog_response(response: httpx2.Response, context: RequestContext) -> htt
     available = [model["id"] for model in models["data"] if model.get("visibility") != "hide"]
     message = (
         f"The model {context.model_id!r} is not in the model catalog of this account. "
-        f"Available: {', '.join(available) or 'none'}."
+        f"Use an available model: {', '.join(available) or 'none'}."
     )
     body = {
         "error": {"code": "model_not_found", "message": message, "param": "model", AVAILABLE_MODELS_MEMBER: available}
@@ -182,18 +187,18 @@ def _catalog_response(response: httpx2.Response, context: RequestContext) -> htt
 # Event streams
 
 
-def _model_response(response: httpx2.Response, context: RequestContext, final: dict[str, Any]) -> httpx2.Response:
+def _model_response(response: httpx2.Response, context: RequestContext, body: dict[str, Any]) -> httpx2.Response:
     if context.route is Route.COMPACT:
-        final = _compacted(final, context, response)
-    buffered = _with_json(response, final)
-    with contextlib.suppress(RuntimeError):  # a response that a transport made by hand was not timed
+        body = _compacted_body(body, context, response)
+    buffered = _with_json(response, body)
+    with contextlib.suppress(RuntimeError):  # a response that a transport constructed has no elapsed time
         buffered.elapsed = response.elapsed
     return buffered
 
 
-def _compacted(final: dict[str, Any], context: RequestContext, response: httpx2.Response) -> dict[str, Any]:
-    """Return the official compacted response: the input items that are kept, then the compaction item."""
-    output = final.get("output") or ()
+def _compacted_body(body: dict[str, Any], context: RequestContext, response: httpx2.Response) -> dict[str, Any]:
+    """Return the body of the official compacted response: the user messages of the input, then the compaction item."""
+    output = body.get("output") or ()
     items = [item for item in output if isinstance(item, dict) and item.get("type") in _COMPACTION_ITEMS]
     if len(items) != 1:
         raise UnexpectedResponseError(
@@ -202,23 +207,23 @@ def _compacted(final: dict[str, Any], context: RequestContext, response: httpx2.
             response=response,
         )
     return {
-        "id": final.get("id"),
+        "id": body.get("id"),
         "object": "response.compaction",
-        "created_at": int(final.get("created_at") or 0),
+        "created_at": int(body.get("created_at") or 0),
         "output": [*context.kept_items, items[0]],
-        "usage": final.get("usage"),
-        **{name: final[name] for name in ("dropped_parameters",) if name in final},
+        "usage": body.get("usage"),
+        **{name: body[name] for name in ("dropped_parameters",) if name in body},
     }
 
 
 def _with_json(response: httpx2.Response, body: Any, *, status: int | None = None) -> httpx2.Response:
     """Return the same response with a JSON body."""
-    # The raw headers: httpx cannot encode a header again whose text is not ASCII.
+    # Raw headers, because httpx cannot encode a decoded header that is not ASCII.
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _BODY_HEADERS]
     return httpx2.Response(
         response.status_code if status is None else status,
         headers=[*headers, (b"content-type", b"application/json")],
-        # As a stream: `with_streaming_response` hands out a response that is not read yet.
+        # A stream, because `with_streaming_response` returns a response that was not read.
         stream=httpx2.ByteStream(encode(body)),
         request=response.request,
         extensions=response.extensions,

@@ -1,11 +1,10 @@
 """Build the official typed objects from the data of events.
 
 The official client validates every event against a union of all event classes. This module reads the type first and
-validates against its class alone, which takes a thirtieth of the time. Data that does not validate is still delivered:
-a known type as its own class with the members as they came, as the official client does it, and an unknown type as
-`UnknownEvent` or `UnknownItem`.
+validates against that class only, which takes a thirtieth of the time. Invalid data is still delivered: a known type as
+its class with unconverted members, as in the official client, and an unknown type as `UnknownEvent` or `UnknownItem`.
 
-Validators are built on first use: building all of them takes 0.4 s, and a stream needs a handful.
+Validators are built on first use, because building all of them takes 0.4 s and a stream needs only a few.
 """
 
 from __future__ import annotations
@@ -32,29 +31,29 @@ __all__ = ["UnknownEvent", "build_event", "build_item", "build_response", "read_
 
 
 class UnknownEvent(BaseModel):
-    """An event of a type that the installed `openai` does not know; its members are attributes."""
+    """An event of a type that the installed `openai` does not define. Its members are attributes."""
 
     type: str = ""
-    sequence_number: int | None = None  # declared, because programs read it of every event
+    sequence_number: int | None = None  # declared, because programs read it from every event
 
 
-def read_events(text: bytes) -> list[Any] | None:
-    """Return the events of frames that are valid and all of one type; None when they have to be read one by one."""
-    return read_batch(text, _event_parsers)
+def read_events(frames: bytes) -> list[Any] | None:
+    """Return the events of valid frames of one type, or None if the frames must be read one by one."""
+    return read_batch(frames, _event_parsers)
 
 
 def build_event(payload: Any) -> BaseModel:
     """Return the official event for decoded data. Any JSON value is accepted."""
     if not isinstance(payload, dict):
         return UnknownEvent.model_construct(type="", data=payload)
-    kind = payload.get("type")
-    model = _event_classes().get(kind) if isinstance(kind, str) else None
+    event_type = payload.get("type")
+    model = _event_classes().get(event_type) if isinstance(event_type, str) else None
     if model is None:
         return _as_model(_construct(UnknownEvent.model_construct, payload))
-    for member, build in _NESTED.items():
+    for member, build in _MEMBER_BUILDERS.items():
         if member in payload and member in model.model_fields:
             return _build_around(model, payload, member, build(payload[member]))
-    validator = _event_validator(str(kind))
+    validator = _event_validator(str(event_type))
     try:
         if validator is not None:
             return _as_model(validator.validate_python(payload))
@@ -81,14 +80,14 @@ def build_response(value: Any) -> Any:
     try:
         response = _validator_for(Response).validate_python(value)
     except ValidationError:
-        # The backend leaves members out, and an item or an echoed tool may have a newer type. Each member of the
-        # lists is typed by itself, so that one unknown item does not cost the types of the others.
-        rest = {key: member for key, member in value.items() if key not in _LISTS}
-        response = _construct(Response.model_construct, rest)
-        for name, build in _LISTS.items():
+        # The backend omits members, and an item or a tool may have a newer type. Each element of the lists is validated
+        # separately, so that an unknown item does not change the types of the others.
+        other_members = {name: member for name, member in value.items() if name not in _ELEMENT_BUILDERS}
+        response = _construct(Response.model_construct, other_members)
+        for name, build in _ELEMENT_BUILDERS.items():
             if name in value:
-                members = value[name]
-                response.__dict__[name] = list(map(build, members)) if isinstance(members, list) else members
+                elements = value[name]
+                response.__dict__[name] = list(map(build, elements)) if isinstance(elements, list) else elements
                 response.model_fields_set.add(name)
     else:
         for item in response.output or ():
@@ -103,15 +102,15 @@ def _build_tool(value: Any) -> Any:
         return value
 
 
-_LISTS: Final = {"output": build_item, "tools": _build_tool}
-_NESTED: Final = {"response": build_response, "item": build_item}
+_ELEMENT_BUILDERS: Final = {"output": build_item, "tools": _build_tool}
+_MEMBER_BUILDERS: Final = {"response": build_response, "item": build_item}
 
 
 def _build_around(model: type[BaseModel], payload: dict[str, Any], member: str, nested: Any) -> BaseModel:
-    """Build an event around an object that is already built.
+    """Build an event that contains an object which is already built.
 
-    This uses pydantic's own `model_construct`, because openai's would validate the nested object once more. As with
-    openai's, a declared member that is missing is None.
+    pydantic's `model_construct` is used, because openai's would validate the nested object again. As with openai's
+    method, missing declared members are None.
     """
     construct: Any = PydanticModel.model_construct.__func__  # type: ignore[attr-defined]
     event = _as_model(_construct(partial(construct, model), {**payload, member: nested}))
@@ -119,13 +118,13 @@ def _build_around(model: type[BaseModel], payload: dict[str, Any], member: str, 
     return event
 
 
-# The names of the arguments of `model_construct`, which a server could send as members of an event.
-_RESERVED: Final = ("_fields_set", "cls", "_BaseModel__cls")
+# The parameters of `model_construct`. A server could send members with these names.
+_RESERVED_NAMES: Final = ("_fields_set", "cls", "_BaseModel__cls")
 
 
 def _construct(construct: Any, values: dict[str, Any]) -> Any:
-    """Call a `model_construct` with any members."""
-    reserved = {name: values[name] for name in _RESERVED if name in values}
+    """Call `construct`, a `model_construct` method, with members of any name."""
+    reserved = {name: values[name] for name in _RESERVED_NAMES if name in values}
     built = construct(**{name: value for name, value in values.items() if name not in reserved})
     built.__pydantic_extra__.update(reserved)
     return built
@@ -147,40 +146,40 @@ def _item_classes() -> dict[str, type[BaseModel]]:
 
 
 def _members_by_type(union: Any) -> dict[str, type[BaseModel]]:
-    """Map each literal `type` to its class in a union; this builds no schema."""
-    members = get_args(get_args(union)[0])
-    return {name: member for member in members for name in get_args(member.model_fields["type"].annotation)}
+    """Map each literal `type` to its class in a union, without building a schema."""
+    classes = get_args(get_args(union)[0])
+    return {name: model for model in classes for name in get_args(model.model_fields["type"].annotation)}
 
 
-@lru_cache(maxsize=256)  # bounded, because a server may invent types; openai has fewer
-def _event_parsers(kind: str) -> tuple[BatchParser, ...]:
-    # Terminal events need the accumulator, and events around an item or a response need `build_item`: one by one.
-    if kind in TERMINAL_EVENTS or _event_validator(kind) is None:
+@lru_cache(maxsize=256)  # bounded, because the server determines the types; openai has fewer
+def _event_parsers(event_type: str) -> tuple[BatchParser, ...]:
+    # Terminal events need the accumulator, and events that contain an item or a response need `build_event`.
+    if event_type in TERMINAL_EVENTS or _event_validator(event_type) is None:
         return ()
-    return _validator_for(list[_event_classes()[kind]]).validate_json, partial(_parse_lean, kind)  # type: ignore[misc]
+    return _validator_for(list[_event_classes()[event_type]]).validate_json, partial(_parse_lean, event_type)  # type: ignore[misc]
 
 
 @lru_cache(maxsize=256)
-def _event_validator(kind: str) -> SchemaValidator | None:
-    model = _event_classes().get(kind)
-    return None if model is None or _NESTED.keys() & model.model_fields else _validator_for(model)
+def _event_validator(event_type: str) -> SchemaValidator | None:
+    model = _event_classes().get(event_type)
+    return None if model is None or _MEMBER_BUILDERS.keys() & model.model_fields else _validator_for(model)
 
 
-def _parse_lean(kind: str, array: bytes) -> list[Any]:
-    """Read events that lack required members, such as the `logprobs` that the backend leaves out of text deltas.
+def _parse_lean(event_type: str, array: bytes) -> list[Any]:
+    """Parse events that lack required members, such as text deltas, which the backend sends without `logprobs`.
 
-    As the official client builds them, a missing member is None. The validation is strict, because the official
-    client converts nothing in an event that does not validate.
+    As in the official client, a missing member is None. The validation is strict, because the official client does not
+    convert members of an invalid event.
     """
-    events: list[Any] = _lean_validator(kind).validate_json(array, strict=True)
+    events: list[Any] = _lean_validator(event_type).validate_json(array, strict=True)
     for event in events:
-        object.__setattr__(event, "__class__", _event_classes()[kind])
+        object.__setattr__(event, "__class__", _event_classes()[event_type])
     return events
 
 
 @cache
-def _lean_validator(kind: str) -> SchemaValidator:
-    model = _event_classes()[kind]
+def _lean_validator(event_type: str) -> SchemaValidator:
+    model = _event_classes()[event_type]
     optional: Any = {
         name: (field.annotation, None)
         for name, field in model.model_fields.items()
@@ -191,7 +190,7 @@ def _lean_validator(kind: str) -> SchemaValidator:
     return _validator_for(list[lean])  # type: ignore[valid-type]
 
 
-# pydantic must not build one model in two threads at once. The lock is free again in a child of a fork.
+# pydantic must not build a model in two threads at once. After a fork, the lock is released in the child process.
 _building: Final = create_lock()
 
 

@@ -1,14 +1,14 @@
-"""Read one response: chunks of its event stream in, events or the final response out. No I/O.
+"""Read the chunks of one event stream, and return its events or its final response. No I/O.
 
-`ResponseReader` is the core that the event streams (`streams`) and the calls without a stream (`buffered`) share, sync
-and async. It knows what the official decoder does not: whether a response is complete. The rules:
+The sync and async event streams (`streams`) and the buffered calls (`buffered`) share `ResponseReader`. It checks what
+the official decoder does not check: whether a response is complete. The rules:
 
-- Only a terminal event ends a response. A stream that ends without one was interrupted, and the error has the part
-  that arrived (`partial`).
-- A failed response is an exception, the same one as for an HTTP error of that code.
-- The terminal event is held back until the stream was read to its end (`body.read_chunks`), because a caller may stop
-  at that event and the connection could then serve no other call.
-- Data behind the terminal event is ignored, and so is an exception of the transport there.
+- Only a terminal event ends a response. A stream that ends without a terminal event was interrupted; `partial` of the
+  error contains the output received so far.
+- A failed response raises the same exception as an HTTP error of that code.
+- The terminal event is delivered only after the stream was read to its end (`body.read_chunks`). A caller may stop at
+  that event, and the connection could then not be reused.
+- Data after the terminal event is ignored, and so is an exception of the transport after it.
 """
 
 from __future__ import annotations
@@ -47,19 +47,17 @@ if TYPE_CHECKING:
 __all__ = ["ResponseReader"]
 
 _MESSAGES: Final = {
-    StreamInterruptedError: "The response was interrupted: its stream ended {} and without `response.completed`.",
-    IdleTimeoutError: "The response was interrupted {}: the backend sent nothing for longer than `idle_timeout`.",
+    StreamInterruptedError: "The response was interrupted: its stream ended {} without a terminal event.",
+    IdleTimeoutError: "The response was interrupted {}: no data arrived for longer than `idle_timeout`.",
     TotalTimeoutError: "The response was interrupted {}: the call took longer than `total_timeout`.",
 }
-_PARTIAL_HINT: Final = (
-    "The part that arrived is in `partial` of this error. Send the request again for a complete response."
-)
+_PARTIAL_HINT: Final = "`error.partial` has the output received before the interruption. Send the request again."
 _DAMAGE_HINT: Final = (
-    "Send the request again. If it happens again, a proxy between this machine and the backend changes the data."
+    "Send the request again. If the error persists, a proxy may be changing the data: check HTTPS_PROXY and `base_url`."
 )
-_DONE: Final = b"[DONE]"  # chat completions end with it; a gateway may add it
+_DONE: Final = b"[DONE]"  # the last data of a chat completion; a gateway may add it
 _RATE_LIMITS: Final = "codex.rate_limits"
-# The event class of a delta → its position: the index of the item, and the part of the item.
+# Event class of a delta → its output index and its part: a content index, or the name of an item field.
 _DELTA_POSITIONS: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]] = {
     ResponseTextDeltaEvent: attrgetter("output_index", "content_index"),
     ResponseFunctionCallArgumentsDeltaEvent: lambda event: (event.output_index, "arguments"),
@@ -68,13 +66,13 @@ _DELTA_POSITIONS: Final[dict[type, Callable[[Any], tuple[int | None, int | str |
 
 
 class ResponseReader:
-    """Read one response chunk by chunk: `events` and `last_events` for a stream, or `collect` and `final_response`.
+    """Reader of one response: use `events` and `last_events` for a stream, or `collect` and `final_response`.
 
-    `has_ended` tells whether the terminal event has arrived.
+    `has_terminal_event` is True after the terminal event was received.
     """
 
     def __init__(self, response: httpx2.Response, context: RequestContext) -> None:
-        self.has_ended = False
+        self.has_terminal_event = False
         self._response = response
         self._context = context
         self._decoder = EventDecoder()
@@ -85,94 +83,97 @@ class ResponseReader:
 
     @property
     def can_restart(self) -> bool:
-        """Whether the request may be sent again: the caller has seen no event, or wants `on_interrupt="restart"`."""
-        delivered = self._event_count - (1 if self.has_ended else 0)
-        return delivered == 0 or self._context.restarts_on_interrupt
+        """Whether to send the request again: no event was delivered, or the caller set `on_interrupt="restart"`."""
+        delivered_count = self._event_count - (1 if self.has_terminal_event else 0)
+        return delivered_count == 0 or self._context.restarts_on_interrupt
 
-    # As a stream
+    # Streaming
 
     def events(self, chunk: bytes) -> Iterable[BaseModel]:
         """Return the events that this chunk completes.
 
-        UnexpectedResponseError for a damaged event, raised by the iteration after the events before it.
+        The iteration raises UnexpectedResponseError at a damaged event, after the events before it.
         """
-        text = self._decoder.feed(chunk)
-        if not text:
+        frames = self._decoder.feed(chunk)
+        if not frames:
             return ()
-        return self._read_batch(text) or self._read_frames(text)
+        return self._read_batch(frames) or self._read_frames(frames)
 
     def last_events(self) -> Iterator[BaseModel]:
-        """Yield the terminal event, after the end of the stream; raise an error when the response has no good end."""
+        """Yield the terminal event. Call this after the end of the stream.
+
+        Raises StreamInterruptedError if the response was interrupted, and the exception of the failure if it failed.
+        """
         try:
             yield from self._read_frames(self._decoder.finish())
-        except UnexpectedResponseError as error:  # half an event: the stream broke off inside it
-            raise self.interruption() from error
+        except UnexpectedResponseError as error:  # the stream ended in the middle of an event
+            raise self.interruption_error() from error
         self._raise_failure()
         if self._terminal_event is not None:
             yield self._terminal_event
 
-    def _read_batch(self, text: bytes) -> list[BaseModel] | None:
-        """Return the events of frames of one type; these are most of a long response."""
-        events = None if self.has_ended else read_events(text)
+    def _read_batch(self, frames: bytes) -> list[BaseModel] | None:
+        """Parse frames that all have one event type. Return None if the frames must be read one by one."""
+        events = None if self.has_terminal_event else read_events(frames)
         if events is not None:
             self._event_count += len(events)
-            kind = type(events[0])
-            position = _DELTA_POSITIONS.get(kind)
+            event_class = type(events[0])
+            position = _DELTA_POSITIONS.get(event_class)
             if position is not None:
                 groups = groupby(events, position) if len(events) > 1 else ((position(events[0]), events),)
-                for (index, part), group in groups:
-                    # An event that lacks its `delta` is delivered with None.
+                for (output_index, part), group in groups:
+                    # `delta` is None in an event without this member.
                     deltas = [event.delta for event in group if event.delta is not None]
-                    self._accumulator.add_delta(index, part, "".join(deltas) if deltas else None)
-            elif kind is ResponseTextDoneEvent:
+                    self._accumulator.add_delta(output_index, part, "".join(deltas) if deltas else None)
+            elif event_class is ResponseTextDoneEvent:
                 for event in events:
                     self._accumulator.set_text(event.output_index, event.content_index, event.text)
         return events
 
-    def _read_frames(self, text: bytes) -> Iterator[BaseModel]:
-        for data in self._event_data(text):
+    def _read_frames(self, frames: bytes) -> Iterator[BaseModel]:
+        for data in self._event_data(frames):
             payload = self._read_event(data)
-            if not self.has_ended:
+            if not self.has_terminal_event:
                 yield build_event(payload)
             elif self._failure is None:
                 self._terminal_event = build_event(payload)
 
-    # As a whole
+    # Without streaming
 
     def collect(self, chunk: bytes) -> None:
-        """Read a chunk for the final response. No event object is built."""
-        text = self._decoder.feed(chunk)
-        if not text or self.has_ended:
+        """Read a chunk for the final response, without building event objects."""
+        frames = self._decoder.feed(chunk)
+        if not frames or self.has_terminal_event:
             return
-        count = self._accumulator.add_deltas(text)
+        count = self._accumulator.add_deltas(frames)
         self._event_count += count
         if not count:
-            self._collect_frames(text)
+            self._collect_frames(frames)
 
     def final_response(self) -> dict[str, Any]:
-        """Return the final response, after the end of the stream; raise an error when it has no good end."""
+        """Return the final response. Call this after the end of the stream. Raises as `last_events` does."""
         try:
             self._collect_frames(self._decoder.finish())
         except UnexpectedResponseError as error:
-            raise self.interruption() from error
+            raise self.interruption_error() from error
         self._raise_failure()
         return self._accumulator.response
 
-    def _collect_frames(self, text: bytes) -> None:
-        for data in self._event_data(text):
+    def _collect_frames(self, frames: bytes) -> None:
+        for data in self._event_data(frames):
             self._read_event(data)
 
-    # Both
+    # Shared
 
-    def _event_data(self, text: bytes) -> Iterator[bytes]:
-        for data in frame_data(text):
-            if self.has_ended:
+    def _event_data(self, frames: bytes) -> Iterator[bytes]:
+        for data in frame_data(frames):
+            if self.has_terminal_event:
                 return
             if not data.startswith(_DONE):
                 yield data
 
     def _read_event(self, data: bytes) -> Any:
-        """Decode one event and keep what it says of the response."""
+        """Decode one event, and update the accumulator, the limits and the terminal state."""
         self._event_count += 1
         try:
             payload = decode(data)
@@ -182,16 +183,16 @@ class ResponseReader:
                 response=self._response,
             ) from error
         if isinstance(payload, dict):
-            if payload.get("type") == _RATE_LIMITS and self._context.limits is not None:
-                self._context.limits.record_event(payload, account_id=self._context.account_id)
+            if payload.get("type") == _RATE_LIMITS and self._context.limits_tracker is not None:
+                self._context.limits_tracker.record_event(payload, account_id=self._context.account_id)
             self._accumulator.add(payload)
-            if self._accumulator.ended_by is not None:
-                self.has_ended = True
+            if self._accumulator.terminal_event_type is not None:
+                self.has_terminal_event = True
                 self._failure = self._failure_of(payload)
         return payload
 
-    def _failure_of(self, terminal: dict[str, Any]) -> openai.APIError | None:
-        """Return the exception for a terminal event that does not end the response well."""
+    def _failure_of(self, terminal_event: dict[str, Any]) -> openai.APIError | None:
+        """Return the exception for a terminal event of a failed or empty response, else None."""
         failure, response = self._accumulator.failure, self._accumulator.response
         if failure is not None:
             return from_stream(
@@ -202,28 +203,30 @@ class ResponseReader:
         if response.get("id") or response.get("output"):
             return None
         return UnexpectedResponseError(
-            "The response ended with an event that names no response, after no other event. Send the request again.",
+            "The only event of the response has no response id and no output. Send the request again.",
             response=self._response,
-            body=terminal,
+            body=terminal_event,
         )
 
     def _raise_failure(self) -> None:
-        if not self.has_ended:
-            raise self.interruption()
+        if not self.has_terminal_event:
+            raise self.interruption_error()
         if self._failure is not None:
             raise self._failure
 
     # Interruptions
 
-    def interruption(self, kind: type[StreamInterruptedError] = StreamInterruptedError) -> StreamInterruptedError:
-        """Return the error for a stream that broke off here."""
-        count = {0: "before any event", 1: "after one event"}.get(
+    def interruption_error(
+        self, error_class: type[StreamInterruptedError] = StreamInterruptedError
+    ) -> StreamInterruptedError:
+        """Return the error for a stream that was interrupted after the events received so far."""
+        position = {0: "before any event", 1: "after one event"}.get(
             self._event_count, f"after {self._event_count} events"
         )
         partial = build_response(self._accumulator.partial)
         hint = "Send the request again." if partial is None else _PARTIAL_HINT
-        error = kind(
-            f"{_MESSAGES[kind].format(count)} {hint}",
+        error = error_class(
+            f"{_MESSAGES[error_class].format(position)} {hint}",
             request=self._response.request,
             partial=partial,
             events_seen=self._event_count,
@@ -232,23 +235,26 @@ class ResponseReader:
         attach_failure(error, response=self._response)
         return error
 
-    def interrupted_by(self, error: Exception) -> openai.APIError | None:
-        """Return the error for an exception of the transport; None after the terminal event, where it does no harm."""
-        if self.has_ended:
+    def error_for_transport_exception(self, error: Exception) -> openai.APIError | None:
+        """Return the error for an exception of the transport, or None after the terminal event.
+
+        After the terminal event the response is already complete.
+        """
+        if self.has_terminal_event:
             return None
         if isinstance(error, httpx2.DecodingError):
-            return self._undecodable(error)
+            return self._decoding_error(error)
         if not isinstance(error, timeout_exceptions()):
-            return self.interruption()
+            return self.interruption_error()
         deadline = self._context.deadline
         is_past_deadline = deadline is not None and time.monotonic() >= deadline
-        return self.interruption(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
+        return self.interruption_error(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
 
-    def _undecodable(self, error: Exception) -> UnexpectedResponseError:
+    def _decoding_error(self, error: Exception) -> UnexpectedResponseError:
         encoding = self._response.headers.get("content-encoding")
-        undecodable = UnexpectedResponseError(
+        decoding_error = UnexpectedResponseError(
             f"The response cannot be decompressed as {encoding}: {error}. {_DAMAGE_HINT}",
             response=self._response,
         )
-        undecodable.partial = build_response(self._accumulator.partial)
-        return undecodable
+        decoding_error.partial = build_response(self._accumulator.partial)
+        return decoding_error

@@ -1,11 +1,11 @@
-"""The event streams that `responses.create(stream=True)` returns: the official classes, read with `ResponseReader`.
+"""Event streams that `responses.create(stream=True)` returns: the official classes, read with `ResponseReader`.
 
-A stream can send its request again when the response breaks off: before the caller has seen an event, and after it
-with `on_interrupt="restart"`. The client supplies the function for that (`set_retry`), so that attempts at opening and
-at reading a stream are counted together.
+A stream can send its request again when the response is interrupted: before the first event was delivered, and after it
+with `on_interrupt="restart"`. The client supplies the function for that (`_set_retry`), so that failures to open and to
+read a stream share one retry count.
 
-The generator that reads does not refer to the stream, only to the state that both share. Without a reference cycle, a
-stream that the caller drops closes its connection at once and not at the next garbage collection.
+The generator that reads has no reference to the stream, only to the state that both share. Without a reference cycle, a
+stream that the caller discards closes its connection at once and not at the next garbage collection.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncResponseEventStream", "ResponseEventStream"]
 
-# For a response whose request does not carry its context: a custom `auth` of the HTTP client may replace the request.
+# For a response without a context: a custom `auth` of the HTTP client may replace the request.
 _NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, is_streamed=True)
 
 
@@ -48,57 +48,50 @@ class _StreamState:
     def context(self) -> RequestContext:
         return context_of(self.response.request) or _NO_CONTEXT
 
-    def retry_for(self, reader: ResponseReader) -> Callable[..., Any] | None:
-        """Return the function that sends the request again; None when the response stays broken."""
-        if self.retry is None or self.is_closed:
-            return None
-        self.restarts += reader.can_restart
-        return self.retry
 
-
-class _EventStream:
-    """The members that both streams have."""
+class _EventStreamMixin:
+    """Attributes shared by the sync and the async stream."""
 
     _state: _StreamState
 
     @property
     def response(self) -> httpx2.Response:
-        """The HTTP response that is read; another one after a restart."""
+        """The HTTP response that the stream reads. A restart replaces it."""
         return self._state.response
 
     @response.setter
     def response(self, response: httpx2.Response) -> None:
-        self._state = _StreamState(response)  # the official constructor sets it
+        self._state = _StreamState(response)  # called by the constructor of `openai.Stream`
 
     @property
     def dropped_parameters(self) -> tuple[str, ...]:
-        """The names of the request parameters that were left out (`OpenAI(unsupported="drop")`)."""
+        """The names of the request parameters that were dropped (`OpenAI(unsupported="drop")`)."""
         return self._state.context.dropped_parameters or ()
 
     @property
     def restarts(self) -> int:
-        """How many times the response broke off and the request was sent again.
+        """The number of times the response was interrupted and the request was sent again.
 
-        After each restart the events begin with `response.created` again. Discard the events from before it.
+        After each restart the events begin with `response.created` again. Discard the earlier events.
         """
         return self._state.restarts
 
-    def set_retry(self, retry: Callable[..., Any]) -> None:
+    def _set_retry(self, retry: Callable[..., Any]) -> None:
         """Set the function that sends the request again.
 
-        It is called with the error and `may_repeat`, which is False when the caller has seen events and does not want
-        a restart. It waits and returns another stream, or raises the error.
+        It takes the error and `can_restart`, which is False if events were delivered and `on_interrupt` is "raise". It
+        waits and returns a new stream, or raises the error.
         """
         self._state.retry = retry
 
 
-class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # `response` follows restarts
-    openai.Stream[ResponseStreamEvent], _EventStream
+class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
+    openai.Stream[ResponseStreamEvent], _EventStreamMixin
 ):
-    """The events of one response, as `client.responses.create(..., stream=True)` returns them.
+    """The event stream that `client.responses.create(..., stream=True)` returns.
 
-    It is an `openai.Stream`, with `restarts` and `dropped_parameters`. Iterating raises `StreamInterruptedError` when
-    the response breaks off, and the exception of the failure when the response fails.
+    It is an `openai.Stream` with the additional attributes `restarts` and `dropped_parameters`. Iterating raises
+    `StreamInterruptedError` if the response is interrupted, and the exception of the failure if the response fails.
     """
 
     def __iter__(self) -> Iterator[ResponseStreamEvent]:
@@ -112,15 +105,15 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
         self._state.is_closed = True
         try:
             cast("Generator[ResponseStreamEvent]", self._iterator).close()
-        except ValueError:  # another thread is inside the generator
+        except ValueError:  # another thread is running the generator
             _interrupt_read(self._state.response)
         super().close()
 
 
 class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
-    openai.AsyncStream[ResponseStreamEvent], _EventStream
+    openai.AsyncStream[ResponseStreamEvent], _EventStreamMixin
 ):
-    """The events of one response on the async client, as `ResponseEventStream`."""
+    """The async counterpart of `ResponseEventStream`."""
 
     def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
         return self._iterator
@@ -131,20 +124,20 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
     async def close(self) -> None:
         """Close the connection."""
         self._state.is_closed = True
-        with contextlib.suppress(RuntimeError):  # another task is inside the generator
+        with contextlib.suppress(RuntimeError):  # another task is running the generator
             await cast("AsyncGenerator[ResponseStreamEvent]", self._iterator).aclose()
         await super().close()
 
 
 def _interrupt_read(response: httpx2.Response) -> None:
-    """End the read of another thread, which does not notice when its socket is closed."""
+    """Interrupt a read in another thread. Closing the socket would not wake that thread."""
     connection = response.extensions.get("network_stream")
     if connection is None or response.is_closed or not response.http_version.startswith("HTTP/1"):
         return
-    if isinstance(tcp := connection.get_extra_info("socket"), socket.socket):
+    if isinstance(tcp_socket := connection.get_extra_info("socket"), socket.socket):
         with contextlib.suppress(OSError):
-            # Not `SSLSocket.shutdown`: it would change the TLS state that the other thread is using.
-            socket.socket.shutdown(tcp, socket.SHUT_RDWR)
+            # `SSLSocket.shutdown` would change the TLS state while the other thread uses it.
+            socket.socket.shutdown(tcp_socket, socket.SHUT_RDWR)
 
 
 def _read(state: _StreamState) -> Iterator[Any]:
@@ -157,11 +150,11 @@ def _read(state: _StreamState) -> Iterator[Any]:
                     yield from reader.events(chunk)
             yield from reader.last_events()
         except openai.APIError as error:
-            retry = state.retry_for(reader)
-            if retry is None:
+            if state.retry is None or state.is_closed:
                 raise
-            state.response = retry(error, may_repeat=reader.can_restart).response
-            if state.is_closed:  # by another thread, meanwhile
+            state.response = state.retry(error, can_restart=reader.can_restart).response
+            state.restarts += 1
+            if state.is_closed:  # by another thread during the retry
                 state.response.close()
                 raise
         else:
@@ -180,11 +173,11 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
             for event in reader.last_events():
                 yield event
         except openai.APIError as error:
-            retry = state.retry_for(reader)
-            if retry is None:
+            if state.retry is None or state.is_closed:
                 raise
-            state.response = (await retry(error, may_repeat=reader.can_restart)).response
-            if state.is_closed:  # by another task, meanwhile
+            state.response = (await state.retry(error, can_restart=reader.can_restart)).response
+            state.restarts += 1
+            if state.is_closed:  # by another task during the retry
                 await state.response.aclose()
                 raise
         else:

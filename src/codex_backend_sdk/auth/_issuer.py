@@ -11,7 +11,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
-from .._coerce import as_header_text
+from .._coerce import sanitize_header_value
 from . import _auth_errors, _auth_json, _device_code, _oauth
 from ._auth_errors import IssuerConnectionError
 
@@ -38,7 +38,7 @@ class IssuerClient:
 
     def __init__(self, url: str, *, originator: str, http: httpx2.Client | None = None) -> None:
         self.url = url
-        self.originator = as_header_text(originator)
+        self.originator = sanitize_header_value(originator)
         self._http = http
 
     @cached_property

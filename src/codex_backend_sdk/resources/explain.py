@@ -100,7 +100,7 @@ def _prepare_request(
     login = replace(login or Login(access_token=_PLACEHOLDER_TOKEN, account_id=None), access_token=_PLACEHOLDER_TOKEN)
     options.json_data, options.extra_json = accepted, None
     prepared = prepare(options, client._codex, client._compression, is_streamed=bool(accepted.get("stream")))
-    request = client._build_request(client._with_login(prepared, login))
+    request = client._build_request(client._set_login(prepared, login))
     body = plain_content(request)
     # The URL is shown without the user's password and the values of the query, which may be secrets.
     url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.url.path}"
@@ -142,7 +142,7 @@ def apply_policy(
         for name in unknown_names
     ]
     try:
-        present = {name: to_json_data(value) for name, value in parameters.items() if not is_absent(value)}
+        present = {name: to_json_data(value, name) for name, value in parameters.items() if not is_absent(value)}
         shaped = shape(present, model=options.model, instructions=options.instructions)
     except (TypeError, ValueError) as error:
         return [*findings, Finding(level="refused", what="The call is not valid.", why=str(error))], None

@@ -1,12 +1,12 @@
-"""`client.responses.stream(...)`: the official helper, with an event handler that tolerates what the backend sends.
+"""Official helper behind `client.responses.stream(...)`, with an event handler that accepts any order of events.
 
-The official helper keeps a snapshot of the response and builds each event from it. Its state machine raises on an event
-before `response.created`, on the Codex-only events, and on events that contradict each other, and it has no final
-response when the response is incomplete. `StreamState` takes its place: it delivers such an event as it is and takes
-the final response from the terminal event.
+The official helper maintains a snapshot of the response and builds each event from the snapshot. Its state machine
+raises for an event before `response.created`, for the events that only Codex has, and for contradictory events, and it
+has no final response for an incomplete response. `StreamState` replaces it: it delivers such an event unchanged and
+reads the final response from the terminal event.
 
-It also builds the two kinds of deltas itself, which are nearly all events of a stream. The official state machine
-builds them through its generic construction, which takes ten times as long.
+It also builds the two types of deltas, which are nearly all events of a stream. The generic construction of the
+official state machine takes ten times as long.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FormatT = TypeVar("_FormatT")
 
 
 class StreamManager(ResponseStreamManager[_FormatT]):
-    """The official context manager, which opens an official `ResponseStream` with our state."""
+    """Official context manager for a `ResponseStream` that uses `StreamState`."""
 
     def __init__(self, official: ResponseStreamManager[_FormatT]) -> None:
         self._official = official
@@ -63,7 +63,7 @@ class StreamManager(ResponseStreamManager[_FormatT]):
 
 
 class AsyncStreamManager(AsyncResponseStreamManager[_FormatT]):
-    """The official context manager, which opens an official `AsyncResponseStream` with our state."""
+    """Official context manager for an `AsyncResponseStream` that uses `StreamState`."""
 
     def __init__(self, official: AsyncResponseStreamManager[_FormatT]) -> None:
         self._official = official
@@ -83,7 +83,7 @@ class AsyncStreamManager(AsyncResponseStreamManager[_FormatT]):
 
 
 class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
-    """The official state machine, for any order of events."""
+    """Official state machine that accepts any order of events."""
 
     @classmethod
     def replacing(cls, official: ResponseStreamState[_FormatT]) -> StreamState[_FormatT]:
@@ -91,7 +91,7 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
         return cls(input_tools=official._input_tools, text_format=official._text_format)
 
     def handle_event(self, event: Any) -> Any:
-        """Return the events of the helper for one event of the stream."""
+        """Return the helper's events for one event of the stream."""
         if isinstance(event, UnknownEvent):
             return [event]
         if event.type == "response.created" and self._output_items:  # the stream was restarted
@@ -116,7 +116,7 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
         return events
 
     def _add_missing_part(self, delta: Any) -> None:
-        """Add the content part of a delta if the backend did not announce it; the official state requires one."""
+        """Add the content part of a delta if its `added` event is missing, because the official state requires it."""
         item = self._output_items.get(delta.output_index)
         if isinstance(item, ResponseOutputMessage) and len(item.content) <= delta.content_index:
             part = ResponseOutputText(type="output_text", text="", annotations=[])
@@ -132,14 +132,14 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
             )
 
 
-# The exceptions of the official state machine on an event that does not fit the events before it. Some are accidents
-# of its code (an index that is out of range, an attribute of None), so a narrower list is not possible.
+# The exceptions of the official state machine for an event that contradicts the earlier events. Some of them are not
+# deliberate (an index that is out of range, an attribute of None), so a narrower list is not possible.
 _STATE_ERRORS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError)
 _TERMINAL_EVENTS: Final = ("response.completed", "response.incomplete")
 
 
 def _text_delta(item: Any, event: Any) -> BaseModel | None:
-    """Apply a text delta to the snapshot as the official state does; None for a delta that needs the official way."""
+    """Apply a text delta to the snapshot and return its event, or None if the official state must handle the delta."""
     if not isinstance(item, ResponseOutputMessage) or len(item.content) <= event.content_index:
         return None
     part = item.content[event.content_index]
@@ -160,7 +160,7 @@ def _text_delta(item: Any, event: Any) -> BaseModel | None:
 
 
 def _arguments_delta(item: Any, event: Any) -> BaseModel | None:
-    """Apply a delta of function call arguments, as `_text_delta`."""
+    """Apply a delta of function call arguments, as `_text_delta` does."""
     if not isinstance(item, ResponseFunctionToolCall) or type(event.delta) is not str:
         return None
     item.arguments += event.delta
@@ -182,10 +182,10 @@ _DELTA_BUILDERS: Final = {
 
 
 def _construct(model: type[BaseModel], **values: Any) -> BaseModel:
-    """Construct a model from valid values; the result is that of openai's `model_construct`, which takes 300 µs."""
-    built = model.__new__(model)
-    object.__setattr__(built, "__dict__", values)
-    object.__setattr__(built, "__pydantic_fields_set__", set(values))
-    object.__setattr__(built, "__pydantic_extra__", {})
-    object.__setattr__(built, "__pydantic_private__", None)
-    return built
+    """Construct a model from valid values. openai's `model_construct` has the same result and takes 300 µs."""
+    constructed = model.__new__(model)
+    object.__setattr__(constructed, "__dict__", values)
+    object.__setattr__(constructed, "__pydantic_fields_set__", set(values))
+    object.__setattr__(constructed, "__pydantic_extra__", {})
+    object.__setattr__(constructed, "__pydantic_private__", None)
+    return constructed
