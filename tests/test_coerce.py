@@ -13,13 +13,13 @@ from codex_backend_sdk._coerce import (
     as_count,
     as_datetime,
     as_decimal,
-    as_header_text,
     as_list,
     as_mapping,
     as_number,
     as_text,
     parse_json,
     parse_json_object,
+    sanitize_header_value,
 )
 
 HUGE = pytest.param(10**5000, id="huge")
@@ -33,7 +33,7 @@ def test_text_is_stripped(value: Any, expected: str | None) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("my app/1", "my app/1"), ("a\nb", "a_b"), ("ü\x7f~", "__~"), ("", "")])
 def test_header_text_is_printable_ascii(text: str, expected: str) -> None:
-    assert as_header_text(text) == expected
+    assert sanitize_header_value(text) == expected
 
 
 @pytest.mark.parametrize(
