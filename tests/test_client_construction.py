@@ -113,7 +113,7 @@ def test_invalid_wait_for_limit_is_rejected(ours: Any, official: Any, http: Any)
     for make in (ours, ours(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
             make(wait_for_limit=5)
-        with pytest.raises(TypeError, match="`on_limits` must be a plain function"):
+        with pytest.raises(TypeError, match="`on_limits` must be a synchronous function"):
             make(on_limits=5)
 
 

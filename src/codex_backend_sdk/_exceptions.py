@@ -1,26 +1,26 @@
-"""The exceptions, by what the reader of the error should do: act, retry or report.
+"""The exceptions of this package, grouped by the action of the user: act, retry or report.
 
 Every exception is an `openai.OpenAIError`. One that comes from an HTTP response also derives from openai's class for
 its status, so `except openai.NotFoundError` and the like keep working. The class is the same whether the backend sent
-the error as the status of its response or within a stream that had begun with status 200.
+the error as an HTTP status or as an event within a stream of status 200.
 
     openai.OpenAIError
     └── CodexError
-        │   act: the same request fails again
+        │   act: the same request would fail again
         ├── LoginRequiredError (RuntimeError)                    there is no login, or it cannot be refreshed
         │   └── LoginRejectedError (openai.AuthenticationError)  the backend rejects the login, refreshed or not
-        ├── LoginFailedError (RuntimeError)                      a login attempt was denied, canceled or timed out
+        ├── LoginFailedError (RuntimeError)                      the login was denied, cancelled or timed out
         ├── CredentialStoreError (RuntimeError)                  the stored login is damaged or cannot be written
-        ├── CodexBackendUnsupportedParameterError (NotImplementedError)   found before anything was sent
-        │   └── UnsupportedParameterError (openai.BadRequestError)        found by the backend
+        ├── CodexBackendUnsupportedParameterError (NotImplementedError)   detected before sending
+        │   └── UnsupportedParameterError (openai.BadRequestError)        reported by the backend
         ├── UnsupportedEndpointError (NotImplementedError)       the Codex backend has no such resource
         ├── ModelNotAvailableError (openai.NotFoundError, openai.BadRequestError, LookupError)
         ├── ContextLengthExceededError (openai.BadRequestError)  the input is too long for the model
-        ├── InvalidEncryptedContentError (openai.BadRequestError)         reasoning of another account or model
+        ├── InvalidEncryptedContentError (openai.BadRequestError)         reasoning items of another account or model
         ├── PolicyViolationError (openai.BadRequestError, openai.PermissionDeniedError)
-        ├── CloudflareBlockedError (openai.PermissionDeniedError)         blocked on the way to the backend
+        ├── CloudflareBlockedError (openai.PermissionDeniedError)         Cloudflare rejects the request
         ├── RegionNotSupportedError (openai.PermissionDeniedError)
-        ├── UsageLimitError (openai.RateLimitError)              the plan is exhausted until `resets_at`
+        ├── UsageLimitError (openai.RateLimitError)              the usage limit is exhausted until `resets_at`
         ├── UsageNotIncludedError (openai.RateLimitError)        the plan does not include Codex
         ├── QuotaExceededError (openai.RateLimitError)           the workspace is out of credits
         ├── TotalTimeoutError                                    below StreamInterruptedError
@@ -29,10 +29,10 @@ the error as the status of its response or within a stream that had begun with s
         ├── ServerOverloadedError (openai.InternalServerError)
         ├── TokenRefreshError (ConnectionError)                  the issuer could not be reached or is overloaded
         ├── StreamInterruptedError (openai.APIConnectionError)   `partial` holds the response received so far
-        │   ├── IdleTimeoutError (openai.APITimeoutError)        no data came for `idle_timeout`
+        │   ├── IdleTimeoutError (openai.APITimeoutError)        no data arrived for `idle_timeout`
         │   └── TotalTimeoutError (openai.APITimeoutError)       the whole call exceeded `total_timeout`
-        ├── ResponseFailedError (openai.APIError)                the backend ended the response; `code` says why
-        │   report: a bug of the backend, of a proxy, or of this package
+        ├── ResponseFailedError (openai.APIError)                the backend ended the response; `code` has the reason
+        │   report: a bug in the backend, in a proxy, or in this package
         └── UnexpectedResponseError (openai.APIResponseValidationError)   a success without a valid response
 """
 
@@ -81,24 +81,24 @@ __all__ = [
 
 
 class CodexError(openai.OpenAIError):
-    """The base of every exception that this package adds to the official ones.
+    """The base class of the exceptions of this package.
 
-    Every exception has these members; they are None where they do not apply.
+    Every exception has these attributes. Those that do not apply are None.
 
     Attributes:
         is_retryable: Whether the same request may succeed when it is sent again soon. The client retries such errors
-            itself, up to `max_retries`. Official exceptions raised by the client have this member too.
-        status_code: The HTTP status of the error, also if the error arrived within a stream.
+            itself, up to `max_retries`. openai's exceptions also have this attribute if the client raises them.
+        status_code: The HTTP status of the error, even if the backend sent the error within a stream.
         body: The error object of the response, or its whole body.
         code: The error code of the backend or the issuer.
-        request_id: The backend's id of the request, for a support case.
-        cf_ray: Cloudflare's id of the request.
+        request_id: The backend's ID of the request, for a support case.
+        cf_ray: Cloudflare's ID of the request.
         partial: The response received before the error.
         retry_after: The seconds to wait before a retry, if the backend sent them.
     """
 
-    # The default for exceptions without a failure of the backend, and for those made by hand in tests. For all others
-    # the client sets the value of the failure table (`_errors/classify.py`, `FailureKind`); a test compares both.
+    # The default for exceptions without a failure of the backend, and for exceptions that a test constructs. For all
+    # others the client sets the value of `FailureKind` (`_errors/classify.py`); a test compares both.
     is_retryable: bool = False
     status_code: Any = None
     body: object | None = None
@@ -110,15 +110,15 @@ class CodexError(openai.OpenAIError):
 
 
 class LoginRequiredError(CodexError, RuntimeError):
-    """There is no usable login. The message names the call or command that logs in."""
+    """There is no usable login. The message has the call or command that logs in."""
 
 
 class LoginRejectedError(LoginRequiredError, openai.AuthenticationError):
-    """The backend still responds with 401 after the token was refreshed. The user must log in again."""
+    """The backend rejects the access token, even after a token refresh. The user must log in again."""
 
 
 class LoginFailedError(CodexError, RuntimeError):
-    """A login attempt ended without a login: denied, canceled, rejected by the issuer, or timed out.
+    """A login was denied, cancelled, rejected by the issuer, or timed out.
 
     `code` is the error code of the issuer or of the callback, for example `access_denied`, or None.
     """
@@ -133,15 +133,15 @@ class CredentialStoreError(CodexError, RuntimeError):
 
 
 class TokenRefreshError(CodexError, ConnectionError):
-    """The access token could not be refreshed at the moment. The stored login is kept; a later call may succeed."""
+    """A token refresh failed temporarily. The stored login is unchanged, and a later call may succeed."""
 
     is_retryable = True
 
 
 class CodexBackendUnsupportedParameterError(CodexError, NotImplementedError):
-    """Parameters were given that the Codex backend rejects. Nothing was sent.
+    """The call has parameters that the Codex backend rejects. Nothing was sent.
 
-    `parameters` has the names of all of them, in the order given.
+    `parameters` has their names, in the order of the call.
     """
 
     def __init__(self, message: str, *, parameters: Iterable[str]) -> None:
@@ -150,7 +150,7 @@ class CodexBackendUnsupportedParameterError(CodexError, NotImplementedError):
 
 
 class UnsupportedEndpointError(CodexError, NotImplementedError):
-    """The Codex backend does not have this resource. Nothing was sent. `resource` names it."""
+    """The Codex backend does not have this resource. Nothing was sent. `resource` is its name."""
 
     def __init__(self, message: str, *, resource: str) -> None:
         super().__init__(message)
@@ -158,21 +158,21 @@ class UnsupportedEndpointError(CodexError, NotImplementedError):
 
 
 class UnsupportedParameterError(CodexBackendUnsupportedParameterError, openai.BadRequestError):
-    """The backend rejected a parameter or its value. `param` and `parameters` name it, if the backend did."""
+    """The backend rejected a parameter or its value. `param` and `parameters` have its name, if the backend sent it."""
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None) -> None:
         openai.BadRequestError.__init__(self, message, response=response, body=body)
 
     @property
     def parameters(self) -> tuple[str, ...]:  # type: ignore[override]  # follows `param`, which is set after __init__
-        """The rejected parameter, if the backend named one."""
+        """The rejected parameter, if the backend reported its name."""
         return () if self.param is None else (self.param,)
 
 
 class ModelNotAvailableError(CodexError, openai.NotFoundError, openai.BadRequestError, LookupError):
     """This account cannot use the model.
 
-    `available` has the ids of the models that it can use, without hidden ones; None if the catalog is unknown.
+    `available` has the IDs of the available models, without hidden ones. It is None if the catalog could not be loaded.
     """
 
     available: tuple[str, ...] | None = None
@@ -187,15 +187,15 @@ class InvalidEncryptedContentError(CodexError, openai.BadRequestError):
 
 
 class PolicyViolationError(CodexError, openai.BadRequestError, openai.PermissionDeniedError):
-    """The backend refused the request under its usage policy; `code` names the policy."""
+    """The backend rejected the request under its usage policy. `code` is the name of the policy."""
 
 
 class CloudflareBlockedError(CodexError, openai.PermissionDeniedError):
-    """Cloudflare blocked the request before it reached the backend. The message names remedies."""
+    """Cloudflare blocked the request before it reached the backend. The message has remedies."""
 
 
 class RegionNotSupportedError(CodexError, openai.PermissionDeniedError):
-    """The backend is not available in the country from which the request seems to come."""
+    """The backend does not support requests from this country or region."""
 
 
 class UsageNotIncludedError(CodexError, openai.RateLimitError):
@@ -207,7 +207,7 @@ class QuotaExceededError(CodexError, openai.RateLimitError):
 
 
 class TooManyRequestsError(CodexError, openai.RateLimitError):
-    """Too many requests in a short time, or no flex capacity (then `is_retryable` is False).
+    """Too many requests were sent in a short time, or there is no flex capacity (then `is_retryable` is False).
 
     `retry_after` is in seconds, None if the backend did not send it.
     """
@@ -224,14 +224,15 @@ class ServerOverloadedError(CodexError, openai.InternalServerError):
 class UsageLimitError(CodexError, openai.RateLimitError):
     """A usage limit of the plan is exhausted. The client does not retry, but can wait: see `wait_for_limit`.
 
-    The message says how to continue. Each attribute is None if the backend did not report it.
+    The message has the remedy. Each attribute is None if the backend did not report it.
 
     Attributes:
         plan: The plan, as the backend spells it.
-        resets_at: The time of the reset, with a time zone.
+        resets_at: The time of the reset, as an aware datetime.
         window_length: The length of the exhausted window.
-        limit_name: The name of the limit, if it is that of a single model.
-        reached_type: What a workspace ran out of, in the backend's words.
+        limit_name: The name of the limit, if the limit applies to a single model.
+        reached_type: The backend's code for the exhausted workspace limit, for example
+            `workspace_member_credits_depleted`.
         limits: All limits in the headers of the response.
     """
 
@@ -246,8 +247,8 @@ class UsageLimitError(CodexError, openai.RateLimitError):
 class StreamInterruptedError(CodexError, openai.APIConnectionError):
     """The stream ended before its terminal event, so the response is not complete.
 
-    `partial` is the response received so far (status `in_progress`), or None if there was none yet. `events_seen` is the
-    number of events received.
+    `partial` is the response received so far (status `in_progress`), or None if no event was received. `events_seen` is
+    the number of events received.
     """
 
     is_retryable = True
@@ -261,14 +262,14 @@ class StreamInterruptedError(CodexError, openai.APIConnectionError):
 
 
 class IdleTimeoutError(StreamInterruptedError, openai.APITimeoutError):
-    """No data came for longer than `idle_timeout`, within a response."""
+    """No data arrived for `idle_timeout` seconds during a response."""
 
 
 class TotalTimeoutError(StreamInterruptedError, openai.APITimeoutError):
     """The whole call, including its retries, took longer than `total_timeout`.
 
-    `is_retryable` is False, although the next call could be faster: the limit is the caller's own, and a loop that
-    retries it would exceed it.
+    `is_retryable` is False, although the next call could be faster: the caller set this deadline, and a loop of retries
+    would exceed it.
     """
 
     is_retryable = False
@@ -295,7 +296,7 @@ class ResponseFailedError(CodexError, openai.APIError):
 
 
 class UnexpectedResponseError(CodexError, openai.APIResponseValidationError):
-    """The response has a success status, but not the expected content: HTML, other JSON, a damaged event."""
+    """The response has a success status, but invalid content, for example HTML, other JSON, or a damaged event."""
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None = None) -> None:
         super().__init__(response, body, message=message)

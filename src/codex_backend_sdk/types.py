@@ -1,7 +1,7 @@
-"""The values that users receive from this package or pass to it, apart from limits (`codex_backend_sdk.limits`).
+"""Define the public value types, except those for usage limits (`codex_backend_sdk.limits`).
 
-All of them are immutable, and none shows a token when it is printed. This module imports neither `openai` nor `httpx2`,
-so that `codex-backend status` starts quickly.
+The values are immutable, and their `repr()` hides tokens. This module imports neither `openai` nor `httpx2`, so that
+`codex-backend status` starts quickly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Secret:
-    """A token that does not show itself: `repr()` and `str()` give at most its last four characters.
+    """A token whose `repr()` and `str()` show at most its last four characters.
 
     `reveal()` returns the token. A `Secret` cannot be pickled.
     """
@@ -35,11 +35,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the token itself. Call this only where the token goes into a request or a store."""
+        """Return the token. Call this only to put the token into a request or a store."""
         return self._text
 
     def __repr__(self) -> str:
-        # The last four characters are too much of a short secret.
+        # Four characters would reveal too much of a short secret.
         tail = self._text[-4:] if len(self._text) >= 16 else ""
         return f"Secret('…{tail}')"
 
@@ -60,10 +60,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """An access token and the claims in it: everything that is needed to sign a request.
+    """An access token and its claims, with which the client signs a request.
 
-    `expires_at` is None when the expiry of the access token cannot be read. `residency` is the region in which
-    responses have to be computed according to the access token, None for no constraint.
+    `expires_at` is None if the token has no readable expiry. `residency` is the data-residency region in the claims of
+    the token, None for no constraint.
     """
 
     access_token: Secret
@@ -78,10 +78,10 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The user who is logged in. It holds no secret.
+    """The account of a login. It contains no secret.
 
-    `expires_at` is the expiry of the access token, None when it is unknown; the client refreshes the token before that.
-    `stored_in` describes the credential store, None for a login that exists only in this process.
+    `expires_at` is the expiry of the access token, None if it is unknown; the client refreshes the token earlier.
+    `stored_in` describes the credential store. It is None if the login exists only in this process.
     """
 
     email: str | None
@@ -94,9 +94,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCode:
-    """The code for a login on another device: the user opens `url` there and enters `user_code` within `expires_in`.
+    """A code for a login on another device, where the user opens `url` and enters `user_code`.
 
-    `interval` is how often the client polls the issuer. `device_auth_id` identifies this login attempt to the issuer.
+    The code expires after `expires_in`. `interval` is the time between two polls of the issuer. `device_auth_id`
+    identifies this login attempt to the issuer.
     """
 
     user_code: str
@@ -108,10 +109,10 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """A ChatGPT workspace (account) that the login belongs to. A member that the backend does not send is None.
+    """A ChatGPT workspace, which the wire calls an account. A field that the backend does not send is None.
 
-    `structure` is for example `personal`. `backend_origin` and `routing_override` are as the backend sent them, not
-    validated; the value `NO_CONSTRAINT` means that requests may go anywhere.
+    `structure` is for example `personal`. `backend_origin` and `routing_override` have the backend's values, which are
+    not validated; `NO_CONSTRAINT` means that there is no routing constraint.
     """
 
     account_id: str
@@ -125,7 +126,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Where the model requests of a workspace go.
+    """The routing of the model requests of a workspace.
 
     `origin` (`https://host`) replaces the origin of `base_url`; None keeps it. `override` is sent with each request
     in the header `x-openai-account-routing-override`; None sends no such header.
@@ -136,14 +137,14 @@ class Routing:
 
 
 class Clock(Protocol):
-    """The clock of a client. Tests pass one of their own, so that retries take no time."""
+    """The time, sleep and randomness that retries use. Tests pass an implementation whose waits take no time."""
 
     def now(self) -> datetime:
-        """Return the current time, aware of its time zone."""
+        """Return the current time as an aware datetime."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds since an arbitrary start; they never go backwards."""
+        """Return the seconds since an arbitrary start; the value never decreases."""
         ...
 
     def jitter(self) -> float:
@@ -151,7 +152,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Block for this many seconds."""
+        """Block this thread for `seconds`."""
 
     async def sleep_async(self, seconds: float) -> None:
-        """Wait for this many seconds without blocking the event loop."""
+        """Suspend this task for `seconds` without blocking the event loop."""

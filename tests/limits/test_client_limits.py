@@ -208,9 +208,9 @@ def test_coroutine_function_as_on_limits_is_rejected(new_client: Callable[..., A
     async def on_limits(limits: RateLimits) -> None:
         pass
 
-    with pytest.raises(TypeError, match="plain function"):
+    with pytest.raises(TypeError, match="must be a synchronous function"):
         new_client(on_limits=on_limits)
-    with pytest.raises(TypeError, match="plain function"):
+    with pytest.raises(TypeError, match="must be a synchronous function"):
         new_client().with_options(on_limits=on_limits)
 
 

@@ -114,11 +114,11 @@ def test_str_shows_all_limits_in_one_line() -> None:
         additional=(AdditionalLimit(id="a", windows=(window(99.96, WEEK, None),)), AdditionalLimit()),
     )
     assert str(limits) == (
-        f"plan pro; 5 h 42 % used, resets {format_local_time(LATER)}; a: weekly 100 % used; additional: no figures; "
+        f"plan pro; 5 h 42 % used, resets {format_local_time(LATER)}; a: weekly 100 % used; additional: no data; "
         "credits 12.50; spending 8 of 25, not reached; the limit is reached"
     )
     assert str(limits_of(window(42, resets_at=None), spend_control=SpendControl(reached=False))) == "5 h 42 % used"
-    assert str(limits_of()) == "nothing is known"
+    assert str(limits_of()) == "no limits reported"
     assert str(SpendControl(reached=True)) == "reached"
 
 

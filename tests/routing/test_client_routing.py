@@ -1,4 +1,4 @@
-"""The requests of a workspace: looked up once, followed, and never sent to a host that must not receive the login."""
+"""Test workspace routing: looked up once per account, applied to requests, and restricted to allowed hosts."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ MINUTE, DAY = 60, 24 * 3600
 
 @pytest.fixture(scope="module")
 def simulators() -> Iterator[tuple[Simulator, Simulator]]:
-    with Simulator(account=SimulatedAccount(plan="enterprise")) as main, Simulator(accepts_logins_of=main) as own:
-        yield main, own
+    with (
+        Simulator(account=SimulatedAccount(plan="enterprise")) as configured_backend,
+        Simulator(accepts_logins_of=configured_backend) as workspace_backend,
+    ):
+        yield configured_backend, workspace_backend
 
 
 @pytest.fixture
-def main(simulators: tuple[Simulator, Simulator]) -> Simulator:
+def configured_backend(simulators: tuple[Simulator, Simulator]) -> Simulator:
     """The configured backend."""
     simulators[0].clear()
     simulators[0].routing = Routing()
@@ -43,20 +46,22 @@ def main(simulators: tuple[Simulator, Simulator]) -> Simulator:
 
 
 @pytest.fixture
-def own(simulators: tuple[Simulator, Simulator]) -> Simulator:
-    """The workspace's own backend."""
+def workspace_backend(simulators: tuple[Simulator, Simulator]) -> Simulator:
+    """The dedicated backend of the workspace."""
     simulators[1].clear()
     return simulators[1]
 
 
 @pytest.fixture
-def member(new_client: Callable[..., Any], main: Simulator) -> Callable[..., Any]:
+def new_member_client(new_client: Callable[..., Any], configured_backend: Simulator) -> Callable[..., Any]:
     """Create clients for a member of the workspace."""
-    credentials = main.credentials()
-    return lambda **options: new_client(**{"base_url": main.base_url, "credentials": credentials, **options})
+    credentials = configured_backend.credentials()
+    return lambda **options: new_client(
+        **{"base_url": configured_backend.base_url, "credentials": credentials, **options}
+    )
 
 
-class Clock:
+class FakeMonotonic:
     now = 0.0
 
     def __call__(self) -> float:
@@ -67,74 +72,80 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-# The routing is followed
+# Applied routing
 
 
 def test_model_requests_go_to_the_workspace_backend(
-    member: Callable[..., Any], main: Simulator, own: Simulator
+    new_member_client: Callable[..., Any], configured_backend: Simulator, workspace_backend: Simulator
 ) -> None:
-    main.routing = Routing(origin=own.url, override="us")
-    client = member()
+    configured_backend.routing = Routing(origin=workspace_backend.url, override="us")
+    client = new_member_client()
     assert client.codex.routing is None
     assert client.responses.create(input="hi").status == "completed"
     assert list(client.responses.create(input="hi", stream=True))[-1].type == "response.completed"
     client.responses.compact(model="gpt-5.5", input="hi")
     client.with_options(timeout=9).models.list()
-    assert client.codex.routing == main.routing
-    assert client.codex.explain(input="hi").prepared_request.url == f"{own.base_url}/responses"
+    assert client.codex.routing == configured_backend.routing
+    assert client.codex.explain(input="hi").prepared_request.url == f"{workspace_backend.base_url}/responses"
     client.codex.usage()
-    assert requested_paths(main) == ["check", "usage"]
-    assert requested_paths(own) == ["responses", "responses", "responses", "models"]
-    assert {request.headers[HEADER] for request in own.requests} == {"us"}
-    assert {f"http://{request.headers['host']}" for request in own.requests} == {own.url}
-    assert all(HEADER not in request.headers for request in main.requests)
+    assert requested_paths(configured_backend) == ["check", "usage"]
+    assert requested_paths(workspace_backend) == ["responses", "responses", "responses", "models"]
+    assert {request.headers[HEADER] for request in workspace_backend.requests} == {"us"}
+    assert {f"http://{request.headers['host']}" for request in workspace_backend.requests} == {workspace_backend.url}
+    assert all(HEADER not in request.headers for request in configured_backend.requests)
 
 
-def test_routing_survives_a_401_and_a_retry(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
-    main.routing = Routing(origin=own.url, override="us_cr")
-    own.fail("unauthorized:token_expired", "overloaded")
-    member(max_retries=1).responses.create(input="hi")
-    assert requested_paths(main) == ["check", "token"]
-    assert requested_paths(own) == ["responses"] * 3
-    assert [request.headers[HEADER] for request in own.requests] == ["us_cr"] * 3
+def test_routing_applies_after_a_401_and_a_retry(
+    new_member_client: Callable[..., Any], configured_backend: Simulator, workspace_backend: Simulator
+) -> None:
+    configured_backend.routing = Routing(origin=workspace_backend.url, override="us_cr")
+    workspace_backend.fail("unauthorized:token_expired", "overloaded")
+    new_member_client(max_retries=1).responses.create(input="hi")
+    assert requested_paths(configured_backend) == ["check", "token"]
+    assert requested_paths(workspace_backend) == ["responses"] * 3
+    assert [request.headers[HEADER] for request in workspace_backend.requests] == ["us_cr"] * 3
 
 
-def test_override_alone_keeps_the_backend(member: Callable[..., Any], main: Simulator) -> None:
-    main.routing = Routing(override="us")
-    main.fail("workspace_map")
-    member().responses.create(input="hi")
-    assert requested_paths(main) == ["check", "responses"]
-    assert main.requests[1].headers[HEADER] == "us"
+def test_override_alone_keeps_the_backend(new_member_client: Callable[..., Any], configured_backend: Simulator) -> None:
+    configured_backend.routing = Routing(override="us")
+    configured_backend.fail("workspace_map")
+    new_member_client().responses.create(input="hi")
+    assert requested_paths(configured_backend) == ["check", "responses"]
+    assert configured_backend.requests[1].headers[HEADER] == "us"
 
 
-def test_unconstrained_workspace_keeps_the_backend(member: Callable[..., Any], main: Simulator) -> None:
-    client = member()
+def test_unconstrained_workspace_keeps_the_backend(
+    new_member_client: Callable[..., Any], configured_backend: Simulator
+) -> None:
+    client = new_member_client()
     client.responses.create(input="hi")
     client.responses.create(input="hi")
-    assert requested_paths(main) == ["check", "responses", "responses"]
-    assert HEADER not in main.requests[1].headers
+    assert requested_paths(configured_backend) == ["check", "responses", "responses"]
+    assert HEADER not in configured_backend.requests[1].headers
     assert client.codex.routing == Routing()
 
 
-# One lookup
+# Shared lookups
 
 
-def test_twenty_concurrent_calls_share_one_lookup(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
-    main.routing = Routing(origin=own.url)
-    main.fail("delayed:0.3@accounts")
-    client = member()
+def test_twenty_concurrent_calls_share_one_lookup(
+    new_member_client: Callable[..., Any], configured_backend: Simulator, workspace_backend: Simulator
+) -> None:
+    configured_backend.routing = Routing(origin=workspace_backend.url)
+    configured_backend.fail("delayed:0.3@accounts")
+    client = new_member_client()
     copies = [client.with_options(timeout=30), client]
     with ThreadPoolExecutor(20) as threads:
         responses = list(threads.map(lambda n: copies[n % 2].responses.create(input="hi"), range(20)))
     assert {response.status for response in responses} == {"completed"}
-    assert requested_paths(main) == ["check"]
-    assert len(own.requests) == 20
+    assert requested_paths(configured_backend) == ["check"]
+    assert len(workspace_backend.requests) == 20
 
 
-def test_each_account_has_its_own_lookup(member: Callable[..., Any], main: Simulator) -> None:
+def test_each_account_has_its_own_lookup(new_member_client: Callable[..., Any], configured_backend: Simulator) -> None:
     class SwitchingSource:
         name = "a source with two accounts"
-        login = main.credentials().current()
+        login = configured_backend.credentials().current()
 
         def ready(self) -> sdk.Login:
             return self.login
@@ -145,30 +156,32 @@ def test_each_account_has_its_own_lookup(member: Callable[..., Any], main: Simul
             return self.login
 
     source = SwitchingSource()
-    client = member(credentials=source)
+    client = new_member_client(credentials=source)
     client.responses.create(input="hi")
     source.login = replace(source.login, account_id="acc-2")
     for _ in range(2):
         with pytest.raises(openai.PermissionDeniedError):
             client.responses.create(input="hi")
-    assert requested_paths(main) == ["check", "responses", "check", "responses", "responses"]
+    assert requested_paths(configured_backend) == ["check", "responses", "check", "responses", "responses"]
 
 
-def test_lookup_is_repeated_after_a_day(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
-    clock = Clock()
-    client = member(workspace_routing=WorkspaceRouting(clock=clock))
+def test_lookup_is_repeated_after_a_day(
+    new_member_client: Callable[..., Any], configured_backend: Simulator, workspace_backend: Simulator
+) -> None:
+    clock = FakeMonotonic()
+    client = new_member_client(workspace_routing=WorkspaceRouting(clock=clock))
     client.responses.create(input="hi")
     clock.now = DAY - 1
     client.responses.create(input="hi")
-    main.routing = Routing(origin=own.url)
+    configured_backend.routing = Routing(origin=workspace_backend.url)
     clock.now = DAY + 1
     client.responses.create(input="hi")
-    assert requested_paths(main) == ["check", "responses", "responses", "check"]
-    assert requested_paths(own) == ["responses"]
+    assert requested_paths(configured_backend) == ["check", "responses", "responses", "check"]
+    assert requested_paths(workspace_backend) == ["responses"]
 
 
 @pytest.mark.parametrize(("plan", "residency", "has_lookup"), [("plus", "no_constraint", False), ("plus", "us", True)])
-def test_personal_account_needs_no_lookup(
+def test_lookup_depends_on_plan_and_residency(
     new_client: Callable[..., Any], plan: str, residency: str, has_lookup: bool
 ) -> None:
     with Simulator(account=SimulatedAccount(plan=plan, residency=residency)) as sim:
@@ -180,20 +193,22 @@ def test_personal_account_needs_no_lookup(
         assert client.codex.routing == Routing()
 
 
-def test_lookup_can_be_turned_off(member: Callable[..., Any], main: Simulator, own: Simulator) -> None:
-    main.routing = Routing(origin=own.url)
-    client = member(workspace_routing=False)
+def test_lookup_can_be_turned_off(
+    new_member_client: Callable[..., Any], configured_backend: Simulator, workspace_backend: Simulator
+) -> None:
+    configured_backend.routing = Routing(origin=workspace_backend.url)
+    client = new_member_client(workspace_routing=False)
     client.responses.create(input="hi")
     client.with_options(timeout=9).responses.create(input="hi")
-    member().with_options(workspace_routing=False).responses.create(input="hi")
-    assert requested_paths(main) == ["responses"] * 3
+    new_member_client().with_options(workspace_routing=False).responses.create(input="hi")
+    assert requested_paths(configured_backend) == ["responses"] * 3
 
 
-def test_cache_holds_a_thousand_accounts(main: Simulator) -> None:
+def test_cache_evicts_beyond_a_thousand_accounts(configured_backend: Simulator) -> None:
     routing = WorkspaceRouting()
-    login = main.credentials().current()
+    login = configured_backend.credentials().current()
     for number in range(1001):
-        routing.get(replace(login, account_id=f"acc-{number}"), backend=main.base_url)
+        routing.get(replace(login, account_id=f"acc-{number}"), backend=configured_backend.base_url)
     assert len(routing._entries) == 1000
 
 
@@ -207,12 +222,12 @@ def test_cache_holds_a_thousand_accounts(main: Simulator) -> None:
         ("status:404@accounts", "the response has status 404"),
         ("redirect@accounts", "the response has status 307"),
         ("cloudflare@accounts", "the response has status 403"),
-        ("html@accounts", "has no entry for this account"),
-        ("empty@accounts", "has no entry for this account"),
+        ("html@accounts", "has no valid entry for this account"),
+        ("empty@accounts", "has no valid entry for this account"),
         ("reset@accounts", r"the connection failed \((ReadError|RemoteProtocolError)\)"),
         ("cut_after_bytes:10@accounts", r"the connection failed \(\w+\)"),
         ("not_http@accounts", r"the connection failed \(RemoteProtocolError\)"),
-        ("workspace_missing", "has no entry for this account"),
+        ("workspace_missing", "has no valid entry for this account"),
         ("workspace_duplicate", "contradictory entries"),
         ("workspace_origin", "has no origin"),
         ("workspace_origin:http://example.com", "is not https"),
@@ -221,15 +236,27 @@ def test_cache_holds_a_thousand_accounts(main: Simulator) -> None:
     ],
 )
 def test_failed_lookup_is_repeated_after_a_minute(
-    member: Callable[..., Any], main: Simulator, fault: str, reason: str, caplog: pytest.LogCaptureFixture
+    new_member_client: Callable[..., Any],
+    configured_backend: Simulator,
+    fault: str,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = Clock()
-    client = member(workspace_routing=WorkspaceRouting(clock=clock))
-    main.fail(fault, times=2)
+    clock = FakeMonotonic()
+    client = new_member_client(workspace_routing=WorkspaceRouting(clock=clock))
+    configured_backend.fail(fault, times=2)
     for now in (0, MINUTE - 1, MINUTE + 1, 2 * MINUTE + 2):
         clock.now = now
         assert client.responses.create(input="hi").status == "completed"
-    assert requested_paths(main) == ["check", "responses", "responses", "check", "responses", "check", "responses"]
+    assert requested_paths(configured_backend) == [
+        "check",
+        "responses",
+        "responses",
+        "check",
+        "responses",
+        "check",
+        "responses",
+    ]
     (warning,) = warnings(caplog)
     caplog.clear()
     assert re.search(reason, warning)
@@ -237,64 +264,71 @@ def test_failed_lookup_is_repeated_after_a_minute(
     assert client.codex.routing == Routing()
 
 
-def test_failed_lookup_keeps_the_known_routing(
-    member: Callable[..., Any], main: Simulator, own: Simulator, caplog: pytest.LogCaptureFixture
+def test_failed_lookup_keeps_the_cached_routing(
+    new_member_client: Callable[..., Any],
+    configured_backend: Simulator,
+    workspace_backend: Simulator,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = Clock()
-    main.routing = Routing(origin=own.url)
-    client = member(workspace_routing=WorkspaceRouting(clock=clock))
+    clock = FakeMonotonic()
+    configured_backend.routing = Routing(origin=workspace_backend.url)
+    client = new_member_client(workspace_routing=WorkspaceRouting(clock=clock))
     client.responses.create(input="hi")
     clock.now = DAY + 1
-    main.fail("status:500@accounts")
+    configured_backend.fail("status:500@accounts")
     client.responses.create(input="hi")
-    assert requested_paths(main) == ["check", "check"]
-    assert requested_paths(own) == ["responses", "responses"]
-    assert "Its requests go to the same place as before" in warnings(caplog)[0]
+    assert requested_paths(configured_backend) == ["check", "check"]
+    assert requested_paths(workspace_backend) == ["responses", "responses"]
+    assert "Its requests go to the same backend as before" in warnings(caplog)[0]
 
 
 @pytest.mark.parametrize("fault", ["delayed:9@accounts", "throttled:10,0.1@accounts"])
 def test_lookup_has_a_timeout(
-    member: Callable[..., Any], main: Simulator, fault: str, caplog: pytest.LogCaptureFixture
+    new_member_client: Callable[..., Any], configured_backend: Simulator, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    main.fail(fault)
-    client = member(workspace_routing=WorkspaceRouting(timeout=0.4))
+    configured_backend.fail(fault)
+    client = new_member_client(workspace_routing=WorkspaceRouting(timeout=0.4))
     assert client.responses.create(input="hi").status == "completed"
-    assert "no complete response came within 0.4 s" in warnings(caplog)[0]
+    assert "no complete response was received within 0.4 s" in warnings(caplog)[0]
 
 
-def test_lookup_refreshes_a_rejected_login_once(member: Callable[..., Any], main: Simulator) -> None:
-    main.fail("unauthorized:token_expired@accounts")
-    member().responses.create(input="hi")
-    assert requested_paths(main) == ["check", "token", "check", "responses"]
-    tokens = [request.headers.get("authorization") for request in main.requests]
+def test_lookup_refreshes_a_rejected_login_once(
+    new_member_client: Callable[..., Any], configured_backend: Simulator
+) -> None:
+    configured_backend.fail("unauthorized:token_expired@accounts")
+    new_member_client().responses.create(input="hi")
+    assert requested_paths(configured_backend) == ["check", "token", "check", "responses"]
+    tokens = [request.headers.get("authorization") for request in configured_backend.requests]
     assert tokens[0] != tokens[2] == tokens[3]
 
 
-def test_login_that_cannot_be_refreshed_ends_the_call(member: Callable[..., Any], main: Simulator) -> None:
-    main.fail("unauthorized:token_expired@accounts", "refresh_token_expired")
+def test_login_that_cannot_be_refreshed_ends_the_call(
+    new_member_client: Callable[..., Any], configured_backend: Simulator
+) -> None:
+    configured_backend.fail("unauthorized:token_expired@accounts", "refresh_token_expired")
     with pytest.raises(sdk.LoginRequiredError, match="has expired"):
-        member().responses.create(input="hi")
-    assert requested_paths(main) == ["check", "token"]
+        new_member_client().responses.create(input="hi")
+    assert requested_paths(configured_backend) == ["check", "token"]
 
 
 def test_oversized_response_is_ignored(
-    member: Callable[..., Any], main: Simulator, caplog: pytest.LogCaptureFixture
+    new_member_client: Callable[..., Any], configured_backend: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = {
-        "id": main.account.account_id,
+        "id": configured_backend.account.account_id,
         "workspace_backend_origin": "NO_CONSTRAINT",
         "account_routing_override": "us",
     }
     body = json.dumps({"accounts": [entry]}).encode()
-    main.fail(Turn.raw(200, {}, b" " * (1 << 21) + body), Turn.raw(200, {}, body), route="accounts")
+    configured_backend.fail(Turn.raw(200, {}, b" " * (1 << 21) + body), Turn.raw(200, {}, body), route="accounts")
     for routing in (None, Routing(override="us")):
-        client = member()
+        client = new_member_client()
         client.responses.create(input="hi")
         assert client.codex.routing == routing
-    assert "has no entry" in warnings(caplog)[0]
+    assert "has no valid entry" in warnings(caplog)[0]
 
 
-# Where the login may go
+# Allowed hosts
 
 
 @pytest.mark.parametrize(
@@ -311,9 +345,9 @@ def test_oversized_response_is_ignored(
         ("http://127.0.0.1:9/backend-api/codex", "https://example.com", ["127.0.0.1", "127.0.0.1"]),
     ],
 )
-def test_login_is_sent_to_acceptable_hosts_only(
+def test_login_is_sent_to_allowed_hosts_only(
     new_client: Callable[..., Any],
-    main: Simulator,
+    configured_backend: Simulator,
     base_url: str | None,
     origin: str,
     hosts: list[str],
@@ -323,7 +357,7 @@ def test_login_is_sent_to_acceptable_hosts_only(
         urls.append(request.url)
         if request.url.path.endswith("/check"):
             entry = {
-                "id": main.account.account_id,
+                "id": configured_backend.account.account_id,
                 "workspace_backend_origin": origin,
                 "account_routing_override": "NO_CONSTRAINT",
             }
@@ -335,7 +369,7 @@ def test_login_is_sent_to_acceptable_hosts_only(
     client_class = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
     client = new_client(
         base_url=base_url,
-        credentials=main.credentials(),
+        credentials=configured_backend.credentials(),
         http_client=client_class(transport=httpx2.MockTransport(respond), follow_redirects=True),
     )
     with pytest.raises(openai.APIStatusError, match="no model here"):
@@ -348,44 +382,46 @@ def test_login_is_sent_to_acceptable_hosts_only(
 # Tasks and event loops
 
 
-def test_cancelled_task_leaves_the_lookup_to_the_next(main: Simulator) -> None:
+def test_lookup_is_repeated_after_its_task_is_cancelled(configured_backend: Simulator) -> None:
     async def run() -> tuple[int, str | None]:
         ticks = 0  # of 10 ms, while the lookup runs: the event loop is not blocked
-        async with main.async_client() as client:
+        async with configured_backend.async_client() as client:
             client.credentials.current()  # so that the first task runs the lookup
             first = asyncio.create_task(client.responses.create(input="hi"))
             second = asyncio.create_task(client.responses.create(input="hi"))
-            while "check" not in requested_paths(main) or ticks < 20:
+            while "check" not in requested_paths(configured_backend) or ticks < 20:
                 await asyncio.sleep(0.01)
                 ticks += 1
-            assert requested_paths(main) == ["check"]
+            assert requested_paths(configured_backend) == ["check"]
             first.cancel()
             return ticks, (await second).status
 
-    main.fail("delayed:20@accounts")
+    configured_backend.fail("delayed:20@accounts")
     ticks, status = asyncio.run(asyncio.wait_for(run(), 15))
     assert (ticks >= 20, status) == (True, "completed")
-    assert requested_paths(main) == ["check", "check", "responses"]
+    assert requested_paths(configured_backend) == ["check", "check", "responses"]
 
 
-def test_routing_is_shared_by_two_event_loops(main: Simulator) -> None:
+def test_routing_is_shared_by_two_event_loops(configured_backend: Simulator) -> None:
     async def call() -> str | None:
-        async with main.async_client(workspace_routing=routing, credentials=credentials) as client:
+        async with configured_backend.async_client(workspace_routing=routing, credentials=credentials) as client:
             return (await client.responses.create(input="hi")).status
 
-    routing, credentials = WorkspaceRouting(), main.credentials()
+    routing, credentials = WorkspaceRouting(), configured_backend.credentials()
     assert [asyncio.run(call()) for _ in range(2)] == ["completed", "completed"]
-    assert requested_paths(main) == ["check", "responses", "responses"]
+    assert requested_paths(configured_backend) == ["check", "responses", "responses"]
 
 
 # Workspaces
 
 
-def test_workspaces_of_a_login(member: Callable[..., Any], main: Simulator) -> None:
-    main.fail("workspace_map")
-    client = member()
+def test_workspaces_lists_the_default_workspace(
+    new_member_client: Callable[..., Any], configured_backend: Simulator
+) -> None:
+    configured_backend.fail("workspace_map")
+    client = new_member_client()
     for _ in range(2):
         (workspace,) = client.codex.workspaces()
-        assert (workspace.account_id, workspace.plan) == (main.account.account_id, "enterprise")
+        assert (workspace.account_id, workspace.plan) == (configured_backend.account.account_id, "enterprise")
         assert workspace.is_default
         assert workspace.backend_origin == "NO_CONSTRAINT"

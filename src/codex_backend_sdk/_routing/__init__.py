@@ -1,1 +1,1 @@
-"""Find out where a workspace's model requests go, and send them there."""
+"""Routing of the model requests of a workspace."""

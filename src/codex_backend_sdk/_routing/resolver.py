@@ -1,12 +1,14 @@
-"""Look up where the requests of a workspace go, and cache it for a client and its copies.
+"""Look up the routing of a workspace, and cache it for a client and its copies.
 
-The first model request of an account triggers a lookup and waits for it; concurrent requests of the same account wait
-for the same lookup (a lock per account, and for tasks one per event loop). A result is valid for a day. A failed lookup
-never fails a call: the requests go where they went before, or to `base_url`, a warning is logged once, and the next
-lookup follows after a minute. Only a login that cannot be refreshed ends the call, as it would without a lookup.
+The first model request of an account triggers a lookup and waits for it. Concurrent requests of the same account wait
+for the same lookup (one lock per account; for tasks, one per account and event loop). A result is valid for a day. A
+failed lookup never makes a call fail: the requests use the previous routing, or `base_url`, a warning is logged once,
+and the next lookup follows after a minute. Only a login that cannot be refreshed ends the call, as it would without a
+lookup.
 
-The request goes past the client's pipeline, which would retry it and count it as a call: the client passes a function
-that signs and sends a single request. Wire source: Codex CLI, workspace_routing.rs; there a failed lookup fails the turn.
+The lookup bypasses the client's pipeline, which would retry it and count it as a call: the client passes a function
+that signs and sends a single request. Wire source: Codex CLI, workspace_routing.rs; there a failed lookup ends the
+turn.
 """
 
 from __future__ import annotations
@@ -39,22 +41,22 @@ __all__ = ["ACCOUNTS_CHECK_PATH", "RoutedClient", "RoutingLookup", "WorkspaceRou
 _log = logging.getLogger("codex_backend_sdk")
 
 ACCOUNTS_CHECK_PATH: Final = "/wham/accounts/check"
-# The CLI waits 15 s and then fails the turn. Here the call goes on, so it waits for less.
+# The CLI waits 15 s and then ends the turn. Here the call continues, so the timeout is shorter.
 _LOOKUP_TIMEOUT_SECONDS: Final = 10.0
 _MAX_BODY_BYTES: Final = 1 << 20
-_PAUSE_AFTER_FAILURE_SECONDS: Final = 60.0
-# A workspace may get a region while a program runs for months.
+_RETRY_LOOKUP_AFTER_SECONDS: Final = 60.0
+# Bounded, because a workspace may get a region while a program runs for months.
 _VALID_SECONDS: Final = 24 * 3600.0
-# Bounds the cache of a server that signs each request with the login of another user.
+# Bounds the cache of a server that signs each request with the login of a different user.
 _MAX_ACCOUNTS: Final = 1000
 
-# The account endpoints stay with the configured backend; a request for models alone is not worth a lookup.
+# Account endpoints always use the configured backend, and a request for models alone does not justify a lookup.
 _ROUTES_WITH_LOOKUP: Final = frozenset({Route.RESPONSES, Route.COMPACT})
 _UNCONSTRAINED: Final = Routing()
 
 
 class _CachedRouting:
-    """The routing of one account at one backend; `routing` is None before the first successful lookup."""
+    """The cached routing of one account and backend. `routing` is None before the first successful lookup."""
 
     def __init__(self) -> None:
         self.routing: Routing | None = None
@@ -86,7 +88,7 @@ class WorkspaceRouting:
         self._lock = create_lock()
 
     def lookup_for(self, options: object, login: Login, *, backend: str) -> RoutingLookup | None:
-        """Return the lookup that must run before this request is sent, None if the routing is known or not needed."""
+        """Return the lookup to run before this request, or None if the routing is cached or not needed."""
         if not isinstance(options, PreparedOptions) or options.context.route not in _ROUTES_WITH_LOOKUP:
             return None
         entry = self._entry(login, backend)
@@ -95,18 +97,18 @@ class WorkspaceRouting:
         return RoutingLookup(entry, login=login, backend=backend, clock=self.clock, timeout=self.timeout)
 
     def get(self, login: Login, *, backend: str) -> Routing | None:
-        """Return where the requests of a login go, None if that is unknown. Sends no request."""
+        """Return the cached routing of a login, or None if it is not cached. Send no request."""
         entry = self._entry(login, backend)
         return _UNCONSTRAINED if entry is None else entry.routing
 
     def store(self, routing: Routing, login: Login, *, backend: str) -> None:
-        """Store the routing from a request that was not a lookup (`codex-backend doctor`)."""
+        """Store a routing that was not fetched by a lookup (`codex-backend doctor`)."""
         entry = self._entry(login, backend)
         if entry is not None:
             entry.store(routing, now=self.clock())
 
     def apply(self, options: PreparedOptions, login: Login, *, backend: str) -> None:
-        """Change the URL and headers of a request as the routing of its login requires."""
+        """Apply the routing of the login to the URL and headers of a request."""
         routing = self.get(login, backend=backend)
         if routing is None or routing == _UNCONSTRAINED or options.url.startswith("/wham/"):
             return
@@ -114,7 +116,7 @@ class WorkspaceRouting:
         options.headers = {**(options.headers or {}), **headers}
 
     def _entry(self, login: Login, backend: str) -> _CachedRouting | None:
-        """Return the cache entry of a login, None if it needs no lookup."""
+        """Return the cache entry of a login, or None if it needs no lookup."""
         if not self._enabled or not needs_lookup(login, backend=backend):
             return None
         key = (backend, login.account_id or "")
@@ -128,7 +130,7 @@ class RoutingLookup:
     """A lookup for one account, which concurrent calls share.
 
     `send` signs and sends one request, does not follow redirects, and returns the response before its body is read.
-    `refresh` exchanges a login that the backend rejected; it is called once.
+    `refresh` refreshes a login that the backend rejected. It is called at most once.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class RoutingLookup:
         self._timeout = timeout
 
     def run(self, send: Callable[[PreparedOptions], httpx2.Response], refresh: Callable[[Login], Login]) -> Login:
-        """Look the routing up, unless another thread just did. Return the login to continue with."""
+        """Look up the routing, unless another thread already did. Return the login for the request."""
         login = self._login
         with self._entry.lock:
             if not self._is_due():
@@ -153,7 +155,7 @@ class RoutingLookup:
                     status, body = self._fetch(send, login)
                 self._store(status, body)
             except _transport_exceptions() as error:
-                self._postpone(self._reason(error))
+                self._record_failure(self._failure_reason(error))
         return login
 
     async def run_async(
@@ -161,7 +163,7 @@ class RoutingLookup:
         send: Callable[[PreparedOptions], Awaitable[httpx2.Response]],
         refresh: Callable[[Login], Awaitable[Login]],
     ) -> Login:
-        """Look the routing up, unless another task just did. Return the login to continue with."""
+        """Look up the routing, unless another task already did. Return the login for the request."""
         login = self._login
         async with _task_lock(self._entry):
             if not self._is_due():
@@ -173,7 +175,7 @@ class RoutingLookup:
                     status, body = await self._fetch_async(send, login)
                 self._store(status, body)
             except _transport_exceptions() as error:
-                self._postpone(self._reason(error))
+                self._record_failure(self._failure_reason(error))
         return login
 
     def _fetch(self, send: Callable[[PreparedOptions], httpx2.Response], login: Login) -> tuple[int, bytes]:
@@ -183,7 +185,7 @@ class RoutingLookup:
         try:
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no entry
+                if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no valid entry
                     break
                 if time.monotonic() > deadline:
                     raise TimeoutError
@@ -217,38 +219,38 @@ class RoutingLookup:
 
     def _store(self, status: int, body: bytes) -> None:
         if not 200 <= status < 300:
-            self._postpone(f"the response has status {status}")
+            self._record_failure(f"the response has status {status}")
             return
         routing = parse_routing(body, account_id=self._login.account_id or "", backend=self._backend)
         if isinstance(routing, RoutingProblem):
-            self._postpone(routing.value)
+            self._record_failure(routing.value)
             return
         self._entry.store(routing, now=self._clock())
         if routing != _UNCONSTRAINED:
             _log.info("The requests of this workspace go to %s.", routing)
 
-    def _postpone(self, reason: str) -> None:
+    def _record_failure(self, reason: str) -> None:
         entry = self._entry
-        entry.next_lookup_at = self._clock() + _PAUSE_AFTER_FAILURE_SECONDS
+        entry.next_lookup_at = self._clock() + _RETRY_LOOKUP_AFTER_SECONDS
         _log.log(
             logging.DEBUG if entry.has_warned else logging.WARNING,
             "The routing lookup for this workspace (GET %s at %s) failed: %s. Its requests go to %s. The next lookup "
-            "follows in a minute; `workspace_routing=False` turns lookups off.",
+            "follows in a minute. Pass `workspace_routing=False` to turn lookups off.",
             ACCOUNTS_CHECK_PATH,
             self._backend,
             reason,
-            "base_url" if entry.routing is None else "the same place as before",
+            "base_url" if entry.routing is None else "the same backend as before",
         )
         entry.has_warned = True
 
-    def _reason(self, error: Exception) -> str:
+    def _failure_reason(self, error: Exception) -> str:
         if isinstance(error, (TimeoutError, *timeout_exceptions())):
-            return f"no complete response came within {self._timeout:g} s"
+            return f"no complete response was received within {self._timeout:g} s"
         return f"the connection failed ({type(error).__name__})"
 
 
 class RoutedClient(Protocol):
-    """The part of a client that `cached_routing` reads."""
+    """The attributes of a client that `cached_routing` reads."""
 
     credentials: CredentialSource
     _routing: WorkspaceRouting
@@ -258,7 +260,7 @@ class RoutedClient(Protocol):
 
 
 def cached_routing(client: RoutedClient) -> Routing | None:
-    """Return the routing of the login that a client holds in memory, None if either is unknown. Sends no request."""
+    """Return the cached routing of the cached login, or None if either is missing. Send no request."""
     login = client.credentials.ready()
     return None if login is None else client._routing.get(login, backend=str(client.base_url))
 
@@ -271,7 +273,7 @@ _task_locks: Final[RunVar[MutableMapping[_CachedRouting, anyio.Lock]]] = RunVar(
 
 
 def _task_lock(entry: _CachedRouting) -> anyio.Lock:
-    """Return this event loop's lock for an entry: the lock of another loop cannot be awaited."""
+    """Return the lock for an entry in this event loop: a task cannot wait for the lock of another loop."""
     try:
         locks = _task_locks.get()
     except LookupError:

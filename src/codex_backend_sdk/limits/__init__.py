@@ -1,1 +1,1 @@
-"""The plan's usage limits: the types that users receive, the parsers, and the tracker that every response feeds."""
+"""Usage limits of the plan: types, parsers, and the tracker that records every response."""

@@ -1,8 +1,8 @@
-"""Parse a refusal for an exhausted usage limit: which limit, until when, and how the user can continue. Pure.
+"""Parse a `usage_limit_reached` error: the exhausted limit, its reset time, and the remedy.
 
-The error object (`usage_limit_reached`) has the plan, the reset time and the window's length. The headers beside it
-name the limit of a single model, say what a workspace ran out of, and fill in what the error leaves out. Wire source
-of members and headers: Codex CLI, protocol/src/error.rs, `UsageLimitReachedError`.
+The error object has the plan, the reset time and the length of the window. The response headers have the name of the
+limit of a single model and the exhausted workspace limit, and supply fields that the error omits. This module has no
+I/O, clock or randomness. Wire source of fields and headers: Codex CLI, protocol/src/error.rs, `UsageLimitReachedError`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ExhaustedLimit", "parse_exhausted_limit"]
 
-_MAX_WINDOW_MINUTES: Final = 10 * 366 * 1440  # a longer window is a mistake of the backend
+_MAX_WINDOW_MINUTES: Final = 10 * 366 * 1440  # longer values are invalid
 
-# By the value of `x-codex-rate-limit-reached-type`: what a workspace ran out of, and what this user can do about it.
-_WORKSPACE_REASONS: Final = {
+# Value of `x-codex-rate-limit-reached-type` → message and remedy.
+_WORKSPACE_MESSAGES: Final = {
     "workspace_owner_credits_depleted": ("The workspace is out of credits.", "add credits to the workspace"),
     "workspace_member_credits_depleted": (
         "The workspace is out of credits.",
@@ -42,11 +42,11 @@ _WORKSPACE_REASONS: Final = {
         "ask the workspace's owner to raise it",
     ),
 }
-# Windows reset by themselves; credits do not come back, whatever reset time the error has.
+# Depleted credits do not reset, so the reset time of the error is ignored.
 _CREDITS_DEPLETED: Final = ("workspace_owner_credits_depleted", "workspace_member_credits_depleted")
 
 _BUY_CREDITS: Final = "buy credits (https://chatgpt.com/settings/usage)"
-# By the beginning of the plan's name. Users of other plans can only wait.
+# Prefixes of the plan's name → remedy. Users of other plans can only wait.
 _PLAN_REMEDIES: Final = (
     (("free", "go"), "upgrade to the Plus plan (https://chatgpt.com/explore/plus)"),
     (("plus",), f"upgrade to the Pro plan (https://chatgpt.com/explore/pro) or {_BUY_CREDITS}"),
@@ -60,23 +60,24 @@ _PLAN_REMEDIES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExhaustedLimit:
-    """The limit that a request was refused for, as far as the backend reported it.
+    """The exhausted limit for which the backend rejected a request. A field that the backend did not report is None.
 
-    `limit_name` is set for the limit of a single model. `reached_type` is what a workspace ran out of, in the backend's
-    words. `limits` are those in the headers of the refusal. `message` is complete, for the exception.
+    `limit_name` is set for the limit of a single model. `reached_type` is the value of the header
+    `x-codex-rate-limit-reached-type`. `limits` is parsed from the response headers. `message` is the message of the
+    exception.
     """
 
+    message: str
     plan: str | None = None
     resets_at: datetime | None = None
     window_length: timedelta | None = None
     limit_name: str | None = None
     reached_type: str | None = None
     limits: RateLimits | None = None
-    message: str = ""
 
 
 def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: datetime) -> ExhaustedLimit:
-    """Return the limit that an error object of type `usage_limit_reached` and the headers beside it describe."""
+    """Return the exhausted limit from an error object of type `usage_limit_reached` and the response headers."""
     limits = parse_headers(headers, received_at=now)
     plan = as_text(error.get("plan_type"))
     reached_type = as_text(headers.get("x-codex-rate-limit-reached-type"))
@@ -85,19 +86,19 @@ def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], 
     promo = as_text(headers.get("x-codex-promo-message"))
 
     remedy: str | None
-    if reached_type in _WORKSPACE_REASONS:
-        message, remedy = _WORKSPACE_REASONS[reached_type]
+    if reached_type in _WORKSPACE_MESSAGES:
+        message, remedy = _WORKSPACE_MESSAGES[reached_type]
         promo = None
     else:
-        message = _reason(plan, window, limit_name)
+        message = _limit_sentence(plan, window, limit_name)
         remedy = "use another model" if limit_name else _plan_remedy(plan)
-    has_reset = window.resets_at is not None and reached_type not in _CREDITS_DEPLETED
-    if window.resets_at is not None and has_reset:
-        message += f" It resets at {format_local_time(window.resets_at)}."
+    resets_at = None if reached_type in _CREDITS_DEPLETED else window.resets_at
+    if resets_at is not None:
+        message += f" It resets at {format_local_time(resets_at)}."
     if promo and not limit_name:
-        message += f" {promo.rstrip('.')}."  # the backend's own offer replaces our advice
+        message += f" {promo.rstrip('.')}."  # the promotional message of the backend replaces the remedy
     elif remedy:
-        message += f" To continue{' before that' if has_reset else ''}, {remedy}."
+        message += f" To continue{' before that' if resets_at is not None else ''}, {remedy}."
 
     return ExhaustedLimit(
         plan=plan,
@@ -111,7 +112,7 @@ def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], 
 
 
 def _exhausted_window(error: Mapping[str, Any], limits: RateLimits | None, limit_name: str | None) -> RateLimitWindow:
-    """Return the exhausted window as the error describes it; the headers fill in what the error leaves out."""
+    """Return the exhausted window from the error. The headers supply fields that the error omits."""
     windows = limits.windows if limits else ()
     if limits and limit_name:
         windows = next((limit.windows for limit in limits.additional if limit.name == limit_name), ())
@@ -129,10 +130,10 @@ def _reset_timestamp(window: RateLimitWindow) -> float:
     return window.resets_at.timestamp() if window.resets_at else 0.0
 
 
-def _reason(plan: str | None, window: RateLimitWindow, limit_name: str | None) -> str:
+def _limit_sentence(plan: str | None, window: RateLimitWindow, limit_name: str | None) -> str:
     window_name = f"{window.name} " if window.length else ""
-    owner = f" of {limit_name}" if limit_name else f" of the {plan} plan" if plan else ""
-    return f"The {window_name}usage limit{owner} is reached."
+    scope = f" of {limit_name}" if limit_name else f" of the {plan} plan" if plan else ""
+    return f"The {window_name}usage limit{scope} is reached."
 
 
 def _plan_remedy(plan: str | None) -> str | None:
@@ -140,6 +141,6 @@ def _plan_remedy(plan: str | None) -> str | None:
 
 
 def _model_limit_name(headers: Mapping[str, str]) -> str | None:
-    """Return the name of the limit that was reached, None when it is the plan's own."""
+    """Return the name of the exhausted limit, or None if it is the plan's own."""
     limit_id = (as_text(headers.get("x-codex-active-limit")) or PLAN_LIMIT_ID).lower().replace("_", "-")
     return None if limit_id == PLAN_LIMIT_ID else as_text(headers.get(f"x-{limit_id}-limit-name"))

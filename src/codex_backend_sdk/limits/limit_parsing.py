@@ -1,13 +1,13 @@
-"""Parse what the backend reports about usage limits, and merge partial reports. Pure functions.
+"""Parse the usage limits that the backend reports, and merge partial reports.
 
-There are three sources with different spellings of the same figures:
-- the headers of every response (`x-codex-primary-used-percent`, …), which have no more than the figures;
-- the `codex.rate_limits` event of a stream, which adds the plan and whether a limit is reached;
+There are three sources, which spell the same values differently:
+- the headers of every response (`x-codex-primary-used-percent`, …), which have only the windows;
+- the `codex.rate_limits` event of a stream, which adds the plan and whether a limit is exhausted;
 - the usage endpoint, `/wham/usage`, which is complete.
 
-Nothing here raises. A member of the wrong type, a NaN, a negative or an absurdly large number counts as absent: limits
-are a by-product of a call and must not break it. Wire source: Codex CLI, codex-api/src/rate_limits.rs,
-codex-backend-openapi-models/ and backend-client/src/client/rate_limit_resets.rs.
+No function raises: limits are a by-product of a call and must not make it fail. A field counts as absent if it has the
+wrong type or is NaN, negative or too large. This module has no I/O, clock or randomness. Wire source: Codex CLI,
+codex-api/src/rate_limits.rs, codex-backend-openapi-models/ and backend-client/src/client/rate_limit_resets.rs.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ _T = TypeVar("_T")
 # The id of the plan's own limit.
 PLAN_LIMIT_ID: Final = "codex"
 
-# A figure beyond these is a mistake of the backend, and some could not be displayed.
+# Larger values are invalid, and some could not be displayed.
 _MAX_PERCENT: Final = 10_000
 _MAX_WINDOW_SECONDS: Final = 10 * 366 * 86_400
 
-# The spellings of each figure, most trusted first, lengths with their unit in seconds. Older backends send the seconds
-# until a reset instead of its time.
-_LENGTH_MEMBERS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
-_RESET_MEMBERS: Final = ("reset_at", "resets_at")
-_RESET_AFTER_MEMBERS: Final = ("reset_after_seconds", "resets_in_seconds")
+# The spellings of each field, most trusted first; those of the length with their unit in seconds. Older backends send
+# the seconds until a reset instead of its time.
+_LENGTH_FIELDS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
+_RESET_FIELDS: Final = ("reset_at", "resets_at")
+_RESET_AFTER_FIELDS: Final = ("reset_after_seconds", "resets_in_seconds")
 
 _FAMILY_SUFFIX: Final = "-primary-used-percent"
 
@@ -68,7 +68,7 @@ _FAMILY_SUFFIX: Final = "-primary-used-percent"
 
 
 def parse_headers(headers: Mapping[str, str], *, received_at: datetime) -> RateLimits | None:
-    """Return the limits in the headers of a response, None when there are none.
+    """Return the limits in the headers of a response, or None if the headers have none.
 
     Each limit has a family of headers: `x-codex-primary-used-percent`, `x-codex-bengalfox-primary-used-percent`, ….
     """
@@ -93,17 +93,17 @@ def parse_headers(headers: Mapping[str, str], *, received_at: datetime) -> RateL
 
 
 def parse_event(event: Any, *, received_at: datetime) -> RateLimits | None:
-    """Return the limits in a `codex.rate_limits` event, None when it is another event or reports none.
+    """Return the limits in a `codex.rate_limits` event, or None if it is another event or has no limits.
 
-    An event may be about another limit than the plan's own; then it becomes an additional limit.
+    If the event is not about the plan's own limit, the result has an additional limit.
     """
     if not isinstance(event, dict) or event.get("type") != "codex.rate_limits":
         return None
     limit_id = _limit_id(event.get("metered_limit_name")) or _limit_id(event.get("limit_name")) or PLAN_LIMIT_ID
     limits = _rate_limits(event, event.get("rate_limits"), received_at)
     if limit_id != PLAN_LIMIT_ID:
-        named = AdditionalLimit(id=limit_id, windows=limits.windows, limit_reached=limits.limit_reached)
-        limits = replace(limits, windows=(), limit_reached=None, additional=(named, *limits.additional))
+        additional = AdditionalLimit(id=limit_id, windows=limits.windows, limit_reached=limits.limit_reached)
+        limits = replace(limits, windows=(), limit_reached=None, additional=(additional, *limits.additional))
     return None if _is_empty(limits) else limits
 
 
@@ -118,10 +118,11 @@ def parse_usage(usage: Any, *, received_at: datetime) -> RateLimits:
 
 
 def merge(older: RateLimits | None, newer: RateLimits) -> RateLimits:
-    """Return the limits after headers or an event, which report only a part, arrived.
+    """Merge a partial report (headers or an event) into the older limits.
 
-    A window that is not reported again stays until its reset. Plan, credits, spend control and additional limits stay
-    until they are reported again. `limit_reached`, `reached_type` and `active_limit` are of the moment and do not stay.
+    A window that the newer report does not have remains until its reset. Plan, credits, spend control and additional
+    limits remain until the backend reports them again. `limit_reached`, `reached_type` and `active_limit` describe one
+    response and do not remain.
     """
     if older is None:
         return newer
@@ -136,7 +137,7 @@ def merge(older: RateLimits | None, newer: RateLimits) -> RateLimits:
 
 
 def _rate_limits(report: dict[str, Any], details: Any, received_at: datetime) -> RateLimits:
-    """Return what an event and a usage report have in common; `details` is their member for the plan's own limit."""
+    """Parse the fields that an event and a usage report share. `details` is the field for the plan's own limit."""
     return RateLimits(
         received_at=received_at,
         plan=as_text(report.get("plan_type")),
@@ -179,23 +180,23 @@ def _header_windows(headers: dict[str, str], family: str, received_at: datetime)
 
 
 def _header_getter(headers: dict[str, str], prefix: str) -> Callable[[str], Any]:
-    return lambda member: headers.get(f"x-{prefix}-{member.replace('_', '-')}")
+    return lambda name: headers.get(f"x-{prefix}-{name.replace('_', '-')}")
 
 
 def _windows(details: Any, received_at: datetime) -> tuple[RateLimitWindow, ...]:
-    # The members are `primary_window`, `secondary_window`, or `primary`, `secondary`. Their names do not matter, because
-    # a window is identified by its length.
+    # The fields are `primary_window` and `secondary_window`, or `primary` and `secondary`. Their names do not matter,
+    # because a window is identified by its length.
     return _sorted_windows(
-        _window(member.get, received_at) for member in as_mapping(details).values() if isinstance(member, dict)
+        _window(window.get, received_at) for window in as_mapping(details).values() if isinstance(window, dict)
     )
 
 
 def _window(get: Callable[[str], Any], received_at: datetime) -> RateLimitWindow | None:
     used = as_number(get("used_percent"), at_most=_MAX_PERCENT)
-    length = _first(_length(get(member), unit) for member, unit in _LENGTH_MEMBERS)
-    resets_at = _first(as_datetime(get(member)) for member in _RESET_MEMBERS)
-    reset_after = _first(as_number(get(member)) for member in _RESET_AFTER_MEMBERS)
-    # A window of nothing but zeros stands for one that the plan does not have.
+    length = _first(_length(get(name), unit_seconds) for name, unit_seconds in _LENGTH_FIELDS)
+    resets_at = _first(as_datetime(get(name)) for name in _RESET_FIELDS)
+    reset_after = _first(as_number(get(name)) for name in _RESET_AFTER_FIELDS)
+    # If all values are zero, the plan does not have this window.
     if used is None or not (used or length or resets_at or reset_after):
         return None
     if resets_at is None and reset_after is not None:
@@ -207,9 +208,9 @@ def _first(values: Iterable[_T | None]) -> _T | None:
     return next((value for value in values if value), None)
 
 
-def _length(value: Any, unit: int) -> timedelta | None:
-    units = as_number(value, at_most=_MAX_WINDOW_SECONDS / unit)
-    return timedelta(seconds=units * unit) if units else None
+def _length(value: Any, unit_seconds: int) -> timedelta | None:
+    units = as_number(value, at_most=_MAX_WINDOW_SECONDS / unit_seconds)
+    return timedelta(seconds=units * unit_seconds) if units else None
 
 
 def _sorted_windows(windows: Iterable[RateLimitWindow | None]) -> tuple[RateLimitWindow, ...]:
@@ -218,8 +219,8 @@ def _sorted_windows(windows: Iterable[RateLimitWindow | None]) -> tuple[RateLimi
 
 
 def _limit_reached(details: Any) -> bool | None:
-    members = as_mapping(details)
-    limit_reached, allowed = as_bool(members.get("limit_reached")), as_bool(members.get("allowed"))
+    limit = as_mapping(details)
+    limit_reached, allowed = as_bool(limit.get("limit_reached")), as_bool(limit.get("allowed"))
     if limit_reached is None and allowed is not None:
         return not allowed
     return limit_reached
@@ -255,7 +256,7 @@ def _spend_control(value: Any, received_at: datetime) -> SpendControl | None:
 
 
 def _limit_id(value: Any) -> str | None:
-    # Headers write `codex-bengalfox` where the usage report writes `codex_bengalfox`.
+    # Headers have `codex-bengalfox`, and usage reports `codex_bengalfox`.
     limit_id = as_text(value)
     return None if limit_id is None else limit_id.lower().replace("-", "_")
 
@@ -278,7 +279,7 @@ def _is_still_valid(window: RateLimitWindow, newer: tuple[RateLimitWindow, ...],
         return False
     if not newer:
         return True
-    # Without a length it could be one of the newer windows; without a reset time it would never be dropped.
+    # A window without a length could be one of the newer windows. One without a reset time would never be removed.
     if window.length is None or window.resets_at is None:
         return False
     return not any(other.length is None or is_about(other.length, window.length) for other in newer)
@@ -289,16 +290,16 @@ def _merge_additional(
 ) -> tuple[AdditionalLimit, ...]:
     merged = list(older)
     for limit in newer:
-        index = next((index for index, known in enumerate(merged) if _is_same_limit(known, limit)), None)
+        index = next((index for index, old_limit in enumerate(merged) if _is_same_limit(old_limit, limit)), None)
         if index is None:
             merged.append(limit)
             continue
-        known = merged[index]
+        old_limit = merged[index]
         merged[index] = replace(
             limit,
-            id=limit.id or known.id,
-            name=limit.name or known.name,
-            windows=_merge_windows(known.windows, limit.windows, now),
+            id=limit.id or old_limit.id,
+            name=limit.name or old_limit.name,
+            windows=_merge_windows(old_limit.windows, limit.windows, now),
         )
     return tuple(merged)
 
@@ -313,7 +314,7 @@ def _is_same_limit(limit: AdditionalLimit, other: AdditionalLimit) -> bool:
 
 
 def parse_usage_report(usage: Any, *, received_at: datetime) -> UsageReport:
-    """Return everything in a response of `/wham/usage`."""
+    """Parse a response of `/wham/usage` completely."""
     report = as_mapping(usage)
     banner = report.get("rate_limit_upsell")
     return UsageReport(
@@ -340,8 +341,8 @@ def parse_usage_report(usage: Any, *, received_at: datetime) -> UsageReport:
 
 
 def parse_reset_credits(body: Any) -> ResetCredits:
-    """Return the credits in a response of `/wham/rate-limit-reset-credits`."""
-    members = as_mapping(body)
+    """Parse a response of `/wham/rate-limit-reset-credits`."""
+    response = as_mapping(body)
     credits = tuple(
         ResetCredit(
             id=credit_id,
@@ -353,20 +354,20 @@ def parse_reset_credits(body: Any) -> ResetCredits:
             title=as_text(entry.get("title")),
             description=as_text(entry.get("description")),
         )
-        for entry in as_list(members.get("credits"))
+        for entry in as_list(response.get("credits"))
         if isinstance(entry, dict) and (credit_id := as_text(entry.get("id")))
     )
-    available_count = as_count(members.get("available_count"))
+    available_count = as_count(response.get("available_count"))
     if available_count is None:
         available_count = sum(credit.is_available for credit in credits)
     return ResetCredits(credits=credits, available_count=available_count)
 
 
 def parse_reset_result(body: Any, *, redeem_request_id: str) -> ResetResult:
-    """Return the result in a response of `/wham/rate-limit-reset-credits/consume`."""
-    members = as_mapping(body)
+    """Parse a response of `/wham/rate-limit-reset-credits/consume`."""
+    response = as_mapping(body)
     return ResetResult(
-        code=as_text(members.get("code")),
-        windows_reset=as_count(members.get("windows_reset")),
+        code=as_text(response.get("code")),
+        windows_reset=as_count(response.get("windows_reset")),
         redeem_request_id=redeem_request_id,
     )

@@ -1,11 +1,11 @@
-"""The plan's usage limits, usage reports and reset credits, as frozen values that users receive.
+"""Define the immutable types for usage limits, usage reports and reset credits.
 
-A limit has up to two windows (five hours and a week, as a rule), each with a percentage and a reset time. The plan has
-one limit of its own, and may have additional ones, for example for a single model. A member is None or empty when the
-backend did not report it, or reported a value that makes no sense; `repr()` leaves such members out.
+A limit has up to two windows (usually five hours and a week), each with a percentage and a reset time. The plan has its
+own limit, and may have additional ones, for example for a single model. A field is None or empty if the backend did not
+report it, or reported an invalid value; `repr()` omits such fields.
 
-`limit_parsing` makes these values from headers, events and usage reports. This module does not import openai, because
-`codex-backend status` shows limits and has to start fast.
+`limit_parsing` builds these objects from headers, events and usage reports. This module does not import openai, because
+`codex-backend status` shows limits and must start fast.
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ _WINDOW_NAMES: Final = {
 _LENGTH_TOLERANCE: Final = 0.07
 
 
-def is_about(length: timedelta, expected: timedelta) -> bool:
-    """Return whether two lengths differ by 7 % at most, so that they mean the same window."""
-    return abs(length - expected) <= expected * _LENGTH_TOLERANCE
+def is_about(duration: timedelta, expected: timedelta) -> bool:
+    """Return whether a duration differs from the expected one by at most 7 %."""
+    return abs(duration - expected) <= expected * _LENGTH_TOLERANCE
 
 
 def format_percent(value: float) -> str:
-    """Return a percentage with one decimal at most: `42 %`, `99.6 %`."""
+    """Return a percentage with at most one decimal: `42 %`, `99.6 %`."""
     return f"{round(value, 1):g} %"
 
 
 class _SparseRepr:
-    """A `repr()` without the members that are None or empty, and with readable times."""
+    """Mixin for a `repr()` that omits fields that are None or empty, and shows readable times."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        values = [(member.name, getattr(self, member.name)) for member in fields(self) if member.repr]  # type: ignore[arg-type]
-        shown = [f"{name}={_repr(value)}" for name, value in values if value is not None and value != ()]
+        values = [(each.name, getattr(self, each.name)) for each in fields(self) if each.repr]  # type: ignore[arg-type]
+        shown = [
+            f"{name}={value if isinstance(value, (datetime, timedelta)) else repr(value)}"
+            for name, value in values
+            if value is not None and value != ()
+        ]
         return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _repr(value: Any) -> str:
-    return str(value) if isinstance(value, (datetime, timedelta)) else repr(value)
 
 
 # Limits
@@ -78,9 +78,9 @@ def _repr(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RateLimitWindow(_SparseRepr):
-    """A window of a limit: how much of its allowance is used, in percent (it can exceed 100), and when it resets.
+    """A window of a limit: the used part of its allowance in percent (can exceed 100), its length and its reset time.
 
-    Windows are identified by their `length`, not by their position: the backend may send the weekly one first, or alone.
+    A window is identified by its `length`, not by its position: the backend may send the weekly window first, or alone.
     """
 
     used_percent: float
@@ -89,7 +89,7 @@ class RateLimitWindow(_SparseRepr):
 
     @property
     def name(self) -> str:
-        """`5 h`, `daily`, `weekly`, `monthly`, `yearly`, another length such as `12 h`, or `limit` without one."""
+        """`5 h`, `daily`, `weekly`, `monthly`, `yearly`, a length such as `12 h`, or `limit` if it is unknown."""
         if self.length is None:
             return "limit"
         names = (name for length, name in _WINDOW_NAMES.items() if is_about(self.length, length))
@@ -97,7 +97,7 @@ class RateLimitWindow(_SparseRepr):
 
     @property
     def remaining_percent(self) -> float:
-        """The rest of the allowance, from 100 to 0."""
+        """The unused part of the allowance in percent, from 0 to 100."""
         return max(0.0, 100.0 - self.used_percent)
 
     @property
@@ -112,7 +112,7 @@ class RateLimitWindow(_SparseRepr):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Credits(_SparseRepr):
-    """Credits that pay for usage beyond the plan. `balance` is None when not reported, as for unlimited credits."""
+    """Credits that pay for usage beyond the plan. `balance` is None if not reported, as for unlimited credits."""
 
     has_credits: bool
     unlimited: bool
@@ -127,7 +127,7 @@ class Credits(_SparseRepr):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SpendControl(_SparseRepr):
-    """The spending cap of a workspace for this member; amounts are in credits. `reached` is the backend's word."""
+    """The spending cap of a workspace for this member. Amounts are in credits. The backend reports `reached`."""
 
     reached: bool
     source: str | None = None
@@ -172,10 +172,10 @@ class _LimitWindows(_SparseRepr):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AdditionalLimit(_LimitWindows):
-    """A limit beside the plan's own, for example of one model.
+    """A limit in addition to the plan's own, for example for a single model.
 
-    `id` is the backend's identifier (`codex_bengalfox`), `name` the one to display (`GPT-X-Spark`); one may be None.
-    `limit_reached` is the backend's own statement, None when it made none.
+    `id` is the backend's identifier (`codex_bengalfox`), `name` the display name (`GPT-X-Spark`); one of them may be
+    None. The backend reports `limit_reached`, which is None if absent.
     """
 
     id: str | None = None
@@ -185,21 +185,21 @@ class AdditionalLimit(_LimitWindows):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether this limit is used up: as the backend states it, else by its windows."""
+        """Whether this limit is used up, by `limit_reached` if the backend reported it, otherwise by the windows."""
         return self.exhausted_window is not None if self.limit_reached is None else self.limit_reached
 
     def __str__(self) -> str:
-        return f"{self.name or self.id or 'additional'}: {', '.join(map(str, self.windows)) or 'no figures'}"
+        return f"{self.name or self.id or 'additional'}: {', '.join(map(str, self.windows)) or 'no data'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RateLimits(_LimitWindows):
-    """How much of the plan is used, as the backend reported it at `received_at`.
+    """The usage limits of the plan, as the backend reported them at `received_at`.
 
-    `windows` are those of the plan's own limit, shortest first. `limit_reached` is the backend's own statement, None
-    when it made none; `is_exhausted` considers the figures too. `reached_type` is the reason of a refusal in the
-    backend's words (`workspace_member_credits_depleted`). `active_limit` is the id of the limit that it named; `codex`
-    is the plan's own. Two values are equal when they report the same, at whatever time.
+    `windows` are those of the plan's own limit, shortest first. The backend reports `limit_reached`, which is None if
+    absent; `is_exhausted` also uses the percentages of the windows. `reached_type` is the backend's code for a rejected
+    request (`workspace_member_credits_depleted`). `active_limit` is the ID of the limit that applied to the request;
+    `codex` is the plan's own limit. Comparisons ignore `received_at`.
     """
 
     received_at: datetime = field(compare=False)
@@ -224,7 +224,7 @@ class RateLimits(_LimitWindows):
         return is_plan_exhausted or (self.spend_control is not None and self.spend_control.reached)
 
     def limit(self, id_or_name: str) -> AdditionalLimit | None:
-        """Return an additional limit by its id or name, or None."""
+        """Return the additional limit with this ID or name, or None."""
         return next((limit for limit in self.additional if id_or_name in (limit.id, limit.name)), None)
 
     def __str__(self) -> str:
@@ -238,7 +238,7 @@ class RateLimits(_LimitWindows):
             has_cap and f"spending {control}",
             self.is_exhausted and "the limit is reached",
         )
-        return "; ".join(part for part in parts if part) or "nothing is known"
+        return "; ".join(part for part in parts if part) or "no limits reported"
 
 
 # Usage reports
@@ -246,7 +246,7 @@ class RateLimits(_LimitWindows):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ModelUsage(_SparseRepr):
-    """Whether a model is available now, when it will be, and whether credits would make it available."""
+    """The availability of a model: now, from `available_at` on, or with credits."""
 
     model: str
     available: bool | None = None
@@ -256,10 +256,10 @@ class ModelUsage(_SparseRepr):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class UsageReport(_SparseRepr):
-    """Everything that the usage endpoint reports about the plan.
+    """The complete report of the usage endpoint.
 
-    `reset_credits` is the number of available reset credits, None for an account that cannot have any. `banner` is the
-    backend's offer for this account, as received. `repr()` does not show the account.
+    `reset_credits` is the number of available reset credits, or None for an account that cannot have any. `banner` is
+    the backend's promotional object for this account, unchanged. `repr()` does not show the account.
     """
 
     limits: RateLimits
@@ -285,7 +285,7 @@ class UsageReport(_SparseRepr):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ResetCredit(_SparseRepr):
-    """A credit that resets the plan's windows before their time. A credit that can be used has the status `available`."""
+    """A credit that resets the plan's windows early. The status of a usable credit is `available`."""
 
     id: str
     status: str | None = None
@@ -317,8 +317,8 @@ class ResetCredits(_SparseRepr):
 class ResetResult(_SparseRepr):
     """The result of using a reset credit.
 
-    `code` is the backend's: `reset`, `nothing_to_reset`, `no_credit`, `already_redeemed`, `cooldown_active`,
-    `redeeming`, or a newer one. `windows_reset` is the number of windows that were reset.
+    `code` is the backend's result code: `reset`, `nothing_to_reset`, `no_credit`, `already_redeemed`,
+    `cooldown_active`, `redeeming`, or another value. `windows_reset` is the number of windows that were reset.
     """
 
     code: str | None
@@ -327,5 +327,5 @@ class ResetResult(_SparseRepr):
 
     @property
     def was_reset(self) -> bool:
-        """Whether this request reset the windows, or an earlier one with the same `redeem_request_id` did."""
+        """Whether this request, or an earlier request with the same `redeem_request_id`, reset the windows."""
         return self.code in ("reset", "already_redeemed")

@@ -1,10 +1,10 @@
-"""Keep the newest usage limits that responses reported.
+"""Record the usage limits that responses report, and keep the newest.
 
-Every response reports limits, in its headers, in a `codex.rate_limits` event or as a whole usage report, but few
-programs read them. So a report is stored unparsed, and parsed when the limits are read, or at once when there is
-an `on_limits` callback. Reports are merged in the order in which they arrived (`limit_parsing.merge`).
+Every response reports limits, in its headers, in a `codex.rate_limits` event or as a usage report, but few programs
+read them. So a report is stored unparsed. It is parsed when the limits are read, or at once if there is an `on_limits`
+callback. Reports are merged in the order in which they were received (`limit_parsing.merge`).
 
-Limits belong to an account. When a report of another account arrives, everything known of the one before is dropped.
+Limits belong to an account. When a report of another account is received, all earlier limits are removed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = ["LimitsState", "LimitsTracker"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
-# A report replaces an unparsed one with the same members, so two or three are pending as a rule. Servers that vary
-# their headers must not make the store grow: when it holds more than this, it is parsed.
-_MAX_PENDING: Final = 8
-_LIMIT_NAMES: Final = ("metered_limit_name", "limit_name")
+# A report replaces an unparsed report with the same fields, so usually two or three are pending. If a server varies its
+# headers, pending reports are parsed above this number, so that their number stays bounded.
+_MAX_PENDING_REPORTS: Final = 8
+_LIMIT_NAME_FIELDS: Final = ("metered_limit_name", "limit_name")
 
 
 def _parser() -> ModuleType:
-    # Loaded with the first limits that are read: a program that never reads them starts faster without.
+    # Imported here, because a program that never reads limits starts faster without the parser.
     from . import limit_parsing
 
     return limit_parsing
 
 
 class _Report(NamedTuple):
-    """Limits as one response reported them, not yet parsed. A complete report replaces what is known."""
+    """The unparsed limits of one response. A complete report replaces all earlier limits; others are merged."""
 
     account_id: str | None
     received_at: datetime
@@ -51,7 +51,7 @@ class _Report(NamedTuple):
 
 
 class LimitsState:
-    """The limits that are known, and the reports that are not parsed yet; shared by a client and its copies."""
+    """The newest limits and the unparsed reports, which a client and its copies share."""
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -62,22 +62,22 @@ class LimitsState:
 
     def add(
         self,
-        kind: object,
+        key: object,
         parse: Callable[[datetime], RateLimits | None],
         *,
         account_id: str | None,
         is_complete: bool = False,
     ) -> None:
-        """Store a report. It replaces an unparsed one of the same kind, that is, with the same members."""
+        """Store a report. It replaces an unparsed report with the same `key`, which stands for its set of fields."""
         with self._lock:
-            self._pending.pop(kind, None)  # the new report goes to the end: reports are merged in order of arrival
-            self._pending[kind] = _Report(account_id, self._now(), parse, is_complete)
-            is_full = len(self._pending) > _MAX_PENDING
+            self._pending.pop(key, None)  # move the report to the end: reports are merged in the order received
+            self._pending[key] = _Report(account_id, self._now(), parse, is_complete)
+            is_full = len(self._pending) > _MAX_PENDING_REPORTS
         if is_full:
             self.update()
 
     def update(self) -> tuple[RateLimits | None, RateLimits | None]:
-        """Parse and merge the stored reports. Return the limits before and after that."""
+        """Parse and merge the stored reports. Return the limits before and after."""
         with self._lock:
             before = self._newest
             pending, self._pending = self._pending, {}
@@ -85,14 +85,14 @@ class LimitsState:
                 limits = report.parse(report.received_at)
                 if limits is None:
                     continue
-                keeps_known = report.account_id == self._account_id and not report.is_complete
-                self._newest = _parser().merge(self._newest if keeps_known else None, limits)
+                is_partial = report.account_id == self._account_id and not report.is_complete
+                self._newest = _parser().merge(self._newest if is_partial else None, limits)
                 self._account_id = report.account_id
             return before, self._newest
 
 
 class LimitsTracker:
-    """Collect the limits that a client's responses report, and call `on_limits` when they change."""
+    """Records the limits that the responses to a client report, and calls `on_limits` when they change."""
 
     def __init__(
         self,
@@ -103,55 +103,61 @@ class LimitsTracker:
     ) -> None:
         if on_limits is not None and (inspect.iscoroutinefunction(on_limits) or not callable(on_limits)):
             raise TypeError(
-                f"`on_limits` must be a plain function, not {on_limits!r}. To do more, start a task or fill a queue in "
-                "it."
+                f"`on_limits` must be a synchronous function, not {on_limits!r}. Start a task or fill a queue in it."
             )
         self.now = now
         self._on_limits = on_limits
         self._state = state or LimitsState(now=now)
 
     def with_callback(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return the tracker for a copy of the client: it shares the limits and has its own `on_limits`, if given."""
+        """Return the tracker for a copy of the client. It shares the limits, and uses `on_limits` unless it is None."""
         return self if on_limits is None else LimitsTracker(now=self.now, on_limits=on_limits, state=self._state)
 
     def for_other_login(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return a tracker without limits for a copy of the client that has another login."""
+        """Return an empty tracker for a copy of the client that has another login."""
         return LimitsTracker(now=self.now, on_limits=on_limits or self._on_limits)
 
     @property
     def newest(self) -> RateLimits | None:
-        """The newest limits, None before the first report."""
+        """The newest limits, or None before the first report."""
         return self._state.update()[1]
 
     def record_headers(self, headers: httpx2.Headers, *, account_id: str | None) -> None:
-        """Record the headers of a response, whatever its status."""
+        """Record the limits in the headers of a response of any status."""
         names = tuple([name for name, _ in headers.raw])
-        self._record(names, lambda at: _parser().parse_headers(headers, received_at=at), account_id)
+        self._record(names, lambda received_at: _parser().parse_headers(headers, received_at=received_at), account_id)
 
     def record_event(self, event: dict[str, Any], *, account_id: str | None) -> None:
         """Record a `codex.rate_limits` event."""
-        names = [name if isinstance(name := event.get(member), str) else None for member in _LIMIT_NAMES]
-        self._record(("event", *names), lambda at: _parser().parse_event(event, received_at=at), account_id)
+        names = [name if isinstance(name := event.get(field), str) else None for field in _LIMIT_NAME_FIELDS]
+        self._record(
+            ("event", *names), lambda received_at: _parser().parse_event(event, received_at=received_at), account_id
+        )
 
     def record_usage(self, usage: dict[str, Any], *, account_id: str | None) -> None:
         """Record a response of the usage endpoint, which is complete."""
-        self._record("usage", lambda at: _parser().parse_usage(usage, received_at=at), account_id, is_complete=True)
+        self._record(
+            "usage",
+            lambda received_at: _parser().parse_usage(usage, received_at=received_at),
+            account_id,
+            is_complete=True,
+        )
 
     def _record(
         self,
-        kind: object,
+        key: object,
         parse: Callable[[datetime], RateLimits | None],
         account_id: str | None,
         *,
         is_complete: bool = False,
     ) -> None:
-        self._state.add(kind, parse, account_id=account_id, is_complete=is_complete)
+        self._state.add(key, parse, account_id=account_id, is_complete=is_complete)
         if self._on_limits is None:
             return
         before, after = self._state.update()
         if after is not None and after != before:
-            # Outside of the lock, because the callback may use the client.
+            # The lock is not held here, because the callback may use the client.
             try:
                 self._on_limits(after)
-            except Exception:  # the callback is the caller's code; its bugs must not break the call
+            except Exception:  # a bug in the callback must not make the call fail
                 _log.exception("`on_limits` raised an exception. The call that reported the limits continues.")
