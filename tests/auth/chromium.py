@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over its DevTools protocol."""
+"""Control a headless Chromium over its DevTools protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BINARY_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -35,39 +35,43 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
     "--remote-debugging-port=0",
 )
-SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
-def found() -> str | None:
-    return os.environ.get("CHROMIUM_BINARY") or next((path for name in NAMES if (path := shutil.which(name))), None)
+def find_binary() -> str | None:
+    """Return the path of an installed Chromium, or None."""
+    return os.environ.get("CHROMIUM_BINARY") or next(
+        (path for name in BINARY_NAMES if (path := shutil.which(name))), None
+    )
 
 
 class Tab:
-    """One tab. `run` returns the value of a JavaScript expression."""
+    """A browser tab."""
 
     def __init__(self, port: int, target: dict[str, Any]) -> None:
         self._port = port
         self._id = target["id"]
         self._socket = connect(target["webSocketDebuggerUrl"], proxy=None, max_size=None)
-        self._number = 0
+        self._last_call_id = 0
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
+        self._last_call_id += 1
+        self._socket.send(json.dumps({"id": self._last_call_id, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=SECONDS))
-            if message.get("id") == self._number:
+            message = json.loads(self._socket.recv(timeout=TIMEOUT_SECONDS))
+            if message.get("id") == self._last_call_id:
                 if "error" in message:
                     raise RuntimeError(message["error"]["message"])
                 result: dict[str, Any] = message["result"]
                 return result
 
     def run(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def wait(self, expression: str) -> None:
-        """Wait until an expression is true. Evaluating it fails while the page is being replaced."""
-        deadline = time.monotonic() + SECONDS
+        """Wait until an expression is true. Ignore errors, which the evaluation raises while a page loads."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             with contextlib.suppress(RuntimeError):
                 if self.run(expression):
@@ -79,18 +83,18 @@ class Tab:
         self.wait(f"document.querySelector({json.dumps(selector)}) !== null")
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
-    def go(self, url: str) -> None:
+    def navigate(self, url: str) -> None:
         self.call("Page.navigate", url=url)
 
     @property
     def text(self) -> str:
         return str(self.run("document.body.innerText"))
 
-    def look(self, *, width: int, height: int, dark: bool = False) -> None:
+    def set_viewport(self, *, width: int, height: int, is_dark: bool = False) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self, file: Path) -> None:
@@ -98,7 +102,7 @@ class Tab:
 
     def close(self) -> None:
         self._socket.close()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/json/close/{self._id}", timeout=SECONDS):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/json/close/{self._id}", timeout=TIMEOUT_SECONDS):
             pass
 
 
@@ -110,14 +114,15 @@ class Chromium:
 
     def open(self, url: str) -> Tab:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             tab = Tab(self._port, json.load(response))
-        tab.go(url)
+        tab.navigate(url)
         return tab
 
 
 @contextlib.contextmanager
-def running(binary: str, profile: Path) -> Iterator[Chromium]:
+def start(binary: str, profile: Path) -> Iterator[Chromium]:
+    """Start the browser with this profile folder, and kill its process group at the end."""
     with (profile.parent / "chromium.log").open("wb") as log:
         process = subprocess.Popen(
             [binary, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
@@ -127,18 +132,18 @@ def running(binary: str, profile: Path) -> Iterator[Chromium]:
             start_new_session=True,
         )
     try:
-        yield Chromium(_port(process, profile / "DevToolsActivePort"))
+        yield Chromium(_read_port(process, profile / "DevToolsActivePort"))
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _port(process: subprocess.Popen[bytes], file: Path) -> int:
-    deadline = time.monotonic() + SECONDS
+def _read_port(process: subprocess.Popen[bytes], file: Path) -> int:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the browser ended with {process.returncode}"
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(file.read_text().splitlines()[0])
         time.sleep(0.05)
-    raise AssertionError("the browser did not start")
+    raise AssertionError(f"the browser did not start within {TIMEOUT_SECONDS} seconds")

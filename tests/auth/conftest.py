@@ -1,3 +1,5 @@
+"""Fixtures of the auth tests: a clock and an OAuth issuer."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

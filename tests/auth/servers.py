@@ -1,7 +1,4 @@
-"""Servers for the stores: Redis, a keyring in a file, a Secret Service in a session of its own.
-
-And a keyring in memory, which can be made to fail.
-"""
+"""Servers for tests of the stores: Redis, a keyring in memory or in a file, and a Secret Service in its own session."""
 
 from __future__ import annotations
 
@@ -28,23 +25,23 @@ needs_secret_service = pytest.mark.skipif(
 _SESSION = 'printf secret | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec "$@"'
 
 
-class Keyring:
-    """A `keyring` backend in memory, with the length limit of Windows."""
+class MemoryKeyring:
+    """A `keyring` backend in memory, with the length limit of Windows. Each call raises `error` if it is set."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], str] = {}
-        self.broken: Exception | None = None
+        self.error: Exception | None = None
         self.before_set: Callable[[str], object] = lambda name: None
 
     def get_password(self, service: str, username: str) -> str | None:
-        if self.broken:
-            raise self.broken
+        if self.error:
+            raise self.error
         return self.entries.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
         self.before_set(username)
-        if self.broken:
-            raise self.broken
+        if self.error:
+            raise self.error
         assert len(password.encode("utf-16-le")) <= 2560
         self.entries[service, username] = password
 
@@ -67,14 +64,14 @@ def redis_server(folder: Path, *, password: str = "") -> Iterator[str]:
     url = f"unix://:{password}@{socket}" if password else f"unix://{socket}"
     try:
         with redis.Redis.from_url(url) as client:
-            _until_it_answers(client)
+            _wait_for_server(client)
         yield url
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _until_it_answers(client: object) -> None:
+def _wait_for_server(client: object) -> None:
     import redis
 
     assert isinstance(client, redis.Redis)
@@ -88,7 +85,7 @@ def _until_it_answers(client: object) -> None:
     raise AssertionError("redis-server did not start within 10 seconds")
 
 
-def file_keyring(folder: Path) -> dict[str, str]:
+def file_keyring_environment(folder: Path) -> dict[str, str]:
     """Return the environment in which the package `keyring` stores everything in a file of this folder."""
     return {
         **os.environ,
@@ -97,7 +94,7 @@ def file_keyring(folder: Path) -> dict[str, str]:
     }
 
 
-def secret_service(folder: Path) -> tuple[list[str], dict[str, str]]:
+def secret_service_command(folder: Path) -> tuple[list[str], dict[str, str]]:
     """Return the command prefix that starts a session with an unlocked keyring, and its environment."""
     for name in ("data", "runtime", "cache"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -107,5 +104,5 @@ def secret_service(folder: Path) -> tuple[list[str], dict[str, str]]:
         "XDG_RUNTIME_DIR": str(folder / "runtime"),
         "XDG_CACHE_HOME": str(folder / "cache"),
     }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "PYTHON_KEYRING"))}
-    return ["dbus-run-session", "--", "sh", "-c", _SESSION, "sh"], {**kept, **home}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "PYTHON_KEYRING"))}
+    return ["dbus-run-session", "--", "sh", "-c", _SESSION, "sh"], {**inherited, **home}

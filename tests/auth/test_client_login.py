@@ -1,4 +1,4 @@
-"""Logging in and out, on both clients."""
+"""Test login, logout and refresh with the sync and the async client."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# --- logging in ---------------------------------------------------------------------------------------------------
+# --- login -----------------------------------------------------------------------------------------------------------
 
 
 def approve(url: str) -> None:
-    """Act as the browser of a user who approves."""
+    """Visit the URL as the browser of a user who approves the login."""
     httpx2.get(url, follow_redirects=True, timeout=20).raise_for_status()
 
 
-def never(what: object) -> None:
-    raise AssertionError("nothing may be opened")
+def fail_if_called(url: object) -> None:
+    raise AssertionError("the login must not open a browser")
 
 
 def test_default_timeout_and_ports() -> None:
-    given = inspect.signature(Credentials.authenticate).parameters
-    assert (given["timeout"].default, given["ports"].default) == (300.0, (1455, 1457))
+    parameters = inspect.signature(Credentials.authenticate).parameters
+    assert (parameters["timeout"].default, parameters["ports"].default) == (300.0, (1455, 1457))
 
 
-def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator) -> None:
-    store, opened, shown = MemoryStore(), list[str](), list[str]()
+def test_login_passes_arguments_to_the_issuer(new_client: Callable[..., Any], sim: Simulator) -> None:
+    store, opened_urls, reported_urls = MemoryStore(), list[str](), list[str]()
     client = new_client(credentials=store)
 
     def open_browser(url: str) -> None:
-        opened.append(url)
+        opened_urls.append(url)
         approve(url)
 
     client.authenticate(
         open_browser=open_browser,
-        on_url=shown.append,
+        on_url=reported_urls.append,
         workspace_id=sim.account.account_id,
         scopes=["openid", "profile", "email", "offline_access"],
         timeout=30,
         ports=(0,),
     )
-    assert opened == shown
-    parameters = parse_qs(urlsplit(shown[0]).query)
+    assert opened_urls == reported_urls
+    parameters = parse_qs(urlsplit(opened_urls[0]).query)
     assert parameters["scope"] == ["openid profile email offline_access"]
     assert parameters["allowed_workspace_id"] == [sim.account.account_id]
     assert client.account().email == "user@example.com"
@@ -68,11 +68,11 @@ def test_login_uses_all_arguments(new_client: Callable[..., Any], sim: Simulator
     assert document["OPENAI_API_KEY"] is None
 
 
-def test_stored_login_opens_nothing_unless_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_stored_login_opens_no_browser_unless_forced(new_client: Callable[..., Any], sim: Simulator) -> None:
     store = MemoryStore(sim.login_document())
     before = store.load()
     client = new_client(credentials=store)
-    client.authenticate(open_browser=never, on_url=never)
+    client.authenticate(open_browser=fail_if_called, on_url=fail_if_called)
     client.authenticate(interactive=False)
     assert store.load() == before
     client.authenticate(force=True, open_browser=approve, ports=(0,), timeout=30)
@@ -95,30 +95,35 @@ def test_login_ends_at_timeout_or_cancellation(new_client: Callable[..., Any], c
     assert time.monotonic() - started < 4
 
 
-# --- after a 401 -------------------------------------------------------------------------------------------------
+# --- responses with status 401 ---------------------------------------------------------------------------------------
 
 UNAUTHORIZED = Turn.error(401, {"detail": "Unauthorized"})
 
-# responses of the backend · whether another process stores a login → requests · outcome
+# responses of the backend, whether another process stores a login → requests, outcome
 AFTER_401 = {
-    "good": ([], False, ["responses"], "completed"),
+    "accepted": ([], False, ["responses"], "completed"),
     "refreshed": ([UNAUTHORIZED], False, ["responses", "token", "responses"], "completed"),
-    "adopted": ([UNAUTHORIZED], True, ["responses", "responses"], "completed"),
-    "refused": ([UNAUTHORIZED] * 2, False, ["responses", "token", "responses"], sdk.LoginRejectedError),
-    "refused after adoption": ([UNAUTHORIZED] * 2, True, ["responses", "responses"], sdk.LoginRejectedError),
+    "reloaded": ([UNAUTHORIZED], True, ["responses", "responses"], "completed"),
+    "rejected after a refresh": (
+        [UNAUTHORIZED] * 2,
+        False,
+        ["responses", "token", "responses"],
+        sdk.LoginRejectedError,
+    ),
+    "rejected after a reload": ([UNAUTHORIZED] * 2, True, ["responses", "responses"], sdk.LoginRejectedError),
 }
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("stream", [False, True], ids=["create", "stream"])
 @pytest.mark.parametrize("row", AFTER_401.values(), ids=list(AFTER_401))
 def test_401_reloads_then_refreshes_then_fails(
     row: Any, stream: bool, new_client: Callable[..., Any], sim: Simulator
 ) -> None:
-    responses, is_stored_elsewhere, requests, outcome = row
+    responses, is_stored_by_a_peer, requests, outcome = row
     store = MemoryStore(sim.login_document())
     client = new_client(credentials=Credentials(store, issuer=sim.issuer))
     client.credentials.current()
-    if is_stored_elsewhere:
+    if is_stored_by_a_peer:
         store.save(sim.login_document())
     sim.script(*responses)
 
@@ -134,10 +139,10 @@ def test_401_reloads_then_refreshes_then_fails(
     assert requested_paths(sim) == requests
 
 
-# --- access tokens -----------------------------------------------------------------------------------------------
+# --- access tokens ---------------------------------------------------------------------------------------------------
 
 
-def test_personal_token_signs_requests_and_401_is_final(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_rejected_personal_token_is_not_refreshed(new_client: Callable[..., Any], sim: Simulator) -> None:
     token = sim.personal_access_token()
     client = new_client(credentials=StaticToken(token, issuer=sim.issuer))
     assert client.authenticate().responses.create(input="hi").status == "completed"
@@ -153,7 +158,7 @@ def test_personal_token_signs_requests_and_401_is_final(new_client: Callable[...
         client.authenticate(force=True)
 
 
-def test_access_token_variable_is_enough(
+def test_client_uses_the_access_token_variable(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, new_client: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
@@ -162,7 +167,7 @@ def test_access_token_variable_is_enough(
         assert client.account().stored_in == "CODEX_ACCESS_TOKEN"
 
 
-# --- account, logout, revoke -------------------------------------------------------------------------------------
+# --- account, logout and revocation ----------------------------------------------------------------------------------
 
 
 def test_account_raises_after_logout(new_client: Callable[..., Any], sim: Simulator) -> None:
@@ -188,7 +193,7 @@ def test_revoke_sends_the_refresh_token(new_client: Callable[..., Any], sim: Sim
     assert not client.revoke()
 
 
-def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_custom_source_has_no_login_methods(new_client: Callable[..., Any], sim: Simulator) -> None:
     login = sim.credentials().current()
 
     class CustomSource:
@@ -209,7 +214,7 @@ def test_custom_source_cannot_be_logged_out_here(new_client: Callable[..., Any],
             call()
 
 
-# --- device codes ------------------------------------------------------------------------------------------------
+# --- device codes ----------------------------------------------------------------------------------------------------
 
 
 def test_device_code_logs_in(new_client: Callable[..., Any]) -> None:
@@ -222,8 +227,8 @@ def test_device_code_logs_in(new_client: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("flow", ["device code", "browser"])
 def test_cancelling_the_task_ends_the_login(flow: str) -> None:
-    """Measures the longest pause of the event loop while the login waits for the user."""
-    seen_ = threading.Event()
+    """The event loop is not blocked while the login waits for the user."""
+    is_shown = threading.Event()
     pauses: list[float] = []
 
     async def measure_pauses(*, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -239,62 +244,59 @@ def test_cancelling_the_task_ends_the_login(flow: str) -> None:
             await tasks.start(measure_pauses)
             with anyio.move_on_after(1.0) as scope:
                 if flow == "browser":
-                    await client.authenticate(open_browser=False, on_url=lambda url: seen_.set(), ports=(0,))
+                    await client.authenticate(open_browser=False, on_url=lambda url: is_shown.set(), ports=(0,))
                 else:
-                    await client.authenticate_device_code(on_code=lambda code: seen_.set())
+                    await client.authenticate_device_code(on_code=lambda code: is_shown.set())
             assert scope.cancelled_caught
             tasks.cancel_scope.cancel()
 
-    def waiting() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("codex-login-server")]
-
     with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as sim:
         anyio.run(run, sim)
-        assert seen_.is_set()
+        assert is_shown.is_set()
         polls = len(sim.requests)
         time.sleep(1.5)
-        assert len(sim.requests) <= polls + 1, "the polling has stopped"
-        assert waiting() == [], "the callback server has stopped, too"
+        assert len(sim.requests) <= polls + 1, "the polling must stop"
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("codex-login-server")]
     assert max(pauses) < 0.5
 
 
 def test_many_logins_do_not_exhaust_worker_threads() -> None:
-    """More logins wait than the event loop has worker threads, and `on_url` needs one of these threads."""
-    seen_: list[str] = []
+    """More logins wait than the event loop has worker threads. `on_url` needs one of these threads."""
+    urls: list[str] = []
     codes: list[str | None] = []
 
     async def run(sim: Simulator) -> None:
         shown = anyio.Event()
 
         async def on_url(url: str) -> None:
-            await anyio.to_thread.run_sync(seen_.append, url)
+            await anyio.to_thread.run_sync(urls.append, url)
             shown.set()
 
         async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
 
-            async def sign_in(timeout: float) -> None:  # noqa: ASYNC109 - it is what is tested
+            async def log_in(timeout: float) -> None:  # noqa: ASYNC109 - the test is about this timeout
                 try:
                     await client.authenticate(open_browser=False, on_url=on_url, ports=(0,), timeout=timeout)
                 except sdk.LoginFailedError as error:
                     codes.append(error.code)
 
-            tasks.start_soon(sign_in, 6.0)
+            tasks.start_soon(log_in, 6.0)
             await shown.wait()
             for _ in range(44):
-                tasks.start_soon(sign_in, 1.0)
+                tasks.start_soon(log_in, 1.0)
 
     with Simulator(approval="manual") as sim:
         anyio.run(run, sim)
     assert codes == ["timeout"] * 45
-    assert len(seen_) == 1
+    assert len(urls) == 1
 
 
 def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
-    free_after: list[float] = []
+    worker_waits: list[float] = []
 
     async def run(sim: Simulator) -> None:
-        old = sim.login_document(expires_in=-timedelta(minutes=1))
-        credentials = Credentials(MemoryStore(old), issuer=sim.issuer)
+        expired = sim.login_document(expires_in=-timedelta(minutes=1))
+        credentials = Credentials(MemoryStore(expired), issuer=sim.issuer)
         async with sim.async_client(credentials=credentials) as client, anyio.create_task_group() as tasks:
 
             async def call() -> None:
@@ -305,9 +307,9 @@ def test_slow_refresh_does_not_exhaust_worker_threads() -> None:
             await anyio.sleep(0.5)
             before = time.perf_counter()
             await anyio.to_thread.run_sync(lambda: None)
-            free_after.append(time.perf_counter() - before)
+            worker_waits.append(time.perf_counter() - before)
 
     with Simulator(refresh_delay=timedelta(seconds=3)) as sim:
         anyio.run(run, sim)
         assert requested_paths(sim).count("token") == 1
-    assert free_after[0] < 1
+    assert worker_waits[0] < 1

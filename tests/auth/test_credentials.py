@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from issuer_stub import IssuerStub
 from manager_support import HOUR, MINUTE, make_credentials, refresh_reasons, run_in_threads
-from servers import Keyring
+from servers import MemoryKeyring
 
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginFailedError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import (
@@ -35,7 +35,7 @@ from codex_backend_sdk.auth.stores.auto import AutoStore
 from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login
 
-# --- login --------------------------------------------------------------------------------------------------
+# --- login -----------------------------------------------------------------------------------------------------------
 
 
 def open_page(url: str) -> str:
@@ -147,8 +147,8 @@ def test_damaged_file_is_replaced_only_by_force(issuer: IssuerStub, tmp_path: Pa
 @pytest.mark.parametrize("store_type", ["file", "auto"])
 def test_damaged_file_is_kept_if_the_write_fails(issuer: IssuerStub, tmp_path: Path, store_type: str) -> None:
     file = FileStore(tmp_path / ("x" * 245))  # no room for the longer name of a temporary file
-    keyring = Keyring()
-    keyring.broken = OSError("locked")
+    keyring = MemoryKeyring()
+    keyring.error = OSError("locked")
     store = file if store_type == "file" else AutoStore(KeyringStore(tmp_path, backend=keyring), file)
     file.path.write_text('{"tokens": {"refresh_token": "repairable", ')
     credentials = Credentials(store, issuer=issuer.url, clock=issuer.clock)
@@ -255,7 +255,7 @@ def test_concurrent_threads_share_a_denied_login(issuer: IssuerStub) -> None:
     assert len(opened_urls) == 2, "a later call opens the browser again"
 
 
-# --- logout -------------------------------------------------------------------------------------------------
+# --- logout ----------------------------------------------------------------------------------------------------------
 
 
 def test_logout_clears_cache_and_store(issuer: IssuerStub) -> None:
@@ -388,7 +388,7 @@ def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
         exchange_api_key(credentials)
 
 
-# --- configuration ----------------------------------------------------------------------------------------------
+# --- configuration ---------------------------------------------------------------------------------------------------
 
 
 def test_issuer_argument_takes_precedence_over_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The async client runs on asyncio and on trio."""
+"""Test the async client on asyncio and on trio."""
 
 from __future__ import annotations
 
@@ -24,24 +24,27 @@ pytest.importorskip("trio")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def on_a_loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitable[None]]], None]:
+def run_on_loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitable[None]]], None]:
     def run(scenario: Callable[[], Awaitable[None]]) -> None:
         anyio.run(scenario, backend=request.param)
 
     return run
 
 
-def test_login_and_logout_work(on_a_loop: Callable[..., None]) -> None:
+def test_login_and_logout_succeed(run_on_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
         with Simulator(device_login=DeviceLoginSettings()) as sim:
             async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
                 codes: list[object] = []
+                loop_thread = threading.current_thread()
 
                 async def show(code: object) -> None:
                     await anyio.lowlevel.checkpoint()
+                    assert threading.current_thread() is loop_thread
                     codes.append(code)
 
                 async def visit(url: str) -> None:
+                    assert threading.current_thread() is loop_thread
                     tasks.start_soon(lambda: anyio.to_thread.run_sync(lambda: httpx2.get(url, follow_redirects=True)))
 
                 await client.authenticate_device_code(on_code=show)
@@ -52,10 +55,10 @@ def test_login_and_logout_work(on_a_loop: Callable[..., None]) -> None:
                 with pytest.raises(sdk.LoginRequiredError):
                     await client.responses.create(input="hi")
 
-    on_a_loop(scenario)
+    run_on_loop(scenario)
 
 
-def test_cancelled_login_ends(on_a_loop: Callable[..., None]) -> None:
+def test_cancelled_login_ends(run_on_loop: Callable[..., None]) -> None:
     async def scenario() -> None:
         with Simulator(approval="manual") as sim:
             async with sim.async_client(credentials=MemoryStore()) as client:
@@ -65,10 +68,10 @@ def test_cancelled_login_ends(on_a_loop: Callable[..., None]) -> None:
                 await anyio.sleep(1.5)
                 assert "codex-login-server" not in {thread.name for thread in threading.enumerate()}
 
-    on_a_loop(scenario)
+    run_on_loop(scenario)
 
 
-def test_calls_streams_and_refreshes_work(on_a_loop: Callable[..., None], sim: Simulator) -> None:
+def test_calls_streams_and_refreshes_succeed(run_on_loop: Callable[..., None], sim: Simulator) -> None:
     async def scenario() -> None:
         store = MemoryStore(sim.login_document(expires_in=-timedelta(minutes=1)))
         async with sim.async_client(credentials=Credentials(store, issuer=sim.issuer), max_retries=0) as client:
@@ -89,10 +92,10 @@ def test_calls_streams_and_refreshes_work(on_a_loop: Callable[..., None], sim: S
             assert requested_paths(sim).count("token") == 2
             assert [model.id async for model in await client.models.list()]
 
-    on_a_loop(scenario)
+    run_on_loop(scenario)
 
 
-def test_client_survives_abandoned_and_cancelled_streams(on_a_loop: Callable[..., None], sim: Simulator) -> None:
+def test_call_succeeds_after_interrupted_streams(run_on_loop: Callable[..., None], sim: Simulator) -> None:
     async def scenario() -> None:
         async with sim.async_client(max_retries=0) as client:
             async with await client.responses.create(input="hi", stream=True) as stream:
@@ -105,4 +108,4 @@ def test_client_survives_abandoned_and_cancelled_streams(on_a_loop: Callable[...
             assert scope.cancelled_caught
             assert (await client.responses.create(input="hi")).status == "completed"
 
-    on_a_loop(scenario)
+    run_on_loop(scenario)

@@ -1,3 +1,5 @@
+"""Test the claims of JWTs, and the login and the refresh time that result from them."""
+
 from __future__ import annotations
 
 import base64
@@ -26,9 +28,9 @@ def create_jwt(payload: Any) -> Secret:
     return Secret(f"eyJhbGciOiJub25lIn0.{base64.urlsafe_b64encode(data).rstrip(b'=').decode()}.sig")
 
 
-def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def document(access: dict[str, Any] | str, identity: dict[str, Any] | None = None, **tokens: Any) -> dict[str, Any]:
     token = access if isinstance(access, str) else create_jwt(access).reveal()
-    tokens = {"access_token": token, "refresh_token": "rt_1", **more}
+    tokens = {"access_token": token, "refresh_token": "rt_1", **tokens}
     if identity is not None:
         tokens["id_token"] = create_jwt(identity).reveal()
     return {"tokens": tokens, "last_refresh": "2026-11-22T05:51:37.545431475Z"}
@@ -60,7 +62,7 @@ def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("exp", "moment"),
+    ("exp", "expires_at"),
     [
         (1795348800, NOW),
         (1795348800.5, NOW + timedelta(seconds=0.5)),
@@ -72,36 +74,38 @@ def test_unreadable_token_has_no_claims(token: Secret | None) -> None:
         (float("nan"), None),
     ],
 )
-def test_expiry_is_none_unless_it_is_a_time(exp: object, moment: datetime | None) -> None:
-    assert parse_expiry(create_jwt({"exp": exp})) == moment
+def test_expiry_is_none_unless_it_is_a_time(exp: object, expires_at: datetime | None) -> None:
+    assert parse_expiry(create_jwt({"exp": exp})) == expires_at
 
 
 @pytest.mark.parametrize(
-    ("left", "age", "reason"),
+    ("expires_in", "age", "reason"),
     [
-        # A readable expiry decides alone.
+        # If the expiry is readable, only the expiry counts.
         (timedelta(minutes=6), timedelta(days=300), None),
         (timedelta(minutes=5, microseconds=1), timedelta(0), None),
         (timedelta(minutes=5), timedelta(0), "proactive_expiry"),
         (timedelta(minutes=4), timedelta(0), "proactive_expiry"),
         (timedelta(hours=-1), None, "proactive_expiry"),
         (datetime.min.replace(tzinfo=UTC) - NOW, None, "proactive_expiry"),
-        # Otherwise the age of the last refresh does.
+        # Otherwise the age of the last refresh counts.
         (None, timedelta(days=7), None),
         (None, timedelta(days=8) - timedelta(microseconds=1), None),
         (None, timedelta(days=8, seconds=1), "scheduled"),
         (None, None, "scheduled"),
     ],
 )
-def test_refresh_due_by_expiry_then_by_age(left: timedelta | None, age: timedelta | None, reason: str | None) -> None:
-    expires_at = None if left is None else NOW + left
+def test_refresh_due_by_expiry_then_by_age(
+    expires_in: timedelta | None, age: timedelta | None, reason: str | None
+) -> None:
+    expires_at = None if expires_in is None else NOW + expires_in
     last_refresh = None if age is None else NOW - age
     moment, why = compute_refresh_time(expires_at=expires_at, last_refresh=last_refresh)
     assert (why if moment <= NOW else None) == reason
 
 
 @pytest.mark.parametrize(
-    ("life", "left"),
+    ("lifetime", "before_expiry"),
     [
         (timedelta(days=10), timedelta(minutes=5)),
         (timedelta(minutes=20), timedelta(minutes=5)),
@@ -110,8 +114,11 @@ def test_refresh_due_by_expiry_then_by_age(left: timedelta | None, age: timedelt
         (timedelta(0), timedelta(0)),
     ],
 )
-def test_short_lifetime_is_used_for_three_quarters(life: timedelta, left: timedelta) -> None:
-    assert compute_refresh_time(expires_at=NOW, last_refresh=None, lifetime=life) == (NOW - left, "proactive_expiry")
+def test_short_lifetime_is_used_for_three_quarters(lifetime: timedelta, before_expiry: timedelta) -> None:
+    assert compute_refresh_time(expires_at=NOW, last_refresh=None, lifetime=lifetime) == (
+        NOW - before_expiry,
+        "proactive_expiry",
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,13 +131,13 @@ def test_token_of_unknown_expiry_has_not_expired(expires_at: datetime | None, ex
 
 
 def test_account_comes_from_id_token_then_access_token() -> None:
-    one, other = (
+    first, second = (
         create_jwt({AUTH_CLAIM: {"chatgpt_account_id": "acc-1"}}),
         create_jwt({AUTH_CLAIM: {"chatgpt_account_id": "acc-2"}}),
     )
-    assert parse_account_id(one, other) == "acc-1"
-    assert parse_account_id(None, other) == "acc-2"
-    assert parse_account_id(create_jwt({AUTH_CLAIM: {"chatgpt_account_id": ""}}), other) == "acc-2"
+    assert parse_account_id(first, second) == "acc-1"
+    assert parse_account_id(None, second) == "acc-2"
+    assert parse_account_id(create_jwt({AUTH_CLAIM: {"chatgpt_account_id": ""}}), second) == "acc-2"
     assert parse_account_id(create_jwt({AUTH_CLAIM: "x"}), Secret("opaque")) is None
     assert parse_account_id(create_jwt({AUTH_CLAIM: {"chatgpt_account_id": 7}}), None) is None
 

@@ -1,3 +1,5 @@
+"""Test the requests and responses of the OAuth issuer."""
+
 from __future__ import annotations
 
 import json
@@ -20,8 +22,8 @@ def test_pkce_matches_the_example_of_rfc_7636() -> None:
 
 
 def test_verifier_and_state_lengths_match_the_codex_cli() -> None:
-    made = _oauth.Pkce.from_random(bytes(64))
-    assert (len(made.verifier.reveal()), len(made.challenge), len(_oauth.encode_base64url(bytes(32)))) == (86, 43, 43)
+    pkce = _oauth.Pkce.from_random(bytes(64))
+    assert (len(pkce.verifier.reveal()), len(pkce.challenge), len(_oauth.encode_base64url(bytes(32)))) == (86, 43, 43)
     assert re.fullmatch(r"[\w-]+", _oauth.encode_base64url(bytes(range(256)))), "no padding, no + and /"
 
 
@@ -52,13 +54,19 @@ def test_authorize_url_accepts_workspace_and_scope() -> None:
         scope="openid",
         workspace_id="w 1",
     )
-    given = dict(parse_qsl(urlsplit(url).query))
-    assert (given["scope"], given["allowed_workspace_id"], given["originator"]) == ("openid", "w 1", "o&x=1")
-    assert "x" not in given
+    parameters = dict(parse_qsl(urlsplit(url).query))
+    assert (parameters["scope"], parameters["allowed_workspace_id"], parameters["originator"]) == (
+        "openid",
+        "w 1",
+        "o&x=1",
+    )
+    assert "x" not in parameters
 
 
-NO_CODEX = "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
-NO_CODE = "Missing authorization code. Sign-in could not be completed."
+NOT_ENABLED_MESSAGE = (
+    "Codex is not enabled for your workspace. Contact your workspace administrator to request access to Codex."
+)
+MISSING_CODE_MESSAGE = "Missing authorization code. Sign-in could not be completed."
 
 
 @pytest.mark.parametrize(
@@ -70,15 +78,19 @@ NO_CODE = "Missing authorization code. Sign-in could not be completed."
             "server_error",
             "Login failed: try later",
         ),
-        ({"error": "access_denied", "error_description": "x missing_codex_entitlement x"}, "access_denied", NO_CODEX),
+        (
+            {"error": "access_denied", "error_description": "x missing_codex_entitlement x"},
+            "access_denied",
+            NOT_ENABLED_MESSAGE,
+        ),
         (
             {"error": "other", "error_description": "missing_codex_entitlement"},
             "other",
             "Login failed: missing_codex_entitlement",
         ),
         ({"error": ""}, "", "Login failed: unknown error"),
-        ({}, "missing_authorization_code", NO_CODE),
-        ({"code": ""}, "missing_authorization_code", NO_CODE),
+        ({}, "missing_authorization_code", MISSING_CODE_MESSAGE),
+        ({"code": ""}, "missing_authorization_code", MISSING_CODE_MESSAGE),
     ],
 )
 def test_callback_without_a_code_is_an_error(query: dict[str, str], error_code: str, message: str) -> None:
@@ -138,7 +150,7 @@ def test_revoke_body_prefers_the_refresh_token() -> None:
     }
 
 
-def test_token_response_may_omit_optional_tokens() -> None:
+def test_token_response_may_lack_optional_tokens() -> None:
     body = b'{"access_token": "a", "id_token": null, "expires_in": 5}'
     assert _oauth.parse_token_response(body) == _auth_json.TokenResponse(access_token=Secret("a"))
     with pytest.raises(ValueError, match="has no valid id_token and refresh_token"):
@@ -152,20 +164,20 @@ def test_complete_token_response_is_parsed() -> None:
     )
 
 
-@pytest.mark.parametrize("junk", ['""', "5", "null", "{}", '"a b"', '"\\n"'])
-def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
+@pytest.mark.parametrize("invalid_token", ['""', "5", "null", "{}", '"a b"', '"\\n"'])
+def test_invalid_token_does_not_affect_the_others(invalid_token: str) -> None:
     for name, others in (("id_token", "ar"), ("access_token", "ir"), ("refresh_token", "ia")):
-        members = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: junk}
-        body = "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
+        tokens = {"id_token": '"i"', "access_token": '"a"', "refresh_token": '"r"', name: invalid_token}
+        body = "{" + ", ".join(f'"{name}": {value}' for name, value in tokens.items()) + "}"
         response = _oauth.parse_token_response(body.encode())
-        came = [response.id_token, response.access_token, response.refresh_token]
-        assert [token.reveal() for token in came if token] == list(others)
+        parsed = [response.id_token, response.access_token, response.refresh_token]
+        assert [token.reveal() for token in parsed if token] == list(others)
         with pytest.raises(ValueError, match=f"has no valid {name}$"):
             _oauth.parse_token_response(body.encode(), required=_oauth.TOKEN_NAMES)
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "message"),
     [
         (b"<html>", "not a JSON object"),
         (b"[]", "not a JSON object"),
@@ -174,8 +186,8 @@ def test_invalid_token_does_not_cost_the_others(junk: str) -> None:
         (b'{"refresh_token": ""}', "valid refresh_token"),
     ],
 )
-def test_unusable_token_response_raises_value_error(body: bytes, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_invalid_token_response_raises_value_error(body: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         _oauth.parse_token_response(body)
 
 
@@ -193,7 +205,7 @@ def test_unusable_token_response_raises_value_error(body: bytes, complaint: str)
         (b"<html>", None),
     ],
 )
-def test_error_code_is_found_in_each_place(body: bytes, code: str | None) -> None:
+def test_error_code_is_read_from_each_format(body: bytes, code: str | None) -> None:
     assert _oauth.parse_error_code(body) == code
 
 
@@ -228,27 +240,27 @@ def test_describe_error_hides_the_code() -> None:
     )
 
 
-def body_of(code: object) -> bytes:
+def error_body(code: object) -> bytes:
     return json.dumps({"error": {"code": code, "message": "a message with rt_secret"}}).encode()
 
 
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (401, body_of("refresh_token_expired"), "expired"),
+        (401, error_body("refresh_token_expired"), "expired"),
         (400, b'{"error": "refresh_token_expired"}', "expired"),
-        (401, body_of("refresh_token_reused"), "exhausted"),
-        (400, body_of("REFRESH_TOKEN_REUSED"), "exhausted"),
-        (401, body_of("refresh_token_invalidated"), "revoked"),
+        (401, error_body("refresh_token_reused"), "exhausted"),
+        (400, error_body("REFRESH_TOKEN_REUSED"), "exhausted"),
+        (401, error_body("refresh_token_invalidated"), "revoked"),
         (400, b'{"code": "refresh_token_invalidated"}', "revoked"),
-        (401, body_of("something_new"), "other"),
+        (401, error_body("something_new"), "other"),
         (401, b"", "other"),
         (400, b'{"error": "invalid_grant", "error_description": "rt_secret"}', "other"),
-        (400, body_of("invalid_request"), "transient"),
+        (400, error_body("invalid_request"), "transient"),
         (400, b"", "transient"),
-        (403, body_of("refresh_token_expired"), "transient"),
+        (403, error_body("refresh_token_expired"), "transient"),
         (429, b"", "transient"),
-        (500, body_of("invalid_grant"), "transient"),
+        (500, error_body("invalid_grant"), "transient"),
         (503, b"<html>", "transient"),
         (307, b"", "transient"),
     ],
@@ -281,7 +293,7 @@ def test_refresh_failure_is_classified(status: int, body: bytes, reason: str) ->
         ("?code=a&state=\udce4", None),
     ],
 )
-def test_pasted_address_is_accepted_in_each_form(text: str, target: str | None) -> None:
+def test_pasted_url_is_accepted_in_each_form(text: str, target: str | None) -> None:
     assert _oauth.parse_pasted_url(text) == target
 
 
@@ -296,7 +308,7 @@ def test_api_key_form_matches_the_codex_cli() -> None:
         _oauth.parse_api_key(b"{}")
 
 
-# --- personal access tokens --------------------------------------------------------------------------------------
+# --- personal access tokens ------------------------------------------------------------------------------------------
 
 TOKEN = Secret("at-1234567890abcdef")
 WHOAMI = {
@@ -335,7 +347,7 @@ def test_whoami_response_without_email_is_accepted(value: object) -> None:
         (200, {**WHOAMI, "chatgpt_user_id": 5}, False),
     ],
 )
-def test_whoami_failure_is_permanent_only_if_refused(status: int, response: Any, is_permanent: bool) -> None:
+def test_whoami_failure_is_permanent_if_rejected(status: int, response: Any, is_permanent: bool) -> None:
     failure = _oauth.parse_whoami(TOKEN, status, json.dumps(response).encode())
     assert isinstance(failure, _oauth.WhoamiFailure)
     assert failure.is_permanent is is_permanent

@@ -41,7 +41,7 @@ def create_client(sim: Simulator, credentials: Credentials) -> AsyncOpenAI:
     return AsyncOpenAI(credentials=credentials, base_url=sim.base_url, issuer=sim.issuer, max_retries=0)
 
 
-# --- async callers -----------------------------------------------------------------------------------------------
+# --- async callers ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 2 * MINUTE, 2 * HOUR])
@@ -157,7 +157,7 @@ def test_valid_token_is_used_while_the_issuer_hangs(thread_count: int) -> None:
         assert len(refreshes(sim)) == 1
 
 
-# --- lost responses ----------------------------------------------------------------------------------------------
+# --- lost responses --------------------------------------------------------------------------------------------------
 
 
 def close_connection() -> None:
@@ -195,7 +195,7 @@ def test_rejected_refresh_uses_tokens_stored_by_a_peer() -> None:
         assert credentials.current().access_token.reveal() == newer["tokens"]["access_token"]
 
 
-# --- stores that fail --------------------------------------------------------------------------------------------
+# --- stores that fail ------------------------------------------------------------------------------------------------
 
 
 def test_unreadable_store_keeps_the_valid_token(caplog: pytest.LogCaptureFixture) -> None:
@@ -354,7 +354,7 @@ def test_client_works_with_full_or_read_only_disk(failure: str, error: str) -> N
         assert os.listdir(folder) in (["auth.json"], ["auth.json", "auth.json.lock"], ["auth.json.lock", "auth.json"])
 
 
-# --- long-running -------------------------------------------------------------------------------------------------
+# --- long-running ----------------------------------------------------------------------------------------------------
 
 
 def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
@@ -372,7 +372,7 @@ def test_client_running_for_weeks_refreshes_per_lifetime() -> None:
     )
 
 
-# --- forks -------------------------------------------------------------------------------------------------------
+# --- forks -----------------------------------------------------------------------------------------------------------
 
 
 def run_forking_program(program: str, *arguments: str, sim: Simulator) -> tuple[str, str]:
@@ -392,7 +392,10 @@ FORK_DURING_REFRESH = """
 import os, signal, sys, threading
 from codex_backend_sdk.auth import StaticToken, Credentials, FileStore
 credential_type, path, issuer, token = sys.argv[1:]
-credentials = Credentials(FileStore(path), issuer=issuer) if credential_type == "file" else StaticToken(token, issuer=issuer)
+if credential_type == "file":
+    credentials = Credentials(FileStore(path), issuer=issuer)
+else:
+    credentials = StaticToken(token, issuer=issuer)
 thread = threading.Thread(target=credentials.current)
 thread.start()
 sys.stdin.readline()  # the issuer has the request, and responds after two seconds

@@ -1,4 +1,4 @@
-"""No token, code or prompt appears in a message, in the variables of a traceback, in a debug log or in a pickle."""
+"""Test that no message, traceback variable, debug log or pickle holds a token, a code or a prompt."""
 
 from __future__ import annotations
 
@@ -74,32 +74,32 @@ def closing_server_url() -> Iterator[str]:
 
 
 def crash_report(error: BaseException) -> str:
-    """Return all that a crash reporter would send: the frames of the exception and its causes, with local variables.
+    """Return the report of a crash reporter: the frames of the exception and its causes, with local variables.
 
-    As they do, leave out suppressed contexts; and the frames of this file, which know the tokens.
+    Like crash reporters, skip suppressed contexts. Skip the frames of this file too, because they hold the tokens.
     """
     lines: list[str] = []
     pending, seen = [error], set[int]()
     while pending:
-        link = pending.pop()
-        if id(link) in seen:
+        current = pending.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(link))
-        frames = traceback.StackSummary.extract(traceback.walk_tb(link.__traceback__), capture_locals=True)
+        seen.add(id(current))
+        frames = traceback.StackSummary.extract(traceback.walk_tb(current.__traceback__), capture_locals=True)
         lines += [f"{frame.filename}:{frame.lineno} {frame.locals}" for frame in frames if frame.filename != __file__]
-        lines += [repr(link), str(link), repr(vars(link))]
-        linked = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        lines += [repr(current), str(current), repr(vars(current))]
+        linked = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
         pending += [] if linked is None else [linked]
     return "\n".join(lines)
 
 
 def issuer_calls(document: dict[str, Any], url: str) -> dict[str, Callable[[], object]]:
-    """Return all calls that send a request to an issuer."""
+    """Return the calls that send a request to an issuer."""
     expired = {**document, "tokens": {**document["tokens"], "access_token": "opaque"}, "last_refresh": None}
     loaded = Credentials(MemoryStore(document), issuer=url)
     return {
         "refresh": lambda: loaded.refresh(loaded.current()),
-        "refresh ahead": lambda: Credentials(MemoryStore(expired), issuer=url).current(),
+        "refresh before expiry": lambda: Credentials(MemoryStore(expired), issuer=url).current(),
         "api key": lambda: exchange_api_key(Credentials(MemoryStore(document), issuer=url)),
         "device code": lambda: Credentials(MemoryStore(), issuer=url).authenticate_device_code(),
         "whoami": lambda: StaticToken("at-SECRET-0123456789", issuer=url).current(),
@@ -107,11 +107,11 @@ def issuer_calls(document: dict[str, Any], url: str) -> dict[str, Callable[[], o
     }
 
 
-@pytest.mark.parametrize("what", issuer_calls({"tokens": {}}, "http://127.0.0.1:9"))
-@pytest.mark.parametrize("how", ["nowhere", "cut", "refused", "redirected", "of no use"])
+@pytest.mark.parametrize("call_name", issuer_calls({"tokens": {}}, "http://127.0.0.1:9"))
+@pytest.mark.parametrize("failure", ["unreachable", "disconnected", "rejected", "redirected", "invalid response"])
 def test_issuer_errors_hold_no_request_data(
-    what: str,
-    how: str,
+    call_name: str,
+    failure: str,
     issuer: IssuerStub,
     closed_port_url: str,
     closing_server_url: str,
@@ -121,15 +121,15 @@ def test_issuer_errors_hold_no_request_data(
     document["tokens"]["refresh_token"] = "rt_SECRET_0123456789"
     secrets = [document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")]
     issuer.token_response = {
-        "refused": (400, b'{"error": {"code": "access_denied", "message": "no"}}', {}),
+        "rejected": (400, b'{"error": {"code": "access_denied", "message": "no"}}', {}),
         "redirected": (307, b"", {"Location": closed_port_url}),
-        "of no use": (200, b'{"id_token": "SECRET_id", "access_token": 5}', {}),
-    }.get(how)
-    url = {"nowhere": closed_port_url, "cut": closing_server_url}.get(how, issuer.url)
+        "invalid response": (200, b'{"id_token": "SECRET_id", "access_token": 5}', {}),
+    }.get(failure)
+    url = {"unreachable": closed_port_url, "disconnected": closing_server_url}.get(failure, issuer.url)
     report = ""
     with caplog.at_level(logging.DEBUG):
         try:
-            issuer_calls(document, url)[what]()
+            issuer_calls(document, url)[call_name]()
         except (sdk.CodexError, OSError) as error:
             report = crash_report(error)
     for secret in [*secrets, "SECRET"]:
@@ -137,20 +137,22 @@ def test_issuer_errors_hold_no_request_data(
         assert secret not in caplog.text
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("how", ["good", "refused", "cut", "nowhere", "server error"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("outcome", ["success", "rejected", "disconnected", "unreachable", "server error"])
 def test_api_calls_show_no_token_in_errors_or_logs(
-    asynchronous: bool, how: str, closed_port_url: str, closing_server_url: str, caplog: pytest.LogCaptureFixture
+    is_async: bool, outcome: str, closed_port_url: str, closing_server_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     import anyio
 
     report = ""
     with Simulator() as sim, caplog.at_level(logging.DEBUG):
         document = sim.login_document()
-        turns = {"refused": Turn.error(401, {}), "server error": Turn.error(500, {})}
-        if how in turns:
-            sim.script(*[turns[how]] * 2)
-        base_url = {"cut": closing_server_url, "nowhere": closed_port_url}.get(how, sim.url) + "/backend-api/codex"
+        turns = {"rejected": Turn.error(401, {}), "server error": Turn.error(500, {})}
+        if outcome in turns:
+            sim.script(*[turns[outcome]] * 2)
+        base_url = {"disconnected": closing_server_url, "unreachable": closed_port_url}.get(
+            outcome, sim.url
+        ) + "/backend-api/codex"
         options: dict[str, Any] = {"base_url": base_url, "max_retries": 0, "credentials": MemoryStore(document)}
 
         async def call() -> None:
@@ -158,27 +160,27 @@ def test_api_calls_show_no_token_in_errors_or_logs(
                 await client.responses.create(input="hi")
 
         try:
-            if asynchronous:
+            if is_async:
                 anyio.run(call)
             else:
                 with sim.client(**options) as client:
                     client.responses.create(input="hi")
         except Exception as error:
             report = crash_report(error)
-        assert bool(report) == (how != "good")
-        renewed = [request.headers.get("authorization", "")[7:] for request in sim.requests]
-    # At most the last characters of a token may be shown, by the `repr` of Secret.
-    for secret in [*(document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")), *renewed]:
+        assert bool(report) == (outcome != "success")
+        sent_tokens = [request.headers.get("authorization", "")[7:] for request in sim.requests]
+    # The `repr` of Secret shows the last characters of a token.
+    for secret in [*(document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")), *sent_tokens]:
         if secret:
             assert secret not in report
             assert secret not in caplog.text
 
 
-# --- a store that fails ------------------------------------------------------------------------------------------
+# --- stores that fail ------------------------------------------------------------------------------------------------
 
 
 class BuggyStore(MemoryStore):
-    """A custom store with a bug in it."""
+    """A custom store with a bug: it calls a function that fails with the token in a local variable."""
 
     def save(self, document: dict[str, Any]) -> None:
         self.write(json.dumps(document))
@@ -198,11 +200,11 @@ class LeakyKeyring:
 
 
 STORES: dict[str, Callable[[Path], CredentialStore]] = {
-    # Too long a name for the temporary file beside it.
+    # The name of the temporary file beside it is too long.
     "file": lambda folder: FileStore(folder / ("a" * 240)),
     "keyring": lambda folder: KeyringStore(folder, backend=LeakyKeyring()),
-    "keyring in parts": lambda folder: KeyringStore(folder, backend=LeakyKeyring(), entry_bytes=100),
-    "own": lambda folder: BuggyStore(),
+    "keyring with split entries": lambda folder: KeyringStore(folder, backend=LeakyKeyring(), entry_bytes=100),
+    "custom": lambda folder: BuggyStore(),
 }
 
 
@@ -217,29 +219,29 @@ def fail_to_store_login(store: CredentialStore, issuer: IssuerStub) -> BaseExcep
     return caught.value
 
 
-# Every JWT of the stub begins with this.
-JWT = "eyJhbGciOiJub25lIn0"
+# The beginning of every JWT of the issuer stub.
+JWT_PREFIX = "eyJhbGciOiJub25lIn0"
 
 
-@pytest.mark.parametrize("kind", STORES)
-def test_unstored_login_is_in_no_frame(kind: str, issuer: IssuerStub, tmp_path: Path) -> None:
-    error = fail_to_store_login(STORES[kind](tmp_path), issuer)
-    assert JWT not in crash_report(error)
+@pytest.mark.parametrize("store_type", STORES)
+def test_unstored_login_is_in_no_frame(store_type: str, issuer: IssuerStub, tmp_path: Path) -> None:
+    error = fail_to_store_login(STORES[store_type](tmp_path), issuer)
+    assert JWT_PREFIX not in crash_report(error)
     lines = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-    assert "save" in lines, "the lines of the traceback stay, only the variables are cleared"
+    assert "save" in lines, "only the variables of the frames are cleared"
 
 
-class FullStore(MemoryStore):
+class FullDiskStore(MemoryStore):
     def save(self, document: dict[str, Any]) -> None:
         raise sdk.CredentialStoreError("Cannot write: No space left on device.")
 
 
 def test_replaced_login_is_in_no_frame(issuer: IssuerStub) -> None:
-    store = FullStore(issuer.document(OPENAI_API_KEY="sk-SECRET"))
+    store = FullDiskStore(issuer.document(OPENAI_API_KEY="sk-SECRET"))
     with pytest.raises(sdk.CredentialStoreError) as caught:
         Credentials(store, issuer=issuer.url).authenticate(force=True, open_browser=visit, ports=(0,), timeout=10)
     report = crash_report(caught.value)
-    assert JWT not in report
+    assert JWT_PREFIX not in report
     assert "SECRET" not in report
 
 
@@ -247,14 +249,14 @@ def test_replaced_login_is_in_no_frame(issuer: IssuerStub) -> None:
     ("token", "issuer_url"),
     [("sk-SECRET", "https://a.example"), ("at-SEC RET", "https://a.example"), ("at-SECRET", "http://a.example")],
 )
-@pytest.mark.parametrize("place", ["argument", "variable"])
+@pytest.mark.parametrize("setting", ["argument", "variable"])
 def test_invalid_token_argument_is_in_no_frame(
-    token: str, issuer_url: str, place: str, monkeypatch: pytest.MonkeyPatch
+    token: str, issuer_url: str, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
     monkeypatch.setenv("CODEX_ISSUER_URL", issuer_url)
     with pytest.raises(ValueError, match=r"is not an access token|must be an https URL") as caught:
-        StaticToken(token) if place == "argument" else sdk.OpenAI()
+        StaticToken(token) if setting == "argument" else sdk.OpenAI()
     assert "SEC" not in crash_report(caught.value)
 
 
@@ -265,7 +267,7 @@ def test_redis_password_is_in_no_frame() -> None:
 
 
 @needs_redis
-def test_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
+def test_login_that_redis_rejects_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
     import redis
 
     with redis_server(tmp_path) as url:
@@ -273,12 +275,12 @@ def test_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: P
             client.execute_command("ACL", "SETUSER", "default", "resetkeys", "%R~login", "~login:lock")
         error = fail_to_store_login(RedisStore(url, "login"), issuer)
     assert isinstance(error.__cause__, redis.RedisError)
-    assert JWT not in crash_report(error)
+    assert JWT_PREFIX not in crash_report(error)
 
 
-@pytest.mark.parametrize("what", ["current", "authenticate"])
+@pytest.mark.parametrize("method", ["current", "authenticate"])
 @pytest.mark.parametrize(
-    "text",
+    "document",
     [
         '{"auth_mode": "apikey", "OPENAI_API_KEY": "sk-SECRET"}',
         '{"auth_mode": "chatgpt", "tokens": {"access_token": "SECRET"',
@@ -288,15 +290,15 @@ def test_login_that_redis_refuses_is_in_no_frame(issuer: IssuerStub, tmp_path: P
         '{"personal_access_token": "at-SECRET\\r"}',
     ],
 )
-def test_unusable_document_is_not_shown(text: str, what: str, tmp_path: Path) -> None:
-    (tmp_path / "auth.json").write_text(text, encoding="utf-8")
+def test_invalid_document_is_not_shown(document: str, method: str, tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text(document, encoding="utf-8")
     credentials = Credentials(FileStore(tmp_path / "auth.json"), issuer="http://127.0.0.1:1")
     calls: dict[str, Callable[[], object]] = {
         "current": credentials.current,
         "authenticate": lambda: credentials.authenticate(interactive=False),
     }
     with pytest.raises((sdk.CredentialStoreError, sdk.LoginRequiredError)) as caught:
-        calls[what]()
+        calls[method]()
     assert str(tmp_path / "auth.json") in str(caught.value)
     assert "SECRET" not in crash_report(caught.value)
 
@@ -323,16 +325,16 @@ def test_exception_handled_before_keeps_its_frames(tmp_path: Path) -> None:
     assert frames[-1][0].f_locals == {"number": 41}
 
 
-# --- invalid header values ---------------------------------------------------------------------------------------
+# --- invalid header values -------------------------------------------------------------------------------------------
 
-UNSENDABLE = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f", "at-SECRETé"]
+INVALID_HEADER_TOKENS = ["at-SECRET\n", "at-SECRET\r\nx: y", "at-SEC RET", "at-SECRET\x7f", "at-SECRETé"]
 
 
-@pytest.mark.parametrize("token", UNSENDABLE)
-@pytest.mark.parametrize("member", ["personal_access_token", "tokens"])
-def test_stored_token_unfit_for_a_header_is_refused(token: str, member: str, issuer: IssuerStub) -> None:
-    document = {member: token} if member != "tokens" else {"tokens": {"access_token": token}}
-    name = member if member != "tokens" else "access_token"
+@pytest.mark.parametrize("token", INVALID_HEADER_TOKENS)
+@pytest.mark.parametrize("key", ["personal_access_token", "tokens"])
+def test_stored_token_with_invalid_characters_is_rejected(token: str, key: str, issuer: IssuerStub) -> None:
+    document = {key: token} if key != "tokens" else {"tokens": {"access_token": token}}
+    name = key if key != "tokens" else "access_token"
     with pytest.raises(
         sdk.CredentialStoreError, match=f"The login in memory is damaged: its member `{name}`"
     ) as caught:
@@ -341,7 +343,7 @@ def test_stored_token_unfit_for_a_header_is_refused(token: str, member: str, iss
     assert issuer.requests == []
 
 
-def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
+def test_issued_token_with_invalid_characters_is_ignored(issuer: IssuerStub) -> None:
     body = json.dumps({"access_token": "SECRET\n"}).encode()
     issuer.token_response = (200, body, {})
     credentials = Credentials(MemoryStore(issuer.document()), issuer=issuer.url)
@@ -352,10 +354,10 @@ def test_issued_token_unfit_for_a_header_is_ignored(issuer: IssuerStub) -> None:
 
 def test_invalid_header_is_in_no_message(issuer: IssuerStub) -> None:
     transport = IssuerTransport(issuer.url, originator="tests")
-    with pytest.raises(IssuerConnectionError, match="could not be sent: it is not valid HTTP") as refused:
+    with pytest.raises(IssuerConnectionError, match="could not be sent: it is not valid HTTP") as caught_error:
         transport.send(transport.build_request("GET", "/", bearer=Secret("SECRET\n")))
-    assert not refused.value.is_transient
-    assert "SECRET" not in crash_report(refused.value)
+    assert not caught_error.value.is_transient
+    assert "SECRET" not in crash_report(caught_error.value)
 
 
 def test_slow_response_body_times_out() -> None:
@@ -365,41 +367,41 @@ def test_slow_response_body_times_out() -> None:
         document = sim.login_document()
         body = build_refresh_body(Secret(document["tokens"]["refresh_token"]), reason="proactive_expiry")
         started = time.monotonic()
-        with pytest.raises(IssuerConnectionError, match="did not finish its response within 1 seconds") as late:
+        with pytest.raises(IssuerConnectionError, match="did not finish its response within 1 seconds") as caught:
             transport.send(transport.build_request("POST", "/oauth/token", json=body))
-        assert late.value.is_transient
+        assert caught.value.is_transient
         assert time.monotonic() - started < 5
         assert sim.requests[-1].path == "/oauth/token"
-        assert "eyJ" not in crash_report(late.value)
+        assert "eyJ" not in crash_report(caught.value)
 
 
 def test_slow_response_headers_time_out() -> None:
-    is_over = threading.Event()
+    is_finished = threading.Event()
 
-    def drip() -> None:
+    def send_slowly() -> None:
         with server.accept()[0] as connection, suppress(OSError):
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-            while not is_over.wait(0.1):
+            while not is_finished.wait(0.1):
                 connection.sendall(b"a")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=drip, daemon=True)
+        thread = threading.Thread(target=send_slowly, daemon=True)
         thread.start()
         transport = IssuerTransport(
             f"http://127.0.0.1:{server.getsockname()[1]}", originator="tests", response_timeout_seconds=1
         )
-        pending = threading.Timer(20, is_over.set)  # without a time limit the response ends here, and the test fails
-        pending.start()
+        watchdog = threading.Timer(20, is_finished.set)  # ends the response if the timeout does not work
+        watchdog.start()
         with pytest.raises(IssuerConnectionError, match="did not finish its response within 1 seconds"):
             transport.send(transport.build_request("POST", "/oauth/token", json={}))
-        pending.cancel()
-        is_over.set()
+        watchdog.cancel()
+        is_finished.set()
         thread.join(5)
 
 
 class CustomSource:
-    """A custom source with a line break in its token."""
+    """A custom credential source whose token contains a line break."""
 
     def ready(self) -> sdk.Login:
         return sdk.Login(access_token=Secret("SECRET\n"), account_id="acc-1")
@@ -411,8 +413,8 @@ class CustomSource:
         return rejected
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-def test_api_call_with_invalid_token_does_not_show_it(asynchronous: bool, issuer: IssuerStub) -> None:
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_api_call_with_invalid_token_does_not_show_it(is_async: bool, issuer: IssuerStub) -> None:
     import anyio
 
     options: dict[str, Any] = {"credentials": CustomSource(), "base_url": issuer.url, "max_retries": 0}
@@ -428,13 +430,13 @@ def test_api_call_with_invalid_token_does_not_show_it(asynchronous: bool, issuer
     with pytest.raises(
         sdk.LoginRequiredError, match=r"The access token of this login .* HTTP header cannot hold"
     ) as caught:
-        anyio.run(call_async) if asynchronous else call()
+        anyio.run(call_async) if is_async else call()
     assert "SECRET" not in crash_report(caught.value)
-    options |= {"credentials": MemoryStore(issuer.document()), "default_headers": {"x-own": "SECRET\n"}}
-    with pytest.raises(openai.APIConnectionError, match="could not be sent: it is not valid HTTP") as refused:
-        anyio.run(call_async) if asynchronous else call()
-    assert "could not be reached" not in str(refused.value)
-    assert "SECRET" not in "".join(traceback.format_exception(refused.value))
+    options |= {"credentials": MemoryStore(issuer.document()), "default_headers": {"x-custom": "SECRET\n"}}
+    with pytest.raises(openai.APIConnectionError, match="could not be sent: it is not valid HTTP") as caught_error:
+        anyio.run(call_async) if is_async else call()
+    assert "could not be reached" not in str(caught_error.value)
+    assert "SECRET" not in "".join(traceback.format_exception(caught_error.value))
 
 
 def test_secret_hides_its_text_and_cannot_be_pickled() -> None:

@@ -1,7 +1,6 @@
-"""One refresh for all processes, with real processes, on each kind of store.
+"""Test that processes share one refresh, with real processes on each type of store.
 
-`CODEX_TEST_CALLS=200` makes the long run: 200 calls by each of 64 threads instead of a few, and every test on every
-store.
+Set `CODEX_TEST_CALLS=200` for the long run: 200 calls by each of 64 threads, and every test on every store.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from servers import file_keyring, needs_redis, needs_secret_service, redis_server, secret_service
+from servers import file_keyring_environment, needs_redis, needs_secret_service, redis_server, secret_service_command
 
 from codex_backend_sdk.testing import Simulator
 
@@ -46,37 +45,37 @@ class StoreAccess:
 
 
 @dataclass
-class Clock:
-    """The simulator's clock. Moving it forward lets tokens expire."""
+class OffsetClock:
+    """The clock of the simulator, ahead of the real time by `offset`."""
 
-    moved: timedelta = timedelta(0)
+    offset: timedelta = timedelta(0)
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.moved
+        return datetime.now(UTC) + self.offset
 
 
-def in_a_file(folder: Path, stack: ExitStack) -> StoreAccess:
+def access_file(folder: Path, stack: ExitStack) -> StoreAccess:
     return StoreAccess(("file", str(folder)))
 
 
-def in_a_file_keyring(folder: Path, stack: ExitStack) -> StoreAccess:
-    return StoreAccess(("keyring", str(folder)), env=file_keyring(folder))
+def access_file_keyring(folder: Path, stack: ExitStack) -> StoreAccess:
+    return StoreAccess(("keyring", str(folder)), env=file_keyring_environment(folder))
 
 
-def in_a_secret_service(folder: Path, stack: ExitStack) -> StoreAccess:
-    prefix, env = secret_service(folder)
+def access_secret_service(folder: Path, stack: ExitStack) -> StoreAccess:
+    prefix, env = secret_service_command(folder)
     return StoreAccess(("keyring", str(folder)), prefix, env)
 
 
-def in_redis(folder: Path, stack: ExitStack) -> StoreAccess:
+def access_redis(folder: Path, stack: ExitStack) -> StoreAccess:
     return StoreAccess(("redis", stack.enter_context(redis_server(folder, password="secret-word"))))
 
 
 STORES = [
-    pytest.param(in_a_file, id="file"),
-    pytest.param(in_a_file_keyring, id="file-keyring"),
-    pytest.param(in_a_secret_service, id="secret-service", marks=needs_secret_service),
-    pytest.param(in_redis, id="redis", marks=needs_redis),
+    pytest.param(access_file, id="file"),
+    pytest.param(access_file_keyring, id="file-keyring"),
+    pytest.param(access_secret_service, id="secret-service", marks=needs_secret_service),
+    pytest.param(access_redis, id="redis", marks=needs_redis),
 ]
 
 
@@ -86,13 +85,13 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-class Crowd:
+class ProcessGroup:
     """Sixteen processes on one simulator, started with an expired login in the store."""
 
-    def __init__(self, shared: StoreAccess, sim: Simulator, *, calls: int) -> None:
+    def __init__(self, access: StoreAccess, sim: Simulator, *, calls: int) -> None:
         self.sim = sim
         options = {
-            "store": shared.store,
+            "store": access.store,
             "document": sim.login_document(expires_in=timedelta(hours=-1)),
             "base_url": sim.base_url,
             "issuer": sim.issuer,
@@ -100,11 +99,11 @@ class Crowd:
             "threads": THREADS,
             "calls": calls,
         }
-        command = [sys.executable, str(Path(__file__).with_name("crowd.py")), json.dumps(options)]
+        command = [sys.executable, str(Path(__file__).with_name("process_group.py")), json.dumps(options)]
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            [*shared.prefix, *command],
-            env=shared.env,
+            [*access.prefix, *command],
+            env=access.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -122,49 +121,49 @@ class Crowd:
         out, err = self._process.communicate()
         assert out, err
         outcome: dict[str, Any] = json.loads(out.splitlines()[-1])
-        # In a container, the bus warns about a limit that it may not raise.
+        # In a container, dbus-daemon warns about a resource limit that it cannot raise.
         outcome["stderr"] = [line for line in err.splitlines() if not line.startswith("dbus-daemon")]
         seconds = time.monotonic() - self.started
         lines = [f"{outcome} in {seconds:.1f} s; {len(self.sim.requests)} requests"]
         for request in self.refreshes():
             lines.append(f"  refresh by {request.headers['originator']}: {request.json()['refresh_reason']}")
-        sys.stdout.write("\n".join([*lines, ""]))  # for the long run: pytest -rP
+        sys.stdout.write("\n".join([*lines, ""]))  # shown by `pytest -rP`
         return outcome
 
 
-@pytest.mark.parametrize("make_store", STORES if IS_LONG else STORES[:1])
+@pytest.mark.parametrize("access_store", STORES if IS_LONG else STORES[:1])
 def test_all_processes_share_one_refresh_per_expiry(
-    make_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
+    access_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
 ) -> None:
-    """The login has expired before the first call; the next one expires while all processes are calling."""
-    clock = Clock()
+    """The stored login has expired. The refreshed login expires while all processes are calling."""
+    clock = OffsetClock()
     sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(seconds=0.3)))
-    crowd = Crowd(make_store(tmp_path, stack), sim, calls=CALLS)
-    crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
-    clock.moved = timedelta(days=11)
-    outcome = crowd.outcome()
+    processes = ProcessGroup(access_store(tmp_path, stack), sim, calls=CALLS)
+    processes.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
+    clock.offset = timedelta(days=11)
+    outcome = processes.outcome()
     assert outcome == {"calls": PROCESSES * THREADS * CALLS, "failed": [], "killed": 0, "stderr": []}
-    bodies = [request.json() for request in crowd.refreshes()]
+    bodies = [request.json() for request in processes.refreshes()]
     assert [body["refresh_reason"] for body in bodies] == ["proactive_expiry", "unauthorized_recovery"]
     assert bodies[0]["refresh_token"] != bodies[1]["refresh_token"]
 
 
-@pytest.mark.parametrize("make_store", STORES)
+@pytest.mark.parametrize("access_store", STORES)
 def test_killed_lock_holder_does_not_block_the_others(
-    make_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
+    access_store: Callable[[Path, ExitStack], StoreAccess], tmp_path: Path, stack: ExitStack
 ) -> None:
-    """And the next expiry, while the others are calling, is handled as usual."""
-    clock = Clock()
+    """The other processes also share the refresh after the next expiry."""
+    clock = OffsetClock()
     sim = stack.enter_context(Simulator(clock=clock, refresh_delay=timedelta(minutes=5)))
-    crowd = Crowd(make_store(tmp_path, stack), sim, calls=CALLS)
-    crowd.wait_for(crowd.refreshes)
+    processes = ProcessGroup(access_store(tmp_path, stack), sim, calls=CALLS)
+    processes.wait_for(processes.refreshes)
     sim.refresh_delay = timedelta(seconds=0.3)
-    os.kill(int(crowd.refreshes()[0].headers["originator"].removeprefix("member-")), signal.SIGKILL)
-    crowd.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
-    clock.moved = timedelta(days=11)
-    outcome = crowd.outcome()
+    os.kill(int(processes.refreshes()[0].headers["originator"].removeprefix("process-")), signal.SIGKILL)
+    processes.wait_for(lambda: len(sim.requests) > PROCESSES * THREADS * CALLS // 2)
+    clock.offset = timedelta(days=11)
+    outcome = processes.outcome()
     assert outcome == {"calls": (PROCESSES - 1) * THREADS * CALLS, "failed": [], "killed": 1, "stderr": []}
-    cut, first, second = (request.json() for request in crowd.refreshes())
-    assert cut == first, "the refresh that was cut off is sent again"
+    interrupted, first, second = (request.json() for request in processes.refreshes())
+    assert interrupted == first, "the interrupted refresh is sent again"
     assert (first["refresh_reason"], second["refresh_reason"]) == ("proactive_expiry", "unauthorized_recovery")
     assert first["refresh_token"] != second["refresh_token"]

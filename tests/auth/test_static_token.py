@@ -1,12 +1,15 @@
+"""Test static access tokens: validation, lookup of the account, expiry and logout."""
+
 from __future__ import annotations
 
 import socket
-import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from issuer_stub import create_jwt
+from manager_support import run_in_threads
+from support.calls import requested_paths
 
 from codex_backend_sdk._exceptions import LoginFailedError, LoginRequiredError, TokenRefreshError
 from codex_backend_sdk.auth import (
@@ -21,16 +24,12 @@ from codex_backend_sdk.auth.static_token import access_token_problem
 from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login, Secret
 
-if TYPE_CHECKING:
-    pass
-
-
 WHOAMI_PATH = "/api/accounts/v1/user-auth-credential/whoami"
 AUTH_CLAIM = "https://api.openai.com/auth"
 
 
 @pytest.mark.parametrize(
-    ("token", "reason"),
+    ("token", "problem"),
     [
         ("at-1234", None),
         (create_jwt({"exp": 1}), None),
@@ -44,13 +43,13 @@ AUTH_CLAIM = "https://api.openai.com/auth"
         (create_jwt({"iss": "https://chatgpt.com/codex-backend/agent-identity"}), "it is an agent identity, which"),
     ],
 )
-def test_text_that_is_not_an_access_token_has_a_reason(token: str, reason: str | None) -> None:
+def test_invalid_access_token_has_a_problem(token: str, problem: str | None) -> None:
     actual = access_token_problem(Secret(token))
-    assert (actual or "").startswith(reason or "")
-    assert (actual is None) == (reason is None)
+    assert (actual or "").startswith(problem or "")
+    assert (actual is None) == (problem is None)
 
 
-def test_jwt_claims_give_the_login() -> None:
+def test_login_is_read_from_jwt_claims() -> None:
     claims = {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus", "chatgpt_account_is_fedramp": True}
     token = Secret(create_jwt({"exp": 1795360000, AUTH_CLAIM: claims}))
     assert not is_personal_token(token)
@@ -63,54 +62,36 @@ def test_jwt_claims_give_the_login() -> None:
     )
 
 
-# --- the source of a client --------------------------------------------------------------------------------------
+# --- StaticToken as credentials --------------------------------------------------------------------------------------
 
 
-def count_requests(sim: Simulator, path: str) -> int:
-    return sum(request.path == path for request in sim.requests)
-
-
-def test_personal_token_is_identified_once(sim: Simulator) -> None:
+def test_account_of_a_personal_token_is_looked_up_once(sim: Simulator) -> None:
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     assert token.ready() is None
     login = token.current()
     assert (login.account_id, login.email, login.plan) == (sim.account.account_id, "user@example.com", "pro")
     assert token.current() is token.ready() is login
-    assert count_requests(sim, WHOAMI_PATH) == 1
+    assert requested_paths(sim).count("whoami") == 1
     with pytest.raises(LoginRequiredError, match=r"was rejected by the backend \(status 401\) and cannot be refreshed"):
         token.refresh(login)
 
 
-def test_waiting_threads_share_the_failed_identification(sim: Simulator) -> None:
+def test_concurrent_threads_share_a_failed_lookup(sim: Simulator) -> None:
     sim.fail(f"status:500+delayed:1@{WHOAMI_PATH}", times=None)
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
-    failures: list[Exception] = []
-    start = threading.Barrier(8)
-
-    def identify() -> None:
-        start.wait()
-        try:
-            token.current()
-        except TokenRefreshError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=identify) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(failures), count_requests(sim, WHOAMI_PATH)) == (8, 1)
+    errors = run_in_threads(8, token.current)
+    assert ([type(error) for error in errors], requested_paths(sim).count("whoami")) == ([TokenRefreshError] * 8, 1)
     sim.clear()
     assert token.current().account_id == sim.account.account_id
 
 
 def test_jwt_is_used_until_it_expires(sim: Simulator) -> None:
     now = [datetime.now(UTC)]
-    given = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
-    token = StaticToken(given, issuer=sim.issuer, clock=lambda: now[0])
+    access_token = sim.login_document(expires_in=timedelta(minutes=2))["tokens"]["access_token"]
+    token = StaticToken(access_token, issuer=sim.issuer, clock=lambda: now[0])
     login = token.current()
     assert login.account_id == sim.account.account_id
-    assert token.ready() is login, "it cannot be refreshed, so it is used until it expires"
+    assert token.ready() is login, "a static token is used until it expires"
     now[0] += timedelta(minutes=3)
     assert token.ready() is None
     with pytest.raises(LoginRequiredError, match=r"expired at \d{4}-\d\d-\d\d \d\d:\d\d \S+ and cannot be refreshed"):
@@ -134,46 +115,61 @@ def test_token_variable_takes_precedence_over_the_store(sim: Simulator, monkeypa
     assert explicit.store is store
 
 
-@pytest.mark.parametrize("given", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
-def test_invalid_token_is_refused_without_showing_it(given: str) -> None:
+@pytest.mark.parametrize("access_token", ["", "sk-proj-secret", "opaque-secret", "at-1 secret"])
+def test_invalid_token_is_rejected_and_not_shown(access_token: str) -> None:
     with pytest.raises(ValueError, match=r"StaticToken\(…\) is not an access token: it ") as caught:
-        StaticToken(given)
+        StaticToken(access_token)
     assert "secret" not in str(caught.value)
 
 
-def test_token_refused_by_the_issuer_raises_login_required(sim: Simulator) -> None:
+def test_token_rejected_by_the_issuer_raises(sim: Simulator) -> None:
     with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
         StaticToken("at-unknown", issuer=sim.issuer).current()
+
+
+def test_unreachable_issuer_raises_token_refresh_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(TokenRefreshError, match="could not be reached"):
         StaticToken("at-unknown", issuer=f"http://127.0.0.1:{port}").current()
 
 
-def test_logout_forgets_the_token(sim: Simulator) -> None:
+def test_personal_token_cannot_be_revoked(sim: Simulator) -> None:
     token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     with pytest.raises(LoginFailedError, match="in the settings of ChatGPT"):
         token.revoke()
+
+
+def test_token_is_not_used_after_logout(sim: Simulator) -> None:
+    token = StaticToken(sim.personal_access_token(), issuer=sim.issuer)
     assert [token.logout(), token.logout()] == [True, False]
     with pytest.raises(LoginRequiredError, match="was logged out"):
         token.current()
-    given = Secret(sim.login_document()["tokens"]["access_token"])
-    assert StaticToken(given, issuer=sim.issuer).revoke()
-    assert sim.requests[-1].json() == {"token": given.reveal(), "token_type_hint": "access_token"}
-    assert given.reveal() not in repr(StaticToken(given, issuer=sim.issuer))
 
 
-def test_stored_personal_token_cannot_be_refreshed(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_jwt_is_revoked_and_not_shown(sim: Simulator) -> None:
+    token = StaticToken(sim.login_document()["tokens"]["access_token"], issuer=sim.issuer)
+    access_token = token.current().access_token.reveal()
+    assert access_token not in repr(token)
+    assert token.revoke()
+    assert sim.requests[-1].json() == {"token": access_token, "token_type_hint": "access_token"}
+
+
+def test_stored_personal_token_is_not_refreshed(sim: Simulator) -> None:
     store = MemoryStore({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
     credentials = Credentials(store, issuer=sim.issuer)
     login = credentials.authenticate(interactive=False)
     assert credentials.current() is credentials.ready() is login
-    assert count_requests(sim, WHOAMI_PATH) == 1
+    assert requested_paths(sim).count("whoami") == 1
     with pytest.raises(LoginRequiredError, match="cannot be refreshed"):
         credentials.refresh(login)
-    assert count_requests(sim, "/oauth/token") == 0
+    assert requested_paths(sim).count("token") == 0
     assert credentials.account().email == "user@example.com"
-    assert credentials.revoke()
+
+
+def test_stored_personal_token_is_deleted_by_revoke(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
+    assert Credentials(store, issuer=sim.issuer).revoke()
     assert "Revoke it in the settings of ChatGPT" in caplog.text
-    assert count_requests(sim, "/oauth/revoke") == 0
+    assert requested_paths(sim).count("revoke") == 0
     assert store.load() is None

@@ -14,7 +14,7 @@ from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredErr
 from codex_backend_sdk.auth import Credentials, MemoryStore
 from codex_backend_sdk.types import Login, Secret
 
-# --- the cached login ---------------------------------------------------------------------------------------
+# --- the cached login ------------------------------------------------------------------------------------------------
 
 
 def test_valid_login_is_loaded_once(issuer: IssuerStub) -> None:
@@ -175,7 +175,7 @@ def test_threads_share_one_refresh_after_a_401(issuer: IssuerStub, lifetime: tim
     assert refresh_reasons(issuer) == ["proactive_expiry", "unauthorized_recovery"]
 
 
-# --- no login ----------------------------------------------------------------------------------------------------
+# --- no login --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_damaged_document_of_a_custom_store_is_an_error(issuer: IssuerStub) -> N
         credentials.current()
 
 
-# --- refresh --------------------------------------------------------------------------------------------------
+# --- refresh ---------------------------------------------------------------------------------------------------------
 
 
 def test_rejected_token_is_refreshed(issuer: IssuerStub) -> None:
@@ -458,7 +458,7 @@ def test_interrupt_while_saving_keeps_the_tokens(issuer: IssuerStub) -> None:
     assert len(issuer.requests) == 1
 
 
-# --- single-flight -----------------------------------------------------------------------------------------------
+# --- single-flight ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("expires_in", [-HOUR, 4 * MINUTE])

@@ -1,3 +1,5 @@
+"""Test the browser login: the callback server, its pages, its ports and its deadline."""
+
 from __future__ import annotations
 
 import http.client
@@ -28,57 +30,58 @@ LOGIN = Login(access_token=Secret("secret-token"), account_id="acc-1")
 
 
 @dataclass
-class Page:
+class FetchedPage:
     status: int
     text: str
     url: str
     headers: dict[str, str]
 
 
-def fetch(url: str) -> Page:
+def fetch(url: str) -> FetchedPage:
     try:
         with urllib.request.urlopen(url, timeout=10) as response:
-            return Page(response.status, response.read().decode(), response.url, dict(response.headers))
+            return FetchedPage(response.status, response.read().decode(), response.url, dict(response.headers))
     except urllib.error.HTTPError as error:
         with error:
-            return Page(error.code, error.read().decode(), url, dict(error.headers))
+            return FetchedPage(error.code, error.read().decode(), url, dict(error.headers))
 
 
 @dataclass
-class Visit:
-    """A browser. `script` gets the redirect URI and the state, and takes the place of the authorize page."""
+class FakeBrowser:
+    """A browser that calls `script` with the redirect URI and the state instead of showing the authorize page."""
 
     script: Callable[[str, str], object]
     result: Any = None
     error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    is_done: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, url: str) -> None:
-        given = dict(parse_qsl(urlsplit(url).query))
+        parameters = dict(parse_qsl(urlsplit(url).query))
         try:
-            self.result = self.script(given["redirect_uri"], given["state"])
+            self.result = self.script(parameters["redirect_uri"], parameters["state"])
         except BaseException as error:
             self.error = error
-        self.done.set()
+        self.is_done.set()
 
     def outcome(self) -> Any:
-        assert self.done.wait(10)
+        """Wait for the script, and return its result or raise its error."""
+        assert self.is_done.wait(10)
         if self.error:
             raise self.error
         return self.result
 
 
 def log_in(
-    visit: Visit, *, complete: Callable[[AuthorizationGrant], Login] = lambda grant: LOGIN, **more: Any
+    visit: FakeBrowser, *, complete: Callable[[AuthorizationGrant], Login] = lambda grant: LOGIN, **options: Any
 ) -> Login:
-    given = {name: more.pop(name) for name in ("on_url", "paste") if name in more}
-    presentation_ = browser.Presentation(open_browser=visit, **given)
-    options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **more}
+    callbacks = {name: options.pop(name) for name in ("on_url", "paste") if name in options}
+    presentation = browser.Presentation(open_browser=visit, **callbacks)
+    options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **options}
     options["deadline"] = LoginDeadline(options.pop("timeout", 10.0), options.pop("cancel", None))
-    return browser.log_in_with_browser(complete, presentation=presentation_, **options)
+    return browser.log_in_with_browser(complete, presentation=presentation, **options)
 
 
-def callback(redirect_uri: str, **query: str) -> Page:
+def callback(redirect_uri: str, **query: str) -> FetchedPage:
     return fetch(f"{redirect_uri}?{urlencode(query)}")
 
 
@@ -86,9 +89,9 @@ def test_success_page_follows_the_stored_login() -> None:
     stored: list[str] = []
     grants: list[AuthorizationGrant] = []
 
-    def script(back: str, state: str) -> tuple[int, Page]:
-        early = fetch(back.replace("/auth/callback", "/success?x=1"))
-        return early.status, callback(back, state=state, code="ac_1")
+    def script(callback_url: str, state: str) -> tuple[int, FetchedPage]:
+        early = fetch(callback_url.replace("/auth/callback", "/success?x=1"))
+        return early.status, callback(callback_url, state=state, code="ac_1")
 
     def complete(grant: AuthorizationGrant) -> Login:
         grants.append(grant)
@@ -96,13 +99,13 @@ def test_success_page_follows_the_stored_login() -> None:
         stored.append("now")
         return LOGIN
 
-    visit = Visit(script)
+    visit = FakeBrowser(script)
     assert log_in(visit, complete=complete) == LOGIN
     early, page = visit.outcome()
-    assert early == 404, "no success page before the login"
+    assert early == 404, "the success page is not available before the login"
     assert (page.status, urlsplit(page.url).path, stored) == (200, "/success", ["now"])
     assert "You are logged in" in page.text
-    assert urlsplit(page.url).query == "", "the code does not stay in the URL"
+    assert urlsplit(page.url).query == "", "the URL must not contain the code"
     assert page.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert grants[0].code == Secret("ac_1")
@@ -111,44 +114,44 @@ def test_success_page_follows_the_stored_login() -> None:
     assert grants[0].redirect_uri.endswith("/auth/callback")
 
 
-def test_wrong_state_gets_400_and_login_continues() -> None:
-    def script(back: str, state: str) -> list[Page]:
+def test_callback_with_wrong_state_is_rejected() -> None:
+    def script(callback_url: str, state: str) -> list[FetchedPage]:
         wrong = [
-            callback(back, state="wrong", code="ac_evil"),
-            callback(back, code="ac_evil"),
-            callback(back, state=state + "x", error="access_denied"),
+            callback(callback_url, state="wrong", code="ac_evil"),
+            callback(callback_url, code="ac_evil"),
+            callback(callback_url, state=state + "x", error="access_denied"),
         ]
-        return [*wrong, callback(back, state=state + ".onboarding_entrypoint=life_sciences", code="ac_1")]
+        return [*wrong, callback(callback_url, state=state + ".onboarding_entrypoint=life_sciences", code="ac_1")]
 
     codes: list[Secret] = []
-    visit = Visit(script)
+    visit = FakeBrowser(script)
     log_in(visit, complete=lambda grant: codes.append(grant.code) or LOGIN)  # type: ignore[func-returns-value]
     assert [(page.status, page.text) for page in visit.outcome()[:3]] == [(400, "State mismatch")] * 3
     assert visit.outcome()[3].status == 200
     assert codes == [Secret("ac_1")]
 
 
-def test_other_paths_and_methods_are_refused() -> None:
-    def script(back: str, state: str) -> list[int]:
-        root = back.removesuffix("/auth/callback")
+def test_other_paths_and_methods_are_rejected() -> None:
+    def script(callback_url: str, state: str) -> list[int]:
+        root = callback_url.removesuffix("/auth/callback")
         connection = http.client.HTTPConnection(urlsplit(root).netloc, timeout=10)
         connection.request("POST", "/auth/callback", body=b"x")
         post = connection.getresponse().status
         connection.close()
-        found = [fetch(root + path).status for path in ("/", "/favicon.ico", "/auth/callback/x", "/auth")]
-        callback(back, state=state, code="ac_1")
-        return [post, *found]
+        statuses = [fetch(root + path).status for path in ("/", "/favicon.ico", "/auth/callback/x", "/auth")]
+        callback(callback_url, state=state, code="ac_1")
+        return [post, *statuses]
 
-    visit = Visit(script)
+    visit = FakeBrowser(script)
     log_in(visit)
     assert visit.outcome() == [501, 404, 404, 404, 404]
 
 
-HOSTILE = "<script>alert('1')</script>\"$title&"
+HTML_ERROR = "<script>alert('1')</script>\"$title&"
 
 
 @pytest.mark.parametrize(
-    ("query", "code", "shown"),
+    ("query", "code", "html"),
     [
         ({"error": "access_denied"}, "access_denied", "Login failed: access_denied"),
         (
@@ -157,21 +160,21 @@ HOSTILE = "<script>alert('1')</script>\"$title&"
             "Codex is not enabled for your workspace.",
         ),
         (
-            {"error": HOSTILE, "error_description": HOSTILE},
-            HOSTILE,
+            {"error": HTML_ERROR, "error_description": HTML_ERROR},
+            HTML_ERROR,
             "Login failed: &lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&quot;$title&amp;",
         ),
         ({}, "missing_authorization_code", "Missing authorization code."),
     ],
 )
-def test_refusal_is_escaped_on_the_page_and_raised(query: dict[str, str], code: str, shown: str) -> None:
-    visit = Visit(lambda back, state: callback(back, state=state, **query))
+def test_error_of_the_issuer_is_escaped_on_the_page(query: dict[str, str], code: str, html: str) -> None:
+    visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, **query))
     with pytest.raises(LoginFailedError) as caught:
         log_in(visit)
     page = visit.outcome()
     assert caught.value.code == code
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert shown in page.text
+    assert html in page.text
     assert "<script" not in page.text
     assert "logged in" not in page.text
 
@@ -181,14 +184,14 @@ def test_refusal_is_escaped_on_the_page_and_raised(query: dict[str, str], code: 
     [
         (LoginFailedError("Token exchange failed: <b>", code="token_exchange_failed"), "token_exchange_failed"),
         (CredentialStoreError("Cannot write <b>"), "persist_failed"),
-        (ValueError("a surprise <b>"), "persist_failed"),
+        (ValueError("unexpected <b>"), "persist_failed"),
     ],
 )
 def test_failure_page_shows_exchange_and_store_errors(error: Exception, code: str) -> None:
     def complete(grant: AuthorizationGrant) -> Login:
         raise error
 
-    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
+    visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_1"))
     with pytest.raises(type(error)) as caught:
         log_in(visit, complete=complete)
     assert caught.value is error
@@ -199,15 +202,15 @@ def test_failure_page_shows_exchange_and_store_errors(error: Exception, code: st
 
 
 def test_login_can_be_cancelled() -> None:
-    visit = Visit(lambda back, state: fetch(back.replace("/auth/callback", "/cancel")))
+    visit = FakeBrowser(lambda callback_url, state: fetch(callback_url.replace("/auth/callback", "/cancel")))
     with pytest.raises(LoginFailedError, match=r"^Login cancelled$") as caught:
         log_in(visit)
     assert caught.value.code == "cancelled"
     assert (visit.outcome().status, visit.outcome().text) == (200, "Login cancelled")
 
 
-def test_login_has_a_time_limit() -> None:
-    visit = Visit(lambda back, state: None)
+def test_login_ends_at_its_timeout() -> None:
+    visit = FakeBrowser(lambda callback_url, state: None)
     started = time.monotonic()
     with pytest.raises(LoginFailedError, match=r"not finished within 0\.3 seconds") as caught:
         log_in(visit, timeout=0.3)
@@ -216,14 +219,14 @@ def test_login_has_a_time_limit() -> None:
 
 
 def test_unread_success_page_does_not_block_the_login() -> None:
-    def script(back: str, state: str) -> int:
-        connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)
+    def script(callback_url: str, state: str) -> int:
+        connection = http.client.HTTPConnection(urlsplit(callback_url).netloc, timeout=10)
         connection.request("GET", f"/auth/callback?state={state}&code=ac_1")
         status = connection.getresponse().status
         connection.close()
         return status
 
-    visit = Visit(script)
+    visit = FakeBrowser(script)
     started = time.monotonic()
     assert log_in(visit, timeout=None) == LOGIN
     assert visit.outcome() == 302
@@ -231,22 +234,22 @@ def test_unread_success_page_does_not_block_the_login() -> None:
 
 
 def test_idle_and_broken_connections_do_not_block(capfd: pytest.CaptureFixture[str]) -> None:
-    def script(back: str, state: str) -> Page:
-        address = ("127.0.0.1", urlsplit(back).port or 0)
+    def script(callback_url: str, state: str) -> FetchedPage:
+        address = ("127.0.0.1", urlsplit(callback_url).port or 0)
         idle = [socket.create_connection(address) for _ in range(20)]
-        half = socket.create_connection(address)
-        half.sendall(b"GET /auth/callback?state=")
+        partial = socket.create_connection(address)
+        partial.sendall(b"GET /auth/callback?state=")
         for connection in idle[:2]:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
         started = time.monotonic()
-        page = callback(back, state=state, code="ac_1")
+        page = callback(callback_url, state=state, code="ac_1")
         assert time.monotonic() - started < 5
-        for connection in [*idle[2:], half]:
+        for connection in [*idle[2:], partial]:
             connection.close()
         return page
 
-    visit = Visit(script)
+    visit = FakeBrowser(script)
     log_in(visit)
     assert visit.outcome().status == 200
     assert capfd.readouterr() == ("", ""), "the library prints nothing"
@@ -260,11 +263,11 @@ def test_reloaded_callback_exchanges_the_code_once() -> None:
         time.sleep(0.3)
         return LOGIN
 
-    def script(back: str, state: str) -> list[str]:
+    def script(callback_url: str, state: str) -> list[str]:
         locations: list[str] = []
 
         def load() -> None:
-            connection = http.client.HTTPConnection(urlsplit(back).netloc, timeout=10)
+            connection = http.client.HTTPConnection(urlsplit(callback_url).netloc, timeout=10)
             connection.request("GET", f"/auth/callback?state={state}&code=ac_1")
             locations.append(connection.getresponse().headers["Location"])
             connection.close()
@@ -274,11 +277,11 @@ def test_reloaded_callback_exchanges_the_code_once() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        fetch(back.replace("/auth/callback", "/cancel"))
+        fetch(callback_url.replace("/auth/callback", "/cancel"))
         return locations
 
-    visit = Visit(script)
-    assert log_in(visit, complete=complete) == LOGIN, "the cancellation comes too late"
+    visit = FakeBrowser(script)
+    assert log_in(visit, complete=complete) == LOGIN, "the login has succeeded before the cancellation"
     assert visit.outcome() == ["/success"] * 3
     assert len(exchanges) == 1
 
@@ -294,44 +297,44 @@ def test_older_login_on_the_port_is_cancelled() -> None:
     errors: list[LoginFailedError] = []
     waiting = threading.Event()
 
-    def older() -> None:
+    def run_older_login() -> None:
         try:
-            log_in(Visit(lambda back, state: waiting.set()), ports=(port,))
+            log_in(FakeBrowser(lambda callback_url, state: waiting.set()), ports=(port,))
         except LoginFailedError as error:
             errors.append(error)
 
-    thread = threading.Thread(target=older)
+    thread = threading.Thread(target=run_older_login)
     thread.start()
     assert waiting.wait(10)
-    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").status)
+    visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_1").status)
     assert log_in(visit, ports=(port,)) == LOGIN
     thread.join()
     assert [error.code for error in errors] == ["cancelled"]
 
 
-def test_next_port_is_used_if_one_stays_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_next_port_is_used_if_one_stays_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        port = other_server.getsockname()[1]
 
-        def accept_and_close() -> None:  # accepts the connection and closes it
-            taken.accept()[0].close()
+        def accept_and_close() -> None:
+            other_server.accept()[0].close()
 
         threading.Thread(target=accept_and_close, daemon=True).start()
-        visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
+        visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_1").url)
         assert log_in(visit, ports=(port, 0)) == LOGIN
         assert urlsplit(visit.outcome()).port != port
 
 
 @contextmanager
 def streaming_port() -> Iterator[int]:
-    """A port with a server that responds with an endless stream."""
-    is_over = threading.Event()
+    """Start a server that responds with an endless stream, and yield its port."""
+    is_finished = threading.Event()
 
     def stream(peer: socket.socket) -> None:
         with peer, suppress(OSError):
             peer.recv(1000)
             peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-            while not is_over.wait(0.1):
+            while not is_finished.wait(0.1):
                 peer.sendall(b": keepalive\n\n")
 
     def serve() -> None:
@@ -342,11 +345,11 @@ def streaming_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, daemon=True).start()
         yield int(server.getsockname()[1])
-        is_over.set()
+        is_finished.set()
 
 
-def test_next_port_is_used_if_one_streams_for_ever() -> None:
-    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1").url)
+def test_next_port_is_used_if_one_streams_endlessly() -> None:
+    visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_1").url)
     with streaming_port() as port:
         assert log_in(visit, ports=(port, 0), timeout=20) == LOGIN
 
@@ -355,74 +358,78 @@ def test_next_port_is_used_if_one_streams_for_ever() -> None:
 def test_deadline_holds_while_waiting_for_a_port(code: str) -> None:
     cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
-    visit = Visit(lambda back, state: None)
-    before = time.monotonic()
+    visit = FakeBrowser(lambda callback_url, state: None)
+    started = time.monotonic()
     with streaming_port() as port, pytest.raises(LoginFailedError) as caught:
         log_in(visit, ports=(port, 0), **({"timeout": 0.5} if code == "timeout" else {"cancel": cancel}))
     assert caught.value.code == code
-    assert time.monotonic() - before < 1.9
-    assert not visit.done.is_set(), "no browser is opened after the end"
+    assert time.monotonic() - started < 1.9
+    assert not visit.is_done.is_set(), "the login must not open a browser after its deadline"
 
 
-def test_error_names_the_ports_and_the_remedy() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        threading.Thread(target=lambda: taken.accept()[0].close(), daemon=True).start()
+def test_error_for_used_ports_names_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        port = other_server.getsockname()[1]
+        threading.Thread(target=lambda: other_server.accept()[0].close(), daemon=True).start()
         with pytest.raises(
             LoginFailedError,
             match=rf"one of the ports {port} on 127\.0\.0\.1 .* `codex-backend login --device`",
         ) as caught:
-            log_in(Visit(lambda back, state: None), ports=(port,))
+            log_in(FakeBrowser(lambda callback_url, state: None), ports=(port,))
     assert caught.value.code == "port_in_use"
 
 
 def test_callback_server_listens_on_loopback_only() -> None:
-    seen: list[str] = []
+    results: list[str] = []
 
-    def script(back: str, state: str) -> None:
-        port = urlsplit(back).port
+    def script(callback_url: str, state: str) -> None:
+        port = urlsplit(callback_url).port
         try:
             socket.create_connection(("127.0.0.2", port or 0), timeout=2).close()
-            seen.append("connected")
+            results.append("connected")
         except OSError:
-            seen.append("refused")
-        callback(back, state=state, code="ac_1")
+            results.append("rejected")
+        callback(callback_url, state=state, code="ac_1")
 
-    log_in(Visit(script))
-    assert seen == ["refused"]
+    log_in(FakeBrowser(script))
+    assert results == ["rejected"]
 
 
-def test_on_url_gets_the_authorize_url() -> None:
+def test_on_url_receives_the_authorize_url() -> None:
     urls: list[str] = []
-    visit = Visit(lambda back, state: callback(back, state=state, code="ac_1"))
+    visit = FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_1"))
     log_in(visit, on_url=urls.append, workspace_id="w-1", issuer="https://auth.example.com")
-    given = dict(parse_qsl(urlsplit(urls[0]).query))
+    parameters = dict(parse_qsl(urlsplit(urls[0]).query))
     assert urls[0].startswith("https://auth.example.com/oauth/authorize?response_type=code&")
-    assert (given["originator"], given["allowed_workspace_id"], len(given["state"])) == ("app", "w-1", 43)
+    assert (parameters["originator"], parameters["allowed_workspace_id"], len(parameters["state"])) == (
+        "app",
+        "w-1",
+        43,
+    )
 
 
-def test_state_and_verifier_are_new_for_each_login() -> None:
-    seen: list[str] = []
+def test_state_and_verifier_differ_for_each_login() -> None:
+    secrets: list[str] = []
     for _ in range(2):
 
-        def script(back: str, state: str) -> Page:
-            seen.append(state)
-            return callback(back, state=state, code="c")
+        def script(callback_url: str, state: str) -> FetchedPage:
+            secrets.append(state)
+            return callback(callback_url, state=state, code="c")
 
         def complete(grant: AuthorizationGrant) -> Login:
-            seen.append(grant.verifier.reveal())
+            secrets.append(grant.verifier.reveal())
             return LOGIN
 
-        log_in(Visit(script), complete=complete)
-    assert len(set(seen)) == 4
+        log_in(FakeBrowser(script), complete=complete)
+    assert len(set(secrets)) == 4
 
 
-@pytest.mark.parametrize("opened", [False, "error"])
-def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("result", [False, "error"])
+def test_url_is_logged_if_the_opener_fails(result: object, caplog: pytest.LogCaptureFixture) -> None:
     def opener(url: str) -> object:
-        if opened == "error":
+        if result == "error":
             raise OSError("no browser here")
-        return opened
+        return result
 
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
         log_in(opener, timeout=0.3)  # type: ignore[arg-type]
@@ -432,13 +439,13 @@ def test_url_is_logged_if_the_opener_fails(opened: object, caplog: pytest.LogCap
     )
 
 
-def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
-    presentation_ = browser.Presentation(open_browser=False, on_url=urls.append)
+    presentation = browser.Presentation(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
-            lambda grant: LOGIN, presentation=presentation_, deadline=LoginDeadline(0.1), **options
+            lambda grant: LOGIN, presentation=presentation, deadline=LoginDeadline(0.1), **options
         )
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
@@ -451,9 +458,9 @@ def test_url_is_logged_if_nothing_may_open_it(caplog: pytest.LogCaptureFixture) 
     assert "Open this URL in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
 
 
-def test_log_has_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_holds_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        log_in(Visit(lambda back, state: callback(back, state=state, code="ac_very_secret")))
+        log_in(FakeBrowser(lambda callback_url, state: callback(callback_url, state=state, code="ac_very_secret")))
     assert "ac_very_secret" not in caplog.text
     assert "secret-token" not in caplog.text
 
@@ -462,5 +469,5 @@ def test_log_has_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
 def test_pages_load_nothing_and_support_dark_mode(page: str) -> None:
     assert page.startswith("<!doctype html>")
     assert "prefers-color-scheme: dark" in page
-    for outside in ("http:", "https:", "<script", "<link", "<img", "url(", "@import", "$"):
-        assert outside not in page
+    for external in ("http:", "https:", "<script", "<link", "<img", "url(", "@import", "$"):
+        assert external not in page

@@ -1,4 +1,4 @@
-"""The device code login, against the simulator."""
+"""Test the device code login against the simulator."""
 
 from __future__ import annotations
 
@@ -21,39 +21,38 @@ from codex_backend_sdk.testing import DeviceLoginSettings, Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLL = "/api/accounts/deviceauth/token"
-WHOAMI = "/api/accounts/v1/user-auth-credential/whoami"
+POLL_PATH = "/api/accounts/deviceauth/token"
 
 
 def count_requests(sim: Simulator, path: str) -> int:
     return sum(request.path == path for request in sim.requests)
 
 
-class FakeWaits(threading.Event):
-    """A cancellation event that is set after `after` waits. A wait takes no time."""
+class FakeCancelEvent(threading.Event):
+    """A cancellation event that is set after `wait_count` waits. A wait takes no time."""
 
-    def __init__(self, after: int | None = None) -> None:
+    def __init__(self, wait_count: int | None = None) -> None:
         super().__init__()
         self.seconds: list[float] = []
-        self._after = after
+        self._wait_count = wait_count
 
     def wait(self, timeout: float | None = None) -> bool:
         self.seconds.append(timeout or 0.0)
-        if len(self.seconds) == self._after:
+        if len(self.seconds) == self._wait_count:
             self.set()
         return self.is_set()
 
 
-def test_device_code_is_polled_until_entered() -> None:
+def test_device_code_is_polled_until_approval() -> None:
     with Simulator(device_login=DeviceLoginSettings(pending_polls=3, interval_seconds=7)) as sim:
-        store, codes, waits = MemoryStore(), [], FakeWaits()
+        store, codes, waits = MemoryStore(), [], FakeCancelEvent()
         credentials = Credentials(store, issuer=sim.issuer)
         login = credentials.authenticate_device_code(on_code=codes.append, cancel=waits)
         (code,) = codes
         assert isinstance(code, DeviceCode)
         assert code.url == f"{sim.issuer}/codex/device"
         assert waits.seconds == [7.0] * 3, "the first poll is sent at once"
-        assert count_requests(sim, POLL) == 4
+        assert count_requests(sim, POLL_PATH) == 4
         assert login.email == "user@example.com"
         stored = store.load()
         assert stored is not None
@@ -71,11 +70,11 @@ def test_code_is_logged_without_a_callback(sim: Simulator, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize(
-    ("settings", "approve", "options", "code", "text"),
+    ("settings", "approval", "options", "code", "message"),
     [
         (DeviceLoginSettings(enabled=False), "auto", {}, "device_code_not_enabled", "is not enabled for this account"),
         (DeviceLoginSettings(), "deny", {}, "access_denied", "failed with status 400"),
-        (DeviceLoginSettings(), "manual", {"cancel": FakeWaits(after=2)}, "cancelled", "Login cancelled"),
+        (DeviceLoginSettings(), "manual", {"cancel": FakeCancelEvent(wait_count=2)}, "cancelled", "Login cancelled"),
         (
             DeviceLoginSettings(interval_seconds=1),
             "manual",
@@ -93,12 +92,12 @@ def test_code_is_logged_without_a_callback(sim: Simulator, caplog: pytest.LogCap
     ],
 )
 def test_failed_device_login_raises_with_its_code(
-    settings: DeviceLoginSettings, approve: Any, options: dict[str, Any], code: str, text: str
+    settings: DeviceLoginSettings, approval: Any, options: dict[str, Any], code: str, message: str
 ) -> None:
     store = MemoryStore()
     with (
-        Simulator(approval=approve, device_login=settings) as sim,
-        pytest.raises(LoginFailedError, match=text) as caught,
+        Simulator(approval=approval, device_login=settings) as sim,
+        pytest.raises(LoginFailedError, match=message) as caught,
     ):
         Credentials(store, issuer=sim.issuer).authenticate_device_code(on_code=lambda code: None, **options)
     assert caught.value.code == code
@@ -106,7 +105,7 @@ def test_failed_device_login_raises_with_its_code(
 
 
 def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[LoginFailedError, list[object]]:
-    """Return how a login ends that waits for the login of another thread, and what it showed."""
+    """Start a login while another thread logs in; return its error and the URLs or codes that it showed."""
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     is_shown, cancel = threading.Event(), threading.Event()
     shown: list[object] = []
@@ -127,7 +126,7 @@ def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[L
             flows[flow](**options)
         with pytest.raises(LoginRequiredError):
             credentials.authenticate(interactive=False)
-        assert thread.is_alive(), "neither of them has waited for the user"
+        assert thread.is_alive(), "the other login must still wait"
     finally:
         cancel.set()
         thread.join(10)
@@ -135,7 +134,7 @@ def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[L
 
 
 @pytest.mark.parametrize("flow", ["browser", "device code"])
-def test_waiting_login_ends_in_time_and_shows_nothing(flow: str) -> None:
+def test_waiting_login_ends_at_its_deadline(flow: str) -> None:
     with Simulator(approval="manual", device_login=DeviceLoginSettings()) as sim:
         error, shown = wait_for_another_login(sim, flow, timeout=0.3)
         assert (error.code, shown) == ("timeout", [])
@@ -147,19 +146,19 @@ def test_waiting_login_ends_in_time_and_shows_nothing(flow: str) -> None:
         assert count_requests(sim, "/api/accounts/deviceauth/usercode") == 0
 
 
-def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
+def test_device_login_ends_when_the_code_expires() -> None:
     from codex_backend_sdk.auth._deadline import LoginDeadline
     from codex_backend_sdk.auth._issuer import IssuerClient
     from codex_backend_sdk.auth.flows import device
 
     now = [0.0]
 
-    class WaitsThatAdvanceTheClock(FakeWaits):
+    class AdvancingCancelEvent(FakeCancelEvent):
         def wait(self, timeout: float | None = None) -> bool:
             now[0] += timeout or 0.0
             return super().wait(timeout)
 
-    waits = WaitsThatAdvanceTheClock()
+    waits = AdvancingCancelEvent()
     with Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=60)) as sim:
         issuer = IssuerClient(sim.issuer, originator="tests")
         with pytest.raises(LoginFailedError, match="not finished within 900 seconds"):
@@ -169,7 +168,7 @@ def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
                 on_code=None,
                 deadline=LoginDeadline(86400, waits, monotonic=lambda: now[0]),
             )
-        assert count_requests(sim, POLL) == 15
+        assert count_requests(sim, POLL_PATH) == 15
     assert waits.seconds == [60.0] * 15
 
 
@@ -178,10 +177,10 @@ def test_device_login_ends_with_the_lifetime_of_the_code() -> None:
 )
 def test_transient_poll_failure_is_retried(fault: str) -> None:
     with Simulator(device_login=DeviceLoginSettings(pending_polls=2)) as sim:
-        sim.fail(f"{fault}@{POLL}", times=2)
+        sim.fail(f"{fault}@{POLL_PATH}", times=2)
         credentials = Credentials(MemoryStore(), issuer=sim.issuer)
-        assert credentials.authenticate_device_code(cancel=FakeWaits(), timeout=20).email == "user@example.com"
-        assert count_requests(sim, POLL) >= 3
+        assert credentials.authenticate_device_code(cancel=FakeCancelEvent(), timeout=20).email == "user@example.com"
+        assert count_requests(sim, POLL_PATH) >= 3
 
 
 def test_unreachable_issuer_raises_login_failed() -> None:

@@ -1,4 +1,4 @@
-"""Whether a browser is of use on this machine, and the login without one: a logged or pasted address."""
+"""Test the detection of a usable browser, and the login with a logged or pasted URL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         ("linux", {"SSH_CONNECTION": "a", "BROWSER": "code --open"}, ("/.dockerenv",), None),
     ],
 )
-def test_reason_for_no_browser(
+def test_browser_is_unavailable_in_ssh_and_containers(
     platform: str, environment: dict[str, str], files: tuple[str, ...], reason: str | None
 ) -> None:
     assert (
@@ -52,12 +52,12 @@ def test_reason_for_no_browser(
     )
 
 
-def test_missing_browser_is_a_reason() -> None:
+def test_missing_browser_is_reported() -> None:
     options: dict[str, Any] = {"environment": {}, "platform": "darwin", "has_browser": lambda: False}
     assert browser_unavailable_reason(**options) == "no browser is installed"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a browser of the system cannot be taken away")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system browser cannot be hidden on this platform")
 @pytest.mark.parametrize("installed", [False, True])
 def test_installed_browser_is_detected(installed: bool, tmp_path: Path) -> None:
     if installed:
@@ -85,45 +85,45 @@ def test_url_is_logged_with_the_reason_for_no_browser(
     assert capfd.readouterr() == ("", "")
 
 
-def test_pasted_address_completes_the_login(sim: Simulator) -> None:
+def test_pasted_url_completes_the_login(sim: Simulator) -> None:
     urls: list[str] = []
     prompts: list[str] = []
 
-    def type_address(prompt: str) -> str:
+    def paste_url(prompt: str) -> str:
         prompts.append(prompt)
         if len(prompts) == 1:
             return "https://example.com/"
         if len(prompts) == 2:
-            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=of-another"
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=wrong"
         if len(prompts) == 3:
-            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # bytes that were not UTF-8
+            return "http://127.0.0.1:1455/auth/callback?code=ac_1&state=\udce4"  # a surrogate for invalid UTF-8
         return str(httpx2.get(urls[0]).headers["location"])
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     started = time.monotonic()
-    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=type_address, ports=(0,), timeout=20)
+    login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste_url, ports=(0,), timeout=20)
     assert login.email == "user@example.com"
-    assert time.monotonic() - started < 3, "there is no page to wait for"
+    assert time.monotonic() - started < 3, "the login does not wait for a callback page"
     assert len(prompts) == 4
     assert "Paste the URL that contains" in prompts[1]
 
 
-@pytest.mark.parametrize("options", [None, "", EOFError()])
-def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, options: object) -> None:
+@pytest.mark.parametrize("pasted", [None, "", EOFError()])
+def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, pasted: object) -> None:
     urls: list[str] = []
 
     def paste(prompt: str) -> Any:
         threading.Timer(0.2, lambda: httpx2.get(urls[0], follow_redirects=True)).start()
-        if isinstance(options, Exception):
-            raise options
-        return options
+        if isinstance(pasted, Exception):
+            raise pasted
+        return pasted
 
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     login = credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste, ports=(0,), timeout=20)
     assert login.email == "user@example.com"
 
 
-def test_scopes_and_cancellation(sim: Simulator) -> None:
+def test_scopes_are_sent_to_the_issuer(sim: Simulator) -> None:
     urls: list[str] = []
     cancel = threading.Event()
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
@@ -137,5 +137,9 @@ def test_scopes_and_cancellation(sim: Simulator) -> None:
             open_browser=False, on_url=on_url, scopes=["openid", "email"], ports=(0,), cancel=cancel
         )
     assert "&scope=openid+email&" in urls[0]
+
+
+def test_scopes_must_be_a_sequence(sim: Simulator) -> None:
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     with pytest.raises(TypeError, match="sequence of names"):
         credentials.authenticate(scopes="openid email")

@@ -1,4 +1,4 @@
-"""A login ends at its deadline or cancellation, whatever the issuer does in the meantime."""
+"""Test that a login ends at its deadline or cancellation while the issuer is slow."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FLOWS = ["browser", "device code"]
-MARGIN_SECONDS = 3.0  # with a margin for a busy machine
-SLOW_SECONDS = 12  # how long the issuer takes where the login must not wait for it
+MARGIN_SECONDS = 3.0  # for a busy machine
+ISSUER_DELAY_SECONDS = 12
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def sim() -> Iterator[Simulator]:
 
 
 def approve(url: str) -> None:
-    """Act as the browser of a user who approves."""
+    """Visit the URL in a thread, as the browser of a user who approves the login."""
 
-    def go() -> None:
+    def visit() -> None:
         with suppress(httpx2.HTTPError):  # the callback server may stop before the last page is read
             httpx2.get(url, follow_redirects=True, timeout=30)
 
-    threading.Thread(target=go, daemon=True).start()
+    threading.Thread(target=visit, daemon=True).start()
 
 
 def log_in(credentials: Credentials, flow: str, **options: Any) -> object:
@@ -46,9 +46,9 @@ def log_in(credentials: Credentials, flow: str, **options: Any) -> object:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
@@ -57,25 +57,25 @@ def was_requested(sim: Simulator, path: str) -> bool:
 
 
 def fail_login(credentials: Credentials, flow: str, **options: Any) -> tuple[str | None, float]:
-    """Return the code of the failure, and the seconds that the login took."""
+    """Return the code of the failure and the duration of the login in seconds."""
     started = time.monotonic()
     with pytest.raises(LoginFailedError) as caught:
         log_in(credentials, flow, **options)
     return caught.value.code, time.monotonic() - started
 
 
-DEVICE = "/api/accounts/deviceauth"
-# flow · path on which the issuer is slow
-ROWS = [
+DEVICE_PATH = "/api/accounts/deviceauth"
+# flow, path with a slow response
+SLOW_PATHS = [
     ("browser", "token"),
-    ("device code", f"{DEVICE}/usercode"),
-    ("device code", f"{DEVICE}/token"),
+    ("device code", f"{DEVICE_PATH}/usercode"),
+    ("device code", f"{DEVICE_PATH}/token"),
     ("device code", "token"),
 ]
 
 
-@pytest.mark.parametrize(("flow", "path"), ROWS)
-@pytest.mark.parametrize("fault", [f"delayed:{SLOW_SECONDS}", "throttled:1,0.3"])
+@pytest.mark.parametrize(("flow", "path"), SLOW_PATHS)
+@pytest.mark.parametrize("fault", [f"delayed:{ISSUER_DELAY_SECONDS}", "throttled:1,0.3"])
 @pytest.mark.parametrize("code", ["timeout", "cancelled"])
 def test_deadline_does_not_wait_for_the_issuer(flow: str, path: str, fault: str, code: str, sim: Simulator) -> None:
     sim.fail(f"{fault}@{path}", times=None)
@@ -83,10 +83,12 @@ def test_deadline_does_not_wait_for_the_issuer(flow: str, path: str, fault: str,
     store = MemoryStore()
     credentials = Credentials(store, issuer=sim.issuer)
     threading.Timer(1.0, cancel.set).start()
-    ending, seconds = fail_login(credentials, flow, **({"timeout": 1.0} if code == "timeout" else {"cancel": cancel}))
-    assert (ending, store.load()) == (code, None)
+    actual_code, seconds = fail_login(
+        credentials, flow, **({"timeout": 1.0} if code == "timeout" else {"cancel": cancel})
+    )
+    assert (actual_code, store.load()) == (code, None)
     assert seconds < 1.0 + MARGIN_SECONDS
-    assert fail_login(credentials, flow, timeout=0.1)[1] < MARGIN_SECONDS, "the next login does not wait for it, either"
+    assert fail_login(credentials, flow, timeout=0.1)[1] < MARGIN_SECONDS, "the next login must not wait for the issuer"
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -99,23 +101,21 @@ def test_tokens_after_the_deadline_are_not_stored(flow: str, sim: Simulator) -> 
     assert store.load() is None
 
 
-def test_login_cancelled_during_exchange_stores_nothing(
-    sim: Simulator,
-) -> None:
+def test_login_cancelled_during_exchange_stores_nothing(sim: Simulator) -> None:
     sim.fail("delayed:2@token")
     store, urls = MemoryStore(), list[str]()
     errors: list[LoginFailedError] = []
 
-    def older() -> None:
+    def run_login() -> None:
         with pytest.raises(LoginFailedError) as caught:
             Credentials(store, issuer=sim.issuer).authenticate(open_browser=approve, on_url=urls.append, ports=(0,))
         errors.append(caught.value)
 
-    thread = threading.Thread(target=older)
+    thread = threading.Thread(target=run_login)
     thread.start()
     wait_until(lambda: was_requested(sim, "/oauth/token"))
-    back = httpx2.URL(urls[0]).params["redirect_uri"]
-    assert httpx2.get(back.replace("/auth/callback", "/cancel")).text == "Login cancelled"
+    callback_url = httpx2.URL(urls[0]).params["redirect_uri"]
+    assert httpx2.get(callback_url.replace("/auth/callback", "/cancel")).text == "Login cancelled"
     thread.join(MARGIN_SECONDS)
     assert [error.code for error in errors] == ["cancelled"]
     time.sleep(3)
@@ -123,15 +123,15 @@ def test_login_cancelled_during_exchange_stores_nothing(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_login_stored_before_cancellation_stays(flow: str, sim: Simulator) -> None:
+def test_login_stored_before_cancellation_is_kept(flow: str, sim: Simulator) -> None:
     cancel = threading.Event()
 
-    class Cancelling(MemoryStore):
+    class CancellingStore(MemoryStore):
         def save(self, document: dict[str, Any]) -> None:
             super().save(document)
             cancel.set()
 
-    store = Cancelling()
+    store = CancellingStore()
     assert fail_login(Credentials(store, issuer=sim.issuer), flow, cancel=cancel)[0] == "cancelled"
     document = store.load()
     assert document is not None

@@ -1,3 +1,5 @@
+"""Test which store the configuration of the Codex CLI selects, and the store that prefers the keyring."""
+
 from __future__ import annotations
 
 import importlib
@@ -8,13 +10,13 @@ from typing import Any
 
 import pytest
 from issuer_stub import IssuerStub
-from servers import Keyring
+from servers import MemoryKeyring
 
 from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
 from codex_backend_sdk.auth.stores.auto import AutoStore, default_store
 
-OLD, NEW = "2026-11-22T05:51:37.5Z", "2026-11-22T05:51:37.545431475Z"
+OLD_TIME, NEW_TIME = "2026-11-22T05:51:37.5Z", "2026-11-22T05:51:37.545431475Z"
 
 
 def document(last_refresh: str) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("config", "kind"),
+    ("config", "store_class"),
     [
         (None, FileStore),
         ("", FileStore),
@@ -40,11 +42,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('cli_auth_credentials_store = "ephemeral"', MemoryStore),
     ],
 )
-def test_default_store_follows_the_codex_config(home: Path, config: str | None, kind: type) -> None:
+def test_default_store_follows_the_codex_config(home: Path, config: str | None, store_class: type) -> None:
     if config is not None:
         (home / "config.toml").write_text(config, encoding="utf-8")
-    assert type(default_store()) is kind
-    assert type(Credentials().store) is kind
+    assert type(default_store()) is store_class
+    assert type(Credentials().store) is store_class
 
 
 @pytest.mark.parametrize(
@@ -57,15 +59,15 @@ def test_default_store_follows_the_codex_config(home: Path, config: str | None, 
         ("a = " + "[" * 5000, r"config\.toml is not valid TOML"),
     ],
 )
-def test_invalid_setting_is_named(home: Path, config: str | bytes, message: str) -> None:
+def test_invalid_configuration_raises(home: Path, config: str | bytes, message: str) -> None:
     (home / "config.toml").write_bytes(config if isinstance(config, bytes) else config.encode())
-    credentials = Credentials()  # reads nothing yet
+    credentials = Credentials()  # does not read the configuration yet
     with pytest.raises(CredentialStoreError, match=message) as caught:
         credentials.current()
     assert "secret-word" not in str(caught.value)
 
 
-def test_unreadable_config_is_named(home: Path) -> None:
+def test_unreadable_configuration_raises(home: Path) -> None:
     (home / "config.toml").mkdir()
     with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: Is a directory"):
         default_store()
@@ -73,28 +75,28 @@ def test_unreadable_config_is_named(home: Path) -> None:
 
 def test_ephemeral_store_is_shared_by_the_process(home: Path) -> None:
     (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
-    Credentials().store.save(document(OLD))
-    assert Credentials().store.load() == document(OLD)
+    Credentials().store.save(document(OLD_TIME))
+    assert Credentials().store.load() == document(OLD_TIME)
     default_store().clear()
 
 
 @pytest.fixture
-def keyring() -> Keyring:
-    return Keyring()
+def keyring() -> MemoryKeyring:
+    return MemoryKeyring()
 
 
 @pytest.fixture
-def auto(tmp_path: Path, keyring: Keyring) -> AutoStore:
+def auto_store(tmp_path: Path, keyring: MemoryKeyring) -> AutoStore:
     return AutoStore(KeyringStore(tmp_path, backend=keyring), FileStore(tmp_path / "auth.json"))
 
 
-def test_keyring_takes_precedence(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
-    FileStore(tmp_path / "auth.json").save(document(OLD))
-    assert auto.load() == document(OLD), "the login of the file is used until the next save"
-    auto.save(document(NEW))
+def test_keyring_takes_precedence(auto_store: AutoStore, keyring: MemoryKeyring, tmp_path: Path) -> None:
+    FileStore(tmp_path / "auth.json").save(document(OLD_TIME))
+    assert auto_store.load() == document(OLD_TIME), "the login of the file is used until a save"
+    auto_store.save(document(NEW_TIME))
     assert len(keyring.entries) == 1
     assert not (tmp_path / "auth.json").exists()
-    assert auto.load() == document(NEW)
+    assert auto_store.load() == document(NEW_TIME)
 
 
 @pytest.mark.parametrize("backend", ["fail", "null", None])
@@ -105,55 +107,55 @@ def test_file_is_used_without_a_keyring(
         monkeypatch.setitem(sys.modules, "keyring", None)  # as if it were not installed
     else:
         package = pytest.importorskip("keyring")
-        own = importlib.import_module(f"keyring.backends.{backend}").Keyring()
-        monkeypatch.setattr(package.core, "_keyring_backend", own)
-    auto = AutoStore(KeyringStore(tmp_path), FileStore(tmp_path / "auth.json"))
-    assert auto.load() is None
-    before = auto.version()
-    auto.save(document(OLD))
-    assert auto.version() != before
-    assert auto.load() == FileStore(tmp_path / "auth.json").load() == document(OLD)
+        backend_keyring = importlib.import_module(f"keyring.backends.{backend}").Keyring()
+        monkeypatch.setattr(package.core, "_keyring_backend", backend_keyring)
+    auto_store = AutoStore(KeyringStore(tmp_path), FileStore(tmp_path / "auth.json"))
+    assert auto_store.load() is None
+    before = auto_store.version()
+    auto_store.save(document(OLD_TIME))
+    assert auto_store.version() != before
+    assert auto_store.load() == FileStore(tmp_path / "auth.json").load() == document(OLD_TIME)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert auto.clear() is True
-    assert auto.load() is None
+    assert auto_store.clear() is True
+    assert auto_store.load() is None
 
 
-def test_keyring_failure_is_not_a_logout(auto: AutoStore, keyring: Keyring, tmp_path: Path) -> None:
+def test_keyring_failure_does_not_log_out(auto_store: AutoStore, keyring: MemoryKeyring, tmp_path: Path) -> None:
     with IssuerStub() as issuer:
-        auto.save(issuer.document(expires_in=timedelta(minutes=4)))
-        live = Credentials(auto, issuer=issuer.url)
-        login = live._reload().login
-        keyring.broken = OSError("no bus")
-        assert live.current() == login, "the old token is still valid"
+        auto_store.save(issuer.document(expires_in=timedelta(minutes=4)))
+        credentials = Credentials(auto_store, issuer=issuer.url)
+        login = credentials._reload().login
+        keyring.error = OSError("no bus")
+        assert credentials.current() == login, "the old token is still valid"
         assert issuer.requests == []
         with pytest.raises(CredentialStoreError, match=r"OSError; and there is no login in .*auth\.json\. Unlock"):
-            Credentials(auto, issuer=issuer.url).current()
+            Credentials(auto_store, issuer=issuer.url).current()
         with pytest.raises(CredentialStoreError, match="Cannot delete the keyring"):
-            live.logout()
-        keyring.broken = None
-        assert auto.load() is not None
+            credentials.logout()
+        keyring.error = None
+        assert auto_store.load() is not None
 
 
-def test_clear_raises_if_the_keyring_entry_stays(auto: AutoStore, keyring: Keyring) -> None:
-    auto.save(document(OLD))
-    keyring.broken = OSError("locked")
-    auto.save(document(NEW))
+def test_clear_raises_if_the_keyring_entry_stays(auto_store: AutoStore, keyring: MemoryKeyring) -> None:
+    auto_store.save(document(OLD_TIME))
+    keyring.error = OSError("locked")
+    auto_store.save(document(NEW_TIME))
     with pytest.raises(CredentialStoreError, match="Cannot delete the keyring"):
-        auto.clear()
-    keyring.broken = None
-    assert auto.load() == document(OLD)
+        auto_store.clear()
+    keyring.error = None
+    assert auto_store.load() == document(OLD_TIME)
 
 
-def test_recovered_keyring_does_not_revive_the_older_login(auto: AutoStore, keyring: Keyring) -> None:
-    """Its refresh token is used up."""
-    auto.save(document(OLD))
-    keyring.broken = OSError("locked")
-    auto.save(document(NEW))
-    keyring.broken = None
-    assert auto.load() == document(NEW)
+def test_newer_login_is_used_when_the_keyring_recovers(auto_store: AutoStore, keyring: MemoryKeyring) -> None:
+    """The issuer has already accepted the refresh token of the older login."""
+    auto_store.save(document(OLD_TIME))
+    keyring.error = OSError("locked")
+    auto_store.save(document(NEW_TIME))
+    keyring.error = None
+    assert auto_store.load() == document(NEW_TIME)
 
 
-def test_damaged_file_beside_a_keyring_entry_is_ignored(auto: AutoStore, tmp_path: Path) -> None:
-    auto.save(document(OLD))
+def test_damaged_file_beside_a_keyring_entry_is_ignored(auto_store: AutoStore, tmp_path: Path) -> None:
+    auto_store.save(document(OLD_TIME))
     (tmp_path / "auth.json").write_text("{")
-    assert auto.load() == document(OLD)
+    assert auto_store.load() == document(OLD_TIME)

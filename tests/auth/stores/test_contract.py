@@ -1,4 +1,4 @@
-"""The protocol CredentialStore, on every store."""
+"""Test that every store implements the protocol `CredentialStore`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keyring_in(folder: Path) -> Any:
     return backend
 
 
-def auto(folder: Path) -> AutoStore:
+def auto_store(folder: Path) -> AutoStore:
     return AutoStore(KeyringStore(folder, backend=keyring_in(folder)), FileStore(folder / "auth.json"))
 
 
@@ -36,8 +36,8 @@ STORES: dict[str, Callable[[Path], CredentialStore]] = {
     "file": lambda folder: FileStore(folder / "auth.json"),
     "memory": lambda folder: MemoryStore(),
     "keyring": lambda folder: KeyringStore(folder, backend=keyring_in(folder)),
-    "keyring in parts": lambda folder: KeyringStore(folder, backend=keyring_in(folder), entry_bytes=128),
-    "auto": auto,
+    "keyring with split entries": lambda folder: KeyringStore(folder, backend=keyring_in(folder), entry_bytes=128),
+    "auto": auto_store,
 }
 
 
@@ -76,23 +76,23 @@ def test_version_changes_only_with_the_document(store: CredentialStore) -> None:
 
 
 def test_lock_excludes_other_threads(store: CredentialStore) -> None:
-    inside, worst = 0, 0
+    holder_count, max_holder_count = 0, 0
 
-    def work() -> None:
-        nonlocal inside, worst
+    def run() -> None:
+        nonlocal holder_count, max_holder_count
         for _ in range(3):
             with store.lock():
-                inside += 1
-                worst = max(worst, inside)
+                holder_count += 1
+                max_holder_count = max(max_holder_count, holder_count)
                 time.sleep(0.001)
-                inside -= 1
+                holder_count -= 1
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
+    threads = [threading.Thread(target=run) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert worst == 1
+    assert max_holder_count == 1
 
 
 def test_store_is_usable_under_its_lock(store: CredentialStore) -> None:
@@ -108,22 +108,21 @@ def test_repr_and_location_show_no_token(store: CredentialStore) -> None:
     assert "secret-token" not in repr(store) + store.location
 
 
-def test_damaged_document_is_an_error_and_can_be_cleared(store: CredentialStore) -> None:
-    """Another program may have written it."""
+def test_damaged_document_raises_and_can_be_cleared(store: CredentialStore) -> None:
+    """Another program may have damaged the document."""
     if isinstance(store, MemoryStore):
-        pytest.skip("no other program can write to it")
+        pytest.skip("no other program can write to this store")
+    damage(store)
     with pytest.raises(CredentialStoreError):
-        damaged(store).load()
+        store.load()
     assert store.clear() is True
 
 
-def damaged(store: Any) -> CredentialStore:
-    """Return the store, with something else in place of the document."""
+def damage(store: Any) -> None:
+    """Replace the document with invalid JSON."""
     if isinstance(store, RedisStore):
         store._client.set(store.key, "{")
     elif isinstance(store, KeyringStore):
         store._set(store._entry, "{")
     else:
         getattr(store, "_file", store).path.write_text("{")
-    assert isinstance(store, CredentialStore)
-    return store

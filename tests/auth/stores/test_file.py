@@ -1,3 +1,5 @@
+"""Test FileStore and MemoryStore: paths, file modes, locks and atomic writes."""
+
 from __future__ import annotations
 
 import json
@@ -15,10 +17,10 @@ from codex_backend_sdk._exceptions import CredentialStoreError
 from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore, MemoryStore
 
 DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "unknown_field": {"n": 1}}
-posix = pytest.mark.skipif(os.name == "nt", reason="modes and symlinks as POSIX has them")
+posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX file modes and symbolic links")
 
 
-def mode(path: Path) -> int:
+def file_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -32,7 +34,7 @@ def test_memory_store_copies_the_document() -> None:
     assert store.load() == {"tokens": {"access_token": "a"}}
 
 
-def test_default_path_is_that_of_the_codex_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_path_matches_the_codex_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     assert FileStore().path == tmp_path / "auth.json"
     monkeypatch.setenv("CODEX_HOME", "")
@@ -42,19 +44,19 @@ def test_default_path_is_that_of_the_codex_cli(monkeypatch: pytest.MonkeyPatch, 
     assert FileStore("~/x/auth.json").path == Path.home() / "x" / "auth.json"
 
 
-def test_relative_codex_home_survives_chdir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_relative_codex_home_is_resolved_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CODEX_HOME", "home")
     monkeypatch.chdir(tmp_path)
     store, credentials = FileStore(), Credentials()
-    given = FileStore("own.json"), FileStore(Path("own.json")), KeyringStore("home")
+    stores = FileStore("custom.json"), FileStore(Path("custom.json")), KeyringStore("home")
     monkeypatch.chdir("/")
     assert store.path == tmp_path / "home" / "auth.json"
-    assert [given[0].path, given[1].path, given[2].home] == [tmp_path / "own.json"] * 2 + [tmp_path / "home"]
+    assert [stores[0].path, stores[1].path, stores[2].home] == [tmp_path / "custom.json"] * 2 + [tmp_path / "home"]
     assert credentials.store.location == str(store.path)
 
 
 @posix
-def test_codex_home_of_unknown_user_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codex_home_of_unknown_user_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_HOME", "~no-such-user/x")
     with pytest.raises(CredentialStoreError, match=r"no home folder for ~no-such-user/x\. Set CODEX_HOME to"):
         Credentials()
@@ -67,7 +69,7 @@ def test_new_file_and_folder_are_private(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "home" / "auth.json")
     with store.lock():
         store.save(DOCUMENT)
-    assert [mode(path) for path in (store.path, store.path.parent, tmp_path / "home" / "auth.json.lock")] == [
+    assert [file_mode(path) for path in (store.path, store.path.parent, tmp_path / "home" / "auth.json.lock")] == [
         0o600,
         0o700,
         0o600,
@@ -80,26 +82,26 @@ def test_readable_file_becomes_private(tmp_path: Path) -> None:
     store.path.write_text("{}")
     store.path.chmod(0o644)
     store.save(DOCUMENT)
-    assert mode(store.path) == 0o600
+    assert file_mode(store.path) == 0o600
 
 
 @posix
 def test_temporary_files_are_private_from_creation(tmp_path: Path) -> None:
-    """An audit hook and a directory watcher see each file: it has its mode from the first byte."""
+    """An audit hook checks that each file is created exclusively, and a watcher reads its mode."""
     program = f"""
 import os, sys
-seen = []
+opened = []
 def hook(event, args):
     if event == "open" and str(args[0]).startswith({str(tmp_path)!r}) and args[2] & os.O_CREAT:
-        seen.append(args)
+        opened.append(args)
 sys.addaudithook(hook)
 os.umask(0)
 from codex_backend_sdk.auth import FileStore
 store = FileStore({str(tmp_path / "auth.json")!r})
 import threading
-modes, over = set(), threading.Event()
+modes, is_finished = set(), threading.Event()
 def watch():
-    while not over.is_set():
+    while not is_finished.is_set():
         for entry in os.scandir({str(tmp_path)!r}):
             try:
                 modes.add(entry.stat().st_mode & 0o777)
@@ -109,10 +111,10 @@ thread = threading.Thread(target=watch)
 thread.start()
 for n in range(300):
     store.save({{"auth_mode": "chatgpt", "n": n}})
-over.set()
+is_finished.set()
 thread.join()
-assert len(seen) == 300, len(seen)
-assert all(flags & os.O_EXCL for _, _, flags in seen)
+assert len(opened) == 300, len(opened)
+assert all(flags & os.O_EXCL for _, _, flags in opened)
 print(sorted(oct(mode) for mode in modes))
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
@@ -137,7 +139,7 @@ def test_symlink_is_followed_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"machine": 1}', '{"tokens": {"access_token": 7}}'])
-def test_damaged_file_is_named_and_kept(tmp_path: Path, content: str) -> None:
+def test_damaged_file_raises_and_is_kept(tmp_path: Path, content: str) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text(content)
     for call in (store.load, lambda: store.save(DOCUMENT)):
@@ -147,7 +149,7 @@ def test_damaged_file_is_named_and_kept(tmp_path: Path, content: str) -> None:
     assert os.listdir(tmp_path) == ["auth.json"]
 
 
-def test_half_written_file_is_read_again(tmp_path: Path) -> None:
+def test_partially_written_file_is_read_again(tmp_path: Path) -> None:
     """The Codex CLI truncates the file and rewrites it."""
     store = FileStore(tmp_path / "auth.json")
     store.path.write_text('{"auth_mode": "cha')
@@ -155,14 +157,14 @@ def test_half_written_file_is_read_again(tmp_path: Path) -> None:
     assert store.load() == DOCUMENT
 
 
-def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+def test_folder_with_the_name_of_the_file_raises(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     for call in (store.load, lambda: store.save(DOCUMENT), store.clear):
         with pytest.raises(CredentialStoreError, match=str(tmp_path)):
             call()
 
 
-def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+def test_file_with_the_name_of_the_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     store = FileStore(tmp_path / "home" / "auth.json")
     with pytest.raises(CredentialStoreError, match="Cannot lock"), store.lock():
@@ -192,9 +194,9 @@ except RuntimeError as error:
     assert os.listdir(tmp_path) == ["auth.json"]
 
 
-@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no folder in which not even root can create files")
-def test_missing_lock_file_support_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """One process can use a login that is mounted read-only."""
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder in which root cannot create files")
+def test_lock_without_a_lock_file_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """A login on a read-only file system is usable without a lock file."""
     store = FileStore("/sys/kernel/auth.json")
     with store.lock():
         assert store.load() is None
@@ -214,7 +216,7 @@ with FileStore(sys.argv[1]).lock():
 """
 
 
-def test_lock_excludes_processes_and_ends_with_its_holder(tmp_path: Path) -> None:
+def test_lock_is_released_when_its_holder_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "auth.json")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout
@@ -228,10 +230,10 @@ def test_lock_excludes_processes_and_ends_with_its_holder(tmp_path: Path) -> Non
     thread = threading.Thread(target=enter)
     thread.start()
     assert not entered.wait(0.3)
-    impatient = FileStore(tmp_path / "auth.json", lock_timeout=0.1)
+    short_timeout = FileStore(tmp_path / "auth.json", lock_timeout=0.1)
     with (
         pytest.raises(CredentialStoreError, match=r"held the lock .*auth\.json\.lock for 0\.1 seconds"),
-        impatient.lock(),
+        short_timeout.lock(),
     ):
         pass
     process.kill()
@@ -242,30 +244,30 @@ def test_lock_excludes_processes_and_ends_with_its_holder(tmp_path: Path) -> Non
 
 READER = """
 import json, sys
-path, looks, seen = sys.argv[1], 0, set()
+path, reads, lengths = sys.argv[1], 0, set()
 print("ready", flush=True)
 while True:
-    with open(path, "rb") as file:  # missing: FileNotFoundError
-        document = json.loads(file.read())  # empty or torn: JSONDecodeError
+    with open(path, "rb") as file:  # raises FileNotFoundError if the file is missing
+        document = json.loads(file.read())  # raises JSONDecodeError if the file is incomplete
     assert document["x"] == "x" * document["length"]
-    looks += 1
-    seen.add(document["length"])
-    if document["is_over"]:
+    reads += 1
+    lengths.add(document["length"])
+    if document["is_last"]:
         break
-print(looks, *sorted(seen))
+print(reads, *sorted(lengths))
 """
 
 
 def test_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
-    """Reads without the store, which would read again: the file itself is complete at every moment.
+    """The reader does not use FileStore, which would read an incomplete file again.
 
-    `CODEX_TEST_WRITES=10000` makes the long run.
+    Set `CODEX_TEST_WRITES=10000` for the long run.
     """
     writes = int(os.environ.get("CODEX_TEST_WRITES", "300"))
     store = FileStore(tmp_path / "auth.json")
 
-    def save(length: int, *, is_over: bool = False) -> None:
-        store.save({"auth_mode": "chatgpt", "length": length, "x": "x" * length, "is_over": is_over})
+    def save(length: int, *, is_last: bool = False) -> None:
+        store.save({"auth_mode": "chatgpt", "length": length, "x": "x" * length, "is_last": is_last})
 
     save(5)
     command = [sys.executable, "-c", READER, str(store.path)]
@@ -275,11 +277,11 @@ def test_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
     for number in range(writes):
         save(50_000 if number % 2 else 5)
         assert reader.poll() is None, reader.communicate()
-    save(7, is_over=True)
+    save(7, is_last=True)
     out, err = reader.communicate(timeout=20)
     assert err == ""
-    looks, *lengths = map(int, out.split())
-    sys.stdout.write(f"{writes} writes, {looks} looks of another process, no missing, empty or torn file\n")
-    assert looks > writes // 10
+    reads, *lengths = map(int, out.split())
+    sys.stdout.write(f"{writes} writes, {reads} reads by another process, no missing or incomplete file\n")
+    assert reads > writes // 10
     assert lengths == [5, 7, 50_000]
     assert os.listdir(tmp_path) == ["auth.json"], "no temporary file is left"

@@ -1,3 +1,5 @@
+"""Test KeyringStore with a keyring in memory and with a real Secret Service."""
+
 from __future__ import annotations
 
 import json
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Keyring, needs_secret_service, secret_service
+from servers import MemoryKeyring, needs_secret_service, secret_service_command
 from support.codex_cli import BINARY, requires_cli
 
 from codex_backend_sdk._exceptions import CredentialStoreError
@@ -21,12 +23,12 @@ DOCUMENT = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {"access_t
 
 
 @pytest.fixture
-def keyring() -> Keyring:
-    return Keyring()
+def keyring() -> MemoryKeyring:
+    return MemoryKeyring()
 
 
 @pytest.fixture
-def store(keyring: Keyring, tmp_path: Path) -> KeyringStore:
+def store(keyring: MemoryKeyring, tmp_path: Path) -> KeyringStore:
     return KeyringStore(tmp_path, backend=keyring, entry_bytes=2560)
 
 
@@ -34,8 +36,8 @@ def long_document(letter: str) -> dict[str, Any]:
     return {**DOCUMENT, "tokens": {"access_token": letter * 4000}}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there the service has another name")
-def test_entry_is_that_of_the_codex_cli(store: KeyringStore, keyring: Keyring, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="the service has another name on Windows")
+def test_entry_matches_the_codex_cli(store: KeyringStore, keyring: MemoryKeyring, tmp_path: Path) -> None:
     store.save(DOCUMENT)
     account = keyring_module.entry_name(str(tmp_path.resolve()))
     compact = '{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"access_token":"secret-token"}}'
@@ -43,7 +45,7 @@ def test_entry_is_that_of_the_codex_cli(store: KeyringStore, keyring: Keyring, t
     assert account in store.location
 
 
-def test_symlinked_home_has_the_same_entry(keyring: Keyring, tmp_path: Path) -> None:
+def test_symlinked_home_has_the_same_entry(keyring: MemoryKeyring, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     KeyringStore(tmp_path / "link", backend=keyring).save(DOCUMENT)
@@ -60,16 +62,14 @@ def test_save_and_clear_delete_the_file(store: KeyringStore, tmp_path: Path) -> 
     assert not file.exists()
 
 
-def test_file_that_cannot_be_deleted_is_a_warning(
-    store: KeyringStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_undeletable_file_logs_a_warning(store: KeyringStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "auth.json").mkdir()
     store.save(DOCUMENT)
     assert store.load() == DOCUMENT
     assert "the old file is still there. Cannot delete" in caplog.text
 
 
-def test_long_value_is_split_and_old_parts_deleted(store: KeyringStore, keyring: Keyring) -> None:
+def test_long_value_is_split_and_old_parts_are_deleted(store: KeyringStore, keyring: MemoryKeyring) -> None:
     store.save(long_document("a"))
     assert store.load() == long_document("a")
     assert len(keyring.entries) == 5
@@ -85,17 +85,17 @@ def test_long_value_is_split_and_old_parts_deleted(store: KeyringStore, keyring:
     assert keyring.entries == {}
 
 
-def test_interrupted_write_keeps_the_old_value(store: KeyringStore, keyring: Keyring) -> None:
+def test_interrupted_write_keeps_the_old_value(store: KeyringStore, keyring: MemoryKeyring) -> None:
     store.save(long_document("a"))
-    for survivor in range(4):
+    for write_count in range(4):
         written: list[str] = []
 
-        def die(name: str, written: list[str] = written, survivor: int = survivor) -> None:
-            if len(written) == survivor:
+        def fail_write(name: str, written: list[str] = written, write_count: int = write_count) -> None:
+            if len(written) == write_count:
                 raise OSError("power failure")
             written.append(name)
 
-        keyring.before_set = die
+        keyring.before_set = fail_write
         with pytest.raises(CredentialStoreError, match="Cannot write the keyring"):
             store.save(long_document("b"))
         assert store.load() == long_document("a")
@@ -104,7 +104,7 @@ def test_interrupted_write_keeps_the_old_value(store: KeyringStore, keyring: Key
     assert store.load() == long_document("b")
 
 
-def test_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> None:
+def test_missing_part_raises(store: KeyringStore, keyring: MemoryKeyring) -> None:
     store.save(long_document("a"))
     part = next(key for key in keyring.entries if key[1].endswith("|1"))
     del keyring.entries[part]
@@ -114,7 +114,7 @@ def test_missing_part_is_an_error(store: KeyringStore, keyring: Keyring) -> None
     assert store.load() == DOCUMENT
 
 
-def test_keyring_error_shows_no_value(store: KeyringStore, keyring: Keyring) -> None:
+def test_keyring_error_shows_no_value(store: KeyringStore, keyring: MemoryKeyring) -> None:
     from keyring.errors import KeyringLocked
 
     store.save(DOCUMENT)
@@ -123,13 +123,13 @@ def test_keyring_error_shows_no_value(store: KeyringStore, keyring: Keyring) -> 
         (ValueError("secret-token"), "ValueError"),
         (PermissionError(13, "Permission denied", "secret-token"), "Permission denied"),
     ):
-        keyring.broken = error
+        keyring.error = error
         for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT)):
             with pytest.raises(CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {text}$"):
                 call()
 
 
-def test_load_does_not_create_the_folder(keyring: Keyring, tmp_path: Path) -> None:
+def test_load_does_not_create_the_folder(keyring: MemoryKeyring, tmp_path: Path) -> None:
     store = KeyringStore(tmp_path / "home", backend=keyring)
     assert store.load() is None
     assert not store.home.exists()
@@ -141,8 +141,8 @@ def test_missing_package_error_names_the_extra(tmp_path: Path, monkeypatch: pyte
         KeyringStore(tmp_path).load()
 
 
-def test_missing_keyring_backend_is_an_error(tmp_path: Path) -> None:
-    """As in a container, the package finds no backend."""
+def test_missing_keyring_backend_raises(tmp_path: Path) -> None:
+    """The package `keyring` finds no backend in a container."""
     program = f"""
 from codex_backend_sdk.auth import KeyringStore
 try:
@@ -156,9 +156,9 @@ except RuntimeError as error:
     assert "No recommended backend" in result.stdout
 
 
-# --- a real Secret Service ---------------------------------------------------------------------------------------
+# --- a real Secret Service -------------------------------------------------------------------------------------------
 
-# An item of the Codex CLI's library exists already, with attributes of its own.
+# An item with the attributes of the Codex CLI's library exists already.
 UPDATE_ITEM_OF_CODEX = """
 import json, secretstorage, sys
 from codex_backend_sdk.auth.stores import keyring as entries
@@ -167,22 +167,22 @@ store = KeyringStore(sys.argv[1])
 account = entries.entry_name(sys.argv[1])
 connection = secretstorage.dbus_init()
 collection = secretstorage.get_default_collection(connection)
-theirs = {"service": "Codex Auth", "username": account, "target": "default", "application": "rust-keyring"}
-other = {**theirs, "target": "elsewhere"}
-collection.create_item("theirs", theirs, b'{"auth_mode":"chatgpt","n":1}')
-collection.create_item("other", other, b"untouched")
-found = store.load()
+cli_attributes = {"service": "Codex Auth", "username": account, "target": "default", "application": "rust-keyring"}
+other_attributes = {**cli_attributes, "target": "elsewhere"}
+collection.create_item("cli", cli_attributes, b'{"auth_mode":"chatgpt","n":1}')
+collection.create_item("other", other_attributes, b"untouched")
+first = store.load()
 store.save({"auth_mode": "chatgpt", "n": 2})
 items = {item.get_label(): item.get_secret().decode() for item in collection.get_all_items()}
-print(json.dumps([found, items, store.load()]))
+print(json.dumps([first, items, store.load()]))
 connection.close()
 """
 
 
-def in_session(folder: Path, *command: str, **env: str) -> str:
-    prefix, own = secret_service(folder)
+def run_in_session(folder: Path, *command: str, **env: str) -> str:
+    prefix, environment = secret_service_command(folder)
     result = subprocess.run(
-        [*prefix, *command], env={**own, **env}, capture_output=True, text=True, timeout=50, check=False
+        [*prefix, *command], env={**environment, **env}, capture_output=True, text=True, timeout=50, check=False
     )
     assert result.returncode == 0, result
     return result.stdout
@@ -191,10 +191,10 @@ def in_session(folder: Path, *command: str, **env: str) -> str:
 @needs_secret_service
 def test_item_of_the_codex_cli_is_updated_in_place(tmp_path: Path) -> None:
     """The Codex CLI rejects two items as ambiguous."""
-    out = in_session(tmp_path, sys.executable, "-c", UPDATE_ITEM_OF_CODEX, str(tmp_path))
+    out = run_in_session(tmp_path, sys.executable, "-c", UPDATE_ITEM_OF_CODEX, str(tmp_path))
     assert json.loads(out.splitlines()[-1]) == [
         {"auth_mode": "chatgpt", "n": 1},
-        {"theirs": '{"auth_mode":"chatgpt","n":2}', "other": "untouched"},
+        {"cli": '{"auth_mode":"chatgpt","n":2}', "other": "untouched"},
         {"auth_mode": "chatgpt", "n": 2},
     ]
 
@@ -204,13 +204,13 @@ import json, subprocess, sys
 from codex_backend_sdk.auth.stores.auto import default_store
 binary, document = sys.argv[1:]
 store = default_store()
-def codex(*words, given=None):
-    result = subprocess.run([binary, *words], input=given, capture_output=True, text=True, timeout=30)
+def codex(*arguments, stdin=None):
+    result = subprocess.run([binary, *arguments], input=stdin, capture_output=True, text=True, timeout=30)
     return (result.stdout + result.stderr).strip().splitlines()[-1]
 output = []
 store.save(json.loads(document))  # our item
 output += [codex("login", "status"), codex("logout"), store.load()]
-output += [codex("login", "--with-api-key", given="sk-fake-0123456789"), store.load()]  # the Codex CLI's item
+output += [codex("login", "--with-api-key", stdin="sk-fake-0123456789"), store.load()]  # the Codex CLI's item
 store.save(json.loads(document))
 output += [codex("login", "status"), store.clear(), codex("login", "status")]
 print(json.dumps(output))
@@ -226,7 +226,7 @@ def test_codex_cli_shares_the_entry(tmp_path: Path) -> None:
         document = json.dumps(sim.login_document())
     config = home / "config.toml"
     config.write_text(config.read_text().replace('"file"', '"keyring"'))
-    out = in_session(tmp_path, sys.executable, "-c", SHARE_WITH_CODEX, str(BINARY), document, CODEX_HOME=str(home))
+    out = run_in_session(tmp_path, sys.executable, "-c", SHARE_WITH_CODEX, str(BINARY), document, CODEX_HOME=str(home))
     assert json.loads(out.splitlines()[-1]) == [
         "Logged in using ChatGPT",
         "Successfully logged out",
@@ -240,13 +240,13 @@ def test_codex_cli_shares_the_entry(tmp_path: Path) -> None:
     assert not (home / "auth.json").exists()
 
 
-# --- names and values, without I/O -------------------------------------------------------------------------------
+# --- entry names and values -----------------------------------------------------------------------------------
 
-LONG = "0123456789" * 5
+LONG_VALUE = "0123456789" * 5
 
 
 def test_entry_name_is_a_digest_of_the_path() -> None:
-    """As in the Codex CLI 0.169.0; `printf /home/user/.codex | sha256sum` begins with the same digits."""
+    """The name is the same as in Codex CLI 0.169.0: `printf /home/user/.codex | sha256sum`."""
     assert keyring_module.entry_name("/home/user/.codex") == "cli|59448a44901f7128"
 
 
@@ -266,34 +266,34 @@ def test_compact_json_is_ascii() -> None:
     assert keyring_module.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
 
 
-def test_digest_differs_by_value_and_keeps_none() -> None:
+def test_digest_depends_on_the_value() -> None:
     assert compute_digest(None) is None
     assert compute_digest("a") == compute_digest(b"a") != compute_digest("b")
 
 
 @pytest.mark.parametrize("entry_bytes", [None, 100, 1000])
 def test_value_that_fits_is_not_split(entry_bytes: int | None) -> None:
-    assert keyring_module.split_value(LONG, entry_bytes=entry_bytes) is None
+    assert keyring_module.split_value(LONG_VALUE, entry_bytes=entry_bytes) is None
 
 
 def test_split_value_round_trips_through_its_index() -> None:
-    split = keyring_module.split_value(LONG, entry_bytes=40)
+    split = keyring_module.split_value(LONG_VALUE, entry_bytes=40)
     assert split is not None
     index, parts = split
     assert [len(part) for part in parts] == [20, 20, 10]
-    assert "".join(parts) == LONG
+    assert "".join(parts) == LONG_VALUE
     assert keyring_module.parse_index(index.to_json()) == index
-    assert index.value_digest == compute_digest(LONG)
+    assert index.value_digest == compute_digest(LONG_VALUE)
     names = index.entry_names("cli|x")
     assert names == [f"cli|x|{index.value_digest[:16]}|{number}" for number in range(3)]
-    other = keyring_module.split_value(LONG + "!", entry_bytes=40)
+    other = keyring_module.split_value(LONG_VALUE + "!", entry_bytes=40)
     assert other is not None
-    assert not set(names) & set(other[0].entry_names("cli|x")), "another value has other entries"
+    assert not set(names) & set(other[0].entry_names("cli|x")), "the entries of another value have other names"
 
 
-def test_index_has_no_member_of_an_auth_json() -> None:
-    """The Codex CLI parses any JSON object, and knows none of these members."""
-    split = keyring_module.split_value(LONG, entry_bytes=40)
+def test_index_has_no_field_of_an_auth_json() -> None:
+    """The Codex CLI parses any JSON object and ignores these fields."""
+    split = keyring_module.split_value(LONG_VALUE, entry_bytes=40)
     assert split is not None
     assert split[0].to_json().startswith('{"codex_backend_sdk_parts":3,')
 

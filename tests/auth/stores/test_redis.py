@@ -1,3 +1,5 @@
+"""Test RedisStore with a real server: values, locks, and errors without passwords."""
+
 from __future__ import annotations
 
 import json
@@ -39,13 +41,13 @@ def test_value_is_an_auth_json_in_one_key(url: str) -> None:
     with redis.Redis.from_url(url, decode_responses=True) as client:
         assert json.loads(client.get("my:key")) == DOCUMENT
         decoding_store = RedisStore(client, "my:key")
-        assert decoding_store.load() == DOCUMENT, "a client that decodes responses works as well"
+        assert decoding_store.load() == DOCUMENT, "the client may decode responses"
         with decoding_store.lock():
             assert set(client.keys("my:*")) == {"my:key", "my:key:lock"}
         assert decoding_store.clear() is True
         assert client.keys("my:*") == []
-        with redis.Redis.from_url(url) as plain:
-            plain.set("my:key", b'"secret \xff')
+        with redis.Redis.from_url(url) as bytes_client:
+            bytes_client.set("my:key", b'"secret \xff')
         for call in (decoding_store.load, decoding_store.version):
             with pytest.raises(CredentialStoreError, match="holds no usable login: it is not UTF-8 text") as caught:
                 call()
@@ -54,8 +56,8 @@ def test_value_is_an_auth_json_in_one_key(url: str) -> None:
 
 
 @needs_redis
-def test_lock_is_extended_while_it_is_held(url: str) -> None:
-    """Far longer than its lifetime: the timeouts of a refresh are for each read, not for the whole request."""
+def test_lock_is_renewed_while_it_is_held(url: str) -> None:
+    """A refresh may take longer than the lifetime of the lock, because its timeout applies to each read."""
     store, other = RedisStore(url, lock_lifetime=0.4), RedisStore(url, lock_lifetime=0.4, lock_timeout=1.2)
     with (
         store.lock(),
@@ -71,20 +73,20 @@ HOLDER = """
 import sys
 from codex_backend_sdk.auth import RedisStore
 with RedisStore(sys.argv[1], lock_lifetime=1).lock():
-    print("held", flush=True)
+    print("locked", flush=True)
     sys.stdin.readline()
 """
 
 
 @needs_redis
-@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_lock_of_a_killed_holder_expires(url: str) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None
     assert holder.stdin is not None
-    assert holder.stdout.readline() == "held\n"
+    assert holder.stdout.readline() == "locked\n"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     started = time.monotonic()
@@ -93,8 +95,8 @@ def test_lock_of_a_killed_holder_expires(url: str) -> None:
 
 
 @needs_redis
-def test_lost_lock_is_a_warning_and_not_taken_back(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """As after a machine was suspended during a refresh."""
+def test_lost_lock_logs_a_warning(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A lock expires if the machine is suspended during a refresh."""
     import redis
 
     store = RedisStore(url, lock_lifetime=0.4)
@@ -125,7 +127,7 @@ def test_unreachable_server_error_hides_the_password(caplog: pytest.LogCaptureFi
 
 def acquire(store: RedisStore) -> None:
     with store.lock():
-        raise AssertionError("it cannot be held")
+        raise AssertionError("the lock must not be acquired")
 
 
 @needs_redis
@@ -162,7 +164,7 @@ def test_missing_package_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_redis
-def test_extending_thread_ends_with_the_lock(url: str) -> None:
+def test_renewal_thread_ends_with_the_lock(url: str) -> None:
     with RedisStore(url).lock():
         assert any(thread.name == "codex-login-lock" for thread in threading.enumerate())
     assert not any(thread.name == "codex-login-lock" for thread in threading.enumerate())

@@ -1,7 +1,7 @@
-"""Processes that share one login.
+"""Run processes that share one login.
 
-`python crowd.py '{"store": …, "calls": …}'` runs them and prints the result as JSON. It forks instead of starting
-interpreters, so sixteen processes run within a second.
+`python process_group.py '{"store": …, "calls": …}'` prints the result as JSON. The processes are forked, because new
+interpreters would take many seconds to start.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ STORES: dict[str, Callable[[str], CredentialStore]] = {
 }
 
 
-def open_store(kind: str, address: str) -> CredentialStore:
-    return STORES[kind](address)
+def open_store(store_type: str, address: str) -> CredentialStore:
+    return STORES[store_type](address)
 
 
-def run_member(options: dict[str, Any], results: Connection) -> None:
-    """Run one process: a client, and threads that use it."""
+def run_process(options: dict[str, Any], results: Connection) -> None:
+    """Call with one client in several threads, and send the outcome of each call: an error or an empty string."""
     client = OpenAI(
         credentials=open_store(*options["store"]),
         base_url=options["base_url"],
         issuer=options["issuer"],
-        originator=f"member-{os.getpid()}",  # the issuer's record of a refresh names the process
+        originator=f"process-{os.getpid()}",  # identifies the process in the requests of the issuer
         max_retries=0,
         timeout=60,
     )
-    done: list[str] = []
+    outcomes: list[str] = []
     start = threading.Barrier(options["threads"])
 
-    def work() -> None:
+    def run() -> None:
         start.wait()
         for number in range(options["calls"]):
             try:
@@ -57,46 +57,47 @@ def run_member(options: dict[str, Any], results: Connection) -> None:
                     client.codex.usage()
                 else:
                     assert client.responses.create(input="hello").output_text
-                done.append("")
+                outcomes.append("")
             except Exception as error:
-                done.append(f"{type(error).__name__}: {error}")
+                outcomes.append(f"{type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=work) for _ in range(options["threads"])]
+    threads = [threading.Thread(target=run) for _ in range(options["threads"])]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    results.send(done)
+    results.send(outcomes)
 
 
-def run_crowd(options: dict[str, Any]) -> dict[str, Any]:
+def run_processes(options: dict[str, Any]) -> dict[str, Any]:
+    """Run all processes; return the number of calls, the distinct errors and the number of killed processes."""
     fork = multiprocessing.get_context("fork")
-    members = []
+    processes = []
     for _ in range(options["processes"]):
         reader, writer = fork.Pipe(duplex=False)
-        process = fork.Process(target=run_member, args=(options, writer))
+        process = fork.Process(target=run_process, args=(options, writer))
         process.start()
         writer.close()
-        members.append((process, reader))
+        processes.append((process, reader))
     outcomes: list[str] = []
-    for process, reader in members:
-        with suppress(EOFError):  # killed
+    for process, reader in processes:
+        with suppress(EOFError):  # the process was killed
             outcomes += reader.recv()
         process.join()
     return {
         "calls": len(outcomes),
         "failed": sorted({outcome for outcome in outcomes if outcome}),
-        "killed": sum(process.exitcode != 0 for process, _ in members),
+        "killed": sum(process.exitcode != 0 for process, _ in processes),
     }
 
 
 def main() -> None:
     options = json.loads(sys.argv[1])
-    if options.get("document"):  # a keyring can be written only from inside its session
+    if options.get("document"):  # a keyring can only be written in its D-Bus session
         open_store(*options["store"]).save(options["document"])
-    # Import and build once, before the processes are forked.
+    # Import and construct everything once before the fork.
     OpenAI(credentials=MemoryStore(), base_url=options["base_url"]).close()
-    sys.stdout.write(json.dumps(run_crowd(options)))
+    sys.stdout.write(json.dumps(run_processes(options)))
 
 
 if __name__ == "__main__":
