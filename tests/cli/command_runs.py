@@ -1,4 +1,4 @@
-"""The result of a run of the command, and the types of the fixtures that run it."""
+"""The result of a command, and the types of the fixtures that run it."""
 
 from __future__ import annotations
 

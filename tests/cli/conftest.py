@@ -1,4 +1,4 @@
-"""Fixtures that run the command against a simulator, in this process or in one of its own."""
+"""Fixtures that run the command against a simulator, in this process or in a new one."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
-# Prefixes of variables that would change the output of the command or its requests.
-FOREIGN_VARIABLES = (
+# Prefixes of variables that change the output of the command or its requests.
+INTERFERING_PREFIXES = (
     "CODEX_",
     "OPENAI_",
     "NO_COLOR",
@@ -56,14 +56,14 @@ def sim(module_sim: Simulator) -> Simulator:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The CODEX_HOME, not created."""
+    """The path of the CODEX_HOME. The folder does not exist."""
     return tmp_path / "codex home"
 
 
 @pytest.fixture
 def environment(sim: Simulator, home: Path) -> dict[str, str]:
     """The environment of a process that runs the command."""
-    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN_VARIABLES)}
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(INTERFERING_PREFIXES)}
     return {**inherited, **sim.environment, "CODEX_HOME": str(home), "TZ": "UTC"}
 
 
@@ -82,7 +82,7 @@ def store_login(home: Path, sim: Simulator) -> StoreLogin:
 
 @pytest.fixture
 def print_imports() -> str:
-    """Code for `run_alone` that prints on stderr, at the end, which heavy packages were imported."""
+    """Code for `run_in_process` that prints the imported heavy packages to stderr when the process exits."""
     names = f"[name for name in {HEAVY_PACKAGES!r} if name in sys.modules]"
     return f"import atexit, sys; atexit.register(lambda: print('imported:', {names}, file=sys.stderr))"
 
@@ -105,7 +105,7 @@ def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: py
 
 @pytest.fixture
 def spawn(environment: dict[str, str]) -> Spawn:
-    """Start the command in a process of its own, which runs `code` first."""
+    """Start the command in a new process, which runs `code` first."""
 
     def start(*arguments: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
         program = f"{code}\nimport sys\nfrom codex_backend_sdk.cli import main\nsys.exit(main())"
@@ -118,8 +118,8 @@ def spawn(environment: dict[str, str]) -> Spawn:
 
 
 @pytest.fixture
-def run_alone(spawn: Spawn) -> Run:
-    """Run the command in a process of its own and wait for its end."""
+def run_in_process(spawn: Spawn) -> Run:
+    """Run the command in a new process and wait until it exits."""
 
     def call(*arguments: str, **options: Any) -> CommandResult:
         with spawn(*arguments, **options) as process:
@@ -135,24 +135,24 @@ def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
     pty = pytest.importorskip("pty")  # not on Windows
 
     def call(*arguments: str, columns: int = 80, code: int = 0, **env: str) -> str:
-        ours, theirs = pty.openpty()
+        controller, terminal = pty.openpty()
         received = bytearray()
 
         def read() -> None:
             try:
-                while chunk := os.read(ours, 65536):
+                while chunk := os.read(controller, 65536):
                     received.extend(chunk)
-            except OSError:  # how Linux reports that the other end is closed
+            except OSError:  # Linux raises this when the other side is closed
                 pass
 
         env = {"TERM": "xterm-256color", "COLUMNS": str(columns), **env}
-        with spawn(*arguments, stdout=theirs, stderr=theirs, env=env) as process:
-            os.close(theirs)
+        with spawn(*arguments, stdout=terminal, stderr=terminal, env=env) as process:
+            os.close(terminal)
             reader = Thread(target=read)
             reader.start()
             assert process.wait(timeout=40) == code
         reader.join(timeout=10)
-        os.close(ours)
+        os.close(controller)
         return received.decode().replace("\r\n", "\n")
 
     return call

@@ -1,3 +1,5 @@
+"""Test `codex-backend status`, `usage` and `models`."""
+
 from __future__ import annotations
 
 import json
@@ -33,11 +35,11 @@ def test_status_shows_the_login_and_sends_no_request(
     result = run("status")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("Logged in as user@example.com\n")
-    shown = dict(re.findall(r"^  (\S+(?: in)?) +(.+)$", result.out, re.MULTILINE))
-    assert shown["plan"] == "pro"
-    assert shown["account"] == sim.account.account_id
-    assert shown["stored in"] == str(home / "auth.json")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 9 d 23 h\); renewed automatically", shown["expires"])
+    fields = dict(re.findall(r"^  (\S+(?: in)?) +(.+)$", result.out, re.MULTILINE))
+    assert fields["plan"] == "pro"
+    assert fields["account"] == sim.account.account_id
+    assert fields["stored in"] == str(home / "auth.json")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 9 d 23 h\); renewed automatically", fields["expires"])
     assert not any(document["tokens"][name] in result.out for name in ("access_token", "refresh_token"))
     assert sim.requests == []
 
@@ -140,7 +142,7 @@ def test_store_error_holds_no_token_in_its_frames(run: Run, store_login: StoreLo
 # --- usage ----------------------------------------------------------------------------------------------------------
 
 
-def window(percent: int, seconds: int, reset_at: int | None = RESET) -> dict[str, Any]:
+def usage_window(percent: int, seconds: int, reset_at: int | None = RESET) -> dict[str, Any]:
     return {"used_percent": percent, "limit_window_seconds": seconds, "reset_at": reset_at}
 
 
@@ -189,12 +191,12 @@ def test_usage_of_additional_limits_and_credits() -> None:
     text = usage_text(
         {
             "plan_type": "pro",
-            "rate_limit": {"limit_reached": True, "primary_window": window(100, 18000), "secondary_window": None},
+            "rate_limit": {"limit_reached": True, "primary_window": usage_window(100, 18000), "secondary_window": None},
             "additional_rate_limits": [
-                {"limit_name": "GPT-X\x1b[2J-Spark", "rate_limit": {"primary_window": window(0, 604800, None)}},
+                {"limit_name": "GPT-X\x1b[2J-Spark", "rate_limit": {"primary_window": usage_window(0, 604800, None)}},
                 {"limit_name": "Other", "rate_limit": None},
             ],
-            "code_review_rate_limit": {"primary_window": window(5, 604800, None)},
+            "code_review_rate_limit": {"primary_window": usage_window(5, 604800, None)},
             "credits": {"has_credits": True, "unlimited": False, "balance": "12.50"},
             "spend_control": {"reached": False, "individual_limit": {"limit": "25", "used": "8"}},
             "rate_limit_reset_credits": {"available_count": 2},
@@ -217,7 +219,7 @@ def test_usage_of_additional_limits_and_credits() -> None:
     [(None, None), ({"has_credits": True, "unlimited": False}, {"reached": True})],
 )
 def test_usage_of_a_limit_without_usable_credits(credits: Any, control: Any) -> None:
-    limit = {"primary_window": window(100, 18000)}
+    limit = {"primary_window": usage_window(100, 18000)}
     text = usage_text({"plan_type": "pro", "rate_limit": limit, "credits": credits, "spend_control": control})
     assert "The limit is reached: the backend rejects further calls until the reset." in text
 

@@ -1,3 +1,5 @@
+"""Test the command line: start-up, help, errors, exit codes and colors."""
+
 from __future__ import annotations
 
 import os
@@ -16,26 +18,26 @@ if TYPE_CHECKING:
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
-MISSING = "import sys; sys.modules[{!r}] = None"
+HIDE_PACKAGE = "import sys; sys.modules[{!r}] = None"
 COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "doctor", "demo", "simulate")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("login", "--help"), ("status",), ("logout",), ("--version",)])
 def test_start_up_imports_nothing_heavy(
-    run_alone: Run, store_login: StoreLogin, print_imports: str, arguments: tuple[str, ...]
+    run_in_process: Run, store_login: StoreLogin, print_imports: str, arguments: tuple[str, ...]
 ) -> None:
     store_login()
-    result = run_alone(*arguments, code=print_imports)
+    result = run_in_process(*arguments, code=print_imports)
     assert (result.code, result.err) == (0, "imported: []\n")
     assert result.out
 
 
-def test_print_imports_notices_an_import(run_alone: Run, store_login: StoreLogin, print_imports: str) -> None:
+def test_print_imports_reports_an_import(run_in_process: Run, store_login: StoreLogin, print_imports: str) -> None:
     store_login()
-    assert "'openai'" in run_alone("usage", code=print_imports).err
+    assert "'openai'" in run_in_process("usage", code=print_imports).err
 
 
-def test_help_describes_every_command_in_a_sentence(run: Run) -> None:
+def test_help_describes_every_command(run: Run) -> None:
     listed = re.findall(r"^  (\w+)  +(\S.*)$", run("--help").out.partition("Commands:")[2], re.MULTILINE)
     assert tuple(name for name, _ in listed) == COMMANDS
     assert all(text.endswith(".") and not text.endswith("...") for _, text in listed)
@@ -48,7 +50,7 @@ def test_each_command_has_help(run: Run, command: str) -> None:
     assert result.out.startswith(f"Usage: codex-backend {command} ")
 
 
-def test_version_is_that_of_the_package(run: Run) -> None:
+def test_version_matches_the_package(run: Run) -> None:
     assert run("--version").out == f"codex-backend, version {version('codex-backend-sdk')}\n"
 
 
@@ -59,8 +61,8 @@ def test_python_dash_m_runs_the_command(environment: dict[str, str]) -> None:
     assert result.stdout.startswith("Not logged in\n")
 
 
-def test_missing_click_names_the_extra(run_alone: Run) -> None:
-    result = run_alone("--help", code=MISSING.format("click"))
+def test_missing_click_names_the_extra(run_in_process: Run) -> None:
+    result = run_in_process("--help", code=HIDE_PACKAGE.format("click"))
     assert (result.code, result.out) == (1, "")
     assert "pip install 'codex-backend-sdk[cli]'" in result.err
     assert result.err.count("\n") == 1
@@ -68,8 +70,8 @@ def test_missing_click_names_the_extra(run_alone: Run) -> None:
 
 @pytest.mark.parametrize("command", ["demo", "simulate"])
 @pytest.mark.parametrize("package", ["uvicorn", "starlette", "zstandard"])
-def test_missing_simulator_package_names_the_extra(run_alone: Run, command: str, package: str) -> None:
-    result = run_alone(command, code=MISSING.format(package))
+def test_missing_simulator_package_names_the_extra(run_in_process: Run, command: str, package: str) -> None:
+    result = run_in_process(command, code=HIDE_PACKAGE.format(package))
     assert result.code == 1
     assert f"the package {package}" in result.err
     assert "pip install 'codex-backend-sdk[cli,testing]'" in result.err
@@ -83,12 +85,12 @@ def test_unknown_command_is_a_usage_error(run: Run) -> None:
     assert run("zzzz").err.endswith("No such command 'zzzz'.\n")
 
 
-def test_error_is_one_line_unless_debug_is_given(run_alone: Run) -> None:
-    result = run_alone("models")
+def test_error_is_one_line_unless_debug_is_given(run_in_process: Run) -> None:
+    result = run_in_process("models")
     assert (result.code, result.out) == (1, "")
     assert re.fullmatch(r"Error: There is no login in .*`codex-backend login`.*\n", result.err)
     assert "client." not in result.err
-    with_debug = run_alone("--debug", "models")
+    with_debug = run_in_process("--debug", "models")
     assert with_debug.code == 1
     assert "Traceback" in with_debug.err
 
@@ -100,8 +102,8 @@ def test_invalid_url_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert re.fullmatch(r"Error: .*https.*\n", result.err)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
-def test_ctrl_c_exits_with_130_and_no_traceback(spawn: Spawn) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGINT to another process")
+def test_ctrl_c_exits_with_130_without_a_traceback(spawn: Spawn) -> None:
     with spawn("login", "--no-browser", "--port", "0") as process:
         while "Waiting" not in process.stdout.readline():
             assert process.poll() is None
@@ -111,7 +113,7 @@ def test_ctrl_c_exits_with_130_and_no_traceback(spawn: Spawn) -> None:
     assert err.strip() == "Cancelled."
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe in another way")
+@pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe differently")
 def test_closed_pipe_prints_no_error(spawn: Spawn, store_login: StoreLogin) -> None:
     store_login()
     with spawn("models", "--json") as process:
@@ -122,29 +124,29 @@ def test_closed_pipe_prints_no_error(spawn: Spawn, store_login: StoreLogin) -> N
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])
-def test_closed_stdout_keeps_the_exit_code(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+def test_closed_stdout_keeps_the_exit_code(run_in_process: Run, store_login: StoreLogin, command: str) -> None:
     store_login()
-    result = run_alone(command, code="import sys; sys.stdout = None")
-    assert (result.code, result.err) == (run_alone(command).code, "")
+    result = run_in_process(command, code="import sys; sys.stdout = None")
+    assert (result.code, result.err) == (run_in_process(command).code, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
 @pytest.mark.parametrize("command", ["status", "usage"])
-def test_full_disk_is_one_line(run_alone: Run, store_login: StoreLogin, command: str) -> None:
+def test_full_disk_is_one_line(run_in_process: Run, store_login: StoreLogin, command: str) -> None:
     store_login()
     with open("/dev/full", "w") as full:
-        result = run_alone(command, stdout=full)
+        result = run_in_process(command, stdout=full)
     assert (result.code, result.err) == (1, "Error: No space left on device\n")
 
 
 @pytest.mark.parametrize("command", ["status", "usage", "demo"])
-def test_colour_is_for_terminals_only(
-    run_alone: Run, run_in_terminal: Callable[..., str], store_login: StoreLogin, command: str
+def test_color_is_printed_to_terminals_only(
+    run_in_process: Run, run_in_terminal: Callable[..., str], store_login: StoreLogin, command: str
 ) -> None:
     store_login()
     assert "\x1b" in run_in_terminal(command)
     assert "\x1b" not in run_in_terminal(command, NO_COLOR="1")
-    assert "\x1b" not in run_alone(command).out
+    assert "\x1b" not in run_in_process(command).out
 
 
 def test_error_in_a_terminal_is_wrapped(run_in_terminal: Callable[..., str]) -> None:

@@ -1,3 +1,5 @@
+"""Test `codex-backend ask`."""
+
 from __future__ import annotations
 
 import io
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
-both_ways = pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+both_modes = pytest.mark.parametrize("option", ["--stream", "--no-stream"])
 
 
 @pytest.fixture(autouse=True)
@@ -21,19 +23,19 @@ def logged_in(store_login: StoreLogin) -> None:
     store_login()
 
 
-@pytest.mark.parametrize("how", [(), ("--stream",), ("--no-stream",)])
-def test_response_is_printed(run: Run, how: tuple[str, ...]) -> None:
-    result = run("ask", "Say hi five times.", *how)
+@pytest.mark.parametrize("options", [(), ("--stream",), ("--no-stream",)])
+def test_response_is_printed(run: Run, options: tuple[str, ...]) -> None:
+    result = run("ask", "Say hi five times.", *options)
     assert (result.code, result.out, result.err) == (0, "hi hi hi hi hi\n", "")
 
 
-def test_model_is_that_of_the_option_or_the_default(run: Run, sim: Simulator) -> None:
+def test_model_option_replaces_the_default(run: Run, sim: Simulator) -> None:
     run("ask", "hi", "--model", "gpt-5.5")
     run("ask", "hi")
     assert [request.json()["model"] for request in sim.requests] == ["gpt-5.5", "gpt-6.1-sol"]
 
 
-def test_interrupted_stream_prints_what_arrived(spawn: Spawn, sim: Simulator) -> None:
+def test_interrupted_stream_prints_the_received_text(spawn: Spawn, sim: Simulator) -> None:
     sim.script(*[Turn.text("one two three").cut_after_events(7)] * 3)
     with spawn("ask", "Count.") as process:
         out, err = process.communicate(timeout=40)
@@ -50,10 +52,9 @@ def test_interrupted_response_prints_nothing(run: Run, sim: Simulator) -> None:
     assert result.err == "Error: The response was cut off and is incomplete. Run the command again.\n"
 
 
-@pytest.mark.parametrize("fault", ["cloudflare:challenge", "context_length"])
+@pytest.mark.parametrize("fault", ["cloudflare:challenge", "failed:context_length_exceeded"])
 def test_error_names_no_python_argument(run: Run, sim: Simulator, fault: str) -> None:
-    turn = Turn.failed("context_length_exceeded", "Too long.") if fault == "context_length" else fault
-    sim.script(turn) if isinstance(turn, Turn) else sim.fail(turn, times=None)
+    sim.fail(fault, times=None)
     result = run("ask", "hi")
     assert result.code == 1
     assert re.fullmatch(r"Error: .*(another network|Shorten the prompt)\.\n", result.err)
@@ -71,18 +72,18 @@ def test_empty_prompt_is_a_usage_error(run: Run, sim: Simulator, prompt: str) ->
     assert sim.requests == []
 
 
-@both_ways
-def test_incomplete_response_is_printed_and_an_error(run: Run, sim: Simulator, how: str) -> None:
+@both_modes
+def test_incomplete_response_is_printed_and_fails(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.incomplete("max_output_tokens", text="Once upon"))
-    result = run("ask", "Tell a story.", how)
+    result = run("ask", "Tell a story.", option)
     assert (result.code, result.out) == (1, "Once upon\n")
     assert result.err == "Error: The response is incomplete: max_output_tokens.\n"
 
 
-@both_ways
-def test_failed_response_is_one_line(run: Run, sim: Simulator, how: str) -> None:
+@both_modes
+def test_failed_response_is_one_line(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.failed("invalid_prompt", "This prompt\nis not allowed."))
-    result = run("ask", "Hm.", how)
+    result = run("ask", "Hm.", option)
     assert result.code == 1
     assert re.fullmatch(r"Error: .*This prompt is not allowed\..*\n", result.err)
 
@@ -93,7 +94,7 @@ def test_unknown_model_is_one_line(run: Run) -> None:
     assert re.fullmatch(r"Error: .*gpt-0.*\n", result.err)
 
 
-@both_ways
-def test_response_cannot_control_the_terminal(run: Run, sim: Simulator, how: str) -> None:
+@both_modes
+def test_response_cannot_control_the_terminal(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.text("a\x1b]0;title\x07b\x9b2Jc\r\td\n"))
-    assert run("ask", "hi", how).out == "a]0;titleb2Jc\td\n\n"
+    assert run("ask", "hi", option).out == "a]0;titleb2Jc\td\n\n"

@@ -1,3 +1,5 @@
+"""Test `codex-backend demo`: its steps, and the output around them."""
+
 from __future__ import annotations
 
 import io
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 SOURCE = re.sub(r"  # type: ignore.*", "", Path(demo_steps.__file__).read_text(encoding="utf-8"))
 
 
-def test_demo_shows_every_step_and_succeeds(run_alone: Run, home: Path) -> None:
-    proxied = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "CODEX_BASE_URL": "https://x"}
-    result = run_alone("demo", env=proxied)
+def test_demo_shows_every_step_and_succeeds(run_in_process: Run, home: Path) -> None:
+    variables = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "CODEX_BASE_URL": "https://x"}
+    result = run_in_process("demo", env=variables)
     assert (result.code, result.err) == (0, "")
     assert len(re.findall(r"^\d\. .+$", result.out, re.MULTILINE)) == len(demo_steps.STEPS)
     for step in demo_steps.STEPS:
@@ -33,25 +35,25 @@ def test_demo_shows_every_step_and_succeeds(run_alone: Run, home: Path) -> None:
     assert len(result.out.splitlines()) <= 85
     assert "  > UsageLimitError: " in result.out
     assert "  > 5 h: 12 % used\n" in result.out
-    assert not home.exists(), "the user's own login is not touched"
+    assert not home.exists(), "the demo must not change the login of the user"
 
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_demo_wraps_its_text_between_words(run_in_terminal: Callable[..., str], columns: int) -> None:
-    *_, last = click.unstyle(run_in_terminal("demo", columns=columns)).split("\n\n")
-    assert last.startswith("All ")
-    assert all(len(line) <= columns or len(line.split()) <= 2 for line in last.splitlines()), last
+    *_, last_paragraph = click.unstyle(run_in_terminal("demo", columns=columns)).split("\n\n")
+    assert last_paragraph.startswith("All ")
+    assert all(len(line) <= columns or len(line.split()) <= 2 for line in last_paragraph.splitlines()), last_paragraph
 
 
 def test_demo_ends_with_a_command_that_works(environment: dict[str, str]) -> None:
     script = Path(sys.executable).with_name("codex-backend")
-    for path, name in ((os.defpath, str(script)), (f"{script.parent}{os.pathsep}{os.defpath}", "codex-backend")):
+    for path, command in ((os.defpath, str(script)), (f"{script.parent}{os.pathsep}{os.defpath}", "codex-backend")):
         env = environment | {"PATH": path}
         result = subprocess.run([script, "demo"], env=env, capture_output=True, text=True, timeout=40, check=True)
-        assert result.stdout.endswith(f"`{name} login`.\n")
+        assert result.stdout.endswith(f"`{command} login`.\n")
 
 
-def test_restart_command(tmp_path: Path) -> None:
+def test_restart_command_names_the_running_program(tmp_path: Path) -> None:
     script = tmp_path / "an environment" / "codex-backend"
     script.parent.mkdir()
     script.touch(mode=0o755)
@@ -79,28 +81,28 @@ def test_shown_code_is_the_code_that_runs(step: demo_steps.Step) -> None:
 
 
 def test_unexpected_output_fails_the_demo() -> None:
-    def silent() -> None:
+    def print_nothing() -> None:
         """Print nothing"""
         sys.stdout.write("")
 
     with pytest.raises(click.ClickException, match=r"Step 3 printed '', which does not match 'hi'\."):
-        demo.run_step(3, demo_steps.Step(run=silent, expected="hi"))
+        demo.run_step(3, demo_steps.Step(run=print_nothing, expected="hi"))
 
 
 def test_error_of_a_step_ends_the_demo() -> None:
-    def failing() -> None:
+    def fail() -> None:
         """Fail"""
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        demo.run_step(3, demo_steps.Step(run=failing, expected="hi"))
+        demo.run_step(3, demo_steps.Step(run=fail, expected="hi"))
 
 
 def test_tee_marks_each_line() -> None:
     target = io.StringIO()
     tee = demo.OutputTee(target)
-    for piece in ("one ", "two\nthr", "ee", "\n", "\n", "four"):
-        tee.write(piece)
+    for chunk in ("one ", "two\nthr", "ee", "\n", "\n", "four"):
+        tee.write(chunk)
     tee.end_line()
     tee.end_line()
     assert target.getvalue() == "  > one two\n  > three\n  > \n  > four\n"
@@ -114,11 +116,11 @@ def test_tee_wraps_between_words() -> None:
 
 
 def test_function_body_keeps_comments() -> None:
-    def example(given: Callable[[int], None]) -> int:
+    def example(callback: Callable[[int], None]) -> int:
         """Do it"""
         value = 1 + 1  # a reason
 
-        given(value)
+        callback(value)
         return value
 
-    assert demo.function_body(example) == "value = 1 + 1  # a reason\n\ngiven(value)"
+    assert demo.function_body(example) == "value = 1 + 1  # a reason\n\ncallback(value)"

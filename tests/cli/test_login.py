@@ -1,3 +1,5 @@
+"""Test `codex-backend login` and `codex-backend logout`."""
+
 from __future__ import annotations
 
 import json
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from cli.command_runs import Process, Run, Spawn, StoreLogin
 
 
-URL = re.compile(r"https?://\S+")
-# A program for the variable BROWSER: fetches the page and follows its redirects.
-BROWSER = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1]).read()"
+URL_PATTERN = re.compile(r"https?://\S+")
+# A program for the variable BROWSER that fetches the page and follows its redirects.
+BROWSER_PROGRAM = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1]).read()"
 
 
 def start_login(
@@ -31,58 +33,58 @@ def start_login(
 
 
 def open_printed_url(process: Process) -> None:
-    """Visit the URL that a login prints."""
-    while (found := URL.search(process.stdout.readline())) is None:
+    """Read the URL that the command prints, and visit it."""
+    while (match := URL_PATTERN.search(process.stdout.readline())) is None:
         assert process.poll() is None
-    httpx2.get(found[0], follow_redirects=True, timeout=10).raise_for_status()
+    httpx2.get(match[0], follow_redirects=True, timeout=10).raise_for_status()
 
 
-def shows_no_token(home: Path, *texts: str) -> bool:
+def has_no_token(home: Path, *texts: str) -> bool:
     tokens = json.loads((home / "auth.json").read_text())["tokens"]
     return not any(tokens[name] in text for name in ("access_token", "refresh_token", "id_token") for text in texts)
 
 
-def test_login_with_a_browser_imports_only_httpx2(run_alone: Run, home: Path, print_imports: str) -> None:
-    browser = f"{shlex.quote(sys.executable)} -c {shlex.quote(BROWSER)} %s"
-    result = run_alone("login", "--port", "0", "--timeout", "30", code=print_imports, env={"BROWSER": browser})
+def test_login_with_a_browser_imports_only_httpx2(run_in_process: Run, home: Path, print_imports: str) -> None:
+    browser = f"{shlex.quote(sys.executable)} -c {shlex.quote(BROWSER_PROGRAM)} %s"
+    result = run_in_process("login", "--port", "0", "--timeout", "30", code=print_imports, env={"BROWSER": browser})
     assert result.code == 0, result.err
     assert "Logged in as user@example.com (plan pro)." in result.out
     assert f"stored in {home / 'auth.json'}." in result.out
     assert result.err == "imported: ['httpx2']\n"
-    assert shows_no_token(home, result.out, result.err)
+    assert has_no_token(home, result.out, result.err)
 
 
 def test_login_without_a_browser_prints_the_url(spawn: Spawn, home: Path) -> None:
     with start_login(spawn) as process:
         open_printed_url(process)
-        out = process.stdout.read()  # not `communicate()`, which forgets what was read ahead of the lines
+        out = process.stdout.read()  # `communicate()` would lose the buffered text
         err = process.communicate(timeout=30)[1]
     assert process.returncode == 0, err
     assert "Logged in as user@example.com" in out
-    assert "paste" not in out, "standard input is no terminal"
+    assert "paste" not in out, "standard input is not a terminal"
     assert "The browser must run on this machine" in out
     assert (home / "auth.json").is_file()
 
 
-@pytest.mark.parametrize("kind", ["ChatGPT", "API key", "damaged", "none"])
-def test_login_names_what_it_replaces(
-    spawn: Spawn, home: Path, store_login: StoreLogin, sim: Simulator, kind: str
+@pytest.mark.parametrize("stored", ["ChatGPT", "API key", "damaged", "none"])
+def test_login_names_the_login_that_it_replaces(
+    spawn: Spawn, home: Path, store_login: StoreLogin, sim: Simulator, stored: str
 ) -> None:
-    if kind != "none":
-        before = store_login({"OPENAI_API_KEY": "sk-old"} if kind == "API key" else None)
-    if kind == "damaged":
+    if stored != "none":
+        before = store_login({"OPENAI_API_KEY": "sk-old"} if stored == "API key" else None)
+    if stored == "damaged":
         (home / "auth.json").write_text("{")
     with start_login(spawn) as process:
-        first = process.stdout.readline()
+        first_line = process.stdout.readline()
         open_printed_url(process)
         process.communicate(timeout=30)
     assert {
         "ChatGPT": "Logged in as user@example.com. The new login will replace this one.",
         "API key": f"{home / 'auth.json'} holds an OpenAI API key, not a ChatGPT login. The new login will replace it",
-    }.get(kind, "No browser was opened (--no-browser was given). Open this URL in a browser:") in first
+    }.get(stored, "No browser was opened (--no-browser was given). Open this URL in a browser:") in first_line
     after = json.loads((home / "auth.json").read_text())
     assert after["auth_mode"] == "chatgpt"
-    assert kind == "none" or after["tokens"] != before.get("tokens")
+    assert stored == "none" or after["tokens"] != before.get("tokens")
 
 
 def test_login_timeout_is_one_line(run: Run, home: Path) -> None:
@@ -93,7 +95,7 @@ def test_login_timeout_is_one_line(run: Run, home: Path) -> None:
 
 
 def test_denied_login_is_one_line(spawn: Spawn, home: Path) -> None:
-    with Simulator(approval="deny") as deny, start_login(spawn, env=deny.environment) as process:
+    with Simulator(approval="deny") as denying_sim, start_login(spawn, env=denying_sim.environment) as process:
         open_printed_url(process)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -153,25 +155,25 @@ def test_logout_without_a_login_changes_nothing(
 
 def test_device_login_prints_url_and_code(spawn: Spawn, home: Path) -> None:
     with (
-        Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as ask,
-        spawn("login", "--device", env=ask.environment) as process,
+        Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as device_sim,
+        spawn("login", "--device", env=device_sim.environment) as process,
     ):
         shown = ""
-        while (found := re.search(r"  ([A-Z]{4}-\d{5})\n", shown)) is None:
+        while (match := re.search(r"  ([A-Z]{4}-\d{5})\n", shown)) is None:
             assert process.poll() is None
             shown += process.stdout.readline()
-        assert f"  {ask.issuer}/codex/device\n" in shown
-        query = {"user_code": found[1], "decision": "approve"}
-        httpx2.get(f"{ask.issuer}/codex/device", params=query).raise_for_status()
+        assert f"  {device_sim.issuer}/codex/device\n" in shown
+        query = {"user_code": match[1], "decision": "approve"}
+        httpx2.get(f"{device_sim.issuer}/codex/device", params=query).raise_for_status()
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "Logged in as user@example.com (plan pro)." in out
-    assert shows_no_token(home, shown, out)
+    assert has_no_token(home, shown, out)
 
 
-def test_disabled_device_login_is_one_line(run_alone: Run, home: Path) -> None:
-    with Simulator(device_login=DeviceLoginSettings(enabled=False)) as off:
-        result = run_alone("login", "--device", env=off.environment)
+def test_disabled_device_login_is_one_line(run_in_process: Run, home: Path) -> None:
+    with Simulator(device_login=DeviceLoginSettings(enabled=False)) as other_sim:
+        result = run_in_process("login", "--device", env=other_sim.environment)
     assert (result.code, result.out) == (1, "")
     assert re.fullmatch(r"Error: .*device code.*\n", result.err)
 
@@ -179,11 +181,11 @@ def test_disabled_device_login_is_one_line(run_alone: Run, home: Path) -> None:
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE", "ALL_PROXY"])
 @pytest.mark.parametrize("command", ["login", "usage"])
 def test_invalid_network_setting_is_one_line(
-    run_alone: Run, store_login: StoreLogin, variable: str, command: str
+    run_in_process: Run, store_login: StoreLogin, variable: str, command: str
 ) -> None:
     store_login()
     value = "socks5://127.0.0.1:9" if variable == "ALL_PROXY" else "/no/such.pem"
-    result = run_alone(command, code="import sys; sys.modules['socksio'] = None", env={variable: value})
+    result = run_in_process(command, code="import sys; sys.modules['socksio'] = None", env={variable: value})
     assert (result.code, result.out) == (1, "")
     assert re.fullmatch(rf"Error: .*{variable}.*\n", result.err)
 
@@ -197,28 +199,28 @@ def test_login_accepts_only_the_given_workspace(spawn: Spawn, home: Path) -> Non
     assert not (home / "auth.json").exists()
 
 
-def test_token_variable_is_noted(run_alone: Run) -> None:
-    result = run_alone("logout", env={"CODEX_ACCESS_TOKEN": "at-mine"})
+def test_token_variable_is_reported(run_in_process: Run) -> None:
+    result = run_in_process("logout", env={"CODEX_ACCESS_TOKEN": "at-mine"})
     assert result.code == 0
     assert result.err == "Note: CODEX_ACCESS_TOKEN is set and is used instead of the stored login.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_login_accepts_a_pasted_address(spawn: Spawn, home: Path) -> None:
-    """Over SSH, the browser ends on an address of its own machine, which the user copies."""
+def test_login_accepts_a_pasted_url(spawn: Spawn, home: Path) -> None:
+    """In an SSH session, the user copies the callback URL from the browser of another machine."""
     import pty
 
-    ours, theirs = pty.openpty()
-    with start_login(spawn, stdin=theirs, env={"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, browser=()) as process:
-        os.close(theirs)
-        while (found := URL.search(process.stdout.readline())) is None:
+    controller, terminal = pty.openpty()
+    with start_login(spawn, stdin=terminal, env={"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, browser=()) as process:
+        os.close(terminal)
+        while (match := URL_PATTERN.search(process.stdout.readline())) is None:
             assert process.poll() is None
-        back = httpx2.get(found[0]).headers["location"]
-        os.write(ours, b"http://127.0.0.1/auth/callback?code=ac_1&state=wrong\n")
-        os.write(ours, back.encode() + b"\n")
+        callback_url = httpx2.get(match[0]).headers["location"]
+        os.write(controller, b"http://127.0.0.1/auth/callback?code=ac_1&state=wrong\n")
+        os.write(controller, callback_url.encode() + b"\n")
         out = process.stdout.read()
         err = process.communicate(timeout=30)[1]
-    os.close(ours)
+    os.close(controller)
     assert (process.returncode, err) == (0, "")
     assert "codex-backend login --device" in out
     assert "Logged in as user@example.com" in out

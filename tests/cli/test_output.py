@@ -1,3 +1,5 @@
+"""Test the wrapping and formatting of the output."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -51,7 +53,7 @@ def test_printable_removes_control_characters() -> None:
         (-timedelta(days=2, hours=1), "2 d 1 h ago"),
     ],
 )
-def test_from_now(delta: timedelta, text: str) -> None:
+def test_from_now_names_two_units(delta: timedelta, text: str) -> None:
     assert output.from_now(NOW + delta, now=NOW) == text
 
 

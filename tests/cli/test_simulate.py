@@ -1,3 +1,5 @@
+"""Test `codex-backend simulate`."""
+
 from __future__ import annotations
 
 import os
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
 
     from cli.command_runs import Process, Run, Spawn
 
-needs_sigint = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
+needs_sigint = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGINT to another process")
 
 
 def use_printed_settings(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait until the simulator serves, and set the variables that it prints."""
+    """Wait until the simulator runs, and set the variables that it prints."""
     lines: list[str] = []
     while not lines or "Ctrl-C" not in lines[-1]:
         lines.append(process.stdout.readline())
@@ -41,9 +43,9 @@ def test_simulate_serves_until_ctrl_c(spawn: Spawn, tmp_path: Path, monkeypatch:
     assert out == "Stopped.\n"
 
 
-def test_simulate_on_a_port_in_use_is_an_error(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = run("simulate", "--port", str(taken.getsockname()[1]))
+def test_simulate_on_a_port_in_use_fails(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        result = run("simulate", "--port", str(other_server.getsockname()[1]))
     assert result.code == 1
     assert "--port" in result.out
 
@@ -54,7 +56,7 @@ def test_simulate_on_an_invalid_port_is_a_usage_error(run: Run, port: str) -> No
 
 
 @needs_sigint
-def test_fail_makes_requests_fail(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fail_option_injects_faults(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
     with spawn("simulate", "--fail", "overloaded*1", "--fail", "failed:context_length_exceeded") as process:
         use_printed_settings(process, monkeypatch)
         with OpenAI(max_retries=0) as client:

@@ -1,4 +1,4 @@
-"""Checks of `codex-backend doctor` that need no backend."""
+"""Test the checks of `codex-backend doctor` that need no backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def context(**environment: str) -> CheckContext:
     return CheckContext(environment=environment or os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=5)
 
 
-def test_variables_warns_of_half_a_pair_of_urls() -> None:
+def test_single_url_variable_is_a_warning() -> None:
     results = checks.check_variables(context(CODEX_BASE_URL="https://me:hush@[broken"))
     assert [result.what for result in results] == [
         "CODEX_BASE_URL is set: requests with tokens are sent to ….",
@@ -34,7 +34,7 @@ def test_variables_warns_of_half_a_pair_of_urls() -> None:
     assert [result.level for result in checks.check_variables(context(**defaults))] == ["ok"]
 
 
-def test_variables_names_the_ignored_ones() -> None:
+def test_ignored_variables_are_reported() -> None:
     results = checks.check_variables(context(OPENAI_API_KEY="sk-hush", REQUESTS_CA_BUNDLE="/ca.pem"))
     assert [(result.level, result.what) for result in results] == [
         ("note", "OPENAI_API_KEY is set and ignored. This package uses the ChatGPT login."),
@@ -45,25 +45,25 @@ def test_variables_names_the_ignored_ones() -> None:
 @pytest.mark.parametrize(
     ("version", "is_supported"), [("3.15.0", True), ("3.54.0", True), ("3.14.9", False), ("4.0.0b1", False)]
 )
-def test_openai_version(version: str, is_supported: bool) -> None:
+def test_unsupported_openai_version_is_reported(version: str, is_supported: bool) -> None:
     assert (list(checks.openai_version_results(version)) == []) is is_supported
 
 
-def test_openai_versions_are_those_of_the_metadata() -> None:
-    (wanted,) = (each for each in requires("codex-backend-sdk") or () if re.match(r"openai\b(?!\[)", each))
+def test_openai_versions_match_the_metadata() -> None:
+    (requirement,) = (line for line in requires("codex-backend-sdk") or () if re.match(r"openai\b(?!\[)", line))
     lowest, below = checks.OPENAI_VERSIONS
-    assert set(wanted.removeprefix("openai").split(",")) == {f">={lowest[0]}.{lowest[1]}", f"<{below[0]}"}
+    assert set(requirement.removeprefix("openai").split(",")) == {f">={lowest[0]}.{lowest[1]}", f"<{below[0]}"}
 
 
 @pytest.mark.parametrize(
-    ("ahead", "level"),
+    ("offset_seconds", "level"),
     [(0, "ok"), (-60, "ok"), (61, "warning"), (-3600, "warning"), (3601, "broken"), (-86400, "broken")],
 )
-def test_clock(ahead: int, level: str) -> None:
-    assert checks.clock_result(timedelta(seconds=ahead)).level == level
+def test_clock_offset_sets_the_level(offset_seconds: int, level: str) -> None:
+    assert checks.clock_result(timedelta(seconds=offset_seconds)).level == level
 
 
-def test_ports_need_one_that_is_free() -> None:
+def test_one_free_port_is_enough() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         ports = [server.getsockname()[1] for server in (first, second)]
         result = checks.port_result(ports)
@@ -87,7 +87,7 @@ def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatc
     ("error", "what"),
     [(ValueError("Do\nthis."), "Do this."), (KeyError("hush"), "This check failed with KeyError.")],
 )
-def test_exception_becomes_the_last_result_of_a_check(error: Exception, what: str) -> None:
+def test_exception_in_a_check_is_its_last_result(error: Exception, what: str) -> None:
     def check(context: CheckContext) -> Iterator[CheckResult]:
         yield ok("So far.")
         raise error

@@ -1,4 +1,4 @@
-"""`codex-backend doctor`: every problem is reported with its remedy, and hides no other result."""
+"""Test that `codex-backend doctor` reports each problem with its remedy and continues with the other checks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     from cli.command_runs import CommandResult, Run, StoreLogin
 
-posix_only = pytest.mark.skipif(os.name != "posix", reason="file modes and locks are POSIX's")
-NAMES = CHECKS.keys()
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX file modes and locks")
+CHECK_NAMES = CHECKS.keys()
 
 
 def results_of(result: CommandResult, name: str) -> str:
     """Return the results of one check as one line."""
-    found = re.search(rf"^(. {name:<15}.*(?:\n. {{16}}.*)*)", result.out, re.MULTILINE)
-    assert found, result.out
-    return " ".join(found[1].split())
+    match = re.search(rf"^(. {name:<15}.*(?:\n. {{16}}.*)*)", result.out, re.MULTILINE)
+    assert match, result.out
+    return " ".join(match[1].split())
 
 
-def sign_of(result: CommandResult, name: str) -> str:
+def symbol_of(result: CommandResult, name: str) -> str:
     return results_of(result, name)[0]
 
 
@@ -47,14 +47,14 @@ def doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CommandRe
     return lambda *arguments: run("doctor", *arguments)
 
 
-def test_working_setup(doctor: Run, store_login: StoreLogin, sim: Simulator, home: Path) -> None:
+def test_working_setup_passes_all_checks(doctor: Run, store_login: StoreLogin, sim: Simulator, home: Path) -> None:
     document = store_login()
     (home / "auth.json").chmod(0o600)
     before = (home / "auth.json").read_bytes()
     result = doctor()
     assert (result.code, result.err) == (0, "")
-    for name in NAMES - {"Variables", "Browser login"}:  # the simulator's URLs, and ports in use
-        assert sign_of(result, name) == "✓", results_of(result, name)
+    for name in CHECK_NAMES - {"Variables", "Browser login"}:  # the simulator's URLs, and ports in use
+        assert symbol_of(result, name) == "✓", results_of(result, name)
     assert "user@example.com, plan pro; valid until" in results_of(result, "Login")
     assert "12 models are available" in results_of(result, "Account")
     assert "5 h 12 % used" in results_of(result, "Account")
@@ -69,14 +69,14 @@ def test_working_setup(doctor: Run, store_login: StoreLogin, sim: Simulator, hom
     assert [path.name for path in home.iterdir()] == ["auth.json"]
 
 
-def test_json(doctor: Run, store_login: StoreLogin) -> None:
+def test_json_option_prints_the_report(doctor: Run, store_login: StoreLogin) -> None:
     store_login()
     result = doctor("--json")
     report = json.loads(result.out)
     assert (result.code, result.err) == (0, "")
     assert report["is_well"] is True
     assert report["checks"][0]["check"] == "Versions"
-    assert {row["check"] for row in report["checks"]} == NAMES | {"Call"}
+    assert {row["check"] for row in report["checks"]} == CHECK_NAMES | {"Call"}
     assert report["checks"][0].keys() == {"check", "level", "what", "remedy"}
     assert report["call"]["model"] == "gpt-6.1-sol"
     assert "body" not in report["call"]["prepared_request"]
@@ -85,36 +85,36 @@ def test_json(doctor: Run, store_login: StoreLogin) -> None:
 # --- the login and its store ----------------------------------------------------------------------------------------
 
 
-def test_no_login(doctor: Run, home: Path) -> None:
+def test_missing_login_is_an_error(doctor: Run, home: Path) -> None:
     result = doctor()
     assert result.code == 1
     assert results_of(result, "Login").startswith("✗ Login There is no login in")
     assert "codex-backend login --device" in results_of(result, "Login")
-    assert sign_of(result, "Account") == "·"
-    assert sign_of(result, "Call") == "✓"
+    assert symbol_of(result, "Account") == "·"
+    assert symbol_of(result, "Call") == "✓"
     assert not home.exists()
     assert re.search(r"^1 broken, \d warnings\.$", result.out, re.MULTILINE)
 
 
-def test_damaged_login(doctor: Run, home: Path) -> None:
+def test_damaged_login_is_an_error(doctor: Run, home: Path) -> None:
     home.mkdir()
     (home / "auth.json").write_text('{"tokens": {"access_token": "hush hush"}}')
     result = doctor()
     assert result.code == 1
     assert results_of(result, "Login").startswith(f"✗ Login {home / 'auth.json'}")
     assert "there is no usable login" in results_of(result, "Account")
-    assert sign_of(result, "Backend") == "✓"
+    assert symbol_of(result, "Backend") == "✓"
     assert "hush" not in result.out
 
 
-def test_api_key_instead_of_a_login(doctor: Run, store_login: StoreLogin) -> None:
+def test_api_key_is_not_a_login(doctor: Run, store_login: StoreLogin) -> None:
     store_login({"OPENAI_API_KEY": "sk-hush"})
     result = doctor()
     assert "holds an OpenAI API key, not a ChatGPT login" in results_of(result, "Login")
     assert "sk-hush" not in result.out
 
 
-def test_expired_renewable_login(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+def test_expired_login_is_not_refreshed(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
     store_login(sim.login_document(expires_in=-timedelta(hours=3, minutes=1)))
     result = doctor()
     assert result.code == 0
@@ -124,21 +124,21 @@ def test_expired_renewable_login(doctor: Run, store_login: StoreLogin, sim: Simu
 
 
 @pytest.mark.parametrize(
-    ("hours", "code", "words"),
+    ("hours", "code", "message"),
     [(3, 0, "expires soon and cannot be renewed"), (-3, 1, "has expired and cannot be renewed")],
 )
-def test_login_without_refresh_token(
-    doctor: Run, store_login: StoreLogin, sim: Simulator, hours: int, code: int, words: str
+def test_login_without_refresh_token_is_reported(
+    doctor: Run, store_login: StoreLogin, sim: Simulator, hours: int, code: int, message: str
 ) -> None:
     document = sim.login_document(expires_in=timedelta(hours=hours))
     del document["tokens"]["refresh_token"]
     store_login(document)
     result = doctor()
     assert result.code == code
-    assert words in results_of(result, "Login")
+    assert message in results_of(result, "Login")
 
 
-def test_login_without_an_account(doctor: Run, store_login: StoreLogin) -> None:
+def test_login_without_an_account_is_reported(doctor: Run, store_login: StoreLogin) -> None:
     store_login({"tokens": {"access_token": "opaque"}})
     result = doctor()
     assert "names no account" in result.out
@@ -146,36 +146,36 @@ def test_login_without_an_account(doctor: Run, store_login: StoreLogin) -> None:
     assert "opaque" not in result.out
 
 
-def test_token_in_the_environment(doctor: Run, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_variable_is_checked(doctor: Run, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", sim.personal_access_token())
     result = doctor()
     assert result.code == 0
     assert "CODEX_ACCESS_TOKEN is set and is used" in results_of(result, "Variables")
     assert "the variable CODEX_ACCESS_TOKEN" in results_of(result, "Login")
-    assert sign_of(result, "Account") == "✓"
+    assert symbol_of(result, "Account") == "✓"
     assert len([request for request in sim.requests if request.path.endswith("/whoami")]) == 1
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", "at-hush")
     result = doctor()
     assert result.code == 1
-    assert sign_of(result, "Login") == "✗"
+    assert symbol_of(result, "Login") == "✗"
     assert "at-hush" not in result.out
 
 
-def test_stored_personal_access_token(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+def test_stored_personal_token_is_accepted(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
     store_login({"OPENAI_API_KEY": None, "personal_access_token": sim.personal_access_token()})
     result = doctor()
-    assert (result.code, sign_of(result, "Account")) == (0, "✓")
+    assert (result.code, symbol_of(result, "Account")) == (0, "✓")
 
 
 @posix_only
-def test_store_that_others_can_read(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+def test_readable_store_is_reported(doctor: Run, store_login: StoreLogin, home: Path) -> None:
     store_login()
     (home / "auth.json").chmod(0o644)
     assert f"(mode 0644). → Run `chmod 600 {home / 'auth.json'}`" in results_of(doctor(), "Store")
 
 
 @posix_only
-def test_locked_store(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+def test_locked_store_is_reported(doctor: Run, store_login: StoreLogin, home: Path) -> None:
     import fcntl
 
     store_login()
@@ -185,8 +185,8 @@ def test_locked_store(doctor: Run, store_login: StoreLogin, home: Path) -> None:
         assert "auth.json.lock: it is refreshing the login" in results_of(doctor(), "Store")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere")
-def test_read_only_store(doctor: Run, store_login: StoreLogin, home: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write to any folder")
+def test_read_only_store_is_reported(doctor: Run, store_login: StoreLogin, home: Path) -> None:
     store_login()
     home.chmod(0o500)
     try:
@@ -195,7 +195,7 @@ def test_read_only_store(doctor: Run, store_login: StoreLogin, home: Path) -> No
         home.chmod(0o700)
 
 
-def test_store_in_memory(doctor: Run, home: Path) -> None:
+def test_store_in_memory_is_reported(doctor: Run, home: Path) -> None:
     home.mkdir()
     (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
     assert "Logins are stored in memory." in results_of(doctor(), "Store")
@@ -207,13 +207,13 @@ def test_store_in_memory(doctor: Run, home: Path) -> None:
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))  # it does not listen
+        bound.bind(("127.0.0.1", 0))  # without listening
         yield bound.getsockname()[1]
 
 
 @contextmanager
-def serving(response: bytes | None) -> Iterator[str]:
-    """Run a server that sends the same response to every request, or none at all."""
+def serve(response: bytes | None) -> Iterator[str]:
+    """Run a server that sends this response to every request, or no response; yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connections = []
 
@@ -243,7 +243,7 @@ def use_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CODEX_ISSUER_URL", url)
 
 
-def test_unreachable_servers(
+def test_unreachable_servers_are_reported(
     doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     store_login()
@@ -253,38 +253,38 @@ def test_unreachable_servers(
     for name in ("Backend", "Issuer"):
         assert "is not reachable" in results_of(result, name)
         assert "Nothing listens there" in results_of(result, name)
-    assert [sign_of(result, name) for name in ("Account", "Login", "Call")] == ["·", "✓", "✓"]
+    assert [symbol_of(result, name) for name in ("Account", "Login", "Call")] == ["·", "✓", "✓"]
 
 
-def test_hanging_network(doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresponsive_server_is_reported(doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch) -> None:
     store_login()
-    with serving(None) as url:
+    with serve(None) as url:
         use_server(monkeypatch, url)
         began = time.monotonic()
         result = doctor("--timeout", "2")
         assert time.monotonic() - began < 20
     assert result.code == 1
-    assert [sign_of(result, name) for name in ("Backend", "Login")] == ["✗", "✓"]
+    assert [symbol_of(result, name) for name in ("Backend", "Login")] == ["✗", "✓"]
 
 
 @pytest.mark.parametrize(
-    ("date", "code", "words"),
+    ("date", "code", "message"),
     [
         ("Sat, 01 Jan 2000 00:00:00 GMT", 1, "fast. Logins and certificates seem to be invalid."),
         ("Thu, 01 Jan 2099 00:00:00 GMT", 1, "slow. Logins and certificates seem to be invalid."),
         ("yesterday", 0, "no valid date"),
     ],
 )
-def test_wrong_clock(
-    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, date: str, code: int, words: str
+def test_wrong_clock_is_reported(
+    doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, date: str, code: int, message: str
 ) -> None:
-    with serving(f"HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode()) as url:
+    with serve(f"HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode()) as url:
         store_login()
         use_server(monkeypatch, url)
         result = doctor()
     assert result.code == code
-    assert sign_of(result, "Backend") == "✓"
-    assert words in results_of(result, "Backend")
+    assert symbol_of(result, "Backend") == "✓"
+    assert message in results_of(result, "Backend")
 
 
 def test_proxy_is_shown_without_its_password(
@@ -307,7 +307,7 @@ def test_proxy_is_shown_without_its_password(
     ("name", "value"),
     [("CODEX_CA_CERTIFICATE", "/nowhere/ca.pem"), ("HTTPS_PROXY", "ftp://me:hush@proxy.example")],
 )
-def test_invalid_network_settings(
+def test_invalid_network_setting_is_reported(
     doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     store_login()
@@ -320,14 +320,14 @@ def test_invalid_network_settings(
     assert "hush" not in result.out
 
 
-def test_added_ca_certificate(doctor: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_added_ca_certificate_is_reported(doctor: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme")
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("CODEX_CA_CERTIFICATE", str(tmp_path / "ca.pem"))
     assert "CA certificates are loaded from CODEX_CA_CERTIFICATE=" in results_of(doctor(), "Network")
 
 
-def test_unsafe_backend_url(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsafe_backend_url_is_an_error(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_BASE_URL", "http://me:hush@example.com/codex")
     result = doctor()
     assert result.code == 1
@@ -338,7 +338,7 @@ def test_unsafe_backend_url(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("fault", "name", "words"),
+    ("fault", "name", "message"),
     [
         ("cloudflare:challenge@models", "Account", "✗ Account Cloudflare"),
         ("unauthorized@models", "Account", "! Account The backend rejects the access token (401)."),
@@ -348,25 +348,27 @@ def test_unsafe_backend_url(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> Non
         ("reset@usage", "Account", "· No response"),
     ],
 )
-def test_failing_backend(
-    doctor: Run, store_login: StoreLogin, sim: Simulator, fault: str, name: str, words: str
+def test_failing_backend_is_reported(
+    doctor: Run, store_login: StoreLogin, sim: Simulator, fault: str, name: str, message: str
 ) -> None:
     store_login()
     sim.fail(fault, times=None)
-    assert words in results_of(doctor(), name)
+    assert message in results_of(doctor(), name)
     assert "/oauth/token" not in [request.path for request in sim.requests]
 
 
-def test_rejected_login_without_refresh_token(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
+def test_rejected_login_without_refresh_token_fails(doctor: Run, store_login: StoreLogin, sim: Simulator) -> None:
     document = sim.login_document()
     del document["tokens"]["refresh_token"]
     store_login(document)
     sim.fail("unauthorized@models", times=None)
     result = doctor()
-    assert (result.code, sign_of(result, "Account")) == (1, "✗")
+    assert (result.code, symbol_of(result, "Account")) == (1, "✗")
 
 
-def test_exhausted_plan_without_the_default_model(doctor: Run, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_exhausted_limit_and_missing_model_are_reported(
+    doctor: Run, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
     with Simulator(
         model_catalog=ModelCatalog.of("gpt-a", "gpt-b"),
         limits=SimulatedLimits(primary=SimulatedWindow(100, minutes=300)),
@@ -381,7 +383,7 @@ def test_exhausted_plan_without_the_default_model(doctor: Run, monkeypatch: pyte
 
 @pytest.fixture
 def enterprise(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A backend for a plan with a workspace, which may have its own routing."""
+    """A simulator with an enterprise account, for which the client looks up the routing of its workspace."""
     with Simulator(account=SimulatedAccount(plan="enterprise")) as simulator:
         simulator.write_codex_home(home)
         for name, value in simulator.environment.items():
@@ -389,31 +391,33 @@ def enterprise(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulato
         yield simulator
 
 
-def test_workspace_with_its_own_backend(doctor: Run, enterprise: Simulator) -> None:
+def test_routing_of_the_workspace_is_reported(doctor: Run, enterprise: Simulator) -> None:
     assert "go to the backend above." in results_of(doctor(), "Workspace")
-    with Simulator(accepts_logins_of=enterprise) as own:
-        enterprise.routing = Routing(origin=own.url, override="us")
+    with Simulator(accepts_logins_of=enterprise) as workspace_backend:
+        enterprise.routing = Routing(origin=workspace_backend.url, override="us")
         result = doctor()
-    assert f"go to {own.url}, with the routing override `us`." in results_of(result, "Workspace")
-    assert f"POST {own.base_url}/responses" in result.out
+    assert f"go to {workspace_backend.url}, with the routing override `us`." in results_of(result, "Workspace")
+    assert f"POST {workspace_backend.base_url}/responses" in result.out
     assert "x-openai-account-routing-override: us" in " ".join(result.out.split())
-    assert not any(request.path.endswith("/responses") for request in own.requests)
+    assert not any(request.path.endswith("/responses") for request in workspace_backend.requests)
 
 
 @pytest.mark.parametrize(
-    ("fault", "sign", "words"),
+    ("fault", "symbol", "message"),
     [
         ("status:500@accounts", "!", "500"),
         ("workspace_missing", "!", "no usable routing"),
         ("reset@accounts", "·", "No response"),
     ],
 )
-def test_unknown_workspace_routing(doctor: Run, enterprise: Simulator, fault: str, sign: str, words: str) -> None:
+def test_unknown_workspace_routing_is_reported(
+    doctor: Run, enterprise: Simulator, fault: str, symbol: str, message: str
+) -> None:
     enterprise.fail(fault, times=None)
     result = doctor()
     assert result.code == 0
-    assert sign_of(result, "Workspace") == sign
-    assert words in results_of(result, "Workspace")
+    assert symbol_of(result, "Workspace") == symbol
+    assert message in results_of(result, "Workspace")
 
 
 # --- the explained call ---------------------------------------------------------------------------------------------
@@ -435,7 +439,7 @@ def test_params_are_explained_without_the_prompt(doctor: Run, store_login: Store
     assert "My secret plan" not in result.out
 
 
-def test_invalid_params(doctor: Run, store_login: StoreLogin, tmp_path: Path) -> None:
+def test_invalid_parameter_is_reported(doctor: Run, store_login: StoreLogin, tmp_path: Path) -> None:
     store_login()
     file = tmp_path / "call.json"
     file.write_text('{"input": "hi", "extra_headers": 7}')
@@ -444,13 +448,13 @@ def test_invalid_params(doctor: Run, store_login: StoreLogin, tmp_path: Path) ->
     assert "does not accept these parameters" in results_of(result, "Call")
 
 
-@pytest.mark.parametrize(("text", "words"), [("{", "is not JSON"), ("[]", "does not contain a JSON object")])
-def test_params_file_without_an_object(doctor: Run, tmp_path: Path, text: str, words: str) -> None:
+@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "does not contain a JSON object")])
+def test_invalid_params_file_is_a_usage_error(doctor: Run, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "call.json"
     file.write_text(text)
     result = doctor("--params", str(file))
     assert result.code == 2
-    assert words in result.err
+    assert message in result.err
 
 
 # --- the terminal ---------------------------------------------------------------------------------------------------
@@ -461,5 +465,5 @@ def test_report_fits_the_terminal(run_in_terminal: Callable[..., str], store_log
     store_login()
     shown = run_in_terminal("doctor", columns=columns)
     assert "\x1b[32m\x1b[1m✓\x1b[0m" in shown
-    long = [line for line in click.unstyle(shown).splitlines() if len(line) > columns]
-    assert all(len(line.split()) == 1 for line in long), long
+    long_lines = [line for line in click.unstyle(shown).splitlines() if len(line) > columns]
+    assert all(len(line.split()) == 1 for line in long_lines), long_lines
