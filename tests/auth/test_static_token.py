@@ -123,7 +123,7 @@ def test_invalid_token_is_rejected_and_not_shown(access_token: str) -> None:
 
 
 def test_token_rejected_by_the_issuer_raises(sim: Simulator) -> None:
-    with pytest.raises(LoginRequiredError, match=r"does not accept it \(status 401\)\. Create a new token"):
+    with pytest.raises(LoginRequiredError, match=r"rejected it with status 401\. Create a new token"):
         StaticToken("at-unknown", issuer=sim.issuer).current()
 
 
