@@ -396,8 +396,9 @@ class TokenManager:
 
     def _handle_failure(self, cached: CachedLogin, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:
-            self._transient_failure = _SharedFailure(failure.message)
-            raise _auth_errors.TokenRefreshError(failure.message)
+            message = f"{failure.message} The stored login is kept."
+            self._transient_failure = _SharedFailure(message)
+            raise _auth_errors.TokenRefreshError(message)
         for pause in _REREAD_PAUSES_SECONDS:  # case 6
             time.sleep(pause)
             reloaded = self._reload()
