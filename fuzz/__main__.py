@@ -1,4 +1,4 @@
-"""`python -m fuzz`: run the targets one after the other and print the number of inputs of each."""
+"""Run the fuzz targets in sequence with `python -m fuzz`, and print the number of inputs of each target."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ import time
 
 from .targets import TARGETS
 
-_COUNTS = (re.compile(r"^stat::number_of_executed_units: *(\d+)", re.MULTILINE), re.compile(r"^(\d+)$", re.MULTILINE))
+# The number of inputs in the output of atheris and of `fuzz.loop`.
+_COUNT_PATTERNS = (
+    re.compile(r"^stat::number_of_executed_units: *(\d+)", re.MULTILINE),
+    re.compile(r"^(\d+)$", re.MULTILINE),
+)
 
 
 def main() -> int:
-    """Run the chosen targets; return 1 when a property did not hold."""
+    """Run the selected targets. Return 1 if a property did not hold."""
     options = _arguments()
     print(f"seed {options.seed}, {options.engine}", flush=True)
     total, failed = 0, []
     for name in options.target or TARGETS:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         command = [sys.executable, "-m", "fuzz.loop", name, str(options.seconds), str(options.seed), options.engine]
         process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        inputs = _inputs(process.stdout + "\n" + process.stderr)
-        total += inputs
-        took = time.monotonic() - begun
+        input_count = _input_count(process.stdout + "\n" + process.stderr)
+        total += input_count
+        seconds = time.monotonic() - started_at
         print(
-            f"{name:<18} {inputs:>12,} inputs  {took:6.1f} s  {'ok' if not process.returncode else 'FAILED'}",
+            f"{name:<18} {input_count:>12,} inputs  {seconds:6.1f} s  {'ok' if not process.returncode else 'FAILED'}",
             flush=True,
         )
         if process.returncode:
@@ -38,8 +42,8 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _inputs(output: str) -> int:
-    return next((int(found[1]) for count in _COUNTS if (found := count.search(output))), 0)
+def _input_count(output: str) -> int:
+    return next((int(match[1]) for pattern in _COUNT_PATTERNS if (match := pattern.search(output))), 0)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,7 @@
-"""The parsers of the backend's other responses: limits, failures, routing; and `explain()`."""
+"""Fuzz targets for limits, failures, routing and `explain()`.
+
+Each target takes random bytes, which `Choices` converts to a nearly valid response or call.
+"""
 
 from __future__ import annotations
 
@@ -77,14 +80,14 @@ def _headers(choices: Choices) -> dict[str, str]:
 
 
 def _is_well_formed(value: Any) -> bool:
-    """Whether every number is finite and every time aware."""
+    """Return whether every number is finite and not negative, and every datetime is timezone-aware."""
     if isinstance(value, float):
         return math.isfinite(value) and value >= 0
     if isinstance(value, datetime):
         return value.tzinfo is not None
     if isinstance(value, tuple):
         return all(map(_is_well_formed, value))
-    return not is_dataclass(value) or all(_is_well_formed(getattr(value, each.name)) for each in fields(value))
+    return not is_dataclass(value) or all(_is_well_formed(getattr(value, field.name)) for field in fields(value))
 
 
 def check_limit_headers(data: bytes) -> None:
@@ -104,12 +107,12 @@ def check_usage(data: bytes) -> None:
     event = {"type": "codex.rate_limits", **body} if isinstance(body, dict) else body
     report = parse_usage_report(body, received_at=NOW)
     from_event = parse_event(event, received_at=NOW)
-    known = parse_usage(body, received_at=NOW)
-    parsed = report, from_event, known, parse_reset_credits(body), parse_reset_result(body, redeem_request_id="r")
+    limits = parse_usage(body, received_at=NOW)
+    parsed = report, from_event, limits, parse_reset_credits(body), parse_reset_result(body, redeem_request_id="r")
     assert _is_well_formed(parsed)
     assert all(f"{value}{value!r}" for value in parsed)
     if from_event is not None:
-        assert _is_well_formed(merge(known, from_event))
+        assert _is_well_formed(merge(limits, from_event))
 
 
 _ERROR: dict[str, Any] = {
@@ -148,7 +151,7 @@ _ENTRY: dict[str, Any] = {"id": "acc", "name": "n", "plan_type": "team", "accoun
 
 
 def check_routing(data: bytes) -> None:
-    """Check that a token goes only to an origin of OpenAI, or from loopback to loopback."""
+    """Check that a token is sent only to an origin of OpenAI, or from a loopback backend to loopback."""
     choices = Choices(data)
     entries = [
         {**choices.members(_ENTRY), "workspace_backend_origin": _origin(choices)} for _ in range(1 + choices.number(3))
@@ -157,34 +160,34 @@ def check_routing(data: bytes) -> None:
     response = {"accounts": accounts, "account_ordering": ["a0", "a1", choices.value()], "default_account_id": "acc"}
     backend = choices.one_of(("https://chatgpt.com/backend-api", "http://127.0.0.1:8000/backend-api"))
     body = choices.take(200) if choices.number(8) == 7 else encode(response)
-    found = parse_routing(body, account_id="acc", backend=backend)
-    if not isinstance(found, Routing) or found.origin is None:
+    routing = parse_routing(body, account_id="acc", backend=backend)
+    if not isinstance(routing, Routing) or routing.origin is None:
         return
-    origin = urlsplit(found.origin)
-    host = httpx2.URL(found.origin).host  # as the HTTP client parses it
+    origin = urlsplit(routing.origin)
+    host = httpx2.URL(routing.origin).host  # as the HTTP client parses it
     assert (origin.path, origin.query, origin.fragment, origin.username) == ("", "", "", None)
     if "127.0.0.1" in backend:
-        assert host in ("127.0.0.1", "localhost", "::1"), found
+        assert host in ("127.0.0.1", "localhost", "::1"), routing
     else:
         assert origin.scheme == "https"
-        assert host.endswith((".chatgpt.com", ".openai.com")) or host in ("chatgpt.com", "openai.com"), found
-    address, _ = apply_routing(found, backend=backend, path="/x")
-    assert httpx2.URL(address).host == host
+        assert host.endswith((".chatgpt.com", ".openai.com")) or host in ("chatgpt.com", "openai.com"), routing
+    url, _ = apply_routing(routing, backend=backend, path="/x")
+    assert httpx2.URL(url).host == host
 
 
 def _origin(choices: Choices) -> Any:
     origin = choices.one_of(_ORIGINS)
     if origin is None or choices.number(3):
         return origin
-    at = choices.number(len(origin) + 1)
-    return origin[:at] + choices.take(4).decode("utf-8", "replace") + origin[at + choices.number(3) :]
+    position = choices.number(len(origin) + 1)
+    return origin[:position] + choices.take(4).decode("utf-8", "replace") + origin[position + choices.number(3) :]
 
 
-_TYPES = (
+_ITEM_MEMBERS = (
     "type", "role", "content", "text", "id", "call_id", "status", "output", "arguments", "name", "encrypted_content",
     "summary", "image_url", "tools", "input",
 )  # fmt: skip
-_CALL: dict[str, Any] = {
+_PARAMETERS: dict[str, Any] = {
     "model": "m", "instructions": "i", "input": "hello", "stream": True, "store": False, "temperature": 1.0,
     "max_output_tokens": 5, "previous_response_id": "r", "reasoning": {"effort": "high", "summary": "auto"},
     "text": {"format": {"type": "json_schema", "name": "n", "schema": {}}, "verbosity": "low"}, "tools": [],
@@ -194,14 +197,16 @@ _CALL: dict[str, Any] = {
 
 
 def check_explanations(data: bytes) -> None:
-    """Check that no parameters make `explain()` raise, and that a rejected parameter is not sent."""
+    """Check that `explain()` never raises, and that rejected parameters are not sent."""
     choices = Choices(data)
-    given = {name: value for name, value in choices.members(_CALL).items() if value != "hello" or choices.number(2)}
+    given = {
+        name: value for name, value in choices.members(_PARAMETERS).items() if value != "hello" or choices.number(2)
+    }
     if choices.number(2):
-        given["input"] = choices.value(_TYPES)
+        parameters["input"] = choices.value(_ITEM_MEMBERS)
     unsupported: UnsupportedPolicy = "drop" if choices.number(2) else "raise"
     options = ClientOptions("m", "i", "fuzz", unsupported, RetryOptions(), TimeoutOptions())
-    findings, accepted = apply_policy(given, options)
+    findings, accepted = apply_policy(parameters, options)
     if accepted is not None:
         body = shape(accepted, model="m", instructions="i").body
         tokens = estimate_tokens(body)

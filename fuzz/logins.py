@@ -1,4 +1,4 @@
-"""The parsers of logins: stored credentials, tokens, responses of the issuer, and the OAuth callback."""
+"""Fuzz targets for logins: stored credentials, tokens, responses of the issuer, and the OAuth callback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DOCUMENT: dict[str, Any] = {
 
 
 def check_auth_json(data: bytes) -> None:
-    """Check that an auth.json keeps all of its members, or is rejected by a ValueError that shows none of it."""
+    """Check that an auth.json is preserved, or rejected with a ValueError that shows no part of it."""
     choices = Choices(data)
     if choices.number(3):
         text = json.dumps(choices.members(_DOCUMENT), ensure_ascii=bool(choices.number(2)))
@@ -51,8 +51,8 @@ def check_auth_json(data: bytes) -> None:
     assert repr({k: v for k, v in refreshed.items() if k not in rest}) == repr(
         {k: v for k, v in document.items() if k not in rest}
     )
-    kept = {k: v for k, v in (document.get("tokens") or {}).items() if k != "access_token"}
-    assert repr({k: v for k, v in refreshed["tokens"].items() if k != "access_token"}) == repr(kept)
+    unchanged = {k: v for k, v in (document.get("tokens") or {}).items() if k != "access_token"}
+    assert repr({k: v for k, v in refreshed["tokens"].items() if k != "access_token"}) == repr(unchanged)
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
@@ -93,7 +93,7 @@ _CLAIMS: dict[str, Any] = {
 
 
 def check_jwt(data: bytes) -> None:
-    """Check that any text can be a token, with or without claims, and that header values from it are valid."""
+    """Check that any text is accepted as a token, and that the header values derived from it are valid."""
     choices = Choices(data)
     if choices.number(3):
         claims = json.dumps(choices.members(_CLAIMS), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -122,7 +122,7 @@ _HIDDEN = Secret("s3cr3t-t0ken")
 
 
 def check_issuer_responses(data: bytes) -> None:
-    """Check that a response of the issuer is parsed or rejected by a ValueError, and that errors hide its token."""
+    """Check that a response of the issuer is parsed or rejected with a ValueError, and that errors hide its token."""
     choices = Choices(data)
     status = choices.one_of((200, 400, 401, 403, 404, 408, 429, 500, 302))
     shape = {**_RESPONSE, "echo": _HIDDEN.reveal()}
@@ -168,7 +168,7 @@ def _no_login(code: Secret) -> Login:
 
 
 def check_callbacks(data: bytes) -> None:
-    """Check that only the right state is accepted, and that no text of the query becomes HTML on the final page."""
+    """Check that only the expected state is accepted, and that the final page escapes the text of the query."""
     choices = Choices(data)
     if choices.number(4):
         separators = ("&", "&", "&", ";", "", "&&", "?")

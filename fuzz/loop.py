@@ -1,7 +1,7 @@
-"""Run one target for some seconds, with atheris where it is installed, else with the loop below.
+"""Fuzz one target for a fixed time, with atheris or with random mutation.
 
-`python -m fuzz.loop TARGET SECONDS SEED ENGINE` is a process of its own, because atheris ends the process that it runs
-in. The last line of its output is the number of inputs.
+`python -m fuzz.loop TARGET SECONDS SEED ENGINE` runs in a separate process, because atheris ends its process. With the
+engine `loop`, the last line of the output is the number of inputs.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .targets import Target
 
-CRASHES: Final = Path(".cache/fuzz")
+CRASH_DIR: Final = Path(".cache/fuzz")
 _MAX_INPUT_BYTES: Final = 2048
 
 
 def main(name: str, seconds: int, seed: int, engine: str) -> int:
-    """Run a target; raise when an input breaks its property. That input is saved in .cache/fuzz."""
+    """Run a target. Raises if its property does not hold for an input, and saves that input in .cache/fuzz."""
     atheris = _atheris() if engine == "atheris" else None
     if atheris is not None:
         with atheris.instrument_imports(include=["codex_backend_sdk._streaming", "codex_backend_sdk._errors"]):
@@ -31,9 +31,9 @@ def main(name: str, seconds: int, seed: int, engine: str) -> int:
     else:
         targets = importlib.import_module("fuzz.targets")
     target: Target = targets.TARGETS[name]
-    CRASHES.mkdir(parents=True, exist_ok=True)
+    CRASH_DIR.mkdir(parents=True, exist_ok=True)
     if atheris is None:
-        return _run(target, seconds, seed)
+        return _run_without_atheris(target, seconds, seed)
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed_input in enumerate(target.seeds):
             (Path(corpus) / str(number)).write_bytes(seed_input)
@@ -44,7 +44,7 @@ def main(name: str, seconds: int, seed: int, engine: str) -> int:
             "-print_final_stats=1",
         ]
         atheris.Setup(
-            ["fuzz", *options, f"-artifact_prefix={CRASHES}/{name}-", "-rss_limit_mb=3000", corpus], target.check
+            ["fuzz", *options, f"-artifact_prefix={CRASH_DIR}/{name}-", "-rss_limit_mb=3000", corpus], target.check
         )
         atheris.Fuzz()
     return 0
@@ -57,35 +57,39 @@ def _atheris() -> Any:
         return None
 
 
-def _run(target: Target, seconds: int, seed: int) -> int:
+def _run_without_atheris(target: Target, seconds: int, seed: int) -> int:
     rng = random.Random(seed)
-    end = time.monotonic() + seconds
-    inputs = 0
-    while time.monotonic() < end:
+    deadline = time.monotonic() + seconds
+    input_count = 0
+    while time.monotonic() < deadline:
         for _ in range(50):
-            data = _input(rng, target.seeds)
-            inputs += 1
+            data = _random_input(rng, target.seeds)
+            input_count += 1
             try:
                 target.check(data)
             except Exception:
-                path = CRASHES / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
+                path = CRASH_DIR / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
                 path.write_bytes(data)
-                print(inputs)
-                print(f"The input {path} breaks the property of {target.name}:", file=sys.stderr)
+                print(input_count)
+                print(
+                    f"The property of {target.name} does not hold for an input. The input is saved in {path}. "
+                    f"Reproduce it with: python -m fuzz --target {target.name} --seed {seed}",
+                    file=sys.stderr,
+                )
                 raise
-    print(inputs)
+    print(input_count)
     return 0
 
 
-def _input(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
+def _random_input(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
     """Return random bytes, or a mutated seed."""
     if not seeds or rng.random() < 0.5:
         return rng.randbytes(rng.choice((4, 16, 64, 200)))
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.randint(1, 6)):
-        at = rng.randrange(len(data) + 1)
+        position = rng.randrange(len(data) + 1)
         length = rng.choice((0, 1, 1, 2, 8, 64))
-        data[at : at + length] = rng.choice((rng.randbytes(length), rng.randbytes(1), data[:length], b""))
+        data[position : position + length] = rng.choice((rng.randbytes(length), rng.randbytes(1), data[:length], b""))
     return bytes(data[:_MAX_INPUT_BYTES])
 
 

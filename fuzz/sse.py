@@ -1,4 +1,4 @@
-"""Server-sent events: however a stream is cut, its data is that of a decoder which sees the whole stream."""
+"""Fuzz target for server-sent events: the data of a stream does not depend on its division into chunks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from codex_backend_sdk._streaming.sse import EventDecoder, frame_data
 
 from .choices import Choices
 
-# An input is the stream itself, except for these bytes, each of which stands for a word of the format.
-_WORDS = dict(
+# An input is the stream itself, in which each of these bytes is replaced by a token of the format.
+_TOKENS = dict(
     enumerate(
         (b"\r\n", b"\n\n", b"data", b"data:", b"data: ", b"event: ", b"id: ", b"retry: ", b"\xef\xbb\xbf")
     )
@@ -17,7 +17,7 @@ _WORDS = dict(
 
 
 def decode_whole(stream: bytes) -> list[bytes]:
-    """Decode a whole stream, straight from the standard; a last event without its blank line counts."""
+    """Decode a whole stream as the standard describes it, and the last event even without its blank line."""
     events, lines = [], []
     for line in [*re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf")), b""]:
         if line:
@@ -31,16 +31,16 @@ def decode_whole(stream: bytes) -> list[bytes]:
     return events
 
 
-def _decode(pieces: list[bytes]) -> list[bytes]:
+def _decode(chunks: list[bytes]) -> list[bytes]:
     decoder = EventDecoder()
-    texts = [decoder.feed(piece) for piece in pieces]
-    return [data for text in [*texts, decoder.finish()] for data in frame_data(text)]
+    batches = [*map(decoder.feed, chunks), decoder.finish()]
+    return [data for frames in batches for data in frame_data(frames)]
 
 
 def check_decoder(data: bytes) -> None:
     choices = Choices(data)
-    cut = choices.take(8)
-    stream = b"".join(_WORDS.get(byte, bytes((byte,))) for byte in choices.rest())
+    chunk_choices = Choices(choices.take(8))
+    stream = b"".join(_TOKENS.get(byte, bytes((byte,))) for byte in choices.rest())
     expected = decode_whole(stream)
-    assert _decode([stream]) == expected, "the decoder returns other data than one that sees the whole stream"
-    assert _decode(Choices(cut).pieces(stream)) == expected, "the data depends on how the stream is cut"
+    assert _decode([stream]) == expected, "the data differs from that of the reference decoder"
+    assert _decode(chunk_choices.chunks(stream)) == expected, "the data depends on the chunks"

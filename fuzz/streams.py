@@ -1,6 +1,6 @@
-"""Recorded event streams with mutations in critical places.
+"""Fuzz targets for event streams: recorded streams with mutations.
 
-However a stream is mutated and cut, it is read in the same way, streamed or collected, or it ends in a known error.
+A mutated stream gives the same events, final response or documented error, streamed or collected, in any chunks.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _RECORDED = [
     [frame for frame in path.read_bytes().split(b"\n\n") if frame]
     for path in sorted((Path(__file__).parent / "corpus").glob("*.sse"))
 ]
-_NAMES = (
+_MEMBER_NAMES = (
     "type", "delta", "output_index", "content_index", "item", "response", "id", "output", "error", "status", "text",
     "content", "usage", "code", "message", "sequence_number", "arguments", "summary", "headers", "_fields_set", "cls",
 )  # fmt: skip
-_KINDS = (
+_EVENT_TYPES = (
     *sorted(TERMINAL_EVENTS), "response.created", "response.output_item.done", "response.output_item.added",
     "response.output_text.delta", "response.output_text.done", "response.function_call_arguments.delta",
     "codex.rate_limits", "response.new", "",
@@ -52,7 +52,7 @@ _ODD_FRAMES = (
 
 
 def _mutate_value(choices: Choices, frame: bytes) -> bytes:
-    """Change, add or remove a member somewhere in the data of a frame."""
+    """Change, add or remove one member in the data of a frame."""
     before, mark, data = frame.partition(b"data: ")
     try:
         node = payload = json.loads(data)
@@ -64,76 +64,79 @@ def _mutate_value(choices: Choices, frame: bytes) -> bytes:
         if isinstance(node[key], (dict, list)) and node[key] and choices.number(3):
             node = node[key]
             continue
-        what = choices.number(6)
-        if what == 0:
+        change = choices.number(6)
+        if change == 0:
             del node[key]
-        elif what == 1 and isinstance(node, dict):
-            node[choices.one_of(_NAMES)] = choices.value(_NAMES)
-        elif what == 2 and isinstance(node, dict):
-            node["type"] = choices.one_of(_KINDS)
+        elif change == 1 and isinstance(node, dict):
+            node[choices.one_of(_MEMBER_NAMES)] = choices.value(_MEMBER_NAMES)
+        elif change == 2 and isinstance(node, dict):
+            node["type"] = choices.one_of(_EVENT_TYPES)
         else:
-            node[key] = choices.value(_NAMES)
+            node[key] = choices.value(_MEMBER_NAMES)
         break
     return before + mark + json.dumps(payload, ensure_ascii=bool(choices.number(2))).encode("utf-8", "surrogatepass")
 
 
-def _change(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames[at] = _mutate_value(choices, frames[at])
+def _change(choices: Choices, frames: list[bytes], index: int) -> None:
+    frames[index] = _mutate_value(choices, frames[index])
 
 
-def _remove(choices: Choices, frames: list[bytes], at: int) -> None:
-    del frames[at]
+def _remove(choices: Choices, frames: list[bytes], index: int) -> None:
+    del frames[index]
 
 
-def _repeat(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames[at:at] = [frames[at]] * (1 + choices.number(3))
+def _repeat(choices: Choices, frames: list[bytes], index: int) -> None:
+    frames[index:index] = [frames[index]] * (1 + choices.number(3))
 
 
-def _move(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames.insert(choices.number(len(frames)), frames.pop(at))
+def _move(choices: Choices, frames: list[bytes], index: int) -> None:
+    frames.insert(choices.number(len(frames)), frames.pop(index))
 
 
-def _cut(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames[at] = frames[at][: choices.number(len(frames[at]) + 1)]
+def _truncate(choices: Choices, frames: list[bytes], index: int) -> None:
+    frames[index] = frames[index][: choices.number(len(frames[index]) + 1)]
 
 
-def _halve(choices: Choices, frames: list[bytes], at: int) -> None:
-    """Cut a frame in two; the second half begins as the first."""
-    head, mark, data = frames[at].partition(b"data: ")
-    place = choices.number(len(data) + 1)
-    frames[at : at + 1] = [head + mark + data[:place], head + mark + data[place:]]
+def _split_frame(choices: Choices, frames: list[bytes], index: int) -> None:
+    """Split a frame into two frames with the same prefix."""
+    head, mark, data = frames[index].partition(b"data: ")
+    position = choices.number(len(data) + 1)
+    frames[index : index + 1] = [head + mark + data[:position], head + mark + data[position:]]
 
 
-def _glue(choices: Choices, frames: list[bytes], at: int) -> None:
-    """Put another event before or after that of a frame."""
-    head, mark, data = frames[at].partition(b"data: ")
+def _add_event(choices: Choices, frames: list[bytes], index: int) -> None:
+    """Add another event before or after the event of a frame."""
+    head, mark, data = frames[index].partition(b"data: ")
     other = choices.one_of(frames).partition(b"data: ")[2]
     comma = choices.one_of((b",", b", ", b"\t,", b" "))
-    frames[at] = head + mark + (other + comma + data if choices.number(2) else data + comma + other)
+    frames[index] = head + mark + (other + comma + data if choices.number(2) else data + comma + other)
 
 
-def _split_line(choices: Choices, frames: list[bytes], at: int) -> None:
-    place = choices.number(len(frames[at]) + 1)
-    frames[at] = frames[at][:place] + choices.one_of((b"\ndata: ", b"\n", b"\r", b"\r\ndata:")) + frames[at][place:]
+def _split_line(choices: Choices, frames: list[bytes], index: int) -> None:
+    position = choices.number(len(frames[index]) + 1)
+    frames[index] = (
+        frames[index][:position] + choices.one_of((b"\ndata: ", b"\n", b"\r", b"\r\ndata:")) + frames[index][position:]
+    )
 
 
-def _insert_odd(choices: Choices, frames: list[bytes], at: int) -> None:
-    frames.insert(at, choices.one_of(_ODD_FRAMES))
+def _insert_odd(choices: Choices, frames: list[bytes], index: int) -> None:
+    frames.insert(index, choices.one_of(_ODD_FRAMES))
 
 
-def _strip(choices: Choices, frames: list[bytes], at: int) -> None:
+def _strip(choices: Choices, frames: list[bytes], index: int) -> None:
     """Remove the event line, or the spaces after the colon."""
-    stripped = frames[at].replace(b"data: ", b"data:") if choices.number(2) else frames[at].partition(b"\n")[2]
-    frames[at] = stripped
+    stripped = frames[index].replace(b"data: ", b"data:") if choices.number(2) else frames[index].partition(b"\n")[2]
+    frames[index] = stripped
 
 
-def _replace_bytes(choices: Choices, frames: list[bytes], at: int) -> None:
-    place = choices.number(len(frames[at]) + 1)
-    frames[at] = frames[at][:place] + choices.take(6) + frames[at][place + choices.number(3) :]
+def _replace_bytes(choices: Choices, frames: list[bytes], index: int) -> None:
+    position = choices.number(len(frames[index]) + 1)
+    frames[index] = frames[index][:position] + choices.take(6) + frames[index][position + choices.number(3) :]
 
 
 _MUTATIONS: tuple[Callable[[Choices, list[bytes], int], None], ...] = (
-    _change, _change, _change, _remove, _repeat, _move, _cut, _halve, _glue, _split_line, _insert_odd, _strip,
+    _change, _change, _change, _remove, _repeat, _move, _truncate, _split_frame, _add_event,
+    _split_line, _insert_odd, _strip,
     _replace_bytes,
 )  # fmt: skip
 
@@ -143,8 +146,8 @@ def _stream(choices: Choices) -> bytes:
     for _ in range(choices.number(6)):
         if frames:
             choices.one_of(_MUTATIONS)(choices, frames, choices.number(len(frames)))
-    blank = choices.one_of((b"\n\n", b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\n\n"))
-    stream = blank.join(frames) + choices.one_of((blank, b"", b"\n"))
+    blank_line = choices.one_of((b"\n\n", b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\n\n"))
+    stream = blank_line.join(frames) + choices.one_of((blank_line, b"", b"\n"))
     return stream[: choices.number(len(stream) + 1)] if choices.number(8) == 7 else stream
 
 
@@ -156,40 +159,40 @@ def _reader() -> ResponseReader:
     return ResponseReader(httpx2.Response(200, request=request), RequestContext(route=Route.RESPONSES))
 
 
-def _shown(event: Any) -> str:
-    """Return everything in an object, as text, because a NaN is not equal to itself."""
-    given = sorted(event.model_fields_set & type(event).model_fields.keys())
-    members = given, sorted(event.__dict__.items()), event.__pydantic_extra__
+def _to_text(event: Any) -> str:
+    """Return all data of an object as text, because a NaN is not equal to itself."""
+    declared = sorted(event.model_fields_set & type(event).model_fields.keys())
+    members = declared, sorted(event.__dict__.items()), event.__pydantic_extra__
     return f"{type(event).__name__} {members!r}"
 
 
 def _error(error: openai.OpenAIError) -> str:
     partial = getattr(error, "partial", None)
-    return f"{type(error).__name__} {error} {partial if partial is None else _shown(partial)}"
+    return f"{type(error).__name__} {error} {partial if partial is None else _to_text(partial)}"
 
 
-def _streamed(pieces: list[bytes]) -> tuple[list[str], Any, str | None]:
-    """Return the events, the last of them as an object, and the error at the end."""
+def _streamed(chunks: list[bytes]) -> tuple[list[str], Any, str | None]:
+    """Return the events as text, the last event as an object, and the error."""
     reader = _reader()
     events: list[Any] = []
     error = None
     try:
-        for piece in pieces:
-            events.extend(reader.events(piece))
+        for chunk in chunks:
+            events.extend(reader.events(chunk))
             if reader.has_terminal_event:
                 break
         events.extend(reader.last_events())
     except openai.OpenAIError as caught:
         error = _error(caught)
-    return [_shown(event) for event in events], events[-1] if events else None, error
+    return [_to_text(event) for event in events], events[-1] if events else None, error
 
 
-def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
-    """Return the final response and the error at the end."""
+def _collected(chunks: list[bytes]) -> tuple[Any, str | None]:
+    """Return the final response and the error."""
     reader = _reader()
     try:
-        for piece in pieces:
-            reader.collect(piece)
+        for chunk in chunks:
+            reader.collect(chunk)
             if reader.has_terminal_event:
                 break
         final = reader.final_response()
@@ -199,65 +202,65 @@ def _collected(pieces: list[bytes]) -> tuple[Any, str | None]:
     return final, None
 
 
-def _ends(stream: bytes) -> list[str]:
+def _terminal_types(stream: bytes) -> list[str]:
     """Return the types of the terminal events in a stream."""
-    found = []
+    types = []
     for data in decode_whole(stream):
         try:
-            kind = decode(data).get("type")
+            event_type = decode(data).get("type")
         except (ValueError, RecursionError, AttributeError):
             continue
-        if isinstance(kind, str) and kind in TERMINAL_EVENTS:
-            found.append(kind)
-    return found
+        if isinstance(event_type, str) and event_type in TERMINAL_EVENTS:
+            types.append(event_type)
+    return types
 
 
 def check_responses(data: bytes) -> None:
-    """Compare the streamed and the collected reading of a response with each other and with those of another cut."""
+    """Check that a streamed and a collected response are equal, and do not depend on the chunks."""
     choices = Choices(data)
     stream = _stream(choices)
-    pieces = choices.pieces(stream)
+    chunks = choices.chunks(stream)
     events, last, error = _streamed([stream])
-    cut_events, _, cut_error = _streamed(pieces)
-    assert cut_events == events, "the events depend on how the stream is cut"
-    assert cut_error == error, f"the error depends on how the stream is cut: {cut_error} / {error}"
+    chunked_events, _, chunked_error = _streamed(chunks)
+    assert chunked_events == events, "the events depend on the chunks"
+    assert chunked_error == error, f"the error depends on the chunks: {chunked_error} / {error}"
     final, collected_error = _collected([stream])
-    assert collected_error == error, f"collected, it ends in another error: {collected_error} / {error}"
-    assert repr(_collected(pieces)) == repr((final, collected_error)), "the response depends on how the stream is cut"
+    assert collected_error == error, f"the collected response has another error: {collected_error} / {error}"
+    assert repr(_collected(chunks)) == repr((final, collected_error)), "the response depends on the chunks"
     if error is None:
         assert last is not None
-        assert _shown(build_response(final)) == _shown(last.response), (
+        assert _to_text(build_response(final)) == _to_text(last.response), (
             "the collected response differs from the streamed one"
         )
-        ends = _ends(stream)
-        assert ends, "a response ended well without a terminal event"
-        assert final["status"] == "completed" or ends[0] != "response.completed" or "status" in final
-        assert ends[0] in ("response.completed", "response.incomplete"), ends
-        assert ends[0] == "response.completed" or final["status"] == "incomplete", (
-            "an incomplete response passes for a complete one"
+        terminal_types = _terminal_types(stream)
+        assert terminal_types, "a response was completed without a terminal event"
+        assert final["status"] == "completed" or terminal_types[0] != "response.completed" or "status" in final
+        assert terminal_types[0] in ("response.completed", "response.incomplete"), terminal_types
+        assert terminal_types[0] == "response.completed" or final["status"] == "incomplete", (
+            "an incomplete response is reported as completed"
         )
 
 
 def check_batches(data: bytes) -> None:
-    """Compare frames that are read in one batch with the same frames read one by one."""
+    """Check that frames read in one batch give the same events as frames read one by one."""
     choices = Choices(data)
     frames = [frame for frame in choices.one_of(_RECORDED) if b".delta" in frame or not choices.number(4)]
     frames = [choices.one_of(frames)] * (1 + choices.number(4))
     for _ in range(choices.number(4)):
         if frames:
             choices.one_of(_MUTATIONS)(choices, frames, choices.number(len(frames)))
-    text = EventDecoder().feed(b"\n\n".join(frames) + b"\n\n")
-    events = read_events(text)
+    batch = EventDecoder().feed(b"\n\n".join(frames) + b"\n\n")
+    events = read_events(batch)
     accumulator = Accumulator()
-    count = accumulator.add_deltas(text)
+    count = accumulator.add_deltas(batch)
     if events is None and not count:
         return
-    payloads = [decode(event) for event in decode_whole(text + b"\n\n")]
+    payloads = [decode(event) for event in decode_whole(batch + b"\n\n")]
     if events is not None:
-        assert list(map(_shown, events)) == [_shown(build_event(each)) for each in payloads]
+        assert list(map(_to_text, events)) == [_to_text(build_event(payload)) for payload in payloads]
     if count:
         assert count == len(payloads)
-        alone = Accumulator()
+        single = Accumulator()
         for payload in payloads:
-            alone.add(payload)
-        assert accumulator.partial == alone.partial
+            single.add(payload)
+        assert accumulator.partial == single.partial

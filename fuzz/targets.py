@@ -1,4 +1,4 @@
-"""The fuzz targets: a name, the property to check, and seed inputs."""
+"""Fuzz targets: a name, the property to check, and seed inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CORPUS: Final = Path(__file__).parent / "corpus"
 
 
 class Target(NamedTuple):
-    """`check` takes an input and raises when it breaks the property; `seeds` are inputs with some structure."""
+    """A fuzz target. `check` raises if its property does not hold for an input; `seeds` are structured inputs."""
 
     name: str
     check: Callable[[bytes], None]
@@ -30,7 +30,7 @@ _CHOICES: Final = (b"", bytes(range(256)), bytes(range(255, -1, -1)), b"\x02\x03
 TARGETS: Final = {
     target.name: target
     for target in (
-        Target("sse", sse.check_decoder, tuple(b"\0" + each[:300] for each in _RECORDED)),
+        Target("sse", sse.check_decoder, tuple(b"\0" + stream[:300] for stream in _RECORDED)),
         Target("batches", streams.check_batches, _CHOICES),
         Target("responses", streams.check_responses, _CHOICES),
         Target("limit_headers", backend.check_limit_headers, _CHOICES),

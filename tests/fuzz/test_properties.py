@@ -1,4 +1,4 @@
-"""The targets of `python -m fuzz` with hypothesis: fewer inputs, and the same in each run."""
+"""Test the targets of `python -m fuzz` with hypothesis: fewer inputs, and the same inputs in each run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuzz import sse
 from fuzz.choices import Choices
 from fuzz.targets import TARGETS
 
-# The number of inputs, so that each target takes some seconds. A response is read six times.
+# The number of inputs, chosen so that each target takes a few seconds. `responses` reads each response six times.
 _INPUTS = {"responses": 200}
 _DEFAULT_INPUTS = 600
 
@@ -50,6 +50,6 @@ def test_reference_decoder_follows_the_standard(stream: bytes, events: list[byte
 
 
 def test_choices_cover_any_input() -> None:
-    assert b"".join(Choices(b"\1\7\2\3\4\5\6\7\0").pieces(b"0123456789" * 50)) == b"0123456789" * 50
+    assert b"".join(Choices(b"\1\7\2\3\4\5\6\7\0").chunks(b"0123456789" * 50)) == b"0123456789" * 50
     assert Choices(b"").number(7) == 0
     assert Choices(b"").take(7) == b""
