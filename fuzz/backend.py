@@ -199,7 +199,7 @@ _PARAMETERS: dict[str, Any] = {
 def check_explanations(data: bytes) -> None:
     """Check that `explain()` never raises, and that rejected parameters are not sent."""
     choices = Choices(data)
-    given = {
+    parameters = {
         name: value for name, value in choices.members(_PARAMETERS).items() if value != "hello" or choices.number(2)
     }
     if choices.number(2):

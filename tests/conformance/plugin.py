@@ -1,11 +1,11 @@
-"""The pytest plugin under which the official package's own tests run.
+"""Pytest plugin that runs openai's own tests on the official client or on the client of this package.
 
-`pytest -p plugin`, with this directory on the path and two environment variables:
+Use it as `pytest -p plugin`, with this directory on the path and two environment variables:
 
-- CONFORM_MODE: `off` leaves the official client as it is (the baseline), `client` replaces it by ours;
+- CONFORM_MODE: `off` uses the official client (the baseline), `client` replaces it by the client of this package;
 - CONFORM_REPORT: the file for the outcome of every test, as JSON.
 
-pytest imports the plugin before any conftest, so the names that it rebinds in `openai` are those that the tests import.
+pytest imports the plugin before any conftest, so the tests import the names that it rebinds in `openai`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 
 class Recorder:
-    """Record one outcome for each test, across its phases and the workers, and write them at the end."""
+    """Recorder of one outcome for each test, across its phases and the workers."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,7 +27,7 @@ class Recorder:
         self._reasons: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record the worst phase of a test: a test with a failing teardown has failed."""
+        """Record the worst outcome of the phases of a test: a test with a failed teardown has failed."""
         if report.when == "call" or report.outcome != "passed":
             self._record(report)
 
@@ -55,7 +55,7 @@ def failure_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record in the main process; the workers of xdist send it their reports."""
+    """Record in the main process, to which the workers of xdist send their reports."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(Path(os.environ["CONFORM_REPORT"])))
 

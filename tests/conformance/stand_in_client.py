@@ -1,13 +1,12 @@
-"""Mode `client`: our clients in place of the official ones.
+"""Replace the official clients by the clients of this package, adapted to openai's tests (mode `client`).
 
-The official tests were written for the official client on the official API. So that they reach the code that they
-test, the clients here differ from ours in these points:
+The tests were written for the official client and the official API. The adapted clients differ in these points:
 
 - The access token is the API key that a test sets.
-- A route that our client rejects, or a WebSocket, takes the official way: the tests use paths like `/foo`.
-- The tests respond to `responses.create` with one JSON document; the backend sends events only. The document is turned
-  into the last event of a stream, and so passes through the code that reads streams.
-- `base_url` may be plain http, because no request leaves the tests.
+- The official client handles a WebSocket, and a route that this package rejects: the tests use paths like `/foo`.
+- The tests return one JSON document for `responses.create`, but the backend sends only events. It is converted
+  to the terminal event of a stream, so that the code that reads streams is tested.
+- `base_url` may use plain http, because the tests send no request over the network.
 - The clock does not wait between two attempts.
 """
 
@@ -44,11 +43,11 @@ class KeyAsLogin:
 
     def current(self) -> Login:
         """Return the login."""
-        # A token has no spaces, but "My API Key" in the tests has.
+        # A token must not contain spaces, and the tests use "My API Key".
         return Login(access_token=Secret(self._client.api_key.replace(" ", "-")), account_id=None)
 
     def refresh(self, rejected: Login) -> Login:
-        """Return the same login: a key does not change."""
+        """Return the same login, because a key does not change."""
         return rejected
 
 
@@ -63,7 +62,7 @@ class NoWaitClock(SystemClock):
 
 
 def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Whether this is one JSON document, where the backend would send events."""
+    """Return whether this is a JSON document in place of the events of the backend."""
     context = context_of(request)
     is_json = response.headers.get("content-type", "").startswith("application/json")
     return context is not None and context.route is Route.RESPONSES and response.is_success and is_json
@@ -82,10 +81,10 @@ def as_events(response: httpx2.Response) -> httpx2.Response:
 
 
 class Wire(Official):
-    """The layer below our client, which turns documents into event streams."""
+    """Base class of `OpenAI` that converts documents to event streams."""
 
-    def _send_request(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
-        response = super()._send_request(request, **how)
+    def _send_request(self, request: httpx2.Request, **arguments: Any) -> httpx2.Response:
+        response = super()._send_request(request, **arguments)
         if not is_document(request, response):
             return response
         response.read()
@@ -93,10 +92,10 @@ class Wire(Official):
 
 
 class AsyncWire(AsyncOfficial):
-    """The same for the async client."""
+    """Base class of `AsyncOpenAI` that converts documents to event streams."""
 
-    async def _send_request(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
-        response = await super()._send_request(request, **how)
+    async def _send_request(self, request: httpx2.Request, **arguments: Any) -> httpx2.Response:
+        response = await super()._send_request(request, **arguments)
         if not is_document(request, response):
             return response
         await response.aread()
@@ -104,7 +103,7 @@ class AsyncWire(AsyncOfficial):
 
 
 class OpenAI(codex_backend_sdk.OpenAI, Wire):
-    """Our client, which signs with its API key and accepts any route."""
+    """The client of this package, which signs with its API key and accepts any route."""
 
     _auth_headers = Official._auth_headers
     _validate_headers = Official._validate_headers
@@ -113,11 +112,11 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": NoWaitClock()}))
 
-    def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
+    def request(self, cast_to: Any, options: Any, **arguments: Any) -> Any:
         try:
-            return super().request(cast_to, options, **how)
+            return super().request(cast_to, options, **arguments)
         except UnsupportedEndpointError:
-            return Official.request(self, cast_to, options, **how)
+            return Official.request(self, cast_to, options, **arguments)
 
     def _prepare_options(self, options: Any) -> Any:
         try:
@@ -127,7 +126,7 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
 
 
 class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
-    """The same for the async client."""
+    """The async counterpart of `OpenAI`."""
 
     _auth_headers = AsyncOfficial._auth_headers
     _validate_headers = AsyncOfficial._validate_headers
@@ -136,11 +135,11 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**(arguments | {"credentials": KeyAsLogin(self), "clock": NoWaitClock()}))
 
-    async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
+    async def request(self, cast_to: Any, options: Any, **arguments: Any) -> Any:
         try:
-            return await super().request(cast_to, options, **how)
+            return await super().request(cast_to, options, **arguments)
         except UnsupportedEndpointError:
-            return await AsyncOfficial.request(self, cast_to, options, **how)
+            return await AsyncOfficial.request(self, cast_to, options, **arguments)
 
     async def _prepare_options(self, options: Any) -> Any:
         try:
@@ -151,6 +150,6 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
 def install() -> None:
     """Rebind the names that the tests import."""
-    vars(prepare).update(require_backend_url=lambda url, *, what: None)
-    for place in (openai, import_module("openai._client")):
-        vars(place).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)
+    vars(prepare).update(require_backend_url=lambda url, *, name: None)
+    for module in (openai, import_module("openai._client")):
+        vars(module).update(OpenAI=OpenAI, AsyncOpenAI=AsyncOpenAI, Client=OpenAI, AsyncClient=AsyncOpenAI)

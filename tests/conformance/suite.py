@@ -1,4 +1,4 @@
-"""Run the official package's own tests in a process of their own, on the official client or on ours."""
+"""Run openai's own tests in a separate process, on the official client or on the client of this package."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ROOT = HERE.parent.parent
 RUN_TIMEOUT_SECONDS = 540
 TEST_TIMEOUT_SECONDS = 120
 
-# `off`: the official client, the baseline that checks this runner. `client`: our client in its place.
+# `off`: the official client, the baseline that checks this runner. `client`: the client of this package.
 MODES = ("off", "client")
-# The tests of the parts that our client replaces or feeds: streams, responses, the request machinery, WebSockets.
-# They need no server besides the ones they start. Each version has some of these files.
+# The tests of the parts that the client replaces or uses: streams, responses, the request pipeline, WebSockets. They
+# start the servers that they need. Each version has some of these files.
 FILES = (
     "tests/test_streaming.py",
     "tests/test_sse_framing.py",
@@ -35,13 +35,13 @@ FILES = (
     "tests/test_models.py",
     "tests/test_websocket_*.py",
 )
-# Settings of the developer that must not reach the tests: keys, addresses, a login, options of pytest.
-FOREIGN_SETTINGS = ("OPENAI_", "AZURE_OPENAI_", "CODEX_", "PYTEST_", "COVERAGE_")
+# Prefixes of environment variables that must not affect the tests: keys, URLs, a login, options of pytest.
+EXCLUDED_PREFIXES = ("OPENAI_", "AZURE_OPENAI_", "CODEX_", "PYTEST_", "COVERAGE_")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of one run: by node id, the outcome and, for a failed test, the reason; and the whole output."""
+    """The result of one run. `outcomes` and `reasons` (of failed tests) are by node id; `output` is that of pytest."""
 
     outcomes: Mapping[str, str]
     reasons: Mapping[str, str]
@@ -49,18 +49,18 @@ class Run:
 
 
 def unpacked_tests(version: str) -> Path:
-    """Return the directory in which scripts/fetch_upstream_tests.py leaves the tests of one openai version."""
+    """Return the directory in which scripts/fetch_upstream_tests.py stores the tests of one openai version."""
     return ROOT / ".cache" / "upstream" / f"openai-{version}"
 
 
 def run_suite(mode: str, upstream: Path, report: Path) -> Run:
-    """Run the tests of `upstream` on two workers; the outcomes are written to `report` and returned."""
+    """Run the tests of `upstream` on two workers. Write the outcomes to `report` and return them."""
     files = [str(path.relative_to(upstream)) for glob in FILES for path in sorted(upstream.glob(glob))]
     return _run(mode, upstream, report, ["-n", "2", *files])
 
 
 def run_alone(mode: str, upstream: Path, report: Path, tests: Iterable[str]) -> Run:
-    """Run some tests once more, one after the other: a busy machine makes tests fail that measure time."""
+    """Run some tests again, in sequence, because tests that measure time can fail on a busy machine."""
     return _run(mode, upstream, report, ["-n", "0", *tests])
 
 
@@ -90,8 +90,8 @@ def _run(mode: str, upstream: Path, report: Path, arguments: list[str]) -> Run:
 
 
 def _environment(mode: str, report: Path) -> dict[str, str]:
-    """Return the environment of a run: ours without foreign settings, and the variables of the plugin."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_SETTINGS)}
+    """Return the environment of a run: the current one without excluded variables, and the variables of the plugin."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(EXCLUDED_PREFIXES)}
     return inherited | {
         "CONFORM_MODE": mode,
         "CONFORM_REPORT": str(report),

@@ -1,7 +1,7 @@
-"""The official package's own tests, on the official client and on ours.
+"""Run openai's own tests on the official client and on the client of this package.
 
-The source distribution of each openai release contains them. `python scripts/fetch_upstream_tests.py VERSION` fetches
-them; `python scripts/conformance.py` runs this file on several versions and interpreters.
+The source distribution of each openai release contains its tests. `python scripts/fetch_upstream_tests.py VERSION`
+downloads them, and `python scripts/conformance.py` runs this file on several versions and interpreters.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_official_tests_deviate_only_as_listed(mode: str) -> None:
     run = run_suite(mode, UPSTREAM, folder / f"{mode}.json")
     outcomes, reasons = {**run.outcomes}, {**run.reasons}
     if failures := judge(outcomes, expected).unexpected_failures:
-        # A failure counts when the test fails again, alone: some tests measure time, and the machine may be busy.
+        # A failure counts only if the test fails again in a sequential run: some tests measure time.
         again = run_alone(mode, UPSTREAM, folder / f"{mode}-again.json", failures)
         outcomes.update({test: again.outcomes[test] for test in failures if test in again.outcomes})
         reasons.update(again.reasons)

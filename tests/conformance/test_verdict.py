@@ -1,4 +1,4 @@
-"""The rules of the list of expected failures."""
+"""Test the rules of the list of expected failures."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Compare the outcomes of a run with the checked-in list of expected failures.
 
-The rule: the tests on the list fail, all others pass. A deviation in either direction is reported.
+The tests on the list must fail, and all others must pass. Every deviation is reported.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ANY_VERSION = SpecifierSet("")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tests that fail in one mode for one reason, on the openai versions that `openai` admits.
+    """Tests that fail in one mode for one reason, on the openai versions in the specifier `openai`.
 
-    An entry of `tests` is a node id. Without its bracket it matches all parameters of that test, and `*` matches any
-    text.
+    An entry of `tests` is a node id. A node id without a bracket matches all parameters of its test, and `*` matches
+    any text.
     """
 
     mode: str
@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The fewest tests that must pass in one mode, so that a run that collected nothing does not pass."""
+    """The minimum number of tests that must pass in one mode, so that an empty run fails."""
 
     mode: str
     passed: int
@@ -41,7 +41,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """The checked-in list. `newest` is the newest openai version that it was made with."""
+    """The checked-in list. `newest` is the newest openai version that was used to create it."""
 
     newest: str
     groups: tuple[Group, ...]
@@ -49,17 +49,17 @@ class Expectations:
 
     def failures(self, mode: str, version: str) -> tuple[str, ...]:
         """Return the entries for one mode on one openai version."""
-        here = (group.tests for group in self.groups if group.mode == mode and version in group.openai)
-        return tuple(entry for tests in here for entry in tests)
+        groups = (group for group in self.groups if group.mode == mode and version in group.openai)
+        return tuple(entry for group in groups for entry in group.tests)
 
     def floor(self, mode: str, version: str) -> int:
-        """Return the fewest tests that must pass in one mode on one openai version."""
+        """Return the minimum number of tests that must pass in one mode on one openai version."""
         return max(floor.passed for floor in self.floors if floor.mode == mode and version in floor.openai)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The counts of a run, every deviation from the list, and the entries that match no test."""
+    """The counts of a run, its deviations from the list, and the entries that match no test."""
 
     passed: int
     failed: int
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def read_expectations(path: Path) -> Expectations:
-    """Read the list; a comment at the top of the file explains its members."""
+    """Read the list. The comment at the top of the file explains its format."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     groups = (
         Group(group["mode"], group["reason"], tuple(group["tests"]), SpecifierSet(group.get("openai", "")))

@@ -1,4 +1,4 @@
-"""A body is drained, so that the next call reuses the connection and needs no handshake."""
+"""Test that a response body is read to its end, so that the next call reuses the connection."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 CREATED = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": []}}
 COMPLETED = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
 RESPONSE = Turn.events([CREATED, COMPLETED])
-# The end of the stream arrives separately, as over TLS and through a gateway.
+# The end of the body arrives in a separate packet, as over TLS and through a gateway.
 ENDS_LATER = RESPONSE.stalled(2, 0.03)
 NEVER_ENDS = RESPONSE.stalled(2)
 
 
 class CountingProxy:
-    """A TCP proxy before the simulator that counts the connections."""
+    """A TCP proxy in front of the simulator that counts the connections."""
 
     def __init__(self, sim: Simulator) -> None:
         self._target = ("127.0.0.1", urlsplit(sim.url).port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self.count = 0
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/backend-api/codex"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -43,12 +43,12 @@ class CountingProxy:
                 client = self._listener.accept()[0]
                 self.count += 1
                 server = socket.create_connection(self._target)
-                self._open += (client, server)
-                for ends in ((client, server), (server, client)):
-                    self._threads.append(threading.Thread(target=self._carry, args=ends, daemon=True))
+                self._sockets += (client, server)
+                for sockets in ((client, server), (server, client)):
+                    self._threads.append(threading.Thread(target=self._forward, args=sockets, daemon=True))
                     self._threads[-1].start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(65536):
@@ -59,20 +59,20 @@ class CountingProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for end in self._open:
+        for opened in self._sockets:
             with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                opened.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
-        for end in self._open:
-            end.close()
+        for opened in self._sockets:
+            opened.close()
 
 
 @pytest.fixture
 def proxy(sim: Simulator) -> Iterator[CountingProxy]:
-    door = CountingProxy(sim)
-    yield door
-    door.close()
+    counting_proxy = CountingProxy(sim)
+    yield counting_proxy
+    counting_proxy.close()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def stream_to_the_end(client: Any) -> None:
 
 
 def stop_at_the_last_event(client: Any) -> Any:
-    """Return the stream, which is neither closed nor deleted."""
+    """Return the open stream, so that it stays referenced."""
     stream = client.responses.create(input="hi", stream=True)
     for event in stream:
         if event.type == "response.completed":
@@ -109,7 +109,7 @@ def stream_with_helper(client: Any) -> None:
         stream.get_final_response()
 
 
-def leave_helper(client: Any) -> None:
+def stop_helper_early(client: Any) -> None:
     with client.responses.stream(input="hi") as stream:
         for event in stream:
             if event.type == "response.completed":
@@ -125,38 +125,38 @@ def use_streaming_response(client: Any) -> None:
         response.parse()
 
 
-def fail(client: Any) -> None:
+def call_with_error(client: Any) -> None:
     with pytest.raises(openai.APIError):
         client.responses.create(input="hi")
 
 
-def fail_in_the_stream(client: Any) -> None:
+def stream_with_error(client: Any) -> None:
     with pytest.raises(openai.APIError):
         list(client.responses.create(input="hi", stream=True))
 
 
-WHOLE = [
+READ_TO_END = [
     create,
     stream_to_the_end,
     stream_with_helper,
     use_raw_response,
     use_streaming_response,
 ]
-LEFT = [stop_at_the_last_event, stop_and_close, leave_helper]
+STOPPED_EARLY = [stop_at_the_last_event, stop_and_close, stop_helper_early]
 
 
-@pytest.mark.parametrize("turn", [RESPONSE, ENDS_LATER], ids=["ends at once", "ends later"])
-@pytest.mark.parametrize("call", [*WHOLE, *LEFT])
+@pytest.mark.parametrize("turn", [RESPONSE, ENDS_LATER], ids=["sockets at once", "ends later"])
+@pytest.mark.parametrize("call", [*READ_TO_END, *STOPPED_EARLY])
 def test_connection_is_reused_after_a_response(
     sim: Simulator, client: Any, proxy: CountingProxy, call: Any, turn: Turn
 ) -> None:
     sim.script(turn, turn, turn)
-    kept = [call(client) for _ in range(3)]
+    streams = [call(client) for _ in range(3)]
     assert proxy.count == 1
-    del kept
+    del streams  # keep the streams referenced until here
 
 
-@pytest.mark.parametrize("call", [fail, fail_in_the_stream])
+@pytest.mark.parametrize("call", [call_with_error, stream_with_error])
 @pytest.mark.parametrize(
     "turn",
     [
@@ -175,7 +175,7 @@ def test_connection_is_reused_after_an_error(
     assert proxy.count == 1
 
 
-@pytest.mark.parametrize("call", WHOLE)
+@pytest.mark.parametrize("call", READ_TO_END)
 def test_connection_is_reused_after_a_refresh(sim: Simulator, client: Any, proxy: CountingProxy, call: Any) -> None:
     sim.script(Turn.unauthorized())
     call(client)
@@ -192,9 +192,9 @@ def test_all_endpoints_share_the_connection(client: Any, proxy: CountingProxy) -
     assert proxy.count == 1
 
 
-@pytest.mark.parametrize("call", [*WHOLE, *LEFT])
-def test_stream_that_never_ends_is_given_up(sim: Simulator, client: Any, proxy: CountingProxy, call: Any) -> None:
-    """Its connection is lost. Waiting longer would cost more than the handshake of the next call."""
+@pytest.mark.parametrize("call", [*READ_TO_END, *STOPPED_EARLY])
+def test_stream_that_never_ends_is_abandoned(sim: Simulator, client: Any, proxy: CountingProxy, call: Any) -> None:
+    """Its connection is not reused: waiting longer would take more time than the handshake of the next call."""
     sim.script(NEVER_ENDS)
     began = time.monotonic()
     call(client)

@@ -1,4 +1,4 @@
-"""Bodies other than event streams end with the deadline of their call; an error is known by its status alone."""
+"""Test bodies other than event streams: the request deadline ends them, and an error needs only its status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 JSON = {"content-type": "application/json"}
-LONG = 60.0  # longer than the test may take
+STALL_SECONDS = 60.0  # longer than the test may take
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])
@@ -31,13 +31,13 @@ def test_total_timeout_ends_any_body(new_client: Callable[..., Any], sim: Simula
     assert time.monotonic() - began < 10
 
 
-def test_silent_error_body_raises_its_status(new_client: Callable[..., Any], sim: Simulator) -> None:
-    sim.script(Turn.raw(400, {**JSON, "content-length": "9"}, b"").stalled(0, LONG))
+def test_stalled_error_body_raises_its_status(new_client: Callable[..., Any], sim: Simulator) -> None:
+    sim.script(Turn.raw(400, {**JSON, "content-length": "9"}, b"").stalled(0, STALL_SECONDS))
     with pytest.raises(openai.BadRequestError):
         new_client(idle_timeout=0.3).responses.create(input="hi")
 
 
-def test_long_error_body_is_cut_off(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_long_error_body_is_truncated(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.script(Turn.raw(400, {**JSON, "content-encoding": "gzip"}, gzip.compress(b" " * (64 << 20))))
     with pytest.raises(openai.BadRequestError) as caught:
         new_client().responses.create(input="hi")
