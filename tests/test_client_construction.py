@@ -1,4 +1,4 @@
-"""Test the arguments, the copies and the public methods of both clients."""
+"""Test the arguments, the copies and the public methods of both_clients clients."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from codex_backend_sdk.auth import MemoryStore
 from codex_backend_sdk.testing import Simulator
 
 CLASSES = [(sdk.OpenAI, openai.OpenAI, httpx2.Client), (sdk.AsyncOpenAI, openai.AsyncOpenAI, httpx2.AsyncClient)]
-both = pytest.mark.parametrize(("ours", "official", "http"), CLASSES, ids=["sync", "async"])
+both_clients = pytest.mark.parametrize(("client_class", "official_class", "http_class"), CLASSES, ids=["sync", "async"])
 
 
-@both
-def test_client_is_the_official_client(ours: Any, official: Any, http: Any) -> None:
-    client = ours(credentials=MemoryStore())
-    assert isinstance(client, official)
+@both_clients
+def test_client_is_the_official_client(client_class: Any, official_class: Any, http_class: Any) -> None:
+    client = client_class(credentials=MemoryStore())
+    assert isinstance(client, official_class)
     assert str(client.base_url) == "https://chatgpt.com/backend-api/codex/"
 
 
-@both
-def test_every_official_argument_is_accepted(ours: Any, official: Any, http: Any) -> None:
-    http_client = http()
+@both_clients
+def test_every_official_argument_is_accepted(client_class: Any, official_class: Any, http_class: Any) -> None:
+    http_client = http_class()
     arguments: dict[str, Any] = {
         "api_key": "sk-mine",
         "admin_api_key": "sk-admin",
@@ -47,37 +47,39 @@ def test_every_official_argument_is_accepted(ours: Any, official: Any, http: Any
         "_strict_response_validation": True,
     }
     replaced = {"provider", "workload_identity", "data_residency", "_enforce_credentials"}
-    known = {name for name in inspect.signature(official.__init__).parameters if name != "self"}
+    known = {name for name in inspect.signature(official_class.__init__).parameters if name != "self"}
     assert known <= {*arguments, *replaced}
-    client = ours(credentials=MemoryStore(), **{name: value for name, value in arguments.items() if name in known})
+    client = client_class(
+        credentials=MemoryStore(), **{name: value for name, value in arguments.items() if name in known}
+    )
     assert (client.api_key, client.timeout, client.max_retries) == ("sk-mine", 5.0, 7)
     assert client.organization == "org"
     assert client.default_headers["x-a"] == "b"
     assert client._client is http_client
 
 
-@both
+@both_clients
 @pytest.mark.parametrize("name", ["provider", "workload_identity", "data_residency"])
-def test_other_authentication_is_rejected(ours: Any, official: Any, http: Any, name: str) -> None:
-    if name in inspect.signature(official.__init__).parameters:
+def test_other_authentication_is_rejected(client_class: Any, official_class: Any, http_class: Any, name: str) -> None:
+    if name in inspect.signature(official_class.__init__).parameters:
         with pytest.raises(ValueError, match=f"`{name}` cannot be used with this client"):
-            ours(**{name: "us"})
+            client_class(**{name: "us"})
 
 
-@both
+@both_clients
 def test_base_url_comes_from_the_environment(
-    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+    client_class: Any, official_class: Any, http_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODEX_BASE_URL", "http://127.0.0.1:9/backend-api/codex")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://wrong.invalid")
-    assert str(ours(credentials=MemoryStore()).base_url) == "http://127.0.0.1:9/backend-api/codex/"
+    assert str(client_class(credentials=MemoryStore()).base_url) == "http://127.0.0.1:9/backend-api/codex/"
 
 
-@both
+@both_clients
 @pytest.mark.parametrize("url", ["http://example.com/codex", "ftp://127.0.0.1/"])
-def test_plain_http_is_rejected(ours: Any, official: Any, http: Any, url: str) -> None:
+def test_plain_http_is_rejected(client_class: Any, official_class: Any, http_class: Any, url: str) -> None:
     with pytest.raises(ValueError, match="https"):
-        ours(credentials=MemoryStore(), base_url=url)
+        client_class(credentials=MemoryStore(), base_url=url)
 
 
 def test_plain_http_is_rejected_when_assigned(sim: Simulator) -> None:
@@ -87,50 +89,52 @@ def test_plain_http_is_rejected_when_assigned(sim: Simulator) -> None:
             client.responses.create(input="hi")
 
 
-@both
-def test_unknown_policy_is_rejected(ours: Any, official: Any, http: Any) -> None:
+@both_clients
+def test_unknown_policy_is_rejected(client_class: Any, official_class: Any, http_class: Any) -> None:
     with pytest.raises(ValueError, match="'raise' or 'drop', not 'warn'"):
-        ours(unsupported="warn")
+        client_class(unsupported="warn")
 
 
-@both
+@both_clients
 @pytest.mark.parametrize(
     "name",
     ["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retry_deadline", "max_retry_after"],
 )
 @pytest.mark.parametrize("value", ["5", True, timedelta(seconds=5), -1, math.nan, -math.inf, 1e18])
-def test_invalid_timeout_is_rejected(ours: Any, official: Any, http: Any, name: str, value: Any) -> None:
-    client = ours(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
-    for make in (ours, client.with_options):
+def test_invalid_timeout_is_rejected(
+    client_class: Any, official_class: Any, http_class: Any, name: str, value: Any
+) -> None:
+    client = client_class(credentials=MemoryStore(), **{name: math.inf}).with_options(**{name: 0})
+    for make in (client_class, client.with_options):
         with pytest.raises(
             (TypeError, ValueError), match=f"`{name}` must be .*seconds.*not " + re.escape(repr(value)) + ".*`math.inf`"
         ):
             make(credentials=MemoryStore(), **{name: value})
 
 
-@both
-def test_invalid_wait_for_limit_is_rejected(ours: Any, official: Any, http: Any) -> None:
-    for make in (ours, ours(credentials=MemoryStore()).with_options):
+@both_clients
+def test_invalid_wait_for_limit_is_rejected(client_class: Any, official_class: Any, http_class: Any) -> None:
+    for make in (client_class, client_class(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"`wait_for_limit` must be a timedelta, such as .*, not 5"):
             make(wait_for_limit=5)
         with pytest.raises(TypeError, match="`on_limits` must be a synchronous function"):
             make(on_limits=5)
 
 
-@both
-def test_invalid_credentials_are_rejected(ours: Any, official: Any, http: Any) -> None:
+@both_clients
+def test_invalid_credentials_are_rejected(client_class: Any, official_class: Any, http_class: Any) -> None:
     with pytest.raises(TypeError, match="CredentialSource"):
-        ours(credentials="token")
+        client_class(credentials="token")
 
 
-@both
+@both_clients
 @pytest.mark.parametrize("method", ["copy", "with_options"])
-def test_copy_keeps_the_options(ours: Any, official: Any, http: Any, method: str) -> None:
-    client = ours(
+def test_copy_keeps_the_options(client_class: Any, official_class: Any, http_class: Any, method: str) -> None:
+    client = client_class(
         credentials=MemoryStore(), model="m", instructions="i", originator="o", unsupported="drop", timeout=3.0
     )
     copy = getattr(client, method)(max_retries=9)
-    assert type(copy) is ours
+    assert type(copy) is client_class
     assert copy._codex == client._codex
     assert copy.credentials is client.credentials
     assert copy._client is client._client
@@ -189,19 +193,19 @@ def test_sync_and_async_agree(path: str) -> None:
     )
 
 
-@both
-def test_misspelled_argument_gets_a_hint(ours: Any, official: Any, http: Any) -> None:
-    for make in (ours, ours(credentials=MemoryStore()).with_options):
+@both_clients
+def test_misspelled_argument_gets_a_hint(client_class: Any, official_class: Any, http_class: Any) -> None:
+    for make in (client_class, client_class(credentials=MemoryStore()).with_options):
         with pytest.raises(TypeError, match=r"'on_limit'\. Did you mean `on_limits`\?"):
             make(on_limit=print)
         with pytest.raises(TypeError, match=r"'max_retry'\. Did you mean `max_retries`\?"):
             make(max_retry=1)
 
 
-@both
-def test_invalid_official_timeout_is_rejected(ours: Any, official: Any, http: Any) -> None:
-    client = ours(credentials=MemoryStore(), timeout=httpx2.Timeout(5))
-    for make in (ours, client.with_options):
+@both_clients
+def test_invalid_official_timeout_is_rejected(client_class: Any, official_class: Any, http_class: Any) -> None:
+    client = client_class(credentials=MemoryStore(), timeout=httpx2.Timeout(5))
+    for make in (client_class, client.with_options):
         make(credentials=MemoryStore(), timeout=None)
         for value in ("5", True, timedelta(seconds=5)):
             with pytest.raises(
@@ -210,25 +214,25 @@ def test_invalid_official_timeout_is_rejected(ours: Any, official: Any, http: An
                 make(credentials=MemoryStore(), timeout=value)
 
 
-@both
+@both_clients
 def test_unsafe_url_error_names_its_setting(
-    ours: Any, official: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+    client_class: Any, official_class: Any, http_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match=r"base_url is 'https://api.openai.com/v1'.* Remove base_url"):
-        ours(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
+        client_class(credentials=MemoryStore(), base_url="https://api.openai.com/v1")
     monkeypatch.setenv("CODEX_BASE_URL", "http://example.com")
     with pytest.raises(ValueError, match=r"^CODEX_BASE_URL must be an https URL.* Received: 'http://example.com'\.$"):
-        ours(credentials=MemoryStore())
+        client_class(credentials=MemoryStore())
 
 
-@both
+@both_clients
 @pytest.mark.parametrize("key", [None, "sk-mine"])
-def test_unused_api_key_is_reported(ours: Any, official: Any, http: Any, key: str | None) -> None:
+def test_unused_api_key_is_reported(client_class: Any, official_class: Any, http_class: Any, key: str | None) -> None:
     async def call() -> None:
         response = client.responses.create(input="hi")
         await response if inspect.isawaitable(response) else None
 
-    client = ours(credentials=MemoryStore(), api_key=key)
+    client = client_class(credentials=MemoryStore(), api_key=key)
     for _ in range(2):
         with pytest.raises(sdk.LoginRequiredError) as caught:
             anyio.run(call)

@@ -1,3 +1,5 @@
+"""Test parsing and writing of `auth.json`, the credential file of the Codex CLI."""
+
 from __future__ import annotations
 
 import json
@@ -11,7 +13,7 @@ from codex_backend_sdk.auth._auth_json import TokenResponse
 from codex_backend_sdk.types import Secret
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
-FULL = {
+FULL_DOCUMENT = {
     "auth_mode": "chatgpt",
     "OPENAI_API_KEY": "sk-fake",
     "tokens": {
@@ -25,11 +27,11 @@ FULL = {
     "last_refresh": "2026-11-22T05:51:37.545431475Z",
     "unknown_field": {"n": 1.5, "text": "ü\ud800"},
 }
-ALL = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
+NEW_TOKENS = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2"), refresh_token=Secret("rt_2"))
 
 
-def test_document_survives_parse_and_render() -> None:
-    assert _auth_json.parse(_auth_json.render(FULL)) == FULL
+def test_rendered_document_is_parsed_unchanged() -> None:
+    assert _auth_json.parse(_auth_json.render(FULL_DOCUMENT)) == FULL_DOCUMENT
 
 
 def test_render_matches_the_codex_cli() -> None:
@@ -37,7 +39,7 @@ def test_render_matches_the_codex_cli() -> None:
 
 
 def test_parse_accepts_a_byte_order_mark() -> None:
-    assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.render(FULL)) == FULL
+    assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.render(FULL_DOCUMENT)) == FULL_DOCUMENT
 
 
 def test_parse_accepts_an_empty_object() -> None:
@@ -45,7 +47,7 @@ def test_parse_accepts_an_empty_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "complaint"),
+    ("data", "message"),
     [
         (b"", r"not valid JSON \(line 1, column 1\)"),
         (b'{"tokens": {"access_token": "secret-token', "not valid JSON"),
@@ -66,16 +68,16 @@ def test_parse_accepts_an_empty_object() -> None:
         ),
     ],
 )
-def test_parse_error_names_the_fault_without_secrets(data: bytes, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint) as caught:
+def test_parse_error_hides_secrets(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
         _auth_json.parse(data)
     assert type(caught.value) is ValueError
     assert "secret-token" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_tokens_of_reads_all_members() -> None:
-    assert _auth_json.parse_tokens(FULL) == _auth_json.StoredTokens(
+def test_all_tokens_are_read() -> None:
+    assert _auth_json.parse_tokens(FULL_DOCUMENT) == _auth_json.StoredTokens(
         access_token=Secret("at_1"),
         refresh_token=Secret("rt_1"),
         id_token=Secret("a.b.c"),
@@ -84,15 +86,15 @@ def test_tokens_of_reads_all_members() -> None:
     )
 
 
-def test_missing_null_and_empty_members_are_none() -> None:
-    found = _auth_json.parse_tokens({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
-    assert found == _auth_json.StoredTokens(access_token=Secret("at_1"))
+def test_missing_null_and_empty_tokens_are_none() -> None:
+    tokens = _auth_json.parse_tokens({"tokens": {"access_token": "at_1", "id_token": None, "refresh_token": ""}})
+    assert tokens == _auth_json.StoredTokens(access_token=Secret("at_1"))
 
 
 def test_time_without_zone_is_utc() -> None:
-    found = _auth_json.parse_tokens({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
-    assert found is not None
-    assert found.last_refresh == datetime(2026, 11, 22, 5, tzinfo=UTC)
+    tokens = _auth_json.parse_tokens({"tokens": {"access_token": "x"}, "last_refresh": "2026-11-22T05:00:00"})
+    assert tokens is not None
+    assert tokens.last_refresh == datetime(2026, 11, 22, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("document", [{}, {"tokens": None}, {"tokens": {}}, {"tokens": {"access_token": ""}}])
@@ -101,7 +103,7 @@ def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
-    ("document", "mode", "holds"),
+    ("document", "mode", "other_credentials"),
     [
         ({}, "chatgpt", None),
         ({"tokens": {}, "OPENAI_API_KEY": None}, "chatgpt", None),
@@ -125,40 +127,42 @@ def test_document_without_access_token_has_no_tokens(document: dict[str, Any]) -
         ({"auth_mode": 5}, "5", "credentials of the unknown type '5'"),
     ],
 )
-def test_mode_names_the_kind_of_credentials(document: dict[str, Any], mode: str, holds: str | None) -> None:
+def test_mode_and_other_credentials_are_detected(
+    document: dict[str, Any], mode: str, other_credentials: str | None
+) -> None:
     assert _auth_json.parse_mode(document) == mode
-    assert _auth_json.describe_other_credentials(document) == holds
+    assert _auth_json.describe_other_credentials(document) == other_credentials
 
 
 def test_refresh_replaces_only_returned_tokens() -> None:
-    before = json.dumps(FULL)
-    after = _auth_json.merge_refreshed_tokens(FULL, TokenResponse(access_token=Secret("at_2")), now=NOW)
-    tokens = {**FULL["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
-    assert after == {**FULL, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
-    assert json.dumps(FULL) == before, "the argument is not changed"
+    before = json.dumps(FULL_DOCUMENT)
+    after = _auth_json.merge_refreshed_tokens(FULL_DOCUMENT, TokenResponse(access_token=Secret("at_2")), now=NOW)
+    tokens = {**FULL_DOCUMENT["tokens"], "access_token": "at_2"}  # type: ignore[dict-item]
+    assert after == {**FULL_DOCUMENT, "tokens": tokens, "last_refresh": "2026-11-22T12:00:00.000250Z"}
+    assert json.dumps(FULL_DOCUMENT) == before, "the argument must not change"
 
 
 def test_refresh_of_empty_document_adds_tokens() -> None:
-    assert _auth_json.merge_refreshed_tokens({}, ALL, now=NOW)["tokens"] == {
+    assert _auth_json.merge_refreshed_tokens({}, NEW_TOKENS, now=NOW)["tokens"] == {
         "id_token": "d.e.f",
         "access_token": "at_2",
         "refresh_token": "rt_2",
     }
 
 
-def test_new_login_replaces_tokens_and_keeps_other_members() -> None:
-    after = _auth_json.replace_login(FULL, ALL, account_id="acc-2", now=NOW)
+def test_new_login_keeps_other_fields() -> None:
+    after = _auth_json.replace_login(FULL_DOCUMENT, NEW_TOKENS, account_id="acc-2", now=NOW)
     assert after == {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": "sk-fake",
         "tokens": {"id_token": "d.e.f", "access_token": "at_2", "refresh_token": "rt_2", "account_id": "acc-2"},
         "last_refresh": "2026-11-22T12:00:00.000250Z",
-        "unknown_field": FULL["unknown_field"],
+        "unknown_field": FULL_DOCUMENT["unknown_field"],
     }
 
 
 def test_first_login_creates_the_codex_cli_document() -> None:
-    after = _auth_json.replace_login(None, ALL, account_id=None, now=NOW)
+    after = _auth_json.replace_login(None, NEW_TOKENS, account_id=None, now=NOW)
     assert after["OPENAI_API_KEY"] is None
     assert after["tokens"]["account_id"] is None
     assert _auth_json.parse_mode({**after, "auth_mode": None}) == "chatgpt"
@@ -183,8 +187,8 @@ def test_timestamp_is_utc_and_ends_in_z() -> None:
     ],
 )
 def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token: str | None) -> None:
-    found = _auth_json.parse_personal_token(document)
-    assert (found and found.reveal()) == token
+    personal_token = _auth_json.parse_personal_token(document)
+    assert (personal_token and personal_token.reveal()) == token
     if token:
         assert _auth_json.parse_tokens(document) is None, "the tokens belong to the previous login"
 
@@ -195,5 +199,5 @@ def test_personal_token_must_be_text() -> None:
 
 
 @pytest.mark.parametrize(("token", "expected"), [("at-1", True), ("a.b.c", False), ("", False)])
-def test_personal_token_is_known_by_its_prefix(token: str, expected: bool) -> None:
+def test_personal_token_is_recognized_by_its_prefix(token: str, expected: bool) -> None:
     assert _auth_json.is_personal_token(Secret(token)) is expected

@@ -266,11 +266,11 @@ def test_many_logins_do_not_exhaust_worker_threads() -> None:
     codes: list[str | None] = []
 
     async def run(sim: Simulator) -> None:
-        shown = anyio.Event()
+        is_shown = anyio.Event()
 
         async def on_url(url: str) -> None:
             await anyio.to_thread.run_sync(urls.append, url)
-            shown.set()
+            is_shown.set()
 
         async with sim.async_client(credentials=MemoryStore()) as client, anyio.create_task_group() as tasks:
 
@@ -281,7 +281,7 @@ def test_many_logins_do_not_exhaust_worker_threads() -> None:
                     codes.append(error.code)
 
             tasks.start_soon(log_in, 6.0)
-            await shown.wait()
+            await is_shown.wait()
             for _ in range(44):
                 tasks.start_soon(log_in, 1.0)
 

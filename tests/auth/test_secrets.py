@@ -79,12 +79,12 @@ def crash_report(error: BaseException) -> str:
     Like crash reporters, skip suppressed contexts. Skip the frames of this file too, because they hold the tokens.
     """
     lines: list[str] = []
-    pending, seen = [error], set[int]()
+    pending, visited = [error], set[int]()
     while pending:
         current = pending.pop()
-        if id(current) in seen:
+        if id(current) in visited:
             continue
-        seen.add(id(current))
+        visited.add(id(current))
         frames = traceback.StackSummary.extract(traceback.walk_tb(current.__traceback__), capture_locals=True)
         lines += [f"{frame.filename}:{frame.lineno} {frame.locals}" for frame in frames if frame.filename != __file__]
         lines += [repr(current), str(current), repr(vars(current))]

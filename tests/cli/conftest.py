@@ -69,7 +69,7 @@ def environment(sim: Simulator, home: Path) -> dict[str, str]:
 
 @pytest.fixture
 def store_login(home: Path, sim: Simulator) -> StoreLogin:
-    """Write an auth.json: the simulator's login, or the given document."""
+    """Write an auth.json: the simulator's login by default."""
 
     def write(document: dict[str, Any] | None = None) -> dict[str, Any]:
         document = sim.login_document() if document is None else document

@@ -150,6 +150,6 @@ def test_color_is_printed_to_terminals_only(
 
 
 def test_error_in_a_terminal_is_wrapped(run_in_terminal: Callable[..., str]) -> None:
-    shown = click.unstyle(run_in_terminal("models", columns=60, code=1))
-    assert shown.startswith("Error: There is no login in")
-    assert len(shown.splitlines()) > 1
+    output = click.unstyle(run_in_terminal("models", columns=60, code=1))
+    assert output.startswith("Error: There is no login in")
+    assert len(output.splitlines()) > 1

@@ -158,17 +158,17 @@ def test_device_login_prints_url_and_code(spawn: Spawn, home: Path) -> None:
         Simulator(approval="manual", device_login=DeviceLoginSettings(interval_seconds=1)) as device_sim,
         spawn("login", "--device", env=device_sim.environment) as process,
     ):
-        shown = ""
-        while (match := re.search(r"  ([A-Z]{4}-\d{5})\n", shown)) is None:
+        output = ""
+        while (match := re.search(r"  ([A-Z]{4}-\d{5})\n", output)) is None:
             assert process.poll() is None
-            shown += process.stdout.readline()
-        assert f"  {device_sim.issuer}/codex/device\n" in shown
+            output += process.stdout.readline()
+        assert f"  {device_sim.issuer}/codex/device\n" in output
         query = {"user_code": match[1], "decision": "approve"}
         httpx2.get(f"{device_sim.issuer}/codex/device", params=query).raise_for_status()
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "Logged in as user@example.com (plan pro)." in out
-    assert has_no_token(home, shown, out)
+    assert has_no_token(home, output, out)
 
 
 def test_disabled_device_login_is_one_line(run_in_process: Run, home: Path) -> None:

@@ -64,8 +64,8 @@ def test_status_wraps_whole_words(
 ) -> None:
     if is_logged_in:
         store_login()
-    shown = click.unstyle(run_in_terminal("status", columns=columns, code=0 if is_logged_in else 1))
-    assert "\n" in shown
-    for line in shown.splitlines():
+    status = click.unstyle(run_in_terminal("status", columns=columns, code=0 if is_logged_in else 1))
+    assert "\n" in status
+    for line in status.splitlines():
         # Only a word that is longer than the line may exceed it. The test's CODEX_HOME contains a space.
         assert len(line) <= columns or len(line.strip().split()) == 1, line

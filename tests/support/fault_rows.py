@@ -1,4 +1,4 @@
-"""A table row per fault: the error or response of every kind of call on either client, and the requests sent."""
+"""A table row per fault: the error or response of every type of call on either client, and the requests sent."""
 
 from __future__ import annotations
 

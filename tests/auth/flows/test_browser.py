@@ -330,12 +330,12 @@ def streaming_port() -> Iterator[int]:
     """Start a server that responds with an endless stream, and yield its port."""
     is_finished = threading.Event()
 
-    def stream(peer: socket.socket) -> None:
-        with peer, suppress(OSError):
-            peer.recv(1000)
-            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    def stream(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
             while not is_finished.wait(0.1):
-                peer.sendall(b": keepalive\n\n")
+                connection.sendall(b": keepalive\n\n")
 
     def serve() -> None:
         with suppress(OSError):

@@ -108,7 +108,7 @@ def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[L
     """Start a login while another thread logs in; return its error and the URLs or codes that it showed."""
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
     is_shown, cancel = threading.Event(), threading.Event()
-    shown: list[object] = []
+    shown_values: list[object] = []
 
     def first() -> None:
         with pytest.raises(LoginFailedError, match="Login cancelled"):
@@ -118,8 +118,8 @@ def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[L
     thread.start()
     assert is_shown.wait(10)
     flows: dict[str, Callable[..., object]] = {
-        "browser": partial(credentials.authenticate, open_browser=False, on_url=shown.append, ports=(0,)),
-        "device code": partial(credentials.authenticate_device_code, on_code=shown.append),
+        "browser": partial(credentials.authenticate, open_browser=False, on_url=shown_values.append, ports=(0,)),
+        "device code": partial(credentials.authenticate_device_code, on_code=shown_values.append),
     }
     try:
         with pytest.raises(LoginFailedError) as caught:
@@ -130,19 +130,19 @@ def wait_for_another_login(sim: Simulator, flow: str, **options: Any) -> tuple[L
     finally:
         cancel.set()
         thread.join(10)
-    return caught.value, shown
+    return caught.value, shown_values
 
 
 @pytest.mark.parametrize("flow", ["browser", "device code"])
 def test_waiting_login_ends_at_its_deadline(flow: str) -> None:
     with Simulator(approval="manual", device_login=DeviceLoginSettings()) as sim:
-        error, shown = wait_for_another_login(sim, flow, timeout=0.3)
-        assert (error.code, shown) == ("timeout", [])
+        error, shown_values = wait_for_another_login(sim, flow, timeout=0.3)
+        assert (error.code, shown_values) == ("timeout", [])
         assert "within 0.3 seconds" in str(error)
         cancel = threading.Event()
         threading.Timer(0.3, cancel.set).start()
-        error, shown = wait_for_another_login(sim, flow, cancel=cancel)
-        assert (error.code, shown) == ("cancelled", [])
+        error, shown_values = wait_for_another_login(sim, flow, cancel=cancel)
+        assert (error.code, shown_values) == ("cancelled", [])
         assert count_requests(sim, "/api/accounts/deviceauth/usercode") == 0
 
 

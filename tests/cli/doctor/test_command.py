@@ -463,7 +463,7 @@ def test_invalid_params_file_is_a_usage_error(doctor: Run, tmp_path: Path, text:
 @pytest.mark.parametrize("columns", [36, 80])
 def test_report_fits_the_terminal(run_in_terminal: Callable[..., str], store_login: StoreLogin, columns: int) -> None:
     store_login()
-    shown = run_in_terminal("doctor", columns=columns)
-    assert "\x1b[32m\x1b[1m✓\x1b[0m" in shown
-    long_lines = [line for line in click.unstyle(shown).splitlines() if len(line) > columns]
+    output = run_in_terminal("doctor", columns=columns)
+    assert "\x1b[32m\x1b[1m✓\x1b[0m" in output
+    long_lines = [line for line in click.unstyle(output).splitlines() if len(line) > columns]
     assert all(len(line.split()) == 1 for line in long_lines), long_lines
