@@ -428,7 +428,7 @@ def test_api_call_with_invalid_token_does_not_show_it(is_async: bool, issuer: Is
             await client.responses.create(input="hi")
 
     with pytest.raises(
-        sdk.LoginRequiredError, match=r"The access token of this login .* HTTP header cannot hold"
+        sdk.LoginRequiredError, match=r"The access token of this login .* invalid in an HTTP header"
     ) as caught:
         anyio.run(call_async) if is_async else call()
     assert "SECRET" not in crash_report(caught.value)
