@@ -380,7 +380,7 @@ def test_api_key_is_exchanged_and_not_stored(sim: Simulator) -> None:
     assert document["OPENAI_API_KEY"] is None, "the API key is not stored"
     document["tokens"]["id_token"] = None
     store.save(document)
-    with pytest.raises(LoginFailedError, match="no id token"):
+    with pytest.raises(LoginFailedError, match="no ID token"):
         exchange_api_key(credentials)
     document["tokens"]["id_token"] = "not.a.token"
     store.save(document)

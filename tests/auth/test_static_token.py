@@ -34,9 +34,9 @@ AUTH_CLAIM = "https://api.openai.com/auth"
         ("at-1234", None),
         (create_jwt({"exp": 1}), None),
         ("", "it is empty"),
-        ("at-1 at-2", "it has characters that no token has"),
-        ("at-1\n", "it has characters that no token has"),
-        ("at-\u00e4", "it has characters that no token has"),
+        ("at-1 at-2", "it has characters that are not allowed in a token"),
+        ("at-1\n", "it has characters that are not allowed in a token"),
+        ("at-\u00e4", "it has characters that are not allowed in a token"),
         ("sk-proj-1", "it is an API key of the OpenAI platform"),
         ("opaque", "it is neither a personal access token (at-…) nor a JWT"),
         ("a.b.c", "it is neither a personal access token (at-…) nor a JWT"),
@@ -108,7 +108,7 @@ def test_token_variable_takes_precedence_over_the_store(sim: Simulator, monkeypa
     token = resolve_credentials(None, **options)
     assert isinstance(token, StaticToken)
     assert token.account().stored_in == token.name == "CODEX_ACCESS_TOKEN"
-    with pytest.raises(LoginRequiredError, match="Set a new one, or unset CODEX_ACCESS_TOKEN"):
+    with pytest.raises(LoginRequiredError, match="Set CODEX_ACCESS_TOKEN to a new token, or unset it"):
         token.refresh(token.current())
     explicit = resolve_credentials(store, **options)
     assert isinstance(explicit, Credentials), "the argument takes precedence over the environment"

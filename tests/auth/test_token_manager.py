@@ -275,7 +275,7 @@ def test_account_change_is_detected_after_a_logout(issuer: IssuerStub) -> None:
     store.save(issuer.document())
     for call in (credentials.current, lambda: credentials.refresh(rejected_login), credentials.account):
         with pytest.raises(
-            LoginRequiredError, match=r"now belongs to another account\. Call client\.authenticate\(\) to change"
+            LoginRequiredError, match=r"now belongs to another account\. Call client\.authenticate\(\) to use"
         ):
             call()
     assert credentials.authenticate(interactive=False).account_id == "acc-2"

@@ -1,7 +1,7 @@
-"""`Credentials`: logging in, logging out and revoking, on top of the refreshed login of `TokenManager`.
+"""Add login, logout and revocation to `TokenManager`, which refreshes the stored login.
 
-Every login, whichever flow it takes, ends in `_complete`: exchange the code, then store the tokens under the store's
-lock, then use them. One interactive login runs at a time; threads that wait for it share its outcome.
+Every login flow ends in `_complete_login`, which exchanges the code, stores the tokens under the store's lock, and then
+uses them. One interactive login runs at a time. Threads that wait for it share its outcome.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ __all__ = ["Credentials", "exchange_api_key", "resolve_credentials"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_DENIED: Final = "access_denied"  # the error code of RFC 6749 for a user who refuses
+_DENIED: Final = "access_denied"  # the error code of RFC 6749 if the user denies the login
 
 
 class Credentials(TokenManager):
     """The login in a store, refreshed before it expires, with methods to log in and out.
 
-    `store` is by default the one that the Codex CLI is configured for: auth.json or the keyring. `issuer` is a URL
-    (default: `$CODEX_ISSUER_URL`, else OpenAI's), `clock` returns an aware datetime, `http` is a client for the
-    requests to the issuer and stays open.
+    `store` defaults to the store in the Codex CLI's configuration: auth.json or the keyring. `issuer` is a URL
+    (default: `$CODEX_ISSUER_URL`, else OpenAI's). `clock` returns an aware datetime. `http` is an `httpx2.Client` for
+    requests to the issuer; the caller closes it.
     """
 
-    # --- logging in --------------------------------------------------------------------------------------------------
+    # --- login -------------------------------------------------------------------------------------------------------
 
     def authenticate(
         self,
@@ -56,33 +56,34 @@ class Credentials(TokenManager):
         scopes: Sequence[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> Login:
-        """Return the stored login, refreshed if that is due; if there is none, log in with the browser.
+        """Return the stored login, refreshed if necessary. If there is none, log in with the browser.
 
-        - `interactive`: False never opens anything and never waits for the user.
-        - `force`: True always logs in again. It replaces other credentials, and a damaged store.
-        - `open_browser`: a function that opens the URL. True opens the system's browser if the user would see it, False
-          opens nothing.
-        - `on_url`: called with the URL. None logs it if nothing opens it.
-        - `paste`: called with a prompt, as `input` is, for the address that the browser ended on. For a browser on
-          another machine, which cannot connect back to this one.
-        - `timeout`: seconds for the whole login. None waits without limit.
-        - `ports`: the callback ports, tried in order. OpenAI's issuer accepts the default ports only.
-        - `workspace_id`: accept the login of this ChatGPT workspace only.
-        - `scopes`: instead of those of the Codex CLI.
-        - `cancel`: setting this event ends the login within a second with LoginFailedError. Tokens that were stored
-          before that stay stored.
+        - `interactive`: If False, raise LoginRequiredError instead of starting a login.
+        - `force`: If True, always log in again. The new login replaces a damaged document. An API key in auth.json is
+          kept but no longer used.
+        - `open_browser`: A function that opens the URL. True opens the default browser, unless this is an SSH session
+          or a container. False opens no browser.
+        - `on_url`: A function that receives the URL. None logs the URL if no browser is opened.
+        - `paste`: A function such as `input` that prompts for the URL in the browser's address bar after the login. Use
+          it if the browser runs on another machine.
+        - `timeout`: The timeout for the whole login in seconds. None sets no timeout.
+        - `ports`: The callback ports, tried in order. OpenAI's issuer accepts the default ports only.
+        - `workspace_id`: Accept only a login for this ChatGPT workspace.
+        - `scopes`: The OAuth scopes to request. The default is those of the Codex CLI.
+        - `cancel`: An event that cancels the login within a second, with LoginFailedError. Tokens that were already
+          stored are kept.
 
-        Raises LoginRequiredError (not interactive, or the store holds other credentials), LoginFailedError (denied,
-        timed out, cancelled, refused by the issuer), CredentialStoreError, and TokenRefreshError (there is a login, and
-        it cannot be refreshed for now).
+        Raises LoginRequiredError if `interactive` is False or the store has other credentials, and LoginFailedError if
+        the login is denied, rejected or cancelled, or times out. Raises CredentialStoreError if the store fails, and
+        TokenRefreshError if the stored login cannot be refreshed at the moment.
         """
         if force and not interactive:
             raise ValueError(
-                "force=True logs in again, which needs the user. Do not combine it with interactive=False."
+                "force=True requires an interactive login. Remove interactive=False, or remove force=True."
             )
         if isinstance(scopes, str):
-            raise TypeError("scopes must be a sequence of names, not a string")
-        from .flows import browser  # importing its server takes 40 ms, which a stored login does not need
+            raise TypeError("`scopes` must be a sequence of strings, not a string. Pass scopes.split().")
+        from .flows import browser  # its server takes 40 ms to import, and a stored login does not use it
 
         return self._stored_login_or_log_in(
             lambda complete, deadline: browser.log_in_with_browser(
@@ -110,11 +111,11 @@ class Credentials(TokenManager):
         workspace_id: str | None = None,
         cancel: threading.Event | None = None,
     ) -> Login:
-        """Return the stored login, refreshed if that is due; if there is none, log in with a browser on another device.
+        """Return the stored login, refreshed if necessary. If there is none, log in with a browser on any device.
 
-        `on_code` is called with the code and the URL where the user enters it (None: both are logged). `timeout` is in
-        seconds; the code is valid for 15 minutes at most. The other arguments and the errors are those of
-        `authenticate`; LoginFailedError also if device codes are not enabled for the account.
+        `on_code` receives the code and the URL of the page on which the user enters it (None: both are logged).
+        `timeout` is in seconds; the code is valid for at most 15 minutes. The other arguments and the errors are the
+        same as for `authenticate`. Raises LoginFailedError also if device codes are not enabled for the account.
         """
         from .flows import device
 
@@ -138,12 +139,12 @@ class Credentials(TokenManager):
         workspace_id: str | None,
     ) -> Login:
         """Return the stored login, or run `log_in`."""
-        if not interactive:  # does not wait for the login lock: the login of another thread may take minutes
-            return run_uninterrupted(lambda: self._usable_stored_login_locked(workspace_id))
+        if not interactive:  # does not acquire the login lock, because the login of another thread may take minutes
+            return run_uninterrupted(lambda: self._load_usable_login(workspace_id))
         attempt_before = self._last_attempt
         deadline.acquire(self._login_lock)
         try:
-            # The outcome of a login that this thread has waited for counts for it: the user sees one login.
+            # If another thread logged in while this one waited for the lock, use its outcome: the user logs in once.
             attempt = self._last_attempt
             if attempt is not attempt_before and attempt is not None and attempt.denial is not None:
                 raise _auth_errors.LoginFailedError(attempt.denial, code=_DENIED)
@@ -152,43 +153,41 @@ class Credentials(TokenManager):
                 if login is not None:
                     return login
             self._issuer.check_connection()
-            deadline.check()  # last chance before the user sees something
+            deadline.check()  # before the browser opens
             try:
                 return log_in(
-                    lambda grant: self._complete(grant, deadline, force=force, workspace_id=workspace_id), deadline
+                    lambda grant: self._complete_login(grant, deadline, force=force, workspace_id=workspace_id),
+                    deadline,
                 )
             except _auth_errors.LoginFailedError as error:
                 if error.code == _DENIED:
                     self._last_attempt = LoginAttempt(denial=str(error))
                 raise
         finally:
-            deadline.cancel()  # an exchange that still runs must store nothing
+            deadline.cancel()  # an exchange that still runs must not store tokens
             self._login_lock.release()
 
     def _stored_login(self, workspace_id: str | None) -> Login | None:
         """Return the stored login, None if a login in the browser may replace it."""
-        with self._lock:
-            try:
-                return self._usable_stored_login(workspace_id)
-            except _auth_errors.LoginRequiredError as error:
-                # To log in over an API key changes what the Codex CLI on this machine uses: only with `force`.
-                if _auth_json.describe_other_credentials(load_document(self.store) or {}) is not None:
-                    raise
-                log.info("%s", error)
-                return None
+        try:
+            return self._load_usable_login(workspace_id)
+        except _auth_errors.LoginRequiredError as error:
+            # Replacing an API key also changes the credentials of the Codex CLI on this machine, so it needs `force`.
+            if _auth_json.describe_other_credentials(load_document(self.store) or {}) is not None:
+                raise
+            log.info("%s", error)
+            return None
 
-    def _usable_stored_login_locked(self, workspace_id: str | None) -> Login:
+    def _load_usable_login(self, workspace_id: str | None) -> Login:
+        """Return the stored login, refreshed if necessary. Raises LoginRequiredError if it cannot be used."""
         with self._lock:
-            return self._usable_stored_login(workspace_id)
-
-    def _usable_stored_login(self, workspace_id: str | None) -> Login:
-        """Return the stored login, refreshed if that is due; LoginRequiredError if it cannot be used."""
-        # Not `_reload()`: here the account may change.
-        self._set_cached(self._prefer_unsaved(load_login(self.store, self._fetch_login)), may_change_account=True)
-        login = self._current(self._transient_failure)
+            # Not `_reload()`, because the account may change here.
+            self._set_cached(self._newest_login(load_login(self.store, self._fetch_login)), may_change_account=True)
+            login = self._current(self._transient_failure)
         if workspace_id is not None and login.account_id != workspace_id:
             raise _auth_errors.LoginRequiredError(
-                f"The login in {self.store.location} is not for workspace {workspace_id}. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
+                f"The login in {self.store.location} is not for workspace {workspace_id}. "
+                f"{_auth_errors.LOG_IN_AGAIN_REMEDY}"
             )
         if login.access_token == self._rejected_token:
             raise _auth_errors.LoginRequiredError(
@@ -197,38 +196,40 @@ class Credentials(TokenManager):
             )
         return login
 
-    def _complete(
+    def _complete_login(
         self, grant: AuthorizationGrant, deadline: LoginDeadline, *, force: bool, workspace_id: str | None
     ) -> Login:
-        """Exchange the grant of a login for tokens, and store them unless the deadline is over."""
+        """Exchange the grant of a login for tokens, and store them unless the deadline has passed."""
         response = self._issuer.exchange_code(grant)
         account_id = _jwt.parse_account_id(response.id_token, response.access_token)
         if workspace_id is not None and account_id != workspace_id:
-            raise _auth_errors.LoginFailedError(  # the Codex CLI's wording
-                f"Login is restricted to workspace id(s) {workspace_id}.", code="workspace_restriction"
+            raise _auth_errors.LoginFailedError(
+                f"Login is restricted to workspace id(s) {workspace_id}. "  # the Codex CLI's text
+                "Select that workspace on the login page, or pass another `workspace_id`.",
+                code="workspace_restriction",
             )
         with self._lock, self.store.lock():
             deadline.check()
             cached = save_new_login(self.store, response, account_id=account_id, now=self._clock(), force=force)
             self._set_cached(cached, may_change_account=True)
             self._last_attempt = LoginAttempt(denial=None)
-        log.info("Logged in; the login is stored in %s.", self.store.location)
+        log.info("Logged in. The login is stored in %s.", self.store.location)
         return cached.login
 
-    # --- logged in ---------------------------------------------------------------------------------------------------
+    # --- account, logout, revocation ---------------------------------------------------------------------------------
 
     def account(self) -> Account:
-        """Return the account of the stored login. Nothing is refreshed. LoginRequiredError if there is no login."""
+        """Return the account of the stored login without refreshing it. Raises LoginRequiredError if there is none."""
         with self._lock:
             cached = self._reload()
         return account_for_login(cached.login, stored_in=self.store.location if cached.unsaved is None else None)
 
     def logout(self) -> bool:
-        """Delete what the store holds; False if it was empty. The tokens stay valid at the issuer: see `revoke()`."""
+        """Delete the stored login. Return False if the store was empty. Its tokens stay valid: see `revoke()`."""
         with self._lock:
             self._set_cached(None)
             self._account_id = None
-            if self._is_store_empty():  # taking the lock would create the folder of a store that does not exist yet
+            if self._is_store_empty():  # the lock file would create the store's folder
                 return False
             with self.store.lock():
                 return self.store.clear()
@@ -240,64 +241,67 @@ class Credentials(TokenManager):
             return False
 
     def revoke(self, *, must_confirm: bool = False) -> bool:
-        """Revoke the login at the issuer, then log out. Returns False if there was no login.
+        """Revoke the login at the issuer, then log out. Return False if there was no login.
 
-        A failed revocation is logged as a warning; with `must_confirm` it raises LoginFailedError after the logout. A
-        personal access token is only deleted: the user revokes it in the settings of ChatGPT.
+        A failed revocation logs a warning. With `must_confirm`, it raises LoginFailedError after the logout. The issuer
+        does not revoke personal access tokens, so for these the revocation always fails.
         """
-        logins = self._tokens_to_revoke()
-        confirmations = [self._revoke_tokens(tokens) for tokens in logins]  # all of them, whatever the first returns
+        logins = self._load_tokens_to_revoke()
+        confirmations = [self._revoke_tokens(tokens) for tokens in logins]  # revoke all of them, even if one fails
         had_login = self.logout() or bool(logins)
         if must_confirm and not all(confirmations):
             raise _auth_errors.LoginFailedError(
                 f"The login was deleted from {self.store.location}, but the issuer did not confirm its revocation. "
-                "A copy of it can still be used.",
+                "Its tokens stay valid until they expire. Revoke the session in the security settings of ChatGPT.",
                 code="not_revoked",
             )
         return had_login
 
-    def _tokens_to_revoke(self) -> list[_auth_json.StoredTokens]:
+    def _load_tokens_to_revoke(self) -> list[_auth_json.StoredTokens]:
         """Return the valid tokens: those in the store, and refreshed ones that could not be stored."""
         with self._lock:
             cached = self._cached
         if not self._is_store_empty():
             try:
                 with self.store.lock():
-                    pass  # wait for a process that refreshes just now: its new tokens must be revoked, not the old ones
+                    pass  # wait for a process that is refreshing the login, to revoke its new tokens
             except Exception:
-                pass  # without the lock, revoke what is there
+                pass  # the lock is unavailable: revoke the stored tokens anyway
         stored = load_tokens(self.store)
         if cached is None or cached.unsaved is None:
             return [] if stored is None else [stored]
-        # A store that has not changed since the refresh holds a refresh token that is used up.
+        # If the store has not changed since the refresh, its refresh token is used up.
         is_stale = self.store.version() == cached.unsaved.store_version
         return [cached.tokens] if stored is None or is_stale else [stored, cached.tokens]
 
     def _revoke_tokens(self, tokens: _auth_json.StoredTokens) -> bool:
         if _auth_json.is_personal_token(tokens.access_token):
-            log.warning("The personal access token was only deleted. Revoke it in the settings of ChatGPT.")
+            log.warning("The personal access token was deleted but not revoked. Revoke it in the settings of ChatGPT.")
             return False
         return self._issuer.revoke(refresh_token=tokens.refresh_token, access_token=tokens.access_token)
 
 
 def resolve_credentials(
-    given: CredentialSource | CredentialStore | None, *, issuer: str | None, originator: str
+    credentials: CredentialSource | CredentialStore | None, *, issuer: str | None, originator: str
 ) -> CredentialSource:
-    """Return the source for a client's `credentials=`: the source itself, or a `Credentials` on the store.
+    """Return the source for the argument `credentials` of a client: itself, or a `Credentials` for a store.
 
     None means the token in `$CODEX_ACCESS_TOKEN`, else the stored login. Codex CLI: login/src/auth/manager.rs.
     """
-    if isinstance(given, CredentialSource):
-        return given
-    if isinstance(given, CredentialStore):
-        return Credentials(given, issuer=issuer, originator=originator)
-    if given is not None:
-        raise TypeError(f"credentials must be a CredentialSource or a CredentialStore, not {type(given).__name__}")
+    if isinstance(credentials, CredentialSource):
+        return credentials
+    if isinstance(credentials, CredentialStore):
+        return Credentials(credentials, issuer=issuer, originator=originator)
+    if credentials is not None:
+        raise TypeError(
+            "`credentials` must be a CredentialSource or a CredentialStore, not "
+            f"{type(credentials).__name__}. Pass FileStore(...), MemoryStore(...) or Credentials(...)."
+        )
     if os.environ.get(ACCESS_TOKEN_ENV):
-        from .static_token import StaticToken  # imports the issuer's client, which few programs need
+        from .static_token import StaticToken  # imported here because few programs use it
 
         static = StaticToken.from_environment(issuer=issuer, originator=originator)
-        if static is not None:  # None for a variable with nothing but white space
+        if static is not None:  # None if the variable is blank
             return static
     return Credentials(issuer=issuer, originator=originator)
 
@@ -305,12 +309,15 @@ def resolve_credentials(
 def exchange_api_key(credentials: Credentials) -> Secret:
     """Return an API key of the OpenAI platform for the account of a login. It is not stored.
 
-    This package never needs one. Calls with the key are billed to the account's platform organization, not covered by
-    the ChatGPT plan. Raises LoginRequiredError if there is no login, and LoginFailedError if the issuer refuses: the
-    account may have no organization, or the id token is older than an hour (log in or refresh first).
+    This package does not need one. Calls with the key are billed to the account's platform organization, not to the
+    ChatGPT plan. Raises LoginRequiredError if there is no login, and LoginFailedError if the issuer rejects the
+    exchange: the account has no organization, or the ID token is older than an hour. Log in again in that case.
     """
     with credentials._lock:
         id_token = credentials._reload().tokens.id_token
     if id_token is None:
-        raise _auth_errors.LoginFailedError("The login has no id token to exchange for an API key.", code="no_id_token")
+        raise _auth_errors.LoginFailedError(
+            f"The login has no ID token to exchange for an API key. {_auth_errors.LOG_IN_AGAIN_REMEDY}",
+            code="no_id_token",
+        )
     return credentials._issuer.exchange_api_key(id_token)

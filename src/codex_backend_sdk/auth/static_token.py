@@ -1,7 +1,7 @@
-"""A login that is one access token, from the environment or from the caller. It is used as it is and never refreshed.
+"""Use a single access token, from the environment or from the caller, as a login that is never refreshed.
 
-There are two kinds. A personal access token (`at-…`) has no claims, so the issuer is called once for its account. Any
-other token is a JWT with the account in its claims. Wire source: Codex CLI, login/src/auth/access_token.rs,
+A personal access token (`at-…`) has no claims, so its account is requested from the issuer once. Any other token is a
+JWT with the account in its claims. Wire source: Codex CLI, login/src/auth/access_token.rs,
 login/src/auth/personal_access_token.rs.
 """
 
@@ -39,8 +39,9 @@ _AGENT_IDENTITY_ISSUER: Final = "https://chatgpt.com/codex-backend/agent-identit
 class StaticToken:
     """A login that consists of one access token. It cannot be refreshed.
 
-    `token` is a personal access token (`at-…`) or a JWT with the account in its claims; ValueError if it is neither.
-    `name` says in messages where the token comes from. `issuer`, `clock` and `http` are those of `Credentials`.
+    `token` is a personal access token (`at-…`) or a JWT with the account in its claims. `name` is the source of the
+    token in messages. `issuer`, `clock` and `http` are the same as for `Credentials`. Raises ValueError if `token` is
+    not an access token.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class StaticToken:
         http: httpx2.Client | None = None,
         name: str = _ARGUMENT,
     ) -> None:
-        # First of all: crash reporters show the local variables of this frame, and `repr(self)`.
+        # These lines come first, because crash reporters show the local variables of this frame and `repr(self)`.
         token = token if isinstance(token, Secret) else Secret(token.strip())
         self._token: Secret | None = token
-        reason = access_token_problem(token)
-        if reason is not None:
-            raise ValueError(f"{name} is not an access token: {reason}.")
+        problem = access_token_problem(token)
+        if problem is not None:
+            raise ValueError(f"{name} is not an access token: {problem}. Create a token in the settings of ChatGPT.")
         self._issuer = IssuerClient(resolve_issuer_url(issuer), originator=originator, http=http)
         self._clock = clock
         self._name = name
@@ -68,7 +69,7 @@ class StaticToken:
 
     @classmethod
     def from_environment(cls, *, issuer: str | None = None, originator: str = DEFAULT_ORIGINATOR) -> StaticToken | None:
-        """Return the token in `$CODEX_ACCESS_TOKEN`, None if the variable is not set or empty."""
+        """Return the token in `$CODEX_ACCESS_TOKEN`, None if the variable is not set or blank."""
         token = Secret(os.environ.get(ACCESS_TOKEN_ENV, "").strip())
         return cls(token, issuer=issuer, originator=originator, name=ACCESS_TOKEN_ENV) if token.reveal() else None
 
@@ -77,42 +78,45 @@ class StaticToken:
 
     @property
     def name(self) -> str:
-        """Where the token comes from: the variable, or the argument."""
+        """The source of the token: the variable, or the argument."""
         return self._name
 
     def ready(self) -> Login | None:
-        """Return the login if its account is known and the token has not expired; no I/O."""
+        """Return the login if its account is known and the token has not expired, else None. Does no I/O."""
         login = self._login
         return login if login is not None and not _jwt.has_expired(login, now=self._clock()) else None
 
     def current(self) -> Login:
-        """Return the login. The first call for a personal access token calls the issuer.
+        """Return the login. The first call for a personal access token sends a request to the issuer.
 
-        Raises LoginRequiredError if the token has expired or the issuer refuses it, TokenRefreshError if the issuer
-        cannot be reached for now.
+        Raises LoginRequiredError if the token has expired or the issuer rejects it, and TokenRefreshError if the issuer
+        cannot be reached.
         """
         login = self._login or self._single_flight.run(self._fetch_login)
         if login.expires_at is not None and _jwt.has_expired(login, now=self._clock()):
-            raise self._unusable(f"expired at {format_local_time(login.expires_at)}")
+            raise self._unusable_error(f"expired at {format_local_time(login.expires_at)}")
         return login
 
     def refresh(self, rejected: Login) -> Login:
-        """Raise LoginRequiredError: the backend rejected the token with status 401, and it cannot be refreshed."""
-        raise self._unusable("was rejected by the backend (status 401)")
+        """Raise LoginRequiredError, because the backend rejected the token and it cannot be refreshed."""
+        raise self._unusable_error("was rejected by the backend (status 401)")
 
     def account(self) -> Account:
         """Return the account of the token."""
         return account_for_login(self.current(), stored_in=self._name)
 
     def logout(self) -> bool:
-        """Forget the token in this object; the variable keeps it. Returns False if it was forgotten before."""
+        """Remove the token from this object, but not from the variable. Return False if it was removed before."""
         with self._lock:
             had_token = self._token is not None
             self._token = self._login = None
             return had_token
 
     def revoke(self) -> bool:
-        """Revoke the token at the issuer, then forget it. Raises LoginFailedError for a personal access token."""
+        """Revoke the token at the issuer, then log out. Return False if the token was removed before.
+
+        Raises LoginFailedError if it is a personal access token, which the issuer does not revoke.
+        """
         token = self._token
         if token is not None and is_personal_token(token):
             raise _auth_errors.LoginFailedError(
@@ -132,10 +136,10 @@ class StaticToken:
         else:
             login = _jwt.build_login(access_token=token)
         with self._lock:
-            self._login = login if self._token is token else None  # `logout()` may have run in the meantime
+            self._login = login if self._token is token else None  # another thread may have logged out
         return login
 
-    def _unusable(self, reason: str) -> LoginRequiredError:
+    def _unusable_error(self, reason: str) -> LoginRequiredError:
         return _auth_errors.LoginRequiredError(
             f"The access token in {self._name} {reason} and cannot be refreshed. {self._remedy}"
         )
@@ -143,20 +147,20 @@ class StaticToken:
     @property
     def _remedy(self) -> str:
         if self._name == ACCESS_TOKEN_ENV:
-            return f"Set a new one, or unset {ACCESS_TOKEN_ENV} and log in with `codex-backend login`."
-        return "Create a new token and pass that."
+            return f"Set {ACCESS_TOKEN_ENV} to a new token, or unset it and log in with `codex-backend login`."
+        return "Create a new token and pass it."
 
 
 def access_token_problem(token: Secret) -> str | None:
-    """Return why a text cannot be an access token, None if it may be one. The reason holds no part of the text."""
-    text = token.reveal()
-    if not text:
+    """Return the reason why `token` is not an access token, without any part of it. Return None if it may be one."""
+    revealed = token.reveal()
+    if not revealed:
         return "it is empty"
-    if not is_token(text):
-        return "it has characters that no token has"
+    if not is_token(revealed):
+        return "it has characters that are not allowed in a token"
     if is_personal_token(token):
         return None
-    if text.startswith("sk-"):
+    if revealed.startswith("sk-"):
         return "it is an API key of the OpenAI platform"
     claims = _jwt.parse_claims(token)
     if not claims:

@@ -1,10 +1,10 @@
-"""The login of one store, loaded once and refreshed once for all threads and processes that use it.
+"""Load and refresh the login of one store, once for all threads and processes that use it.
 
-Three locks keep concurrent users apart, always taken in this order:
+Three locks serialize concurrent users. They are always acquired in this order:
 
 1. the single flight of `current()`: threads share one run and its outcome;
-2. the thread lock: guards the fields of the manager, held during a refresh;
-3. the store's lock: keeps other processes away while the store is read, the issuer is called and the result is stored.
+2. the thread lock: it guards the fields of the manager and is held during a refresh;
+3. the store's lock: it excludes other processes while the store is read, the token refreshed and the result stored.
 
 Wire source: Codex CLI, login/src/auth/manager.rs.
 """
@@ -44,93 +44,93 @@ __all__ = ["CredentialSource", "LoginAttempt", "TokenManager", "utc_now"]
 log = logging.getLogger("codex_backend_sdk.auth")
 
 _LOG_IN: Final = "Log in with client.authenticate() or `codex-backend login`."
-# Pause between two refresh attempts while the old token is valid: an issuer that fails is not called by every request.
+# Pause between two refresh attempts while the old token is valid, so that not every request calls a failing issuer.
 _BACKOFF: Final = timedelta(seconds=10)
-# Pause between two attempts to save refreshed tokens: the disk may have room again.
+# Pause between two attempts to save refreshed tokens.
 _SAVE_RETRY_INTERVAL: Final = timedelta(minutes=1)
-# Pauses before each reading of the store after the issuer has refused the refresh token.
+# Pauses before each reload of the store after the issuer rejected the refresh token.
 _REREAD_PAUSES_SECONDS: Final = (0.0, 0.1, 0.2)
 
 
 @runtime_checkable
 class CredentialSource(Protocol):
-    """A source of logins that sign requests. Implement it to get the login from elsewhere.
+    """Protocol of a source of logins for requests. Implement it to supply logins without a store.
 
     All methods must be thread-safe.
     """
 
     def ready(self) -> Login | None:
-        """Return the login if it can be used at once, None if `current()` must be called. Must not wait."""
+        """Return a login that is ready for use, None if the client must call `current()`. Must not wait."""
         ...
 
     def current(self) -> Login:
-        """Return a usable login, loaded or refreshed if needed. May wait. Raise LoginRequiredError if there is none."""
+        """Return a valid login, loaded or refreshed if necessary. May wait. Raises LoginRequiredError if it fails."""
         ...
 
     def refresh(self, rejected: Login) -> Login:
         """Return another login after the backend rejected `rejected` with status 401. May wait.
 
-        Raise LoginRequiredError if only a new login helps, TokenRefreshError if a later attempt may succeed.
+        Raises LoginRequiredError if the user must log in again, and TokenRefreshError if a retry may succeed.
         """
         ...
 
 
-class _PermanentRefusal(NamedTuple):
-    """The issuer refuses the refresh token for good. Valid for this version of the store only."""
+class _PermanentFailure(NamedTuple):
+    """A rejection of the refresh token by the issuer. It applies to this version of the store only."""
 
     store_version: object
     message: str
 
 
 class _SharedFailure:
-    """The message of a failure that threads share: each compares the object before and after its wait, by identity."""
+    """A failed refresh that threads share. Each compares the object before and after its wait, by identity."""
 
     def __init__(self, message: str) -> None:
         self.message = message
 
 
 def _describe(error: Exception) -> str:
-    """Return the message of an error of this package. The text of another one may hold the stored document."""
+    """Return the message of an error of this package, else the class name: the text may contain the document."""
     return str(error) if isinstance(error, _auth_errors.CodexError) else f"{type(error).__name__}."
 
 
 class LoginAttempt(NamedTuple):
-    """The outcome of the last interactive login: None for success, or the message if the user denied it."""
+    """The outcome of an interactive login. `denial` is the message if the user denied it, None if it succeeded."""
 
     denial: str | None
 
 
 def utc_now() -> datetime:
-    """Return the current time, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 class TokenManager:
-    """The login of one store, refreshed before it expires. `Credentials` adds logging in and out.
+    """The login of one store, refreshed before it expires. `Credentials` adds login and logout.
 
-    Refresh policy. A refresh is due five minutes before the access token expires, or for the last quarter of a shorter
-    lifetime; a token without a readable expiry is due eight days after its last refresh.
+    Refresh policy. A refresh is due five minutes before the access token expires, or in the last quarter of a lifetime
+    of less than 20 minutes. If the expiry is unknown, a refresh is due eight days after the last refresh.
 
     1. No refresh is due: `current()` returns the cached login, without a lock and without I/O.
-    2. A refresh is due, and the store has a login that another process refreshed: that one is used.
-    3. A refresh is due: under the store's lock the store is read again (case 2), the issuer is called, and the new
-       tokens are stored before they are used.
-    4. The refresh fails, or takes longer than three seconds, while the old token is valid: the old token is used, and
-       the next attempt follows ten seconds later, at the latest when the token expires.
-    5. The refresh fails and the old token has expired: TokenRefreshError if a later attempt may succeed, else
-       LoginRequiredError. Threads that waited for the failed attempt raise the same error without a call of their own.
-    6. The issuer refuses the refresh token for good: the store is read three times more within 0.3 seconds, since a
-       process that does not take our lock (the Codex CLI) may have used the token a moment ago and is about to store
-       its result. After that the refusal is remembered for this version of the store.
-    7. The new tokens cannot be stored: they are used from memory, since the old refresh token is used up. Saving
-       is retried once a minute, unless the store has changed in the meantime.
-    8. The new tokens are due for a refresh at once (a wrong clock, a very short lifetime): as in case 4 they are used
-       for ten seconds.
-    9. The store cannot be read: the cached login is used as long as its token is valid.
-       In cases 4 and 9 any exception counts: a store of the caller may raise its own.
-    10. The store or the issuer returns the login of another account: LoginRequiredError. Requests of a running client
-        never change over to another account; only `authenticate()` does that.
-    11. `refresh()`, after the backend rejected a token: as cases 2 and 3, at once, if the token is still the same.
+    2. A refresh is due, and the store has a login that another process refreshed: `current()` returns that login.
+    3. A refresh is due: the manager acquires the store's lock, reloads the store (case 2), calls the issuer, and stores
+       the new tokens before it uses them.
+    4. The refresh fails, or takes longer than three seconds, while the old token is valid: `current()` returns the old
+       token. The next attempt follows after ten seconds, or when the token expires if that is earlier.
+    5. The refresh fails and the old token has expired: the manager raises TokenRefreshError if a retry may succeed,
+       else LoginRequiredError. Threads that waited for the failed attempt raise the same error without another request.
+    6. The issuer rejects the refresh token permanently: the manager reloads the store three times within 0.3 seconds. A
+       process that does not use this lock (the Codex CLI) may have used the token and be about to store the new one.
+       Then the manager remembers the rejection for this version of the store.
+    7. The new tokens cannot be stored: the manager uses them from memory, because the old refresh token is used up. It
+       tries to save them once a minute, unless the store has changed.
+    8. The new tokens are immediately due for a refresh (wrong clock, very short lifetime): the manager uses them for
+       ten seconds, as in case 4.
+    9. The store cannot be read: the manager uses the cached login while its token is valid.
+       Cases 4 and 9 apply to all exceptions, because a custom store may raise any exception.
+    10. The store or the issuer returns the login of another account: the manager raises LoginRequiredError. Only
+        `authenticate()` changes the account of a client.
+    11. The backend rejected a token: `refresh()` proceeds as in cases 2 and 3 at once, if that token is still in use.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TokenManager:
         http: httpx2.Client | None = None,
     ) -> None:
         self._configured_store = store
-        self._home = codex_home_path()
+        self._codex_home = codex_home_path()
         self._issuer_url = resolve_issuer_url(issuer)
         self._originator = originator
         self._http = http
@@ -151,15 +151,15 @@ class TokenManager:
         self._single_flight: SingleFlight[Login] = SingleFlight()
         self._lock = create_lock()  # guards the fields below
         self._cached: CachedLogin | None = None
-        # The cached login and when it needs attention, as one value: `ready()` reads it without the lock.
-        self._ready: tuple[Login, datetime] | None = None
-        self._account_id: str | None = None  # of the requests; stays when the login is removed elsewhere (case 10)
-        self._lifetime: timedelta | None = None  # of the issuer's access tokens, known after the first refresh
+        # The cached login, and the time until which `ready()` returns it. One value, because `ready()` takes no lock.
+        self._ready_login: tuple[Login, datetime] | None = None
+        self._account_id: str | None = None  # kept when another process removes the login (case 10)
+        self._lifetime: timedelta | None = None  # of the issuer's access tokens; None before the first refresh
         self._backoff_ends_at = EPOCH  # cases 4, 8 and 9
-        self._permanent_refusal: _PermanentRefusal | None = None  # case 6
+        self._permanent_failure: _PermanentFailure | None = None  # case 6
         self._transient_failure: _SharedFailure | None = None  # case 5
-        self._rejected_token: Secret | None = None  # the backend rejects it, and it cannot be refreshed
-        # Used by `Credentials`: one interactive login at a time, however many threads want one.
+        self._rejected_token: Secret | None = None  # rejected by the backend, and not refreshable
+        # Used by `Credentials`: one interactive login at a time.
         self._login_lock = create_lock()
         self._last_attempt: LoginAttempt | None = None
 
@@ -168,32 +168,35 @@ class TokenManager:
 
     @cached_property
     def store(self) -> CredentialStore:
-        """The store of the login. The default store reads the Codex CLI's config.toml at the first use."""
-        return default_store(self._home) if self._configured_store is None else self._configured_store
+        """The store of the login. The default store is selected at the first use, by the Codex CLI's config.toml."""
+        return default_store(self._codex_home) if self._configured_store is None else self._configured_store
 
     @cached_property
     def _issuer(self) -> IssuerClient:
-        from ._issuer import IssuerClient  # most programs find a valid login and never call the issuer
+        from ._issuer import IssuerClient  # imported here because a program with a valid login does not need it
 
         return IssuerClient(self._issuer_url, originator=self._originator, http=self._http)
 
     # --- public --------------------------------------------------------------------------------------------------
 
     def ready(self) -> Login | None:
-        """Return the cached login if no refresh is due; no lock, no I/O."""
-        ready = self._ready
+        """Return the cached login if no refresh is due, else None. Takes no lock and does no I/O."""
+        ready = self._ready_login
         return ready[0] if ready is not None and self._clock() < ready[1] else None
 
     def current(self) -> Login:
-        """Return a login for a request, refreshed if that is due.
+        """Return a login for a request, refreshed if necessary.
 
-        If the refresh fails or takes longer than three seconds, return the old login while it is valid. Otherwise wait
-        for the refresh, and raise LoginRequiredError or TokenRefreshError if it fails.
+        If the refresh fails or takes longer than three seconds, return the old login while it is valid. After that,
+        wait for the refresh. Raises LoginRequiredError or TokenRefreshError if the refresh fails.
         """
         return self.ready() or self._single_flight.run(self._current_locked, fallback=self._valid_cached_login)
 
     def refresh(self, rejected: Login) -> Login:
-        """Return another login after the backend rejected `rejected` (status 401): from the store, else refreshed."""
+        """Return another login, from the store or the issuer, after the backend rejected `rejected` with status 401.
+
+        Raises LoginRequiredError if the user must log in again, and TokenRefreshError if a retry may succeed.
+        """
         failure_before = self._transient_failure
         return run_uninterrupted(lambda: self._refresh_rejected(rejected, failure_before))
 
@@ -220,7 +223,7 @@ class TokenManager:
                 self._rejected_token = rejected.access_token
                 raise
 
-    # --- everything below runs with self._lock held ----------------------------------------------------------------
+    # --- the methods below require self._lock ----------------------------------------------------------------------
 
     def _current(self, failure_before: _SharedFailure | None) -> Login:
         cached = self._cached
@@ -249,28 +252,28 @@ class TokenManager:
             return cached.login
 
     def _reload(self) -> CachedLogin:
-        """Read the store and cache its login. The account must be the same as before (case 10)."""
-        cached = self._prefer_unsaved(load_login(self.store, self._fetch_login))
+        """Load the login from the store and cache it. Raises LoginRequiredError if there is none, and in case 10."""
+        cached = self._newest_login(load_login(self.store, self._fetch_login))
         if cached is None:
             self._set_cached(None)
             raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN}")
         if self._account_id is not None and cached.login.account_id not in (None, self._account_id):
             raise _auth_errors.LoginRequiredError(
                 f"The login in {self.store.location} now belongs to another account. "
-                "Call client.authenticate() to change over to it."
+                "Call client.authenticate() to use that account."
             )
         self._set_cached(cached)
         return cached
 
     def _fetch_login(self, token: Secret) -> Login:
-        """Return the login of a stored personal access token. The issuer is called once for each token."""
+        """Return the login of a stored personal access token. Requests it from the issuer once for each token."""
         cached = self._cached
         if cached is not None and cached.login.access_token == token:
             return cached.login
         return self._issuer.fetch_login(token, location=self.store.location, remedy=_auth_errors.LOG_IN_AGAIN_REMEDY)
 
-    def _prefer_unsaved(self, stored: CachedLogin | None) -> CachedLogin | None:
-        """Return the cached login if the store did not take it (case 7) and has no newer one."""
+    def _newest_login(self, stored: CachedLogin | None) -> CachedLogin | None:
+        """Return the cached login if it is unsaved (case 7) and the store has no newer one, else `stored`."""
         cached = self._cached
         if cached is None or cached.unsaved is None:
             return stored
@@ -279,25 +282,27 @@ class TokenManager:
     # --- the cache -----------------------------------------------------------------------------------------------
 
     def _set_cached(self, cached: CachedLogin | None, *, may_change_account: bool = False) -> None:
-        """Replace the cached login. Without one the account stays, so that a later login must be of the same."""
-        before, self._cached = self._cached, cached
-        if cached is None or before is None or cached.login != before.login:
+        """Replace the cached login. Keep the account if `cached` is None, so that a later login must match it."""
+        previous, self._cached = self._cached, cached
+        if cached is None or previous is None or cached.login != previous.login:
             self._backoff_ends_at = EPOCH
         if cached is not None:
-            if before is not None and cached.login.access_token != before.login.access_token:
+            if previous is not None and cached.login.access_token != previous.login.access_token:
                 self._lifetime = cached.lifetime
-            kept_account_id = None if may_change_account else self._account_id
-            self._account_id = cached.login.account_id or kept_account_id
+            self._account_id = cached.login.account_id or (None if may_change_account else self._account_id)
         self._update_ready()
 
     def _update_ready(self) -> None:
-        """Publish the cached login and how long it needs no attention. Call after every change of state."""
+        """Set the login that `ready()` returns, and until when. Call this after every change of state."""
         cached = self._cached
         if cached is None:
-            self._ready = None
+            self._ready_login = None
             return
-        until = self._due_at(cached)
-        self._ready = cached.login, until if cached.unsaved is None else min(until, cached.unsaved.retry_save_at)
+        due_at = self._due_at(cached)
+        self._ready_login = (
+            cached.login,
+            due_at if cached.unsaved is None else min(due_at, cached.unsaved.retry_save_at),
+        )
 
     def _due_at(self, cached: CachedLogin) -> datetime:
         return max(cached.next_refresh(self._lifetime)[0], self._backoff_ends_at)
@@ -309,11 +314,11 @@ class TokenManager:
         return not _jwt.has_expired(cached.login, now=self._clock())
 
     def _supersedes(self, cached: CachedLogin, rejected: Login) -> bool:
-        """Return whether the cached login can be used where `rejected` could not."""
+        """Return whether the cached login replaces `rejected`: it has another token, which is not due for a refresh."""
         return cached.login.access_token != rejected.access_token and not self._is_due(cached)
 
     def _start_backoff(self, cached: CachedLogin) -> None:
-        """Make no further attempt for ten seconds, or until the token expires if that is earlier."""
+        """Postpone the next refresh by ten seconds, or until the token expires if that is earlier."""
         now = self._clock()
         expires_at = cached.login.expires_at
         ends_at = now + _BACKOFF
@@ -325,38 +330,40 @@ class TokenManager:
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
         """Return a login with another access token than `rejected`."""
         with self.store.lock():
-            # The version is taken before the document is read: a change between the two causes a needless attempt
-            # later, not a missed one.
+            # The version is read before the document: a change between the two causes an unnecessary attempt later, but
+            # no missed attempt.
             version = self.store.version()
             cached = self._reload()
             if self._supersedes(cached, rejected):  # case 2
                 return cached.login
-            if self._permanent_refusal is not None and self._permanent_refusal.store_version == version:
-                raise self._cannot_refresh(self._permanent_refusal.message)
+            if self._permanent_failure is not None and self._permanent_failure.store_version == version:
+                raise self._not_refreshable_error(self._permanent_failure.message)
             if cached.tokens.refresh_token is None:
-                raise self._cannot_refresh("Its access token has expired or was rejected, and it has no refresh token.")
+                raise self._not_refreshable_error(
+                    "Its access token has expired or was rejected, and it has no refresh token."
+                )
             response = self._issuer.refresh(cached.tokens.refresh_token, reason=reason)
             if isinstance(response, TokenResponse):
                 return self._store_refreshed(cached, response, version)
             return self._handle_failure(cached, response, version)
 
-    def _store_refreshed(self, before: CachedLogin, response: TokenResponse, version: object) -> Login:
-        # The id token names the account of the login, the access token the account that is billed. Each is compared
-        # with its own kind: in a workspace the two may differ.
+    def _store_refreshed(self, old: CachedLogin, response: TokenResponse, version: object) -> Login:
+        # The ID token contains the account of the login, the access token the account that is billed. In a workspace
+        # these may differ, so each is compared with the previous token of the same type.
         accounts = (
-            (_jwt.parse_account_id(response.id_token, response.access_token), before.login.account_id),
+            (_jwt.parse_account_id(response.id_token, response.access_token), old.login.account_id),
             (
                 _jwt.parse_account_id(None, response.access_token),
-                _jwt.parse_account_id(None, before.tokens.access_token),
+                _jwt.parse_account_id(None, old.tokens.access_token),
             ),
         )
         if any(None not in pair and pair[0] != pair[1] for pair in accounts):
-            raise self._refuse_for_good(version, "The issuer returned the login of another account.")
-        refreshed = CachedLogin.from_document(merge_refreshed_tokens(before.document, response, now=self._clock()))
+            raise self._permanent_error(version, "The issuer returned the login of another account.")
+        refreshed = CachedLogin.from_document(merge_refreshed_tokens(old.document, response, now=self._clock()))
         try:
             save_login(self.store, refreshed)
         except BaseException as error:
-            # Case 7, for Ctrl-C as well: the old refresh token is used up, so these tokens are the only valid ones.
+            # Case 7, also for Ctrl-C: the old refresh token is used up, so only these tokens are valid.
             unsaved = UnsavedRefresh(version, self._clock() + _SAVE_RETRY_INTERVAL)
             self._set_cached(replace(refreshed, unsaved=unsaved))
             if not isinstance(error, Exception):
@@ -370,26 +377,26 @@ class TokenManager:
 
     def _warn_unsaved(self, error: Exception) -> None:
         log.warning(
-            "The refreshed login could not be stored: %s This process uses it from memory and retries every minute; "
-            "it is lost if the process ends before that succeeds. Make %s writable.",
+            "The refreshed login could not be stored: %s This process uses it from memory and retries every minute. "
+            "The login is lost if the process ends before it is stored. Make %s writable.",
             _describe(error),
             self.store.location,
         )
 
     def _retry_save(self, cached: CachedLogin, unsaved: UnsavedRefresh) -> CachedLogin:
-        """Save the login that the store did not take, unless the store has changed in the meantime."""
+        """Retry to save an unsaved login, unless the store has changed since the refresh."""
         postponed = replace(cached, unsaved=unsaved._replace(retry_save_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
         try:
             with self.store.lock():
-                # A changed store holds a newer login, or none after a logout: the next refresh reads it.
+                # A changed store has a newer login, or none after a logout. The next refresh loads it.
                 if self.store.version() != unsaved.store_version:
                     return postponed
                 save_login(self.store, cached)
         except Exception as error:  # a store of the caller's own may raise anything
-            log.debug("The refreshed login still could not be stored: %s", type(error).__name__)
+            log.debug("The refreshed login could not be stored: %s", type(error).__name__)
             return postponed
-        log.info("The refreshed login is stored now, in %s.", self.store.location)
+        log.info("The refreshed login was stored in %s.", self.store.location)
         saved = replace(cached, unsaved=None)
         self._set_cached(saved)
         return saved
@@ -404,19 +411,19 @@ class TokenManager:
             reloaded = self._reload()
             if self._supersedes(reloaded, cached.login):
                 return reloaded.login
-        raise self._refuse_for_good(version, failure.message)
+        raise self._permanent_error(version, failure.message)
 
     def _raise_shared_failure(self, failure_before: _SharedFailure | None) -> None:
-        """Raise the failure of an attempt that this thread has waited for (case 5)."""
+        """Raise the error of a refresh that failed while this thread was waiting for it (case 5)."""
         failure = self._transient_failure
         if failure is not None and failure is not failure_before:
             raise _auth_errors.TokenRefreshError(failure.message)
 
-    def _refuse_for_good(self, version: object, message: str) -> LoginRequiredError:
-        self._permanent_refusal = _PermanentRefusal(version, message)
-        return self._cannot_refresh(message)
+    def _permanent_error(self, version: object, message: str) -> LoginRequiredError:
+        self._permanent_failure = _PermanentFailure(version, message)
+        return self._not_refreshable_error(message)
 
-    def _cannot_refresh(self, reason: str) -> LoginRequiredError:
+    def _not_refreshable_error(self, reason: str) -> LoginRequiredError:
         return _auth_errors.LoginRequiredError(
             f"The login in {self.store.location} cannot be refreshed. {reason} {_auth_errors.LOG_IN_AGAIN_REMEDY}"
         )

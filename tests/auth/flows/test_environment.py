@@ -141,5 +141,5 @@ def test_scopes_are_sent_to_the_issuer(sim: Simulator) -> None:
 
 def test_scopes_must_be_a_sequence(sim: Simulator) -> None:
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
-    with pytest.raises(TypeError, match="sequence of names"):
+    with pytest.raises(TypeError, match="sequence of strings"):
         credentials.authenticate(scopes="openid email")

@@ -66,7 +66,7 @@ def test_undeletable_file_logs_a_warning(store: KeyringStore, tmp_path: Path, ca
     (tmp_path / "auth.json").mkdir()
     store.save(DOCUMENT)
     assert store.load() == DOCUMENT
-    assert "the old file is still there. Cannot delete" in caplog.text
+    assert "the old file was not deleted. Delete it. Cannot delete" in caplog.text
 
 
 def test_long_value_is_split_and_old_parts_are_deleted(store: KeyringStore, keyring: MemoryKeyring) -> None:
@@ -108,7 +108,7 @@ def test_missing_part_raises(store: KeyringStore, keyring: MemoryKeyring) -> Non
     store.save(long_document("a"))
     part = next(key for key in keyring.entries if key[1].endswith("|1"))
     del keyring.entries[part]
-    with pytest.raises(CredentialStoreError, match="a part of it is missing or damaged"):
+    with pytest.raises(CredentialStoreError, match="a part of it is missing or changed"):
         store.load()
     store.save(DOCUMENT)
     assert store.load() == DOCUMENT
@@ -119,13 +119,15 @@ def test_keyring_error_shows_no_value(store: KeyringStore, keyring: MemoryKeyrin
 
     store.save(DOCUMENT)
     for error, text in (
-        (KeyringLocked("Failed to unlock the collection!"), "Failed to unlock the collection!"),
+        (KeyringLocked("Failed to unlock the collection!"), "Failed to unlock the collection"),
         (ValueError("secret-token"), "ValueError"),
         (PermissionError(13, "Permission denied", "secret-token"), "Permission denied"),
     ):
         keyring.error = error
         for call in (store.load, store.clear, store.version, lambda: store.save(DOCUMENT)):
-            with pytest.raises(CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {text}$"):
+            with pytest.raises(
+                CredentialStoreError, match=rf"^Cannot \w+ the keyring \(.*\): {text}\. Unlock the keyring"
+            ):
                 call()
 
 

@@ -49,7 +49,7 @@ def test_value_is_an_auth_json_in_one_key(url: str) -> None:
         with redis.Redis.from_url(url) as bytes_client:
             bytes_client.set("my:key", b'"secret \xff')
         for call in (decoding_store.load, decoding_store.version):
-            with pytest.raises(CredentialStoreError, match="holds no usable login: it is not UTF-8 text") as caught:
+            with pytest.raises(CredentialStoreError, match="is damaged: it is not UTF-8 text") as caught:
                 call()
             assert "secret" not in "".join(traceback.format_exception(caught.value))
         decoding_store.clear()
@@ -61,7 +61,7 @@ def test_lock_is_renewed_while_it_is_held(url: str) -> None:
     store, other = RedisStore(url, lock_lifetime=0.4), RedisStore(url, lock_lifetime=0.4, lock_timeout=1.2)
     with (
         store.lock(),
-        pytest.raises(CredentialStoreError, match=r"held the lock of Redis at .* for 1\.2 seconds"),
+        pytest.raises(CredentialStoreError, match=r"after 1\.2 seconds waiting for the lock .* of Redis at"),
         other.lock(),
     ):
         pass
@@ -104,7 +104,7 @@ def test_lost_lock_logs_a_warning(url: str, caplog: pytest.LogCaptureFixture) ->
         with store.lock():
             client.set(f"{store.key}:lock", "another")
             time.sleep(0.3)
-        assert "The lock of the login in Redis was lost" in caplog.text
+        assert "Cannot renew the lock codex-backend-sdk:login:lock" in caplog.text
         assert client.get(f"{store.key}:lock") == b"another"
         client.delete(f"{store.key}:lock")
 
@@ -142,7 +142,7 @@ def test_wrong_password_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://user:secret-word@x", "rediss://:a/secret-word@host:1/0", "secret-word"])
 def test_invalid_url_is_not_shown(url: str) -> None:
     pytest.importorskip("redis")
-    with pytest.raises(ValueError, match=r"The Redis URL is not valid\. Use rediss://") as caught:
+    with pytest.raises(ValueError, match=r"The Redis URL is invalid\. Use rediss://") as caught:
         RedisStore(url)
     assert "secret-word" not in str(caught.value)
     assert caught.value.__suppress_context__

@@ -1,1 +1,1 @@
-"""The stores of a login: a file, memory, the system's keyring, Redis, or the one the Codex CLI is configured for."""
+"""Credential stores: a file, memory, the system's keyring, Redis, or the store in the Codex CLI's configuration."""

@@ -1,4 +1,4 @@
-"""The default store: the one that the Codex CLI is configured for.
+"""Select the store that the Codex CLI is configured for, which is the default store.
 
 The setting is `cli_auth_credentials_store` in `$CODEX_HOME/config.toml`. Wire source: Codex CLI,
 login/src/auth/storage.rs.
@@ -30,7 +30,7 @@ _SETTING: Final = "cli_auth_credentials_store"
 
 
 class AutoStore:
-    """The keyring, or auth.json where there is no keyring. Of two logins the one that was refreshed last is used."""
+    """A store in the keyring, or in auth.json if there is no keyring. If both have a login, the newer one is used."""
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
         self._keyring = keyring
@@ -38,29 +38,29 @@ class AutoStore:
 
     @property
     def location(self) -> str:
-        """Both places."""
+        """The locations of both stores."""
         return f"{self._keyring.location} or {self._file.location}"
 
     def __repr__(self) -> str:
         return f"AutoStore({self._keyring!r}, {self._file!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Return the document that was refreshed last. If the keyring cannot be read, that of the file."""
+        """Return the document that was refreshed last. If the keyring cannot be read, return that of the file."""
         try:
             in_keyring = self._keyring.load()
         except _auth_errors.CredentialStoreError as error:
-            log.info("The login is read from the file, not from the keyring. %s", error)
+            log.info("The login is read from the file, because the keyring cannot be read. %s", error)
             in_file = self._file.load()
-            # A keyring that is locked for a moment must not look like a logout.
+            # A locked keyring must not be mistaken for a logout.
             if in_file is None and self._keyring.exists():
                 raise _auth_errors.CredentialStoreError(
-                    f"{str(error).rstrip('.')}; and there is no login in {self._file.location}. Unlock the keyring, or "
-                    "log in again with client.authenticate(force=True) or `codex-backend login`."
+                    f"{str(error).rstrip('.')}. There is no login in {self._file.location} either. "
+                    f"{_auth_errors.LOG_IN_AGAIN_REMEDY}"
                 ) from error
             return in_file
         if in_keyring is None:
             return self._file.load()
-        # If both exist, the file was saved while the keyring could not be written, or it is outdated.
+        # If both exist, either the file was saved when the keyring could not be written, or it is outdated.
         try:
             in_file = self._file.load()
         except _auth_errors.CredentialStoreError:
@@ -68,22 +68,22 @@ class AutoStore:
         return in_file if in_file is not None and _is_newer(in_file, in_keyring) else in_keyring
 
     def save(self, document: dict[str, Any]) -> None:
-        """Write to the keyring, else to the file."""
+        """Save the document in the keyring, or in the file if the keyring cannot be written."""
         self._save(document, self._file.save)
 
     def replace(self, document: dict[str, Any]) -> None:
-        """Write to the keyring, else to the file, damaged or not."""
+        """Save the document as `save()` does, even if the previous one is damaged."""
         self._save(document, self._file.replace)
 
     def _save(self, document: dict[str, Any], save_to_file: Callable[[dict[str, Any]], None]) -> None:
         try:
-            self._keyring.save(document)  # replaces a damaged entry as well
+            self._keyring.save(document)  # also replaces a damaged entry
         except _auth_errors.CredentialStoreError as error:
-            log.warning("The login is stored in the file, not in the keyring. %s", error)
+            log.warning("The login is stored in the file, because the keyring cannot be written. %s", error)
             save_to_file(document)
 
     def clear(self) -> bool:
-        """Delete both. Raises CredentialStoreError if the entry in the keyring stays."""
+        """Delete the login from both stores. Raises CredentialStoreError if the keyring keeps its entry."""
         had_file = self._file.clear()
         try:
             return self._keyring.clear() or had_file
@@ -97,7 +97,7 @@ class AutoStore:
         return self._file.lock()
 
     def version(self) -> object:
-        """Return both versions."""
+        """Return the versions of both stores."""
         try:
             keyring_version = self._keyring.version()
         except _auth_errors.CredentialStoreError:
@@ -113,12 +113,12 @@ def _is_newer(document: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _keyring_store(home: Path) -> KeyringStore:
-    from .keyring import KeyringStore  # most users have the file
+    from .keyring import KeyringStore  # imported here because most users store the login in a file
 
     return KeyringStore(home)
 
 
-# A login in memory belongs to the whole process, as in the Codex CLI. Key: CODEX_HOME.
+# Keyed by CODEX_HOME: as in the Codex CLI, all clients of a process share a login in memory.
 _ephemeral_stores: Final[dict[str, MemoryStore]] = {}
 
 _STORES: Final[dict[str, Callable[[Path], CredentialStore]]] = {
@@ -130,29 +130,33 @@ _STORES: Final[dict[str, Callable[[Path], CredentialStore]]] = {
 
 
 def default_store(home: Path | None = None) -> CredentialStore:
-    """Return the store that the config.toml of a CODEX_HOME names (default: `$CODEX_HOME`, else `~/.codex`).
+    """Return the store that is set in `config.toml` in `home` (default: `$CODEX_HOME`, else `~/.codex`).
 
-    Raises CredentialStoreError if the file cannot be read or names an unknown store.
+    Raises CredentialStoreError if that file cannot be read or its setting is invalid.
     """
     home = codex_home_path() if home is None else home
     path = home / "config.toml"
     name = _read_setting(path)
     if not isinstance(name, str) or name not in _STORES:
-        raise _auth_errors.CredentialStoreError(f"{_SETTING} in {path} must be one of: {', '.join(_STORES)}.")
+        raise _auth_errors.CredentialStoreError(
+            f"`{_SETTING}` in {path} is invalid. Set it to one of: {', '.join(_STORES)}."
+        )
     return _STORES[name](home)
 
 
 def _read_setting(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark, which TOML forbids
-        import tomllib  # only for users with such a file
+        import tomllib  # imported here because most users have no config.toml
 
         return tomllib.loads(text).get(_SETTING, "file")
     except (FileNotFoundError, NotADirectoryError):
         return "file"
     except OSError as error:
-        raise _auth_errors.CredentialStoreError(f"Cannot read {path}: {os_error_text(error)}.") from error
-    except (ValueError, RecursionError):  # not UTF-8, or not TOML; the original error would show the file's content
         raise _auth_errors.CredentialStoreError(
-            f"{path} is not valid TOML, so it is unknown where the login is stored. Correct the file."
+            f"Cannot read {path}: {os_error_text(error)}. Check its permissions."
+        ) from error
+    except (ValueError, RecursionError):  # not UTF-8 or not TOML; the original error would show the file's content
+        raise _auth_errors.CredentialStoreError(
+            f"{path} is not valid TOML, so the store of the login is unknown. Correct the file."
         ) from None

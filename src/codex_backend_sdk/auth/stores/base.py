@@ -1,4 +1,4 @@
-"""What every store of a login has in common: the protocol, the default folder, and the words of its errors."""
+"""Define the CredentialStore protocol, and the path and parsing helpers that the stores share."""
 
 from __future__ import annotations
 
@@ -24,36 +24,35 @@ __all__ = [
     "parse_document",
 ]
 
-# A holder needs the lock for one refresh request at most. After this time it hangs, and waiting on would not help.
+# A process holds the lock for one refresh request at most. If it holds the lock for longer, it hangs.
 LOCK_TIMEOUT_SECONDS: Final = 90.0
 
 
 @runtime_checkable
 class CredentialStore(Protocol):
-    """A place for one auth.json document. Implement it to keep the login elsewhere."""
+    """Protocol of a store for one auth.json document. Implement it to store the login in another place."""
 
     @property
     def location(self) -> str:
-        """The place as messages name it: a path, "memory"."""
+        """A description of the store for messages, such as a path or "memory"."""
         ...
 
     def load(self) -> dict[str, Any] | None:
         """Return the document with all its members, None if there is none.
 
-        Raise CredentialStoreError if the document is damaged or cannot be read.
+        Raises CredentialStoreError if the document is damaged or cannot be read.
         """
         ...
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the document as a whole. Raise CredentialStoreError if it cannot be written.
+        """Store the document, replacing the previous one. Raises CredentialStoreError if it cannot be written.
 
-        A store that refuses to replace a damaged document should have a method `replace()` with the same argument,
-        which `authenticate(force=True)` calls then.
+        A store that does not replace a damaged document should implement `SupportsReplace` as well.
         """
         ...
 
     def clear(self) -> bool:
-        """Delete the document, damaged or not. Return False if there was none."""
+        """Delete the document, even if it is damaged. Return False if there was none."""
         ...
 
     def lock(self) -> AbstractContextManager[object]:
@@ -61,26 +60,23 @@ class CredentialStore(Protocol):
         ...
 
     def version(self) -> object:
-        """Return a value that changes with the document, as cheaply as possible.
-
-        It is compared during a refresh, not for each request.
-        """
+        """Return a value that changes with the document. A refresh compares it; other calls do not read it."""
         ...
 
 
 @runtime_checkable
 class SupportsReplace(Protocol):
-    """A store whose `save()` refuses to replace a damaged document, and that has a method to do it."""
+    """Protocol of a store whose `save()` does not replace a damaged document. `authenticate(force=True)` uses it."""
 
     def replace(self, document: dict[str, Any]) -> None:
-        """Replace the document, damaged or not, in one step. Raise CredentialStoreError as `save()` does."""
+        """Store the document, even if the previous one is damaged. Raises CredentialStoreError as `save()` does."""
         ...
 
 
 def codex_home_path() -> Path:
-    """Return the Codex CLI's folder: `$CODEX_HOME`, else `~/.codex`. Absolute, so it does not change with a chdir.
+    """Return the absolute path of the Codex CLI's folder: `$CODEX_HOME`, else `~/.codex`.
 
-    Raises CredentialStoreError if there is no home folder.
+    Raises CredentialStoreError if the user has no home directory.
     """
     return absolute_path(
         os.environ.get(CODEX_HOME_ENV) or "~/.codex", remedy=f"Set {CODEX_HOME_ENV} to an absolute path."
@@ -88,11 +84,15 @@ def codex_home_path() -> Path:
 
 
 def absolute_path(path: str | os.PathLike[str], *, remedy: str = "Pass an absolute path.") -> Path:
-    """Resolve `~` and the current folder. Raises CredentialStoreError with `remedy` if there is no home folder."""
+    """Return the absolute path. Raises CredentialStoreError with `remedy` if `~` cannot be expanded."""
     try:
         return Path(path).expanduser().absolute()
-    except RuntimeError as error:  # pathlib's for `~name` of an unknown user, or a user without a home
-        raise _auth_errors.CredentialStoreError(f"There is no home folder for {os.fspath(path)}. {remedy}") from error
+    except (
+        RuntimeError
+    ) as error:  # raised by pathlib for an unknown user in `~name`, or a user without a home directory
+        raise _auth_errors.CredentialStoreError(
+            f"Cannot expand `~` in {os.fspath(path)}: the user has no home directory. {remedy}"
+        ) from error
 
 
 def parse_document(data: bytes, *, location: str) -> dict[str, Any]:
@@ -101,17 +101,16 @@ def parse_document(data: bytes, *, location: str) -> dict[str, Any]:
         return _auth_json.parse(data)
     except ValueError as error:
         raise _auth_errors.CredentialStoreError(
-            f"{location} holds no usable login: {error}. It was not changed. "
-            "Replace it with client.authenticate(force=True) or `codex-backend login`."
+            f"The login in {location} is damaged: {error}. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
         ) from None
 
 
 def compute_digest(value: str | bytes | None) -> str | None:
-    """Return a digest of a stored value, for a version; None for None."""
+    """Return the SHA-256 hex digest of a stored value, for `version()`. Return None if `value` is None."""
     data = value.encode() if isinstance(value, str) else value
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def os_error_text(error: Exception) -> str:
-    """Return the system's text of an error, without the paths and values that `str(error)` may add."""
+    """Return `strerror` of an OSError, else the class name. `str(error)` may contain paths and secrets."""
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

@@ -1,8 +1,8 @@
-"""A login in an auth.json file, by default the one that the Codex CLI uses.
+"""Store a login in an auth.json file, by default the one that the Codex CLI uses.
 
-Writes are atomic: a temporary file, readable by its owner only, takes the place of the old one. Reads tolerate the
-Codex CLI, which rewrites the file in place. A lock file next to it keeps the processes that use this package apart; the
-operating system releases it when its holder ends, however that happens.
+Writes are atomic: a temporary file, readable by its owner only, replaces the old file. Reads tolerate the Codex CLI,
+which rewrites the file in place. A lock file next to it serializes the processes that use this package. The operating
+system releases the lock when its holder exits or is killed.
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ if TYPE_CHECKING:
 
     import filelock
 
+    from ..._exceptions import CredentialStoreError
+
 __all__ = ["FileStore", "hold_lock_file"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-# A reader can see a file that the Codex CLI has half written. It reads again before it calls the file damaged.
+# The Codex CLI may have written only a part of the file. `load()` retries before it reports the file as damaged.
 _READ_ATTEMPTS: Final = 10
 _READ_PAUSE_SECONDS: Final = 0.03
-# Windows refuses to replace a file while another process has it open, which a reader has for a moment.
+# Windows cannot replace an open file. Readers keep the file open only briefly, so the replacement is retried.
 _REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
 
-_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_MAKE_WRITABLE: Final = f" Make its folder writable, or set {CODEX_HOME_ENV} to another one."
+_NOT_WRITABLE_ERRNOS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_MAKE_WRITABLE: Final = f"Make its folder writable, or set {CODEX_HOME_ENV} to another folder."
+_CHECK_FILE: Final = f"Check its permissions and its disk, or set {CODEX_HOME_ENV} to another folder."
 
 _LOCK_POLL_SECONDS: Final = 0.02
-# No lock file is possible: the place is read-only, full, or on a file system without locks. A login that only one
-# process uses works there nevertheless.
-_UNLOCKABLE: Final = frozenset(
+# A lock file cannot be created: the folder is read-only or full, or its file system has no locks. A single process can
+# still use the login.
+_LOCK_NOT_SUPPORTED_ERRNOS: Final = frozenset(
     {
         errno.EACCES,
         errno.EPERM,
@@ -57,9 +60,9 @@ _UNLOCKABLE: Final = frozenset(
 
 
 class FileStore:
-    """An auth.json file, by default the one in the Codex CLI's folder (`$CODEX_HOME`, else `~/.codex`).
+    """A store in an auth.json file, by default the one in the Codex CLI's folder (`$CODEX_HOME`, else `~/.codex`).
 
-    It is written atomically and readable by its owner only. A symlink is followed and kept. `lock_timeout` is in
+    Writes are atomic, and only the owner can read the file. A symlink is followed and kept. `lock_timeout` is in
     seconds.
     """
 
@@ -72,47 +75,45 @@ class FileStore:
 
     @property
     def location(self) -> str:
-        """The path."""
+        """The path, as error messages show it."""
         return str(self.path)
 
     def __repr__(self) -> str:
         return f"FileStore({self.location!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read the file; None if there is none. Raises CredentialStoreError if it is damaged or cannot be read."""
+        """Return the document, None if there is no file. Raises CredentialStoreError if it is damaged or unreadable."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
                 return _auth_json.parse(self.path.read_bytes())
             except FileNotFoundError:
                 return None
             except OSError as error:
-                raise _auth_errors.CredentialStoreError(f"Cannot read {self.path}: {os_error_text(error)}.") from error
+                raise self._os_error("read", error, remedy=_CHECK_FILE) from error
             except ValueError as error:
                 if attempt == _READ_ATTEMPTS:
                     raise _auth_errors.CredentialStoreError(
-                        f"{self.path} is not a usable auth.json: {error}. It was not changed. Repair it, move it away, "
-                        "or replace it with client.authenticate(force=True) or `codex-backend login`."
+                        f"{self.path} is not a valid auth.json: {error}. It was not changed. Repair it, move it, or "
+                        "replace it with client.authenticate(force=True) or `codex-backend login`."
                     ) from None
             time.sleep(_READ_PAUSE_SECONDS)
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the file. A file that is not an auth.json raises CredentialStoreError and stays: see `replace()`."""
+        """Write the document to the file. Raises CredentialStoreError if the current file is not a valid auth.json."""
         self.load()
         self.replace(document)
 
     def replace(self, document: dict[str, Any]) -> None:
-        """Replace the file, damaged or not. The old file stays if the new one cannot be written."""
+        """Write the document to the file, even if the current file is damaged. It is kept if the write fails."""
         data = _auth_json.render(document)
         target = self._target()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_atomically(target, data)
         except OSError as error:
-            remedy = _MAKE_WRITABLE if error.errno in _NOT_WRITABLE else ""
-            raise _auth_errors.CredentialStoreError(
-                f"Cannot write {self.path}: {os_error_text(error)}.{remedy}"
-            ) from error
+            remedy = _MAKE_WRITABLE if error.errno in _NOT_WRITABLE_ERRNOS else _CHECK_FILE
+            raise self._os_error("write", error, remedy=remedy) from error
 
     def clear(self) -> bool:
         """Delete the file, or the file that the symlink points to. Return False if there was none."""
@@ -121,13 +122,13 @@ class FileStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _auth_errors.CredentialStoreError(f"Cannot delete {self.path}: {os_error_text(error)}.") from error
+            raise self._os_error("delete", error, remedy=_MAKE_WRITABLE) from error
         return True
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the lock file next to the document."""
-        # Next to the symlink's target: two folders that link to one auth.json share the lock as well.
+        """Hold the lock file while the block runs. Raises CredentialStoreError after `lock_timeout` seconds."""
+        # The lock file is next to the symlink's target, so that two links to one auth.json share the lock.
         target = self._target()
         path = target.with_name(target.name + ".lock")
         with self._thread_lock, hold_lock_file(path, location=self.location, timeout=self._lock_timeout):
@@ -144,10 +145,13 @@ class FileStore:
     def _target(self) -> Path:
         return Path(os.path.realpath(self.path))
 
+    def _os_error(self, operation: str, error: OSError, *, remedy: str) -> CredentialStoreError:
+        return _auth_errors.CredentialStoreError(f"Cannot {operation} {self.path}: {os_error_text(error)}. {remedy}")
+
 
 def _write_atomically(target: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    # The mode is set when the file is created, so at no moment can another user read it.
+    # The mode is set when the file is created, so another user can never read it.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o600)
     try:
@@ -160,7 +164,7 @@ def _write_atomically(target: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    # The new name survives a power cut only if the folder is synced too. Windows cannot open a folder.
+    # The new name is durable only if the folder is synced too. Windows cannot open a folder.
     with suppress(OSError):
         descriptor = os.open(target.parent, os.O_RDONLY)
         try:
@@ -185,10 +189,10 @@ def _replace_file(source: Path, target: Path) -> None:
 
 @contextmanager
 def hold_lock_file(path: Path, *, location: str, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-    """Hold a lock file, which is created with its folder. `location` names in messages what it protects.
+    """Hold a lock file while the block runs. It is created if needed. `location` describes the store in messages.
 
-    Raises CredentialStoreError after `timeout` seconds, or if the path cannot be a file. Where locks are impossible
-    altogether, logs a warning and goes on without.
+    Raises CredentialStoreError after `timeout` seconds, or if the lock file cannot be created. If the file system does
+    not support locks, log a warning and continue without a lock.
     """
     lock = _acquire(path, location=location, timeout=timeout)
     try:
@@ -199,7 +203,7 @@ def hold_lock_file(path: Path, *, location: str, timeout: float = LOCK_TIMEOUT_S
 
 
 def _acquire(path: Path, *, location: str, timeout: float) -> filelock.BaseFileLock | None:
-    import filelock  # a program that only reads a valid login does without
+    import filelock  # imported here because a program that only reads the login does not need it
 
     lock = filelock.FileLock(path, timeout=timeout, mode=0o600)
     try:
@@ -207,16 +211,20 @@ def _acquire(path: Path, *, location: str, timeout: float) -> filelock.BaseFileL
         lock.acquire(poll_interval=_LOCK_POLL_SECONDS)
     except filelock.Timeout:
         raise _auth_errors.CredentialStoreError(
-            f"Another process has held the lock {path} for {timeout:g} seconds. End that process if it hangs, and try "
-            "again."
+            f"Timed out after {timeout:g} seconds waiting for the lock {path}. "
+            "Stop the process that holds it, and retry."
         ) from None
     except (OSError, NotImplementedError) as error:  # NotImplementedError: old versions of filelock
-        if isinstance(error, OSError) and error.errno not in _UNLOCKABLE:
-            raise _auth_errors.CredentialStoreError(f"Cannot lock {location}: {os_error_text(error)}.") from error
+        if isinstance(error, OSError) and error.errno not in _LOCK_NOT_SUPPORTED_ERRNOS:
+            raise _auth_errors.CredentialStoreError(
+                f"Cannot lock {location}: {os_error_text(error)}. {_CHECK_FILE}"
+            ) from error
         log.warning(
-            "Cannot lock %s (%s). Other processes may refresh the same login at the same time.",
+            "Cannot lock %s (%s). Other processes may refresh the same login at the same time. Set %s to a folder that "
+            "supports file locks.",
             location,
             os_error_text(error),
+            CODEX_HOME_ENV,
         )
         return None
     return lock

@@ -1,16 +1,16 @@
-"""A login in the operating system's keyring, in the entry that the Codex CLI uses.
+"""Store a login in the operating system's keyring, in the entry that the Codex CLI uses.
 
-Names and value of the entry are the Codex CLI's: login/src/auth/storage.rs, and the crate keyring-rs. The package
-`keyring` (extra `keyring`) accesses the keyring. Three of its habits are corrected here:
+Wire source (names and value of the entry): Codex CLI, login/src/auth/storage.rs, and the crate keyring-rs. The package
+`keyring` (extra `keyring`) accesses the keyring. This module works around three behaviors of that package:
 
-- On Linux it would add a second item next to the Codex CLI's, which the Codex CLI then rejects as ambiguous. Existing
-  items are overwritten instead, through the package's Secret Service connection.
-- On Windows it names entries in another way. The service name is built so that the result is the Codex CLI's name.
-- It may replace an entry by deleting it first. A lock file keeps our readers away in the meantime.
+- On Linux it would add a second item, and the Codex CLI rejects two items as ambiguous. This module overwrites the
+  existing items through the package's Secret Service connection.
+- On Windows it names entries differently. This module passes a service name that results in the Codex CLI's name.
+- It may replace an entry by deleting it first. A lock file blocks readers of this package during the write.
 
-The Codex CLI writes one entry of any length, and Windows refuses more than 2,560 bytes. Then, and only then, the entry
-holds an index, which the Codex CLI reads as "not logged in", and the value is split over further entries. Their names
-change with the value, so one write (of the index) switches from the old value to the new one.
+The Codex CLI writes one entry of any length, but Windows rejects values of more than 2,560 bytes. A longer value is
+split over further entries, and the entry contains an index, which the Codex CLI reads as "not logged in". The names of
+the further entries depend on the value, so that writing the index replaces the old value in one step.
 """
 
 from __future__ import annotations
@@ -41,20 +41,21 @@ _BYTES_PER_CHARACTER: Final = 2  # UTF-16; the value is ASCII
 _INDEX_MEMBER: Final = "codex_backend_sdk_parts"
 
 _NOT_INSTALLED: Final = (
-    "The login is stored in the operating system's keyring, and the package that reads it is not installed. "
+    "The login is stored in the operating system's keyring, but the package `keyring` is not installed. "
     "Run pip install 'codex-backend-sdk[keyring]'."
 )
 
-# The packages whose error messages are useful and hold no secret.
+# The packages whose error messages are useful and contain no secret.
 _PACKAGES_WITH_SAFE_ERRORS: Final = frozenset({"keyring", "secretstorage", "jeepney"})
 
 
 class KeyringStore:
-    """The entry that the Codex CLI uses with `cli_auth_credentials_store = "keyring"`; needs the extra `keyring`.
+    """A store in the system's keyring, in the entry that the Codex CLI uses. Requires the extra `keyring`.
 
-    `home` is the CODEX_HOME of the login. `backend` is a `keyring.backend.KeyringBackend` (default: the choice of the
-    package `keyring`). A value longer than `entry_bytes` in UTF-16 is split over several entries (default: 2,560 on
-    Windows, else never); the Codex CLI cannot read those. `lock_timeout` is in seconds.
+    The Codex CLI uses it with `cli_auth_credentials_store = "keyring"`. `home` is the CODEX_HOME of the login.
+    `backend` is a `keyring.backend.KeyringBackend` (default: the one that the package `keyring` selects). A value
+    longer than `entry_bytes` in UTF-16 is split over several entries (default: 2,560 on Windows, else never); the Codex
+    CLI cannot read split values. `lock_timeout` is in seconds.
     """
 
     def __init__(
@@ -72,20 +73,20 @@ class KeyringStore:
 
     @property
     def location(self) -> str:
-        """The keyring, with service and name of the entry."""
+        """The keyring entry as error messages show it: its service and name."""
         return f"the keyring ({_SERVICE}, {self._entry})"
 
     def __repr__(self) -> str:
         return f"KeyringStore({str(self.home)!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read the entry; None if there is none. Raises CredentialStoreError if keyring or entry is unusable."""
+        """Return the document, None if there is none. Raises CredentialStoreError if it is damaged or unreadable."""
         with self._access("read"):
             value = self._read_value()
         return None if value is None else parse_document(value.encode(), location=self.location)
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the entry, and delete auth.json as the Codex CLI does, so that there is one login."""
+        """Store the document in the entry, and delete auth.json as the Codex CLI does, so that there is one login."""
         value = to_compact_json(document)
         with suppress(OSError):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,10 +98,10 @@ class KeyringStore:
         try:
             self._file.clear()
         except _auth_errors.CredentialStoreError as error:
-            log.warning("The login is stored in the keyring, and the old file is still there. %s", error)
+            log.warning("The login was stored in the keyring, but the old file was not deleted. Delete it. %s", error)
 
     def clear(self) -> bool:
-        """Delete the entry and auth.json. Return False if there was neither."""
+        """Delete the entry and auth.json. Return False if neither existed."""
         with self._access("delete"):
             index = parse_index(self._get(self._entry))
             had_entry = self._delete([self._entry, *(index.entry_names(self._entry) if index else ())])
@@ -111,12 +112,12 @@ class KeyringStore:
         return self._file.lock()
 
     def version(self) -> object:
-        """Return a digest of the entry; no keyring offers less at a lower cost."""
+        """Return a digest of the entry. Keyrings offer no cheaper way to detect a change."""
         with self._access("read"):
             return compute_digest(self._get(self._entry))
 
     def exists(self) -> bool:
-        """Return whether this system has a keyring, even one that is locked. A container has none."""
+        """Return whether this system has a keyring, even if it is locked. Containers usually have none."""
         try:
             return type(self._backend()).__module__ != "keyring.backends.fail"
         except _auth_errors.CredentialStoreError:  # the package is not installed, or configured to use none
@@ -131,13 +132,14 @@ class KeyringStore:
 
     @property
     def _service(self) -> str:
-        # Windows has one name for an entry, which both packages compose; this results in the Codex CLI's (keyring-rs).
+        # On Windows keyring-rs joins entry and service to one target name. The package `keyring` uses the service as
+        # the target name, so this is the joined name.
         return f"{self._entry}.{_SERVICE}" if os.name == "nt" else _SERVICE
 
     @contextmanager
-    def _access(self, verb: str) -> Iterator[None]:
-        """Keep our readers and writers apart during one access, and turn all errors into CredentialStoreError."""
-        # Without a folder there is no other process to keep away, and reading must not create it.
+    def _access(self, operation: str) -> Iterator[None]:
+        """Hold the lock file during one access to the keyring, and convert errors to CredentialStoreError."""
+        # If CODEX_HOME does not exist, no other process uses it, and a read must not create it.
         has_home = self.home.is_dir()
         path = self.home / "auth.keyring.lock"
         with hold_lock_file(path, location=self.location) if has_home else nullcontext():
@@ -145,13 +147,13 @@ class KeyringStore:
                 yield
             except _auth_errors.CredentialStoreError:
                 raise
-            except Exception as error:  # each keyring has exceptions of its own
+            except Exception as error:  # only keyring calls run in the block, and each keyring has its own exceptions
                 is_safe = type(error).__module__.partition(".")[0] in _PACKAGES_WITH_SAFE_ERRORS
-                text = (is_safe and str(error)) or os_error_text(error)
-                # The text of another package's error may be the value itself: neither text nor cause are shown.
-                raise _auth_errors.CredentialStoreError(f"Cannot {verb} {self.location}: {text}") from (
-                    error if is_safe else None
-                )
+                reason = ((is_safe and str(error)) or os_error_text(error)).rstrip(".!")
+                # The message of another package's error may contain the value, so neither it nor the cause is shown.
+                raise _auth_errors.CredentialStoreError(
+                    f"Cannot {operation} {self.location}: {reason}. Unlock the keyring, or store the login in a file."
+                ) from (error if is_safe else None)
 
     def _read_value(self) -> str | None:
         entry = self._get(self._entry)
@@ -161,13 +163,13 @@ class KeyringStore:
         value = "".join(self._get(name) or "" for name in index.entry_names(self._entry))
         if compute_digest(value) != index.value_digest:
             raise _auth_errors.CredentialStoreError(
-                f"{self.location} holds no usable login: a part of it is missing or damaged. "
+                f"The login in {self.location} is damaged: a part of it is missing or changed. "
                 f"{_auth_errors.LOG_IN_AGAIN_REMEDY}"
             )
         return value
 
     def _write_value(self, value: str) -> EntryIndex | None:
-        """Write the value, and return the index if it is split."""
+        """Write the value. Return its index if it is split, else None."""
         split = split_value(value, entry_bytes=self._entry_bytes)
         if split is None:
             self._set(self._entry, value)
@@ -175,11 +177,11 @@ class KeyringStore:
         index, parts = split
         for name, part in zip(index.entry_names(self._entry), parts, strict=True):
             self._set(name, part)
-        self._set(self._entry, index.to_json())  # last: this write makes the new value the stored one
+        self._set(self._entry, index.to_json())  # last, because this write replaces the old value
         return index
 
     def _delete(self, names: list[str]) -> bool:
-        """Delete entries; False if there was none."""
+        """Delete the entries. Return False if none existed."""
         existing = [name for name in names if self._get(name) is not None]
         backend = self._backend()
         for name in existing:
@@ -218,7 +220,10 @@ class KeyringStore:
 
 
 def _choose_backend() -> Any:
-    """Return the backend that the package or its user chose; of several chained ones the one the Codex CLI uses."""
+    """Return the backend that the package `keyring` or its configuration selects.
+
+    For a chain of backends, return the Secret Service, which the Codex CLI uses, or else the first backend.
+    """
     try:
         import keyring
     except ModuleNotFoundError as error:
@@ -226,8 +231,11 @@ def _choose_backend() -> Any:
             raise
         raise _auth_errors.CredentialStoreError(_NOT_INSTALLED) from None
     backend = keyring.get_keyring()
-    if type(backend).__module__ == "keyring.backends.null":  # accepts everything and stores nothing
-        raise _auth_errors.CredentialStoreError("The package `keyring` is configured to use no keyring.")
+    if type(backend).__module__ == "keyring.backends.null":  # this backend stores nothing
+        raise _auth_errors.CredentialStoreError(
+            "The package `keyring` is configured to use no keyring. Run `keyring --list-backends` and select a "
+            "backend, or use FileStore."
+        )
     chained = list(getattr(backend, "backends", None) or [backend])
     return next(filter(_is_secret_service, chained), chained[0])
 
@@ -238,11 +246,11 @@ def _is_secret_service(backend: Any) -> bool:
 
 @contextmanager
 def _secret_service_items(backend: Any, service: str, name: str) -> Iterator[list[Any]]:
-    """Find the items of an entry in a Secret Service, whichever program made them."""
+    """Yield the items of an entry in a Secret Service, created by any program."""
     collection = backend.get_preferred_collection()
     with closing(collection.connection):
         items = collection.search_items({"service": service, "username": name})
-        # keyring-rs: an item with another target is another entry
+        # in keyring-rs, an item with another target is another entry
         yield [item for item in items if item.get_attributes().get("target", "default") == "default"]
 
 
@@ -250,40 +258,40 @@ def _secret_service_items(backend: Any, service: str, name: str) -> Iterator[lis
 
 
 def entry_name(home: str) -> str:
-    """Return the name of the entry for a CODEX_HOME, which is absolute and without symlinks, as in the Codex CLI."""
+    """Return the name of the entry for a CODEX_HOME, as in the Codex CLI. `home` is absolute and has no symlinks."""
     return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
 
 
 def windows_path(path: str) -> str:
-    r"""Return an absolute Windows path as Rust's `canonicalize` does, with `\\?\` before it."""
+    r"""Return an absolute Windows path with the prefix `\\?\`, as Rust's `canonicalize` does."""
     if path.startswith("\\\\?\\"):
         return path
     return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
 def to_compact_json(document: dict[str, Any]) -> str:
-    """Return a document as ASCII without white space."""
+    """Return a document as ASCII JSON without whitespace."""
     return json.dumps(document, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class EntryIndex:
-    """How many entries hold a value, and the digest of the whole, which is part of their names."""
+    """The index of a split value: the number of entries, and the digest of the value, which is part of their names."""
 
     entry_count: int
     value_digest: str
 
     def entry_names(self, entry: str) -> list[str]:
-        """Return the names of those entries, in order."""
+        """Return the names of the entries that contain the value, in order."""
         return [f"{entry}|{self.value_digest[:16]}|{number}" for number in range(self.entry_count)]
 
     def to_json(self) -> str:
-        """Return the text that is stored in the Codex CLI's entry instead of the value."""
+        """Return the JSON that is stored in the Codex CLI's entry instead of the value."""
         return to_compact_json({_INDEX_MEMBER: self.entry_count, "sha256": self.value_digest})
 
 
 def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, list[str]] | None:
-    """Split a value that is too long for one entry; None if it fits (`entry_bytes=None`: always)."""
+    """Split a value that is too long for one entry. Return None if it fits, or if `entry_bytes` is None."""
     if entry_bytes is None or len(value) * _BYTES_PER_CHARACTER <= entry_bytes:
         return None
     size = entry_bytes // _BYTES_PER_CHARACTER
@@ -292,7 +300,7 @@ def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, lis
 
 
 def parse_index(entry: str | None) -> EntryIndex | None:
-    """Parse an index; None for an entry that holds the value itself."""
+    """Parse an index. Return None if the entry contains the value itself."""
     if entry is None or _INDEX_MEMBER not in entry:
         return None
     try:

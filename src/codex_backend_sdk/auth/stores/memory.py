@@ -1,4 +1,4 @@
-"""A login in memory."""
+"""Store a login in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """A login that exists as long as this object; for tests, and for applications that store it elsewhere."""
+    """A store in memory, for tests and for applications that save the login themselves."""
 
     location = "memory"
 
@@ -27,7 +27,7 @@ class MemoryStore:
         return "MemoryStore()"
 
     def load(self) -> dict[str, Any] | None:
-        """Return a copy of the document."""
+        """Return a copy of the document, None if there is none."""
         return copy.deepcopy(self._document)
 
     def save(self, document: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class MemoryStore:
         return had_document
 
     def lock(self) -> AbstractContextManager[object]:
-        """Exclude the other threads."""
+        """Exclude the other threads. Not reentrant."""
         return self._lock
 
     def version(self) -> object:

@@ -1,9 +1,9 @@
-"""One login for several machines, in Redis.
+"""Store a login in Redis, so that several machines share it.
 
-The lock on the server is short-lived, and a thread of its holder extends it: a refresh has no upper bound in time, and
-a holder that is killed must not block the others for long. A holder that is suspended for longer than the lifetime of
-the lock loses it. A second process may then refresh at the same time. The later of the two sends a used refresh token,
-is refused, reads the store again, and uses the tokens that the other one stored (case 6 of `TokenManager`).
+The lock on the server expires quickly, because its holder may be killed. A thread of the holder renews it, because a
+refresh may take longer. A holder that is suspended for longer than the lifetime of the lock loses it, and a second
+process may then refresh at the same time. The issuer rejects the second use of the refresh token. That process then
+reloads the store and uses the tokens that the other process stored (case 6 of `TokenManager`).
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ log = logging.getLogger("codex_backend_sdk.auth")
 
 _DEFAULT_KEY: Final = "codex-backend-sdk:login"
 _LOCK_LIFETIME_SECONDS: Final = 10.0
-_EXTENSIONS_PER_LIFETIME: Final = 4
+_RENEWALS_PER_LIFETIME: Final = 4
 _LOCK_POLL_SECONDS: Final = 0.05
-# For a client that is created here: without timeouts a server that hangs would make us hang.
+# For a client that is created here. Without timeouts, a server that hangs would block the caller.
 _TIMEOUTS: Final = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0}
 
 _NOT_INSTALLED: Final = "RedisStore needs the package redis. Run pip install 'codex-backend-sdk[redis]'."
 _INVALID_URL: Final = (
-    "The Redis URL is not valid. Use rediss://user:password@host:port/0 or unix:///path, and write special characters "
-    "as %XX."
+    "The Redis URL is invalid. Use rediss://user:password@host:port/0 or unix:///path, and percent-encode special "
+    "characters."
 )
 
 
 class RedisStore:
-    """A login in one key of a Redis server, refreshed once for all machines; needs the extra `redis`.
+    """A store in one Redis key, so that one refresh serves all machines. Requires the extra `redis`.
 
-    `server` is a URL (`rediss://` beyond this machine, since tokens travel to it) or your own `redis.Redis`. The value
-    of `key` is the text of an auth.json; `<key>:lock` exists during a refresh. `lock_lifetime` and `lock_timeout` are
-    in seconds: how long a killed holder blocks the others, and how long to wait for a holder that is alive.
+    `server` is a URL or your own `redis.Redis`. Use `rediss://` for a remote server, because tokens are sent to it. The
+    value of `key` has the format of `auth.json`; `<key>:lock` exists during a refresh. After `lock_lifetime` seconds
+    the lock of a killed process expires. `lock_timeout` is the time to wait for the lock, in seconds.
     """
 
     def __init__(
@@ -63,77 +63,110 @@ class RedisStore:
     @property
     def location(self) -> str:
         """The server's address without user name and password, and the key."""
-        to = self._client.connection_pool.connection_kwargs
-        address = to.get("path") or f"{to.get('host', 'localhost')}:{to.get('port', 6379)}"
-        return f"Redis at {address} (database {to.get('db') or 0}, key {self.key})"
+        kwargs = self._client.connection_pool.connection_kwargs
+        address = kwargs.get("path") or f"{kwargs.get('host', 'localhost')}:{kwargs.get('port', 6379)}"
+        return f"Redis at {address} (database {kwargs.get('db') or 0}, key {self.key})"
 
     def __repr__(self) -> str:
-        # Without a client if the URL was not valid: a crash reporter shows the object nevertheless.
+        # `_client` is missing if `__init__` raised for an invalid URL; a crash reporter may still call `repr()`.
         return f"RedisStore({self.location if hasattr(self, '_client') else self.key!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Read the key; None if there is none. Raises CredentialStoreError if server or value is unusable."""
+        """Return the document, None if there is no key.
+
+        Raises CredentialStoreError if the server cannot be reached or the value is invalid.
+        """
         value = self._read_value()
         return None if value is None else parse_document(value, location=self.location)
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the value."""
-        with self._access("write"):
+        """Store the document, replacing the previous one."""
+        with self._translate_errors("write"):
             self._client.set(self.key, _auth_json.render(document))
 
     def clear(self) -> bool:
         """Delete the key. Return False if there was none."""
-        with self._access("delete"):
+        with self._translate_errors("delete"):
             return bool(self._client.delete(self.key))
 
     def version(self) -> object:
-        """Return a digest of the value: one request, as a separate counter would need, and never out of step."""
+        """Return a digest of the value. This takes one request, as a separate counter would, and matches the value."""
         return compute_digest(self._read_value())
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the lock on the server, extended as long as this process runs."""
+        """Hold the lock while the block runs. Raises CredentialStoreError after `lock_timeout` seconds."""
         lock = self._client.lock(
             f"{self.key}:lock",
             timeout=self._lock_lifetime,
             sleep=_LOCK_POLL_SECONDS,
             blocking_timeout=self._lock_timeout,
-            thread_local=False,  # another thread extends it
+            thread_local=False,  # another thread renews the lock
         )
-        with self._access("lock"):
+        with self._translate_errors("lock"):
             is_acquired = lock.acquire()
         if not is_acquired:
             raise _auth_errors.CredentialStoreError(
-                f"Another process has held the lock of {self.location} for {self._lock_timeout:g} seconds. End that "
-                "process if it hangs, and try again."
+                f"Timed out after {self._lock_timeout:g} seconds waiting for the lock {self.key}:lock of "
+                f"{self.location}. Stop the process that holds it, and retry."
             )
         try:
-            with _extended(lock, every_seconds=self._lock_lifetime / _EXTENSIONS_PER_LIFETIME):
+            with self._renew_in_background(lock):
                 yield
         finally:
             try:
                 lock.release()
-            except Exception as error:  # it expires by itself
-                log.debug("The lock of the login in Redis was not released: %s", error)
+            except Exception as error:  # the lock will expire
+                log.debug("Cannot release the lock %s:lock: %s", self.key, error)
 
     def _read_value(self) -> bytes | None:
         try:
-            with self._access("read"):
+            with self._translate_errors("read"):
                 value = self._client.get(self.key)
         except UnicodeDecodeError:  # from a client with decode_responses=True; the exception holds the value
             raise _auth_errors.CredentialStoreError(
-                f"{self.location} holds no usable login: it is not UTF-8 text. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
+                f"The login in {self.location} is damaged: it is not UTF-8 text. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
             ) from None
         return value.encode() if isinstance(value, str) else value
 
     @contextmanager
-    def _access(self, verb: str) -> Iterator[None]:
-        import redis  # optional
+    def _translate_errors(self, operation: str) -> Iterator[None]:
+        import redis  # imported here because the package is optional
 
         try:
             yield
         except redis.RedisError as error:
-            raise _auth_errors.CredentialStoreError(f"Cannot {verb} {self.location}: {error}") from error
+            raise _auth_errors.CredentialStoreError(
+                f"Cannot {operation} {self.location}: {str(error).rstrip('.')}. "
+                "Check the URL, and that the server is running."
+            ) from error
+
+    @contextmanager
+    def _renew_in_background(self, lock: Any) -> Iterator[None]:
+        """Renew the lock periodically in a thread until the block ends."""
+        has_ended = threading.Event()
+
+        def renew() -> None:
+            while not has_ended.wait(self._lock_lifetime / _RENEWALS_PER_LIFETIME):
+                try:
+                    lock.reacquire()
+                except Exception as error:  # lost, or the server is down: see the docstring of the module
+                    log.warning(
+                        "Cannot renew the lock %s:lock of %s: %s. Another process may refresh the login at the same "
+                        "time. Check that the server is running.",
+                        self.key,
+                        self.location,
+                        str(error).rstrip("."),
+                    )
+                    return
+
+        thread = threading.Thread(target=renew, name="codex-login-lock", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            has_ended.set()
+            thread.join()
 
 
 def _connect(url: Secret) -> Any:
@@ -145,27 +178,5 @@ def _connect(url: Secret) -> Any:
         raise _auth_errors.CredentialStoreError(_NOT_INSTALLED) from None
     try:
         return redis.Redis.from_url(url.reveal(), **_TIMEOUTS)
-    except ValueError:  # its text may hold a part of the password
+    except ValueError:  # its text may contain a part of the password
         raise ValueError(_INVALID_URL) from None
-
-
-@contextmanager
-def _extended(lock: Any, *, every_seconds: float) -> Iterator[None]:
-    """Extend the lock to its full lifetime again and again, in a thread, until the block ends."""
-    is_over = threading.Event()
-
-    def extend() -> None:
-        while not is_over.wait(every_seconds):
-            try:
-                lock.reacquire()
-            except Exception as error:  # lost, or the server is down: see the docstring of the module
-                log.warning("The lock of the login in Redis was lost: %s", error)
-                return
-
-    thread = threading.Thread(target=extend, name="codex-login-lock", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
