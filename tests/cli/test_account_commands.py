@@ -39,7 +39,7 @@ def test_status_shows_the_login_and_sends_no_request(
     assert fields["plan"] == "pro"
     assert fields["account"] == sim.account.account_id
     assert fields["stored in"] == str(home / "auth.json")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 9 d 23 h\); renewed automatically", fields["expires"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 9 d 23 h\); refreshed automatically", fields["expires"])
     assert not any(document["tokens"][name] in result.out for name in ("access_token", "refresh_token"))
     assert sim.requests == []
 
@@ -48,7 +48,7 @@ def test_status_of_an_expired_renewable_login(run: Run, store_login: StoreLogin,
     store_login(sim.login_document(expires_in=-timedelta(hours=3, minutes=5)))
     result = run("status")
     assert result.code == 0
-    assert "(3 h 5 min ago); renewed automatically" in result.out
+    assert "(3 h 5 min ago); refreshed automatically" in result.out
     assert sim.requests == []
 
 
@@ -58,14 +58,14 @@ def test_status_of_an_expired_login(run: Run, store_login: StoreLogin, sim: Simu
     store_login(document)
     result = run("status")
     assert result.code == 1
-    assert "has expired and cannot be renewed. Run `codex-backend login`" in result.out
+    assert "has expired and cannot be refreshed. Run `codex-backend login`" in result.out
 
 
 def test_status_of_a_token_without_readable_expiry(run: Run, store_login: StoreLogin) -> None:
     store_login({"tokens": {"access_token": "opaque", "account_id": "acc-1"}})
     result = run("status")
     assert result.code == 0
-    assert "unknown; cannot be renewed" in result.out
+    assert "unknown; cannot be refreshed" in result.out
     assert "opaque" not in result.out
 
 
@@ -80,7 +80,7 @@ def test_status_of_a_token_in_the_environment(
         assert (result.code, result.err) == (0, "")
         assert result.out.startswith("Logged in as user@example.com\n")
         assert "stored in  the variable CODEX_ACCESS_TOKEN" in result.out
-        assert "cannot be renewed" in result.out
+        assert "cannot be refreshed" in result.out
         assert token not in result.out
         assert [request.path for request in sim.requests] == paths
 
@@ -99,7 +99,7 @@ def test_status_of_a_stored_personal_access_token(run: Run, store_login: StoreLo
     result = run("status")
     assert (result.code, result.err) == (0, "")
     assert "Logged in as user@example.com" in result.out
-    assert "unknown; cannot be renewed" in result.out
+    assert "unknown; cannot be refreshed" in result.out
 
 
 def test_status_without_a_login_names_the_command(run: Run, home: Path) -> None:
@@ -207,7 +207,7 @@ def test_usage_of_additional_limits_and_credits() -> None:
         f"  {'5 h'.ljust(22)}  {'█' * 12} 100 % used, resets in 1 h ({reset_at})",
         f"  GPT-X[2J-Spark, weekly  {'░' * 12}   0 % used",
         f"  {'Code review, weekly'.ljust(22)}  {'█'}{'░' * 11}   5 % used",
-        "The limit is reached: credits pay for further calls until the reset.",
+        "The usage limit is exhausted: credits pay for further calls until the reset.",
         "Credits: 12.50",
         "Spending cap: 8 of 25, not reached",
         "Reset credits: 2 (`client.codex.reset_credits.consume()` uses one)",
@@ -221,7 +221,7 @@ def test_usage_of_additional_limits_and_credits() -> None:
 def test_usage_of_a_limit_without_usable_credits(credits: Any, control: Any) -> None:
     limit = {"primary_window": usage_window(100, 18000)}
     text = usage_text({"plan_type": "pro", "rate_limit": limit, "credits": credits, "spend_control": control})
-    assert "The limit is reached: the backend rejects further calls until the reset." in text
+    assert "The usage limit is exhausted: the backend rejects further calls until the reset." in text
 
 
 def test_usage_of_unlimited_credits() -> None:

@@ -136,7 +136,10 @@ def test_full_disk_is_one_line(run_in_process: Run, store_login: StoreLogin, com
     store_login()
     with open("/dev/full", "w") as full:
         result = run_in_process(command, stdout=full)
-    assert (result.code, result.err) == (1, "Error: No space left on device\n")
+    assert (result.code, result.err) == (
+        1,
+        "Error: Cannot write to standard output, because the disk is full. Free some space and try again.\n",
+    )
 
 
 @pytest.mark.parametrize("command", ["status", "usage", "demo"])

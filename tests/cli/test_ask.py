@@ -42,14 +42,14 @@ def test_interrupted_stream_prints_the_received_text(spawn: Spawn, sim: Simulato
     assert process.returncode == 1
     assert out.startswith("one ")
     assert out.endswith("\n"), "the error starts on its own line"
-    assert err == "Error: The response was cut off and is incomplete. Run the command again.\n"
+    assert err == "Error: The response was interrupted and is incomplete. Run the command again.\n"
 
 
 def test_interrupted_response_prints_nothing(run: Run, sim: Simulator) -> None:
     sim.fail("cut_after_events:4", times=None)
     result = run("ask", "Count.", "--no-stream")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "Error: The response was cut off and is incomplete. Run the command again.\n"
+    assert result.err == "Error: The response was interrupted and is incomplete. Run the command again.\n"
 
 
 @pytest.mark.parametrize("fault", ["cloudflare:challenge", "failed:context_length_exceeded"])
@@ -77,7 +77,7 @@ def test_incomplete_response_is_printed_and_fails(run: Run, sim: Simulator, opti
     sim.script(Turn.incomplete("max_output_tokens", text="Once upon"))
     result = run("ask", "Tell a story.", option)
     assert (result.code, result.out) == (1, "Once upon\n")
-    assert result.err == "Error: The response is incomplete: max_output_tokens.\n"
+    assert result.err == "Error: The response is incomplete: max_output_tokens. Change the prompt and try again.\n"
 
 
 @both_modes

@@ -54,7 +54,7 @@ def test_printable_removes_control_characters() -> None:
     ],
 )
 def test_from_now_names_two_units(delta: timedelta, text: str) -> None:
-    assert output.from_now(NOW + delta, now=NOW) == text
+    assert output.format_relative_time(NOW + delta, now=NOW) == text
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 120])

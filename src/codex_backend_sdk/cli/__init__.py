@@ -1,7 +1,7 @@
-"""The command `codex-backend`.
+"""The command-line interface, `codex-backend`.
 
-Start-up time is what users of a command notice first, so imports are late: a command's module is imported when that
-command runs, and `openai`, `httpx2`, `rich` and the simulator inside the functions that need them.
+To start quickly, the package imports the module of a command when that command runs, and imports `openai`, `httpx2`,
+`rich` and the simulator in the functions that need them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (default: `sys.argv`) and return the exit code."""
+    """Run the command-line interface with these arguments (default: `sys.argv[1:]`) and return the exit code."""
     try:
-        import click  # noqa: F401  # an optional dependency: without it, name the extra instead of a traceback
+        import click  # noqa: F401  # an optional dependency: if it is missing, print the extra instead of a traceback
     except ImportError:
         sys.stderr.write(
             "Error: codex-backend needs packages that are not installed. Run: pip install 'codex-backend-sdk[cli]'\n"

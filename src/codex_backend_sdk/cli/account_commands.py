@@ -10,7 +10,7 @@ import click
 from .._timefmt import format_local_time
 from ..limits.limit_types import format_percent
 from .login import resolve_login
-from .output import from_now, print_facts, print_json, print_table, print_text, printable
+from .output import format_relative_time, print_fields, print_json, print_table, print_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 __all__ = ["models", "status", "usage", "usage_lines"]
 
 _BAR_CELLS: Final = 12
-# Colour of a usage bar from this format_percent on; the last row that fits wins.
-_BAR_COLOURS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
+# The lowest percentage of each color of a usage bar.
+_BAR_COLORS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 _MODEL_HEADINGS: Final = ("MODEL", "NAME", "CONTEXT", "REASONING EFFORTS")
 
 
 @click.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Show who is logged in. The exit code is 1 without a login.
+    """Show the account of the login. The exit code is 1 if there is no valid login.
 
-    Reads the stored login without refreshing it, so a login that was revoked elsewhere still shows. Sends no request,
-    except for a personal access token: only the issuer knows its account.
+    The command reads the stored login and does not refresh it, so it cannot detect that the login was revoked. It sends
+    no requests, except for a personal access token, which does not contain the account.
     """
-    from ..auth import _jwt  # no openai, no httpx2: this command has to start quickly
+    from ..auth import _jwt  # does not import openai and httpx2, so that this command starts quickly
 
     now = datetime.now(UTC)
-    resolved = resolve_login()
-    login, problem = resolved.login, resolved.problem
-    if login is not None and _jwt.has_expired(login, now=now) and not resolved.is_renewable:
-        problem = f"The login in {resolved.location} has expired and cannot be renewed."
+    resolved_login = resolve_login()
+    login, problem = resolved_login.login, resolved_login.problem
+    if login is not None and _jwt.has_expired(login, now=now) and not resolved_login.is_refreshable:
+        problem = f"The login in {resolved_login.location} has expired and cannot be refreshed."
     if login is None or problem is not None:
         print_text("Not logged in", bold=True)
         print_text(f"{problem} Run `codex-backend login` to log in.")
         context.exit(1)
-    renewal = "renewed automatically" if resolved.is_renewable else "cannot be renewed"
+    refresh_text = "refreshed automatically" if resolved_login.is_refreshable else "cannot be refreshed"
     expiry = (
-        f"{format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})"
+        f"{format_local_time(login.expires_at)} ({format_relative_time(login.expires_at, now=now)})"
         if login.expires_at
         else "unknown"
     )
     print_text(f"Logged in as {login.email or 'an account without an email address'}", bold=True)
-    print_facts(
+    print_fields(
         ("plan", login.plan or "unknown"),
         ("account", login.account_id or "unknown"),
-        ("expires", f"{expiry}; {renewal}"),
-        ("stored in", resolved.location),
+        ("expires", f"{expiry}; {refresh_text}"),
+        ("stored in", resolved_login.location),
     )
 
 
@@ -76,7 +76,7 @@ def usage(as_json: bool) -> None:
 
 
 def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, int]]:
-    """Yield the lines of a usage report, each with the indentation for when it has to be wrapped."""
+    """Yield the lines of a usage report. Each line has an indentation, for the case that it is wrapped."""
     heading = printable(f"{report.email or 'Your account'}, plan {report.plan or 'unknown'}")
     yield click.style(heading, bold=True), 0
     rows = list(_usage_rows(report))
@@ -86,7 +86,9 @@ def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, in
         percent = format_percent(window.used_percent).rjust(percent_width)
         reset = ""
         if window.resets_at is not None:
-            reset = f", resets {from_now(window.resets_at, now=now)} ({format_local_time(window.resets_at)})"
+            reset = (
+                f", resets {format_relative_time(window.resets_at, now=now)} ({format_local_time(window.resets_at)})"
+            )
         yield f"  {name.ljust(name_width)}  {_bar(window.used_percent)} {percent} used{reset}", 4
     if not rows:
         yield "The backend reports no limits for this account.", 0
@@ -97,7 +99,7 @@ def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, in
 
 
 def _usage_rows(report: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
-    """Yield name and window of every limit, within each limit the shortest window first."""
+    """Yield the name and the window of each limit. The windows of a limit are ordered by length."""
     for window in report.limits.windows:
         yield window.name, window
     for limit in (*report.limits.additional, *([report.code_review] if report.code_review else [])):
@@ -108,8 +110,8 @@ def _usage_rows(report: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
 
 def _bar(percent: float) -> str:
     filled = min(_BAR_CELLS, round(percent * _BAR_CELLS / 100))
-    colour = [name for threshold, name in _BAR_COLOURS if percent >= threshold][-1]
-    return click.style("█" * filled, fg=colour) + click.style("░" * (_BAR_CELLS - filled), dim=True)
+    color = [name for threshold, name in _BAR_COLORS if percent >= threshold][-1]
+    return click.style("█" * filled, fg=color) + click.style("░" * (_BAR_CELLS - filled), dim=True)
 
 
 def _limit_remarks(limits: RateLimits) -> Iterator[str]:
@@ -119,7 +121,7 @@ def _limit_remarks(limits: RateLimits) -> Iterator[str]:
     if limits.is_exhausted:
         # Credits pay for calls beyond the limit until the spending cap of the workspace is reached.
         effect = "credits pay for" if has_credits and not is_capped else "the backend rejects"
-        yield click.style(f"The limit is reached: {effect} further calls until the reset.", fg="red")
+        yield click.style(f"The usage limit is exhausted: {effect} further calls until the reset.", fg="red")
     if has_credits:
         yield f"Credits: {credits}"
     if control is not None and (is_capped or control.limit is not None):
@@ -130,7 +132,7 @@ def _limit_remarks(limits: RateLimits) -> Iterator[str]:
 @click.option("--all", "include_hidden", is_flag=True, help="Include the models that the backend hides from pickers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model catalog as JSON.")
 def models(include_hidden: bool, as_json: bool) -> None:
-    """List the models that this account can use."""
+    """List the models that are available to this account."""
     from .. import OpenAI
 
     with OpenAI() as client:
@@ -138,8 +140,8 @@ def models(include_hidden: bool, as_json: bool) -> None:
     if as_json:
         print_json(page.to_dict(mode="json"))
         return
-    listed = [model for model in page.data if include_hidden or model.visibility != "hide"]
-    print_table(_MODEL_HEADINGS, [_model_row(model) for model in listed])
+    visible_models = [model for model in page.data if include_hidden or model.visibility != "hide"]
+    print_table(_MODEL_HEADINGS, [_model_row(model) for model in visible_models])
 
 
 def _model_row(model: Model) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""The command group: the table of commands, and the handling of their errors.
+"""Define the command group: its commands and the handling of their errors.
 
-An error that carries its own remedy (every `openai.OpenAIError`, and `ValueError` for settings) becomes one line on
-standard error and exit code 1. Any other exception is a defect and shows its traceback, as `--debug` does for all.
+An expected error (every `openai.OpenAIError`, and `ValueError` for invalid settings) is printed as one line on standard
+error, with exit code 1. Any other exception is a bug and shows its traceback. `--debug` shows all tracebacks.
 
-Exit codes: 0 success, 1 error, 2 wrong usage (click's), 130 Ctrl-C.
+Exit codes: 0 success, 1 error, 2 usage error (as in click), 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["codex_backend", "run"]
 
-# In the order of the help. The module of a command is imported when the command is used.
+# The module of each command, in the order in which `--help` lists them. It is imported when the command is used.
 _COMMAND_MODULES: Final = {
     "login": "login",
     "logout": "login",
@@ -37,7 +37,7 @@ _COMMAND_MODULES: Final = {
     "demo": "demo",
     "simulate": "simulate",
 }
-# Where an error names a Python call and a command as its remedy, only the command helps here.
+# Some error messages suggest a Python call or a command. The pattern matches the Python call, which is removed here.
 _PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]*\)`? or (?:run )?(?=`codex-backend )")
 _EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in a shell
 
@@ -60,16 +60,16 @@ class _CommandGroup(click.Group):
         except click.UsageError as error:
             from difflib import get_close_matches  # 5 ms, only for a misspelt command
 
-            close = get_close_matches(args[0], _COMMAND_MODULES, n=1)
-            if not close:
+            matches = get_close_matches(args[0], _COMMAND_MODULES, n=1)
+            if not matches:
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
+            raise click.UsageError(f"{error.message} Did you mean {matches[0]!r}?", ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if ctx.params["debug"] or not _has_remedy(error):
+            if ctx.params["debug"] or not _is_expected_error(error):
                 raise
             raise click.ClickException(_error_message(error)) from error
 
@@ -81,7 +81,7 @@ class _CommandGroup(click.Group):
 def codex_backend(context: click.Context, debug: bool) -> None:
     """Use the ChatGPT Codex backend with your own ChatGPT plan.
 
-    CODEX_HOME is the folder of the login (default: ~/.codex, shared with the Codex CLI). CODEX_BASE_URL and
+    CODEX_HOME is the folder that stores the login (default: ~/.codex, shared with the Codex CLI). CODEX_BASE_URL and
     CODEX_ISSUER_URL select another backend and issuer.
     """
     if os.environ.get("NO_COLOR"):
@@ -89,11 +89,11 @@ def codex_backend(context: click.Context, debug: bool) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
+    """Run the command-line interface with these arguments (default: `sys.argv[1:]`) and return the exit code."""
     sys.stdout = sys.stdout or io.StringIO()  # None when the shell closed it with `>&-`
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A response may contain characters that the terminal's encoding lacks.
+            # A response may contain characters that the terminal cannot encode.
             stream.reconfigure(errors="replace")
     try:
         return codex_backend.main(arguments, prog_name="codex-backend", standalone_mode=False) or 0
@@ -110,30 +110,36 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
         if error.errno == errno.ENOSPC:
-            click.echo(f"Error: {error.strerror}", err=True)
-        # The reader is gone (`codex-backend … | head`) or the disk is full. Without this, the interpreter would fail
-        # again when it flushes standard output at exit.
+            click.echo(
+                "Error: Cannot write to standard output, because the disk is full. Free some space and try again.",
+                err=True,
+            )
+        # The reader closed the pipe (`codex-backend … | head`), or the disk is full. Redirect standard output to
+        # devnull. Otherwise, the interpreter fails again when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _has_remedy(error: Exception) -> bool:
-    """Return whether the message is meant for users. Does not import `openai`: only it can raise its own errors."""
+def _is_expected_error(error: Exception) -> bool:
+    """Return whether the message of the error is written for users.
+
+    If `openai` is not imported, the error cannot be an instance of its classes, so this function does not import it.
+    """
     openai = sys.modules.get("openai")
     return isinstance(error, ValueError) or (openai is not None and isinstance(error, openai.OpenAIError))
 
 
 def _error_message(error: Exception) -> str:
-    """Return the message in one line, with remedies that a user of the command can apply."""
-    text = _command_message(error) if "openai" in sys.modules else None
+    """Return the message in one line, with remedies for the command line."""
+    text = _command_line_message(error) if "openai" in sys.modules else None
     if text is None:
         text = str(error) or type(error).__name__
     text = _PYTHON_REMEDY.sub(lambda match: "Run " if match[1] else "", " ".join(text.split()))
     return text.removeprefix("Error code: ")  # the prefix of openai's messages
 
 
-def _command_message(error: Exception) -> str | None:
-    """Return another message for errors whose own remedy is an argument or attribute of the Python client."""
+def _command_line_message(error: Exception) -> str | None:
+    """Return a message for an error whose own message suggests Python code, or None for any other error."""
     from .. import _exceptions as exceptions
 
     if isinstance(error, exceptions.CloudflareBlockedError):
@@ -145,6 +151,6 @@ def _command_message(error: Exception) -> str | None:
     if isinstance(error, exceptions.ContextLengthExceededError):
         return "The prompt is too long for the context window of the model. Shorten the prompt."
     if isinstance(error, exceptions.StreamInterruptedError):
-        cause = "timed out" if isinstance(error, exceptions.IdleTimeoutError) else "was cut off"
-        return f"The response {cause} and is incomplete. Run the command again."
+        outcome = "timed out" if isinstance(error, exceptions.IdleTimeoutError) else "was interrupted"
+        return f"The response {outcome} and is incomplete. Run the command again."
     return None

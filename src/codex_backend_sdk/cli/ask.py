@@ -20,12 +20,14 @@ __all__ = ["ask"]
 @click.command()
 @click.argument("prompt")
 @click.option("--model", help="A model that `codex-backend models` lists.")
-@click.option("--stream/--no-stream", default=True, help="Print the response as it arrives (default), or at its end.")
+@click.option(
+    "--stream/--no-stream", default=True, help="Print the response as it arrives (default), or when it is complete."
+)
 def ask(prompt: str, model: str | None, stream: bool) -> None:
     """Send PROMPT and print the response. `-` reads the prompt from standard input."""
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
-        raise click.UsageError("the prompt is empty")
+        raise click.UsageError("The prompt is empty. Pass a text.")
     from .. import OpenAI
 
     with OpenAI(model=model) as client:
@@ -36,11 +38,13 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
             click.echo(printable(response.output_text))
     if response is not None and response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details else None
-        raise click.ClickException(f"The response is incomplete: {reason or 'the backend gave no reason'}.")
+        raise click.ClickException(
+            f"The response is incomplete: {reason or 'the backend sent no reason'}. Change the prompt and try again."
+        )
 
 
 def _print_stream(client: OpenAI, prompt: str) -> Response | None:
-    """Print the text as it arrives, and a final newline, also when the stream breaks off."""
+    """Print the text as it arrives. Print a final newline even if the stream is interrupted."""
     response, has_printed = None, False
     try:
         for event in client.responses.create(input=prompt, stream=True):

@@ -1,7 +1,6 @@
-"""The command `demo`: show code that uses this package, run it against the simulator, and check what it prints.
+"""The command `demo`: show code that uses this package, run it against the simulator, and check its output.
 
-The steps are ordinary functions in `demo_steps`. The source that is shown is read from that module, so the code on the
-screen is the code that runs.
+The steps are functions in `demo_steps`. The demo reads their source from that module, so it shows the code that runs.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from .output import line_width, needs_extra, print_text
+from .output import line_width, print_text, requires_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,16 +34,16 @@ __all__ = ["OutputTee", "demo", "function_body", "restart_command", "run_step"]
 _COMMAND: Final = "codex-backend"
 _INDENT: Final = "    "
 _OUTPUT_MARK: Final = "  > "
-# Requests to the simulator must not go through a proxy. The lower-case name has precedence over the other.
+# Requests to the simulator must not use a proxy. The lower-case name has precedence over the upper-case name.
 _NO_PROXY: Final = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 _TYPE_IGNORE: Final = re.compile(r"  # type: ignore.*")
 
 
 @click.command()
 def demo() -> None:
-    """Show what this package does, on a simulated backend."""
+    """Demonstrate this package on a simulated backend."""
     started = time.monotonic()
-    with needs_extra("testing"):
+    with requires_extra("testing"):
         from ..testing import Simulator
 
         simulator = Simulator()
@@ -65,7 +64,10 @@ def demo() -> None:
 
 
 def restart_command(program: str, *, path: str | None = None) -> str:
-    """Return how to start this command again, given `sys.argv[0]`: by its name if PATH (or `path`) finds it."""
+    """Return the command that starts this program again. `program` is `sys.argv[0]`, and `path` overrides PATH.
+
+    The result is the name of the command if PATH contains it.
+    """
     file = Path(program)
     if file.name == "__main__.py":
         return shlex.join([sys.executable, "-m", "codex_backend_sdk"])
@@ -78,15 +80,15 @@ def restart_command(program: str, *, path: str | None = None) -> str:
 def _print_introduction(settings: Mapping[str, str]) -> None:
     print_text("The official OpenAI client on the ChatGPT Codex backend", bold=True)
     print_text(
-        "\nThe backend in this demo is a simulator on 127.0.0.1. It makes up every response: no model runs, nothing "
-        "leaves this machine, and your own login is not used. Three settings select it:\n"
+        "\nThe backend in this demo is a simulator on 127.0.0.1. It generates every response without a model and sends "
+        "no requests to other machines. Your own login is not used. Three settings select the simulator:\n"
     )
     for name, value in settings.items():
         click.secho(f"{_INDENT}{name}={value}", dim=True)
 
 
 def run_step(number: int, step: Step, *arguments: Any) -> Any:
-    """Show the code of a step, run it and check its output. Return what the step returns."""
+    """Show the code of a step, run it and check its output. Return the result of the step."""
     print_text(f"\n{number}. {inspect.getdoc(step.run)}\n", fg="cyan", bold=True)
     _print_code("\n\n".join([*map(_source, step.definitions), function_body(step.run)]))
     click.echo()
@@ -95,20 +97,22 @@ def run_step(number: int, step: Step, *arguments: Any) -> Any:
         result = step.run(*arguments)
     tee.end_line()
     if not re.search(step.expected, tee.text, re.MULTILINE):
-        raise click.ClickException(f"Step {number} printed {tee.text!r}, which does not match {step.expected!r}.")
+        raise click.ClickException(
+            f"Step {number} printed {tee.text!r}, which does not match {step.expected!r}. Report this as a bug."
+        )
     return result
 
 
-def _source(thing: Callable[..., Any]) -> str:
-    return _TYPE_IGNORE.sub("", textwrap.dedent(inspect.getsource(thing))).rstrip()
+def _source(definition: Callable[..., Any]) -> str:
+    return _TYPE_IGNORE.sub("", textwrap.dedent(inspect.getsource(definition))).rstrip()
 
 
 def function_body(function: Callable[..., Any]) -> str:
     """Return the source of a function's statements, without its docstring and a final `return`."""
     source = _source(function)
-    definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    statements = definition.body[1:]
+    function_node = ast.parse(source).body[0]
+    assert isinstance(function_node, ast.FunctionDef)
+    statements = function_node.body[1:]
     if isinstance(statements[-1], ast.Return):
         statements = statements[:-1]
     lines = source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno]
@@ -116,7 +120,7 @@ def function_body(function: Callable[..., Any]) -> str:
 
 
 def _print_code(code: str) -> None:
-    """Print code with syntax colours on a terminal, plain elsewhere."""
+    """Print code, with syntax highlighting on a terminal."""
     context = click.get_current_context(silent=True)
     has_colour = sys.stdout.isatty() and not (context and context.color is False)
     if not has_colour:
@@ -131,9 +135,9 @@ def _print_code(code: str) -> None:
 
 
 class OutputTee(io.TextIOBase):
-    """Standard output of a step: passes text on at once, marked and wrapped, and keeps a copy in `text`.
+    """The standard output of a step. It prints text immediately, marked and wrapped, and stores a copy in `text`.
 
-    It wraps while it writes, because the text of a stream arrives in pieces of a word or two.
+    It wraps each word as it is written, because the text of a stream arrives in deltas of a few words.
     """
 
     def __init__(self, target: TextIO, *, width: int | None = None) -> None:
@@ -143,7 +147,7 @@ class OutputTee(io.TextIOBase):
         self._column = 0
 
     def write(self, text: str) -> int:
-        """Pass text on word by word, starting a new line before a word that does not fit."""
+        """Print text word by word. Start a new line before a word that is too long for the current line."""
         self.text += text
         for part in re.findall(r"\n|[^\S\n]+|\S+", text):
             if part == "\n":
@@ -159,7 +163,7 @@ class OutputTee(io.TextIOBase):
         return len(text)
 
     def end_line(self) -> None:
-        """End the line, unless it has just ended."""
+        """Print a newline, unless the output is already at the start of a line."""
         if self._column:
             self._put("\n", column=0)
 

@@ -1,7 +1,7 @@
-"""The steps of `codex-backend demo`. The body of each function is shown, exactly as it stands here, and then run.
+"""Define the steps of `codex-backend demo`. The demo shows the body of each function and then runs it.
 
-`client` is typed as Any: its real type would demand annotations on the lists of dicts, and the demo should show code
-that users would write themselves.
+The type of `client` is Any. With its real type, mypy requires annotations of the lists of dictionaries, which users
+would not write.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["STEPS", "Step"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A function to show and to run. Its docstring is the heading; `definitions` are shown above its body.
+    """A function that the demo shows and runs. Its docstring is the heading; `definitions` are shown above its body.
 
-    The output must match the pattern `expected`. Except for the first step, `run` gets the client. `script` has the
-    simulator's next responses, for a step whose output would not make sense with the default ones.
+    The output must match the pattern `expected`. Except in the first step, `run` receives the client. `script` sets the
+    simulator's next responses, for a step that needs other responses than the default ones.
     """
 
     run: Callable[..., Any]
@@ -38,7 +38,7 @@ class Step:
 
 def login() -> OpenAI:
     """Log in"""
-    client = OpenAI().authenticate()  # opens a browser if it has to
+    client = OpenAI().authenticate()  # opens a browser if needed
     account = client.account()
     print(f"Logged in as {account.email}, plan {account.plan}.")
     return client
@@ -67,11 +67,11 @@ def function_call(client: Any) -> None:
     schema = TypeAdapter(weekday).json_schema()  # type: ignore[arg-type]  # pydantic accepts functions as well
     tools = [{"type": "function", "name": "weekday", "parameters": schema}]
     history = [{"role": "user", "content": "Which weekday was 1969-07-20?"}]
-    turn = client.responses.create(input=history, tools=tools)
-    call = turn.output[-1]
+    response = client.responses.create(input=history, tools=tools)
+    call = response.output[-1]
     result = {"type": "function_call_output", "call_id": call.call_id}
     result["output"] = weekday(**json.loads(call.arguments))
-    history += [*turn.output, result]
+    history += [*response.output, result]
     print(client.responses.create(input=history, tools=tools).output_text)
 
 
@@ -95,7 +95,7 @@ def limits(client: Any) -> None:
 
 
 def typed_error(client: Any) -> None:
-    """An error with its own class (a header makes the simulator fail)"""
+    """An error with its own class (a request header selects the simulated error)"""
     fault = {"x-simulator-fault": "usage_limit"}
     try:
         client.responses.create(input="Hi", extra_headers=fault)

@@ -1,6 +1,6 @@
 """The commands `login` and `logout`, and the lookup of the login that a client would use.
 
-`resolve_login` serves `status` and `doctor`. It changes nothing: an expired access token is reported, not refreshed.
+`status` and `doctor` call `resolve_login`. It does not refresh an expired access token.
 """
 
 from __future__ import annotations
@@ -24,26 +24,29 @@ __all__ = ["ResolvedLogin", "login", "logout", "resolve_login"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedLogin:
-    """The login that a client would use and its location. `other_kind` names what is stored instead of one."""
+    """The login that a client would use, and its location.
+
+    `other_credentials` describes the credentials that are stored instead of a ChatGPT login, such as an API key.
+    """
 
     login: Login | None
     location: str
-    is_renewable: bool = False
-    other_kind: str | None = None
+    is_refreshable: bool = False
+    other_credentials: str | None = None
 
     @property
     def problem(self) -> str | None:
-        """Why there is no login, as a sentence; None when there is one."""
-        if self.other_kind is not None:
-            return f"{self.location} holds {self.other_kind}, not a ChatGPT login."
+        """The reason for a missing login, as a sentence, or None if there is a login."""
+        if self.other_credentials is not None:
+            return f"{self.location} contains {self.other_credentials}, not a ChatGPT login."
         return None if self.login is not None else f"There is no login in {self.location}."
 
 
 def resolve_login() -> ResolvedLogin:
-    """Return the login in `$CODEX_ACCESS_TOKEN`, or else the stored one.
+    """Return the login in `$CODEX_ACCESS_TOKEN`, or the stored login if this variable is not set.
 
-    Reads the environment and the store. Only a personal access token costs a request: the issuer must say which
-    account it belongs to. Raises CredentialStoreError for a damaged store, LoginRequiredError for a refused token.
+    Send a request only for a personal access token, because the issuer must return its account. Raises
+    CredentialStoreError if the store is damaged, and LoginRequiredError if the issuer rejects the token.
     """
     from ..auth import Credentials, StaticToken, _auth_json
     from ..auth._cached_login import load_document
@@ -60,22 +63,22 @@ def resolve_login() -> ResolvedLogin:
 
 
 def _read_login(store: CredentialStore) -> ResolvedLogin:
-    """Return the ChatGPT login of a store. Sends no request."""
+    """Return the ChatGPT login of a store, without sending a request."""
     from ..auth import _auth_json, _jwt
     from ..auth._cached_login import load_document
 
     document, location = load_document(store) or {}, store.location
-    other_kind = _auth_json.describe_other_credentials(document)
-    if other_kind is not None:
-        return ResolvedLogin(login=None, location=location, other_kind=other_kind)
+    other_credentials = _auth_json.describe_other_credentials(document)
+    if other_credentials is not None:
+        return ResolvedLogin(login=None, location=location, other_credentials=other_credentials)
     login, tokens = _jwt.parse_login(document), _auth_json.parse_tokens(document)
     if login is None or tokens is None:
         return ResolvedLogin(login=None, location=location)
-    return ResolvedLogin(login=login, location=location, is_renewable=tokens.refresh_token is not None)
+    return ResolvedLogin(login=login, location=location, is_refreshable=tokens.refresh_token is not None)
 
 
 @click.command()
-@click.option("--device", is_flag=True, help="Log in with a browser on another device, by entering a code there.")
+@click.option("--device", is_flag=True, help="Log in with a browser on another device, by entering a code in it.")
 @click.option("--no-browser", is_flag=True, help="Print the URL instead of opening a browser.")
 @click.option("--workspace", metavar="ID", help="Accept only a login for this ChatGPT workspace.")
 @click.option(
@@ -83,7 +86,7 @@ def _read_login(store: CredentialStore) -> ResolvedLogin:
     type=click.FloatRange(min=0, min_open=True),
     default=300,
     metavar="SECONDS",
-    help="How long to wait for the login. Default: 300; with --device 900.",
+    help="Timeout of the login. Default: 300, or 900 with --device.",
 )
 @click.option(
     "--port",
@@ -92,8 +95,8 @@ def _read_login(store: CredentialStore) -> ResolvedLogin:
     multiple=True,
     default=CALLBACK_PORTS,
     show_default=True,
-    help="Local port for the callback; the first free one is used. OpenAI's issuer accepts only the defaults. "
-    "0 picks any free port.",
+    help="Local port for the callback. The first free port is used. OpenAI's issuer accepts only the defaults. "
+    "0 selects a free port.",
 )
 @click.pass_context
 def login(
@@ -106,8 +109,8 @@ def login(
 ) -> None:
     """Log in with your browser and store the login.
 
-    The new login replaces a stored one. The Codex CLI uses the same login. Without a usable browser (over SSH, in a
-    container), the command prints the URL to open and accepts the address that your browser ends on.
+    The new login replaces a stored login. The Codex CLI uses the same login. If no browser can be opened (over SSH, in
+    a container), the command prints the login URL and accepts the URL to which the browser is redirected.
     """
     from ..auth import Credentials
 
@@ -128,7 +131,7 @@ def login(
             force=True,
             open_browser=no_browser_reason is None,
             on_url=lambda url: _print_url(url, store, no_browser_reason=no_browser_reason, can_paste=can_paste),
-            paste=_read_pasted_address if can_paste else None,
+            paste=_read_pasted_url if can_paste else None,
             timeout=timeout,
             ports=ports,
             workspace_id=workspace,
@@ -164,25 +167,25 @@ def logout(revoke: bool) -> None:
 
 
 def _no_browser_reason(no_browser: bool) -> str | None:
-    """Return why no browser is opened, for example `there is no display`; None when one is opened."""
+    """Return the reason why no browser is opened, such as `there is no display`, or None if a browser is opened."""
     from ..auth.flows.environment import browser_unavailable_reason
 
     return "--no-browser was given" if no_browser else browser_unavailable_reason()
 
 
 def _print_replaced_login(store: CredentialStore) -> None:
-    """Print which login the new one will replace; nothing for a damaged store, which is replaced as well."""
+    """Print the login that the new login will replace. Print nothing if the store is empty or damaged."""
     from ..auth import _auth_errors
 
     try:
-        resolved = _read_login(store)
+        resolved_login = _read_login(store)
     except (_auth_errors.CredentialStoreError, ValueError):
         return
-    if resolved.login is not None:
-        name = resolved.login.email or resolved.login.account_id or "an unnamed account"
+    if resolved_login.login is not None:
+        name = resolved_login.login.email or resolved_login.login.account_id or "an unnamed account"
         print_text(f"Logged in as {name}. The new login will replace this one.\n")
-    elif resolved.other_kind is not None:
-        print_text(f"{resolved.problem} The new login will replace it, also for the Codex CLI.\n")
+    elif resolved_login.other_credentials is not None:
+        print_text(f"{resolved_login.problem} The new login will replace it, also for the Codex CLI.\n")
 
 
 def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | None, can_paste: bool) -> None:
@@ -195,8 +198,8 @@ def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | Non
     print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
     if can_paste:
         print_text(
-            "A browser on another machine ends on a page that cannot be loaded. This is expected: copy the address of "
-            "that page. To log in without it, run `codex-backend login --device`."
+            "A browser on another machine is redirected to a page that cannot be loaded. This is expected: copy the "
+            "URL of that page. To log in without copying a URL, run `codex-backend login --device`."
         )
     elif no_browser_reason is not None:
         print_text(
@@ -205,11 +208,11 @@ def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | Non
         )
 
 
-def _read_pasted_address(prompt: str) -> str | None:
-    """Read one line from standard input.
+def _read_pasted_url(prompt: str) -> str | None:
+    """Print the prompt and read a line from standard input.
 
-    `os.read` instead of `input`: this runs in a thread that is abandoned when the browser is faster, and `input` would
-    keep the buffer's lock, on which the interpreter waits when it exits.
+    The function runs in a thread, which is abandoned if the browser callback arrives first. It uses `os.read`, because
+    `input` holds the lock of the buffer, and the interpreter waits for this lock at exit.
     """
     click.echo("\n" + wrap(prompt.rstrip(), min(line_width(), 80)))
     line = os.read(sys.stdin.fileno(), 65536)
@@ -223,7 +226,8 @@ def _print_code(code: DeviceCode, store: CredentialStore) -> None:
     click.echo(f"\n  {code.url}\n")
     print_text(f"Then enter this code within {minutes} minutes:\n")
     click.secho(f"  {code.user_code}\n", bold=True)
-    print_text("Never enter a code that you got from someone else. Waiting; press Ctrl-C to cancel.")
+    print_text("Never enter a code that you received from another person.")
+    print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
 
 
 def _warn_about_token_variable() -> None:

@@ -1,9 +1,10 @@
-"""Output shared by the commands: wrapped text, columns, JSON, and times relative to now.
+"""Print the output of the commands: wrapped text, columns, JSON, and times relative to now.
 
-Text is wrapped between words when it goes to a terminal. A pipe gets unwrapped lines, so that `grep` finds a whole
-message in one line. Words that are longer than a line (URLs, paths, commands) are never broken: users copy them.
+Text is wrapped between words if the output is a terminal. In a pipe, lines are not wrapped, so that `grep` finds a
+whole message in one line. A word that is longer than a line (a URL, a path, a command) is not split, because users copy
+it.
 
-Colour needs no care here: `click.echo` strips escape sequences when the stream is not a terminal.
+`click.echo` removes the escape sequences of colors if the stream is not a terminal.
 """
 
 from __future__ import annotations
@@ -25,32 +26,32 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
-    "from_now",
+    "format_relative_time",
     "line_width",
-    "needs_extra",
-    "print_facts",
+    "print_fields",
     "print_json",
     "print_table",
     "print_text",
     "printable",
+    "requires_extra",
     "wrap",
 ]
 
-WIDEST: Final = 100
-NARROW: Final = 60  # below this width values start after their name instead of in a column
+MAX_WIDTH_COLUMNS: Final = 100
+NARROW_WIDTH_COLUMNS: Final = 60  # below this width, values follow their name directly instead of in a column
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def line_width(*, err: bool = False) -> int:
-    """Return the width to wrap at: that of the terminal, at most 100; without a terminal, no limit."""
+    """Return the width at which to wrap: at most 100 columns on a terminal, unlimited otherwise."""
     stream = sys.stderr if err else sys.stdout
-    return min(shutil.get_terminal_size().columns, WIDEST) if stream.isatty() else sys.maxsize
+    return min(shutil.get_terminal_size().columns, MAX_WIDTH_COLUMNS) if stream.isatty() else sys.maxsize
 
 
 def wrap(text: str, width: int, *, indent: int = 0) -> str:
-    """Wrap `text` between words; further lines start with `indent` spaces.
+    """Wrap `text` between words. Continuation lines start with `indent` spaces.
 
-    Unlike `textwrap`, this keeps runs of spaces inside a line (columns) and does not count escape sequences.
+    Unlike `textwrap`, this function preserves repeated spaces in a line (columns) and does not count escape sequences.
     """
     lines: list[str] = []
     line, length = "", 0
@@ -66,7 +67,7 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
 
 
 def print_text(text: str, *, indent: int = 0, err: bool = False, **style: Any) -> None:
-    """Print paragraphs, wrapped for the terminal. `style` takes the arguments of `click.style`."""
+    """Print paragraphs, wrapped for the terminal. `style` is passed to `click.style`."""
     width = line_width(err=err)
     for paragraph in text.split("\n"):
         wrapped = wrap(paragraph, width, indent=indent)
@@ -78,10 +79,10 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_facts(*pairs: tuple[str, str]) -> None:
+def print_fields(*pairs: tuple[str, str]) -> None:
     """Print names and values in two columns."""
     name_width = max(len(name) for name, _ in pairs)
-    indent = 4 + name_width if line_width() >= NARROW else 4
+    indent = 4 + name_width if line_width() >= NARROW_WIDTH_COLUMNS else 4
     for name, value in pairs:
         print_text(f"  {click.style(name.ljust(name_width), dim=True)}  {value}", indent=indent)
 
@@ -98,25 +99,25 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def printable(text: str) -> str:
-    """Remove control characters, so that text from a model cannot move the cursor or rename the window."""
+    """Remove control characters, so that the text of a model cannot move the cursor or change the window title."""
     return _CONTROL_CHARACTERS.sub("", text)
 
 
-def from_now(moment: datetime, *, now: datetime) -> str:
-    """Return a time relative to `now`: `in 3 h 12 min`, `2 d ago`, `now`."""
-    if abs(moment - now) < timedelta(minutes=1):
+def format_relative_time(time: datetime, *, now: datetime) -> str:
+    """Format a time relative to `now`: `in 3 h 12 min`, `2 d ago`, `now`."""
+    if abs(time - now) < timedelta(minutes=1):
         return "now"
-    return f"in {format_duration(moment - now)}" if moment > now else f"{format_duration(now - moment)} ago"
+    return f"in {format_duration(time - now)}" if time > now else f"{format_duration(now - time)} ago"
 
 
 @contextmanager
-def needs_extra(extra: str) -> Iterator[None]:
-    """Replace a ModuleNotFoundError by an error that names the extra to install."""
+def requires_extra(extra: str) -> Iterator[None]:
+    """Replace a ModuleNotFoundError by an error message with the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
-        if name == "codex_backend_sdk":  # a defect of this package, not a missing dependency
+        if name == "codex_backend_sdk":  # a bug in this package, not a missing dependency
             raise
         raise click.ClickException(
             f"This command needs the package {name}, which is not installed. "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import needs_extra, print_table
+from .output import print_table, requires_extra
 
 if TYPE_CHECKING:
     from ..testing.issuer.oauth_issuer import Approval
@@ -17,7 +17,7 @@ __all__ = ["simulate"]
 def _list_faults(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    with needs_extra("testing"):
+    with requires_extra("testing"):
         from ..testing.faults.fault_catalog import FAULTS
     rows = [
         (fault.syntax, fault.description + ("" if fault.route == "responses" else f" (@{fault.route})"))
@@ -30,7 +30,7 @@ def _list_faults(context: click.Context, parameter: click.Parameter, value: bool
 def _check_faults(context: click.Context, parameter: click.Parameter, faults: tuple[str, ...]) -> tuple[str, ...]:
     """Report an invalid fault as a usage error before the server starts."""
     if faults:
-        with needs_extra("testing"):
+        with requires_extra("testing"):
             from ..testing.faults.fault_syntax import parse_fault
         for fault in faults:
             try:
@@ -92,7 +92,7 @@ def simulate(
     """
     if fail_probability is not None and not faults:
         raise click.UsageError("--fail-probability has no faults. Add --fail.")
-    with needs_extra("testing"):
+    with requires_extra("testing"):
         from ..testing import serve
     code = serve(
         port, echo=click.echo, approval=approval, codex_home=codex_home, faults=faults, probability=fail_probability

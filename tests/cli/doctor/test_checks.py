@@ -13,7 +13,7 @@ import pytest
 
 from codex_backend_sdk._constants import BACKEND_URL, ISSUER_URL
 from codex_backend_sdk.cli.doctor import checks
-from codex_backend_sdk.cli.doctor.probe import CheckContext
+from codex_backend_sdk.cli.doctor.check_context import CheckContext
 from codex_backend_sdk.cli.doctor.report import CheckResult, ok
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def context(**environment: str) -> CheckContext:
 
 def test_single_url_variable_is_a_warning() -> None:
     results = checks.check_variables(context(CODEX_BASE_URL="https://me:hush@[broken"))
-    assert [result.what for result in results] == [
+    assert [result.message for result in results] == [
         "CODEX_BASE_URL is set: requests with tokens are sent to ….",
         "Only one of CODEX_BASE_URL and CODEX_ISSUER_URL is set.",
     ]
@@ -36,7 +36,7 @@ def test_single_url_variable_is_a_warning() -> None:
 
 def test_ignored_variables_are_reported() -> None:
     results = checks.check_variables(context(OPENAI_API_KEY="sk-hush", REQUESTS_CA_BUNDLE="/ca.pem"))
-    assert [(result.level, result.what) for result in results] == [
+    assert [(result.level, result.message) for result in results] == [
         ("note", "OPENAI_API_KEY is set and ignored. This package uses the ChatGPT login."),
         ("note", "REQUESTS_CA_BUNDLE is set and ignored. This package uses CODEX_CA_CERTIFICATE."),
     ]
@@ -46,7 +46,7 @@ def test_ignored_variables_are_reported() -> None:
     ("version", "is_supported"), [("3.15.0", True), ("3.54.0", True), ("3.14.9", False), ("4.0.0b1", False)]
 )
 def test_unsupported_openai_version_is_reported(version: str, is_supported: bool) -> None:
-    assert (list(checks.openai_version_results(version)) == []) is is_supported
+    assert (list(checks.check_openai_version(version)) == []) is is_supported
 
 
 def test_openai_versions_match_the_metadata() -> None:
@@ -57,21 +57,21 @@ def test_openai_versions_match_the_metadata() -> None:
 
 @pytest.mark.parametrize(
     ("offset_seconds", "level"),
-    [(0, "ok"), (-60, "ok"), (61, "warning"), (-3600, "warning"), (3601, "broken"), (-86400, "broken")],
+    [(0, "ok"), (-60, "ok"), (61, "warning"), (-3600, "warning"), (3601, "error"), (-86400, "error")],
 )
 def test_clock_offset_sets_the_level(offset_seconds: int, level: str) -> None:
-    assert checks.clock_result(timedelta(seconds=offset_seconds)).level == level
+    assert checks.check_clock(timedelta(seconds=offset_seconds)).level == level
 
 
 def test_one_free_port_is_enough() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         ports = [server.getsockname()[1] for server in (first, second)]
-        result = checks.port_result(ports)
+        result = checks.check_callback_ports(ports)
         assert result.level == "warning"
-        assert f"ports {ports[0]} and {ports[1]} are in use" in result.what
+        assert f"ports {ports[0]} and {ports[1]} are in use" in result.message
         second.close()
-        result = checks.port_result(ports)
-        assert (result.level, result.what) == ("ok", f"The callback port {ports[1]} is free.")
+        result = checks.check_callback_ports(ports)
+        assert (result.level, result.message) == ("ok", f"The callback port {ports[1]} is free.")
 
 
 def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +79,8 @@ def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("no_proxy", "backend.example")
     servers = {"CODEX_BASE_URL": "https://backend.example/codex", "CODEX_ISSUER_URL": "https://issuer.example"}
     first, second, _ = checks.check_network(context(**servers))
-    assert first.what == "backend.example is reached directly, because NO_PROXY names it."
-    assert second.what == "issuer.example is reached through the proxy http://proxy.example:8080."
+    assert first.message == "backend.example is reached directly, because NO_PROXY contains it."
+    assert second.message == "issuer.example is reached through the proxy http://proxy.example:8080."
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_exception_in_a_check_is_its_last_result(error: Exception, what: str) ->
         raise error
 
     results = list(checks.run_check(check, context()))
-    assert [(result.level, result.what) for result in results] == [("ok", "So far."), ("broken", what)]
+    assert [(result.level, result.message) for result in results] == [("ok", "So far."), ("error", what)]

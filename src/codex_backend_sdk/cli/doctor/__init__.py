@@ -1,1 +1,1 @@
-"""The command `codex-backend doctor`: a table of checks, the probes that they share, and the report."""
+"""The command `codex-backend doctor`: the checks, their shared context, and the report."""

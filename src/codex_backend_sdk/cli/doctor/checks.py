@@ -1,7 +1,7 @@
-"""The checks of `codex-backend doctor`: a function each, and the table CHECKS with their order.
+"""Define the checks of `codex-backend doctor`. The table CHECKS lists them in the order in which they run.
 
-A check is given the context and yields results. Checks run one after another, because later ones use what earlier ones
-found: the login, and whether the backend is reachable. They only look: nothing is written, refreshed or opened.
+A check takes a CheckContext and yields CheckResults. Later checks use the results of earlier ones: the login, and
+whether the backend is reachable. Checks are read-only: they write no file, refresh no token and open no browser.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from ..._constants import (
     ISSUER_URL_ENV,
 )
 from ..._timefmt import format_duration, format_local_time
-from ..output import from_now
-from .probe import LOG_IN, CheckContext, ProbeError, get, query, redacted_url
-from .report import CheckResult, broken, note, ok, warning
+from ..output import format_relative_time
+from .check_context import LOG_IN, CheckAbortedError, CheckContext, call_backend, get_without_login, redacted_url
+from .report import CheckResult, error_result, note, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,20 +42,20 @@ __all__ = [
     "CHECKS",
     "OPENAI_VERSIONS",
     "Check",
+    "check_callback_ports",
+    "check_clock",
     "check_network",
+    "check_openai_version",
     "check_variables",
-    "clock_result",
-    "openai_version_results",
-    "port_result",
     "run_check",
 ]
 
 Check: TypeAlias = "Callable[[CheckContext], Iterator[CheckResult]]"
 
-# The supported versions of openai, as in pyproject.toml: from the first on, below the second.
+# The inclusive lower bound and the exclusive upper bound of the supported openai versions, as in pyproject.toml.
 OPENAI_VERSIONS: Final = ((3, 15), (4,))
 
-# Variables that other clients use and this package ignores, with what it uses instead.
+# Variables that other clients use and this package ignores, with the replacement that this package uses.
 _IGNORED_VARIABLES: Final = {
     "OPENAI_API_KEY": "the ChatGPT login",
     "OPENAI_BASE_URL": BACKEND_URL_ENV,
@@ -68,88 +68,94 @@ _IGNORED_VARIABLES: Final = {
     "NODE_EXTRA_CA_CERTS": CA_CERTIFICATE_ENV,
 }
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
-_NOT_KEPT: Final = "A refreshed login cannot be stored and is lost when the program ends."
+_REFRESH_IS_LOST: Final = "A refreshed login cannot be stored and is lost when the program ends."
 
 
 def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
-    """Yield the results of a check. An exception becomes its last result, so that the other checks still run."""
+    """Yield the results of a check. Convert an exception to its last result, so that the other checks still run."""
     import openai
 
     try:
         yield from check(context)
-    except ProbeError as error:
+    except CheckAbortedError as error:
         yield error.result
     except (openai.OpenAIError, ValueError) as error:
-        yield broken(" ".join(str(error).split()))
-    except Exception as error:  # a defect: its message may contain anything, also secrets
-        yield broken(f"This check failed with {type(error).__name__}.", "Please report this.")
+        yield error_result(" ".join(str(error).split()))
+    except Exception as error:  # a bug in this package, with a message that may contain secrets
+        yield error_result(
+            f"This check failed with {type(error).__name__}.", "Report it with the output of `codex-backend doctor`."
+        )
 
 
 # --- this machine ---------------------------------------------------------------------------------------------------
 
 
-def _check_versions(context: CheckContext) -> Iterator[CheckResult]:
+def check_versions(context: CheckContext) -> Iterator[CheckResult]:
     openai_version = metadata.version("openai")
     python = f"{platform.python_implementation()} {platform.python_version()}"
     system = f"{platform.system()} {platform.release()} ({platform.machine()})"
     yield ok(f"codex-backend-sdk {metadata.version('codex-backend-sdk')}, openai {openai_version}, {python}, {system}.")
-    yield from openai_version_results(openai_version)
+    yield from check_openai_version(openai_version)
 
 
-def openai_version_results(version: str) -> Iterator[CheckResult]:
-    """Yield a problem for an unsupported version of openai."""
+def check_openai_version(version: str) -> Iterator[CheckResult]:
+    """Yield an error if this version of openai is not supported. Yield nothing otherwise."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     lowest, below = OPENAI_VERSIONS
     if not lowest <= numbers < below:
         requirement = f"openai>={'.'.join(map(str, lowest))},<{below[0]}"
-        yield broken(f"This package requires {requirement}.", f"Run `pip install '{requirement}'`.")
+        yield error_result(f"This package requires {requirement}.", f"Run `pip install '{requirement}'`.")
 
 
 def check_variables(context: CheckContext) -> Iterator[CheckResult]:
-    """Report the environment variables that change where requests go, and those that look as if they did."""
+    """Report the environment variables that change the target of requests, and those that this package ignores."""
     environment, results = context.environment, []
     urls = {BACKEND_URL_ENV: (context.backend_url, BACKEND_URL), ISSUER_URL_ENV: (context.issuer_url, ISSUER_URL)}
     for name, (url, default) in urls.items():
         if url != default:
-            what = f"{name} is set: requests with tokens are sent to {redacted_url(url)}."
-            results.append(warning(what, f"Unset {name} unless you mean it."))
+            message = f"{name} is set: requests with tokens are sent to {redacted_url(url)}."
+            results.append(warning(message, f"Unset {name} if you did not intend this."))
     if bool(environment.get(BACKEND_URL_ENV)) != bool(environment.get(ISSUER_URL_ENV)):
-        what = f"Only one of {BACKEND_URL_ENV} and {ISSUER_URL_ENV} is set."
-        results.append(warning(what, "Set both or none: a login is valid only for the servers that issued it."))
+        message = f"Only one of {BACKEND_URL_ENV} and {ISSUER_URL_ENV} is set."
+        results.append(warning(message, "Set both or neither: a login is valid only for the issuer that issued it."))
     if environment.get(ACCESS_TOKEN_ENV, "").strip():
-        results.append(note(f"{ACCESS_TOKEN_ENV} is set and is used instead of a stored login. It is never renewed."))
-    for name, instead in _IGNORED_VARIABLES.items():
+        results.append(note(f"{ACCESS_TOKEN_ENV} is set and is used instead of a stored login. It is never refreshed."))
+    for name, replacement in _IGNORED_VARIABLES.items():
         if environment.get(name):
-            results.append(note(f"{name} is set and ignored. This package uses {instead}."))
+            results.append(note(f"{name} is set and ignored. This package uses {replacement}."))
     yield from results or [ok("No variable changes the default behavior.")]
 
 
-def _check_login(context: CheckContext) -> Iterator[CheckResult]:
+def check_login(context: CheckContext) -> Iterator[CheckResult]:
     from ...auth import _jwt
     from ..login import resolve_login
 
-    context.resolved = resolved = resolve_login()
-    login, now = resolved.login, context.clock()
+    context.resolved_login = resolved_login = resolve_login()
+    login, now = resolved_login.login, context.clock()
     if login is None:
-        yield broken(str(resolved.problem), LOG_IN)
+        yield error_result(str(resolved_login.problem), LOG_IN)
         return
     text = f"{login.email or 'an account without an email address'}, plan {login.plan or 'unknown'}"
     if login.expires_at is not None:
         verb = "valid until" if login.expires_at > now else "access token expired at"
-        text += f"; {verb} {format_local_time(login.expires_at)} ({from_now(login.expires_at, now=now)})"
-    if not resolved.is_renewable and _jwt.has_expired(login, now=now):
-        yield broken(f"The login has expired and cannot be renewed: {text}.", LOG_IN)
+        text += f"; {verb} {format_local_time(login.expires_at)} ({format_relative_time(login.expires_at, now=now)})"
+    if not resolved_login.is_refreshable and _jwt.has_expired(login, now=now):
+        yield error_result(f"The login has expired and cannot be refreshed: {text}.", LOG_IN)
         return
-    renewal = "renewed automatically" if resolved.is_renewable else "cannot be renewed"
-    yield ok(f"{text}; {renewal}. Stored in {resolved.location}.")
+    refresh_text = "refreshed automatically" if resolved_login.is_refreshable else "cannot be refreshed"
+    yield ok(f"{text}; {refresh_text}. Stored in {resolved_login.location}.")
     if login.account_id is None:
-        yield warning("The login names no account, but the backend requires one.", LOG_IN)
-    if not resolved.is_renewable and login.expires_at is not None and login.expires_at - now < timedelta(days=1):
-        yield warning("The login expires soon and cannot be renewed.", LOG_IN)
+        yield warning("The login has no account ID, which the backend requires.", LOG_IN)
+    if (
+        not resolved_login.is_refreshable
+        and login.expires_at is not None
+        and login.expires_at - now < timedelta(days=1)
+    ):
+        yield warning("The login expires soon and cannot be refreshed.", LOG_IN)
 
 
-def _check_store(context: CheckContext) -> Iterator[CheckResult]:
-    """Report whether a refreshed login can be stored. What is stored is the subject of the check of the login."""
+def check_store(context: CheckContext) -> Iterator[CheckResult]:
+    """Report whether a refreshed login can be stored. `check_login` reports the stored login itself."""
     from ...auth import FileStore
     from ...auth.stores.auto import default_store
 
@@ -162,24 +168,26 @@ def _check_store(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _file_problems(file: Path) -> Iterator[CheckResult]:
-    # The file is replaced, not written to, so its folder has to be writable, or the nearest one that exists.
+    # The file is replaced, so its folder must be writable. If the folder does not exist, its parent must be writable.
     folder = next((folder for folder in file.parents if folder.exists()), file.parent)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield warning(f"{folder} is not writable. {_NOT_KEPT}", "Make it writable, or set CODEX_HOME.")
+        yield warning(f"{folder} is not writable. {_REFRESH_IS_LOST}", "Make it writable, or set CODEX_HOME.")
     elif file.exists() and os.path.ismount(file):
-        yield warning(f"{file} is a mount and cannot be replaced. {_NOT_KEPT}", "Mount its folder instead.")
+        yield warning(
+            f"{file} is a mount and cannot be replaced. {_REFRESH_IS_LOST}", "Mount the folder that contains it."
+        )
     if os.name == "posix" and file.exists():
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield warning(f"Other users can access {file} (mode {mode:04o}).", f"Run `chmod 600 {file}`.")
     lock = file.with_name(file.name + ".lock")
     if _is_locked(lock):
-        what = f"Another process holds {lock}: it is refreshing the login, or it hangs."
-        yield warning(what, "If this persists for a minute, end that process.")
+        message = f"Another process holds the lock {lock}. It may be refreshing the login."
+        yield warning(message, f"If this lasts for more than a minute, run `lsof {lock}` and stop that process.")
 
 
 def _is_locked(lock: Path) -> bool:
-    """Try a shared lock without creating the file. `filelock` uses the same kind of lock on POSIX."""
+    """Return whether a process holds the lock. Do not create the file. On POSIX, `filelock` uses `flock`, too."""
     try:
         import fcntl  # not on Windows
 
@@ -197,7 +205,7 @@ def _is_locked(lock: Path) -> bool:
     return False
 
 
-def _check_browser_login(context: CheckContext) -> Iterator[CheckResult]:
+def check_browser_login(context: CheckContext) -> Iterator[CheckResult]:
     from ...auth.flows.environment import browser_unavailable_reason
 
     reason = browser_unavailable_reason(environment=context.environment)
@@ -205,16 +213,16 @@ def _check_browser_login(context: CheckContext) -> Iterator[CheckResult]:
         yield ok("`codex-backend login` can open a browser.")
     else:
         yield note(f"`codex-backend login` opens no browser: {reason}.", "Use `codex-backend login --device`.")
-    yield port_result(CALLBACK_PORTS)
+    yield check_callback_ports(CALLBACK_PORTS)
 
 
-def port_result(ports: Sequence[int]) -> CheckResult:
-    """Return whether the callback of a browser login can be received on one of the ports."""
-    free = next((port for port in ports if _is_free(port)), None)
-    if free is not None:
-        return ok(f"The callback port {free} is free.")
+def check_callback_ports(ports: Sequence[int]) -> CheckResult:
+    """Return a result with the first free callback port, or a warning if all ports are in use."""
+    free_port = next((port for port in ports if _is_free(port)), None)
+    if free_port is not None:
+        return ok(f"The callback port {free_port} is free.")
     return warning(
-        f"A browser login cannot return to this machine: ports {' and '.join(map(str, ports))} are in use.",
+        f"The browser login cannot receive its callback: ports {' and '.join(map(str, ports))} are in use.",
         "Stop the programs that use them, or use `codex-backend login --device`.",
     )
 
@@ -234,7 +242,7 @@ def _is_free(port: int) -> bool:
 
 
 def check_network(context: CheckContext) -> Iterator[CheckResult]:
-    """Report proxies and trusted CAs. ValueError, which names the variable, when a setting cannot be used."""
+    """Report proxies and trusted CAs. Raises ValueError, with the name of the variable, if a setting is invalid."""
     import httpx2
 
     from ...auth._http import open_client
@@ -243,7 +251,11 @@ def check_network(context: CheckContext) -> Iterator[CheckResult]:
     yield from map(ok, dict.fromkeys(routes))
     open_client(httpx2.Client).close()
     settings = [f"{name}={context.environment[name]}" for name in _CA_VARIABLES if context.environment.get(name)]
-    yield ok(f"CA certificates are loaded from {', '.join(settings)}." if settings else "The default CAs are trusted.")
+    yield ok(
+        f"CA certificates are loaded from {', '.join(settings)}."
+        if settings
+        else "The default CA certificates are used."
+    )
 
 
 def _host(url: str) -> str:
@@ -258,23 +270,23 @@ def _route(url: str) -> str:
     if not proxy:
         return "directly"
     if urllib.request.proxy_bypass(_host(url)):
-        return "directly, because NO_PROXY names it"
+        return "directly, because NO_PROXY contains it"
     return f"through the proxy {redacted_url(proxy if '://' in proxy else f'http://{proxy}')}"
 
 
-def _check_issuer(context: CheckContext) -> Iterator[CheckResult]:
+def check_issuer(context: CheckContext) -> Iterator[CheckResult]:
     from ..._urls import require_https_or_loopback
 
     url = require_https_or_loopback(context.issuer_url, name=ISSUER_URL_ENV)
-    get(f"{url}/", context)
+    get_without_login(f"{url}/", context)
     yield ok(f"{url} is reachable.")
 
 
-def _check_backend(context: CheckContext) -> Iterator[CheckResult]:
+def check_backend(context: CheckContext) -> Iterator[CheckResult]:
     from ..._urls import require_https_or_loopback
 
     url = require_https_or_loopback(context.backend_url, name=BACKEND_URL_ENV)
-    response = get(f"{url}/models", context)
+    response = get_without_login(f"{url}/models", context)
     context.is_backend_reachable = True
     if response.headers.get("cf-mitigated"):
         yield note(f"{url} is reachable, but Cloudflare challenges requests without a login.")
@@ -287,69 +299,75 @@ def _check_backend(context: CheckContext) -> Iterator[CheckResult]:
     except (KeyError, ValueError):
         yield note("The clock was not compared: the response has no valid date.")
     else:
-        yield clock_result(context.clock() - backend_time)
+        yield check_clock(context.clock() - backend_time)
 
 
-def clock_result(ahead: timedelta) -> CheckResult:
-    """Judge how far the clock of this machine is ahead of the backend's (negative: behind).
+def check_clock(ahead: timedelta) -> CheckResult:
+    """Return a result for the clock skew. `ahead` is positive if the clock of this machine is fast.
 
-    A minute is tolerated, because a Date header has whole seconds and travels for a while.
+    The tolerance is a minute: the Date header has a resolution of a second, and the network delays it.
     """
     if abs(ahead) <= timedelta(minutes=1):
         return ok("The clock of this machine is correct.")
-    what = f"The clock of this machine is {format_duration(abs(ahead))} {'fast' if ahead > timedelta(0) else 'slow'}."
+    message = (
+        f"The clock of this machine is {format_duration(abs(ahead))} {'fast' if ahead > timedelta(0) else 'slow'}."
+    )
     remedy = "Set the clock, or enable time synchronization (NTP)."
     if abs(ahead) <= timedelta(hours=1):
-        return warning(f"{what} The login may be refreshed too early or too late.", remedy)
-    return broken(f"{what} Logins and certificates seem to be invalid.", remedy)
+        return warning(f"{message} The login may be refreshed too early or too late.", remedy)
+    return error_result(f"{message} Valid logins and certificates can be rejected.", remedy)
 
 
-def _check_account(context: CheckContext) -> Iterator[CheckResult]:
-    models, default = query(context, lambda client: (client.models.list().data, client._codex.model))
+def check_account(context: CheckContext) -> Iterator[CheckResult]:
+    models, default = call_backend(context, lambda client: (client.models.list().data, client._codex.model))
     text = f"{len(models)} models are available"
     if any(model.id == default for model in models):
         yield ok(f"{text}, including the default, `{default}`.")
     else:
         names = ", ".join(model.id for model in models if model.visibility != "hide")
         yield warning(f"{text}, but not the default, `{default}`.", f"Pass `model=`: {names}." if names else None)
-    limits = query(context, lambda client: client.codex.refresh_limits(), failed=warning)
+    limits = call_backend(context, lambda client: client.codex.refresh_limits(), on_error=warning)
     if limits.is_exhausted or limits.exhausted_window is not None:
-        yield warning(f"{limits}.", "Wait for the reset, or see https://chatgpt.com/settings/usage.")
+        message = f"The usage limit is exhausted: {limits}."
+        yield warning(message, "Wait for the reset, or check https://chatgpt.com/settings/usage.")
     else:
         yield ok(f"{limits}.")
 
 
-def _check_workspace(context: CheckContext) -> Iterator[CheckResult]:
-    """Report whether the requests of this workspace go to another host. The client remembers that for `explain`."""
+def check_workspace(context: CheckContext) -> Iterator[CheckResult]:
+    """Report the host of the workspace's requests. Store the routing in the client, for the explanation of a call."""
     from ..._json import encode
     from ..._routing.resolver import ACCOUNTS_CHECK_PATH
     from ..._routing.workspace_parsing import RoutingProblem, needs_lookup, parse_routing
 
-    client, login = query(context, lambda client: (client, client.credentials.ready()))
+    client, login = call_backend(context, lambda client: (client, client.credentials.ready()))
     backend = str(client.base_url)
     if login is None or not needs_lookup(login, backend=backend):
-        yield ok("Requests of this account go to the backend above.")
+        yield ok(f"Requests of this account go to {redacted_url(backend)}.")
         return
-    response = query(context, lambda client: client.get(ACCOUNTS_CHECK_PATH, cast_to=object), failed=warning)
+    response = call_backend(context, lambda client: client.get(ACCOUNTS_CHECK_PATH, cast_to=object), on_error=warning)
     routing = parse_routing(encode(response), account_id=login.account_id or "", backend=backend)
     if isinstance(routing, RoutingProblem):
-        what = f"The backend reports no usable routing for this workspace: {routing.value}."
-        yield warning(f"{what} Requests go to the backend above.", "If they fail, ask the workspace's administrator.")
+        message = f"The backend reports no usable routing for this workspace: {routing.value}."
+        yield warning(
+            f"{message} Requests go to {redacted_url(backend)}.",
+            "Contact the administrator of the workspace if they fail.",
+        )
         return
     client._routing.store(routing, login, backend=backend)
     override = f", with the routing override `{routing.override}`" if routing.override else ""
-    yield ok(f"Requests of this workspace go to {routing.origin or 'the backend above'}{override}.")
+    yield ok(f"Requests of this workspace go to {routing.origin or redacted_url(backend)}{override}.")
 
 
 CHECKS: Final[dict[str, Check]] = {
-    "Versions": _check_versions,
+    "Versions": check_versions,
     "Variables": check_variables,
-    "Login": _check_login,
-    "Store": _check_store,
-    "Browser login": _check_browser_login,
+    "Login": check_login,
+    "Store": check_store,
+    "Browser login": check_browser_login,
     "Network": check_network,
-    "Issuer": _check_issuer,
-    "Backend": _check_backend,
-    "Account": _check_account,
-    "Workspace": _check_workspace,
+    "Issuer": check_issuer,
+    "Backend": check_backend,
+    "Account": check_account,
+    "Workspace": check_workspace,
 }

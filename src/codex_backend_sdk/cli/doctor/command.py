@@ -1,4 +1,4 @@
-"""The command `doctor`: run the checks, explain a call, and report both."""
+"""The command `doctor`: run the checks, explain a call, and print a report."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ..output import print_json
-from .report import CheckResult, broken, note, ok, print_line, print_result, print_summary
+from .report import CheckResult, error_result, note, ok, print_line, print_result, print_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...resources.explain_report import Explanation, FindingLevel
-    from .probe import CheckContext
+    from .check_context import CheckContext
     from .report import Level
 
 __all__ = ["doctor"]
 
 _SAMPLE_CALL: Final = {"input": "Hello!"}
-# The level of the report for each level of a finding, the worst first.
+# The level in the report of each level of a finding, from the most to the least severe.
 _LEVELS: Final[dict[FindingLevel, Level]] = {
-    "refused": "broken",
+    "refused": "error",
     "warning": "warning",
     "dropped": "note",
     "changed": "note",
@@ -47,19 +47,19 @@ _LEVELS: Final[dict[FindingLevel, Level]] = {
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for a response.",
+    help="Timeout of a request.",
 )
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeout: float) -> None:
     """Check the installation, the login and the network.
 
-    Every problem comes with its remedy. Nothing is changed: no login is refreshed, no browser is opened, no model
-    runs. No secret is shown. The exit code is 1 if something is broken.
+    The report contains a remedy for each problem and no secrets. The checks are read-only: they refresh no login, open
+    no browser and use no model. The exit code is 1 if the report contains an error.
     """
-    given = None if params is None else _read_object(params)
+    parameters = _SAMPLE_CALL if params is None else _read_object(params)
     from ...resources.explain_report import summary_rows
+    from .check_context import CheckContext
     from .checks import CHECKS, run_check
-    from .probe import CheckContext
 
     checks = CheckContext(environment=os.environ, clock=lambda: datetime.now(UTC), timeout_seconds=timeout)
     report: list[tuple[str, CheckResult]] = []
@@ -68,24 +68,24 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
         for number, result in enumerate(results):
             report.append((name, result))
             if not as_json:
-                print_result(name if number == 0 else "", result)
+                print_result(name if number == 0 else None, result)
 
     for name, check in CHECKS.items():
         add(name, run_check(check, checks))
-    explanation = _explain(checks, _SAMPLE_CALL if given is None else given)
-    add("Call", _call_results(explanation, is_sample=given is None))
-    is_broken = any(result.level == "broken" for _, result in report)
+    explanation = _explain(checks, parameters)
+    add("Call", _call_results(explanation, is_sample=params is None))
+    has_errors = any(result.level == "error" for _, result in report)
     if as_json:
         call = None if isinstance(explanation, CheckResult) else _explanation_data(explanation)
         rows = [{"check": name, **asdict(result)} for name, result in report]
-        print_json({"is_well": not is_broken, "checks": rows, "call": call})
+        print_json({"is_ok": not has_errors, "checks": rows, "call": call})
     else:
         if not isinstance(explanation, CheckResult) and not explanation.is_refused:
             click.echo("\nThe call:")
             for name, value in summary_rows(explanation):
                 print_line(name, value)
         print_summary([result for _, result in report])
-    if is_broken:
+    if has_errors:
         context.exit(1)
 
 
@@ -100,23 +100,23 @@ def _read_object(file: IO[str]) -> dict[str, Any]:
 
 
 def _explain(context: CheckContext, params: dict[str, Any]) -> Explanation | CheckResult:
-    """Explain the call with the client of the checks, which knows the model catalog and the routing."""
+    """Explain the call with the client of the checks, which has cached the model catalog and the routing."""
     import openai
 
     try:
         client = context.client().with_options(timeout=openai.DEFAULT_TIMEOUT)
-    except ValueError:  # invalid settings of the network or the backend, which a check has reported
+    except ValueError:  # the network or backend settings are invalid, which a check has reported
         return note("Not explained: the network or backend settings are invalid.")
     try:
         return client.codex.explain(**params)
     except (TypeError, ValueError) as error:
-        return broken(f"`responses.create()` does not accept these parameters: {error}")
+        return error_result(f"`responses.create()` does not accept these parameters: {error}")
     finally:
         context.close()
 
 
 def _call_results(explanation: Explanation | CheckResult, *, is_sample: bool) -> list[CheckResult]:
-    """Return a result for each finding. For the sample call, leave out how the client changes every call."""
+    """Return a result for each finding. For the sample call, omit notes, which describe changes to every call."""
     if isinstance(explanation, CheckResult):
         return [explanation]
     levels = list(_LEVELS)
@@ -127,7 +127,7 @@ def _call_results(explanation: Explanation | CheckResult, *, is_sample: bool) ->
     ]
     if explanation.is_refused:
         return results
-    return [ok(f"A call would use the model `{explanation.model}`. None was made."), *results]
+    return [ok(f"A call would use the model `{explanation.model}`. No call was sent."), *results]
 
 
 def _explanation_data(explanation: Explanation) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""The results of the checks, and how the report shows them on a terminal of any width.
+"""Format the results of `codex-backend doctor` for the terminal.
 
-Unlike the output of other commands, the report is wrapped in a pipe as well: users paste it into bug reports.
+Unlike the output of other commands, the report is also wrapped when it is piped, because users paste it into bug
+reports.
 """
 
 from __future__ import annotations
@@ -12,66 +13,73 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from ..output import NARROW, WIDEST, line_width, printable, wrap
+from ..output import MAX_WIDTH_COLUMNS, NARROW_WIDTH_COLUMNS, line_width, printable, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CheckResult", "Level", "broken", "note", "ok", "print_line", "print_result", "print_summary", "warning"]
+__all__ = [
+    "CheckResult",
+    "Level",
+    "error_result",
+    "note",
+    "ok",
+    "print_line",
+    "print_result",
+    "print_summary",
+    "warning",
+]
 
-Level = Literal["ok", "note", "warning", "broken"]
+Level = Literal["ok", "note", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the report. `what` and `remedy` are sentences without secrets."""
+    """A line of the report. `message` and `remedy` are sentences without secrets."""
 
     level: Level
-    what: str
+    message: str
     remedy: str | None = None
 
 
 ok = partial(CheckResult, "ok")
-note = partial(CheckResult, "note")  # for information
-warning = partial(CheckResult, "warning")  # something may fail
-broken = partial(CheckResult, "broken")  # calls, or a login, will fail
+note = partial(CheckResult, "note")  # no effect on calls
+warning = partial(CheckResult, "warning")  # a call may fail
+error_result = partial(CheckResult, "error")  # calls or the login will fail
 
-_SIGNS: Final[dict[Level, tuple[str, str | None]]] = {
+_SYMBOLS: Final[dict[Level, tuple[str, str | None]]] = {
     "ok": ("✓", "green"),
     "note": ("·", None),
     "warning": ("!", "yellow"),
-    "broken": ("✗", "red"),
+    "error": ("✗", "red"),
 }
 _NAME_WIDTH: Final = 15
 
 
-def print_result(name: str, result: CheckResult) -> None:
-    """Print a result and its remedy."""
-    sign, colour = _SIGNS[result.level]
-    print_line(name, result.what, sign=click.style(sign, fg=colour, bold=True) if colour else sign)
+def print_result(name: str | None, result: CheckResult) -> None:
+    """Print a result as a line with the name of its check (None: no name), and its remedy on the next line."""
+    symbol, color = _SYMBOLS[result.level]
+    print_line(name, result.message, symbol=click.style(symbol, fg=color, bold=True) if color else symbol)
     if result.remedy:
-        print_line("", f"→ {result.remedy}")
+        print_line(None, f"→ {result.remedy}")
 
 
-def print_line(name: str, text: str, *, sign: str = " ") -> None:
-    """Print `text` in a column beside `name`; on a narrow terminal right after it."""
-    width = min(line_width(), WIDEST)
-    if width < NARROW:
+def print_line(name: str | None, text: str, *, symbol: str = " ") -> None:
+    """Print `text` in a column beside `name`. On a narrow terminal, print it directly after the name."""
+    width = min(line_width(), MAX_WIDTH_COLUMNS)
+    if width < NARROW_WIDTH_COLUMNS:
         label, indent = f"{name}: " if name else "  ", 4
     else:
-        label, indent = name.ljust(_NAME_WIDTH), 2 + _NAME_WIDTH
-    click.echo(wrap(f"{sign} {label}{printable(text)}", width, indent=indent))
+        label, indent = (name or "").ljust(_NAME_WIDTH), 2 + _NAME_WIDTH
+    click.echo(wrap(f"{symbol} {label}{printable(text)}", width, indent=indent))
 
 
 def print_summary(results: Sequence[CheckResult]) -> None:
-    """Print how many problems there are."""
+    """Print the number of errors and warnings."""
     counts = Counter(result.level for result in results)
-    broken_count, warning_count = counts["broken"], counts["warning"]
-    parts = []
-    if broken_count:
-        parts.append(f"{broken_count} broken")
-    if warning_count:
-        parts.append(f"{warning_count} warning{'' if warning_count == 1 else 's'}")
-    text = f"{', '.join(parts)}." if parts else "No problems found."
-    colour = "red" if broken_count else "yellow" if warning_count else "green"
-    click.echo(f"\n{click.style(text, fg=colour, bold=True)}")
+    problems = [
+        f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in ("error", "warning") if counts[level]
+    ]
+    text = f"{', '.join(problems)}." if problems else "No problems found."
+    color = "red" if counts["error"] else "yellow" if counts["warning"] else "green"
+    click.echo(f"\n{click.style(text, fg=color, bold=True)}")
