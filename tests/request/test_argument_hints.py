@@ -1,3 +1,5 @@
+"""Test the suggestions for unknown arguments."""
+
 from __future__ import annotations
 
 from typing import Any

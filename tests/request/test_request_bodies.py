@@ -1,4 +1,4 @@
-"""A request equals the official client's, except for the differences listed in `DIFFERENCES`."""
+"""Test that a request equals that of the official client, except for `DIFFERENCES`."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def message(*parts: Any) -> dict[str, Any]:
 
 def holding(value: Any) -> dict[str, Any]:
     """Return parameters with a value where the official types allow any."""
-    return {"input": [message({"type": "brand_new", "held": {"deep": [value]}})]}
+    return {"input": [message({"type": "new_type", "nested": {"deep": [value]}})]}
 
 
 def tool(parameters: Any) -> dict[str, Any]:
@@ -289,20 +289,30 @@ UNREADABLE, FINISHED = {**READABLE, "encrypted_content": None}, {**READABLE, "st
 # Parameters; the member of the body that differs; what the official client writes there, or raises; what ours writes.
 DIFFERENCES: dict[str, tuple[Callable[[], dict[str, Any]], str, Any, Any]] = {
     "the backend only streams": (lambda: {"input": [HI]}, "stream", ABSENT, True),
-    "it keeps no response": (lambda: {"input": [HI], "store": openai.omit}, "store", ABSENT, False),
-    "so reasoning has to be sent along": (lambda: {"input": [HI]}, "include", ABSENT, ["reasoning.encrypted_content"]),
-    "it insists on a model": (lambda: {"input": [HI]}, "model", ABSENT, DEFAULT_MODEL),
-    "it insists on instructions": (lambda: {"input": [HI]}, "instructions", ABSENT, DEFAULT_INSTRUCTIONS),
-    "which can be left out": (lambda: {"input": [HI], "instructions": ""}, "instructions", "", ABSENT),
-    "it refuses what is null": (lambda: {"input": [HI], "reasoning": None}, "reasoning", None, ABSENT),
-    "and that in extra_body": (lambda: {"input": [HI], "extra_body": {"new": None}}, "new", None, ABSENT),
+    "the backend stores no response": (lambda: {"input": [HI], "store": openai.omit}, "store", ABSENT, False),
+    "reasoning is requested encrypted": (lambda: {"input": [HI]}, "include", ABSENT, ["reasoning.encrypted_content"]),
+    "a model is required": (lambda: {"input": [HI]}, "model", ABSENT, DEFAULT_MODEL),
+    "instructions have a default": (lambda: {"input": [HI]}, "instructions", ABSENT, DEFAULT_INSTRUCTIONS),
+    "empty instructions are not sent": (lambda: {"input": [HI], "instructions": ""}, "instructions", "", ABSENT),
+    "null parameters are not sent": (lambda: {"input": [HI], "reasoning": None}, "reasoning", None, ABSENT),
+    "null in extra_body is not sent": (lambda: {"input": [HI], "extra_body": {"new": None}}, "new", None, ABSENT),
     "default values are not sent": (lambda: {"input": [HI], "temperature": 1}, "temperature", 1, ABSENT),
     "input is a list": (lambda: {"input": "hi"}, "input", "hi", [HI]),
-    "of items": (lambda: {"input": HI}, "input", HI, [HI]),
-    "which are mappings": (lambda: {"input": ["hi"]}, "input", ["hi"], [HI]),
-    "with a type and parts": (lambda: {"input": [EASY]}, "input", [EASY], [HI]),
-    "not from the system": (lambda: {"input": [SYSTEM]}, "input", [SYSTEM], [{**HI, "role": "developer"}]),
-    "reasoning that it cannot look up is lost": (lambda: {"input": [UNREADABLE, HI]}, "input", [UNREADABLE, HI], [HI]),
+    "input is a list of items": (lambda: {"input": HI}, "input", HI, [HI]),
+    "items are mappings": (lambda: {"input": ["hi"]}, "input", ["hi"], [HI]),
+    "messages have a type and parts": (lambda: {"input": [EASY]}, "input", [EASY], [HI]),
+    "system messages have another role": (
+        lambda: {"input": [SYSTEM]},
+        "input",
+        [SYSTEM],
+        [{**HI, "role": "developer"}],
+    ),
+    "reasoning without encrypted content is dropped": (
+        lambda: {"input": [UNREADABLE, HI]},
+        "input",
+        [UNREADABLE, HI],
+        [HI],
+    ),
     "reasoning has no status": (lambda: {"input": [FINISHED]}, "input", [FINISHED], [READABLE]),
     "a generator of items": (lambda: {"input": (item for item in [HI])}, "input", TypeError, [HI]),
     "a set": (lambda: {"input": [HI], "extra_body": {"new": {1}}}, "new", TypeError, [1]),

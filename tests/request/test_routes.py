@@ -1,3 +1,5 @@
+"""Test the routes of requests and the names of missing resources."""
+
 from __future__ import annotations
 
 import pytest

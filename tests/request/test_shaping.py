@@ -1,3 +1,5 @@
+"""Test the conversion of parameters to the request body."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -38,9 +40,9 @@ def test_minimal_body() -> None:
 
 
 def test_given_values_replace_defaults() -> None:
-    found = body(model="m", instructions="i", tool_choice="auto", brand_new={"x": 1})
-    assert (found["model"], found["instructions"], found["tool_choice"]) == ("m", "i", "auto")
-    assert found["brand_new"] == {"x": 1}
+    request = body(model="m", instructions="i", tool_choice="auto", new_parameter={"x": 1})
+    assert (request["model"], request["instructions"], request["tool_choice"]) == ("m", "i", "auto")
+    assert request["new_parameter"] == {"x": 1}
 
 
 @pytest.mark.parametrize("absent", [None, openai.omit, openai.NOT_GIVEN])
@@ -86,7 +88,7 @@ def test_default_values_are_not_sent(neutral: dict[str, Any]) -> None:
     assert shaped(**neutral) == shaped()
 
 
-REFUSED = {
+DROPPABLE_VALUES = {
     "temperature": 0,
     "top_p": 0.5,
     "max_output_tokens": 10,
@@ -104,10 +106,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", DROPPABLE_VALUES)
 def test_droppable_parameter_is_not_in_the_body(name: str) -> None:
-    result = shaped(**{name: REFUSED[name]})
-    assert [refusal.name for refusal in result.droppable] == [name]
+    result = shaped(**{name: DROPPABLE_VALUES[name]})
+    assert [parameter.name for parameter in result.droppable] == [name]
     assert result.not_droppable == ()
     assert name not in result.body
 
@@ -123,10 +125,10 @@ def test_droppable_parameter_is_not_in_the_body(name: str) -> None:
     ],
     ids=str,
 )
-def test_required_parameter_is_not_droppable(meaningful: dict[str, Any]) -> None:
+def test_meaningful_parameter_is_not_droppable(meaningful: dict[str, Any]) -> None:
     result = shaped(**meaningful)
-    assert [refusal.name for refusal in result.not_droppable] == list(meaningful)
-    assert all(refusal.remedy for refusal in result.not_droppable)
+    assert [parameter.name for parameter in result.not_droppable] == list(meaningful)
+    assert all(parameter.remedy for parameter in result.not_droppable)
     assert result.droppable == ()
     assert result.body["store"] is False
 
@@ -156,7 +158,7 @@ class Message:
     ],
     ids=lambda given: type(given).__name__,
 )
-def test_forms_of_input(given: Any) -> None:
+def test_every_form_of_input_is_sent_as_items(given: Any) -> None:
     assert body(input=given)["input"] == [HI]
 
 
@@ -169,7 +171,7 @@ def test_forms_of_input(given: Any) -> None:
         ("assistant", "assistant", "output_text"),
     ],
 )
-def test_roles(role: str, sent: str, part: str) -> None:
+def test_role_is_sent_as_the_backend_accepts_it(role: str, sent: str, part: str) -> None:
     (item,) = body(input=[{"role": role, "content": "x"}])["input"]
     assert item == {"type": "message", "role": sent, "content": [{"type": part, "text": "x"}]}
 
@@ -214,10 +216,10 @@ def test_parsed_members_are_not_sent() -> None:
 
 def test_reasoning_needs_encrypted_content() -> None:
     readable = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA", "status": "completed"}
-    lost = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": None}
-    own = {"type": "reasoning", "summary": []}
+    unreadable = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": None}
+    without_id = {"type": "reasoning", "summary": []}
     sent = {name: value for name, value in readable.items() if name != "status"}
-    assert body(input=[readable, lost, own])["input"] == [sent, own]
+    assert body(input=[readable, unreadable, without_id])["input"] == [sent, without_id]
 
 
 def test_item_without_type_is_sent_unchanged() -> None:

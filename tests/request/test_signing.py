@@ -1,4 +1,4 @@
-"""How requests are signed, and what happens when the backend rejects the login."""
+"""Test the signing of requests, and the refresh after the backend rejects the login."""
 
 from __future__ import annotations
 
@@ -91,17 +91,17 @@ def test_expiring_login_is_refreshed_first(new_client: Callable[..., Any], sim: 
 def test_slow_issuer_does_not_block_valid_token(new_client: Callable[..., Any], sim: Simulator) -> None:
     sim.fail("delayed:6@token")
     client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(minutes=4)), issuer=sim.issuer))
-    began = time.monotonic()
+    started_at = time.monotonic()
     client.responses.create(input="hi")
-    first = time.monotonic() - began
+    first = time.monotonic() - started_at
     client.responses.create(input="hi")
     assert first < 5.5
-    assert time.monotonic() - began - first < 2, "who comes later does not wait as long again"
-    while time.monotonic() - began < 40 and sim.requests[-1].headers["authorization"] == authorization_of(sim, 1):
+    assert time.monotonic() - started_at - first < 2, "later calls do not wait as long"
+    while time.monotonic() - started_at < 40 and sim.requests[-1].headers["authorization"] == authorization_of(sim, 1):
         time.sleep(0.2)
         client.responses.create(input="hi")
     assert requested_paths(sim).count("token") == 1
-    assert authorization_of(sim, -1) != authorization_of(sim, 1), "what came in the end is in use"
+    assert authorization_of(sim, -1) != authorization_of(sim, 1), "the late token is used"
 
 
 def authorization_of(sim: Simulator, number: int) -> str:
@@ -115,8 +115,8 @@ def authorization_of(sim: Simulator, number: int) -> str:
 def test_rejected_login_is_refreshed_and_resent(new_client: Callable[..., Any], sim: Simulator, stream: bool) -> None:
     client = new_client(credentials=Credentials(store_of(sim, expires_in=timedelta(days=1)), issuer=sim.issuer))
     sim.script(Turn.error(401, {"detail": "Unauthorized"}), Turn.text("welcome"))
-    answer = client.responses.create(input="hi", stream=stream)
-    text = list(answer)[-1].response.output_text if stream else answer.output_text
+    response = client.responses.create(input="hi", stream=stream)
+    text = list(response)[-1].response.output_text if stream else response.output_text
     assert text == "welcome"
     assert requested_paths(sim) == ["responses", "token", "responses"]
     first, _, second = sim.requests
@@ -164,7 +164,7 @@ def test_authenticate_logs_in_with_a_browser(new_client: Callable[..., Any], sim
 def test_custom_credential_source(new_client: Callable[..., Any], sim: Simulator) -> None:
     login = sim.credentials().current()
 
-    class Own:
+    class StaticSource:
         def ready(self) -> sdk.Login | None:
             return None
 
@@ -174,7 +174,7 @@ def test_custom_credential_source(new_client: Callable[..., Any], sim: Simulator
         def refresh(self, rejected: sdk.Login) -> sdk.Login:
             raise sdk.LoginRequiredError("Ask the administrator.")
 
-    client = new_client(credentials=Own())
+    client = new_client(credentials=StaticSource())
     assert client.authenticate().responses.create(input="hi").status == "completed"
     sim.script(Turn.error(401, {}))
     with pytest.raises(sdk.LoginRequiredError, match="Ask the administrator"):
@@ -190,7 +190,7 @@ def test_login_invalid_as_header_is_not_shown(
     text = f"SECRET-SECRET{mark}SECRET-SECRET"
     login = replace(good, **{member: sdk.Secret(text) if member == "access_token" else text})
 
-    class Own:
+    class StaticSource:
         ready = staticmethod(lambda: login)
         current = staticmethod(lambda: login)
         refresh = staticmethod(lambda rejected: login)
@@ -198,7 +198,7 @@ def test_login_invalid_as_header_is_not_shown(
     with pytest.raises(
         sdk.LoginRequiredError, match=f"The {member.replace('_', ' ')} of this login is empty or"
     ) as caught:
-        new_client(credentials=Own()).codex.usage()
+        new_client(credentials=StaticSource()).codex.usage()
     error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
     shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     assert "SECRET-SECRET" not in shown.replace(repr(text), "")

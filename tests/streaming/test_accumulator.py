@@ -42,7 +42,7 @@ def test_output_is_rebuilt_in_the_order_of_indexes(final: dict[str, Any]) -> Non
     assert accumulator.failure is None
 
 
-def test_output_of_the_terminal_event_is_kept() -> None:
+def test_output_of_the_terminal_event_is_preserved() -> None:
     accumulator = accumulate(done(0, message("a")), completed(output=[message("z")]))
     assert accumulator.response["output"] == [message("z")]
 
@@ -71,9 +71,9 @@ def test_incomplete_response_keeps_reason_and_usage() -> None:
 
 def test_missing_usage_details_are_zero() -> None:
     usage = {"input_tokens": 2, "input_tokens_details": {"cached_tokens": 1}, "output_tokens_details": None}
-    found = accumulate(completed(usage=usage)).response["usage"]
-    assert found["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
-    assert found["output_tokens_details"] == {"reasoning_tokens": 0}
+    usage = accumulate(completed(usage=usage)).response["usage"]
+    assert usage["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
+    assert usage["output_tokens_details"] == {"reasoning_tokens": 0}
 
 
 def test_dropped_parameters_are_listed() -> None:
@@ -124,7 +124,7 @@ def test_partial_response_has_the_items_so_far() -> None:
     assert [item["content"][0]["text"] for item in accumulator.partial["output"]] == ["a", "hello"]
 
 
-def test_unfinished_call_stays_as_announced() -> None:
+def test_unfinished_call_is_unchanged() -> None:
     call = {"type": "function_call", "name": "f", "arguments": ""}
     accumulator = accumulate({**done(0, call), "type": "response.output_item.added"})
     assert accumulator.partial == {"status": "in_progress", "output": [call]}
@@ -156,9 +156,9 @@ def added(index: Any, item: Any) -> dict[str, Any]:
     return {"type": "response.output_item.added", "output_index": index, "item": item}
 
 
-def delta(text: Any, *, index: Any = 0, content: Any = 0, kind: str = "output_text") -> dict[str, Any]:
-    where = {"output_index": index, "content_index": content}
-    return {"type": f"response.{kind}.delta", "delta": text, **where}
+def delta(text: Any, *, index: Any = 0, content: Any = 0, item_type: str = "output_text") -> dict[str, Any]:
+    position = {"output_index": index, "content_index": content}
+    return {"type": f"response.{item_type}.delta", "delta": text, **position}
 
 
 @pytest.mark.parametrize("final", [{"response": None}, {}])
@@ -176,7 +176,7 @@ def test_incomplete_response_is_never_completed() -> None:
     assert accumulator.response["status"] == "incomplete"
 
 
-def test_late_announcement_does_not_replace_an_item() -> None:
+def test_late_added_event_does_not_replace_an_item() -> None:
     accumulator = accumulate(done(0, message("a")), added(0, message("a", content=[])), completed())
     assert accumulator.response["output"] == [message("a")]
 
@@ -206,9 +206,9 @@ def test_unfinished_item_is_built_from_its_deltas() -> None:
         delta("hel"),
         delta("lo"),
         delta("second", content=1),
-        delta('{"a":', index=1, kind="function_call_arguments"),
-        delta("1}", index=1, kind="function_call_arguments"),
-        delta("x", index=2, kind="custom_tool_call_input"),
+        delta('{"a":', index=1, item_type="function_call_arguments"),
+        delta("1}", index=1, item_type="function_call_arguments"),
+        delta("x", index=2, item_type="custom_tool_call_input"),
         completed(),
     )
     first, second, third = accumulator.response["output"]
@@ -217,14 +217,14 @@ def test_unfinished_item_is_built_from_its_deltas() -> None:
     assert third["input"] == "x"
 
 
-def test_text_of_an_unannounced_item_is_kept() -> None:
+def test_text_without_an_added_event_is_preserved() -> None:
     accumulator = accumulate(delta("hello", index=3), done(0, message("a")), completed())
     assert accumulator.response["output"][1]["content"][0]["text"] == "hello"
     assert accumulate(delta("hello")).partial is not None
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "payload",
     [
         {"type": ["list"]},
         {"type": {"a": 1}},
@@ -235,8 +235,8 @@ def test_text_of_an_unannounced_item_is_kept() -> None:
     ],
     ids=str,
 )
-def test_values_of_wrong_types_are_tolerated(odd: dict[str, Any]) -> None:
-    accumulator = accumulate(CREATED, odd)
+def test_values_of_wrong_types_are_tolerated(payload: dict[str, Any]) -> None:
+    accumulator = accumulate(CREATED, payload)
     assert accumulator.partial is not None
     accumulator.add(completed())
     assert accumulator.response["status"] == "completed"
@@ -260,7 +260,7 @@ def test_whole_text_replaces_its_deltas() -> None:
     assert accumulate(CREATED, {**whole, "text": None}).partial == {**CREATED["response"], "output": []}  # type: ignore[dict-item]
 
 
-def test_items_of_wrong_types_are_left_out() -> None:
+def test_items_of_wrong_types_are_skipped() -> None:
     assert accumulate(completed(output=[None, 5, message("a")])).response["output"] == [message("a")]
     assert accumulate(done(0, message("a")), completed(output="text")).response["output"] == [message("a")]
 
@@ -276,19 +276,19 @@ def text_delta(text: str, *, index: int = 0, part: int = 0) -> dict[str, Any]:
 def test_batch_of_deltas_equals_single_deltas() -> None:
     """Deltas of several parts may alternate."""
     deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
-    together, each = Accumulator(), accumulate(*deltas)
-    assert together.add_deltas(frames(*deltas)) == 5
-    assert together.partial == each.partial
-    assert [part["text"] for part in together.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
+    batched, single = Accumulator(), accumulate(*deltas)
+    assert batched.add_deltas(frames(*deltas)) == 5
+    assert batched.partial == single.partial
+    assert [part["text"] for part in batched.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
-    ("kind", "member"),
+    ("event_type", "member"),
     [("response.function_call_arguments.delta", "arguments"), ("response.custom_tool_call_input.delta", "input")],
 )
-def test_batch_of_call_deltas_is_added(kind: str, member: str) -> None:
+def test_batch_of_call_deltas_is_added(event_type: str, member: str) -> None:
     accumulator = Accumulator()
-    delta = {"type": kind, "output_index": 3, "delta": "x", "item_id": "fc_1"}
+    delta = {"type": event_type, "output_index": 3, "delta": "x", "item_id": "fc_1"}
     assert accumulator.add_deltas(frames(delta, delta)) == 2
     assert accumulator.partial["output"][0][member] == "xx"  # type: ignore[index]
 
@@ -319,7 +319,7 @@ def test_position_of_a_delta_is_a_number(content_index: Any, part: int) -> None:
     accumulator = accumulate(first, {**first, "content_index": content_index, "delta": "b"})
     (item,) = (accumulator.partial or {})["output"]
     assert item.keys() == {"type", "role", "content"}
-    assert [each["text"] for each in item["content"]] == (["a", "b"] if part else ["ab"])
+    assert [part["text"] for part in item["content"]] == (["a", "b"] if part else ["ab"])
 
 
 def item_of(index: int) -> list[dict[str, Any]]:
@@ -331,9 +331,9 @@ def item_of(index: int) -> list[dict[str, Any]]:
 
 def test_many_items_take_linear_time() -> None:
     accumulator = accumulate(*(event for index in range(20_000) for event in item_of(index)))
-    began = time.process_time()
+    started_at = time.process_time()
     partial = accumulator.partial
-    assert time.process_time() - began < 5  # 0.1 s; if each item looked at all deltas, a minute
+    assert time.process_time() - started_at < 5  # linear time takes 0.1 s, quadratic time a minute
     assert partial is not None
     assert len(partial["output"]) == 20_000
 

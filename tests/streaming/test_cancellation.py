@@ -1,4 +1,4 @@
-"""An abandoned stream leaves nothing behind: within 100 ms its connection is closed or free."""
+"""Test that the connection of an abandoned stream is closed or reusable within 100 ms."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-SILENT_SECONDS = 30.0
-SOON_SECONDS = 0.1
+STALL_SECONDS = 30.0
+CLOSE_SECONDS = 0.1
 EVENTS = 4
 # The simulator runs in this process and notices a closed connection with a delay, as do tests in other processes.
-SLACK = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
+SLOWDOWN = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
 
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
     with Simulator() as simulator:
-        simulator.script(*[Turn.text("half a response, and then silence").stalled(EVENTS, SILENT_SECONDS)] * 5)
+        simulator.script(*[Turn.text("half a response").stalled(EVENTS, STALL_SECONDS)] * 5)
         yield simulator
 
 
 def open_connections(client: Any) -> int:
     """Return the number of connections that are neither closed nor free for another call."""
     pool = client._client._transport._pool
-    return sum(not (each.is_closed() or each.is_idle()) for each in pool.connections)
+    return sum(not (connection.is_closed() or connection.is_idle()) for connection in pool.connections)
 
 
 def assert_no_open_connection(client: Any, since: float) -> None:
-    while open_connections(client) and time.monotonic() - since < SOON_SECONDS * SLACK:
+    while open_connections(client) and time.monotonic() - since < CLOSE_SECONDS * SLOWDOWN:
         time.sleep(0.005)
     assert open_connections(client) == 0
 
 
 def open_stream(client: Any) -> Any:
-    """Return a stream that has delivered events and is silent now."""
+    """Return a stream that has delivered its events and is stalled."""
     stream = client.responses.create(input="hi", stream=True)
     events = iter(stream)
     for _ in range(EVENTS):
@@ -70,7 +70,7 @@ def leave_block(client: Any) -> None:
         pass
 
 
-def leave_helper(client: Any) -> None:
+def stop_helper_early(client: Any) -> None:
     with client.responses.stream(input="hi") as stream:
         for count, _ in enumerate(stream, 1):
             if count == EVENTS:
@@ -82,19 +82,19 @@ def fail_inside(client: Any) -> None:
         1 / 0  # noqa: B018
 
 
-def forget(client: Any) -> None:
+def discard(client: Any) -> None:
     open_stream(client)
 
 
-@pytest.mark.parametrize("leave", [break_out, close, leave_block, leave_helper, fail_inside, forget])
+@pytest.mark.parametrize("leave", [break_out, close, leave_block, stop_helper_early, fail_inside, discard])
 def test_abandoned_stream_closes_its_connection(sim: Simulator, leave: Callable[[Any], None]) -> None:
     with sim.client(max_retries=0) as client:
         leave(client)
         assert_no_open_connection(client, time.monotonic())
 
 
-@pytest.mark.parametrize("streamed", [True, False])
-def test_keyboard_interrupt_closes_the_connection(sim: Simulator, streamed: bool) -> None:
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_keyboard_interrupt_closes_the_connection(sim: Simulator, is_streamed: bool) -> None:
     with sim.client(max_retries=3) as client:
         pressed: list[float] = []
 
@@ -105,9 +105,11 @@ def test_keyboard_interrupt_closes_the_connection(sim: Simulator, streamed: bool
         timer = threading.Timer(0.5, press)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            list(client.responses.create(input="hi", stream=True) if streamed else client.responses.create(input="hi"))
+            list(
+                client.responses.create(input="hi", stream=True) if is_streamed else client.responses.create(input="hi")
+            )
         timer.join()
-        assert time.monotonic() - pressed[0] < SOON_SECONDS * SLACK
+        assert time.monotonic() - pressed[0] < CLOSE_SECONDS * SLOWDOWN
         assert_no_open_connection(client, pressed[0])
     assert len(sim.requests) == 1
 
@@ -137,7 +139,7 @@ async def async_leave_block(client: Any) -> None:
         pass
 
 
-async def async_leave_helper(client: Any) -> None:
+async def async_stop_helper_early(client: Any) -> None:
     count = 0
     async with client.responses.stream(input="hi") as stream:
         async for _ in stream:
@@ -147,11 +149,11 @@ async def async_leave_helper(client: Any) -> None:
 
 
 async def cancelled_while_streaming(client: Any) -> None:
-    async def drain() -> None:
+    async def read_all() -> None:
         async for _ in await client.responses.create(input="hi", stream=True):
             pass
 
-    await _cancelled(drain())
+    await _cancelled(read_all())
 
 
 async def cancelled_while_collecting(client: Any) -> None:
@@ -177,7 +179,7 @@ async def _cancelled(work: Any) -> None:
         async_break_out,
         async_close,
         async_leave_block,
-        async_leave_helper,
+        async_stop_helper_early,
         cancelled_while_streaming,
         cancelled_while_collecting,
         out_of_time,
@@ -189,7 +191,7 @@ def test_abandoned_async_stream_closes_its_connection(sim: Simulator, leave: Cal
             tasks = len(asyncio.all_tasks())
             await leave(client)
             since = time.monotonic()
-            while time.monotonic() - since < SOON_SECONDS * SLACK:  # the pool sends no notification
+            while time.monotonic() - since < CLOSE_SECONDS * SLOWDOWN:  # the pool sends no notification
                 if not open_connections(client) and len(asyncio.all_tasks()) == tasks:
                     break
                 await asyncio.sleep(0.005)
@@ -212,7 +214,7 @@ def _descriptors() -> list[str]:
 def test_closed_streams_leave_no_socket_or_thread(sim: Simulator) -> None:
     with sim.client(max_retries=0) as client:
         sim.clear()
-        sim.script(*[Turn.text("half a response").stalled(EVENTS, SILENT_SECONDS)] * 30)
+        sim.script(*[Turn.text("half a response").stalled(EVENTS, STALL_SECONDS)] * 30)
         close(client)
         gc.collect()
         before, threads = sockets(), threading.active_count()

@@ -40,12 +40,12 @@ def read(*payloads: Any, line: bytes = b"event: response.output_text.delta\n") -
     return events.read_events(b"\n\n".join(line + b"data: " + encoded(payload) for payload in payloads))
 
 
-@pytest.mark.parametrize("line", [b"event: response.output_text.delta\n", b"", b"event: made.up\n", b"event:\n"])
+@pytest.mark.parametrize("line", [b"event: response.output_text.delta\n", b"", b"event: unknown.type\n", b"event:\n"])
 def test_valid_event_has_the_official_class(line: bytes) -> None:
-    (found,) = read(DELTA, line=line)
-    assert type(found) is official.ResponseTextDeltaEvent
-    assert found.delta == "hello"
-    assert found == events.build_event(DELTA)
+    (event,) = read(DELTA, line=line)
+    assert type(event) is official.ResponseTextDeltaEvent
+    assert event.delta == "hello"
+    assert event == events.build_event(DELTA)
 
 
 def test_events_of_one_type_are_a_batch() -> None:
@@ -54,12 +54,12 @@ def test_events_of_one_type_are_a_batch() -> None:
 
 
 def test_events_that_lack_members_are_a_batch() -> None:
-    lean = {"type": DELTA["type"], "delta": "hello", "brand_new": 1}
-    found = read(lean, DELTA)
-    assert [type(event) for event in found] == [official.ResponseTextDeltaEvent] * 2
-    assert (found[0].delta, found[0].logprobs, found[0].brand_new) == ("hello", None, 1)
-    assert found[0].model_fields_set == lean.keys()
-    assert found == [events.build_event(lean), events.build_event(DELTA)]
+    lean = {"type": DELTA["type"], "delta": "hello", "new_member": 1}
+    batch = read(lean, DELTA)
+    assert [type(event) for event in batch] == [official.ResponseTextDeltaEvent] * 2
+    assert (batch[0].delta, batch[0].logprobs, batch[0].new_member) == ("hello", None, 1)
+    assert batch[0].model_fields_set == lean.keys()
+    assert batch == [events.build_event(lean), events.build_event(DELTA)]
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_batch_needs_the_type_as_first_member() -> None:
     assert read(dict(reversed(DELTA.items()))) is None
 
 
-def test_invented_types_are_not_cached_forever() -> None:
+def test_cache_of_unknown_types_is_bounded() -> None:
     for number in range(1000):
-        read({"type": f"made.up.{number}", "delta": ""})
+        read({"type": f"unknown.type.{number}", "delta": ""})
     assert events._event_parsers.cache_info().currsize < 1000
 
 
@@ -147,10 +147,10 @@ def test_response_in_an_event_is_typed(response: dict[str, Any]) -> None:
     assert event.response.id == "resp_1"
 
 
-def test_newer_items_and_tools_do_not_untype_the_others() -> None:
+def test_unknown_items_do_not_change_the_types_of_others() -> None:
     function = {"type": "function", "name": "f", "parameters": {}, "strict": False}
     response = events.build_response(
-        {**FULL_RESPONSE, "output": [{"type": "brand_new", "id": "x"}, MESSAGE], "tools": [{"type": "new"}, function]}
+        {**FULL_RESPONSE, "output": [{"type": "new_member", "id": "x"}, MESSAGE], "tools": [{"type": "new"}, function]}
     )
     assert isinstance(response.output[0], UnknownItem)
     assert response.output[0]["id"] == "x"  # type: ignore[index]
@@ -160,7 +160,7 @@ def test_newer_items_and_tools_do_not_untype_the_others() -> None:
     assert isinstance(response.tools[1], official.FunctionTool)
 
 
-def test_output_other_than_a_list_is_kept() -> None:
+def test_output_other_than_a_list_is_unchanged() -> None:
     assert events.build_response({"id": "resp_1", "output": None}).output is None
 
 
@@ -209,8 +209,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_forked_child_can_build_validators() -> None:
     code = [sys.executable, "-W", "ignore", "-c", FORK]
-    done = subprocess.run(code, capture_output=True, text=True, timeout=50, check=True)
-    assert done.stdout == "0\n"
+    process = subprocess.run(code, capture_output=True, text=True, timeout=50, check=True)
+    assert process.stdout == "0\n"

@@ -1,4 +1,4 @@
-"""The end of a response: an incomplete or failed response never passes for a completed one."""
+"""Test the end of a response: an incomplete or failed response is never reported as completed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream"""
+"""Test the parser of server-sent events.
+
+The standard: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from codex_backend_sdk._streaming.sse import EventDecoder, frame_data, read_batc
 
 def decode(*chunks: bytes) -> list[bytes]:
     decoder = EventDecoder()
-    texts = [decoder.feed(chunk) for chunk in chunks]
-    return [data for text in [*texts, decoder.finish()] for data in frame_data(text)]
+    batches = [*map(decoder.feed, chunks), decoder.finish()]
+    return [data for frames in batches for data in frame_data(frames)]
 
 
 CASES = {
@@ -57,11 +60,11 @@ def test_chunk_may_end_anywhere(case: str) -> None:
 
 
 @given(st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: ", b"event: a", b"x", b": ", b"id: 1"]), max_size=12))
-def test_chunks_do_not_change_the_data(pieces: list[bytes]) -> None:
-    stream = b"".join(pieces)
+def test_chunks_do_not_change_the_data(chunks: list[bytes]) -> None:
+    stream = b"".join(chunks)
     whole = decode(stream)
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == whole
-    assert decode(*pieces) == whole
+    assert decode(*chunks) == whole
 
 
 def test_utf8_character_may_be_split() -> None:
@@ -96,7 +99,7 @@ DELTA = {"type": "delta", "text": "a"}
 
 
 def read(*frames: bytes) -> list[Any] | None:
-    return read_batch(b"\n\n".join(frames), lambda kind: PARSERS if kind == "delta" else [])
+    return read_batch(b"\n\n".join(frames), lambda event_type: PARSERS if event_type == "delta" else [])
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
@@ -154,8 +157,8 @@ def test_two_halves_are_not_one_event() -> None:
 
 
 @pytest.mark.parametrize("comma", [b",", b" ,\t"])
-def test_event_and_a_half_is_not_one_event(comma: bytes) -> None:
-    """The other half is the second frame, so the number of events is right."""
+def test_event_in_two_frames_is_not_a_batch(comma: bytes) -> None:
+    """The second frame contains the rest of an event, so the number of events is correct."""
     start, end = FRAME[: FRAME.index(b'a"}')], b'event: delta\ndata: b"}'
     assert read(FRAME + comma + start[19:], end) is None
     nested = b'event: delta\ndata: {"type":"delta","text":"a","more":[{}'
@@ -175,5 +178,5 @@ def test_text_may_look_like_an_event_boundary(text: bytes) -> None:
     frame = FRAME.replace(b'"a"', b'"%b"' % text)
     event = {"type": "delta", "text": text.decode().replace("\\", "")}
     assert read(frame) == [event]
-    # A text that ends like a boundary sends the frames the slow way, which is rare and correct.
+    # Frames with a text that ends like a boundary are read one by one, which is rare.
     assert read(frame, FRAME) == (None if text.endswith(b"{") else [event, DELTA])

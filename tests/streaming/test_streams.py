@@ -1,4 +1,4 @@
-"""A stream that breaks off is retried before its first event, and after it with `on_interrupt="restart"`."""
+"""Test retries of interrupted streams: before the first event, and after it with `on_interrupt="restart"`."""
 
 from __future__ import annotations
 
@@ -34,21 +34,23 @@ OVERLOADED = Turn.error(503, {"error": {"code": "server_is_overloaded"}})
         Turn.raw(200, {"content-type": "text/event-stream"}, b": hello\n\n", then="cut"),
         Turn.events([{"type": "error", "code": "server_is_overloaded", "message": "…"}]),
     ],
-    ids=["cut at once", "cut after a comment", "an overload in place of the first event"],
+    ids=["closed at once", "closed after a comment", "overloaded"],
 )
-def test_stream_broken_before_any_event_is_retried(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+def test_stream_interrupted_before_any_event_is_retried(
+    new_client: Callable[..., Any], sim: Simulator, turn: Turn
+) -> None:
     clock = RecordingClock()
-    sim.script(turn, OVERLOADED, Turn.text("whole"))
+    sim.script(turn, OVERLOADED, Turn.text("complete"))
     stream = new_client(max_retries=2, clock=clock).responses.create(input="hi", stream=True)
     events = list(stream)
-    assert text_of(events) == "whole"
+    assert text_of(events) == "complete"
     assert [event.type for event in events].count("response.created") == 1
     assert stream.restarts == 1
     assert clock.waits == [0.5, 1.0]
     assert len(sim.requests) == 3
 
 
-def test_attempts_at_opening_and_reading_count_together(new_client: Callable[..., Any], sim: Simulator) -> None:
+def test_opening_and_reading_share_one_retry_count(new_client: Callable[..., Any], sim: Simulator) -> None:
     clock = RecordingClock()
     cut = Turn.raw(200, {"content-type": "text/event-stream"}, b"", then="cut")
     sim.script(OVERLOADED, cut, cut, Turn.text("never requested"))
@@ -61,7 +63,7 @@ def test_attempts_at_opening_and_reading_count_together(new_client: Callable[...
 @pytest.mark.parametrize(
     "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
 )
-def test_stream_broken_after_an_event_raises(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
+def test_stream_interrupted_after_an_event_raises(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     sim.script(turn)
     stream = iter(new_client(max_retries=5).responses.create(input="hi", stream=True))
     assert next(stream).type == "codex.rate_limits"
@@ -74,14 +76,16 @@ def test_stream_broken_after_an_event_raises(new_client: Callable[..., Any], sim
 @pytest.mark.parametrize(
     "turn", [Turn.text("half of it").cut_after_events(8), Turn.failed("server_error", text="half")]
 )
-def test_stream_broken_after_an_event_can_restart(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
-    sim.script(turn, Turn.text("whole"))
+def test_stream_interrupted_after_an_event_can_restart(
+    new_client: Callable[..., Any], sim: Simulator, turn: Turn
+) -> None:
+    sim.script(turn, Turn.text("complete"))
     client = new_client(max_retries=1, on_interrupt="restart", clock=RecordingClock())
     stream = client.responses.create(input="hi", stream=True)
     events = list(stream)
     assert [event.type for event in events].count("response.created") == 2
-    assert text_of(events) == "whole"
-    assert events[-1].response.output_text == "whole"
+    assert text_of(events) == "complete"
+    assert events[-1].response.output_text == "complete"
     assert stream.restarts == 1
     assert sim.requests[0].body == sim.requests[1].body
 
@@ -104,12 +108,12 @@ def test_permanent_failure_is_not_restarted(new_client: Callable[..., Any], sim:
 
 
 def test_stream_helper_restarts(new_client: Callable[..., Any], sim: Simulator) -> None:
-    sim.script(Turn.text("half of it").cut_after_events(8), Turn.text("whole"))
+    sim.script(Turn.text("half of it").cut_after_events(8), Turn.text("complete"))
     client = new_client(max_retries=1, on_interrupt="restart", clock=RecordingClock())
     with client.responses.stream(input="hi") as stream:
         snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
-        assert stream.get_final_response().output_text == "whole"
-    assert snapshots[-1] == "whole"
+        assert stream.get_final_response().output_text == "complete"
+    assert snapshots[-1] == "complete"
 
 
 def test_usage_limit_before_any_event_waits_for_the_reset(new_client: Callable[..., Any], sim: Simulator) -> None:
@@ -119,9 +123,9 @@ def test_usage_limit_before_any_event_waits_for_the_reset(new_client: Callable[.
         Turn.events([{"type": "error", "error": {"code": "usage_limit_reached", "resets_at": time, "message": "…"}}])
         for time in (now + 600, now + 1800)
     )
-    sim.script(first, Turn.text("whole"), second)
+    sim.script(first, Turn.text("complete"), second)
     client = new_client(wait_for_limit=timedelta(hours=1), clock=clock)
-    assert text_of(list(client.responses.create(input="hi", stream=True))) == "whole"
+    assert text_of(list(client.responses.create(input="hi", stream=True))) == "complete"
     assert clock.waits == [601.0]
     with pytest.raises(openai.RateLimitError):
         list(client.with_options(wait_for_limit=timedelta(minutes=5)).responses.create(input="hi", stream=True))
