@@ -28,14 +28,14 @@ def section(heading: str) -> str:
 
 
 def test_error_example_names_each_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = (block for block in find_blocks(PAGE) if "def ask" in block.code)
-    block = block._replace(code=block.code.replace("OpenAI()", "OpenAI(max_retries=0)").partition("print(ask")[0])
+    (block,) = (block for block in find_blocks(PAGE) if "def complete" in block.code)
+    block = block._replace(code=block.code.replace("OpenAI()", "OpenAI(max_retries=0)").partition("print(complete")[0])
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
         namespace = run_program(block, close=False)
         simulator.fail("usage_limit:plus", "cut_after_events:9", "rate_limited:100", "cut_after_bytes:0")
-        exhausted, interrupted, rate_limited, empty = (namespace["ask"]("Say one two") for _ in range(4))
+        exhausted, interrupted, rate_limited, empty = (namespace["complete"]("Say one two") for _ in range(4))
         namespace["client"].close()
-    assert exhausted.startswith("The plus plan is exhausted until 20")
+    assert exhausted.startswith("The usage limit of the plus plan is exhausted until 20")
     assert interrupted.startswith("Incomplete: one")
     assert rate_limited.startswith("Not now: ")
     assert empty == "Incomplete: nothing"
@@ -84,7 +84,7 @@ def test_arguments_of_tables_exist() -> None:
 
 
 def test_unsupported_parameters_are_rejected_before_sending() -> None:
-    dropped = section("Unsupported parameters").partition("it omits")[2].partition("logs a warning")[0]
+    dropped = section("Unsupported parameters").partition("it drops")[2].partition("logs a warning")[0]
     names = set(re.findall(r"`([a-z_]+)`", dropped))
     assert len(names) > 10
     with Simulator() as simulator, simulator.client() as client:

@@ -1,4 +1,4 @@
-"""What the exceptions have in common: who catches them, and whether a retry can help."""
+"""Test what the exceptions share: their base classes and `is_retryable`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RETRYABLE = {
 
 
 @pytest.mark.parametrize("name", _exceptions.__all__)
-def test_is_retryable_of_each_class(name: str) -> None:
+def test_is_retryable_has_a_default_in_each_class(name: str) -> None:
     error_class = getattr(_exceptions, name)
     assert issubclass(error_class, sdk.CodexError)
     assert error_class.is_retryable is (name in RETRYABLE)
 
 
-@pytest.mark.parametrize("kind", FailureKind)
-def test_class_and_failure_table_agree(kind: FailureKind) -> None:
-    error_class: Any = exception_mapping._EXCEPTION_CLASSES.get(kind)
-    # Missing flex capacity shares its class with too many requests, but does not pass within seconds.
-    if error_class is not None and kind is not FailureKind.FLEX_UNAVAILABLE:
-        assert error_class.is_retryable is kind.is_retryable
+@pytest.mark.parametrize("failure_kind", FailureKind)
+def test_class_and_failure_table_agree(failure_kind: FailureKind) -> None:
+    error_class: Any = exception_mapping._EXCEPTION_CLASSES.get(failure_kind)
+    # FLEX_UNAVAILABLE has the class of TOO_MANY_REQUESTS, but flex capacity does not return within seconds.
+    if error_class is not None and failure_kind is not FailureKind.FLEX_UNAVAILABLE:
+        assert error_class.is_retryable is failure_kind.is_retryable
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Errors that arrive as a status, one row per fault: exception, message, retries and requests.
+"""Test errors that the backend reports with an HTTP status, with one row for each fault.
 
 Sources of the rows: Codex CLI, codex-api/src/api_bridge.rs and protocol/src/error.rs, and reports of users.
 """
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 _DENIED = openai.PermissionDeniedError
 _STATUS = openai.APIStatusError
-_UP = "usage_limit_reached"
+_USAGE_LIMIT_CODE = "usage_limit_reached"
 # The token is refreshed once for a rejected login.
 _WITH_REFRESH = ("responses", "token", "responses")
 
-REQUESTS = [
+INVALID_REQUESTS = [
     Row("store_not_false", BAD_REQUEST, _STATUS, "400 - Store must be set to false", 400),
     Row("stream_not_true", BAD_REQUEST, _STATUS, "400 - Stream must be set to true", 400),
     Row("instructions_required", BAD_REQUEST, _STATUS, "400 - Instructions are required", 400),
@@ -115,7 +115,7 @@ REQUESTS = [
     ),
 ]
 
-STATUSES = [
+OTHER_STATUSES = [
     Row("bad_request:No.", BAD_REQUEST, _STATUS, "Error code: 400 - No.", 400),
     Row(
         "context_length_exceeded",
@@ -212,7 +212,7 @@ STATUSES = [
     ),
 ]
 
-LIMITS = [
+EXHAUSTED_LIMITS = [
     Row(
         "rate_limited",
         sdk.TooManyRequestsError,
@@ -261,14 +261,37 @@ LIMITS = [
         "usage_not_included",
     ),
     *(Row(code, sdk.QuotaExceededError, RATE_LIMIT, OUT_OF_CREDITS_MESSAGE, 429, code) for code in QUOTA_CODES),
-    Row("usage_limit", sdk.UsageLimitError, RATE_LIMIT, "The 5 h usage limit of the pro plan", 429, _UP),
-    Row("usage_limit_week:go", sdk.UsageLimitError, RATE_LIMIT, "The weekly usage limit of the go plan", 429, _UP),
-    Row("usage_limit_no_reset", sdk.UsageLimitError, RATE_LIMIT, "is reached. To continue, buy credits", 429, _UP),
-    Row("usage_limit_model:Spark", sdk.UsageLimitError, RATE_LIMIT, "limit of Spark is reached", 429, _UP),
-    Row("usage_limit_model", sdk.UsageLimitError, RATE_LIMIT, "To continue before that, use another model.", 429, _UP),
-    Row("usage_limit_promo:Half price", sdk.UsageLimitError, RATE_LIMIT, "Half price.", 429, _UP),
+    Row("usage_limit", sdk.UsageLimitError, RATE_LIMIT, "The 5 h usage limit of the pro plan", 429, _USAGE_LIMIT_CODE),
+    Row(
+        "usage_limit_week:go",
+        sdk.UsageLimitError,
+        RATE_LIMIT,
+        "The weekly usage limit of the go plan",
+        429,
+        _USAGE_LIMIT_CODE,
+    ),
+    Row(
+        "usage_limit_no_reset",
+        sdk.UsageLimitError,
+        RATE_LIMIT,
+        "is reached. To continue, buy credits",
+        429,
+        _USAGE_LIMIT_CODE,
+    ),
+    Row(
+        "usage_limit_model:Spark", sdk.UsageLimitError, RATE_LIMIT, "limit of Spark is reached", 429, _USAGE_LIMIT_CODE
+    ),
+    Row(
+        "usage_limit_model",
+        sdk.UsageLimitError,
+        RATE_LIMIT,
+        "To continue before that, use another model.",
+        429,
+        _USAGE_LIMIT_CODE,
+    ),
+    Row("usage_limit_promo:Half price", sdk.UsageLimitError, RATE_LIMIT, "Half price.", 429, _USAGE_LIMIT_CODE),
     *(
-        Row(f"usage_limit_workspace:{reached_type}", sdk.UsageLimitError, RATE_LIMIT, message, 429, _UP)
+        Row(f"usage_limit_workspace:{reached_type}", sdk.UsageLimitError, RATE_LIMIT, message, 429, _USAGE_LIMIT_CODE)
         for reached_type, message in (
             ("workspace_owner_credits_depleted", "To continue, add credits to the workspace."),
             ("workspace_member_credits_depleted", "ask the workspace's owner to add credits"),
@@ -277,7 +300,7 @@ LIMITS = [
         )
     ),
     *(
-        Row(f"usage_limit:{plan}", sdk.UsageLimitError, RATE_LIMIT, message, 429, _UP)
+        Row(f"usage_limit:{plan}", sdk.UsageLimitError, RATE_LIMIT, message, 429, _USAGE_LIMIT_CODE)
         for plan, message in (
             ("free", "before that, upgrade to the Plus plan (https://chatgpt.com/explore/plus)."),
             ("go", "before that, upgrade to the Plus plan"),
@@ -293,26 +316,26 @@ LIMITS = [
             ("enterprise", "of the enterprise plan is reached. It resets at"),
             ("edu", "of the edu plan is reached. It resets at"),
             ("edu_plus", "of the edu_plus plan is reached. It resets at"),
-            ("unheard_of", "of the unheard_of plan is reached. It resets at"),
+            ("unknown_plan", "of the unknown_plan plan is reached. It resets at"),
         )
     ),
 ]
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", REQUESTS + STATUSES, ids=row_id)
-def test_error_status(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+@pytest.mark.parametrize("row", INVALID_REQUESTS + OTHER_STATUSES, ids=row_id)
+def test_error_status_raises_its_class(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", LIMITS, ids=row_id)
-def test_exhausted_limit(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+@pytest.mark.parametrize("row", EXHAUSTED_LIMITS, ids=row_id)
+def test_exhausted_limit_raises_its_class(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
-@pytest.mark.parametrize("plan", ["enterprise", "edu", "unheard_of"])
-def test_plan_without_a_remedy_gets_no_advice(plan: str, sim: Simulator, client: Any) -> None:
+@pytest.mark.parametrize("plan", ["enterprise", "edu", "unknown_plan"])
+def test_plan_without_a_remedy_has_none_in_its_message(plan: str, sim: Simulator, client: Any) -> None:
     sim.fail(f"usage_limit:{plan}")
     with pytest.raises(sdk.UsageLimitError) as caught:
         client.responses.create(input="hi")

@@ -1,4 +1,4 @@
-"""Retries of both clients: how many, how long the waits are, and which error ends them."""
+"""Test the retries of both clients: their number, their waits, and the error after the last one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def clock() -> RecordingClock:
     return RecordingClock()
 
 
-def exhausted_plan(clock: RecordingClock, resets_in: timedelta) -> Turn:
-    """Respond that the plan is exhausted; the reset is relative to the clock of the client."""
+def usage_limit_error(clock: RecordingClock, resets_in: timedelta) -> Turn:
+    """Return a `usage_limit_reached` error whose reset is relative to the clock of the client."""
     resets_at = int((clock.now() + resets_in).timestamp())
     error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_at": resets_at, "limit_window_minutes": 300}
     return Turn.error(429, {"error": error})
@@ -97,11 +97,11 @@ def test_stream_is_retried_before_its_first_event_only(
     call: Any, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
     sim.fail("overloaded", "cut_after_events:5")
-    seen: list[Any] = []
+    events: list[Any] = []
     with pytest.raises(sdk.StreamInterruptedError):
-        call(new_client(max_retries=5, clock=clock), seen)
+        call(new_client(max_retries=5, clock=clock), events)
     assert clock.waits == [0.5]
-    assert (len(sim.requests), len(seen)) == (2, 5)
+    assert (len(sim.requests), len(events)) == (2, 5)
 
 
 def test_each_retry_is_logged(
@@ -151,12 +151,12 @@ def test_retry_deadline_bounds_the_waits(
     assert clock.waits == waits
 
 
-# Waiting for the reset of an exhausted plan
+# Waiting for the reset of an exhausted limit
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_call_waits_for_the_reset(call: Any, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
-    sim.script(exhausted_plan(clock, 10 * MINUTES))
+    sim.script(usage_limit_error(clock, 10 * MINUTES))
     client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
     assert call(client, []) == "hello"
     assert clock.waits == [601.0]
@@ -164,7 +164,7 @@ def test_call_waits_for_the_reset(call: Any, clock: RecordingClock, sim: Simulat
 
 
 def test_copy_waits_for_the_reset(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
-    sim.script(exhausted_plan(clock, 10 * MINUTES))
+    sim.script(usage_limit_error(clock, 10 * MINUTES))
     assert create(new_client(clock=clock).with_options(wait_for_limit=15 * MINUTES), []) == "hello"
     assert clock.waits == [601.0]
 
@@ -173,7 +173,7 @@ def test_copy_waits_for_the_reset(clock: RecordingClock, sim: Simulator, new_cli
 def test_call_does_not_wait_if_the_reset_is_too_late(
     wait: timedelta, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
-    sim.script(exhausted_plan(clock, 10 * MINUTES))
+    sim.script(usage_limit_error(clock, 10 * MINUTES))
     with pytest.raises(sdk.UsageLimitError) as caught:
         create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
     assert caught.value.resets_at == clock.now() + 10 * MINUTES
@@ -183,7 +183,7 @@ def test_call_does_not_wait_if_the_reset_is_too_late(
 
 
 def test_reset_without_effect_ends_the_call(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
-    sim.fail(exhausted_plan(clock, 5 * MINUTES), times=None)
+    sim.fail(usage_limit_error(clock, 5 * MINUTES), times=None)
     with pytest.raises(sdk.UsageLimitError):
         create(new_client(clock=clock, wait_for_limit=6 * MINUTES), [])
     assert sum(clock.waits) <= 361
@@ -228,7 +228,7 @@ TEMPORARY = [
 def test_failed_token_refresh_raises(
     fault: str, message: str, login_state: str, clock: RecordingClock, sim: Simulator, new_client: Any
 ) -> None:
-    """One refresh is tried. Its error says whether to log in again or to retry later."""
+    """The client refreshes once. The error has the remedy: log in again, or retry later."""
     client = new_client(max_retries=2, clock=clock, credentials=login(sim, is_expired=login_state == "expired"))
     sim.fail(fault, times=None)
     if login_state == "rejected":

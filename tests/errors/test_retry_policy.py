@@ -1,3 +1,5 @@
+"""Test the retry policy: number and length of waits, and waits for the reset of a limit."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from errors.test_request_faults import LIMITS, REQUESTS, STATUSES
+from errors.test_request_faults import EXHAUSTED_LIMITS, INVALID_REQUESTS, OTHER_STATUSES
 from support.calls import CALLS, STREAM_CALLS, requested_paths
 from support.clocks import RecordingClock
 from support.fault_rows import (
@@ -264,7 +264,7 @@ HARMLESS = [
 ]
 
 # With timeouts of half a second.
-SILENT = [
+TIMEOUTS = [
     _unreached(
         "delayed:20", "did not begin to respond within 0.5 s. Increase `first_byte_timeout`", openai.APITimeoutError
     ),
@@ -277,25 +277,27 @@ SILENT = [
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", ENDINGS + INCOMPLETE, ids=row_id)
-def test_response_that_does_not_complete(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_incomplete_response_raises_its_class(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", MODELS, ids=row_id)
-def test_model_rejected_within_a_stream(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_model_rejected_in_a_stream_raises_its_class(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row._replace(requests=RESPONSES_AND_CATALOG), call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("row", BROKEN + HARMLESS, ids=row_id)
-def test_transport_fault(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_transport_fault_raises_its_class_or_has_no_effect(
+    row: Row, call: Any, sim: Simulator, new_client: Any
+) -> None:
     assert_row(row, call, sim=sim, new_client=new_client)
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("row", SILENT, ids=row_id)
-def test_silence(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
+@pytest.mark.parametrize("row", TIMEOUTS, ids=row_id)
+def test_missing_data_raises_a_timeout(row: Row, call: Any, sim: Simulator, new_client: Any) -> None:
     assert_row(row, call, sim=sim, new_client=new_client, first_byte_timeout=0.5, idle_timeout=0.5)
 
 
@@ -314,22 +316,32 @@ def test_restarted_stream_delivers_both_attempts(call: Any, sim: Simulator, new_
     assert len(seen) == 9 + 13
 
 
-@pytest.mark.parametrize("how", ["plain", "alert", "closed", "reset", "silent"])
+@pytest.mark.parametrize("failure", ["plain", "alert", "closed", "reset", "silent"])
 @pytest.mark.parametrize("call", CALLS)
-def test_tls_handshake_failure(how: str, call: Any, sim: Simulator, new_client: Any) -> None:
+def test_tls_handshake_failure_is_retried(failure: str, call: Any, sim: Simulator, new_client: Any) -> None:
     clock = RecordingClock()
-    sim.fail(f"tls_failure:{how}", times=None)
+    sim.fail(f"tls_failure:{failure}", times=None)
     address = sim.base_url.replace("http:", "https:")
     client = new_client(base_url=address, clock=clock, max_retries=2, connect_timeout=0.5)
     with pytest.raises(openai.APIConnectionError) as caught:
         call(client, [])
-    assert type(caught.value) is (openai.APITimeoutError if how == "silent" else openai.APIConnectionError)
+    assert type(caught.value) is (openai.APITimeoutError if failure == "silent" else openai.APIConnectionError)
     assert clock.waits == list(TWO_RETRY_WAITS)
     assert requested_paths(sim) == [], "nothing is sent without TLS"
 
 
 def test_every_simulator_fault_has_a_row() -> None:
-    rows = [*REQUESTS, *STATUSES, *LIMITS, *ENDINGS, *MODELS, *INCOMPLETE, *BROKEN, *HARMLESS, *SILENT]
+    rows = [
+        *INVALID_REQUESTS,
+        *OTHER_STATUSES,
+        *EXHAUSTED_LIMITS,
+        *ENDINGS,
+        *MODELS,
+        *INCOMPLETE,
+        *BROKEN,
+        *HARMLESS,
+        *TIMEOUTS,
+    ]
     covered = {part.partition(":")[0] for row in rows for part in row.fault.split("+")}
     # `status` and `failed` stand for all codes. Faults of other endpoints are tested elsewhere.
     assert {fault.name for fault in FAULTS.values() if fault.route == "responses"} - covered == set()

@@ -1,4 +1,4 @@
-"""`client.codex.limits`, usage reports, `on_limits` and reset credits, on both clients."""
+"""Test `client.codex.limits`, usage reports, `on_limits` and reset credits, on both clients."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Test the parser of `usage_limit_reached` errors."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

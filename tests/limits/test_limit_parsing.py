@@ -1,3 +1,5 @@
+"""Test the parsers of usage limits and the merging of partial reports."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Test the limit types: lookup of windows, exhaustion and text output."""
+
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, replace
@@ -82,7 +84,7 @@ def test_exhausted_window_is_the_one_that_resets_last() -> None:
         (limits_of(limit_reached=False, spend_control=SpendControl(reached=False)), False),
     ],
 )
-def test_limits_are_exhausted_as_stated_or_by_figures(limits: RateLimits, is_exhausted: bool) -> None:
+def test_reported_state_takes_precedence_over_percentages(limits: RateLimits, is_exhausted: bool) -> None:
     assert limits.is_exhausted is is_exhausted
 
 
@@ -130,11 +132,11 @@ def test_str_shows_all_limits_in_one_line() -> None:
         (Credits(has_credits=False, unlimited=False, balance=Decimal(0)), "none"),
     ],
 )
-def test_str_of_credits(credits: Credits, text: str) -> None:
+def test_str_of_credits_shows_the_balance(credits: Credits, text: str) -> None:
     assert str(credits) == text
 
 
-def test_repr_leaves_out_absent_members() -> None:
+def test_repr_omits_absent_fields() -> None:
     assert repr(limits_of(window(42, resets_at=None))) == (
         "RateLimits(received_at=2026-11-22 12:00:00+00:00, windows=(RateLimitWindow(used_percent=42, length=5:00:00),))"
     )

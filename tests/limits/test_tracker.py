@@ -1,3 +1,5 @@
+"""Test how the tracker stores, merges and reports limits."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""Test the signatures and the argument checks of the login methods."""
+
 from __future__ import annotations
 
 import inspect
@@ -18,23 +20,23 @@ METHODS = ("authenticate", "authenticate_device_code")
 
 @pytest.mark.parametrize("mixin", [Authentication, AsyncAuthentication])
 @pytest.mark.parametrize("method", METHODS)
-def test_client_signature_equals_that_of_credentials(mixin: type, method: str) -> None:
-    ours = inspect.signature(getattr(mixin, method)).parameters
-    assert ours == inspect.signature(getattr(Credentials, method)).parameters
+def test_client_signature_equals_the_one_of_credentials(mixin: type, method: str) -> None:
+    parameters = inspect.signature(getattr(mixin, method)).parameters
+    assert parameters == inspect.signature(getattr(Credentials, method)).parameters
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("timeout", ["x", True, [5]])
-def test_timeout_of_a_wrong_type_is_a_type_error(
+def test_timeout_of_a_wrong_type_raises_type_error(
     new_client: Callable[..., Any], sim: Simulator, method: str, timeout: Any
 ) -> None:
     client = new_client(credentials=MemoryStore())
-    with pytest.raises(TypeError, match=r"`timeout` must be .*seconds"):
+    with pytest.raises(TypeError, match=r"Pass a number of seconds"):
         getattr(client, method)(timeout=timeout)
     assert sim.requests == []
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_unknown_argument_is_a_type_error(client: Any, method: str) -> None:
+def test_unknown_argument_raises_type_error(client: Any, method: str) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'forse'"):
         getattr(client, method)(forse=True)

@@ -1,3 +1,5 @@
+"""Test `client.models`, the models in errors, and the errors for unexpected responses."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -39,33 +41,33 @@ def test_retrieve_returns_one_model(client: Any) -> None:
     assert (model.id, model.object, model.visibility) == ("gpt-5.5", "model", "list")
 
 
-def test_retrieve_of_an_unknown_model_names_the_others(client: Any) -> None:
+def test_retrieve_of_an_unknown_model_lists_the_others(client: Any) -> None:
     with pytest.raises(
-        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog of this account. Available: gpt-6.1-sol"
-    ) as e:
+        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog .* Use an available model: gpt-6\.1-sol"
+    ) as caught:
         client.models.retrieve("gpt-0")
-    assert isinstance(e.value, openai.NotFoundError)
-    assert isinstance(e.value, LookupError)
-    assert (e.value.status_code, e.value.code) == (404, "model_not_found")
-    assert "gpt-5.5" in e.value.available
-    assert "codex-auto-review" not in str(e.value)
-    assert "codex-auto-review" not in e.value.available
+    assert isinstance(caught.value, openai.NotFoundError)
+    assert isinstance(caught.value, LookupError)
+    assert (caught.value.status_code, caught.value.code) == (404, "model_not_found")
+    assert "gpt-5.5" in caught.value.available
+    assert "codex-auto-review" not in str(caught.value)
+    assert "codex-auto-review" not in caught.value.available
 
 
-def test_error_names_only_visible_models(client: Any) -> None:
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
+def test_error_lists_only_visible_models(client: Any) -> None:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as caught:
         client.responses.create(model="gpt-0", input="hi")
-    assert e.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
+    assert caught.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
 
 
-def test_error_uses_a_fresh_catalog_without_a_request(new_client: Any, sim: Simulator) -> None:
+def test_error_uses_the_cached_catalog_for_five_minutes(new_client: Any, sim: Simulator) -> None:
     clock = RecordingClock()
     client = new_client(clock=clock)
     client.models.list()
     clock.advance(299)
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as e:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as caught:
         client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
-    assert "codex-auto-review" not in e.value.available
+    assert "codex-auto-review" not in caught.value.available
     assert requested_paths(sim) == ["models", "responses"]
     clock.advance(1)
     with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol"):
@@ -73,30 +75,32 @@ def test_error_uses_a_fresh_catalog_without_a_request(new_client: Any, sim: Simu
     assert requested_paths(sim) == ["models", "responses", "responses", "models"]
 
 
-def test_error_never_names_the_models_of_another_account(client: Any) -> None:
+def test_error_never_lists_the_models_of_another_account(client: Any) -> None:
     client.models.list()
-    with Simulator(account=SimulatedAccount(account_id="acc-other")) as other:
-        copied = client.with_options(base_url=other.base_url, issuer=other.issuer, credentials=other.credentials())
+    with Simulator(account=SimulatedAccount(account_id="acc-other")) as other_account:
+        copy = client.with_options(
+            base_url=other_account.base_url, issuer=other_account.issuer, credentials=other_account.credentials()
+        )
         with pytest.raises(sdk.ModelNotAvailableError, match="Available models: "):
-            copied.responses.create(model="gpt-0", input="hi")
-        assert requested_paths(other) == ["responses", "models"]
+            copy.responses.create(model="gpt-0", input="hi")
+        assert requested_paths(other_account) == ["responses", "models"]
 
 
-def test_error_survives_a_failing_catalog_request(new_client: Any) -> None:
+def test_error_lists_no_models_if_the_catalog_request_fails(new_client: Any) -> None:
     def respond(request: httpx2.Request) -> httpx2.Response:
         if request.url.path.endswith("/models"):
             return httpx2.Response(503)
         return httpx2.Response(400, json={"error": {"code": "model_not_found", "message": "No."}})
 
-    kind = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
-    client = new_client(http_client=kind(transport=httpx2.MockTransport(respond)))
-    with pytest.raises(sdk.ModelNotAvailableError) as e:
+    client_class = httpx2.AsyncClient if isinstance(new_client(), SyncAdapter) else httpx2.Client
+    client = new_client(http_client=client_class(transport=httpx2.MockTransport(respond)))
+    with pytest.raises(sdk.ModelNotAvailableError) as caught:
         client.responses.create(model="gpt-0", input="hi")
-    assert e.value.available is None
-    assert "Available models" not in str(e.value)
+    assert caught.value.available is None
+    assert "Available models" not in str(caught.value)
 
 
-def test_retrieve_with_an_empty_id_is_a_value_error(client: Any, sim: Simulator) -> None:
+def test_retrieve_with_an_empty_id_raises_value_error(client: Any, sim: Simulator) -> None:
     with pytest.raises(ValueError, match="non-empty value for `model`"):
         client.models.retrieve("")
     assert sim.requests == []
@@ -118,7 +122,7 @@ def test_usage_returns_the_json_of_the_backend(client: Any, sim: Simulator) -> N
 @pytest.mark.parametrize(
     ("content_type", "body"), [("text/html", b"<html><title>Sign in</title>"), ("application/json", b"{"), ("", b"[]")]
 )
-def test_status_200_with_other_content_is_an_error(content_type: str, body: bytes) -> None:
+def test_status_200_with_unexpected_content_raises(content_type: str, body: bytes) -> None:
     transport = httpx2.MockTransport(
         lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body)
     )

@@ -1,4 +1,4 @@
-"""The sync and the async classes have the same public members, with the same parameters."""
+"""Test that the sync and the async classes have the same public members, with the same parameters."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAIRS: list[tuple[type, type]] = [
 ]
 
 
-@pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)
-def test_sync_and_async_class_have_the_same_members(sync: type, asynchronous: type) -> None:
-    names = {name for name in vars(sync) if name[0] != "_"}
-    assert names == {name for name in vars(asynchronous) if name[0] != "_"}
+@pytest.mark.parametrize(("sync_class", "async_class"), PAIRS)
+def test_sync_and_async_class_have_the_same_members(sync_class: type, async_class: type) -> None:
+    names = {name for name in vars(sync_class) if name[0] != "_"}
+    assert names == {name for name in vars(async_class) if name[0] != "_"}
     for name in names:
-        member = vars(sync)[name]
-        assert type(member) is type(vars(asynchronous)[name])
-        if inspect.isfunction(member) and not hasattr(member, "__wrapped__"):  # wrapped ones are official methods
+        member = vars(sync_class)[name]
+        assert type(member) is type(vars(async_class)[name])
+        if inspect.isfunction(member) and not hasattr(member, "__wrapped__"):  # wrapped methods have openai's signature
             expected = inspect.signature(member).parameters
-            assert inspect.signature(vars(asynchronous)[name]).parameters == expected, name
+            assert inspect.signature(vars(async_class)[name]).parameters == expected, name

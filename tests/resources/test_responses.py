@@ -1,3 +1,5 @@
+"""Test `client.responses`."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Test the parsing of workspaces and their routing."""
+
 from __future__ import annotations
 
 import json

@@ -1,1 +1,1 @@
-"""The official resources on the Codex backend, and the ones that only this backend has."""
+"""Resources of the clients: those of openai on the Codex backend, and `client.codex`."""

@@ -1,13 +1,13 @@
-"""The login methods of the clients: `authenticate()`, `account()`, `logout()`, `revoke()`.
+"""Define the login methods of the clients: `authenticate()`, `account()`, `logout()`, `revoke()`.
 
-`Credentials` does the work, in blocking code that exists once. The sync client calls it; the async client runs it in a
-worker thread. Two kinds of threads are needed:
+`Credentials` implements them once, in blocking code. The sync client calls it; the async client calls it in a worker
+thread, with one of two thread limits:
 
-- Requests that the issuer answers soon (a token refresh, a revocation) share a limited number of threads of our own, so
-  that they never use up those of the application. A cancelled task leaves its thread running, because a token that the
-  issuer has already issued still has to be stored.
-- A login waits for a user, and for callbacks that may wait for anything. It gets a thread without a limit: with one,
-  logins that wait for each other could block all threads. Cancelling the task cancels the login.
+- Short requests to the issuer (a token refresh, a revocation) share a limited number of threads of this package, so
+  that they never exhaust those of the application. A cancelled task does not stop its thread, because a token that the
+  issuer has already issued must still be stored.
+- A login waits for a user, and for callbacks that may take any time. Its thread has no limit: with a limit, logins that
+  wait for each other could block all threads. Cancelling the task cancels the login.
 
 The arguments of `authenticate*` repeat those of `Credentials`; a test compares the signatures.
 """
@@ -44,7 +44,7 @@ _limiter: Final[RunVar[anyio.CapacityLimiter]] = RunVar("codex_backend_sdk_limit
 
 
 class Authentication:
-    """The login methods of the sync client."""
+    """Mixin with the login methods of the sync client."""
 
     credentials: CredentialSource
 
@@ -62,27 +62,27 @@ class Authentication:
         scopes: Sequence[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> Self:
-        """Make sure that there is a login, and return this client.
+        """Log in unless there is a stored login, and return this client.
 
-        Use the stored login, and refresh it if it has expired. Without one, open the login page in a browser.
+        Use the stored login, and refresh it if it has expired. If there is none, open the login page in a browser.
 
         Args:
-            interactive: Whether a browser may be opened. If not, a missing login raises LoginRequiredError.
-            force: Log in again, even if there is a login.
-            open_browser: A function that opens the URL of the login page, or False to open nothing.
+            interactive: If False, raise LoginRequiredError instead of opening a browser.
+            force: Log in again, even if there is a stored login.
+            open_browser: A function that opens the URL of the login page, or False to open no browser.
             on_url: Called with the URL of the login page.
-            paste: Called with a prompt, like `input`; returns the address on which the browser ended. For a browser on
-                another machine, which cannot reach the callback server.
-            timeout: Seconds for the whole login; None waits without a limit.
+            paste: Called with a prompt, like `input`; returns the callback URL from the address bar of the browser. For
+                a browser on another machine, which cannot connect to the callback server.
+            timeout: Seconds for the whole login; None means no timeout.
             ports: The ports to try for the callback server.
-            workspace_id: The only ChatGPT workspace whose login is accepted.
-            scopes: The OAuth scopes to request instead of those of the Codex CLI.
-            cancel: Setting this event ends the login within a second.
+            workspace_id: The ID of the ChatGPT workspace. A login to any other workspace is rejected.
+            scopes: The OAuth scopes to request. Default: those of the Codex CLI.
+            cancel: Setting this event cancels the login within a second.
 
         Raises:
-            LoginRequiredError: A login is needed, and `interactive` is False.
-            LoginFailedError: The login was denied, canceled, rejected by the issuer, or timed out.
-            TokenRefreshError: The stored login could not be refreshed at the moment.
+            LoginRequiredError: There is no stored login, and `interactive` is False.
+            LoginFailedError: The login was denied, cancelled, rejected by the issuer, or timed out.
+            TokenRefreshError: The refresh of the stored login failed temporarily.
             CredentialStoreError: The stored login is damaged or cannot be written.
         """
         credentials = self.credentials
@@ -112,16 +112,16 @@ class Authentication:
         workspace_id: str | None = None,
         cancel: threading.Event | None = None,
     ) -> Self:
-        """Make sure that there is a login, and return this client; without one, log in on another device.
+        """Log in on another device unless there is a stored login, and return this client.
 
         Args:
-            on_code: Called with the code, and the address where the user enters it (default: both are logged).
-            force: Log in again, even if there is a login.
+            on_code: Called with the code and the URL where the user enters it. Default: log both.
+            force: Log in again, even if there is a stored login.
             timeout: Seconds to wait; a code expires after 15 minutes at most.
-            workspace_id: The only ChatGPT workspace whose login is accepted.
-            cancel: Setting this event ends the login.
+            workspace_id: The ID of the ChatGPT workspace. A login to any other workspace is rejected.
+            cancel: Setting this event cancels the login.
 
-        Raises the errors of `authenticate`, and LoginFailedError if the account does not allow device codes.
+        Raises the errors of `authenticate`, and LoginFailedError if device codes are disabled for the account.
         """
         credentials = self.credentials
         if isinstance(credentials, Credentials):
@@ -133,9 +133,9 @@ class Authentication:
         return self
 
     def account(self) -> Account:
-        """Return the user who is logged in: email, plan, ids, expiry, and where the login is stored.
+        """Return the account of the login: email, plan, IDs, expiry, and the credential store.
 
-        Reads the store and sends no request. Raises LoginRequiredError when there is no login.
+        Reads the store and sends no request. Raises LoginRequiredError if there is no login.
         """
         return _account(self.credentials)
 
@@ -144,12 +144,12 @@ class Authentication:
         return _call_if_supported(self.credentials, "logout")
 
     def revoke(self) -> bool:
-        """Revoke the login at the issuer, then delete it; return whether there was one."""
+        """Revoke the tokens of the stored login, then delete it. Return whether there was one."""
         return _call_if_supported(self.credentials, "revoke")
 
 
 class AsyncAuthentication:
-    """The login methods of the async client. They do not block the event loop."""
+    """Mixin with the login methods of the async client. They do not block the event loop."""
 
     credentials: CredentialSource
 
@@ -167,10 +167,10 @@ class AsyncAuthentication:
         scopes: Sequence[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> Self:
-        """Make sure that there is a login, and return this client.
+        """Log in unless there is a stored login, and return this client.
 
         The arguments and errors are those of `OpenAI.authenticate`. `on_url` may be an async function. Cancelling the
-        task ends the login.
+        task cancels the login.
         """
         credentials = self.credentials
         cancel = threading.Event() if cancel is None else cancel
@@ -204,10 +204,10 @@ class AsyncAuthentication:
         workspace_id: str | None = None,
         cancel: threading.Event | None = None,
     ) -> Self:
-        """Make sure that there is a login, and return this client; without one, log in on another device.
+        """Log in on another device unless there is a stored login, and return this client.
 
         The arguments and errors are those of `OpenAI.authenticate_device_code`. `on_code` may be an async function.
-        Cancelling the task ends the login.
+        Cancelling the task cancels the login.
         """
         credentials = self.credentials
         cancel = threading.Event() if cancel is None else cancel
@@ -224,9 +224,9 @@ class AsyncAuthentication:
         return self
 
     async def account(self) -> Account:
-        """Return the user who is logged in: email, plan, ids, expiry, and where the login is stored.
+        """Return the account of the login: email, plan, IDs, expiry, and the credential store.
 
-        Reads the store and sends no request. Raises LoginRequiredError when there is no login.
+        Reads the store and sends no request. Raises LoginRequiredError if there is no login.
         """
         return await run_in_thread(lambda: _account(self.credentials))
 
@@ -235,7 +235,7 @@ class AsyncAuthentication:
         return await run_in_thread(lambda: _call_if_supported(self.credentials, "logout"))
 
     async def revoke(self) -> bool:
-        """Revoke the login at the issuer, then delete it; return whether there was one."""
+        """Revoke the tokens of the stored login, then delete it. Return whether there was one."""
         return await run_in_thread(lambda: _call_if_supported(self.credentials, "revoke"))
 
 
@@ -243,7 +243,7 @@ class AsyncAuthentication:
 
 
 async def run_in_thread(action: Callable[[], _T]) -> _T:
-    """Run a blocking action in one of the limited threads. It goes on when the caller is cancelled."""
+    """Run a blocking action in one of the limited threads. The action continues if the caller is cancelled."""
     try:
         limiter = _limiter.get()
     except LookupError:
@@ -253,7 +253,7 @@ async def run_in_thread(action: Callable[[], _T]) -> _T:
 
 
 async def _run_cancellable(log_in: Callable[[], None], cancel: threading.Event) -> None:
-    """Run a login in a thread of its own, and set `cancel` when the caller is cancelled."""
+    """Run a login in a separate thread, and set `cancel` if the caller is cancelled."""
     try:
         await anyio.to_thread.run_sync(log_in, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(math.inf))
     except anyio.get_cancelled_exc_class():
@@ -262,10 +262,10 @@ async def _run_cancellable(log_in: Callable[[], None], cancel: threading.Event) 
 
 
 def _blocking(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
-    """Wrap a callback that may be async: a worker thread can call the result. A sync callback stays in the thread."""
+    """Wrap a callback so that a worker thread can call it. An async callback runs in the event loop."""
     if callback is None:
         return None
-    from anyio import from_thread  # takes 1.5 ms, and only a login needs it
+    from anyio import from_thread  # takes 1.5 ms to import, and only a login needs it
 
     async def wait_for(result: Awaitable[object]) -> None:
         await result
@@ -278,11 +278,11 @@ def _blocking(callback: Callable[[Any], object] | None) -> Callable[[Any], objec
     return call
 
 
-# --- sources of credentials that are not `Credentials` ---------------------------------------------------------------
+# --- credential sources other than `Credentials` ---------------------------------------------------------------------
 
 
 def _check_external_login(credentials: CredentialSource, *, force: bool) -> None:
-    """Get the login of a source that has its own way to log in, which this client cannot start."""
+    """Check the login of a source that logs in by itself. This client cannot start that login."""
     if force:
         raise _not_supported(credentials)
     credentials.current()
@@ -302,4 +302,7 @@ def _call_if_supported(credentials: CredentialSource, name: str) -> bool:
 
 def _not_supported(credentials: CredentialSource) -> LoginFailedError:
     name = getattr(credentials, "name", None) or type(credentials).__name__
-    return LoginFailedError(f"The login of this client comes from {name}. Log in and out there.", code="not_supported")
+    return LoginFailedError(
+        f"The login of this client is from {name}, which this method cannot change. Log in and out with {name}.",
+        code="not_supported",
+    )

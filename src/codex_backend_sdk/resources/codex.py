@@ -1,8 +1,8 @@
-"""`client.codex`: the endpoints that only the Codex backend has.
+"""Implement `client.codex`: the endpoints that only the Codex backend has.
 
 The ChatGPT endpoints under `/wham` report usage, workspaces and reset credits. Codex CLI: backend-client/src/client.rs.
-The requests go through the client's own `get` and `post`, so they are signed, retried and reported like any other call.
-The async classes have the methods of the sync ones, to be awaited; the sync docstrings have the details.
+The requests use the `get` and `post` of the client, so they are signed and retried like any other call. The async
+classes have the same methods as coroutines; the sync docstrings have the details.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CONSUME: Final = f"{_RESET_CREDITS}/consume"
 
 
 class _BaseCodex(Generic[_ClientT]):
-    """The members that need no request."""
+    """The attributes that need no request, shared by both clients."""
 
     def __init__(self, client: _ClientT, *, limits: LimitsTracker) -> None:
         self._client: _ClientT = client
@@ -45,21 +45,21 @@ class _BaseCodex(Generic[_ClientT]):
 
     @property
     def limits(self) -> RateLimits | None:
-        """The usage of the plan as the newest response reported it, None before the first response.
+        """The usage limits that the newest response reported, or None before the first response.
 
-        Every response of the model and every usage-limit error reports it, so this sends no request. A client shares
-        it with its copies. `refresh_limits()` requests it.
+        Every model response and every usage-limit error reports them, so this sends no request. A client and its
+        copies share them. `refresh_limits()` requests them.
         """
         return self._limits.newest
 
     @property
     def routing(self) -> Routing | None:
-        """Where the model requests of this login go, None while that is unknown. Sends no request."""
+        """The routing of the model requests of this login, or None if it is not known yet. Sends no request."""
         return cached_routing(cast("RoutedClient", self._client))
 
 
 class Codex(_BaseCodex[openai.OpenAI]):
-    """Usage, limits, workspaces and reset credits of the account, and explanations of calls."""
+    """The usage, limits, workspaces and reset credits of the account, and explanations of calls."""
 
     @cached_property
     def reset_credits(self) -> ResetCreditsResource:
@@ -69,9 +69,9 @@ class Codex(_BaseCodex[openai.OpenAI]):
     def usage(self) -> dict[str, Any]:
         """Request the plan's usage and return the JSON object of the backend.
 
-        Its members are `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`, each with
+        Its fields are `plan_type`, `rate_limit` (with `primary_window` and `secondary_window`, each with
         `used_percent`, `limit_window_seconds` and `reset_at` in unix seconds), `additional_rate_limits`, `credits` and
-        others. `usage_report()` returns the same as typed values.
+        others. `usage_report()` returns the same data as typed values.
         """
         return cast("dict[str, Any]", self._client.get(_USAGE, cast_to=object))
 
@@ -80,7 +80,7 @@ class Codex(_BaseCodex[openai.OpenAI]):
         return parse_usage_report(self.usage(), received_at=self._limits.now())
 
     def refresh_limits(self) -> RateLimits:
-        """Request the usage of the plan's limits and return it."""
+        """Request the usage limits of the plan and return them."""
         return self.usage_report().limits
 
     def workspaces(self) -> list[Workspace]:
@@ -88,12 +88,12 @@ class Codex(_BaseCodex[openai.OpenAI]):
         return parse_workspaces(self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
     def explain(self, **params: Any) -> Explanation:
-        """Explain what `client.responses.create()` would do with these parameters. Sends no request.
+        """Explain a call of `client.responses.create()` with these parameters. Sends no request.
 
-        The explanation lists what the client refuses, drops and changes, estimates the input's tokens, and shows the
+        The explanation lists what the client rejects, drops and changes, estimates the input's tokens, and shows the
         prepared request without its secrets. Print it for a summary. An iterator among the parameters is consumed.
 
-        Raises TypeError for what `create()` rejects before it looks at the parameters, for example `extra_headers=7`.
+        Raises TypeError if `create()` itself cannot handle an argument, for example `extra_headers=7`.
         """
         from .explain import explain  # the only method that needs the official resource, which is slow to import
 
@@ -101,7 +101,7 @@ class Codex(_BaseCodex[openai.OpenAI]):
 
 
 class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
-    """Usage, limits, workspaces and reset credits of the account, and explanations of calls."""
+    """The usage, limits, workspaces and reset credits of the account, and explanations of calls."""
 
     @cached_property
     def reset_credits(self) -> AsyncResetCreditsResource:
@@ -117,7 +117,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         return parse_usage_report(await self.usage(), received_at=self._limits.now())
 
     async def refresh_limits(self) -> RateLimits:
-        """Request the usage of the plan's limits and return it."""
+        """Request the usage limits of the plan and return them."""
         return (await self.usage_report()).limits
 
     async def workspaces(self) -> list[Workspace]:
@@ -125,7 +125,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         return parse_workspaces(await self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
     async def explain(self, **params: Any) -> Explanation:
-        """Explain what `client.responses.create()` would do with these parameters; see `Codex.explain`."""
+        """Explain a call of `client.responses.create()` with these parameters; see `Codex.explain`."""
         from .explain import explain  # as above
 
         return explain(self._client, params)
@@ -138,19 +138,19 @@ class ResetCreditsResource:
         self._client = client
 
     def list(self) -> ResetCredits:
-        """Request the reset credits. Raises openai.NotFoundError for an account that has none to offer."""
-        with _explained_errors():
+        """Request the reset credits. Raises openai.NotFoundError if the account cannot have any."""
+        with _add_remedies():
             return parse_reset_credits(self._client.get(_RESET_CREDITS, cast_to=object))
 
     def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
-        """Use up a reset credit now: the one with this id, or one that the backend chooses.
+        """Use the reset credit with this ID, or one that the backend chooses.
 
-        `redeem_request_id` makes the request idempotent: a second call with the same value uses no second credit.
-        Without it, every call creates its own; all attempts of a call share it, and a note of the exception names it
-        when the call fails. Raises openai.NotFoundError as `list` does.
+        `redeem_request_id` makes the request idempotent: a second call with the same value uses no second credit. By
+        default, every call creates a new value, which its retries share. If the call fails, a note of the exception
+        contains it. Raises openai.NotFoundError if the account cannot have reset credits.
         """
         key = redeem_request_id or str(uuid.uuid4())
-        with _explained_errors(key):
+        with _add_remedies(key):
             result = self._client.post(_CONSUME, body=_consume_body(credit_id, key), cast_to=object)
             return parse_reset_result(result, redeem_request_id=key)
 
@@ -162,14 +162,14 @@ class AsyncResetCreditsResource:
         self._client = client
 
     async def list(self) -> ResetCredits:
-        """Request the reset credits. Raises openai.NotFoundError for an account that has none to offer."""
-        with _explained_errors():
+        """Request the reset credits. Raises openai.NotFoundError if the account cannot have any."""
+        with _add_remedies():
             return parse_reset_credits(await self._client.get(_RESET_CREDITS, cast_to=object))
 
     async def consume(self, credit_id: str | None = None, *, redeem_request_id: str | None = None) -> ResetResult:
-        """Use up a reset credit now: the one with this id, or one that the backend chooses; see the sync `consume`."""
+        """Use the reset credit with this ID, or one that the backend chooses; see `ResetCreditsResource.consume`."""
         key = redeem_request_id or str(uuid.uuid4())
-        with _explained_errors(key):
+        with _add_remedies(key):
             result = await self._client.post(_CONSUME, body=_consume_body(credit_id, key), cast_to=object)
             return parse_reset_result(result, redeem_request_id=key)
 
@@ -179,13 +179,13 @@ def _consume_body(credit_id: str | None, key: str) -> dict[str, str]:
 
 
 @contextmanager
-def _explained_errors(key: str | None = None) -> Iterator[None]:
-    """Add to an error what it means for reset credits. `key` is the `redeem_request_id` of a call that uses one up."""
+def _add_remedies(key: str | None = None) -> Iterator[None]:
+    """Add a remedy to the errors of reset credits. `key` is the `redeem_request_id` of a call that uses a credit."""
     try:
         yield
     except openai.NotFoundError as error:
         error.message = (
-            f"The backend has no reset credits for this account, or not this one ({error.message}). "
+            f"The backend has no such reset credit for this account ({error.message}). "
             "Check `client.codex.usage_report().reset_credits`."
         )
         error.args = (error.message,)
@@ -194,6 +194,6 @@ def _explained_errors(key: str | None = None) -> Iterator[None]:
         if key is not None:
             error.add_note(
                 "The credit may have been used. Call "
-                f"`consume(redeem_request_id={key!r})` to try again: it uses no second credit."
+                f"`consume(redeem_request_id={key!r})` to retry: it uses no second credit."
             )
         raise

@@ -1,6 +1,6 @@
-"""`client.models`: the model catalog of the account, as official `Model` objects with more members.
+"""Implement `client.models`: the model catalog of the account, as openai's `Model` with additional fields.
 
-The requests go to the official paths `/models` and `/models/{id}`. `_request` turns both into a request for the whole
+The methods request openai's paths `/models` and `/models/{id}`. `_request` turns both into a request for the whole
 catalog, because the backend has no route for a single model.
 """
 
@@ -26,17 +26,17 @@ __all__ = ["AsyncModels", "Model", "Models", "ReasoningLevel"]
 
 
 class ReasoningLevel(BaseModel):
-    """A reasoning effort that a model accepts in `reasoning={"effort": ...}`, with its description."""
+    """A reasoning effort that a model accepts in `reasoning={"effort": ...}`."""
 
     effort: str
     description: str | None = None
 
 
 class Model(OfficialModel):
-    """A model of the catalog. Members of the backend that are not listed here are attributes as well.
+    """A model of the catalog. Other fields that the backend sends are attributes, too.
 
-    `context_window` counts tokens. `visibility` is `list` for the models that the backend offers in a picker, and
-    `hide` for the others. `priority` is the position in the picker, the lowest first.
+    `context_window` is a number of tokens. `visibility` is `list` for models that the Codex CLI shows in its picker,
+    and `hide` for others. `priority` is the position in the picker, the lowest first.
     """
 
     display_name: str | None = None
@@ -51,9 +51,9 @@ class Model(OfficialModel):
 
 
 class Models(OfficialModels):
-    """The models that this account can use."""
+    """The models that the account can use."""
 
-    def list(  # type: ignore[override]  # it returns a page of a subclass of the official Model
+    def list(  # type: ignore[override]  # it returns a page of a subclass of openai's Model
         self,
         *,
         extra_headers: Headers | None = None,
@@ -61,7 +61,7 @@ class Models(OfficialModels):
         extra_body: Body | None = None,
         timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
     ) -> SyncPage[Model]:
-        """Request the model catalog and return it in the order of `priority`."""
+        """Request the model catalog and return it, ordered by `priority`."""
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
         )
@@ -78,19 +78,19 @@ class Models(OfficialModels):
     ) -> Model:
         """Request one model.
 
-        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalog does not have it,
-        and ValueError when the id is empty.
+        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) if the catalog does not have it,
+        and ValueError if the ID is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
         )
-        return self._get(_path_of(model), cast_to=Model, options=options)
+        return self._get(_model_path(model), cast_to=Model, options=options)
 
 
 class AsyncModels(OfficialAsyncModels):
-    """The models that this account can use."""
+    """The models that the account can use."""
 
-    def list(  # type: ignore[override]  # it returns a page of a subclass of the official Model
+    def list(  # type: ignore[override]  # it returns a page of a subclass of openai's Model
         self,
         *,
         extra_headers: Headers | None = None,
@@ -111,20 +111,20 @@ class AsyncModels(OfficialAsyncModels):
         extra_headers: Headers | None = None,
         extra_query: Query | None = None,
         extra_body: Body | None = None,
-        timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,  # noqa: ASYNC109 - the official signature
+        timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,  # noqa: ASYNC109 - openai's signature
     ) -> Model:
         """Request one model.
 
-        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) when the catalog does not have it,
-        and ValueError when the id is empty.
+        Raises ModelNotAvailableError (an `openai.NotFoundError` and a `LookupError`) if the catalog does not have it,
+        and ValueError if the ID is empty.
         """
         options = make_request_options(
             extra_headers=extra_headers, extra_query=extra_query, extra_body=extra_body, timeout=timeout
         )
-        return await self._get(_path_of(model), cast_to=Model, options=options)
+        return await self._get(_model_path(model), cast_to=Model, options=options)
 
 
-def _path_of(model: str) -> str:
+def _model_path(model: str) -> str:
     if not model:
-        raise ValueError(f"Expected a non-empty value for `model` but received {model!r}")
+        raise ValueError(f"Expected a non-empty value for `model` but received {model!r}. Pass a model ID.")
     return f"/models/{quote(model, safe='')}"

@@ -1,9 +1,9 @@
-"""`client.responses`: the official resource, with a default model and any iterable as input.
+"""Implement `client.responses`: openai's resource, with a default model and any iterable as input.
 
-Each method below completes the parameters and calls the official method, which builds the request options. The shaping
-for the backend comes later, in `_request`, where every request passes.
+Each method completes the parameters and calls the method of openai, which builds the request options. `_request` later
+shapes the body for the backend, for every request.
 
-At run time the methods have the official signatures and docstrings (`functools.wraps`). Type checkers see the inherited
+At run time the methods have openai's signatures and docstrings (`functools.wraps`). Type checkers see the inherited
 methods, except for `create`: its overloads add `dropped_parameters` and `restarts` to what it returns.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .._streaming.streams import AsyncResponseEventStream, ResponseEventStream
 
     class CreateParams(ResponseCreateParamsBase, total=False):
-        """The official parameters of `create`, apart from `stream`."""
+        """openai's parameters of `create`, except `stream`."""
 
         extra_headers: Headers | None
         extra_query: Query | None
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
         timeout: float | httpx2.Timeout | openai.NotGiven | None
 
     class CodexResponse(Response):
-        """For type checkers: the official `Response`, with the attribute that `unsupported="drop"` adds."""
+        """openai's `Response` for type checkers, with the attribute that `unsupported="drop"` adds."""
 
         dropped_parameters: list[str]
 
 
 __all__ = ["AsyncResponses", "Responses"]
 
-# Parameters that go past the official parameter transform, in `extra_body`. The transform walks every member of every
-# item against the official types, which takes 0.5 ms per item of `input` and up to 20 µs for each of the others. It
-# changes nothing in them that `to_json_data` does not do as well. Parameters that tracers of official calls report by
-# name (`model`, `reasoning`, …) stay where they are.
+# Parameters that bypass openai's parameter transform, in `extra_body`. The transform compares every field of every item
+# with openai's types, which takes 0.5 ms for each item of `input` and up to 20 µs for each of the others.
+# `to_json_data` makes the same changes. Parameters that tracers of openai calls report by name (`model`, `reasoning`,
+# …) do not bypass it.
 _BYPASS_OF_CREATE: Final = ("input", "tools", "include", "parallel_tool_calls", "prompt_cache_key", "store")
 _BYPASS_OF_COMPACT: Final = ("input", "tools")
-_BYPASS_OF_PARSE: Final = ("input",)  # the official method itself needs `tools`
+_BYPASS_OF_PARSE: Final = ("input",)  # the method of openai needs `tools`
 # None is a value of these parameters. For all others it means that the parameter is not given.
 _NULLABLE: Final = ("timeout", "parse_as")
 
@@ -63,7 +63,7 @@ _stream_hints = ArgumentHints(OfficialResponses.stream, hints=RESPONSES_HINTS)
 
 
 class Responses(OfficialResponses):
-    """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
+    """Model responses, with openai's methods `create`, `parse`, `stream` and `compact`."""
 
     if TYPE_CHECKING:
 
@@ -106,7 +106,7 @@ class Responses(OfficialResponses):
 
 
 class AsyncResponses(OfficialAsyncResponses):
-    """Model responses. `create`, `parse`, `stream` and `compact` are the official methods."""
+    """Model responses, with openai's methods `create`, `parse`, `stream` and `compact`."""
 
     if TYPE_CHECKING:
 
@@ -153,10 +153,10 @@ class AsyncResponses(OfficialAsyncResponses):
 
 
 def _complete(params: dict[str, Any], *, bypass: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the parameters for the official method; those in `bypass` move to `extra_body`.
+    """Return the parameters for the method of openai, with those in `bypass` moved to `extra_body`.
 
-    Parameters that are None are left out, because the official client sends them as null. An iterator of tools becomes
-    a list, because `parse` reads it twice. A value in the caller's `extra_body` wins.
+    Parameters that are None are dropped, because openai's client would send them as null. An iterator of tools becomes
+    a list, because `parse` reads it twice. A value in the caller's `extra_body` has precedence.
     """
     params = {name: value for name, value in params.items() if value is not None or name in _NULLABLE}
     if isinstance(params.get("tools"), Iterator):

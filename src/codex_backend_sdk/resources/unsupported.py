@@ -1,6 +1,6 @@
-"""Official resources that the check of routes cannot refuse, because they open a connection of their own.
+"""Reject resources of openai that open their own connection, which `prepare` cannot check.
 
-Every other official method that the Codex backend does not have fails in `prepare`, when it sends its request.
+`prepare` rejects every other method that the Codex backend does not have when the method sends its request.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["AsyncBeta", "Beta"]
 
 
 class Beta(OfficialBeta):
-    """The official beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
+    """openai's beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
 
     @property
     def realtime(self) -> NoReturn:
-        """Raise UnsupportedEndpointError."""
+        """Raises UnsupportedEndpointError."""
         reject_resource("beta.realtime")
 
 
 class AsyncBeta(OfficialAsyncBeta):
-    """The official beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
+    """openai's beta resources. The Codex backend has none of them: using one raises UnsupportedEndpointError."""
 
     @property
     def realtime(self) -> NoReturn:
-        """Raise UnsupportedEndpointError."""
+        """Raises UnsupportedEndpointError."""
         reject_resource("beta.realtime")
