@@ -168,6 +168,7 @@ def test_cli_login_is_shared_and_refreshed(home: SharedHome, run_cli_login: Call
 
 
 def test_expired_cli_login_is_refreshed(home: SharedHome) -> None:
+    (home.folder / "config.toml").unlink()  # of this test: the simulator overwrites only its own
     home.sim.write_codex_home(home.folder, expires_in=-timedelta(hours=1))
     assert home.status() == LOGGED_IN
     assert home.credentials.current().email == "user@example.com"
