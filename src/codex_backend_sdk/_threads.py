@@ -1,13 +1,13 @@
-"""Threads, locks and single-flight that survive a fork, Ctrl-C and the end of the interpreter.
+"""Run work in threads, with locks and single-flight that handle a fork, Ctrl-C and interpreter exit.
 
-Each of these events can strand work that runs in another thread. This module handles each of them once:
+Each of these events can interrupt work that runs in another thread. This module handles each of them once:
 
-- Fork: the child has only the thread that forked. Locks that other threads held stay locked in it, and work that they
-  ran never finishes. An object that owns such state registers a reset with `reset_in_child`; locks from `create_lock`
+- Fork: the child has only the thread that forked. Locks that other threads held stay locked in the child, and their
+  work never finishes. An object that owns such state registers a reset with `reset_in_child`; locks from `create_lock`
   and every `SingleFlight` are registered already.
-- Ctrl-C: KeyboardInterrupt is raised in the main thread, between any two instructions. Work that must not be cut off
-  runs in a thread that is not a daemon (`run_uninterrupted`, `SingleFlight`): the interpreter waits for it at exit.
-- Interpreter exit: no thread can be started any more. `start_in_thread` then runs the work in the calling thread.
+- Ctrl-C: KeyboardInterrupt is raised in the main thread, between any two instructions. Work that must finish runs
+  in a thread that is not a daemon (`run_uninterrupted`, `SingleFlight`): the interpreter waits for it at exit.
+- Interpreter exit: no new thread can start. `start_in_thread` then runs the work in the calling thread.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _resets: Final[WeakKeyDictionary[Any, Callable[[Any], object]]] = WeakKeyDiction
 
 
 def reset_in_child(owner: _T, reset: Callable[[_T], object]) -> None:
-    """Call `reset(owner)` in every forked child before the child runs other code, for as long as `owner` exists.
+    """Call `reset(owner)` in every forked child before the child runs other code, while `owner` exists.
 
-    Only a weak reference to `owner` is kept, so `reset` must not hold one either: pass a function or an unbound method.
-    `owner` must be hashable by identity. A second registration replaces the first.
+    Only a weak reference to `owner` is kept, so `reset` must not reference `owner` either: pass a function or an
+    unbound method. `owner` must be hashable by identity. A second registration replaces the first.
     """
     _resets[owner] = reset
 
@@ -59,9 +59,9 @@ if hasattr(os, "register_at_fork"):
 def create_lock() -> threading.Lock:
     """Create a lock that is free in every forked child, even if a thread of the parent held it.
 
-    State that such a lock guards must be consistent after each single assignment, since a child continues with
-    whatever the parent had assigned so far. The lock is a plain `threading.Lock`: in an `__enter__` written in Python,
-    Ctrl-C could strike between the acquisition and the `with` block, and the lock would never be released.
+    State that such a lock guards must be consistent after each single assignment, because a child
+    continues with the assignments that the parent had made before the fork. The lock is a plain `threading.Lock`: in an `__enter__` written in Python,
+    Ctrl-C could occur between the acquisition and the `with` block, and the lock would never be released.
     """
     lock = threading.Lock()
     reset_in_child(lock, _reinitialize)
@@ -80,8 +80,8 @@ def start_in_thread(
 ) -> Future[_T]:
     """Run `action` in a new thread and return the future of its outcome, which is `outcome` if given.
 
-    A caller may stop waiting at any time; the action continues. The interpreter cuts a daemon thread off at its exit
-    and waits for any other.
+    A caller may stop waiting at any time; the action continues. At exit the interpreter stops daemon threads and waits
+    for other threads.
     """
     future: Future[_T] = Future() if outcome is None else outcome
 
@@ -102,28 +102,28 @@ def start_in_thread(
 
 def run_uninterrupted(action: Callable[[], _T], *, name: str = "codex-login") -> _T:
     """Run `action` and return its result. If Ctrl-C interrupts the caller, the action still runs to its end."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets KeyboardInterrupt
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives KeyboardInterrupt
         return action()
     return start_in_thread(action, name=name, daemon=False).result()
 
 
 # --- single-flight -----------------------------------------------------------------------------------------------
 
-# A token refresh takes about a second; an issuer that hangs takes half a minute. After this time a caller with another
-# result at hand had better use that.
+# A token refresh takes about a second, but up to a minute if the issuer hangs. After this time a caller uses its
+# fallback, if it has one.
 FALLBACK_AFTER_SECONDS: Final = 3.0
 
 
 class _Flight(Future[_T]):
     def __init__(self) -> None:
         super().__init__()
-        self.patience_ends_at = time.monotonic() + FALLBACK_AFTER_SECONDS
+        self.fallback_at = time.monotonic() + FALLBACK_AFTER_SECONDS
 
 
 class SingleFlight(Generic[_T]):
     """Single-flight: concurrent callers share one run of an action and its outcome, with a bounded wait.
 
-    The action runs in a thread of its own that is not a daemon: Ctrl-C interrupts a caller, and the run continues.
+    The action runs in a separate thread that is not a daemon: Ctrl-C interrupts a caller, and the run continues.
     """
 
     def __init__(self, *, name: str = "codex-login") -> None:
@@ -135,11 +135,11 @@ class SingleFlight(Generic[_T]):
     def run(self, action: Callable[[], _T], *, fallback: Callable[[], _T | None] = lambda: None) -> _T:
         """Run `action`, or join the run in progress, and return or raise its outcome.
 
-        If the run is not over three seconds after its start, call `fallback` and return its result unless that is
-        None; then wait on.
+        If the run has not finished three seconds after its start, call `fallback` and return its result. If the result
+        is None, continue to wait for the run.
         """
         flight = self._join_or_start(action)
-        wait([flight], timeout=flight.patience_ends_at - time.monotonic())
+        wait([flight], timeout=flight.fallback_at - time.monotonic())
         if not flight.done():
             result = fallback()
             if result is not None:
@@ -155,7 +155,7 @@ class SingleFlight(Generic[_T]):
         def run() -> _T:
             try:
                 return action()
-            finally:  # before the outcome is set: a caller that comes after it must start a new run
+            finally:  # before the outcome is set, because a caller after that must start a new run
                 with self._lock:
                     if self._flight is flight:
                         self._flight = None
