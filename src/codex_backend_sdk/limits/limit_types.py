@@ -174,7 +174,7 @@ class _LimitWindows(_SparseRepr):
 class AdditionalLimit(_LimitWindows):
     """A limit in addition to the plan's own, for example for a single model.
 
-    `id` is the backend's identifier (`codex_bengalfox`), `name` the display name (`GPT-X-Spark`); one of them may be
+    `id` is the backend's identifier (`codex_bengalfox`), `name` is the display name (`GPT-X-Spark`); one of them may be
     None. The backend reports `limit_reached`, which is None if absent.
     """
 

@@ -185,7 +185,7 @@ def _add_remedies(key: str | None = None) -> Iterator[None]:
         yield
     except openai.NotFoundError as error:
         error.message = (
-            f"The backend has no such reset credit for this account ({error.message}). "
+            f"The backend has no reset credits for this account, or none with this ID ({error.message}). "
             "Check `client.codex.usage_report().reset_credits`."
         )
         error.args = (error.message,)
