@@ -101,7 +101,7 @@ def test_empty_stream_is_interrupted(sim: Simulator, client: Any, call: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "says"),
+    ("content_type", "body", "description"),
     [
         ("text/html; charset=utf-8", "<!doctype html><title>Log in to WiFi</title>", "titled “Log in to WiFi”"),
         ("application/json", '{"detail": "Hello."}', "JSON with the message “Hello.”"),
@@ -112,10 +112,10 @@ def test_empty_stream_is_interrupted(sim: Simulator, client: Any, call: Any) -> 
 )
 @pytest.mark.parametrize("call", CALLS)
 def test_other_body_with_status_200_is_unexpected(
-    sim: Simulator, client: Any, call: Any, content_type: str, body: str, says: str
+    sim: Simulator, client: Any, call: Any, content_type: str, body: str, description: str
 ) -> None:
     sim.script(Turn.raw(200, {"content-type": content_type} if content_type else {}, body.encode()))
-    with pytest.raises(sdk.UnexpectedResponseError, match=says) as caught:
+    with pytest.raises(sdk.UnexpectedResponseError, match=description) as caught:
         call(client)
     assert isinstance(caught.value, openai.APIResponseValidationError)
     assert caught.value.status_code == 200
@@ -277,12 +277,12 @@ def test_events_after_the_terminal_event_are_ignored(sim: Simulator, client: Any
 
 
 def test_interrupted_response_is_retried(sim: Simulator, new_client: Any) -> None:
-    sim.script(Turn.text("never seen").cut_after_events(5), Turn.text("whole"))
-    assert create_response(new_client(max_retries=1)).output_text == "whole"
+    sim.script(Turn.text("not delivered").cut_after_events(5), Turn.text("complete"))
+    assert create_response(new_client(max_retries=1)).output_text == "complete"
 
 
 def test_stream_with_delivered_events_is_not_retried(sim: Simulator, new_client: Any) -> None:
-    sim.script(Turn.text("seen").cut_after_events(5), Turn.text("never requested"))
+    sim.script(Turn.text("delivered").cut_after_events(5), Turn.text("never requested"))
     with pytest.raises(sdk.StreamInterruptedError):
         stream_events(new_client(max_retries=5))
 
@@ -298,7 +298,12 @@ def assert_is_hello(result: Any) -> None:
 
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "", "status": "in_progress"}
-PIECE = {"type": "response.function_call_arguments.delta", "sequence_number": 3, "item_id": "fc_1", "output_index": 0}
+ARGUMENTS_DELTA = {
+    "type": "response.function_call_arguments.delta",
+    "sequence_number": 3,
+    "item_id": "fc_1",
+    "output_index": 0,
+}
 TEXT_DONE = {
     "type": "response.output_text.done",
     "sequence_number": 3,
@@ -311,16 +316,25 @@ TEXT_DONE = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_text_that_came_only_in_deltas_is_returned(sim: Simulator, client: Any, call: Any) -> None:
+def test_text_of_deltas_alone_is_returned(sim: Simulator, client: Any, call: Any) -> None:
     """With a stream and without."""
-    announced = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
-    nothing = {**PIECE, "output_index": 7}
+    added = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
+    empty_delta = {**ARGUMENTS_DELTA, "output_index": 7}
     sim.script(
-        Turn.events([CREATED, announced, {**PIECE, "delta": '{"a"'}, {**PIECE, "delta": ":1}"}, nothing, COMPLETED]),
+        Turn.events(
+            [
+                CREATED,
+                added,
+                {**ARGUMENTS_DELTA, "delta": '{"a"'},
+                {**ARGUMENTS_DELTA, "delta": ":1}"},
+                empty_delta,
+                COMPLETED,
+            ]
+        ),
         Turn.events([CREATED, ADDED, TEXT_DONE, COMPLETED]),
     )
-    found = call(client)
-    (item,) = (found[-1].response if isinstance(found, list) else found).output
+    result = call(client)
+    (item,) = (result[-1].response if isinstance(result, list) else result).output
     assert item.arguments == '{"a":1}'
-    found = call(client)
-    assert (found[-1].response if isinstance(found, list) else found).output_text == "hello"
+    result = call(client)
+    assert (result[-1].response if isinstance(result, list) else result).output_text == "hello"

@@ -1,4 +1,4 @@
-"""Tokens go to the configured backend and issuer only: over verified TLS, through the configured proxy."""
+"""Test that tokens are sent only to the configured backend and issuer, over verified TLS and the configured proxy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 trustme = pytest.importorskip("trustme")
 
-PROXIES = [name for kind in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{kind}_PROXY", f"{kind.lower()}_proxy")]
+PROXIES = [name for scheme in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")]
 
 
 @pytest.fixture(autouse=True)
@@ -48,27 +48,27 @@ def pem(authority: Any, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def secure(authority: Any, sim: Simulator) -> Iterator[str]:
+def tls_url(authority: Any, sim: Simulator) -> Iterator[str]:
     with serve_tls(authority.issue_cert("localhost"), urlsplit(sim.url).port or 0) as url:
         yield url
 
 
-def expired(sim: Simulator, issuer: str) -> Credentials:
+def expired_credentials(sim: Simulator, issuer: str) -> Credentials:
     return Credentials(MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1))), issuer=issuer)
 
 
 def call(new_client: Callable[..., Any], sim: Simulator, url: str) -> Any:
     """Refresh the login at the issuer and call the backend, both at `url`."""
-    client = new_client(base_url=f"{url}/backend-api/codex", credentials=expired(sim, url))
+    client = new_client(base_url=f"{url}/backend-api/codex", credentials=expired_credentials(sim, url))
     return client.responses.create(input="hi")
 
 
-def test_unknown_certificate_is_rejected(new_client: Callable[..., Any], sim: Simulator, secure: str) -> None:
+def test_unknown_certificate_is_rejected(new_client: Callable[..., Any], sim: Simulator, tls_url: str) -> None:
     with pytest.raises(sdk.TokenRefreshError, match="CERTIFICATE_VERIFY_FAILED"):
-        call(new_client, sim, secure)
-    message = r"certificate verification failed for https://localhost .*`CODEX_CA_CERTIFICATE`"
+        call(new_client, sim, tls_url)
+    message = r"certificate verification failed for https://localhost.*`CODEX_CA_CERTIFICATE`"
     with pytest.raises(openai.APIConnectionError, match=message) as caught:
-        new_client(base_url=f"{secure}/backend-api/codex").responses.create(input="hi")
+        new_client(base_url=f"{tls_url}/backend-api/codex").responses.create(input="hi")
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
     assert sim.requests == []
 
@@ -83,20 +83,20 @@ def test_server_without_tls_is_reported(new_client: Callable[..., Any], sim: Sim
 def test_certificate_variables_apply(
     new_client: Callable[..., Any],
     sim: Simulator,
-    secure: str,
+    tls_url: str,
     pem: str,
     variable: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(variable, pem)
-    assert call(new_client, sim, secure).status == "completed"
+    assert call(new_client, sim, tls_url).status == "completed"
     assert requested_paths(sim) == ["token", "responses"]
 
 
-# A setting of the environment, and what the error about it must contain.
+# Environment variable, invalid value, and the expected part of the error message.
 SOCKS = r"{} is a SOCKS proxy, which needs another package. Run pip install 'httpx2\[socks\]', or unset {}"
 INVALID_PROXY = "{} is an invalid proxy. Set a URL such as http://host:port, or unset {}"
-UNUSABLE = [
+INVALID_SETTINGS = [
     ("SSL_CERT_FILE", "missing.pem", "{} is not a readable PEM file: .*missing.pem. Correct or unset the variable"),
     ("SSL_CERT_FILE", "wrong.pem", "{} is not a readable PEM file: .*wrong.pem. "),
     ("CODEX_CA_CERTIFICATE", "missing.pem", "{} is not a readable PEM file: .*missing.pem. "),
@@ -108,9 +108,9 @@ UNUSABLE = [
 ]
 
 
-@pytest.fixture(params=UNUSABLE, ids=[f"{name}={value}" for name, value, _ in UNUSABLE])
-def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Set a variable to an unusable value; return the expected message."""
+@pytest.fixture(params=INVALID_SETTINGS, ids=[f"{name}={value}" for name, value, _ in INVALID_SETTINGS])
+def invalid_setting_message(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Set a variable to an invalid value and return the expected message."""
     name, value, message = request.param
     if "SOCKS" in message:
         monkeypatch.setitem(sys.modules, "socksio", None)
@@ -119,31 +119,31 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return str(message.format(name, name))
 
 
-def test_unusable_network_setting_is_named(new_client: Callable[..., Any], unusable: str) -> None:
-    with pytest.raises(ValueError, match=unusable) as caught:
+def test_invalid_network_setting_is_named(new_client: Callable[..., Any], invalid_setting_message: str) -> None:
+    with pytest.raises(ValueError, match=invalid_setting_message) as caught:
         new_client()
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_login_checks_the_network_first(sim: Simulator, unusable: str) -> None:
+def test_login_validates_the_network_first(sim: Simulator, invalid_setting_message: str) -> None:
     shown: list[object] = []
     credentials = Credentials(MemoryStore(), issuer=sim.issuer)
-    with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be reached: {unusable}"):
+    with pytest.raises(sdk.LoginFailedError, match=f"{sim.issuer} cannot be reached: {invalid_setting_message}"):
         credentials.authenticate(open_browser=shown.append, on_url=shown.append, ports=(0,), timeout=20)
-    with pytest.raises(sdk.LoginFailedError, match=unusable):
+    with pytest.raises(sdk.LoginFailedError, match=invalid_setting_message):
         credentials.authenticate_device_code(on_code=shown.append)
     assert shown == []
 
 
-def test_unusable_network_setting_keeps_the_login(
-    sim: Simulator, unusable: str, caplog: pytest.LogCaptureFixture
+def test_invalid_network_setting_preserves_the_login(
+    sim: Simulator, invalid_setting_message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alive = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
-    assert Credentials(alive, issuer=sim.issuer).current().email == "user@example.com"
-    assert re.search(f"could not be refreshed; its old token is still used. .*{unusable}", caplog.text)
-    with pytest.raises(sdk.TokenRefreshError, match=unusable):
-        expired(sim, sim.issuer).current()
-    with pytest.raises(sdk.TokenRefreshError, match=unusable):
+    valid_store = MemoryStore(sim.login_document(expires_in=timedelta(minutes=2)))
+    assert Credentials(valid_store, issuer=sim.issuer).current().email == "user@example.com"
+    assert re.search(f"could not be refreshed; its old token is still used. .*{invalid_setting_message}", caplog.text)
+    with pytest.raises(sdk.TokenRefreshError, match=invalid_setting_message):
+        expired_credentials(sim, sim.issuer).current()
+    with pytest.raises(sdk.TokenRefreshError, match=invalid_setting_message):
         sdk.StaticToken(sim.personal_access_token(), issuer=sim.issuer).current()
 
 
@@ -151,7 +151,7 @@ def test_unusable_network_setting_keeps_the_login(
 def test_proxy_of_the_environment_is_used(
     new_client: Callable[..., Any],
     sim: Simulator,
-    secure: str,
+    tls_url: str,
     pem: str,
     no_proxy: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -161,8 +161,8 @@ def test_proxy_of_the_environment_is_used(
     request_lines: list[str] = []
     with serve_proxy(request_lines) as url:
         monkeypatch.setenv("HTTPS_PROXY", url)
-        assert call(new_client, sim, secure).status == "completed"
-    tunnel = f"CONNECT {urlsplit(secure).netloc} HTTP/1.1"
+        assert call(new_client, sim, tls_url).status == "completed"
+    tunnel = f"CONNECT {urlsplit(tls_url).netloc} HTTP/1.1"
     assert request_lines == ([] if no_proxy == "localhost" else [tunnel] * 2)
     assert requested_paths(sim) == ["token", "responses"]
 
@@ -178,14 +178,14 @@ def test_plain_http_bypasses_the_proxy(
     assert request_lines == []
 
 
-@pytest.mark.parametrize("where", ["HOME", "NETRC"])
+@pytest.mark.parametrize("variable", ["HOME", "NETRC"])
 def test_netrc_is_ignored(
-    new_client: Callable[..., Any], sim: Simulator, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_client: Callable[..., Any], sim: Simulator, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / (".netrc" if where == "HOME" else "other")
+    file = tmp_path / (".netrc" if variable == "HOME" else "other")
     file.write_text("machine 127.0.0.1 login me password mine\ndefault login me password mine\n")
     file.chmod(0o600)
-    monkeypatch.setenv(where, str(tmp_path if where == "HOME" else file))
+    monkeypatch.setenv(variable, str(tmp_path if variable == "HOME" else file))
     assert call(new_client, sim, sim.url).status == "completed"
     token, response = sim.requests
     assert "authorization" not in token.headers
@@ -193,15 +193,15 @@ def test_netrc_is_ignored(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
+@pytest.mark.parametrize("has_caller_client", [False, True], ids=["default client", "caller client"])
 def test_backend_redirect_is_not_followed(
-    new_client: Callable[..., Any], sim: Simulator, status: int, own: bool
+    new_client: Callable[..., Any], sim: Simulator, status: int, has_caller_client: bool
 ) -> None:
     options: dict[str, Any] = {}
     client = new_client()
-    if own:
-        kind = SyncHttpxClientWrapper if isinstance(client, sdk.OpenAI) else AsyncHttpxClientWrapper
-        options["http_client"] = kind(follow_redirects=True)
+    if has_caller_client:
+        client_class = SyncHttpxClientWrapper if isinstance(client, sdk.OpenAI) else AsyncHttpxClientWrapper
+        options["http_client"] = client_class(follow_redirects=True)
     with Simulator() as other:
         sim.script(Turn.raw(status, {"location": f"{other.base_url}/responses"}))
         with pytest.raises(openai.APIStatusError) as caught:
@@ -212,14 +212,17 @@ def test_backend_redirect_is_not_followed(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("own", [False, True], ids=["our http client", "the caller's"])
-def test_issuer_redirect_is_not_followed(status: int, own: bool) -> None:
-    def answer(request: httpx2.Request) -> httpx2.Response:
+@pytest.mark.parametrize("has_caller_client", [False, True], ids=["default client", "caller client"])
+def test_issuer_redirect_is_not_followed(status: int, has_caller_client: bool) -> None:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         requested.append(str(request.url))
         return httpx2.Response(status, headers={"location": "https://elsewhere.example.com/oauth/token"})
 
     requested: list[str] = []
-    with Simulator() as sim, httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=own) as http:
+    with (
+        Simulator() as sim,
+        httpx2.Client(transport=httpx2.MockTransport(respond), follow_redirects=has_caller_client) as http,
+    ):
         store = MemoryStore(sim.login_document(expires_in=timedelta(seconds=-1)))
         credentials = Credentials(store, issuer="https://auth.example.com", http=http)
         with pytest.raises(sdk.TokenRefreshError, match="redirects to another URL, which the client does not follow"):
