@@ -7,7 +7,7 @@ from pathlib import Path
 from codex_backend_sdk.testing.faults.fault_catalog import FAULTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "testing.md"
-HEADER = "| fault | what happens |\n|---|---|\n"
+HEADER = "| fault | effect |\n|---|---|\n"
 
 
 def main() -> None:

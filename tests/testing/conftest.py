@@ -1,4 +1,4 @@
-"""A running simulator and a plain HTTP client for it: these tests do not use the package's own client."""
+"""Fixtures: a running simulator and a plain HTTP client for it. These tests do not use the client of the package."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from codex_backend_sdk.testing import Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BASE = {"model": "gpt-6.1-sol", "store": False, "stream": True}
+REQUIRED_MEMBERS = {"model": "gpt-6.1-sol", "store": False, "stream": True}
 
 
 class ManualClock:
-    """A clock that a test sets forward."""
+    """A clock that a test can advance."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ class ManualClock:
 
 
 class RawClient:
-    """Send authorized requests and parse event streams, with nothing but the standard library's JSON."""
+    """A client that sends authorized requests and parses event streams without the code of the package."""
 
     def __init__(self, sim: Simulator, http: httpx2.Client) -> None:
         self.sim = sim
@@ -46,10 +46,14 @@ class RawClient:
         return self.http.post(f"{self.sim.base_url}/responses", json=body, headers={**self.headers, **headers})
 
     def body(self, *items: Any, **members: Any) -> dict[str, Any]:
-        return {**BASE, "input": [user(i) if isinstance(i, str) else i for i in items], **members}
+        return {
+            **REQUIRED_MEMBERS,
+            "input": [user_message(item) if isinstance(item, str) else item for item in items],
+            **members,
+        }
 
     def create(self, *items: Any, **members: Any) -> httpx2.Response:
-        """Send a model request; a string is a user message, and `members` are further members of the body."""
+        """Send a model request. A string is a user message. `members` are added to the body."""
         return self.post(self.body(*items, **members))
 
     def events(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
@@ -67,7 +71,7 @@ class RawClient:
         return "".join(part["text"] for part in message["content"])
 
 
-def user(text: str) -> dict[str, Any]:
+def user_message(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
@@ -85,7 +89,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def start_raw_client() -> Iterator[Callable[..., RawClient]]:
-    """Start simulators with the given options; stop them after the test."""
+    """Return a function that starts a simulator with the given options. Stop all simulators after the test."""
     started: list[tuple[Simulator, httpx2.Client]] = []
 
     def start(**options: Any) -> RawClient:

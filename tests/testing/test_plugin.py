@@ -1,4 +1,4 @@
-"""The pytest plugin, in a test run as a user starts it."""
+"""Test the pytest plugin in test runs of their own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-# The modules that the simulator may share with the client: constants and plain values.
-SHARED = ("_constants", "_public", "_version", "types")
+# The modules that the simulator may import from the client: constants and plain values.
+SHARED_MODULES = ("_constants", "_public", "_version", "types")
 
 pytest_plugins = ["pytester"]
 
 
-def test_fixtures_give_a_simulator_and_a_logged_in_client(pytester: pytest.Pytester) -> None:
+def test_fixtures_return_a_simulator_and_a_logged_in_client(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_one(codex_simulator, codex_client):
@@ -25,7 +25,7 @@ def test_fixtures_give_a_simulator_and_a_logged_in_client(pytester: pytest.Pytes
             assert codex_simulator.requests == []
         """
     )
-    # The official tests need pytest-asyncio, and it warns about its own settings.
+    # Disable pytest-asyncio, which the official tests need, because it warns about its own settings.
     result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(passed=2)
 
@@ -100,8 +100,8 @@ def test_public_names_have_docstrings() -> None:
 def test_missing_extra_names_the_install_command(name: str, package: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from codex_backend_sdk.testing import {name}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    last = run.stderr.strip().splitlines()[-1]
-    assert last == (
+    last_line = run.stderr.strip().splitlines()[-1]
+    assert last_line == (
         f"ModuleNotFoundError: {name} needs {package}, which is not installed. "
         "Run: pip install 'codex-backend-sdk[testing]'"
     )
@@ -116,10 +116,10 @@ def test_missing_extra_is_reported_by_the_fixtures(pytester: pytest.Pytester) ->
 
 
 def test_simulator_shares_no_decoder_with_the_client() -> None:
-    """A mistake in the client's reading of a response must not be repeated in the simulator's writing of it."""
+    """The simulator must not repeat an error of the client's decoders."""
     code = (
         "import sys, codex_backend_sdk.testing as t; [getattr(t, name) for name in t.__all__];"
         "print(*(m for m in sys.modules if m.startswith('codex_backend_sdk.') and '.testing' not in m))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert set(run.stdout.split()) <= {f"codex_backend_sdk.{name}" for name in SHARED}
+    assert set(run.stdout.split()) <= {f"codex_backend_sdk.{name}" for name in SHARED_MODULES}

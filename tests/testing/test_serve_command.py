@@ -1,4 +1,4 @@
-"""`serve` as the command line uses it: in its own process, stopped by a signal."""
+"""Run `serve` in a process, as the command line does, and stop it with a signal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codex_backend_sdk.testing import serve
 sys.exit(serve(0, echo=lambda line: print(line, flush=True), codex_home=(sys.argv[1:] or [None])[0]))
 """
 # Sends the signal while the last line is printed.
-SIGNAL_AT_ONCE = """
+SERVE_AND_SIGNAL = """
 import os, signal, sys
 from codex_backend_sdk.testing import serve
 def echo(line):
@@ -29,12 +29,12 @@ def echo(line):
         os.kill(os.getpid(), int(sys.argv[1]))
 sys.exit(serve(0, echo=echo))
 """
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH_SIGNAL = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 NOT_ON_WINDOWS = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to one process")
 
 
 def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Read the output until the server is ready; return the environment variables in it."""
+    """Read the output until the server is ready. Return the environment variables in it."""
     assert process.stdout is not None
     lines: list[str] = []
     while not lines or not lines[-1].startswith("Press Ctrl-C"):
@@ -44,7 +44,7 @@ def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @NOT_ON_WINDOWS
-@SIGNALS
+@EACH_SIGNAL
 def test_serve_prints_variables_and_exits_0_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "codex"
     with subprocess.Popen([sys.executable, "-c", SERVE, str(home)], stdout=subprocess.PIPE, text=True) as process:
@@ -66,7 +66,7 @@ def test_serve_prints_variables_and_exits_0_on_a_signal(tmp_path: Path, number: 
 
 @NOT_ON_WINDOWS
 def test_default_codex_home_has_a_login_and_is_removed() -> None:
-    """Without a CODEX_HOME in its output, a client would send the user's real refresh token to the simulator."""
+    # Without CODEX_HOME in the output, a client would send the user's real refresh token to the simulator.
     with subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True) as process:
         try:
             variables = read_exports(process)
@@ -84,9 +84,9 @@ def test_default_codex_home_has_a_login_and_is_removed() -> None:
 
 
 @NOT_ON_WINDOWS
-@SIGNALS
-def test_signal_right_after_the_last_line_exits_0(number: signal.Signals) -> None:
-    command = [sys.executable, "-c", SIGNAL_AT_ONCE, str(int(number))]
+@EACH_SIGNAL
+def test_signal_during_the_last_line_exits_0(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", SERVE_AND_SIGNAL, str(int(number))]
     assert subprocess.run(command, timeout=30, check=False).returncode == 0
 
 

@@ -1,3 +1,5 @@
+"""Test the lifecycle of a simulator, its URLs and its logins."""
+
 from __future__ import annotations
 
 import json
@@ -18,21 +20,21 @@ from codex_backend_sdk.testing import Simulator, Turn
 BODY = {"model": "gpt-6.1-sol", "store": False, "stream": True, "input": [{"role": "user", "content": "hi"}]}
 
 
-def test_second_start_is_an_error() -> None:
+def test_second_start_raises() -> None:
     with Simulator() as sim, pytest.raises(RuntimeError, match="already running"):
         sim.start()
 
 
-def test_port_in_use_is_an_os_error() -> None:
+def test_port_in_use_raises_os_error() -> None:
     with Simulator() as sim:
-        other = Simulator(port=int(sim.url.rsplit(":", 1)[1]))
+        second_simulator = Simulator(port=int(sim.url.rsplit(":", 1)[1]))
         with pytest.raises(OSError, match=r"[Aa]ddress"):
-            other.start()
+            second_simulator.start()
         with pytest.raises(RuntimeError, match=r"no URL.*`with Simulator"):
-            _ = other.url
+            _ = second_simulator.url
 
 
-def test_addresses() -> None:
+def test_urls_have_the_paths_of_the_backend() -> None:
     with Simulator() as sim:
         assert sim.url.startswith("http://127.0.0.1:")
         assert sim.issuer == sim.url
@@ -54,12 +56,12 @@ def test_equal_requests_get_equal_bytes_from_two_simulators() -> None:
     assert bodies[0] == bodies[1]
 
 
-def test_unknown_validation_rule_is_an_error() -> None:
+def test_unknown_validation_rule_raises() -> None:
     with pytest.raises(ValueError, match=r"Unknown validation rule: store_flase\. Pass only .*store_false"):
         Simulator(validation_rules={"store_flase": False})
 
 
-def test_exception_in_a_scripted_turn_is_a_500(raw_client: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_in_a_scripted_turn_returns_500(raw_client: Any, caplog: pytest.LogCaptureFixture) -> None:
     def fail(context: object) -> Any:
         raise KeyError("a bug")
 
@@ -95,7 +97,7 @@ def test_client_options_may_replace_the_login() -> None:
         assert sim.requests[-1].json()["model"] == "gpt-5.5"
 
 
-def test_expired_login_is_refreshed_here() -> None:
+def test_expired_login_is_refreshed_by_the_simulator() -> None:
     with Simulator() as sim:
         store = MemoryStore(sim.login_document(expires_in=timedelta(minutes=-1)))
         with sim.client(credentials=Credentials(store, issuer=sim.issuer)) as client:
@@ -109,7 +111,7 @@ def test_expired_login_is_rejected_by_the_backend(raw_client: Any) -> None:
     assert raw_client.create("hi").json()["error"]["code"] == "token_expired"
 
 
-def test_codex_home_has_the_files_of_the_cli(tmp_path: Path) -> None:
+def test_codex_home_contains_the_files_of_the_cli(tmp_path: Path) -> None:
     with Simulator() as sim:
         home = sim.write_codex_home(tmp_path / "codex", model="gpt-5.5")
         sim.write_codex_home(home, model="gpt-5.5")
@@ -135,7 +137,7 @@ LOGIN = {"tokens": {"access_token": "a", "refresh_token": "r"}, "OPENAI_API_KEY"
         ("config.toml", "[mcp_servers.mine]\n"),
     ],
 )
-def test_codex_home_with_another_login_is_kept(tmp_path: Path, name: str, content: str) -> None:
+def test_codex_home_with_another_login_is_unchanged(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     with Simulator() as sim, pytest.raises(FileExistsError, match=f"{name} exists, and no simulator wrote it"):
         sim.write_codex_home(tmp_path)

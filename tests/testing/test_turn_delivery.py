@@ -1,4 +1,4 @@
-"""How turns are delivered. A plain socket reads the bytes that an HTTP client would hide."""
+"""Test the delivery of turns. A plain socket reads the bytes, including those that an HTTP client would hide."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import zstandard
 
 from codex_backend_sdk.testing import Turn
 
-TEXT = Turn.text("one two three four five six")
+TEXT_TURN = Turn.text("one two three four five six")
 
 
 def receive_bytes(raw_client: Any, turn: Turn, timeout: float = 5) -> bytes:
-    """Return all bytes of the response to one request, and `RESET` or `TIMEOUT` if it ends like that."""
+    """Return all bytes of the response, followed by `RESET` or `TIMEOUT` if the connection was reset or timed out."""
     raw_client.sim.script(turn)
     host, port = raw_client.sim.url.removeprefix("http://").split(":")
     body = json.dumps(raw_client.body("hi")).encode()
@@ -38,7 +38,7 @@ def receive_bytes(raw_client: Any, turn: Turn, timeout: float = 5) -> bytes:
     return received
 
 
-def body_of(received: bytes) -> bytes:
+def decode_body(received: bytes) -> bytes:
     """Decode the chunked body of a response."""
     rest, body = received.partition(b"\r\n\r\n")[2], b""
     while chunk := re.match(rb"([0-9a-f]+)\r\n", rest):
@@ -48,7 +48,7 @@ def body_of(received: bytes) -> bytes:
     return body
 
 
-def text_of(raw_client: Any, turn: Turn) -> str:
+def response_text(raw_client: Any, turn: Turn) -> str:
     raw_client.sim.script(turn)
     response = raw_client.create("hi")
     assert response.status_code == 200
@@ -58,18 +58,18 @@ def text_of(raw_client: Any, turn: Turn) -> str:
 
 @pytest.mark.parametrize("count", [0, 1, 500])
 def test_cut_after_bytes_closes_the_connection(raw_client: Any, count: int) -> None:
-    received = receive_bytes(raw_client, TEXT.cut_after_bytes(count))
+    received = receive_bytes(raw_client, TEXT_TURN.cut_after_bytes(count))
     assert received.startswith(b"HTTP/1.1 200")
-    assert len(body_of(received)) == count
+    assert len(decode_body(received)) == count
     assert not received.endswith((b"0\r\n\r\n", b"RESET"))
 
 
-def test_reset_comes_after_the_given_bytes(raw_client: Any) -> None:
-    assert receive_bytes(raw_client, TEXT.reset()) == b"RESET"
-    received = receive_bytes(raw_client, TEXT.reset(300))
+def test_reset_follows_the_given_bytes(raw_client: Any) -> None:
+    assert receive_bytes(raw_client, TEXT_TURN.reset()) == b"RESET"
+    received = receive_bytes(raw_client, TEXT_TURN.reset(300))
     assert received.endswith(b"RESET")
-    assert len(body_of(received.removesuffix(b"RESET"))) == 300
-    assert body_of(receive_bytes(raw_client, TEXT.reset(0)).removesuffix(b"RESET")) == b""
+    assert len(decode_body(received.removesuffix(b"RESET"))) == 300
+    assert decode_body(receive_bytes(raw_client, TEXT_TURN.reset(0)).removesuffix(b"RESET")) == b""
 
 
 def test_cut_json_response_keeps_its_content_length(raw_client: Any) -> None:
@@ -79,29 +79,32 @@ def test_cut_json_response_keeps_its_content_length(raw_client: Any) -> None:
 
 
 def test_clean_end_completes_the_http_response(raw_client: Any) -> None:
-    received = receive_bytes(raw_client, TEXT.clean_end_after_events(3))
+    received = receive_bytes(raw_client, TEXT_TURN.clean_end_after_events(3))
     assert received.endswith(b"0\r\n\r\n")
-    assert body_of(received).count(b"\ndata: ") == 3
+    assert decode_body(received).count(b"\ndata: ") == 3
 
 
-def test_delayed_sends_nothing_and_stalled_the_headers(raw_client: Any) -> None:
-    assert receive_bytes(raw_client, TEXT.delayed(30), timeout=0.2) == b"TIMEOUT"
-    received = receive_bytes(raw_client, TEXT.stalled(0, 30), timeout=0.2)
+def test_delayed_turn_sends_nothing_at_first(raw_client: Any) -> None:
+    assert receive_bytes(raw_client, TEXT_TURN.delayed(30), timeout=0.2) == b"TIMEOUT"
+
+
+def test_stalled_turn_sends_headers_and_events_first(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT_TURN.stalled(0, 30), timeout=0.2)
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert received.endswith(b"\r\n\r\nTIMEOUT")
-    received = receive_bytes(raw_client, TEXT.stalled(2), timeout=0.2)
-    assert body_of(received).count(b"\ndata: ") == 2
+    received = receive_bytes(raw_client, TEXT_TURN.stalled(2), timeout=0.2)
+    assert decode_body(received).count(b"\ndata: ") == 2
 
 
 @pytest.mark.parametrize("events", [1, 4, 1000])
 def test_stalled_response_continues(raw_client: Any, events: int) -> None:
     started = time.monotonic()
-    assert "response.completed" in text_of(raw_client, TEXT.stalled(events, 0.2))
+    assert "response.completed" in response_text(raw_client, TEXT_TURN.stalled(events, 0.2))
     assert time.monotonic() - started >= 0.2
 
 
 def test_stalled_response_does_not_delay_stop(raw_client: Any) -> None:
-    raw_client.sim.script(TEXT.stalled(2))
+    raw_client.sim.script(TEXT_TURN.stalled(2))
     with raw_client.http.stream(
         "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
     ) as response:
@@ -112,7 +115,7 @@ def test_stalled_response_does_not_delay_stop(raw_client: Any) -> None:
 
 
 def test_client_that_disconnects_ends_the_stall(raw_client: Any) -> None:
-    raw_client.sim.script(TEXT.stalled(2))
+    raw_client.sim.script(TEXT_TURN.stalled(2))
     with raw_client.http.stream(
         "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
     ) as response:
@@ -120,26 +123,26 @@ def test_client_that_disconnects_ends_the_stall(raw_client: Any) -> None:
     assert raw_client.text("Say hello") == "hello"
 
 
-def test_throttled_body_is_the_same(raw_client: Any) -> None:
-    whole = body_of(receive_bytes(raw_client, Turn.failed("server_error")))
+def test_throttling_does_not_change_the_body(raw_client: Any) -> None:
+    complete_body = decode_body(receive_bytes(raw_client, Turn.failed("server_error")))
     received = receive_bytes(raw_client, Turn.failed("server_error").throttled(100, 0.001))
-    assert len(body_of(received)) == len(whole)
+    assert len(decode_body(received)) == len(complete_body)
     assert set(re.findall(rb"\r\n([0-9a-f]{1,4})\r\n", received)) > {b"64"}
     received = receive_bytes(raw_client, Turn.failed("server_error").byte_by_byte())
-    assert len(body_of(received)) == len(whole)
-    assert received.count(b"\r\n1\r\n") == len(whole)
+    assert len(decode_body(received)) == len(complete_body)
+    assert received.count(b"\r\n1\r\n") == len(complete_body)
 
 
-def test_keepalives_come_before_the_response(raw_client: Any) -> None:
+def test_keepalives_precede_the_response(raw_client: Any) -> None:
     started = time.monotonic()
-    text = text_of(raw_client, TEXT.keepalives(0.2, 0.05))
+    text = response_text(raw_client, TEXT_TURN.keepalives(0.2, 0.05))
     assert time.monotonic() - started >= 0.2
     assert text.startswith(": keepalive\n\nevent: keepalive\n")
-    assert text.count(": keepalive\n") == 4 + 4
+    assert text.count(": keepalive\n") == 8  # four comments and four events
     assert "response.completed" in text
 
 
-def _decode_stored_brotli(data: bytes) -> bytes:
+def decode_stored_brotli(data: bytes) -> bytes:
     """Decode Brotli that consists of uncompressed meta-blocks (RFC 7932, 9.2)."""
     decoded, position, shift = b"", 0, 1
     while (data[position] >> shift) & 1 == 0:
@@ -155,7 +158,7 @@ def _decode_stored_brotli(data: bytes) -> bytes:
 DECODERS: dict[str, Any] = {
     "gzip": gzip.decompress,
     "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
-    "br": _decode_stored_brotli,
+    "br": decode_stored_brotli,
 }
 
 
@@ -164,15 +167,15 @@ def test_compressed_body_can_be_decoded(raw_client: Any, encoding: str) -> None:
     large = Turn.text("x" * 200_000)
     received = receive_bytes(raw_client, large.compressed(encoding))
     assert f"content-encoding: {encoding}\r\n".encode() in received
-    text = DECODERS[encoding](body_of(received)).decode()
+    text = DECODERS[encoding](decode_body(received)).decode()
     assert text.rstrip().count("data: ") == text.count("event: ") > 8
     assert "x" * 200_000 in text
-    assert DECODERS[encoding](body_of(receive_bytes(raw_client, Turn.raw(200).compressed(encoding)))) == b""
+    assert DECODERS[encoding](decode_body(receive_bytes(raw_client, Turn.raw(200).compressed(encoding)))) == b""
 
 
 def test_compressed_events_are_flushed_one_by_one(raw_client: Any) -> None:
     for encoding in ("gzip", "zstd"):
-        raw_client.sim.script(TEXT.compressed(encoding).stalled(4, 30))
+        raw_client.sim.script(TEXT_TURN.compressed(encoding).stalled(4, 30))
         with raw_client.http.stream(
             "POST", f"{raw_client.sim.base_url}/responses", json=raw_client.body("hi"), headers=raw_client.headers
         ) as response:
@@ -186,7 +189,7 @@ def test_compressed_events_are_flushed_one_by_one(raw_client: Any) -> None:
 
 def test_headers_are_added_and_replaced(raw_client: Any) -> None:
     raw_client.sim.script(
-        TEXT.with_headers({"X-Models-Etag": "other"}, openai_model="gpt-z").huge_header(70_000).with_status(201)
+        TEXT_TURN.with_headers({"X-Models-Etag": "other"}, openai_model="gpt-z").huge_header(70_000).with_status(201)
     )
     response = raw_client.create("hi")
     assert response.status_code == 201
@@ -194,39 +197,48 @@ def test_headers_are_added_and_replaced(raw_client: Any) -> None:
     assert len(response.headers["x-simulator-padding"]) == 70_000
 
 
-def test_informational_responses_come_first(raw_client: Any) -> None:
-    received = receive_bytes(raw_client, TEXT.informational(103, 2))
+def test_informational_responses_precede_the_response(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT_TURN.informational(103, 2))
     heads = [block.split(b"\r\n")[0] for block in received.split(b"\r\n\r\n")[:3]]
     assert heads == [b"HTTP/1.1 103 Informational", b"HTTP/1.1 103 Informational", b"HTTP/1.1 200 OK"]
-    assert "response.completed" in text_of(raw_client, TEXT.informational())
+    assert "response.completed" in response_text(raw_client, TEXT_TURN.informational())
 
 
-def test_data_is_added_to_the_stream(raw_client: Any) -> None:
-    assert text_of(raw_client, TEXT.repeated_last_event(3)).count("event: response.completed") == 3
-    assert text_of(raw_client, TEXT.data_after_end()).rstrip().endswith('"delta":"Too late."}')
-    assert text_of(raw_client, TEXT.data_after_end(b": end\n\n")).endswith(": end\n\n")
-    text = text_of(raw_client, TEXT.huge_event(300_000))
+def test_last_event_is_repeated(raw_client: Any) -> None:
+    assert response_text(raw_client, TEXT_TURN.repeated_last_event(3)).count("event: response.completed") == 3
+
+
+def test_data_after_end_follows_the_terminal_event(raw_client: Any) -> None:
+    assert response_text(raw_client, TEXT_TURN.data_after_end()).rstrip().endswith('"delta":"Too late."}')
+    assert response_text(raw_client, TEXT_TURN.data_after_end(b": end\n\n")).endswith(": end\n\n")
+
+
+def test_huge_event_precedes_the_terminal_event(raw_client: Any) -> None:
+    text = response_text(raw_client, TEXT_TURN.huge_event(300_000))
     assert "x" * 300_000 in text
     assert text.rpartition("event: ")[2].startswith("response.completed")
-    received = receive_bytes(raw_client, TEXT.garbage(2))
+
+
+def test_garbage_is_inserted_into_the_stream(raw_client: Any) -> None:
+    received = receive_bytes(raw_client, TEXT_TURN.garbage(2))
     assert bytes(range(128, 256)) in received
     assert b"response.completed" in received
 
 
-def test_bytes_after_the_response_keep_it_readable(raw_client: Any) -> None:
-    raw_client.sim.script(TEXT.bytes_after_response())
+def test_bytes_after_the_response_are_ignored_by_httpx(raw_client: Any) -> None:
+    raw_client.sim.script(TEXT_TURN.bytes_after_response())
     with httpx2.Client(trust_env=False, verify=False, timeout=5) as http:
         request = {"json": raw_client.body("hi"), "headers": raw_client.headers}
         assert "response.completed" in http.post(f"{raw_client.sim.base_url}/responses", **request).text
 
 
 def test_modifications_apply_in_the_order_of_the_calls(raw_client: Any) -> None:
-    received = receive_bytes(raw_client, TEXT.compressed("gzip").cut_after_bytes(40))
-    assert len(body_of(received)) == 40
-    assert received.endswith(body_of(received)[-10:] + b"\r\n"), "40 bytes of the compressed body"
+    received = receive_bytes(raw_client, TEXT_TURN.compressed("gzip").cut_after_bytes(40))
+    assert len(decode_body(received)) == 40
+    assert received.endswith(decode_body(received)[-10:] + b"\r\n"), "40 bytes of the compressed body"
 
 
 def test_modified_turn_leaves_the_original_unchanged(raw_client: Any) -> None:
     base = Turn.text("whole")
     base.cut_after_bytes(1)
-    assert "response.completed" in text_of(raw_client, base)
+    assert "response.completed" in response_text(raw_client, base)

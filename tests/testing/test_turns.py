@@ -1,4 +1,4 @@
-"""What scripted turns send."""
+"""Test the contents of scripted turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from codex_backend_sdk.testing import Turn
 
 
-def types(events: list[dict[str, Any]]) -> list[str]:
+def event_types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
@@ -22,7 +22,7 @@ def test_script_is_followed_by_default_replies(raw_client: Any) -> None:
     assert [raw_client.text("Say hi") for _ in range(5)] == ["one", "two", "hi", "three", "hi"]
 
 
-def test_refused_request_uses_up_no_turn(raw_client: Any) -> None:
+def test_rejected_request_uses_up_no_turn(raw_client: Any) -> None:
     raw_client.sim.script("one")
     assert raw_client.create("hi", temperature=0.5).status_code == 400
     assert raw_client.text("hi") == "one"
@@ -34,7 +34,7 @@ def test_clear_removes_the_script(raw_client: Any) -> None:
     assert raw_client.text("Say hi") == "hi"
 
 
-def test_calls_of_tools(raw_client: Any) -> None:
+def test_tool_calls_have_the_given_members(raw_client: Any) -> None:
     raw_client.sim.script(
         Turn.call("f", {"a": 1}, call_id="call_x", namespace="n"),
         Turn.call("f", '{"a": '),
@@ -46,7 +46,7 @@ def test_calls_of_tools(raw_client: Any) -> None:
     assert (third["type"], third["name"], third["input"]) == ("custom_tool_call", "g", "text")
 
 
-def test_parallel_calls(raw_client: Any) -> None:
+def test_parallel_calls_have_different_ids(raw_client: Any) -> None:
     raw_client.sim.script(Turn.calls([("get_weather", {"city": "Paris"}), ("get_time", {"city": "Rome"})]))
     calls = raw_client.items("hi")
     assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
@@ -56,10 +56,10 @@ def test_parallel_calls(raw_client: Any) -> None:
     assert calls[0]["call_id"] != calls[1]["call_id"]
 
 
-def test_items_of_any_type(raw_client: Any) -> None:
+def test_items_of_unknown_types_are_streamed(raw_client: Any) -> None:
     raw_client.sim.script(Turn.items({"type": "something_new", "id": "x_1", "value": 1}, usage={"input_tokens": 1}))
     events = raw_client.events("hi")
-    assert types(events)[3:] == [
+    assert event_types(events)[3:] == [
         "response.in_progress",
         "response.output_item.added",
         "response.output_item.done",
@@ -74,7 +74,7 @@ def test_events_are_sent_unchanged(raw_client: Any) -> None:
         raw_client.create("hi").text == 'event: keepalive\ndata: {"type":"keepalive"}\n\n: comment\n\ndata: {broken\n\n'
     )
     raw_client.sim.script([{"type": "keepalive"}])
-    assert types(raw_client.events("hi")) == ["keepalive"]
+    assert event_types(raw_client.events("hi")) == ["keepalive"]
 
 
 def test_failed_and_incomplete_end_the_stream(raw_client: Any) -> None:
@@ -82,7 +82,7 @@ def test_failed_and_incomplete_end_the_stream(raw_client: Any) -> None:
     failed, incomplete = raw_client.events("hi"), raw_client.events("hi")
     assert failed[-1]["type"] == "response.failed"
     assert failed[-1]["response"]["error"] == {"code": "server_error", "message": "Broken."}
-    assert "response.output_text.delta" in types(failed)
+    assert "response.output_text.delta" in event_types(failed)
     assert incomplete[-1]["response"]["status"] == "incomplete"
     assert incomplete[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
     assert incomplete[-1]["response"]["usage"]["total_tokens"] > 0
@@ -96,7 +96,7 @@ def test_error_has_status_body_and_headers(raw_client: Any) -> None:
     assert response.headers["x-request-id"].startswith("req_")
 
 
-def test_unknown_quota_code_is_an_error() -> None:
+def test_unknown_quota_code_raises() -> None:
     with pytest.raises(ValueError, match="Unknown quota code: 'money'"):
         Turn.quota_exceeded("money")
 
@@ -109,8 +109,8 @@ def test_raw_bytes_are_sent_unchanged(raw_client: Any) -> None:
 
 
 def test_stream_is_cut_after_any_number_of_events(raw_client: Any) -> None:
-    whole = types(raw_client.events("Say hi two times"))
-    for count in (0, 1, 4, len(whole)):
+    all_types = event_types(raw_client.events("Say hi two times"))
+    for count in (0, 1, 4, len(all_types)):
         raw_client.sim.script(Turn.default().cut_after_events(count))
         received: list[bytes] = []
         body = raw_client.body("Say hi two times")
@@ -143,6 +143,6 @@ def test_cut_response_lacks_the_final_chunk(raw_client: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [42, None, b"bytes", {"type": "keepalive"}, ["text"]])
-def test_script_refuses_other_types(start_raw_client: Any, value: Any) -> None:
+def test_script_rejects_other_types(start_raw_client: Any, value: Any) -> None:
     with pytest.raises(TypeError, match=r"Invalid argument of script\(\): "):
         start_raw_client().sim.script("fine", value)

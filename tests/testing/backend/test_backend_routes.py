@@ -1,4 +1,4 @@
-"""Authorization at the backend, and the routes other than model responses."""
+"""Test the authentication of requests, and the routes other than the model route."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_models_have_an_etag_and_complete_entries(raw_client: Any) -> None:
         "priority", "support_verbosity", "truncation_policy", "experimental_supported_tools", "base_instructions",
     }  # fmt: skip
     assert all(required <= set(model) for model in models)
-    assert [m["priority"] for m in models] == sorted(m["priority"] for m in models)
+    assert [model["priority"] for model in models] == sorted(model["priority"] for model in models)
     etag = response.headers["etag"]
     unchanged = raw_client.http.get(
         f"{raw_client.sim.base_url}/models",
@@ -80,11 +80,11 @@ def test_models_require_a_numeric_client_version(raw_client: Any, version: str |
 
 def test_new_models_are_hidden_from_old_clients(raw_client: Any) -> None:
     models = raw_client.get("/codex/models", params={"client_version": "0.140.0"}).json()["models"]
-    assert [m["slug"] for m in models if m["slug"].startswith("gpt-6")] == []
-    assert "gpt-5.5" in [m["slug"] for m in models]
+    assert [model["slug"] for model in models if model["slug"].startswith("gpt-6")] == []
+    assert "gpt-5.5" in [model["slug"] for model in models]
 
 
-def test_custom_model_catalog(start_raw_client: Callable[..., Any]) -> None:
+def test_custom_model_catalog_replaces_the_default(start_raw_client: Callable[..., Any]) -> None:
     raw_client = start_raw_client(model_catalog=ModelCatalog.of("alpha", "beta"))
     models = raw_client.get("/codex/models", params={"client_version": "0.169.0"}).json()["models"]
     assert [model["slug"] for model in models] == ["alpha", "beta"]
@@ -112,7 +112,7 @@ def test_usage_headers_and_event_agree(start_raw_client: Callable[..., Any], clo
     assert event["rate_limits"]["primary"]["reset_at"] == window["reset_at"]
 
 
-def test_workspaces_have_no_other_origin(raw_client: Any) -> None:
+def test_workspace_origin_is_unconstrained(raw_client: Any) -> None:
     body = raw_client.get("/wham/accounts/check").json()
     (account,) = body["accounts"]
     assert account["id"] == body["default_account_id"] == raw_client.tokens["account_id"]
@@ -136,7 +136,7 @@ def test_websocket_upgrade_is_rejected(raw_client: Any) -> None:
     assert response.status_code == 426
 
 
-def test_turn_state_is_sent_once_in_a_turn(raw_client: Any) -> None:
+def test_turn_state_is_omitted_if_the_client_sends_it(raw_client: Any) -> None:
     turn_state = raw_client.create("hi").headers["x-codex-turn-state"]
-    following = raw_client.post(raw_client.body("hi"), **{"x-codex-turn-state": turn_state})
-    assert "x-codex-turn-state" not in following.headers
+    second_response = raw_client.post(raw_client.body("hi"), **{"x-codex-turn-state": turn_state})
+    assert "x-codex-turn-state" not in second_response.headers

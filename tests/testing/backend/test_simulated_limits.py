@@ -1,3 +1,5 @@
+"""Test the usage limits and the reset credits of the simulated account."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -11,7 +13,7 @@ from codex_backend_sdk.testing import SimulatedAccount, SimulatedAdditionalLimit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIST = "/wham/rate-limit-reset-credits"
+RESET_CREDITS_PATH = "/wham/rate-limit-reset-credits"
 
 
 @pytest.fixture
@@ -25,7 +27,9 @@ def used_percents(raw_client: Any) -> list[int]:
 
 
 def consume(raw_client: Any, body: Any) -> Any:
-    return raw_client.http.post(f"{raw_client.sim.chatgpt_url}{LIST}/consume", json=body, headers=raw_client.headers)
+    return raw_client.http.post(
+        f"{raw_client.sim.chatgpt_url}{RESET_CREDITS_PATH}/consume", json=body, headers=raw_client.headers
+    )
 
 
 def test_limits_can_be_set_at_any_time(raw_client: Any, clock: Any) -> None:
@@ -58,7 +62,7 @@ def test_additional_limits_are_in_headers_event_and_usage(raw_client: Any) -> No
     assert (limit["metered_feature"], limit["rate_limit"]["limit_reached"]) == ("codex_bengalfox", False)
 
 
-def test_usage_limit_is_in_the_usage_until_its_reset(raw_client: Any, clock: Any) -> None:
+def test_usage_reports_a_usage_limit_until_its_reset(raw_client: Any, clock: Any) -> None:
     raw_client.sim.script(Turn.usage_limit(resets_in=timedelta(minutes=10)))
     rejected = raw_client.create("hi")
     usage = raw_client.get("/wham/usage").json()["rate_limit"]
@@ -69,7 +73,7 @@ def test_usage_limit_is_in_the_usage_until_its_reset(raw_client: Any, clock: Any
 
 
 @pytest.mark.parametrize(("fault", "expected"), [("usage_limit_week", [12, 100]), ("usage_limit_no_reset", [100, 34])])
-def test_fault_exhausts_the_window_of_its_length(raw_client: Any, fault: str, expected: list[int]) -> None:
+def test_usage_limit_fault_exhausts_the_matching_window(raw_client: Any, fault: str, expected: list[int]) -> None:
     raw_client.sim.fail(fault)
     raw_client.create("hi")
     assert used_percents(raw_client) == expected
@@ -91,32 +95,32 @@ def test_limit_of_a_model_leaves_the_plan_unchanged(raw_client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reached", "is_cap"),
+    ("reached_type", "is_cap"),
     [("workspace_member_usage_limit_reached", True), ("workspace_owner_credits_depleted", False)],
 )
-def test_exhausted_workspace_limit_is_in_the_usage(raw_client: Any, reached: str, is_cap: bool) -> None:
-    raw_client.sim.fail(f"usage_limit_workspace:{reached}")
+def test_usage_reports_an_exhausted_workspace_limit(raw_client: Any, reached_type: str, is_cap: bool) -> None:
+    raw_client.sim.fail(f"usage_limit_workspace:{reached_type}")
     raw_client.create("hi")
     usage = raw_client.get("/wham/usage").json()
-    assert usage["rate_limit_reached_type"] == {"type": reached}
+    assert usage["rate_limit_reached_type"] == {"type": reached_type}
     assert usage["spend_control"]["reached"] is is_cap
 
 
 def test_reset_credit_resets_the_windows_once_for_each_key(raw_client: Any) -> None:
-    first, second = raw_client.get(LIST).json()["credits"]
+    first, second = raw_client.get(RESET_CREDITS_PATH).json()["credits"]
     assert (first["status"], second["status"]) == ("available", "available")
     body = {"redeem_request_id": "k", "credit_id": second["id"]}
     assert consume(raw_client, body).json() == {"code": "reset", "windows_reset": 2}
     assert used_percents(raw_client) == [0, 0]
     assert consume(raw_client, body).json() == {"code": "already_redeemed", "windows_reset": 0}
-    listed = raw_client.get(LIST).json()
+    listed = raw_client.get(RESET_CREDITS_PATH).json()
     assert [credit["status"] for credit in listed["credits"]] == ["available", "redeemed"]
     assert listed["credits"][1]["redeemed_at"] == "2026-11-22T12:00:00Z"
     assert listed["available_count"] == raw_client.sim.limits.reset_credits == 1
     assert raw_client.get("/wham/usage").json()["rate_limit_reset_credits"] == {"available_count": 1}
 
 
-def test_reset_credit_is_kept_if_nothing_is_used(raw_client: Any) -> None:
+def test_reset_credit_is_not_used_if_nothing_is_used(raw_client: Any) -> None:
     raw_client.sim.limits = SimulatedLimits(primary=SimulatedWindow(0, minutes=300), secondary=None, reset_credits=1)
     assert consume(raw_client, {"redeem_request_id": "k"}).json()["code"] == "nothing_to_reset"
     assert raw_client.sim.limits.reset_credits == 1
@@ -139,7 +143,11 @@ def test_redeem_request_without_a_key_is_rejected(raw_client: Any, body: Any) ->
     assert consume(raw_client, body).status_code == 422
 
 
-def test_account_without_reset_credits(raw_client: Any) -> None:
+def test_missing_reset_credits_return_404(raw_client: Any) -> None:
     raw_client.sim.limits = SimulatedLimits(reset_credits=None)
     assert raw_client.get("/wham/usage").json()["rate_limit_reset_credits"] is None
-    assert raw_client.get(LIST).status_code == consume(raw_client, {"redeem_request_id": "k"}).status_code == 404
+    assert (
+        raw_client.get(RESET_CREDITS_PATH).status_code
+        == consume(raw_client, {"redeem_request_id": "k"}).status_code
+        == 404
+    )

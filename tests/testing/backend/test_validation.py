@@ -1,4 +1,4 @@
-"""One row for each reason for which the backend rejects a model request."""
+"""Test one row for each validation rule of the backend."""
 
 from __future__ import annotations
 
@@ -95,26 +95,28 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-def changed(change: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**VALID, **change}.items() if value is not None}
+def request_with(changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**VALID, **changes}.items() if value is not None}
 
 
 @pytest.mark.parametrize(("rule", "change", "text"), INVALID)
-def test_invalid_request_gets_the_text_of_the_backend(
+def test_invalid_request_returns_the_text_of_the_backend(
     raw_client: Any, rule: str, change: dict[str, Any], text: str
 ) -> None:
     assert raw_client.post(VALID).status_code == 200
-    response = raw_client.post(changed(change))
+    response = raw_client.post(request_with(change))
     assert response.status_code == (404 if rule == "item_reference" else 400)
     body = response.json()
     assert text in (body.get("detail") or body["error"]["message"])
 
 
+# Without `input_list`, the rule `wrong_type` or the default response rejects the request.
 @pytest.mark.parametrize(("rule", "change"), [(rule, change) for rule, change, _ in INVALID if rule != "input_list"])
 def test_rule_can_be_turned_off(start_raw_client: Callable[..., Any], rule: str, change: dict[str, Any]) -> None:
+    # An absent model violates two rules.
     rules = {rule: False, **({"model_available": False} if rule == "model_required" else {})}
     raw_client = start_raw_client(validation_rules=rules)
-    assert raw_client.post(changed(change)).status_code == 200
+    assert raw_client.post(request_with(change)).status_code == 200
 
 
 def test_instructions_are_required_if_the_rule_is_on(start_raw_client: Callable[..., Any]) -> None:
@@ -130,8 +132,8 @@ def test_lite_header_forbids_parallel_tool_calls(raw_client: Any) -> None:
 
 
 def test_every_rule_is_tested() -> None:
-    tested_above = {"instructions_required", "lite_parallel_tool_calls"}
-    assert {rule.name for rule in RULES} == {rule for rule, _, _ in INVALID} | tested_above
+    rules_with_their_own_test = {"instructions_required", "lite_parallel_tool_calls"}
+    assert {rule.name for rule in RULES} == {rule for rule, _, _ in INVALID} | rules_with_their_own_test
 
 
 @pytest.mark.parametrize(
@@ -180,13 +182,13 @@ def test_body_that_is_not_a_json_object_is_rejected(raw_client: Any, content: by
     ],
 )
 def test_wrong_type_error_names_the_path(raw_client: Any, change: dict[str, Any], param: str, expected: str) -> None:
-    error = raw_client.post(changed(change)).json()["error"]
+    error = raw_client.post(request_with(change)).json()["error"]
     assert (error["param"], error["code"]) == (param, "invalid_type")
     assert error["message"].startswith(f"Invalid type for '{param}': {expected}")
 
 
 # A tool call and structured output, so that the simulator reads every member of the request.
-FULL: dict[str, Any] = {
+REQUEST_WITH_ALL_MEMBERS: dict[str, Any] = {
     **VALID,
     "instructions": "x",
     "input": [{"role": "user", "content": [{"type": "input_text", "text": "call f"}]}, call(), output()],
@@ -208,27 +210,31 @@ FULL: dict[str, Any] = {
     "client_metadata": {},
     "stream_options": {"reasoning_summary_delivery": "sequential_cutoff"},
 }
-ODD_VALUES: list[Any] = [
+INVALID_TYPES: list[Any] = [
     None, True, 5, 1.5, "", "x", [], [5], [None], [[]], {}, {"x": 1}, {"type": []}, {"$ref": "#/x"}
 ]  # fmt: skip
 
 
-def with_odd_values(value: Any) -> Iterator[Any]:
-    """Yield copies of the value with one odd value somewhere inside."""
-    places: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for place, inner in list(places):
-        for odd in [*ODD_VALUES, *with_odd_values(inner)]:
+def with_invalid_types(value: Any) -> Iterator[Any]:
+    """Yield copies of the value in which one entry, at any depth, has another type."""
+    entries: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in list(entries):
+        for invalid_value in [*INVALID_TYPES, *with_invalid_types(child)]:
             copied = value.copy()
-            copied[place] = odd
+            copied[key] = invalid_value
             yield copied
 
 
-@pytest.mark.parametrize("name", [name for name in FULL if name not in ("store", "stream")])
-def test_odd_types_never_cause_a_500(raw_client: Any, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in REQUEST_WITH_ALL_MEMBERS if name not in ("store", "stream")])
+def test_invalid_types_never_return_500(raw_client: Any, name: str) -> None:
     # Without `text`, the default response calls a tool; without `tools`, it is structured output.
-    without_text = {key: value for key, value in FULL.items() if key != "text"} | {"input": FULL["input"][:1]}
-    without_tools = {key: value for key, value in FULL.items() if key not in ("tools", "tool_choice")}
+    without_text = {key: value for key, value in REQUEST_WITH_ALL_MEMBERS.items() if key != "text"} | {
+        "input": REQUEST_WITH_ALL_MEMBERS["input"][:1]
+    }
+    without_tools = {
+        key: value for key, value in REQUEST_WITH_ALL_MEMBERS.items() if key not in ("tools", "tool_choice")
+    }
     for base in (without_text, without_tools):
-        for change in with_odd_values({name: FULL[name]}):
+        for change in with_invalid_types({name: REQUEST_WITH_ALL_MEMBERS[name]}):
             response = raw_client.post({**base, **change})
             assert response.status_code < 500, (change, response.text)

@@ -1,4 +1,4 @@
-"""Faults of the token endpoint. The faults of workspaces are tested with the client (`tests/routing`)."""
+"""Test the faults of the token endpoint. `tests/routing` tests the faults of workspaces with the client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def refresh(raw_client: Any) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("code", ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"])
-def test_refused_refresh_does_not_use_up_the_token(raw_client: Any, code: str) -> None:
+def test_rejected_refresh_does_not_use_up_the_token(raw_client: Any, code: str) -> None:
     raw_client.sim.fail(code, f"{code}:text", f"{code}:code,400")
     first, second, third = (refresh(raw_client) for _ in range(3))
     assert (first.status_code, first.json()["error"]["code"]) == (401, code)
@@ -31,13 +31,13 @@ def test_refused_refresh_does_not_use_up_the_token(raw_client: Any, code: str) -
     assert refresh(raw_client).status_code == 200
 
 
-def test_refused_refresh_has_the_issuers_own_body(raw_client: Any) -> None:
+def test_rejected_refresh_has_the_body_of_the_issuer(raw_client: Any) -> None:
     assert refresh(raw_client).status_code == 200
     raw_client.sim.fail("refresh_token_reused")
     assert refresh(raw_client).json() == refresh(raw_client).json()
 
 
-def test_other_failures_of_a_refresh(raw_client: Any) -> None:
+def test_other_refresh_faults_set_the_status(raw_client: Any) -> None:
     raw_client.sim.fail(
         "refresh_refused", "invalid_grant", "token_status:429", "token_status", "html@token", "reset@token"
     )
@@ -53,7 +53,7 @@ def test_lost_response_to_a_refresh_uses_up_the_token(raw_client: Any) -> None:
     assert refresh(raw_client).json()["error"]["code"] == "refresh_token_reused"
 
 
-def test_response_to_a_refresh_lacks_a_member(raw_client: Any) -> None:
+def test_member_is_removed_from_the_response(raw_client: Any) -> None:
     raw_client.sim.fail("token_without:id_token")
     assert {"id_token", "access_token", "refresh_token"} - set(refresh(raw_client).json()) == {"id_token"}
 
@@ -63,4 +63,4 @@ def test_refresh_returns_tokens_of_another_account(raw_client: Any) -> None:
     tokens = refresh(raw_client).json()
     account_id = parse_account_id(Secret(tokens["id_token"]), Secret(tokens["access_token"]))
     assert account_id not in (None, raw_client.tokens["account_id"])
-    assert refresh(raw_client).status_code == 401, "a refused refresh is not modified"
+    assert refresh(raw_client).status_code == 401, "a rejected refresh is not modified"

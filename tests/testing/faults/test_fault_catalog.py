@@ -1,4 +1,4 @@
-"""Every fault of the catalog, selected by a request header: what a client receives."""
+"""Test the response of every fault of the catalog. A request header selects the fault."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from codex_backend_sdk.testing.faults.fault_catalog import FAULTS
 from codex_backend_sdk.testing.replies.messages import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
 
-# Stands for the status when the client raises an error of the transport.
-BROKEN = 0
+# The status if the client raises a transport error instead.
+NO_STATUS = 0
 
 
 def post(raw_client: Any, fault: str) -> httpx2.Response:
@@ -23,11 +23,11 @@ def post(raw_client: Any, fault: str) -> httpx2.Response:
 
 
 def result(raw_client: Any, fault: str) -> tuple[int, Any]:
-    """Return the status and the JSON or text, or BROKEN and the name of the error."""
+    """Return the status and the JSON or text, or NO_STATUS and the name of the error."""
     try:
         response = post(raw_client, fault)
     except httpx2.TransportError as error:
-        return BROKEN, type(error).__name__
+        return NO_STATUS, type(error).__name__
     is_json = "json" in response.headers.get("content-type", "")
     return response.status_code, response.json() if is_json else response.text
 
@@ -50,7 +50,7 @@ DETAILS = {
 
 
 @pytest.mark.parametrize(("fault", "text"), DETAILS.items())
-def test_detail_errors(raw_client: Any, fault: str, text: str) -> None:
+def test_detail_fault_returns_its_text(raw_client: Any, fault: str, text: str) -> None:
     assert result(raw_client, fault) == (400, {"detail": text})
 
 
@@ -77,7 +77,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("fault", "status", "code"), CODES)
-def test_errors_with_a_code(raw_client: Any, fault: str, status: int, code: str) -> None:
+def test_api_error_fault_returns_its_code(raw_client: Any, fault: str, status: int, code: str) -> None:
     actual_status, body = result(raw_client, fault)
     assert (actual_status, body["error"]["code"]) == (status, code)
     assert len(body["error"]["message"]) > 10
@@ -93,19 +93,19 @@ def test_errors_have_the_details_that_clients_read(raw_client: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 413, 422, 500, 502, 503, 520])
-def test_any_status(raw_client: Any, status: int) -> None:
+def test_status_fault_returns_its_status(raw_client: Any, status: int) -> None:
     assert result(raw_client, f"status:{status}")[0] == status
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_status_without_a_body(raw_client: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_status_without_a_body_has_no_content(raw_client: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         response = post(raw_client, f"status:{status}")
         assert (response.status_code, response.content) == (status, b"")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_statuses_without_a_code(raw_client: Any) -> None:
+def test_faults_without_a_code_return_their_status(raw_client: Any) -> None:
     assert result(raw_client, "unauthorized") == (401, {"detail": "Unauthorized"})
     assert result(raw_client, "upgrade_required") == (426, {"detail": "Upgrade Required"})
     redirect = post(raw_client, "redirect")
@@ -113,9 +113,9 @@ def test_statuses_without_a_code(raw_client: Any) -> None:
     assert redirect.headers["location"] == raw_client.sim.base_url.replace("127.0.0.1", "localhost") + "/responses"
 
 
-@pytest.mark.parametrize(("kind", "mitigated"), [("challenge", "challenge"), ("blocked", None)])
-def test_cloudflare_sends_a_page(raw_client: Any, kind: str, mitigated: str | None) -> None:
-    response = post(raw_client, f"cloudflare:{kind}")
+@pytest.mark.parametrize(("page", "mitigated"), [("challenge", "challenge"), ("blocked", None)])
+def test_cloudflare_sends_a_page(raw_client: Any, page: str, mitigated: str | None) -> None:
+    response = post(raw_client, f"cloudflare:{page}")
     assert (response.status_code, response.headers.get("cf-mitigated")) == (403, mitigated)
     assert "cf-ray" in response.headers
     assert ("Just a moment" if mitigated else "you have been blocked") in response.text
@@ -130,7 +130,7 @@ WORKSPACE_LIMITS = (
 )
 
 
-def test_usage_limits(start_raw_client: Any) -> None:
+def test_usage_limit_faults_set_body_and_headers(start_raw_client: Any) -> None:
     moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
     raw_client = start_raw_client(clock=lambda: moment)
 
@@ -189,7 +189,7 @@ def test_every_code_can_end_a_stream(raw_client: Any, code: str) -> None:
     assert failed["response"]["error"]["message"] == event["error"]["message"] != ""
 
 
-def test_other_endings_of_a_stream(raw_client: Any) -> None:
+def test_terminal_event_has_the_arguments_of_the_fault(raw_client: Any) -> None:
     assert last_event(raw_client, "failed_without_error")["response"]["error"] is None
     assert last_event(raw_client, "failed_param:service_tier")["response"]["error"]["param"] == "service_tier"
     assert last_event(raw_client, "failed_retry_after:9")["response"]["error"]["headers"] == {"Retry-After": "9"}
@@ -202,23 +202,23 @@ def test_other_endings_of_a_stream(raw_client: Any) -> None:
     assert "response.completed" not in result(raw_client, "clean_end_after_events:3")[1]
 
 
-def test_connection_failures(raw_client: Any) -> None:
-    assert result(raw_client, "reset") == (BROKEN, "ReadError")
-    assert result(raw_client, "reset:100")[0] == BROKEN
-    assert result(raw_client, "not_http") == (BROKEN, "RemoteProtocolError")
-    assert result(raw_client, "cut_after_bytes:100") == (BROKEN, "RemoteProtocolError")
-    assert result(raw_client, "cut_after_events:2") == (BROKEN, "RemoteProtocolError")
+def test_connection_faults_raise_transport_errors(raw_client: Any) -> None:
+    assert result(raw_client, "reset") == (NO_STATUS, "ReadError")
+    assert result(raw_client, "reset:100")[0] == NO_STATUS
+    assert result(raw_client, "not_http") == (NO_STATUS, "RemoteProtocolError")
+    assert result(raw_client, "cut_after_bytes:100") == (NO_STATUS, "RemoteProtocolError")
+    assert result(raw_client, "cut_after_events:2") == (NO_STATUS, "RemoteProtocolError")
     assert raw_client.text("Say still there") == "still there"
 
 
-def test_responses_that_are_no_event_stream(raw_client: Any) -> None:
+def test_faults_return_other_content_types(raw_client: Any) -> None:
     assert result(raw_client, "empty") == (200, "")
     assert result(raw_client, "html")[1].startswith("<!doctype html>")
     assert result(raw_client, "content_type:text/plain")[1].startswith("event: codex.rate_limits")
 
 
-# Faults that would take long with their default arguments.
-QUICK = {
+# Arguments for faults that are slow with their default arguments.
+FASTER_ARGUMENTS = {
     "header": "header:x-a,b",
     "redirect": "redirect:http://127.0.0.1:1/",
     "stalled": "stalled:2,0.01",
@@ -231,8 +231,8 @@ QUICK = {
 
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.route == "responses"])
 def test_every_fault_works_by_name(raw_client: Any, name: str) -> None:
-    status, body = result(raw_client, QUICK.get(name, name))
-    # An error of the simulator itself would be a 500 that says so.
+    status, body = result(raw_client, FASTER_ARGUMENTS.get(name, name))
+    # An error of the simulator itself is a 500 with this message.
     assert "The simulator's scripted turn failed" not in str(body)
     assert status != 500 or name == "status"
     # On a new connection: `bytes_after_response` makes the old one unusable.

@@ -1,4 +1,4 @@
-"""`Simulator.script` and `Simulator.fail`: which turn applies to which request."""
+"""Test the selection of turns by `Simulator.script` and `Simulator.fail`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_probability_draws_from_the_seed(start_raw_client: Any) -> None:
     assert abs(draws[0].count(503) - draws[0].count(500)) <= 1
 
 
-def test_refused_request_uses_up_no_fault(raw_client: Any) -> None:
+def test_rejected_request_uses_up_no_fault(raw_client: Any) -> None:
     raw_client.sim.fail("overloaded")
     assert raw_client.create("hi", temperature=1).status_code == 400
-    assert raw_client.get("/codex/responses").status_code == 426, "a WebSocket is refused as well"
+    assert raw_client.get("/codex/responses").status_code == 426, "a WebSocket is also rejected"
     assert statuses(raw_client, 1) == [503]
 
 
@@ -67,7 +67,7 @@ def test_invalid_fault_adds_no_fault(raw_client: Any) -> None:
     assert statuses(raw_client, 1) == [200]
 
 
-def test_invalid_arguments_are_errors() -> None:
+def test_invalid_arguments_raise() -> None:
     sim = Simulator()
     with pytest.raises(TypeError, match=r"Invalid argument of fail\(\): 42"):
         sim.fail(42)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The text form of a fault."""
+"""Test the parser of faults."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ RESPONSES = "/backend-api/codex/responses"
         ("header:x-note,with, commas", RESPONSES, None, False),
     ],
 )
-def test_text_is_parsed(text: str, path: str, count: int | None, has_explicit_route: bool) -> None:
+def test_text_is_parsed_into_a_fault(text: str, path: str, count: int | None, has_explicit_route: bool) -> None:
     fault = parse_fault(text)
     assert (fault.path, fault.count, fault.has_explicit_route) == (path, count, has_explicit_route)
     assert isinstance(fault.turn, Turn)
 
 
-def test_tls_failure_is_parsed() -> None:
+def test_tls_failure_has_no_route() -> None:
     fault = parse_fault("tls_failure:reset")
     assert (fault.path, fault.turn) == ("handshake", "reset")
 
@@ -58,7 +58,7 @@ def test_arguments_are_optional(name: str) -> None:
         ("throttled:0", r"Invalid chunk size of throttled\(\): 0"),
     ],
 )
-def test_invalid_text_is_an_error_at_once(text: str, message: str) -> None:
+def test_invalid_text_raises_immediately(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_fault(text)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Starting and stopping the server, and connections that one side leaves early."""
+"""Test the start and the stop of the server, and connections that the client or the server closes early."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_stop_during_a_stream_is_quick_and_logs_nothing(caplog: pytest.LogCaptur
 
 
 def test_start_and_stop_take_milliseconds() -> None:
-    """A test suite starts hundreds of simulators. The first one does not count, because it imports."""
+    # A test suite starts hundreds of simulators. The first start is not measured, because it imports modules.
     Simulator().start().stop()
     seconds = []
     for _ in range(20):
@@ -86,7 +86,7 @@ def test_start_and_stop_take_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("words", [2_000, 15_000])
-def test_nothing_is_written_to_a_client_that_left(
+def test_nothing_is_written_to_a_disconnected_client(
     raw_client: Any, words: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """asyncio logs a warning for every write to a closed connection."""

@@ -1,3 +1,5 @@
+"""Test the recording of requests."""
+
 from __future__ import annotations
 
 import gzip

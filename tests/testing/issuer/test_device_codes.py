@@ -1,4 +1,4 @@
-"""The login with a device code, over HTTP."""
+"""Test the device code login over HTTP."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from codex_backend_sdk.testing import DeviceLoginSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 
 
 def create_code(raw_client: Any) -> Any:
-    return raw_client.http.post(f"{raw_client.sim.issuer}/api/accounts/deviceauth/usercode", json={"client_id": CLIENT})
+    return raw_client.http.post(
+        f"{raw_client.sim.issuer}/api/accounts/deviceauth/usercode", json={"client_id": CLIENT_ID}
+    )
 
 
 def poll(raw_client: Any, code: dict[str, Any]) -> Any:
@@ -32,19 +34,19 @@ def decide(raw_client: Any, user_code: str, decision: str) -> int:
     return int(page.status_code)
 
 
-def test_code_is_pending_for_the_set_polls_then_gives_a_login(start_raw_client: Callable[..., Any]) -> None:
+def test_code_is_pending_for_the_given_number_of_polls(start_raw_client: Callable[..., Any]) -> None:
     raw_client = start_raw_client(device_login=DeviceLoginSettings(pending_polls=2, interval_seconds=7))
     code = create_code(raw_client).json()
     assert re.fullmatch(r"[A-Z]{4}-\d{5}", code["user_code"])
     assert code["interval"] == "7", "the real issuer sends a string"
     assert [poll(raw_client, code).status_code for _ in range(2)] == [403, 403]
-    granted = poll(raw_client, code).json()
+    code_response = poll(raw_client, code).json()
     form = {
         "grant_type": "authorization_code",
-        "client_id": CLIENT,
-        "code": granted["authorization_code"],
+        "client_id": CLIENT_ID,
+        "code": code_response["authorization_code"],
         "redirect_uri": f"{raw_client.sim.issuer}/deviceauth/callback",
-        "code_verifier": granted["code_verifier"],
+        "code_verifier": code_response["code_verifier"],
     }
     assert raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", data=form).status_code == 200
     assert poll(raw_client, code).status_code == 404, "the decision is reported once"
@@ -65,7 +67,7 @@ def test_manual_approval_is_decided_on_the_page(
     assert poll(raw_client, code).status_code == status
 
 
-def test_denied_expired_and_unknown_codes(start_raw_client: Callable[..., Any], clock: Any) -> None:
+def test_denied_expired_and_unknown_codes_return_no_login(start_raw_client: Callable[..., Any], clock: Any) -> None:
     raw_client = start_raw_client(approval="deny", clock=clock)
     assert poll(raw_client, create_code(raw_client).json()).json()["error"]["code"] == "access_denied"
     expired = create_code(raw_client).json()

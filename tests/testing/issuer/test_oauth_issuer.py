@@ -1,4 +1,4 @@
-"""The OAuth issuer over HTTP: authorize page, token endpoint, revocation, personal access tokens."""
+"""Test the OAuth issuer over HTTP: authorization, tokens, revocation and personal access tokens."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from codex_backend_sdk.testing import SimulatedAccount
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 VERIFIER = "v" * 86
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 REDIRECT = "http://127.0.0.1:1455/auth/callback"
 QUERY = {
     "response_type": "code",
-    "client_id": CLIENT,
+    "client_id": CLIENT_ID,
     "redirect_uri": REDIRECT,
     "code_challenge": CHALLENGE,
     "code_challenge_method": "S256",
@@ -35,7 +35,7 @@ QUERY = {
 
 
 def authorize(raw_client: Any, **changes: str) -> dict[str, str]:
-    """Return the query parameters with which the browser comes back."""
+    """Return the query parameters of the redirect."""
     response = raw_client.http.get(f"{raw_client.sim.issuer}/oauth/authorize", params={**QUERY, **changes})
     assert response.status_code == 302, response.text
     target = urlsplit(response.headers["location"])
@@ -46,7 +46,7 @@ def authorize(raw_client: Any, **changes: str) -> dict[str, str]:
 def exchange(raw_client: Any, code: str, /, **changes: str) -> Any:
     form = {
         "grant_type": "authorization_code",
-        "client_id": CLIENT,
+        "client_id": CLIENT_ID,
         "code": code,
         "redirect_uri": REDIRECT,
         "code_verifier": VERIFIER,
@@ -56,7 +56,7 @@ def exchange(raw_client: Any, code: str, /, **changes: str) -> Any:
 
 
 def refresh(raw_client: Any, token: str) -> Any:
-    body = {"client_id": CLIENT, "grant_type": "refresh_token", "refresh_token": token}
+    body = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": token}
     return raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", json=body)
 
 
@@ -73,7 +73,7 @@ def claims(token: str) -> dict[str, Any]:
     return decoded
 
 
-def test_login_gives_tokens_that_the_backend_accepts(raw_client: Any) -> None:
+def test_login_returns_tokens_that_the_backend_accepts(raw_client: Any) -> None:
     parameters = authorize(raw_client)
     assert parameters["state"] == "s&t"
     response = exchange(raw_client, parameters["code"])
@@ -146,7 +146,7 @@ def test_manual_approval_shows_a_page_with_two_buttons(start_raw_client: Callabl
         assert member in parse_qs(urlsplit(response.headers["location"]).query)
 
 
-def test_deny_refuses_every_login(start_raw_client: Callable[..., Any]) -> None:
+def test_deny_rejects_every_login(start_raw_client: Callable[..., Any]) -> None:
     assert authorize(start_raw_client(approval="deny"))["error"] == "access_denied"
 
 
@@ -172,13 +172,13 @@ def test_code_is_valid_once_and_for_ten_minutes(start_raw_client: Callable[..., 
     code = authorize(raw_client)["code"]
     assert exchange(raw_client, code).status_code == 200
     assert exchange(raw_client, code).json()["error"] == "invalid_grant"
-    late = authorize(raw_client)["code"]
+    expired_code = authorize(raw_client)["code"]
     clock.now += timedelta(minutes=10)
-    assert exchange(raw_client, late).json()["error"] == "invalid_grant"
+    assert exchange(raw_client, expired_code).json()["error"] == "invalid_grant"
 
 
 def test_code_exchange_must_be_a_form(raw_client: Any) -> None:
-    body = {"grant_type": "authorization_code", "client_id": CLIENT, "code": "x"}
+    body = {"grant_type": "authorization_code", "client_id": CLIENT_ID, "code": "x"}
     response = raw_client.http.post(f"{raw_client.sim.issuer}/oauth/token", json=body)
     assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
@@ -197,7 +197,7 @@ def test_only_a_valid_id_token_is_exchanged_for_an_api_key(start_raw_client: Cal
     def exchange_for_key(subject: str, requested: str = "openai-api-key") -> Any:
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-            "client_id": CLIENT,
+            "client_id": CLIENT_ID,
             "requested_token": requested,
             "subject_token": subject,
             "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
@@ -238,9 +238,9 @@ def test_unknown_refresh_token_is_rejected(raw_client: Any) -> None:
     assert refresh(raw_client, "rt_unknown").json()["error"]["code"] == "refresh_token_invalidated"
 
 
-@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_revocation_ends_the_login(raw_client: Any, kind: str) -> None:
-    body = {"token": raw_client.tokens[kind], "token_type_hint": kind, "client_id": CLIENT}
+@pytest.mark.parametrize("token_name", ["refresh_token", "access_token"])
+def test_revocation_ends_the_login(raw_client: Any, token_name: str) -> None:
+    body = {"token": raw_client.tokens[token_name], "token_type_hint": token_name, "client_id": CLIENT_ID}
     assert raw_client.http.post(f"{raw_client.sim.issuer}/oauth/revoke", json=body).status_code == 200
     assert usage(raw_client, raw_client.tokens["access_token"]).status_code == 401
     assert refresh(raw_client, raw_client.tokens["refresh_token"]).status_code == 401

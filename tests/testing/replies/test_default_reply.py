@@ -1,4 +1,4 @@
-"""The reply without a script: which items it has. Calls and JSON are checked against their schemas."""
+"""Test the items of the default reply. Calls and JSON values are validated against their schemas."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-SIMULATOR = "This is the simulator, not a model."
+INTRODUCTION = "This is the simulator, not a model."
 
 
 def assistant(text: str) -> dict[str, Any]:
@@ -56,11 +56,11 @@ def json_format(schema: dict[str, Any]) -> dict[str, Any]:
         ("say 'yes' two times.", "yes yes"),
         ("Say hi five times.", "hi hi hi hi hi"),
         ("Say two\nlines!", "two\nlines"),
-        ("hi", f'{SIMULATOR} You wrote: "hi"'),
-        ("And mergesort.", f'{SIMULATOR} You wrote: "And mergesort."'),
-        ("two\n  lines", f'{SIMULATOR} You wrote: "two lines"'),
-        ("x" * 300, f'{SIMULATOR} You wrote: "{"x" * 199}…"'),
-        ("", f"{SIMULATOR} You wrote nothing."),
+        ("hi", f'{INTRODUCTION} You wrote: "hi"'),
+        ("And mergesort.", f'{INTRODUCTION} You wrote: "And mergesort."'),
+        ("two\n  lines", f'{INTRODUCTION} You wrote: "two lines"'),
+        ("x" * 300, f'{INTRODUCTION} You wrote: "{"x" * 199}…"'),
+        ("", f"{INTRODUCTION} You wrote nothing."),
     ],
 )
 def test_text_quotes_the_prompt(raw_client: Any, prompt: str, text: str) -> None:
@@ -71,11 +71,11 @@ def test_text_quotes_earlier_messages(raw_client: Any) -> None:
     context = "<environment_context>of the Codex CLI</environment_context>"
     text = raw_client.text(context, "My name is Ada.", assistant("Hello."), "And I am 36.", "What is my name?")
     assert text == (
-        f'{SIMULATOR} You wrote: "What is my name?" Before that, you wrote: "My name is Ada." "And I am 36."'
+        f'{INTRODUCTION} You wrote: "What is my name?" Before that, you wrote: "My name is Ada." "And I am 36."'
     )
 
 
-def test_compaction_keeps_earlier_messages(raw_client: Any) -> None:
+def test_compaction_contains_earlier_messages(raw_client: Any) -> None:
     first = raw_client.items("My name is Ada.", assistant("ok"), {"type": "compaction_trigger"})
     assert [item["type"] for item in first] == ["compaction"]
     second = raw_client.items(first[0], "My dog is Rex.", {"type": "compaction_trigger"})
@@ -129,14 +129,14 @@ def test_custom_tool_is_called_with_the_prompt(raw_client: Any) -> None:
     assert (call["type"], call["name"], call["input"]) == ("custom_tool_call", "code", "print hello")
 
 
-def test_tool_output_is_reported(raw_client: Any) -> None:
+def test_tool_output_is_quoted(raw_client: Any) -> None:
     (call,) = raw_client.items("What's the weather in Paris?", tools=[WEATHER])
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny, 22 degrees"}
     text = raw_client.text("What's the weather in Paris?", call, output, tools=[WEATHER])
     assert text == "get_weather returned: sunny, 22 degrees"
 
 
-def test_several_tool_outputs_are_reported_in_order(raw_client: Any) -> None:
+def test_several_tool_outputs_are_quoted_in_order(raw_client: Any) -> None:
     calls = [
         {"type": "function_call", "call_id": "a", "name": "one", "arguments": "{}"},
         {"type": "custom_tool_call", "call_id": "b", "name": "two", "input": ""},
@@ -160,18 +160,18 @@ def test_web_search_is_followed_by_a_message(raw_client: Any) -> None:
 # JSON
 
 
-def test_json_schema_gets_valid_json(raw_client: Any) -> None:
+def test_json_schema_returns_valid_json(raw_client: Any) -> None:
     jsonschema.validate(json.loads(raw_client.text("Extract: Bob is 42.", text=json_format(PERSON))), PERSON)
     call = {"type": "function_call", "call_id": "a", "name": "look_up", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "a", "output": "Grace, 85"}
     jsonschema.validate(json.loads(raw_client.text("who?", call, output, text=json_format(PERSON))), PERSON)
 
 
-def test_json_object_holds_the_reply(raw_client: Any) -> None:
+def test_json_object_contains_the_reply(raw_client: Any) -> None:
     assert json.loads(raw_client.text("Say hello", text={"format": {"type": "json_object"}})) == {"reply": "hello"}
 
 
-def test_unsatisfiable_schema_is_refused_with_the_reason(raw_client: Any) -> None:
+def test_unsatisfiable_schema_is_rejected_with_the_reason(raw_client: Any) -> None:
     response = raw_client.create(
         "hi", text=json_format({"type": "object", "properties": {"a": False}, "required": ["a"]})
     )
@@ -191,7 +191,7 @@ def test_unsatisfiable_schema_is_refused_with_the_reason(raw_client: Any) -> Non
         ({"reasoning": {"summary": "concise"}, "include": ["reasoning.encrypted_content"]}, True, True),
     ],
 )
-def test_requested_reasoning_comes_first(
+def test_requested_reasoning_precedes_the_message(
     raw_client: Any, members: dict[str, Any], has_summary: bool, is_encrypted: bool
 ) -> None:
     reasoning, message = raw_client.items("Explain tides", **members)

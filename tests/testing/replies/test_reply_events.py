@@ -1,4 +1,4 @@
-"""The events that carry a reply: official types, the backend's order, deltas that join to the whole."""
+"""Test the events of a reply: the types of openai, the order of the backend, and the concatenated deltas."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("members", REQUESTS)
-def test_every_event_has_an_official_type(raw_client: Any, members: dict[str, Any]) -> None:
-    official: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+def test_every_event_has_a_type_of_openai(raw_client: Any, members: dict[str, Any]) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
     for event in raw_client.events("Explain tides", **members)[2:]:
-        assert official.validate_python(event).type == event["type"]
+        assert adapter.validate_python(event).type == event["type"]
 
 
-def test_message_events_come_in_the_backends_order(raw_client: Any) -> None:
+def test_message_events_have_the_order_of_the_backend(raw_client: Any) -> None:
     events = raw_client.events("Say hi two times")
     assert [event["type"] for event in events] == [
         "codex.rate_limits",
@@ -53,7 +53,7 @@ def test_message_events_come_in_the_backends_order(raw_client: Any) -> None:
     assert events[-1]["response"]["output"] == []
 
 
-def test_function_call_deltas_join_to_the_arguments(raw_client: Any) -> None:
+def test_function_call_deltas_concatenate_to_the_arguments(raw_client: Any) -> None:
     events = raw_client.events("What's the weather?", tools=[FUNCTION])
     deltas = [event["delta"] for event in events if event["type"] == "response.function_call_arguments.delta"]
     done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
@@ -61,14 +61,14 @@ def test_function_call_deltas_join_to_the_arguments(raw_client: Any) -> None:
     assert "".join(deltas) == done["arguments"]
 
 
-def test_text_deltas_keep_the_whitespace(raw_client: Any) -> None:
+def test_text_deltas_preserve_the_whitespace(raw_client: Any) -> None:
     raw_client.sim.script("  two  spaces\n\nand a line ")
     events = raw_client.events("x")
     deltas = [event["delta"] for event in events if event["type"].endswith("text.delta")]
     assert "".join(deltas) == "  two  spaces\n\nand a line "
 
 
-def test_usage_grows_with_the_texts(raw_client: Any) -> None:
+def test_usage_increases_with_the_length_of_texts(raw_client: Any) -> None:
     short = raw_client.events("hi")[-1]["response"]["usage"]
     long = raw_client.events("hi " * 400, reasoning={"summary": "auto"})[-1]["response"]["usage"]
     assert long["input_tokens"] > short["input_tokens"] + 200
