@@ -60,8 +60,8 @@ def create_lock() -> threading.Lock:
     """Create a lock that is free in every forked child, even if a thread of the parent held it.
 
     State that such a lock guards must be consistent after each single assignment, because a child continues with the
-    assignments that the parent had made before the fork. The lock is a plain `threading.Lock`: in an `__enter__` written
-    in Python, Ctrl-C could occur between the acquisition and the `with` block, and the lock would never be released.
+    assignments that the parent had made before the fork. The lock is a plain `threading.Lock`: in an `__enter__` in
+    Python, Ctrl-C could occur between the acquisition and the `with` block, and the lock would never be released.
     """
     lock = threading.Lock()
     reset_in_child(lock, _reinitialize)

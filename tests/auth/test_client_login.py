@@ -77,7 +77,7 @@ def test_stored_login_opens_no_browser_unless_forced(new_client: Callable[..., A
     assert store.load() == before
     client.authenticate(force=True, open_browser=approve, ports=(0,), timeout=30)
     assert store.load() != before
-    with pytest.raises(ValueError, match="force=True logs in again"):
+    with pytest.raises(ValueError, match="force=True requires an interactive login"):
         client.authenticate(force=True, interactive=False)
 
 

@@ -261,7 +261,7 @@ def test_invalid_token_argument_is_in_no_frame(
 
 
 def test_redis_password_is_in_no_frame() -> None:
-    with pytest.raises(ValueError, match="The Redis URL is not valid") as caught:
+    with pytest.raises(ValueError, match="The Redis URL is invalid") as caught:
         RedisStore("redis://user:SECRET@[bad:1/0")
     assert "SECRET" not in crash_report(caught.value)
 
