@@ -154,7 +154,7 @@ def test_rejected_personal_token_is_not_refreshed(new_client: Callable[..., Any]
     ):
         client.responses.create(input="hi")
     assert requested_paths(sim) == ["whoami", "responses", "responses"]
-    with pytest.raises(sdk.LoginFailedError, match="this client comes from credentials=StaticToken"):
+    with pytest.raises(sdk.LoginFailedError, match="this client is from credentials=StaticToken"):
         client.authenticate(force=True)
 
 
@@ -210,7 +210,7 @@ def test_custom_source_has_no_login_methods(new_client: Callable[..., Any], sim:
     assert client.account().email == "user@example.com"
     assert client.authenticate_device_code().account().stored_in is None
     for call in (client.logout, client.revoke, lambda: client.authenticate(force=True)):
-        with pytest.raises(sdk.LoginFailedError, match="this client comes from CustomSource"):
+        with pytest.raises(sdk.LoginFailedError, match="this client is from CustomSource"):
             call()
 
 
