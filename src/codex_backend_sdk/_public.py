@@ -1,8 +1,8 @@
 """Public names of this package, `auth` and `testing`, imported on first use (PEP 562).
 
 `import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a
-second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__` therefore
-imports its public names for type checkers only, and gets them from `lazy_names` at run time.
+second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__`
+therefore imports its public names for type checkers only, and gets them from `lazy_names` at run time.
 
 `PUBLIC_NAMES` defines the public names. A test compares it with the imports for type checkers, and `docs/api.md`
 documents all of them.

@@ -80,7 +80,7 @@ def test_login_names_the_login_that_it_replaces(
         process.communicate(timeout=30)
     assert {
         "ChatGPT": "Logged in as user@example.com. The new login will replace this one.",
-        "API key": f"{home / 'auth.json'} contains an OpenAI API key, not a ChatGPT login. The new login will replace it",
+        "API key": f"{home / 'auth.json'} contains an OpenAI API key, not a ChatGPT login. The new login will replace",
     }.get(stored, "No browser was opened (--no-browser was given). Open this URL in a browser:") in first_line
     after = json.loads((home / "auth.json").read_text())
     assert after["auth_mode"] == "chatgpt"

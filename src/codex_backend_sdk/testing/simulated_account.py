@@ -112,7 +112,8 @@ def write_codex_home(
     for existing_file, is_simulated in ((auth_file, _is_simulated_login), (config_file, _is_simulated_config)):
         if existing_file.exists() and not is_simulated(existing_file.read_text(encoding="utf-8", errors="replace")):
             raise FileExistsError(
-                f"{existing_file} exists, and no simulator wrote it. No file was changed. Pass an empty or a new directory."
+                f"{existing_file} exists, and no simulator wrote it. No file was changed. "
+                "Pass an empty or a new directory."
             )
     # Other users may be able to read an existing file, so create a new one.
     auth_file.unlink(missing_ok=True)
