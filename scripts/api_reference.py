@@ -40,7 +40,7 @@ _INTRODUCTION: Final = """\
 # API reference
 
 Every public name. Names without a package are imported from `codex_backend_sdk`. `AsyncOpenAI` has the same members as
-`OpenAI`; those that wait for the network are async. The official classes and methods are documented in the
+`OpenAI`; those that do I/O are async. The official classes and methods are documented in the
 [openai package](https://github.com/openai/openai-python).
 """
 
@@ -102,7 +102,8 @@ GROUPS: Final = (
     Group(
         "Login and credentials",
         "Where the login of a client comes from: the argument `credentials` takes a `CredentialSource` or a "
-        "`CredentialStore`. These names are imported from `codex_backend_sdk.auth`, which does not import `openai`.",
+        "`CredentialStore`. All names of this section can be imported from `codex_backend_sdk.auth`, which does not "
+        "import `openai`.",
         (
             "auth.Credentials",
             "StaticToken",

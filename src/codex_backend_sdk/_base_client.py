@@ -98,7 +98,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         on_limits: Callable[[RateLimits], object] | None = None,
         **official: Unpack[OfficialOptions[HttpClientT, KeyFunctionT]],
     ) -> None:
-        """Construct a client. It reads, opens and sends nothing before the first call.
+        """Construct a client. The constructor does no I/O: the first call opens files and connections.
 
         Raises TypeError or ValueError for an invalid argument.
 
@@ -111,7 +111,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
                 `"drop"` them with a logged warning.
             issuer: The URL of the OAuth issuer (default: `CODEX_ISSUER_URL`, else OpenAI's issuer).
             compress_requests: Whether to compress long request bodies with zstd.
-            workspace_routing: Whether to look up, once, if the workspace has a dedicated backend.
+            workspace_routing: Whether to request once which backend serves the workspace.
             connect_timeout: Seconds for connecting.
             first_byte_timeout: Seconds from the request to the beginning of the response.
             idle_timeout: Seconds within a response in which no data arrives (default: 300, or the official timeout if

@@ -86,9 +86,10 @@ class CodexError(openai.OpenAIError):
     Every exception has these attributes. Those that do not apply are None.
 
     Attributes:
-        is_retryable: Whether the same request may succeed when it is sent again soon. Before it raises such an error,
-            the client has retried up to `max_retries` times, except after a failed token refresh, after delivered
-            events, and if the wait is too long. openai's exceptions also have this attribute if the client raises them.
+        is_retryable: Whether the same request may succeed when it is sent again soon. The client has already retried
+            up to `max_retries` times. It does not retry a failed token refresh, a stream that has delivered events, or
+            a wait longer than `max_retry_after`. openai's exceptions also have this attribute if the client raises
+            them.
         status_code: The HTTP status of the error, even if the backend sent the error within a stream.
         body: The error object of the response, or its whole body.
         code: The error code of the backend or the issuer.

@@ -1,6 +1,6 @@
 """Run work in threads, with locks and single-flight that handle a fork, Ctrl-C and interpreter exit.
 
-Each of these events can interrupt work that runs in another thread. This module handles each of them once:
+Each of these events can interrupt work that runs in another thread. This module handles all three:
 
 - Fork: the child has only the thread that forked. Locks that other threads held stay locked in the child, and their
   work never finishes. An object that owns such state registers a reset with `reset_in_child`; locks from `create_lock`

@@ -109,7 +109,7 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """A ChatGPT workspace, which the wire calls an account. A field that the backend does not send is None.
+    """A ChatGPT workspace, which the backend's API calls an account. A field that the backend does not send is None.
 
     `structure` is for example `personal`. `backend_origin` and `routing_override` have the backend's values, which are
     not validated; `NO_CONSTRAINT` means that there is no routing constraint.

@@ -12,6 +12,10 @@ from codex_backend_sdk._errors.classify import AVAILABLE_MODELS_MEMBER, FailureK
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CLOUDFLARE_PAGE = "<!DOCTYPE html><title>Attention Required! | Cloudflare</title>You have been blocked"
 
+NOT_FOUND = (
+    "Not Found. If other calls fail as well, correct `base_url` (CODEX_BASE_URL): the path of the backend ends in "
+    "`/backend-api/codex`."
+)
 ENDED_WITH_ERROR = "The backend ended the response with an error. Send the request again."
 MODEL_NOT_AVAILABLE = "This account cannot use the model. List the available models with `client.models.list()`."
 
@@ -178,6 +182,9 @@ def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
     [
         (400, {"error": {"message": "No."}}, {}, "Error code: 400 - No."),
         (400, {}, {}, "Error code: 400"),
+        (404, {"detail": "Not Found"}, {}, f"Error code: 404 - {NOT_FOUND}"),
+        (404, "", {}, f"Error code: 404 - {NOT_FOUND}"),
+        (404, {"detail": "No such credit."}, {}, "Error code: 404 - No such credit."),
         (307, "", {}, "Error code: 307"),
         (
             307,

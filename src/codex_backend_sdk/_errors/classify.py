@@ -401,4 +401,9 @@ def _status_message(status: int, message: str | None, headers: Mapping[str, str]
             f"The response is an HTML page from Cloudflare (cf-ray {headers['cf-ray']}), not from the backend. Send "
             "the request again later."
         )
+    if status == 404 and message in (None, "Not Found"):  # a web server's own text for an unknown path
+        message = (
+            "Not Found. If other calls fail as well, correct `base_url` (CODEX_BASE_URL): the path of the backend ends "
+            "in `/backend-api/codex`."
+        )
     return f"Error code: {status}" + (f" - {message}" if message else "")

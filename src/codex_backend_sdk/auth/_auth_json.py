@@ -123,7 +123,7 @@ def parse_mode(document: dict[str, Any]) -> str:
 
 
 def describe_other_credentials(document: dict[str, Any]) -> str | None:
-    """Describe the credentials in a document that has no ChatGPT login. Return None if it has a login, or is empty."""
+    """Describe credentials other than a ChatGPT login. Return None for an empty document or one with a login."""
     mode = parse_mode(document)
     if mode in _USABLE_MODES:
         return None

@@ -1,10 +1,11 @@
 """Load and refresh the login of one store, once for all threads and processes that use it.
 
-Three locks serialize concurrent users. They are always acquired in this order:
+Concurrent callers are serialized by these mechanisms, always acquired in this order:
 
-1. the single flight of `current()`: threads share one run and its outcome;
-2. the thread lock: it guards the fields of the manager and is held during a refresh;
-3. the store's lock: it excludes other processes while the store is read, the token refreshed and the result stored.
+1. The login lock: one thread at a time runs an interactive login (`Credentials`).
+2. The single flight of `current()`: threads share one run and its outcome.
+3. The thread lock guards the fields of the manager and is held during a refresh.
+4. The store's lock excludes other processes while the store is read, the token refreshed and the result stored.
 
 Wire source: Codex CLI, login/src/auth/manager.rs.
 """
@@ -43,13 +44,13 @@ __all__ = ["CredentialSource", "LoginAttempt", "TokenManager", "utc_now"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_LOG_IN: Final = "Log in with client.authenticate() or `codex-backend login`."
+_LOG_IN_REMEDY: Final = "Log in with client.authenticate() or `codex-backend login`."
 # Pause between two refresh attempts while the old token is valid, so that not every request calls a failing issuer.
 _BACKOFF: Final = timedelta(seconds=10)
 # Pause between two attempts to save refreshed tokens.
 _SAVE_RETRY_INTERVAL: Final = timedelta(minutes=1)
 # Pauses before each reload of the store after the issuer rejected the refresh token.
-_REREAD_PAUSES_SECONDS: Final = (0.0, 0.1, 0.2)
+_RELOAD_PAUSES_SECONDS: Final = (0.0, 0.1, 0.2)
 
 
 @runtime_checkable
@@ -60,11 +61,14 @@ class CredentialSource(Protocol):
     """
 
     def ready(self) -> Login | None:
-        """Return a login that is ready for use, None if the client must call `current()`. Must not wait."""
+        """Return a login that is ready for use, or None if the client must call `current()`. Must not wait."""
         ...
 
     def current(self) -> Login:
-        """Return a valid login, loaded or refreshed if necessary. May wait. Raises LoginRequiredError if it fails."""
+        """Return a valid login, loaded or refreshed if necessary. May wait.
+
+        Raise LoginRequiredError if only a new login helps, TokenRefreshError if a later attempt may succeed.
+        """
         ...
 
     def refresh(self, rejected: Login) -> Login:
@@ -82,7 +86,7 @@ class _PermanentFailure(NamedTuple):
     message: str
 
 
-class _SharedFailure:
+class _TransientFailure:
     """A failed refresh that threads share. Each compares the object before and after its wait, by identity."""
 
     def __init__(self, message: str) -> None:
@@ -157,7 +161,7 @@ class TokenManager:
         self._lifetime: timedelta | None = None  # of the issuer's access tokens; None before the first refresh
         self._backoff_ends_at = EPOCH  # cases 4, 8 and 9
         self._permanent_failure: _PermanentFailure | None = None  # case 6
-        self._transient_failure: _SharedFailure | None = None  # case 5
+        self._transient_failure: _TransientFailure | None = None  # case 5
         self._rejected_token: Secret | None = None  # rejected by the backend, and not refreshable
         # Used by `Credentials`: one interactive login at a time.
         self._login_lock = create_lock()
@@ -190,7 +194,7 @@ class TokenManager:
         If the refresh fails or takes longer than three seconds, return the old login while it is valid. After that,
         wait for the refresh. Raises LoginRequiredError or TokenRefreshError if the refresh fails.
         """
-        return self.ready() or self._single_flight.run(self._current_locked, fallback=self._valid_cached_login)
+        return self.ready() or self._single_flight.run(self._current_with_lock, fallback=self._valid_cached_login)
 
     def refresh(self, rejected: Login) -> Login:
         """Return another login, from the store or the issuer, after the backend rejected `rejected` with status 401.
@@ -200,7 +204,7 @@ class TokenManager:
         failure_before = self._transient_failure
         return run_uninterrupted(lambda: self._refresh_rejected(rejected, failure_before))
 
-    def _current_locked(self) -> Login:
+    def _current_with_lock(self) -> Login:
         failure_before = self._transient_failure
         with self._lock:
             return self._current(failure_before)
@@ -209,14 +213,14 @@ class TokenManager:
         cached = self._cached
         return cached.login if cached is not None and self._is_valid(cached) else None
 
-    def _refresh_rejected(self, rejected: Login, failure_before: _SharedFailure | None) -> Login:
+    def _refresh_rejected(self, rejected: Login, failure_before: _TransientFailure | None) -> Login:
         with self._lock:
             cached = self._cached
             if cached is None or not self._supersedes(cached, rejected):
                 cached = self._reload()
             if self._supersedes(cached, rejected):  # another thread or process has refreshed it
                 return cached.login
-            self._raise_shared_failure(failure_before)
+            self._raise_if_refresh_failed(failure_before)
             try:
                 return self._refresh("unauthorized_recovery", rejected)
             except _auth_errors.LoginRequiredError:
@@ -225,7 +229,7 @@ class TokenManager:
 
     # --- the methods below require self._lock ----------------------------------------------------------------------
 
-    def _current(self, failure_before: _SharedFailure | None) -> Login:
+    def _current(self, failure_before: _TransientFailure | None) -> Login:
         cached = self._cached
         if cached is not None and cached.unsaved is not None:
             cached = self._retry_save(cached, cached.unsaved)
@@ -242,7 +246,7 @@ class TokenManager:
         if not self._is_due(cached):
             return cached.login
         try:
-            self._raise_shared_failure(failure_before)
+            self._raise_if_refresh_failed(failure_before)
             return self._refresh(cached.next_refresh(self._lifetime)[1], cached.login)
         except Exception as error:
             if not self._is_valid(cached):
@@ -256,7 +260,7 @@ class TokenManager:
         cached = self._newest_login(load_login(self.store, self._fetch_login))
         if cached is None:
             self._set_cached(None)
-            raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN}")
+            raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN_REMEDY}")
         if self._account_id is not None and cached.login.account_id not in (None, self._account_id):
             raise _auth_errors.LoginRequiredError(
                 f"The login in {self.store.location} now belongs to another account. "
@@ -358,7 +362,7 @@ class TokenManager:
             ),
         )
         if any(None not in pair and pair[0] != pair[1] for pair in accounts):
-            raise self._permanent_error(version, "The issuer returned the login of another account.")
+            raise self._record_permanent_failure(version, "The issuer returned the login of another account.")
         refreshed = CachedLogin.from_document(merge_refreshed_tokens(old.document, response, now=self._clock()))
         try:
             save_login(self.store, refreshed)
@@ -384,7 +388,7 @@ class TokenManager:
         )
 
     def _retry_save(self, cached: CachedLogin, unsaved: UnsavedRefresh) -> CachedLogin:
-        """Retry to save an unsaved login, unless the store has changed since the refresh."""
+        """Retry saving an unsaved login, unless the store has changed since the refresh."""
         postponed = replace(cached, unsaved=unsaved._replace(retry_save_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
         try:
@@ -404,22 +408,22 @@ class TokenManager:
     def _handle_failure(self, cached: CachedLogin, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:
             message = f"{failure.message} The stored login is kept."
-            self._transient_failure = _SharedFailure(message)
+            self._transient_failure = _TransientFailure(message)
             raise _auth_errors.TokenRefreshError(message)
-        for pause in _REREAD_PAUSES_SECONDS:  # case 6
+        for pause in _RELOAD_PAUSES_SECONDS:  # case 6
             time.sleep(pause)
             reloaded = self._reload()
             if self._supersedes(reloaded, cached.login):
                 return reloaded.login
-        raise self._permanent_error(version, failure.message)
+        raise self._record_permanent_failure(version, failure.message)
 
-    def _raise_shared_failure(self, failure_before: _SharedFailure | None) -> None:
+    def _raise_if_refresh_failed(self, failure_before: _TransientFailure | None) -> None:
         """Raise the error of a refresh that failed while this thread was waiting for it (case 5)."""
         failure = self._transient_failure
         if failure is not None and failure is not failure_before:
             raise _auth_errors.TokenRefreshError(failure.message)
 
-    def _permanent_error(self, version: object, message: str) -> LoginRequiredError:
+    def _record_permanent_failure(self, version: object, message: str) -> LoginRequiredError:
         self._permanent_failure = _PermanentFailure(version, message)
         return self._not_refreshable_error(message)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "MAX_WIDTH_COLUMNS",
+    "NARROW_WIDTH_COLUMNS",
     "format_relative_time",
     "line_width",
     "print_fields",
@@ -112,7 +114,7 @@ def format_relative_time(time: datetime, *, now: datetime) -> str:
 
 @contextmanager
 def requires_extra(extra: str) -> Iterator[None]:
-    """Replace a ModuleNotFoundError by an error message with the extra to install."""
+    """Replace a ModuleNotFoundError with an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:

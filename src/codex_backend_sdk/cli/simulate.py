@@ -91,7 +91,7 @@ def simulate(
     The simulator uses no model and sends no requests to other machines.
     """
     if fail_probability is not None and not faults:
-        raise click.UsageError("--fail-probability has no faults. Add --fail.")
+        raise click.UsageError("--fail-probability applies to the faults of --fail. Add --fail FAULT.")
     with requires_extra("testing"):
         from ..testing import serve
     code = serve(

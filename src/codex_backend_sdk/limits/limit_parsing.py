@@ -95,7 +95,7 @@ def parse_headers(headers: Mapping[str, str], *, received_at: datetime) -> RateL
 def parse_event(event: Any, *, received_at: datetime) -> RateLimits | None:
     """Return the limits in a `codex.rate_limits` event, or None if it is another event or has no limits.
 
-    If the event is not about the plan's own limit, the result has an additional limit.
+    If the event reports another limit than the plan's, that limit is in `additional`.
     """
     if not isinstance(event, dict) or event.get("type") != "codex.rate_limits":
         return None

@@ -99,7 +99,7 @@ class DeliveryModifiers(BaseTurn):
     # Status and headers
 
     def with_headers(self, headers: Mapping[str, str] | None = None, /, **named: str) -> Self:
-        """Add or replace headers. Keyword arguments have underscores instead of hyphens."""
+        """Add or replace headers. Underscores in the names of keyword arguments become hyphens."""
         new_headers = {**(headers or {}), **{name.replace("_", "-"): value for name, value in named.items()}}
         new_names = {name.lower() for name in new_headers}
 

@@ -108,6 +108,22 @@ def test_pasted_url_completes_the_login(sim: Simulator) -> None:
     assert "Paste the URL that contains" in prompts[1]
 
 
+def test_invalid_text_is_not_requested_for_ever(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    prompts: list[str] = []
+    urls: list[str] = []
+
+    def paste(prompt: str) -> str:
+        prompts.append(prompt)
+        if len(prompts) == 20:
+            threading.Timer(0.5, lambda: httpx2.get(urls[0], follow_redirects=True)).start()
+        return "no URL"
+
+    credentials = Credentials(MemoryStore(), issuer=sim.issuer)
+    credentials.authenticate(open_browser=False, on_url=urls.append, paste=paste, ports=(0,), timeout=20)
+    assert len(prompts) == 20
+    assert "None of 20 pasted texts was the redirect URL" in caplog.text
+
+
 @pytest.mark.parametrize("pasted", [None, "", EOFError()])
 def test_callback_still_works_if_nothing_is_pasted(sim: Simulator, pasted: object) -> None:
     urls: list[str] = []

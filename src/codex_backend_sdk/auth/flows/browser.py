@@ -30,7 +30,8 @@ __all__ = ["Presentation", "log_in_with_browser"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
-_PASTE_PROMPT: Final = "If the browser cannot load the page, paste the URL in its address bar: "
+_PASTE_PROMPT: Final = "If the browser cannot load the page, copy the URL from its address bar and paste it here: "
+_MAX_PASTE_ATTEMPTS: Final = 20  # a function that returns the same text each time must not loop until the timeout
 _PASTE_AGAIN_PROMPT: Final = (
     "This is not the redirect URL of this login. Paste the URL that contains code= and state=: "
 )
@@ -121,7 +122,9 @@ def _open_browser(opener: Callable[[str], object], url: str) -> None:
 def _prompt_for_url(paste: Callable[[str], str | None], callback: LoginCallback) -> None:
     """Prompt for the redirect URL until one is valid, the input ends, or the browser completes the login."""
     prompt = _PASTE_PROMPT
-    while not callback.is_decided:
+    for _ in range(_MAX_PASTE_ATTEMPTS):
+        if callback.is_decided:
+            return
         try:
             pasted = paste(prompt)
         except Exception as error:  # the end of the input or any other error; the browser may still complete the login
@@ -133,6 +136,8 @@ def _prompt_for_url(paste: Callable[[str], str | None], callback: LoginCallback)
         target = parse_pasted_url(pasted)
         if target is not None and callback.respond(target).status != 400:
             callback.finish()  # no browser waits for a page
+            return
+    log.warning("None of %d pasted texts was the redirect URL. Complete the login in the browser.", _MAX_PASTE_ATTEMPTS)
 
 
 def _start_helper(action: Callable[[], None]) -> None:

@@ -47,7 +47,7 @@ class CredentialStore(Protocol):
     def save(self, document: dict[str, Any]) -> None:
         """Store the document, replacing the previous one. Raises CredentialStoreError if it cannot be written.
 
-        A store that does not replace a damaged document should implement `SupportsReplace` as well.
+        If `save()` refuses to replace a damaged document, the store should also have `replace(document)`.
         """
         ...
 

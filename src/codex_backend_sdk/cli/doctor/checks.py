@@ -161,8 +161,9 @@ def check_store(context: CheckContext) -> Iterator[CheckResult]:
 
     store = default_store()
     if isinstance(store, FileStore):
-        problems = list(_file_problems(Path(os.path.realpath(store.path))))
-        yield from problems or [ok(f"{store.location} is writable, and other users cannot read it.")]
+        file = Path(os.path.realpath(store.path))
+        is_writable = "is writable, and other users cannot read it" if file.exists() else "can be created"
+        yield from list(_file_problems(file)) or [ok(f"{store.location} {is_writable}.")]
     else:
         yield ok(f"Logins are stored in {store.location}.")
 
@@ -287,8 +288,11 @@ def check_backend(context: CheckContext) -> Iterator[CheckResult]:
 
     url = require_https_or_loopback(context.backend_url, name=BACKEND_URL_ENV)
     response = get_without_login(f"{url}/models", context)
-    context.is_backend_reachable = True
-    if response.headers.get("cf-mitigated"):
+    context.is_backend_reachable = response.status_code != 404
+    if response.status_code == 404:
+        remedy = f"Correct {BACKEND_URL_ENV}: the path of the backend ends in `/backend-api/codex`."
+        yield error_result(f"{url} is not a Codex backend: the response has status 404.", remedy)
+    elif response.headers.get("cf-mitigated"):
         yield note(f"{url} is reachable, but Cloudflare challenges requests without a login.")
     elif response.status_code >= 500:
         yield warning(f"{url} responds with status {response.status_code}.", "Try again later.")

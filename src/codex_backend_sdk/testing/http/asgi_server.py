@@ -3,7 +3,7 @@
 The server is uvicorn with three changes for test suites:
 
 - Start and stop take milliseconds. The server waits for an event instead of polling ten times a second.
-- Stop is bounded. After half a second, the server aborts the connections of responses in progress.
+- Stopping takes a bounded time: after half a second, the server aborts the connections of responses in progress.
 - An application can access the connection of its request (`CONNECTION_EXTENSION` in the ASGI scope). It can write raw
   bytes, close the connection in the middle of a response, and reset it.
 

@@ -132,7 +132,7 @@ def encode_sse(event: Event) -> bytes:
 
 
 def _token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
-    """Return the `usage` object. It counts a token for every four characters of JSON, an approximation for English."""
+    """Return the `usage` object. Token counts are estimates: one token for four characters of JSON."""
     input_tokens = _count_tokens([request.body.get(name) for name in ("instructions", "input", "tools")])
     reasoning_tokens = sum(_count_tokens(item) for item in items if item["type"] == "reasoning")
     output_tokens = reasoning_tokens + sum(_count_tokens(item) for item in items if item["type"] != "reasoning")
