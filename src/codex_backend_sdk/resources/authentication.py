@@ -4,8 +4,8 @@
 calls it in a worker thread. The number of these threads is limited for short requests, but not for logins:
 
 - Short requests to the issuer (a token refresh, a revocation) share a limited number of threads of this package, so
-  that they never use up the threads of the application. A cancelled task does not stop its thread, because a token that the
-  issuer has already issued must still be stored.
+  that they never use up the threads of the application. A cancelled task does not stop its thread, because a
+  token that the issuer has already issued must still be stored.
 - A login waits for a user, and for callbacks that may take any time. Its thread has no limit: with a limit, logins that
   wait for each other could block all threads. Cancelling the task cancels the login.
 
