@@ -129,7 +129,7 @@ def prepare(combination: Combination) -> None:
     print(f"Preparing {combination.environment.relative_to(ROOT)}", flush=True)
     subprocess.run([combination.interpreter, "-m", "venv", "--clear", combination.environment], timeout=120, check=True)
     install: list[str | Path] = [combination.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install += ["-r", REQUIREMENTS, f"openai=={combination.openai}", "-e", ROOT]
+    install += ["-r", REQUIREMENTS, f"openai=={combination.openai}", "-e", f"{ROOT}[testing]"]  # for conftest.py
     subprocess.run(install, timeout=INSTALL_TIMEOUT_SECONDS, check=True)
     stamp.touch()
 
