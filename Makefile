@@ -17,7 +17,7 @@
 #   make soak          many callers on a backend that fails (MINUTES=10): checks for errors and leaks
 #   make fuzz          malformed input for everything that parses foreign bytes (SECONDS_EACH=20)
 #   make faults        this client and its peers under faults; writes docs/fault-comparison.md
-#   make bench         this client beside its peers; writes docs/performance.md
+#   make bench         this client and its peers in one run; writes docs/performance.md
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -37,7 +37,7 @@ def check_auth_json(data: bytes) -> None:
     document = _parsed(raw)
     if document is None:
         return
-    assert repr(_auth_json.parse(_auth_json.render(document))) == repr(document)
+    assert repr(_auth_json.parse(_auth_json.serialize(document))) == repr(document)
     assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
     _auth_json.describe_other_credentials(document)
     _jwt.parse_login(document)
@@ -105,7 +105,7 @@ def check_jwt(data: bytes) -> None:
     due_at, _ = _jwt.compute_refresh_time(expires_at=login.expires_at, last_refresh=None)
     assert due_at.tzinfo is not None
     _jwt.has_expired(login, now=NOW)
-    assert login.account_id is None or _auth_json.is_token(login.account_id)
+    assert login.account_id is None or _auth_json.is_header_safe(login.account_id)
     assert login.residency is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", login.residency)
     reason = access_token_problem(token)
     assert reason is None or len(text) < 12 or text not in reason
@@ -137,7 +137,7 @@ def check_issuer_responses(data: bytes) -> None:
         pass
     else:
         tokens = (response.id_token, response.access_token, response.refresh_token)
-        assert all(token is None or _auth_json.is_token(token.reveal()) for token in tokens)
+        assert all(token is None or _auth_json.is_header_safe(token.reveal()) for token in tokens)
     description = _oauth.describe_error(body, redact=_HIDDEN)
     assert description.isprintable()
     assert 0 < len(description) <= 301
@@ -184,7 +184,7 @@ def check_callbacks(data: bytes) -> None:
         callback = LoginCallback(_STATE, _no_login, LoginDeadline())
         response = callback.respond(f"/auth/callback?{query}")
         assert (response.status, response.is_last) == (400, False)
-        assert not callback.is_decided
+        assert not callback.has_outcome
         assert callback.respond(query).status in (200, 404)
     message, code = (outcome.error_message, outcome.error_code) if outcome else (None, None)
     page = pages.failure_page(message or query, code=code or query or "x")

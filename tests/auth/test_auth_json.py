@@ -31,15 +31,15 @@ NEW_TOKENS = TokenResponse(id_token=Secret("d.e.f"), access_token=Secret("at_2")
 
 
 def test_rendered_document_is_parsed_unchanged() -> None:
-    assert _auth_json.parse(_auth_json.render(FULL_DOCUMENT)) == FULL_DOCUMENT
+    assert _auth_json.parse(_auth_json.serialize(FULL_DOCUMENT)) == FULL_DOCUMENT
 
 
 def test_render_matches_the_codex_cli() -> None:
-    assert _auth_json.render({"OPENAI_API_KEY": None}) == b'{\n  "OPENAI_API_KEY": null\n}\n'
+    assert _auth_json.serialize({"OPENAI_API_KEY": None}) == b'{\n  "OPENAI_API_KEY": null\n}\n'
 
 
 def test_parse_accepts_a_byte_order_mark() -> None:
-    assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.render(FULL_DOCUMENT)) == FULL_DOCUMENT
+    assert _auth_json.parse(b"\xef\xbb\xbf" + _auth_json.serialize(FULL_DOCUMENT)) == FULL_DOCUMENT
 
 
 def test_parse_accepts_an_empty_object() -> None:
@@ -187,7 +187,7 @@ def test_timestamp_is_utc_and_ends_in_z() -> None:
     ],
 )
 def test_personal_token_is_read_in_its_mode_only(document: dict[str, Any], token: str | None) -> None:
-    personal_token = _auth_json.parse_personal_token(document)
+    personal_token = _auth_json.parse_personal_access_token(document)
     assert (personal_token and personal_token.reveal()) == token
     if token:
         assert _auth_json.parse_tokens(document) is None, "the tokens belong to the previous login"
@@ -200,4 +200,4 @@ def test_personal_token_must_be_text() -> None:
 
 @pytest.mark.parametrize(("token", "expected"), [("at-1", True), ("a.b.c", False), ("", False)])
 def test_personal_token_is_recognized_by_its_prefix(token: str, expected: bool) -> None:
-    assert _auth_json.is_personal_token(Secret(token)) is expected
+    assert _auth_json.is_personal_access_token(Secret(token)) is expected

@@ -200,7 +200,7 @@ class LeakyKeyring:
 
 
 STORES: dict[str, Callable[[Path], CredentialStore]] = {
-    # The name of the temporary file beside it is too long.
+    # The temporary file in the same folder would have too long a name.
     "file": lambda folder: FileStore(folder / ("a" * 240)),
     "keyring": lambda folder: KeyringStore(folder, backend=LeakyKeyring()),
     "keyring with split entries": lambda folder: KeyringStore(folder, backend=LeakyKeyring(), entry_bytes=100),

@@ -19,7 +19,7 @@ from codex_backend_sdk.auth import (
     _jwt,
     resolve_credentials,
 )
-from codex_backend_sdk.auth._auth_json import is_personal_token
+from codex_backend_sdk.auth._auth_json import is_personal_access_token
 from codex_backend_sdk.auth.static_token import access_token_problem
 from codex_backend_sdk.testing import Simulator
 from codex_backend_sdk.types import Login, Secret
@@ -52,7 +52,7 @@ def test_invalid_access_token_has_a_problem(token: str, problem: str | None) -> 
 def test_login_is_read_from_jwt_claims() -> None:
     claims = {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus", "chatgpt_account_is_fedramp": True}
     token = Secret(create_jwt({"exp": 1795360000, AUTH_CLAIM: claims}))
-    assert not is_personal_token(token)
+    assert not is_personal_access_token(token)
     assert _jwt.build_login(access_token=token) == Login(
         access_token=token,
         account_id="acc-1",

@@ -16,7 +16,7 @@ from codex_backend_sdk.cli import main
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from cli.command_runs import Run, Spawn, StoreLogin
@@ -39,19 +39,6 @@ INTERFERING_PREFIXES = (
     "NODE_EXTRA_CA_CERTS",
 )
 HEAVY_PACKAGES = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")
-
-
-@pytest.fixture(scope="module")
-def module_sim() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sim(module_sim: Simulator) -> Simulator:
-    """The simulator of the module, without requests and faults of earlier tests."""
-    module_sim.clear()
-    return module_sim
 
 
 @pytest.fixture

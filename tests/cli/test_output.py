@@ -36,8 +36,8 @@ def test_wrap_does_not_count_escape_sequences() -> None:
     assert output.wrap(f"{click.style('one', fg='red', bold=True)} two", 7) == "\x1b[31m\x1b[1mone\x1b[0m two"
 
 
-def test_printable_removes_control_characters() -> None:
-    assert output.printable("a\x1b]0;title\x07b\x9b2Jc\r\td\n") == "a]0;titleb2Jc\td\n"
+def test_control_characters_are_removed() -> None:
+    assert output.remove_control_characters("a\x1b]0;title\x07b\x9b2Jc\r\td\n") == "a]0;titleb2Jc\td\n"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_printable_removes_control_characters() -> None:
         (-timedelta(days=2, hours=1), "2 d 1 h ago"),
     ],
 )
-def test_from_now_names_two_units(delta: timedelta, text: str) -> None:
+def test_relative_time_has_at_most_two_units(delta: timedelta, text: str) -> None:
     assert output.format_relative_time(NOW + delta, now=NOW) == text
 
 

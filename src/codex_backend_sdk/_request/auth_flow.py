@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._coerce import sanitize_header_value
 from .._exceptions import LoginRequiredError
 from .._version import __version__
-from ..auth._auth_json import is_token
+from ..auth._auth_json import is_header_safe
 from .compression import uncompressed
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def _headers(login: Login, originator: str) -> dict[str, str | None]:
 def _require_header_values(login: Login) -> None:
     # Do not assign the token to a local variable: a traceback that records locals would show it.
     is_valid = {
-        "access token": is_token(login.access_token.reveal()),
-        "account id": login.account_id is None or is_token(login.account_id),
-        "region": login.residency is None or is_token(login.residency),
+        "access token": is_header_safe(login.access_token.reveal()),
+        "account id": login.account_id is None or is_header_safe(login.account_id),
+        "region": login.residency is None or is_header_safe(login.residency),
     }
     for part, is_part_valid in is_valid.items():
         if not is_part_valid:

@@ -14,26 +14,26 @@ from typing import Any, Final, NamedTuple
 from ..types import Secret
 
 __all__ = [
-    "PERSONAL_MODE",
+    "PERSONAL_ACCESS_TOKEN_MODE",
     "StoredTokens",
     "TokenResponse",
     "describe_other_credentials",
     "format_timestamp",
-    "is_personal_token",
-    "is_token",
+    "is_header_safe",
+    "is_personal_access_token",
     "merge_refreshed_tokens",
     "parse",
     "parse_mode",
-    "parse_personal_token",
+    "parse_personal_access_token",
     "parse_tokens",
-    "render",
     "replace_login",
+    "serialize",
 ]
 
 _CHATGPT_MODE: Final = "chatgpt"
-PERSONAL_MODE: Final = "personalAccessToken"
-# The first two have ChatGPT tokens in `tokens`; with `chatgptAuthTokens` an application supplies them.
-_USABLE_MODES: Final = frozenset({_CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_MODE})
+PERSONAL_ACCESS_TOKEN_MODE: Final = "personalAccessToken"
+# `chatgpt` and `chatgptAuthTokens` have ChatGPT tokens in `tokens`. An application supplies those of the latter.
+_USABLE_MODES: Final = frozenset({_CHATGPT_MODE, "chatgptAuthTokens", PERSONAL_ACCESS_TOKEN_MODE})
 
 # `auth_mode` → the description of other credentials in messages.
 _OTHER_MODES: Final = {
@@ -45,7 +45,7 @@ _OTHER_MODES: Final = {
 
 # Without `auth_mode`, the first of these members that is present determines the mode; otherwise it is chatgpt.
 _MODE_BY_MEMBER: Final = (
-    ("personal_access_token", PERSONAL_MODE),
+    ("personal_access_token", PERSONAL_ACCESS_TOKEN_MODE),
     ("bedrock_api_key", "bedrockApiKey"),
     ("OPENAI_API_KEY", "apikey"),
 )
@@ -54,7 +54,7 @@ _KNOWN_MEMBERS: Final = frozenset(
     {"auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh", "agent_identity"}
     | {member for member, _ in _MODE_BY_MEMBER}
 )
-_PERSONAL_PREFIX: Final = "at-"  # Codex CLI: login/src/auth/access_token.rs
+_PERSONAL_ACCESS_TOKEN_PREFIX: Final = "at-"  # Codex CLI: login/src/auth/access_token.rs
 
 
 class StoredTokens(NamedTuple):
@@ -76,17 +76,17 @@ class TokenResponse:
     refresh_token: Secret | None = None
 
 
-def is_token(value: str) -> bool:
-    """Return whether a string can be a token, and so be sent in a header.
+def is_header_safe(value: str) -> bool:
+    """Return whether a string can be sent in an HTTP header.
 
-    The HTTP client would show any other string in its error about the invalid header.
+    The HTTP client raises an error that contains an invalid header value, which would expose a token.
     """
     return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
-def is_personal_token(token: Secret) -> bool:
+def is_personal_access_token(token: Secret) -> bool:
     """Return whether a token is a personal access token, which has no claims and no refresh token."""
-    return token.reveal().startswith(_PERSONAL_PREFIX)
+    return token.reveal().startswith(_PERSONAL_ACCESS_TOKEN_PREFIX)
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -105,11 +105,11 @@ def parse(data: bytes) -> dict[str, Any]:
     if document and not _KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
     parse_tokens(document)
-    parse_personal_token(document)
+    parse_personal_access_token(document)
     return document
 
 
-def render(document: dict[str, Any]) -> bytes:
+def serialize(document: dict[str, Any]) -> bytes:
     """Return the document as indented JSON, as the Codex CLI writes it."""
     return (json.dumps(document, indent=2) + "\n").encode()
 
@@ -130,22 +130,26 @@ def describe_other_credentials(document: dict[str, Any]) -> str | None:
     return _OTHER_MODES.get(mode, f"credentials of the unknown type {mode[:40]!r}")
 
 
-def parse_personal_token(document: dict[str, Any]) -> Secret | None:
-    """Return the personal access token of a document, None if the document has another mode.
+def parse_personal_access_token(document: dict[str, Any]) -> Secret | None:
+    """Return the personal access token of a document, or None if the document has another mode.
 
     Raises ValueError if the member is not a token.
     """
-    return _secret_member(document, "personal_access_token") if parse_mode(document) == PERSONAL_MODE else None
+    return (
+        _secret_member(document, "personal_access_token")
+        if parse_mode(document) == PERSONAL_ACCESS_TOKEN_MODE
+        else None
+    )
 
 
 def parse_tokens(document: dict[str, Any]) -> StoredTokens | None:
-    """Return the ChatGPT tokens of a document, None if it has none.
+    """Return the ChatGPT tokens of a document, or None if it has none.
 
     Raises ValueError if a member has the wrong type or invalid characters. `last_refresh` may be missing, because the
     expiry of the access token is sufficient.
     """
     tokens = document.get("tokens")
-    if tokens is None or parse_mode(document) == PERSONAL_MODE:
+    if tokens is None or parse_mode(document) == PERSONAL_ACCESS_TOKEN_MODE:
         return None
     if not isinstance(tokens, dict):
         raise ValueError("its member `tokens` is not an object")  # noqa: TRY004  (invalid data, not a wrong argument)
@@ -215,7 +219,7 @@ def _string_member(members: dict[str, Any], name: str) -> str | None:
 
 def _header_member(members: dict[str, Any], name: str) -> str | None:
     value = _string_member(members, name)
-    if value is not None and not is_token(value):
+    if value is not None and not is_header_safe(value):
         raise ValueError(f"its member `{name}` has a space, a line break or another character not allowed in a header")
     return value
 

@@ -168,7 +168,7 @@ def load_login(store: CredentialStore, fetch_login: Callable[[Secret], Login]) -
     tokens = _parse_tokens(document, store.location)
     if tokens is None:
         return None
-    if _auth_json.parse_mode(document) == _auth_json.PERSONAL_MODE:
+    if _auth_json.parse_mode(document) == _auth_json.PERSONAL_ACCESS_TOKEN_MODE:
         return CachedLogin(document=document, login=fetch_login(tokens.access_token), tokens=tokens)
     return CachedLogin.from_document(document)
 
@@ -216,7 +216,7 @@ def save_new_login(
 
 def _parse_tokens(document: dict[str, Any], location: str) -> _auth_json.StoredTokens | None:
     try:
-        personal = _auth_json.parse_personal_token(document)
+        personal = _auth_json.parse_personal_access_token(document)
         return _auth_json.parse_tokens(document) if personal is None else _auth_json.StoredTokens(access_token=personal)
     except ValueError as error:  # FileStore has validated the document; a custom store may not have done so
         raise _auth_errors.CredentialStoreError(

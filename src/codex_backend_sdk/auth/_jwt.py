@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from .._coerce import as_mapping, as_text
 from .._constants import REFRESH_BEFORE_EXPIRY, REFRESH_IN_LAST_FRACTION, REFRESH_OPAQUE_AFTER
 from ..types import Login
-from ._auth_json import is_token, parse_tokens
+from ._auth_json import is_header_safe, parse_tokens
 
 if TYPE_CHECKING:
     from ..types import Secret
@@ -102,7 +102,7 @@ def parse_account_id(id_token: Secret | None, access_token: Secret | None) -> st
     """Return the account ID in the claims of the ID token, else of the access token; None if neither has one."""
     for token in (id_token, access_token):
         account_id = as_mapping(parse_claims(token).get(_AUTH_CLAIMS)).get("chatgpt_account_id")
-        if isinstance(account_id, str) and is_token(account_id):  # the account ID is sent in a header, like a token
+        if isinstance(account_id, str) and is_header_safe(account_id):  # sent in a header, like a token
             return account_id
     return None
 

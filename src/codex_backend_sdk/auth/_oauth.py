@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from .._coerce import as_text, parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
 from ..types import Login, Secret
-from ._auth_json import TokenResponse, is_token
+from ._auth_json import TokenResponse, is_header_safe
 
 if TYPE_CHECKING:
     from ._jwt import RefreshReason
@@ -217,7 +217,7 @@ def parse_token_response(body: bytes, *, required: tuple[str, ...] = ()) -> Toke
     if not isinstance(response, dict):
         raise ValueError("the response is not a JSON object")  # noqa: TRY004  (invalid data, not a wrong argument)
     present = {name: response[name] for name in TOKEN_NAMES if response.get(name) is not None}
-    tokens = {name: value for name, value in present.items() if isinstance(value, str) and is_token(value)}
+    tokens = {name: value for name, value in present.items() if isinstance(value, str) and is_header_safe(value)}
     missing = [name for name in required if name not in tokens] or ([] if tokens else list(present))
     if missing:
         raise ValueError(f"the response has no valid {' and '.join(missing)}")
@@ -322,7 +322,7 @@ def parse_whoami(token: Secret, status: int, body: bytes) -> Login | WhoamiFailu
     if status != 200:
         return WhoamiFailure(f"The issuer returned status {status} for its account. Retry later.", is_permanent=False)
     response = parse_json_object(body)
-    if not all(isinstance(response.get(name), str) and is_token(response[name]) for name in _REQUIRED_MEMBERS):
+    if not all(isinstance(response.get(name), str) and is_header_safe(response[name]) for name in _REQUIRED_MEMBERS):
         return WhoamiFailure("The issuer's response has no account ID. Retry later.", is_permanent=False)
     return Login(
         access_token=token,

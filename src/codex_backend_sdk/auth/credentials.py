@@ -16,7 +16,7 @@ from . import _auth_errors, _auth_json, _jwt
 from ._cached_login import account_for_login, load_document, load_login, load_tokens, save_new_login
 from ._deadline import LoginDeadline
 from .stores.base import CredentialStore
-from .token_manager import CredentialSource, LoginAttempt, TokenManager
+from .token_manager import CredentialSource, LoginOutcome, TokenManager
 
 if TYPE_CHECKING:
     import threading
@@ -90,7 +90,7 @@ class Credentials(TokenManager):
                 complete,
                 issuer=self._issuer.url,
                 originator=self._issuer.originator,
-                presentation=browser.Presentation(open_browser=open_browser, on_url=on_url, paste=paste),
+                browser_options=browser.BrowserLoginOptions(open_browser=open_browser, on_url=on_url, paste=paste),
                 deadline=deadline,
                 ports=ports,
                 workspace_id=workspace_id,
@@ -141,14 +141,14 @@ class Credentials(TokenManager):
         """Return the stored login, or run `log_in`."""
         if not interactive:  # does not acquire the login lock, because the login of another thread may take minutes
             return run_uninterrupted(lambda: self._load_usable_login(workspace_id))
-        attempt_before = self._last_attempt
+        outcome_before = self._last_outcome
         deadline.acquire(self._login_lock)
         try:
             # If another thread logged in while this one waited for the lock, use its outcome: the user logs in once.
-            attempt = self._last_attempt
-            if attempt is not attempt_before and attempt is not None and attempt.denial is not None:
-                raise _auth_errors.LoginFailedError(attempt.denial, code=_DENIED)
-            if not force or attempt is not attempt_before:
+            outcome = self._last_outcome
+            if outcome is not outcome_before and outcome is not None and outcome.denial is not None:
+                raise _auth_errors.LoginFailedError(outcome.denial, code=_DENIED)
+            if not force or outcome is not outcome_before:
                 login = deadline.run(lambda: self._stored_login(workspace_id), is_daemon=False)
                 if login is not None:
                     return login
@@ -161,7 +161,7 @@ class Credentials(TokenManager):
                 )
             except _auth_errors.LoginFailedError as error:
                 if error.code == _DENIED:
-                    self._last_attempt = LoginAttempt(denial=str(error))
+                    self._last_outcome = LoginOutcome(denial=str(error))
                 raise
         finally:
             deadline.cancel()  # an exchange that still runs must not store tokens
@@ -212,7 +212,7 @@ class Credentials(TokenManager):
             deadline.check()
             cached = save_new_login(self.store, response, account_id=account_id, now=self._clock(), force=force)
             self._set_cached(cached, may_change_account=True)
-            self._last_attempt = LoginAttempt(denial=None)
+            self._last_outcome = LoginOutcome(denial=None)
         log.info("Logged in. The login is stored in %s.", self.store.location)
         return cached.login
 
@@ -275,7 +275,7 @@ class Credentials(TokenManager):
         return [cached.tokens] if stored is None or is_stale else [stored, cached.tokens]
 
     def _revoke_tokens(self, tokens: _auth_json.StoredTokens) -> bool:
-        if _auth_json.is_personal_token(tokens.access_token):
+        if _auth_json.is_personal_access_token(tokens.access_token):
             log.warning("The personal access token was deleted but not revoked. Revoke it in the settings of ChatGPT.")
             return False
         return self._issuer.revoke(refresh_token=tokens.refresh_token, access_token=tokens.access_token)

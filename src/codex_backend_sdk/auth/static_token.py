@@ -16,7 +16,7 @@ from .._timefmt import format_local_time
 from .._urls import resolve_issuer_url
 from ..types import Secret
 from . import _auth_errors, _jwt
-from ._auth_json import is_personal_token, is_token
+from ._auth_json import is_header_safe, is_personal_access_token
 from ._cached_login import account_for_login
 from ._issuer import IssuerClient
 from .token_manager import utc_now
@@ -118,7 +118,7 @@ class StaticToken:
         Raises LoginFailedError if it is a personal access token, which the issuer does not revoke.
         """
         token = self._token
-        if token is not None and is_personal_token(token):
+        if token is not None and is_personal_access_token(token):
             raise _auth_errors.LoginFailedError(
                 "The issuer does not revoke personal access tokens. Revoke it in the settings of ChatGPT.",
                 code="not_revocable",
@@ -131,7 +131,7 @@ class StaticToken:
         token = self._token
         if token is None:
             raise _auth_errors.LoginRequiredError(f"{self._name} was logged out. Create a new client to log in.")
-        if is_personal_token(token):
+        if is_personal_access_token(token):
             login = self._issuer.fetch_login(token, location=self._name, remedy=self._remedy)
         else:
             login = _jwt.build_login(access_token=token)
@@ -156,9 +156,9 @@ def access_token_problem(token: Secret) -> str | None:
     revealed = token.reveal()
     if not revealed:
         return "it is empty"
-    if not is_token(revealed):
+    if not is_header_safe(revealed):
         return "it has characters that are not allowed in a token"
-    if is_personal_token(token):
+    if is_personal_access_token(token):
         return None
     if revealed.startswith("sk-"):
         return "it is an API key of the OpenAI platform"

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ._oauth import RefreshFailure
     from .stores.base import CredentialStore
 
-__all__ = ["CredentialSource", "LoginAttempt", "TokenManager", "utc_now"]
+__all__ = ["CredentialSource", "LoginOutcome", "TokenManager", "utc_now"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -98,7 +98,7 @@ def _describe(error: Exception) -> str:
     return str(error) if isinstance(error, _auth_errors.CodexError) else f"{type(error).__name__}."
 
 
-class LoginAttempt(NamedTuple):
+class LoginOutcome(NamedTuple):
     """The outcome of an interactive login. `denial` is the message if the user denied it, None if it succeeded."""
 
     denial: str | None
@@ -165,7 +165,7 @@ class TokenManager:
         self._rejected_token: Secret | None = None  # rejected by the backend, and not refreshable
         # Used by `Credentials`: one interactive login at a time.
         self._login_lock = create_lock()
-        self._last_attempt: LoginAttempt | None = None
+        self._last_outcome: LoginOutcome | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._configured_store!r}, issuer={self._issuer_url!r})"
@@ -201,26 +201,26 @@ class TokenManager:
 
         Raises LoginRequiredError if the user must log in again, and TokenRefreshError if a retry may succeed.
         """
-        failure_before = self._transient_failure
-        return run_uninterrupted(lambda: self._refresh_rejected(rejected, failure_before))
+        failure_before_wait = self._transient_failure
+        return run_uninterrupted(lambda: self._refresh_rejected(rejected, failure_before_wait))
 
     def _current_with_lock(self) -> Login:
-        failure_before = self._transient_failure
+        failure_before_wait = self._transient_failure
         with self._lock:
-            return self._current(failure_before)
+            return self._current(failure_before_wait)
 
     def _valid_cached_login(self) -> Login | None:
         cached = self._cached
         return cached.login if cached is not None and self._is_valid(cached) else None
 
-    def _refresh_rejected(self, rejected: Login, failure_before: _TransientFailure | None) -> Login:
+    def _refresh_rejected(self, rejected: Login, failure_before_wait: _TransientFailure | None) -> Login:
         with self._lock:
             cached = self._cached
             if cached is None or not self._supersedes(cached, rejected):
                 cached = self._reload()
             if self._supersedes(cached, rejected):  # another thread or process has refreshed it
                 return cached.login
-            self._raise_if_refresh_failed(failure_before)
+            self._raise_if_refresh_failed(failure_before_wait)
             try:
                 return self._refresh("unauthorized_recovery", rejected)
             except _auth_errors.LoginRequiredError:
@@ -229,7 +229,7 @@ class TokenManager:
 
     # --- the methods below require self._lock ----------------------------------------------------------------------
 
-    def _current(self, failure_before: _TransientFailure | None) -> Login:
+    def _current(self, failure_before_wait: _TransientFailure | None) -> Login:
         cached = self._cached
         if cached is not None and cached.unsaved is not None:
             cached = self._retry_save(cached, cached.unsaved)
@@ -246,7 +246,7 @@ class TokenManager:
         if not self._is_due(cached):
             return cached.login
         try:
-            self._raise_if_refresh_failed(failure_before)
+            self._raise_if_refresh_failed(failure_before_wait)
             return self._refresh(cached.next_refresh(self._lifetime)[1], cached.login)
         except Exception as error:
             if not self._is_valid(cached):
@@ -417,10 +417,10 @@ class TokenManager:
                 return reloaded.login
         raise self._record_permanent_failure(version, failure.message)
 
-    def _raise_if_refresh_failed(self, failure_before: _TransientFailure | None) -> None:
+    def _raise_if_refresh_failed(self, failure_before_wait: _TransientFailure | None) -> None:
         """Raise the error of a refresh that failed while this thread was waiting for it (case 5)."""
         failure = self._transient_failure
-        if failure is not None and failure is not failure_before:
+        if failure is not None and failure is not failure_before_wait:
             raise _auth_errors.TokenRefreshError(failure.message)
 
     def _record_permanent_failure(self, version: object, message: str) -> LoginRequiredError:

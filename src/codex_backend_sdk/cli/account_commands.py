@@ -10,7 +10,7 @@ import click
 from .._timefmt import format_local_time
 from ..limits.limit_types import format_percent
 from .login import resolve_login
-from .output import format_relative_time, print_fields, print_json, print_table, print_text, printable
+from .output import format_relative_time, print_fields, print_json, print_table, print_text, remove_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def usage(as_json: bool) -> None:
 
 def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, int]]:
     """Yield the lines of a usage report. Each line has an indentation, for the case that it is wrapped."""
-    heading = printable(f"{report.email or 'Your account'}, plan {report.plan or 'unknown'}")
+    heading = remove_control_characters(f"{report.email or 'Your account'}, plan {report.plan or 'unknown'}")
     yield click.style(heading, bold=True), 0
     rows = list(_usage_rows(report))
     name_width = max((len(name) for name, _ in rows), default=0)
@@ -103,7 +103,7 @@ def _usage_rows(report: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
     for window in report.limits.windows:
         yield window.name, window
     for limit in (*report.limits.additional, *([report.code_review] if report.code_review else [])):
-        name = printable(limit.name or limit.id or "additional")
+        name = remove_control_characters(limit.name or limit.id or "additional")
         for window in limit.windows:
             yield f"{name}, {window.name}", window
 

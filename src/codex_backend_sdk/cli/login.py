@@ -55,7 +55,7 @@ def resolve_login() -> ResolvedLogin:
     if token is not None:
         return ResolvedLogin(login=token.current(), location=f"the variable {token.name}")
     store = Credentials().store
-    personal_token = _auth_json.parse_personal_token(load_document(store) or {})
+    personal_token = _auth_json.parse_personal_access_token(load_document(store) or {})
     if personal_token is not None:
         login = StaticToken(personal_token, name=store.location).current()
         return ResolvedLogin(login=login, location=store.location)

@@ -34,7 +34,7 @@ __all__ = [
     "print_json",
     "print_table",
     "print_text",
-    "printable",
+    "remove_control_characters",
     "requires_extra",
     "wrap",
 ]
@@ -100,7 +100,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print_text(line, indent=indent, **({"bold": True} if number == 0 else {}))
 
 
-def printable(text: str) -> str:
+def remove_control_characters(text: str) -> str:
     """Remove control characters, so that the text of a model cannot move the cursor or change the window title."""
     return _CONTROL_CHARACTERS.sub("", text)
 

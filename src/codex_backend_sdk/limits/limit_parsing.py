@@ -28,7 +28,7 @@ from .limit_types import (
     ResetResult,
     SpendControl,
     UsageReport,
-    is_about,
+    is_close_to,
 )
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _is_still_valid(window: RateLimitWindow, newer: tuple[RateLimitWindow, ...],
     # A window without a length could be one of the newer windows. One without a reset time would never be removed.
     if window.length is None or window.resets_at is None:
         return False
-    return not any(other.length is None or is_about(other.length, window.length) for other in newer)
+    return not any(other.length is None or is_close_to(other.length, window.length) for other in newer)
 
 
 def _merge_additional(

@@ -32,7 +32,7 @@ __all__ = [
     "SpendControl",
     "UsageReport",
     "format_percent",
-    "is_about",
+    "is_close_to",
 ]
 
 _FIVE_HOURS: Final = timedelta(hours=5)
@@ -48,7 +48,7 @@ _WINDOW_NAMES: Final = {
 _LENGTH_TOLERANCE: Final = 0.07
 
 
-def is_about(duration: timedelta, expected: timedelta) -> bool:
+def is_close_to(duration: timedelta, expected: timedelta) -> bool:
     """Return whether a duration differs from the expected one by at most 7 %."""
     return abs(duration - expected) <= expected * _LENGTH_TOLERANCE
 
@@ -92,7 +92,7 @@ class RateLimitWindow(_SparseRepr):
         """`5 h`, `daily`, `weekly`, `monthly`, `yearly`, a length such as `12 h`, or `limit` if it is unknown."""
         if self.length is None:
             return "limit"
-        names = (name for length, name in _WINDOW_NAMES.items() if is_about(self.length, length))
+        names = (name for length, name in _WINDOW_NAMES.items() if is_close_to(self.length, length))
         return next(names, format_duration(self.length))
 
     @property
@@ -151,7 +151,7 @@ class _LimitWindows(_SparseRepr):
 
     def window(self, length: timedelta) -> RateLimitWindow | None:
         """Return the window of about this length, or None."""
-        return next((window for window in self.windows if window.length and is_about(window.length, length)), None)
+        return next((window for window in self.windows if window.length and is_close_to(window.length, length)), None)
 
     @property
     def five_hours(self) -> RateLimitWindow | None:

@@ -100,7 +100,7 @@ class Authentication:
                 cancel=cancel,
             )
         else:
-            _check_external_login(credentials, force=force)
+            _check_custom_source(credentials, force=force)
         return self
 
     def authenticate_device_code(
@@ -129,7 +129,7 @@ class Authentication:
                 on_code=on_code, force=force, timeout=timeout, workspace_id=workspace_id, cancel=cancel
             )
         else:
-            _check_external_login(credentials, force=force)
+            _check_custom_source(credentials, force=force)
         return self
 
     def account(self) -> Account:
@@ -141,11 +141,11 @@ class Authentication:
 
     def logout(self) -> bool:
         """Delete the stored login and return whether there was one. The tokens stay valid: see `revoke()`."""
-        return _call_if_supported(self.credentials, "logout")
+        return _call_or_raise(self.credentials, "logout")
 
     def revoke(self) -> bool:
         """Revoke the tokens of the stored login, then delete it. Return whether there was one."""
-        return _call_if_supported(self.credentials, "revoke")
+        return _call_or_raise(self.credentials, "revoke")
 
 
 class AsyncAuthentication:
@@ -181,7 +181,7 @@ class AsyncAuthentication:
                     interactive=interactive,
                     force=force,
                     open_browser=open_browser,
-                    on_url=_blocking(on_url),
+                    on_url=_as_sync_callback(on_url),
                     paste=paste,
                     timeout=timeout,
                     ports=ports,
@@ -190,7 +190,7 @@ class AsyncAuthentication:
                     cancel=cancel,
                 )
             else:
-                _check_external_login(credentials, force=force)
+                _check_custom_source(credentials, force=force)
 
         await _run_cancellable(log_in, cancel)
         return self
@@ -215,10 +215,14 @@ class AsyncAuthentication:
         def log_in() -> None:
             if isinstance(credentials, Credentials):
                 credentials.authenticate_device_code(
-                    on_code=_blocking(on_code), force=force, timeout=timeout, workspace_id=workspace_id, cancel=cancel
+                    on_code=_as_sync_callback(on_code),
+                    force=force,
+                    timeout=timeout,
+                    workspace_id=workspace_id,
+                    cancel=cancel,
                 )
             else:
-                _check_external_login(credentials, force=force)
+                _check_custom_source(credentials, force=force)
 
         await _run_cancellable(log_in, cancel)
         return self
@@ -232,11 +236,11 @@ class AsyncAuthentication:
 
     async def logout(self) -> bool:
         """Delete the stored login and return whether there was one. The tokens stay valid: see `revoke()`."""
-        return await run_in_thread(lambda: _call_if_supported(self.credentials, "logout"))
+        return await run_in_thread(lambda: _call_or_raise(self.credentials, "logout"))
 
     async def revoke(self) -> bool:
         """Revoke the tokens of the stored login, then delete it. Return whether there was one."""
-        return await run_in_thread(lambda: _call_if_supported(self.credentials, "revoke"))
+        return await run_in_thread(lambda: _call_or_raise(self.credentials, "revoke"))
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------
@@ -261,7 +265,7 @@ async def _run_cancellable(log_in: Callable[[], None], cancel: threading.Event) 
         raise
 
 
-def _blocking(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
+def _as_sync_callback(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
     """Wrap a callback so that a worker thread can call it. An async callback runs in the event loop."""
     if callback is None:
         return None
@@ -278,11 +282,11 @@ def _blocking(callback: Callable[[Any], object] | None) -> Callable[[Any], objec
     return call
 
 
-# --- credential sources other than `Credentials` ---------------------------------------------------------------------
+# --- custom credential sources ---------------------------------------------------------------------------------------
 
 
-def _check_external_login(credentials: CredentialSource, *, force: bool) -> None:
-    """Check the login of a source that logs in by itself. This client cannot start that login."""
+def _check_custom_source(credentials: CredentialSource, *, force: bool) -> None:
+    """Load the login of a custom source. With `force`, raise LoginFailedError: only the source can log in again."""
     if force:
         raise _not_supported(credentials)
     credentials.current()
@@ -293,7 +297,7 @@ def _account(credentials: CredentialSource) -> Account:
     return cast("Account", method()) if callable(method) else account_for_login(credentials.current(), stored_in=None)
 
 
-def _call_if_supported(credentials: CredentialSource, name: str) -> bool:
+def _call_or_raise(credentials: CredentialSource, name: str) -> bool:
     method = getattr(credentials, name, None)
     if not callable(method):
         raise _not_supported(credentials)

@@ -153,7 +153,9 @@ class Simulator:
             listener = listen(self._host, self._port)
             host = f"[{self._host}]" if ":" in self._host else self._host
             self._url = f"http://{host}:{listener.getsockname()[1]}"
-            server = ServerThread(self._app(), listener, next_handshake=self._fault_queue.next_handshake)
+            server = ServerThread(
+                self._app(), listener, next_handshake_failure=self._fault_queue.next_handshake_failure
+            )
             server.start()
             self._server = server
         return self

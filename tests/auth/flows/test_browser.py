@@ -75,10 +75,10 @@ def log_in(
     visit: FakeBrowser, *, complete: Callable[[AuthorizationGrant], Login] = lambda grant: LOGIN, **options: Any
 ) -> Login:
     callbacks = {name: options.pop(name) for name in ("on_url", "paste") if name in options}
-    presentation = browser.Presentation(open_browser=visit, **callbacks)
+    browser_options = browser.BrowserLoginOptions(open_browser=visit, **callbacks)
     options = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,), **options}
     options["deadline"] = LoginDeadline(options.pop("timeout", 10.0), options.pop("cancel", None))
-    return browser.log_in_with_browser(complete, presentation=presentation, **options)
+    return browser.log_in_with_browser(complete, browser_options=browser_options, **options)
 
 
 def callback(redirect_uri: str, **query: str) -> FetchedPage:
@@ -442,16 +442,16 @@ def test_url_is_logged_if_the_opener_fails(result: object, caplog: pytest.LogCap
 def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFixture) -> None:
     urls: list[str] = []
     options: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "originator": "app", "ports": (0,)}
-    presentation = browser.Presentation(open_browser=False, on_url=urls.append)
+    browser_options = browser.BrowserLoginOptions(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
-            lambda grant: LOGIN, presentation=presentation, deadline=LoginDeadline(0.1), **options
+            lambda grant: LOGIN, browser_options=browser_options, deadline=LoginDeadline(0.1), **options
         )
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
             lambda grant: LOGIN,
-            presentation=browser.Presentation(open_browser=False),
+            browser_options=browser.BrowserLoginOptions(open_browser=False),
             deadline=LoginDeadline(0.1),
             **options,
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...types import Login
 
-__all__ = ["Presentation", "log_in_with_browser"]
+__all__ = ["BrowserLoginOptions", "log_in_with_browser"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -38,7 +38,7 @@ _PASTE_AGAIN_PROMPT: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Presentation:
+class BrowserLoginOptions:
     """Settings for showing the login URL and reading the redirect URL: arguments of `Credentials.authenticate`."""
 
     open_browser: Callable[[str], object] | bool = True
@@ -51,7 +51,7 @@ def log_in_with_browser(
     *,
     issuer: str,
     originator: str,
-    presentation: Presentation,
+    browser_options: BrowserLoginOptions,
     deadline: LoginDeadline | None = None,
     ports: Sequence[int] = CALLBACK_PORTS,
     workspace_id: str | None = None,
@@ -84,20 +84,20 @@ def log_in_with_browser(
         )
         with serve_callback(server, callback):
             deadline.check()  # binding the port may have taken a while
-            _show_url(url, presentation)
-            if presentation.paste is not None:
-                _start_helper(partial(_prompt_for_url, presentation.paste, callback))
+            _show_url(url, browser_options)
+            if browser_options.paste is not None:
+                _start_helper(partial(_prompt_for_url, browser_options.paste, callback))
             return callback.wait()
 
 
-def _show_url(url: str, presentation: Presentation) -> None:
-    if presentation.on_url is not None:
-        presentation.on_url(url)
+def _show_url(url: str, browser_options: BrowserLoginOptions) -> None:
+    if browser_options.on_url is not None:
+        browser_options.on_url(url)
     unavailable = ""
     opener: Callable[[str], object] | None = None
-    if callable(presentation.open_browser):
-        opener = presentation.open_browser
-    elif presentation.open_browser:
+    if callable(browser_options.open_browser):
+        opener = browser_options.open_browser
+    elif browser_options.open_browser:
         reason = browser_unavailable_reason()
         if reason is None:
             opener = webbrowser.open
@@ -106,7 +106,7 @@ def _show_url(url: str, presentation: Presentation) -> None:
     if opener is not None:
         # In a thread: a browser that runs in the terminal returns only when the user closes it.
         _start_helper(partial(_open_browser, opener, url))
-    elif presentation.on_url is None:
+    elif browser_options.on_url is None:
         log.warning("%sOpen this URL in a browser to log in: %s", unavailable, url)
 
 
@@ -123,7 +123,7 @@ def _prompt_for_url(paste: Callable[[str], str | None], callback: LoginCallback)
     """Prompt for the redirect URL until one is valid, the input ends, or the browser completes the login."""
     prompt = _PASTE_PROMPT
     for _ in range(_MAX_PASTE_ATTEMPTS):
-        if callback.is_decided:
+        if callback.has_outcome:
             return
         try:
             pasted = paste(prompt)

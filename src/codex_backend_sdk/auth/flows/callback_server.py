@@ -91,7 +91,7 @@ class LoginCallback:
         return self._routes.get(path, _not_found)(query)
 
     @property
-    def is_decided(self) -> bool:
+    def has_outcome(self) -> bool:
         """True if the login has an outcome."""
         return self._decided.is_set()
 
@@ -158,12 +158,12 @@ class LoginCallback:
             self._set_outcome(error=error)
 
     def _fail(self, message: str, *, code: str | None) -> None:
-        if not self.is_decided:  # creating the error imports `openai`, so check first
+        if not self.has_outcome:  # creating the error imports `openai`, so check first
             self._set_outcome(error=_auth_errors.LoginFailedError(message, code=code))
 
     def _set_outcome(self, login: Login | None = None, *, error: Exception | None = None) -> None:
         with self._lock:
-            if self.is_decided:
+            if self.has_outcome:
                 return
             self._login, self._error = login, error
             if login is None:

@@ -106,7 +106,7 @@ class FileStore:
 
     def replace(self, document: dict[str, Any]) -> None:
         """Write the document to the file, even if the current file is damaged. It is kept if the write fails."""
-        data = _auth_json.render(document)
+        data = _auth_json.serialize(document)
         target = self._target()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class RedisStore:
     def save(self, document: dict[str, Any]) -> None:
         """Store the document, replacing the previous one."""
         with self._translate_errors("write"):
-            self._client.set(self.key, _auth_json.render(document))
+            self._client.set(self.key, _auth_json.serialize(document))
 
     def clear(self) -> bool:
         """Delete the key. Return False if there was none."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from ..output import MAX_WIDTH_COLUMNS, NARROW_WIDTH_COLUMNS, line_width, printable, wrap
+from ..output import MAX_WIDTH_COLUMNS, NARROW_WIDTH_COLUMNS, line_width, remove_control_characters, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ def print_line(name: str | None, text: str, *, symbol: str = " ") -> None:
         label, indent = f"{name}: " if name else "  ", 4
     else:
         label, indent = (name or "").ljust(_NAME_WIDTH), 2 + _NAME_WIDTH
-    click.echo(wrap(f"{symbol} {label}{printable(text)}", width, indent=indent))
+    click.echo(wrap(f"{symbol} {label}{remove_control_characters(text)}", width, indent=indent))
 
 
 def print_summary(results: Sequence[CheckResult]) -> None:

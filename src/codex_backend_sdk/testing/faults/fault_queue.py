@@ -98,7 +98,7 @@ class FaultQueue:
         entry = self._next(path)
         return entry if isinstance(entry, Turn) else None
 
-    def next_handshake(self) -> HandshakeFailure:
+    def next_handshake_failure(self) -> HandshakeFailure:
         """Return the failure of the next TLS handshake: `plain` by default, because the simulator has no TLS."""
         entry = self._next(ROUTES["handshake"])
         return "plain" if entry is None or isinstance(entry, Turn) else entry

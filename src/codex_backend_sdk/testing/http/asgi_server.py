@@ -91,12 +91,12 @@ async def wait_for_disconnect(receive: Receive, timeout_seconds: float | None = 
 class ControlledConnection(H11Protocol):
     """A server connection on which an application can send raw bytes and end the connection during a response.
 
-    `next_handshake` is called when a client starts a TLS handshake, and returns the failure of this handshake.
+    `next_handshake_failure` is called when a client starts a TLS handshake, and returns the failure of this handshake.
     """
 
-    def __init__(self, *args: Any, next_handshake: Callable[[], HandshakeFailure], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, next_handshake_failure: Callable[[], HandshakeFailure], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._next_handshake = next_handshake
+        self._next_handshake = next_handshake_failure
         self._is_first_read = True
         self._ignores_input = False
         self._is_paused = False
@@ -121,7 +121,7 @@ class ControlledConnection(H11Protocol):
             super().data_received(data)
 
     def shutdown(self) -> None:
-        """End the connection because the server stops. `_BoundedServer` calls this method."""
+        """End the connection because the server stops. `_FastStoppingServer` calls this method."""
         # A paused response would use up the grace period without sending a byte.
         if self._is_paused:
             self.transport.abort()
@@ -163,7 +163,7 @@ class ControlledConnection(H11Protocol):
             self._is_paused = False
 
 
-class _BoundedServer(uvicorn.Server):
+class _FastStoppingServer(uvicorn.Server):
     """A uvicorn server that waits for an event instead of polling, and that stops within a bounded time."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -210,13 +210,13 @@ class ServerThread:
     """A thread that serves `app` on a listening socket."""
 
     def __init__(
-        self, app: ASGIApp, listener: socket.socket, *, next_handshake: Callable[[], HandshakeFailure]
+        self, app: ASGIApp, listener: socket.socket, *, next_handshake_failure: Callable[[], HandshakeFailure]
     ) -> None:
         # Disable logging, signal handlers and the lifespan protocol: they belong to the program that uses the
         # simulator.
         config = uvicorn.Config(
             app,
-            http=cast(Any, partial(ControlledConnection, next_handshake=next_handshake)),
+            http=cast(Any, partial(ControlledConnection, next_handshake_failure=next_handshake_failure)),
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -225,7 +225,7 @@ class ServerThread:
             server_header=False,
         )
         self._listener = listener
-        self._server = _BoundedServer(config)
+        self._server = _FastStoppingServer(config)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="codex-simulator", daemon=True)
 
