@@ -90,11 +90,16 @@ def body(request: httpx2.Request) -> dict[str, Any]:
 
 
 def as_sent_by_us(written: dict[str, Any]) -> dict[str, Any]:
-    """Return a body of the official client with the members that every body of ours has, without null parameters."""
+    """Return a body of the official client with the members that every body of ours has, as the backend spells it."""
+    tools = written.get("tools")
+    if isinstance(tools, list):
+        tools = [{"type": "function", **tool["function"]} if "function" in tool else tool for tool in tools]
     return {
         "model": DEFAULT_MODEL,
         "instructions": DEFAULT_INSTRUCTIONS,
         **{name: value for name, value in written.items() if value is not None},
+        "input": on_the_wire(written["input"]),
+        **({} if tools is None else {"tools": tools}),
         "include": [*(written.get("include") or ()), "reasoning.encrypted_content"],
         "stream": True,
         "store": False,
@@ -247,13 +252,15 @@ def test_response_items_are_sent_back(writers: Writers, model: type[BaseModel]) 
             assert body(writers.ours(input=[given]))["input"] == expected
 
 
-def on_the_wire(written: Any) -> Any:
-    """Return official data with wire names: the official client writes `async_`, the Python spelling."""
-    if isinstance(written, list):
-        return [on_the_wire(member) for member in written]
-    if isinstance(written, dict):
-        return {"async" if name == "async_" else name: on_the_wire(member) for name, member in written.items()}
-    return written
+def on_the_wire(items: Any) -> Any:
+    """Return items of the official client with wire names (it writes `async_`), without null members."""
+    if isinstance(items, list):
+        return [on_the_wire(item) for item in items]
+    if not isinstance(items, dict):
+        return items
+    cleaned = {"async" if name == "async_" else name: value for name, value in items.items() if value is not None}
+    nested = {"message": "content", "web_search_call": "action"}.get(cleaned.get("type", "message"))
+    return {name: on_the_wire(value) if name == nested else value for name, value in cleaned.items()}
 
 
 NO_JSON = [Path("a.png"), b"\x89PNG", bytearray(b"a"), BytesIO(b"a"), MOMENT.date(), timedelta(1), Decimal(1), Place]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-from collections import UserDict
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import Any
 
 import openai
 import pytest
-from openai.types.responses import ParsedResponseFunctionToolCall, ResponseFunctionToolCall
+from pydantic import BaseModel
 
 from codex_backend_sdk._request.shaping import ShapedRequest, build_compaction_body, shape, to_json_data
 
@@ -133,97 +130,42 @@ def test_meaningful_parameter_is_not_droppable(meaningful: dict[str, Any]) -> No
     assert result.body["store"] is False
 
 
-def generated() -> Iterator[dict[str, Any]]:
-    yield {"role": "user", "content": "hi"}
+CHAT_TOOL = {"type": "function", "function": {"name": "f", "parameters": {}, "strict": True}}
+RESPONSES_TOOL = {"type": "function", "name": "f", "parameters": {}, "strict": True}
 
 
-@dataclasses.dataclass
-class Message:
-    role: str
-    content: str
+class City(BaseModel):
+    """Look up a city."""
 
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "hi",
-        [{"role": "user", "content": "hi"}],
-        ({"role": "user", "content": "hi"},),
-        {"role": "user", "content": "hi"},
-        generated(),
-        ["hi"],
-        [UserDict(role="user", content="hi")],
-        [Message("user", "hi")],
-        [HI],
-    ],
-    ids=lambda given: type(given).__name__,
-)
-def test_every_form_of_input_is_sent_as_items(given: Any) -> None:
-    assert body(input=given)["input"] == [HI]
+    name: str
 
 
 @pytest.mark.parametrize(
-    ("role", "sent", "part"),
+    ("tool", "sent"),
     [
-        ("user", "user", "input_text"),
-        ("system", "developer", "input_text"),
-        ("developer", "developer", "input_text"),
-        ("assistant", "assistant", "output_text"),
+        (CHAT_TOOL, RESPONSES_TOOL),
+        (RESPONSES_TOOL, RESPONSES_TOOL),
+        ({"type": "web_search"}, {"type": "web_search"}),
+        (
+            {"type": "custom", "name": "c", "function": {"name": "f"}},
+            {"type": "custom", "name": "c", "function": {"name": "f"}},
+        ),
+        ({"type": "function", "function": "f"}, {"type": "function", "function": "f"}),
+        ("web_search", "web_search"),
     ],
 )
-def test_role_is_sent_as_the_backend_accepts_it(role: str, sent: str, part: str) -> None:
-    (item,) = body(input=[{"role": role, "content": "x"}])["input"]
-    assert item == {"type": "message", "role": sent, "content": [{"type": part, "text": "x"}]}
+def test_tool_is_sent_in_the_form_of_responses(tool: Any, sent: Any) -> None:
+    request = body(tools=[tool], tool_choice=tool)
+    assert (request["tools"], request["tool_choice"]) == ([sent], sent)
 
 
-def test_content_list_is_sent_unchanged() -> None:
-    image = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
-    (item,) = body(input=[{"role": "user", "content": [image]}])["input"]
-    assert item["content"] == [image]
+def test_pydantic_function_tool_is_sent_flat() -> None:
+    (tool,) = body(tools=[openai.pydantic_function_tool(City)])["tools"]
+    assert (tool["type"], tool["name"], tool["description"]) == ("function", "City", "Look up a city.")
 
 
-@pytest.mark.parametrize("wrong", [5, None, 1.5])
-def test_missing_input_raises(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"`input` is .*Pass a string, or a list of messages"):
-        body(input=wrong)
-
-
-def test_whole_response_as_input_raises() -> None:
-    with pytest.raises(TypeError, match=r"Pass its items: `input=\[\*response\.output"):
-        body(input={"object": "response", "id": "resp_1", "output": []})
-
-
-@pytest.mark.parametrize("wrong", [[5], [None], [["x"]]])
-def test_invalid_item_raises(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="must be a mapping or an official object"):
-        body(input=wrong)
-
-
-def test_official_item_round_trips() -> None:
-    call = ResponseFunctionToolCall.model_validate(
-        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
-    )
-    output = {"type": "function_call_output", "call_id": "call_1", "output": "18"}
-    assert body(input=[call, output])["input"] == [call.to_dict(), output]
-
-
-def test_parsed_members_are_not_sent() -> None:
-    call = ParsedResponseFunctionToolCall.model_construct(
-        type="function_call", call_id="c", name="f", arguments="{}", parsed_arguments=object()
-    )
-    assert "parsed_arguments" not in body(input=[call])["input"][0]
-
-
-def test_reasoning_needs_encrypted_content() -> None:
-    readable = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA", "status": "completed"}
-    unreadable = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": None}
-    without_id = {"type": "reasoning", "summary": []}
-    sent = {name: value for name, value in readable.items() if name != "status"}
-    assert body(input=[readable, unreadable, without_id])["input"] == [sent, without_id]
-
-
-def test_item_without_type_is_sent_unchanged() -> None:
-    assert body(input=[{"id": "x"}])["input"] == [{"id": "x"}]
+def test_tools_that_are_not_a_list_are_sent_unchanged() -> None:
+    assert body(tools={"a": 1})["tools"] == {"a": 1}
 
 
 def test_compaction_appends_the_trigger() -> None:

@@ -210,8 +210,16 @@ INPUTS: list[tuple[Any, list[tuple[str, str]]]] = [
     ([SYSTEM_MESSAGE], [("changed", SYSTEM_MESSAGES.format(1))]),
     ([SYSTEM_MESSAGE, SYSTEM_MESSAGE], [("changed", SYSTEM_MESSAGES.format(2))]),
     (
-        [{**ENCRYPTED_REASONING, "status": None}],
-        [("changed", "The client removes the status of reasoning items (items: 1).")],
+        [{**ENCRYPTED_REASONING, "status": "completed"}],
+        [("changed", "The client removes the status and the content of reasoning items (items: 1).")],
+    ),
+    (
+        [{**ENCRYPTED_REASONING, "content": [{"type": "reasoning_text", "text": "x"}]}],
+        [("changed", "The client removes the status and the content of reasoning items (items: 1).")],
+    ),
+    (
+        [{"type": "web_search_call", "action": {"type": "other"}}],
+        [("dropped", "The client drops web searches without an action that the backend accepts (items: 1).")],
     ),
     ([REASONING], DROPPED_REASONING),
     ([{**REASONING, "status": "completed"}], DROPPED_REASONING),

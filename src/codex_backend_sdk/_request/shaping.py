@@ -19,13 +19,14 @@ from typing import Any, Final, NamedTuple
 from openai import NotGiven, Omit
 from pydantic import BaseModel
 
+from .input_items import shape_input
+
 __all__ = [
     "RejectedParameter",
     "ShapedRequest",
     "build_compaction_body",
     "is_absent",
     "shape",
-    "shape_item",
     "to_json_data",
 ]
 
@@ -100,7 +101,6 @@ _DEFAULTS: Final[dict[str, tuple[Any, ...]]] = {
 }
 
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
-_TEXT_PART_TYPES: Final = {"assistant": "output_text"}  # any other role: input_text
 
 
 def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> ShapedRequest:
@@ -119,7 +119,11 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body = {"model": model, "instructions": instructions, **accepted}
     if not body["instructions"]:
         del body["instructions"]  # as the Codex CLI does; the backend used to reject empty instructions
-    body["input"] = _shape_input(body.get("input"))
+    body["input"] = shape_input(body.get("input"))
+    if isinstance(body.get("tools"), list):
+        body["tools"] = [_responses_tool(tool) for tool in body["tools"]]
+    if "tool_choice" in body:
+        body["tool_choice"] = _responses_tool(body["tool_choice"])
     # The backend stores nothing, so it must return reasoning encrypted for the next call to include it.
     include = body.setdefault("include", [])
     if isinstance(include, list) and _ENCRYPTED_REASONING not in include:  # the backend rejects anything but a list
@@ -127,6 +131,16 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body["stream"] = True
     body["store"] = False
     return ShapedRequest(body, droppable, not_droppable)
+
+
+def _responses_tool(tool: Any) -> Any:
+    """Return a function tool or tool choice of Chat Completions in the form of Responses, and any other one unchanged.
+
+    `openai.pydantic_function_tool` and many libraries build the form of Chat Completions.
+    """
+    if isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict):
+        return {"type": "function", **tool["function"]}
+    return tool
 
 
 def build_compaction_body(body: dict[str, Any]) -> dict[str, Any]:
@@ -200,57 +214,3 @@ def _convert(value: Any, parameter: str) -> Any:
         f"JSON cannot represent a value of type {type(value).__name__} in `{parameter}`. "
         "Pass text; pass an image or a file as a data URL."
     )
-
-
-# --- Input -----------------------------------------------------------------------------------------------------------
-
-
-def _shape_input(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        value = [{"role": "user", "content": value}]
-    elif isinstance(value, dict) and "output" in value and value.get("object") == "response":
-        raise TypeError("`input` is a response. Pass its items: `input=[*response.output, ...]`.")
-    elif isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, list):
-        problem = "`input` is required" if value is None else f"`input` is {type(value).__name__}"
-        raise TypeError(
-            f"{problem}. Pass a string, or a list of messages and items such as {{'role': 'user', 'content': '...'}}."
-        )
-    return [item for item in map(shape_item, value, range(len(value))) if item is not None]
-
-
-def shape_item(item: Any, index: int = 0) -> Any:
-    """Return the input item as the backend accepts it, or None if the backend would reject it.
-
-    Raises TypeError if the item is not a mapping. `index` is its position in `input`, for the error.
-    """
-    if isinstance(item, str):
-        item = {"role": "user", "content": item}
-    if not isinstance(item, dict):
-        raise TypeError(f"`input[{index}]` must be a mapping or an official object, not {type(item).__name__}.")
-    item_type = item.get("type", "message" if "role" in item else None)
-    shaper = _ITEM_SHAPERS.get(str(item_type))
-    return shaper(item) if shaper is not None else item
-
-
-def _shape_message(item: dict[str, Any]) -> dict[str, Any]:
-    role, content = item.get("role"), item.get("content")
-    if role == "system":
-        role = "developer"  # 400 "System messages are not allowed"; this role has the same effect
-    elif "type" in item and not isinstance(content, str):
-        return item  # a complete message, such as those of earlier responses
-    if isinstance(content, str):
-        content = [{"type": _TEXT_PART_TYPES.get(str(role), "input_text"), "text": content}]
-    return {"type": "message", **item, "role": role, "content": content}
-
-
-def _shape_reasoning(item: dict[str, Any]) -> dict[str, Any] | None:
-    # The backend stores nothing, so it cannot find a reasoning item by its id ("Item with id 'rs_...' not found.
-    # Items are not persisted when store is set to false."). It also rejects a reasoning item with a `status`.
-    if item.get("id") and not item.get("encrypted_content"):
-        return None
-    return {name: value for name, value in item.items() if name != "status"} if "status" in item else item
-
-
-_ITEM_SHAPERS: Final = {"message": _shape_message, "reasoning": _shape_reasoning}

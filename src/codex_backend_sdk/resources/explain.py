@@ -22,8 +22,9 @@ from openai.resources.responses import Responses as OfficialResponses
 from .._coerce import as_count, as_mapping
 from .._json import decode
 from .._request.compression import plain_content
+from .._request.input_items import shape_item
 from .._request.prepare import prepare
-from .._request.shaping import is_absent, shape, shape_item, to_json_data
+from .._request.shaping import is_absent, shape, to_json_data
 from .._upstream import FinalRequestOptions
 from ..types import Login, Secret
 from .explain_report import Explanation, Finding, PreparedRequest, estimate_tokens
@@ -183,12 +184,19 @@ def _change_findings(present: Mapping[str, Any], body: Mapping[str, Any], reject
             yield replace(finding, what=finding.what.format(counts[change]))
 
 
-# Each text has a placeholder for the number of items. The backend rejects all four forms. It stores no reasoning items,
-# so it cannot look one up by its ID.
+# Each text has a placeholder for the number of items. The backend rejects all of these forms. It stores no reasoning
+# items, so it cannot look one up by its ID.
 _ITEM_CHANGES: Final = {
     "text": Finding(level="changed", what="The client sends strings in `input` as user messages (items: {})."),
     "role": Finding(level="changed", what="The client sends system messages with the role `developer` (items: {})."),
-    "status": Finding(level="changed", what="The client removes the status of reasoning items (items: {})."),
+    "reasoning": Finding(
+        level="changed", what="The client removes the status and the content of reasoning items (items: {})."
+    ),
+    "web_search_call": Finding(
+        level="dropped",
+        what="The client drops web searches without an action that the backend accepts (items: {}).",
+        why="The backend rejects them, even if it returned them itself.",
+    ),
     "dropped": Finding(
         level="dropped",
         what="The client drops reasoning items without encrypted content (items: {}).",
@@ -204,7 +212,8 @@ def _item_change(item: Any) -> str | None:
         return "text"
     shaped = shape_item(item)
     if shaped is None:
-        return "dropped"
+        return "web_search_call" if item["type"] == "web_search_call" else "dropped"
     if item.get("role") == "system" and shaped["role"] != "system":
         return "role"
-    return "status" if "status" in item and "status" not in shaped else None
+    is_shortened = item.get("type") == "reasoning" and ("status" in item or "content" in item)
+    return "reasoning" if is_shortened else None
