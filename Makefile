@@ -13,6 +13,7 @@
 #   make clean         remove everything that the other targets created
 #
 # Long checks (minutes each)
+#   make lowest        the tests on the lowest versions that pyproject.toml declares
 #   make conformance   the official package's own tests on this client, on every Python and openai version
 #   make soak          many callers on a backend that fails (MINUTES=10): checks for errors and leaks
 #   make fuzz          malformed input for everything that parses foreign bytes (SECONDS_EACH=20)
@@ -50,15 +51,16 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	limits/test_limit_parsing request/test_input_items request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse))
 
-.PHONY: help demo test lint coverage docs conformance bench faults soak fuzz lock clean environment
+.PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz lock clean environment
 
 help:
-	@sed -n '4,23s/^# \{0,1\}//p' Makefile
+	@sed -n '4,24s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
 
-test: lint coverage .cache/upstream-is-fetched
+# uv is for the test of the lowest versions, which is skipped without it.
+test: lint coverage .cache/upstream-is-fetched $(UV)
 	$(BIN)/python -m pytest -n auto --dist worksteal --deselect "$(CONTROL)"
 
 # 100 % branch coverage of the modules that do no I/O (pyproject.toml lists them), by their own tests alone.
@@ -75,6 +77,9 @@ lint: $(DEV_READY)
 
 docs: $(DEV_READY)
 	$(BIN)/python scripts/api_reference.py
+
+lowest: $(DEV_READY) $(UV)
+	$(BIN)/python scripts/lowest_versions.py --uv $(UV) --tests
 
 conformance: $(DEV_READY)
 	$(BIN)/python scripts/conformance.py

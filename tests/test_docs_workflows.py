@@ -35,3 +35,10 @@ def test_python_versions_include_all_classifiers() -> None:
     tested = set(re.findall(r'"(3\.\d+)"', re.findall(r"python: \[(.+)\]", CI)[0]))
     assert PROJECT["requires-python"] == ">=" + min(tested, key=lambda version: int(version[2:]))
     assert classified <= tested
+
+
+def test_ci_runs_targets_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"run: make (\w+)", CI))
+    assert {"test", "lowest"} <= targets
+    assert targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
