@@ -201,3 +201,18 @@ def test_personal_token_must_be_text() -> None:
 @pytest.mark.parametrize(("token", "expected"), [("at-1", True), ("a.b.c", False), ("", False)])
 def test_personal_token_is_recognized_by_its_prefix(token: str, expected: bool) -> None:
     assert _auth_json.is_personal_access_token(Secret(token)) is expected
+
+
+def test_merged_login_keeps_other_members() -> None:
+    refreshed = _auth_json.merge_refreshed_tokens(FULL_DOCUMENT, NEW_TOKENS, now=NOW)
+    stored = {**FULL_DOCUMENT, "unknown_field": 2, "tokens": {"access_token": "at_1", "added": 3}}
+    merged = _auth_json.merge_login(stored, refreshed)
+    assert merged == {**refreshed, "unknown_field": 2, "tokens": {**refreshed["tokens"], "added": 3}}
+    assert _auth_json.merge_login({}, refreshed)["tokens"] == refreshed["tokens"]
+
+
+def test_same_tokens_are_recognized() -> None:
+    tokens = _auth_json.StoredTokens(access_token=Secret("a"), refresh_token=Secret("r"))
+    assert tokens.has_same_tokens(tokens._replace(account_id="acc-1", id_token=Secret("i")))
+    assert not tokens.has_same_tokens(tokens._replace(access_token=Secret("b")))
+    assert not tokens.has_same_tokens(tokens._replace(refresh_token=None))

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -25,9 +25,6 @@ from codex_backend_sdk import AsyncOpenAI
 from codex_backend_sdk._exceptions import CredentialStoreError, LoginRequiredError
 from codex_backend_sdk.auth import Credentials, FileStore, MemoryStore
 from codex_backend_sdk.testing import SimulatedAccount, Simulator
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECOND = timedelta(seconds=1)
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and resource limits")
@@ -280,19 +277,6 @@ def test_unsaved_login_is_saved_when_the_store_recovers(caplog: pytest.LogCaptur
         clock.now += MINUTE
         assert credentials.ready() is login
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-@pytest.mark.parametrize("change", [MemoryStore.clear, lambda store: store.save({"auth_mode": "apikey"})])
-def test_unsaved_login_does_not_overwrite_a_changed_store(change: Callable[[MemoryStore], object]) -> None:
-    clock = Clock()
-    with IssuerStub(clock=clock) as issuer:
-        credentials, store = unsaved_credentials(issuer, clock)
-        store.errors.clear()
-        change(store)
-        after = store.load()
-        clock.now += MINUTE
-        assert credentials.current() is credentials.ready()
-        assert store.load() == after
 
 
 PROGRAM_WITH_UNWRITABLE_STORE = """

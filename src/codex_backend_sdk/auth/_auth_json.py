@@ -21,6 +21,7 @@ __all__ = [
     "format_timestamp",
     "is_header_safe",
     "is_personal_access_token",
+    "merge_login",
     "merge_refreshed_tokens",
     "parse",
     "parse_mode",
@@ -65,6 +66,10 @@ class StoredTokens(NamedTuple):
     id_token: Secret | None = None
     account_id: str | None = None
     last_refresh: datetime | None = None
+
+    def has_same_tokens(self, other: StoredTokens) -> bool:
+        """Return whether the access token and the refresh token are the same as those of `other`."""
+        return (self.access_token, self.refresh_token) == (other.access_token, other.refresh_token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +179,15 @@ def merge_refreshed_tokens(document: dict[str, Any], response: TokenResponse, *,
         **document,
         "tokens": {**(document.get("tokens") or {}), **_revealed_tokens(response)},
         "last_refresh": format_timestamp(now),
+    }
+
+
+def merge_login(document: dict[str, Any], refreshed: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the tokens and the refresh time of the document `refreshed`."""
+    return {
+        **document,
+        "tokens": {**(document.get("tokens") or {}), **refreshed["tokens"]},
+        "last_refresh": refreshed["last_refresh"],
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
@@ -36,8 +36,8 @@ __all__ = [
     "load_document",
     "load_login",
     "load_tokens",
-    "save_login",
     "save_new_login",
+    "save_refreshed_login",
 ]
 
 _P = ParamSpec("_P")
@@ -55,10 +55,10 @@ _LOG_IN_WITH_CHATGPT: Final = (
 class UnsavedRefresh(NamedTuple):
     """The save state of refreshed tokens that exist in this process only, because the store could not save them.
 
-    `store_version` is the store's version before the refresh. `retry_save_at` is the time of the next attempt to save.
+    `replaces` are the tokens in the store before the refresh. `retry_save_at` is the time of the next attempt to save.
     """
 
-    store_version: object
+    replaces: _auth_json.StoredTokens
     retry_save_at: datetime
 
 
@@ -184,9 +184,24 @@ def load_tokens(store: CredentialStore) -> _auth_json.StoredTokens | None:
 
 
 @_clear_traceback_locals
-def save_login(store: CredentialStore, cached: CachedLogin) -> None:
-    """Save the document of a login to a store, replacing the previous one."""
-    store.save(cached.document)
+def save_refreshed_login(
+    store: CredentialStore, refreshed: CachedLogin, *, replaces: _auth_json.StoredTokens
+) -> CachedLogin | None:
+    """Save a refreshed login if the store still has the tokens that it replaces. Return the login as it was saved.
+
+    Return None, and save nothing, if the store has other tokens, other credentials or no login: a program that does not
+    use the store's lock, such as the Codex CLI, has changed it during the refresh. Its changes to other members of the
+    document are kept. Call this under the store's lock.
+    """
+    document = store.load()
+    if document is None or _auth_json.describe_other_credentials(document) is not None:
+        return None
+    stored = _parse_tokens(document, store.location)
+    if stored is None or not stored.has_same_tokens(replaces):
+        return None
+    saved = replace(refreshed, document=_auth_json.merge_login(document, refreshed.document), unsaved=None)
+    store.save(saved.document)
+    return saved
 
 
 @_clear_traceback_locals

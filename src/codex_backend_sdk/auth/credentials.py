@@ -271,7 +271,7 @@ class Credentials(TokenManager):
         if cached is None or cached.unsaved is None:
             return [] if stored is None else [stored]
         # If the store has not changed since the refresh, its refresh token is used up.
-        is_stale = self.store.version() == cached.unsaved.store_version
+        is_stale = stored is None or stored.has_same_tokens(cached.unsaved.replaces)
         return [cached.tokens] if stored is None or is_stale else [stored, cached.tokens]
 
     def _revoke_tokens(self, tokens: _auth_json.StoredTokens) -> bool:

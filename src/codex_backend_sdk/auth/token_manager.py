@@ -24,7 +24,7 @@ from .._threads import SingleFlight, create_lock, run_uninterrupted
 from .._urls import resolve_issuer_url
 from . import _auth_errors, _jwt
 from ._auth_json import TokenResponse, merge_refreshed_tokens
-from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, save_login
+from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, save_refreshed_login
 from .stores.auto import default_store
 from .stores.base import codex_home_path
 
@@ -127,7 +127,7 @@ class TokenManager:
        process that does not use this lock (the Codex CLI) may have used the token and be about to store the new one.
        Then the manager remembers the rejection for this version of the store.
     7. The new tokens cannot be stored: the manager uses them from memory, because the old refresh token is used up. It
-       tries to save them once a minute, unless the store has changed.
+       tries to save them once a minute, with case 12 if the store has changed.
     8. The new tokens are immediately due for a refresh (wrong clock, very short lifetime): the manager uses them for
        ten seconds, as in case 4.
     9. The store cannot be read: the manager uses the cached login while its token is valid.
@@ -135,6 +135,10 @@ class TokenManager:
     10. The store or the issuer returns the login of another account: the manager raises LoginRequiredError. Only
         `authenticate()` changes the account of a client.
     11. The backend rejected a token: `refresh()` proceeds as in cases 2 and 3 at once, if that token is still in use.
+    12. The tokens in the store change during a refresh, because a program that does not use the lock (the Codex CLI)
+        logs in or out: the manager does not store the new tokens. It uses the stored login if it has the same account.
+        If there is no login any more, the manager revokes the new tokens. Then, and if the store has another account or
+        an API key, it raises LoginRequiredError, even if the old token is still valid.
     """
 
     def __init__(
@@ -249,7 +253,7 @@ class TokenManager:
             self._raise_if_refresh_failed(failure_before_wait)
             return self._refresh(cached.next_refresh(self._lifetime)[1], cached.login)
         except Exception as error:
-            if not self._is_valid(cached):
+            if self._cached is None or not self._is_valid(cached):  # None: the login was removed or replaced
                 raise
             self._start_backoff(cached)  # case 4
             log.warning("The login could not be refreshed; its old token is still used. %s", _describe(error))
@@ -257,11 +261,16 @@ class TokenManager:
 
     def _reload(self) -> CachedLogin:
         """Load the login from the store and cache it. Raises LoginRequiredError if there is none, and in case 10."""
-        cached = self._newest_login(load_login(self.store, self._fetch_login))
+        try:
+            cached = self._newest_login(load_login(self.store, self._fetch_login))
+        except _auth_errors.LoginRequiredError:  # the store has other credentials
+            self._set_cached(None)
+            raise
         if cached is None:
             self._set_cached(None)
             raise _auth_errors.LoginRequiredError(f"There is no login in {self.store.location}. {_LOG_IN_REMEDY}")
         if self._account_id is not None and cached.login.account_id not in (None, self._account_id):
+            self._set_cached(None)
             raise _auth_errors.LoginRequiredError(
                 f"The login in {self.store.location} now belongs to another account. "
                 "Call client.authenticate() to use that account."
@@ -364,20 +373,38 @@ class TokenManager:
         if any(None not in pair and pair[0] != pair[1] for pair in accounts):
             raise self._record_permanent_failure(version, "The issuer returned the login of another account.")
         refreshed = CachedLogin.from_document(merge_refreshed_tokens(old.document, response, now=self._clock()))
+        replaces = old.tokens if old.unsaved is None else old.unsaved.replaces
         try:
-            save_login(self.store, refreshed)
+            saved = save_refreshed_login(self.store, refreshed, replaces=replaces)
         except BaseException as error:
             # Case 7, also for Ctrl-C: the old refresh token is used up, so only these tokens are valid.
-            unsaved = UnsavedRefresh(version, self._clock() + _SAVE_RETRY_INTERVAL)
+            unsaved = UnsavedRefresh(replaces, self._clock() + _SAVE_RETRY_INTERVAL)
             self._set_cached(replace(refreshed, unsaved=unsaved))
             if not isinstance(error, Exception):
                 raise
             self._warn_unsaved(error)
         else:
-            self._set_cached(refreshed)
+            refreshed = self._accept_saved(saved, refreshed)
         if self._is_due(refreshed):  # case 8
             self._start_backoff(refreshed)
         return refreshed.login
+
+    def _accept_saved(self, saved: CachedLogin | None, refreshed: CachedLogin) -> CachedLogin:
+        """Cache and return the saved login. If it is None, the store has changed: return the login in it (case 12)."""
+        if saved is not None:
+            self._set_cached(saved)
+            return saved
+        self._set_cached(None)
+        if load_login(self.store, self._fetch_login) is None:
+            self._issuer.revoke(
+                refresh_token=refreshed.tokens.refresh_token, access_token=refreshed.tokens.access_token
+            )
+        stored = self._reload()
+        if self._is_due(stored):
+            raise _auth_errors.TokenRefreshError(
+                f"The login in {self.store.location} was replaced while it was refreshed. Retry to refresh the new one."
+            )
+        return stored
 
     def _warn_unsaved(self, error: Exception) -> None:
         log.warning(
@@ -388,22 +415,18 @@ class TokenManager:
         )
 
     def _retry_save(self, cached: CachedLogin, unsaved: UnsavedRefresh) -> CachedLogin:
-        """Retry saving an unsaved login, unless the store has changed since the refresh."""
+        """Retry saving an unsaved login. Return the login to use, which is another one if the store has changed."""
         postponed = replace(cached, unsaved=unsaved._replace(retry_save_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
         try:
             with self.store.lock():
-                # A changed store has a newer login, or none after a logout. The next refresh loads it.
-                if self.store.version() != unsaved.store_version:
-                    return postponed
-                save_login(self.store, cached)
+                saved = save_refreshed_login(self.store, cached, replaces=unsaved.replaces)
         except Exception as error:  # a store of the caller's own may raise anything
             log.debug("The refreshed login could not be stored: %s", type(error).__name__)
             return postponed
-        log.info("The refreshed login was stored in %s.", self.store.location)
-        saved = replace(cached, unsaved=None)
-        self._set_cached(saved)
-        return saved
+        if saved is not None:
+            log.info("The refreshed login was stored in %s.", self.store.location)
+        return self._accept_saved(saved, cached)
 
     def _handle_failure(self, cached: CachedLogin, failure: RefreshFailure, version: object) -> Login:
         if not failure.is_permanent:

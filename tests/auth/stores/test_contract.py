@@ -9,36 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from servers import needs_redis, redis_server
+from store_types import STORES, CustomStore
 
 from codex_backend_sdk._exceptions import CredentialStoreError
-from codex_backend_sdk.auth import CredentialStore, FileStore, KeyringStore, MemoryStore, RedisStore
-from codex_backend_sdk.auth.stores.auto import AutoStore
+from codex_backend_sdk.auth import CredentialStore, KeyringStore, MemoryStore, RedisStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 DOCUMENT = {"auth_mode": "chatgpt", "tokens": {"access_token": "secret-token"}, "unknown_field": {"n": 1}}
-
-
-def keyring_in(folder: Path) -> Any:
-    from keyrings.alt.file import PlaintextKeyring
-
-    backend = PlaintextKeyring()
-    backend.file_path = str(folder / "keyring.cfg")
-    return backend
-
-
-def auto_store(folder: Path) -> AutoStore:
-    return AutoStore(KeyringStore(folder, backend=keyring_in(folder)), FileStore(folder / "auth.json"))
-
-
-STORES: dict[str, Callable[[Path], CredentialStore]] = {
-    "file": lambda folder: FileStore(folder / "auth.json"),
-    "memory": lambda folder: MemoryStore(),
-    "keyring": lambda folder: KeyringStore(folder, backend=keyring_in(folder)),
-    "keyring with split entries": lambda folder: KeyringStore(folder, backend=keyring_in(folder), entry_bytes=128),
-    "auto": auto_store,
-}
 
 
 @pytest.fixture(params=[*STORES, pytest.param("redis", marks=needs_redis)])
@@ -110,7 +89,7 @@ def test_repr_and_location_show_no_token(store: CredentialStore) -> None:
 
 def test_damaged_document_raises_and_can_be_cleared(store: CredentialStore) -> None:
     """Another program may have damaged the document."""
-    if isinstance(store, MemoryStore):
+    if isinstance(store, (MemoryStore, CustomStore)):
         pytest.skip("no other program can write to this store")
     damage(store)
     with pytest.raises(CredentialStoreError):
