@@ -295,6 +295,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if not isinstance(options, PreparedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
         require_official_timeout(options.timeout)
+        if options.encoded_body is not None:
+            options = options.with_content()
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
         has_call_timeout = not isinstance(options.timeout, openai.NotGiven)

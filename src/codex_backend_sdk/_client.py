@@ -27,7 +27,7 @@ from ._request.routes import Route
 from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
 from ._streaming.buffered import async_buffer, buffer, is_event_stream
-from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream
+from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream, with_reader
 from ._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
@@ -102,7 +102,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         that the Codex backend does not support.
         """
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
-        stream_cls = ResponseEventStream if options.context.is_streamed else stream_cls
+        if options.context.is_streamed:
+            stream_cls = with_reader(stream_cls, ResponseEventStream)
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, call_retries)
@@ -244,7 +245,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         that the Codex backend does not support.
         """
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
-        stream_cls = AsyncResponseEventStream if options.context.is_streamed else stream_cls
+        if options.context.is_streamed:
+            stream_cls = with_reader(stream_cls, AsyncResponseEventStream)
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, call_retries)

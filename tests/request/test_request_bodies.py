@@ -100,6 +100,7 @@ def as_sent_by_us(written: dict[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in written.items() if value is not None},
         "input": on_the_wire(written["input"]),
         **({} if tools is None else {"tools": tools}),
+        **({"tool_choice": written.get("tool_choice", "auto")} if tools else {}),
         "include": [*(written.get("include") or ()), "reasoning.encrypted_content"],
         "stream": True,
         "store": False,

@@ -206,3 +206,38 @@ def test_value_that_json_cannot_represent_raises(wrong: Any) -> None:
 def test_number_that_json_cannot_represent_raises(wrong: float) -> None:
     with pytest.raises(ValueError, match=f"JSON cannot represent the number {wrong}"):
         to_json_data([wrong], "tools")
+
+
+@pytest.mark.parametrize(
+    ("options", "is_default"),
+    [
+        ({}, True),
+        ({"comparison_response_id": "resp_1"}, True),
+        ({"mode": "implicit", "ttl": "30m"}, True),
+        ({"mode": "explicit"}, False),
+        ({"ttl": "24h", "comparison_response_id": "resp_1"}, False),
+        ({"unknown": 1}, False),
+        ("implicit", False),
+    ],
+)
+def test_cache_options_that_change_nothing_are_not_rejected(options: Any, is_default: bool) -> None:
+    result = shaped(prompt_cache_options=options)
+    assert "prompt_cache_options" not in result.body
+    assert [parameter.name for parameter in result.droppable] == ([] if is_default else ["prompt_cache_options"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"tools": [RESPONSES_TOOL]}, "auto"),
+        ({"tools": [RESPONSES_TOOL], "tool_choice": "required"}, "required"),
+        ({"tools": [RESPONSES_TOOL], "tool_choice": "none"}, "none"),
+        ({"tools": []}, None),
+        ({"tool_choice": "auto"}, "auto"),
+        ({}, None),
+    ],
+)
+def test_tools_are_sent_with_a_tool_choice(given: dict[str, Any], sent: str | None) -> None:
+    request = body(**given)
+    assert request.get("tool_choice") == sent
+    assert "parallel_tool_calls" not in request

@@ -80,7 +80,11 @@ def context_of_response(response: httpx2.Response) -> RequestContext | None:
 
 
 class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai marks it @final, for type checkers only
-    """Request options with the context of the request, its login, and the number of retries before this attempt."""
+    """Request options with the context of the request, its login, and the number of retries before this attempt.
+
+    `encoded_body` is the body of all attempts, or None for a request without one. `json_data` holds the same body for
+    programs that trace `request()`, and is not sent: openai accepts only one of the two.
+    """
 
     # Instances are copies of validated options, so no validator is needed. Building one takes 3 ms.
     model_config = ConfigDict(defer_build=True)
@@ -88,6 +92,7 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
     context: Any = None
     login: Any = None
     retries_taken: int = 0
+    encoded_body: bytes | None = None
 
     @classmethod
     def from_options(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
@@ -95,6 +100,13 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
         prepared: Any = copy(options)  # constructing an object takes five times as long
         prepared.__class__ = cls
         # A redirect would take the prompt and the account id to another host.
-        vars(prepared).update(context=context, login=None, retries_taken=0, follow_redirects=False, **changes)
+        defaults = {"login": None, "retries_taken": 0, "encoded_body": None, "follow_redirects": False}
+        vars(prepared).update({"context": context, **defaults, **changes})
         assert isinstance(prepared, cls)
         return prepared
+
+    def with_content(self) -> PreparedOptions:
+        """Return a copy that sends `encoded_body`."""
+        options = copy(self)
+        options.content, options.json_data = self.encoded_body, None
+        return options

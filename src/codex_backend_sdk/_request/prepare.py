@@ -121,9 +121,9 @@ def _prepare_response(
         ),
         url="/responses",
         headers={**headers, **encoding, **_mapping_or_empty(options.headers)},
-        json_data=None,
+        json_data=body,
         extra_json=None,
-        content=content,
+        encoded_body=content,
         post_parser=_with_subscriptable_items(options.post_parser),
     )
 

@@ -100,6 +100,9 @@ _DEFAULTS: Final[dict[str, tuple[Any, ...]]] = {
     "truncation": ("disabled",),
 }
 
+# Members of `prompt_cache_options` → the value that is the default, or None if the member only requests a diagnosis.
+_DEFAULT_CACHE_OPTIONS: Final = {"mode": "implicit", "ttl": "30m", "comparison_response_id": None}
+
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 
 
@@ -110,7 +113,7 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     ValueError for NaN and infinity.
     """
     present = {name: to_json_data(value, name) for name, value in parameters.items() if not is_absent(value)}
-    requested = {name: value for name, value in present.items() if value not in _DEFAULTS.get(name, ())}
+    requested = {name: value for name, value in present.items() if not _is_default(name, value)}
     droppable = tuple(RejectedParameter(name, _DROPPABLE[name]) for name in requested if name in _DROPPABLE)
     not_droppable = tuple(RejectedParameter(name, _NOT_DROPPABLE[name]) for name in requested if name in _NOT_DROPPABLE)
     accepted = {
@@ -122,8 +125,9 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body["input"] = shape_input(body.get("input"))
     if isinstance(body.get("tools"), list):
         body["tools"] = [_responses_tool(tool) for tool in body["tools"]]
-    if "tool_choice" in body:
-        body["tool_choice"] = _responses_tool(body["tool_choice"])
+    if body.get("tools"):
+        # The Codex CLI always sends it, and the backend was reported to require it beside tools.
+        body["tool_choice"] = _responses_tool(body.get("tool_choice", "auto"))
     # The backend stores nothing, so it must return reasoning encrypted for the next call to include it.
     include = body.setdefault("include", [])
     if isinstance(include, list) and _ENCRYPTED_REASONING not in include:  # the backend rejects anything but a list
@@ -131,6 +135,16 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body["stream"] = True
     body["store"] = False
     return ShapedRequest(body, droppable, not_droppable)
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Return whether the call means the same without this parameter."""
+    if name == "prompt_cache_options" and isinstance(value, dict):
+        return all(
+            member in _DEFAULT_CACHE_OPTIONS and _DEFAULT_CACHE_OPTIONS[member] in (None, setting)
+            for member, setting in value.items()
+        )
+    return value in _DEFAULTS.get(name, ())
 
 
 def _responses_tool(tool: Any) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, get_origin
 
 import openai
 from openai.types.responses import ResponseStreamEvent
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-__all__ = ["AsyncResponseEventStream", "ResponseEventStream"]
+__all__ = ["AsyncResponseEventStream", "ResponseEventStream", "with_reader"]
 
 # For a response without a context: a custom `auth` of the HTTP client may replace the request.
 _NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, is_streamed=True)
@@ -127,6 +127,17 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
         with contextlib.suppress(RuntimeError):  # another task is running the generator
             await cast("AsyncGenerator[ResponseStreamEvent]", self._iterator).aclose()
         await super().close()
+
+
+def with_reader(stream_class: Any, reader_class: type) -> type:
+    """Return the stream class of a request: `reader_class`, or its combination with a subclass that a tracer passes.
+
+    A tracer that replaces `client.request` records the events in a subclass of openai's `Stream`.
+    """
+    requested = get_origin(stream_class) or stream_class
+    if not isinstance(requested, type) or issubclass(reader_class, requested):
+        return reader_class
+    return type(requested.__name__, (requested, reader_class), {})
 
 
 def _interrupt_read(response: httpx2.Response) -> None:
