@@ -33,7 +33,7 @@ DISTRIBUTION = "codex-backend-sdk"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = ("base", *PROJECT["project"]["optional-dependencies"])
 TEST_TOOLS = ("hypothesis", "keyrings.alt", "polyfactory", "pytest", "pytest-asyncio", "pytest-timeout")
-TEST_TOOLS += ("pytest-xdist", "trio", "trustme", "typing-extensions")
+TEST_TOOLS += ("pytest-xdist", "trio", "trustme", "typing-extensions", "websockets")
 # The official tests, the type checkers, the benchmarks and the Codex CLI do not test the declared versions. The test of
 # this script would create the same environments again.
 LEFT_OUT_TESTS = ("conformance", "typing", "bench", "test_codex_cli.py", "test_codex_cli_login.py")

@@ -105,7 +105,7 @@ def test_success_page_follows_the_stored_login() -> None:
     assert early == 404, "the success page is not available before the login"
     assert (page.status, urlsplit(page.url).path, stored) == (200, "/success", ["now"])
     assert "You are logged in" in page.text
-    assert urlsplit(page.url).query == "", "the URL must not contain the code"
+    assert "ac_1" not in page.url, "the browser's history must not contain the code"
     assert page.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert grants[0].code == Secret("ac_1")
@@ -144,7 +144,7 @@ def test_other_paths_and_methods_are_rejected() -> None:
 
     visit = FakeBrowser(script)
     log_in(visit)
-    assert visit.outcome() == [501, 404, 404, 404, 404]
+    assert visit.outcome() == [405, 404, 404, 404, 404]
 
 
 HTML_ERROR = "<script>alert('1')</script>\"$title&"
@@ -282,7 +282,8 @@ def test_reloaded_callback_exchanges_the_code_once() -> None:
 
     visit = FakeBrowser(script)
     assert log_in(visit, complete=complete) == LOGIN, "the login has succeeded before the cancellation"
-    assert visit.outcome() == ["/success"] * 3
+    (location,) = set(visit.outcome())
+    assert location.startswith("/success?")
     assert len(exchanges) == 1
 
 

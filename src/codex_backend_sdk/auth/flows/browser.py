@@ -18,8 +18,9 @@ from ..._constants import CALLBACK_HOST, CALLBACK_PATH, CALLBACK_PORTS, LOGIN_SC
 from ..._threads import start_in_thread
 from .._deadline import LoginDeadline
 from .._oauth import AuthorizationGrant, Pkce, build_authorize_url, encode_base64url, parse_pasted_url
-from .callback_server import LoginCallback, bind_callback_server, serve_callback
+from .callback_server import bind_callback_server, serve_callback
 from .environment import browser_unavailable_reason
+from .login_callback import LoginCallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,8 +1,11 @@
-"""Receive the callback of a browser login: a state machine, and a loopback server that passes requests to it.
+"""Receive the callback of a browser login on a loopback port, and pass its requests to a `LoginCallback`.
 
-`LoginCallback` maps paths to responses and determines the outcome of the login. It is independent of the server, so
-that a pasted URL and a request are handled alike. Wire source (paths, responses, order): Codex CLI,
-login/src/server.rs.
+Every program of this machine and every web page in its browser can connect to the port, so the server
+
+- responds to requests for its own address only: a page whose host name was rebound to 127.0.0.1 sends another `Host`;
+- cancels the login for programs only, which send none of the headers that a browser adds (`_BROWSER_HEADERS`);
+- keeps 16 connections at most. A new one replaces the oldest one that has sent no complete request;
+- ends every connection when the login ends, also one that is silent or sends a byte now and then.
 """
 
 from __future__ import annotations
@@ -13,223 +16,206 @@ import os
 import socket
 import socketserver
 import threading
-import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Final
 
-from ..._constants import CALLBACK_HOST, CALLBACK_PATH
-from ..._threads import start_in_thread
+from ..._constants import CALLBACK_HOST
 from .. import _auth_errors
-from .._oauth import AuthorizationResponse, parse_authorization_response
-from . import pages
+from .login_callback import CallbackResponse, LoginCallback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from email.message import Message
 
-    from ...types import Login, Secret
     from .._deadline import LoginDeadline
 
-__all__ = ["CallbackResponse", "LoginCallback", "bind_callback_server", "serve_callback"]
+__all__ = ["bind_callback_server", "serve_callback"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
 _BIND_ATTEMPTS: Final = 10
 _BIND_PAUSE_SECONDS: Final = 0.2
+_MAX_CONNECTIONS: Final = 16
 _IDLE_CONNECTION_SECONDS: Final = 30
-# How long the server waits after the login for the browser to load the last page.
-_SUCCESS_PAGE_SECONDS: Final = 3.0
-_FAILURE_PAGE_SECONDS: Final = 0.3  # shorter, because the browser is already waiting for this page
+# How long a response that is being written when the login ends may take.
+_LAST_RESPONSE_SECONDS: Final = 1.0
+_CANCEL_PATH: Final = "/cancel"
 _CANCEL_REQUEST_SECONDS: Final = 2.0
 _CANCEL_RESPONSE_BYTES: Final = 4096
 _POLL_SECONDS: Final = 0.2  # short, because on Windows Ctrl-C does not interrupt a wait
 
-
-# --- the state machine -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackResponse:
-    """An HTTP response for the browser. The server can stop after a response with `is_last=True`."""
-
-    status: int
-    body: str = ""
-    content_type: str = "text/plain"
-    location: str | None = None
-    is_last: bool = False
-
-
-class LoginCallback:
-    """The outcome of one login. `respond()` is thread-safe; the first outcome is final.
-
-    `complete` exchanges the code and stores the tokens. It runs at most once, in a separate thread: a code is valid for
-    one exchange, and a browser may load the callback again.
-    """
-
-    def __init__(self, state: str, complete: Callable[[Secret], Login], deadline: LoginDeadline) -> None:
-        self._state = state
-        self._complete = complete
-        self._deadline = deadline
-        self._lock = threading.Lock()  # guards the fields below; not held while waiting
-        self._was_called = False
-        self._login: Login | None = None
-        self._error: Exception | None = None
-        self._logged_in_at: float | None = None  # time.monotonic()
-        self._decided = threading.Event()
-        self._finished = threading.Event()
-        self._routes: dict[str, Callable[[str], CallbackResponse]] = {
-            CALLBACK_PATH: self._handle_callback,
-            "/success": self._handle_success,
-            "/cancel": self._handle_cancel,
-        }
-
-    def respond(self, target: str) -> CallbackResponse:
-        """Return the response to a GET request for `target` (path and query). May wait for the code exchange."""
-        path, _, query = target.partition("?")
-        return self._routes.get(path, _not_found)(query)
-
-    @property
-    def has_outcome(self) -> bool:
-        """True if the login has an outcome."""
-        return self._decided.is_set()
-
-    def finish(self) -> None:
-        """Make `wait()` return, because the browser has received the last page."""
-        self._finished.set()
-
-    def wait(self) -> Login:
-        """Wait for the outcome and return the login, or raise its error. Raises LoginFailedError at the deadline."""
-        try:
-            while not self._finished.wait(_POLL_SECONDS) and not self._should_stop_waiting():
-                pass
-        finally:  # also after Ctrl-C: an exchange that still runs must not store tokens
-            self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
-        if self._login is None:
-            raise self._error or AssertionError("the login ended without an outcome")
-        if self._deadline.is_cancelled:  # raise even if the login was stored; the stored login is kept
-            self._deadline.check()
-        return self._login
-
-    def _should_stop_waiting(self) -> bool:
-        if self._logged_in_at is not None:
-            is_late = time.monotonic() > self._logged_in_at + _SUCCESS_PAGE_SECONDS
-            return is_late or self._deadline.is_cancelled
-        error = self._deadline.expiry_error
-        if error is None:
-            return False
-        self._set_outcome(error=error)
-        if self._was_called:  # a browser waits for the page with the failure
-            self._finished.wait(_FAILURE_PAGE_SECONDS)
-        return True
-
-    def _handle_callback(self, query: str) -> CallbackResponse:
-        response = parse_authorization_response(query, expected_state=self._state)
-        if response is None:
-            return CallbackResponse(status=400, body="State mismatch")
-        with self._lock:
-            is_first, self._was_called = not self._was_called, True
-        if is_first:
-            # Not in this thread: the browser may close its connection while the exchange runs.
-            start_in_thread(partial(self._complete_login, response), name="codex-login-exchange", daemon=True)
-        self._decided.wait()
-        if self._login is not None:
-            # A redirect removes the URL with the code from the browser's history.
-            return CallbackResponse(status=302, location="/success")
-        # LoginFailedError has a code. The store raises the other exceptions of `complete`.
-        code = getattr(self._error, "code", None) or "persist_failed"
-        return _html_page(pages.failure_page(str(self._error), code=code))
-
-    def _handle_success(self, query: str) -> CallbackResponse:
-        return _not_found(query) if self._login is None else _html_page(pages.success_page())
-
-    def _handle_cancel(self, query: str) -> CallbackResponse:
-        self._fail(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
-        return CallbackResponse(status=200, body=_auth_errors.CANCELLED_MESSAGE, is_last=True)
-
-    def _complete_login(self, response: AuthorizationResponse) -> None:
-        if response.code is None:
-            self._fail(response.error_message or "", code=response.error_code)
-            return
-        try:
-            self._set_outcome(self._complete(response.code))
-        except Exception as error:  # `wait()` raises it
-            self._set_outcome(error=error)
-
-    def _fail(self, message: str, *, code: str | None) -> None:
-        if not self.has_outcome:  # creating the error imports `openai`, so check first
-            self._set_outcome(error=_auth_errors.LoginFailedError(message, code=code))
-
-    def _set_outcome(self, login: Login | None = None, *, error: Exception | None = None) -> None:
-        with self._lock:
-            if self.has_outcome:
-                return
-            self._login, self._error = login, error
-            if login is None:
-                self._deadline.cancel()  # an exchange that still runs must not store tokens
-            else:
-                self._logged_in_at = time.monotonic()
-            self._decided.set()
+# A browser adds one of these to each request, whatever page made it. Another program that needs the port sends `Host`
+# and `Connection` only (Codex CLI: login/src/server.rs, send_cancel_request).
+_BROWSER_HEADERS: Final = (
+    "Origin",
+    "Referer",
+    "Accept-Language",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-User",
+)
+_RESPONSE_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Connection": "close",
+}
 
 
-def _html_page(page: str) -> CallbackResponse:
-    return CallbackResponse(status=200, body=page, content_type="text/html", is_last=True)
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """A connection and the thread that serves it. `has_request` is True once a complete request has arrived."""
+
+    socket: socket.socket
+    thread: threading.Thread = field(default_factory=threading.Thread)
+    has_request: bool = False
+
+    def end(self) -> None:
+        """End the connection from any thread. Its own thread then closes the socket."""
+        with suppress(OSError):  # the client may have ended it
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until its thread has ended."""
+        self.thread.join(timeout_seconds)
 
 
-def _not_found(query: str) -> CallbackResponse:
-    return CallbackResponse(status=404, body="Not Found")
-
-
-# --- the server --------------------------------------------------------------------------------------------------
-
-
-class _CallbackServer(socketserver.ThreadingTCPServer):
+class _CallbackServer(socketserver.TCPServer):
     """A server with one thread for each connection, because browsers open spare connections and leave them idle."""
 
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 64
     # On Windows this option would let two programs listen on the same port.
     allow_reuse_address = os.name != "nt"
     callback: LoginCallback
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("A connection to the callback server failed.", exc_info=True)
+    def __init__(self, port: int) -> None:
+        self._lock = threading.Lock()  # guards the fields below
+        self._connections: dict[socket.socket, _Connection] = {}  # the oldest first
+        super().__init__((CALLBACK_HOST, port), _CallbackHandler)
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """Serve a new connection in a thread of its own. `serve_forever` calls this method."""
+        assert isinstance(request, socket.socket)  # a TCP server has no datagrams
+        if not self._make_room():
+            self.shutdown_request(request)
+            return
+        connection = _Connection(request)
+        connection.thread = threading.Thread(
+            target=self._serve, args=(connection, client_address), name="codex-login-connection", daemon=True
+        )
+        with self._lock:
+            self._connections[request] = connection
+        connection.thread.start()
+
+    def _make_room(self) -> bool:
+        """End the oldest connection without a request if there are too many. Return whether a new one fits."""
+        with self._lock:
+            if len(self._connections) < _MAX_CONNECTIONS:
+                return True
+            oldest = next((each for each in self._connections.values() if not each.has_request), None)
+            if oldest is None:
+                return False
+            del self._connections[oldest.socket]
+        oldest.end()
+        oldest.join(_LAST_RESPONSE_SECONDS)
+        return True
+
+    def _serve(self, connection: _Connection, client_address: object) -> None:
+        try:
+            self.finish_request(connection.socket, client_address)
+        except Exception:  # the client may close the connection at any time
+            log.debug("A connection to the callback server failed.", exc_info=True)
+        finally:
+            self.shutdown_request(connection.socket)
+            with self._lock:
+                self._connections.pop(connection.socket, None)
+
+    def accept_request(self, request: socket.socket) -> bool:
+        """Keep a connection until its response is sent. Return False if it has already been replaced."""
+        with self._lock:
+            connection = self._connections.get(request)
+            if connection is not None:
+                connection.has_request = True
+            return connection is not None
+
+    def end_connections(self) -> None:
+        """End every connection and wait for its thread. Call this after `shutdown`."""
+        with self._lock:
+            connections = list(self._connections.values())
+        for connection in connections:
+            if not connection.has_request:
+                connection.end()
+        for connection in connections:
+            connection.join(_LAST_RESPONSE_SECONDS)
+            connection.end()
+            connection.join()
 
 
 class _CallbackHandler(BaseHTTPRequestHandler):
     timeout = _IDLE_CONNECTION_SECONDS
     server: _CallbackServer  # pyright: ignore[reportIncompatibleVariableOverride]  # the server that makes the handler
+    connection: socket.socket
 
     def do_GET(self) -> None:
-        response = self.server.callback.respond(self.path)
+        if not self.server.accept_request(self.connection):
+            return
+        response = self._respond()
         try:
             self._write(response)
         finally:
             if response.is_last:
                 self.server.callback.finish()
 
+    def _respond(self) -> CallbackResponse:
+        if not _is_own_host(self.headers, self.server.server_address[1]):
+            return CallbackResponse(status=400, body="Invalid Host")
+        if self.path.partition("?")[0] != _CANCEL_PATH:
+            return self.server.callback.respond(self.path)
+        if any(name in self.headers for name in _BROWSER_HEADERS):
+            return CallbackResponse(status=403, body="A web page cannot cancel the login")
+        return self.server.callback.cancel()
+
+    def _reject_method(self) -> None:
+        self._write(CallbackResponse(status=405, body="Method Not Allowed"))
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _reject_method
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Respond to a request that cannot be parsed. The base class calls this method."""
+        self.close_connection = True
+        self._write(CallbackResponse(status=code, body=HTTPStatus(code).phrase))
+
     def _write(self, response: CallbackResponse) -> None:
         body = response.body.encode()
-        self.send_response(response.status)
-        if response.location is not None:
-            self.send_header("Location", response.location)
-        self.send_header("Content-Type", f"{response.content_type}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
+        headers = {
+            "Content-Type": f"{response.content_type}; charset=utf-8",
+            "Content-Length": str(len(body)),
+            **({} if response.location is None else {"Location": response.location}),
+            **({"Allow": "GET"} if response.status == HTTPStatus.METHOD_NOT_ALLOWED else {}),
+            **_RESPONSE_HEADERS,
+        }
+        # The base class omits the headers for a request line without a version, and adds its own name to others.
+        head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.wfile.write(head.encode("ascii") + b"\r\n" + (b"" if self.command == "HEAD" else body))
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: a request line contains the authorization code."""
 
-    def version_string(self) -> str:
-        return "codex-backend-sdk"
+
+def _is_own_host(headers: Message, port: int) -> bool:
+    """Return whether the only `Host` header is the address of this server (RFC 9112, 3.2)."""
+    hosts = [str(host).strip().lower() for host in headers.get_all("Host", [])]
+    return hosts in ([f"{CALLBACK_HOST}:{port}"], [f"localhost:{port}"])
 
 
 @contextmanager
@@ -257,7 +243,7 @@ def _bind(port: int, deadline: LoginDeadline) -> _CallbackServer | None:
     for attempt in range(_BIND_ATTEMPTS):
         deadline.check()
         try:
-            return _CallbackServer((CALLBACK_HOST, port), _CallbackHandler)
+            return _CallbackServer(port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 log.debug("Port %d cannot be used: %s", port, error)
@@ -271,7 +257,7 @@ def _bind(port: int, deadline: LoginDeadline) -> _CallbackServer | None:
 def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
     """Send GET /cancel, as the Codex CLI does. Wait briefly for the response, because any program may use the port."""
     deadline = deadline.with_timeout(_CANCEL_REQUEST_SECONDS)
-    request = f"GET /cancel HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
+    request = f"GET {_CANCEL_PATH} HTTP/1.1\r\nHost: {CALLBACK_HOST}:{port}\r\nConnection: close\r\n\r\n"
     with suppress(OSError), socket.create_connection((CALLBACK_HOST, port), timeout=_CANCEL_REQUEST_SECONDS) as other:
         other.sendall(request.encode())
         other.settimeout(_POLL_SECONDS)
@@ -283,7 +269,7 @@ def _cancel_other_login(port: int, deadline: LoginDeadline) -> None:
 
 @contextmanager
 def serve_callback(server: _CallbackServer, callback: LoginCallback) -> Iterator[None]:
-    """Serve requests in a thread while the block runs."""
+    """Serve requests in a thread while the block runs. Afterwards no thread and no connection is left."""
     server.callback = callback
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="codex-login-server", daemon=True)
     thread.start()
@@ -292,3 +278,4 @@ def serve_callback(server: _CallbackServer, callback: LoginCallback) -> Iterator
     finally:
         server.shutdown()
         thread.join()
+        server.end_connections()
