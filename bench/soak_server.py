@@ -39,7 +39,7 @@ def main() -> None:
 
     threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     requests = 0
-    with Simulator(seed=seed) as sim:
+    with Simulator(seed=seed, max_recorded_requests=sys.maxsize) as sim:  # counts them
         sim.fail(*FAULTS, probability=probability)
         print(json.dumps({"base_url": sim.base_url, "issuer": sim.issuer, "login": sim.login_document()}), flush=True)
         faults = deque(FAULTS)

@@ -23,7 +23,7 @@ from .backend.validation import RequestValidator
 from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
-from .http.recording import RecordedRequest, RecordingMiddleware
+from .http.recording import RecordedRequest, RecordingMiddleware, RequestLog
 from .id_generator import IdGenerator
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
@@ -74,6 +74,7 @@ class Simulator:
     - `routing`: the origin and the override that the backend reports for the account's workspace. The attribute may be
       changed at any time.
     - `accepts_logins_of`: another simulator. This one accepts its tokens and has the same account.
+    - `max_recorded_requests`: how many requests the attribute `requests` keeps. Older ones are dropped.
 
     Use two simulators to simulate a workspace whose requests go to a dedicated backend:
 
@@ -98,6 +99,7 @@ class Simulator:
         clock: Callable[[], datetime] = _utc_now,
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
         accepts_logins_of: Simulator | None = None,
+        max_recorded_requests: int = 1000,
     ) -> None:
         self.account: SimulatedAccount = (
             (account or SimulatedAccount()) if accepts_logins_of is None else accepts_logins_of.account
@@ -108,8 +110,7 @@ class Simulator:
         self._approval: Approval = approval
         self._clock = clock
         self._ids = IdGenerator(seed)
-        # The server thread appends; other threads copy and clear. Each is one atomic operation on a list.
-        self._requests: list[RecordedRequest] = []
+        self._request_log = RequestLog(max_recorded_requests)
         self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
         self._url: str | None = None
@@ -186,7 +187,7 @@ class Simulator:
             exception_handlers={HTTPException: _error_response},
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
-        return RecordingMiddleware(with_faults, requests=self._requests, new_request_id=lambda: self._ids.new("req"))
+        return RecordingMiddleware(with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"))
 
     # URLs
 
@@ -305,8 +306,11 @@ class Simulator:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """A copy of the list of recorded requests, in the order of arrival."""
-        return list(self._requests)
+        """The last recorded requests (`max_recorded_requests`), in the order of arrival.
+
+        If their bodies are long, fewer are kept: together at most 128 MiB.
+        """
+        return self._request_log.copy()
 
     @property
     def limits(self) -> SimulatedLimits:
@@ -325,7 +329,7 @@ class Simulator:
 
     def clear(self) -> None:
         """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
-        self._requests.clear()
+        self._request_log.clear()
         self._fault_queue.clear()
         self._account_limits.restore()
 

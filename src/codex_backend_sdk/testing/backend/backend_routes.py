@@ -7,7 +7,6 @@ before a request reaches this module.
 
 from __future__ import annotations
 
-import json
 import logging
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route
 
 from ..http.delivery import SimulatedResponse, as_chunks
+from ..http.request_json import parse_json_object
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
 from ..replies.json_values import UnsupportedSchemaError
@@ -153,9 +153,7 @@ class BackendRoutes:
         return SimulatedResponse.json(200, self._model_catalog.visible_to(version), headers)
 
     async def _responses(self, request: Request) -> SimulatedResponse:
-        body = _json_object(await request.body())
-        if body is None:
-            return SimulatedResponse.json(400, {"detail": "The body must be a JSON object"})
+        body = parse_json_object(await request.body())
         context = self.turn_context(scope=request.scope, headers=dict(request.headers), body=body)
         # Validate before a turn is selected, so that an invalid request does not use up a scripted turn.
         error_response = self._validator.check(context.request)
@@ -178,7 +176,7 @@ class BackendRoutes:
     async def _consume_reset_credit(self, request: Request) -> SimulatedResponse:
         if self._account_limits.reset_credits() is None:
             return _not_found()
-        body = _json_object(await request.body()) or {}
+        body = parse_json_object(await request.body())
         if not isinstance(body.get("redeem_request_id"), str) or not isinstance(body.get("credit_id"), (str, NoneType)):
             detail = "redeem_request_id must be a string, and credit_id must be a string or null"
             return SimulatedResponse.json(422, {"detail": detail})
@@ -219,14 +217,3 @@ def _respond(turn: Responder | None, context: TurnContext) -> SimulatedResponse:
 
 def _not_found() -> SimulatedResponse:
     return SimulatedResponse.json(404, {"detail": "Not Found"})
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(body)
-        # A lone surrogate is valid JSON but cannot be encoded as UTF-8 in the response.
-        if b"\\ud" in body or b"\\uD" in body:
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

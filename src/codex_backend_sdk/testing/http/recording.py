@@ -1,17 +1,21 @@
-"""Record every request with its decompressed body before the application processes it.
+"""Record the last requests with their decompressed bodies, before the application processes them.
 
 The middleware reads the whole body first and replays it to the application, so a recorded request is always complete.
 It also adds an `x-request-id` to each response, as the backend does.
+
+A simulator may run for days, and any program of the machine can send requests to it. So the memory is bounded: the log
+drops its oldest requests, and a body that is too long, also after decompression, is rejected and not kept.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
+import threading
 import zlib
+from collections import deque
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import zstandard
@@ -23,7 +27,12 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["RecordedRequest", "RecordingMiddleware"]
+__all__ = ["MAX_BODY_BYTES", "RecordedRequest", "RecordingMiddleware", "RequestLog"]
+
+# The longest body of a request. A whole context window with images has a few megabytes.
+MAX_BODY_BYTES: Final = 32 * 2**20
+# The log keeps fewer requests if their bodies are long.
+_MAX_LOG_BYTES: Final = 4 * MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +51,48 @@ class RecordedRequest:
         return json.loads(self.body)
 
 
-class _DecodingError(Exception):
+class RequestLog:
+    """The last `max_requests` requests, with bodies of at most `max_bytes` in total. The class is thread-safe."""
+
+    def __init__(self, max_requests: int, *, max_bytes: int = _MAX_LOG_BYTES) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._requests: deque[RecordedRequest] = deque()
+        self._byte_count = 0
+
+    def append(self, request: RecordedRequest) -> None:
+        """Add a request, and remove the oldest ones that exceed a limit."""
+        with self._lock:
+            self._requests.append(request)
+            self._byte_count += len(request.body)
+            while self._requests and (len(self._requests) > self._max_requests or self._byte_count > self._max_bytes):
+                self._byte_count -= len(self._requests.popleft().body)
+
+    def copy(self) -> list[RecordedRequest]:
+        """Return the requests in the order of arrival."""
+        with self._lock:
+            return list(self._requests)
+
+    def clear(self) -> None:
+        """Remove all requests."""
+        with self._lock:
+            self._requests.clear()
+            self._byte_count = 0
+
+
+class _BodyError(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
 
 
 class RecordingMiddleware:
-    """ASGI middleware that appends each request to `requests` and adds an `x-request-id` to its response."""
+    """ASGI middleware that adds each request to `log` and an `x-request-id` to its response."""
 
-    def __init__(self, app: ASGIApp, *, requests: list[RecordedRequest], new_request_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str]) -> None:
         self._app = app
-        self._requests = requests
+        self._log = log
         self._new_request_id = new_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,14 +100,13 @@ class RecordingMiddleware:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._new_request_id()
         scope["state"] = {"request_id": request_id}
-        encoded_body = await _read_body(receive)
         try:
-            body = _decode(encoded_body, headers.get("content-encoding", ""))
-        except _DecodingError as error:
+            body = _decode(await _read_body(receive), headers.get("content-encoding", ""))
+        except _BodyError as error:
             response = SimulatedResponse.json(error.status, {"detail": str(error)}, (("x-request-id", request_id),))
             await response(scope, receive, send)
             return
-        self._requests.append(
+        self._log.append(
             RecordedRequest(
                 method=scope["method"],
                 path=scope["path"],
@@ -81,31 +119,65 @@ class RecordingMiddleware:
 
 
 async def _read_body(receive: Receive) -> bytes:
+    """Return the body. Read also a body that is too long to its end, so that the client receives the response."""
     parts: list[bytes] = []
-    while True:
+    byte_count, has_more = 0, True
+    while has_more:
         message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        part = message.get("body", b"")
+        byte_count += len(part)
+        if byte_count <= MAX_BODY_BYTES:
+            parts.append(part)
+        else:
+            parts.clear()
+        has_more = message.get("more_body", False)
+    return _bounded(b"".join(parts), byte_count)
 
 
-_DECODERS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes,
-    "identity": bytes,
-    "gzip": gzip.decompress,
-    # `decompress` requires the content size, which is optional in a frame. A stream reader does not require it.
-    "zstd": lambda data: zstandard.ZstdDecompressor().stream_reader(BytesIO(data)).read(),
-}
+def _bounded(body: bytes, byte_count: int) -> bytes:
+    if byte_count > MAX_BODY_BYTES:
+        raise _BodyError(413, f"The body is too long. The simulator accepts {MAX_BODY_BYTES:,} bytes, decompressed.")
+    return body
 
 
 def _decode(body: bytes, encoding: str) -> bytes:
     decoder = _DECODERS.get(encoding.strip().lower())
     if decoder is None:
-        raise _DecodingError(415, f"Unsupported content encoding: {encoding}. Use zstd, gzip or identity.")
+        raise _BodyError(415, f"Unsupported content encoding: {encoding}. Use zstd, gzip or identity.")
     try:
-        return decoder(body)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError):
-        raise _DecodingError(400, f"The body is not valid {encoding}.") from None
+        decoded = decoder(body)
+    except (EOFError, zlib.error, zstandard.ZstdError):
+        raise _BodyError(400, f"The body is not valid {encoding}.") from None
+    return _bounded(decoded, len(decoded))
+
+
+# The decoders stop at the first byte that is too much, so that a small body cannot fill the memory.
+_MAX_DECODED_BYTES: Final = MAX_BODY_BYTES + 1
+
+
+def _decode_gzip(body: bytes) -> bytes:
+    """Decompress all members of a gzip body (RFC 1952, 2.2)."""
+    decoded, rest = bytearray(), body
+    while rest and len(decoded) < _MAX_DECODED_BYTES:
+        member = zlib.decompressobj(wbits=31)  # 31: with a gzip header
+        decoded += member.decompress(rest, _MAX_DECODED_BYTES - len(decoded))
+        if not member.eof and len(decoded) < _MAX_DECODED_BYTES:
+            raise EOFError("the body ends within a member")
+        rest = member.unused_data
+    return bytes(decoded)
+
+
+def _decode_zstd(body: bytes) -> bytes:
+    # `decompress` requires the content size, which is optional in a frame. A stream reader does not require it.
+    return zstandard.ZstdDecompressor().stream_reader(BytesIO(body)).read(_MAX_DECODED_BYTES)
+
+
+_DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "identity": bytes,
+    "gzip": _decode_gzip,
+    "zstd": _decode_zstd,
+}
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -8,7 +8,6 @@ login/src/device_code_auth.rs, login/src/auth/manager.rs).
 from __future__ import annotations
 
 import html
-import json
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ from starlette.routing import Route
 
 from ..http.asgi_server import wait_for_disconnect
 from ..http.delivery import SimulatedResponse
+from ..http.request_json import parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -182,16 +182,12 @@ class IssuerRoutes:
 
 
 async def _parameters(request: Request) -> tuple[dict[str, Any], str]:
-    """Return the parameters of a form or a JSON object, and the content type. Invalid JSON has no parameters."""
+    """Return the parameters of a form or a JSON object, and the content type. Invalid JSON gets a response of 400."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    text = (await request.body()).decode("utf-8", "replace")
+    body = await request.body()
     if content_type == _JSON:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        return (value if isinstance(value, dict) else {}), content_type
-    return dict(parse_qsl(text, keep_blank_values=True)), content_type
+        return parse_json_object(body), content_type
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)), content_type
 
 
 def _page(content: str, *, status: int = 200) -> HTMLResponse:
