@@ -69,7 +69,15 @@ def test_decimal_is_none_for_other_values(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [NOON.timestamp(), "1795348800", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00", "2026-11-22T13:00:00+01:00"],
+    [
+        NOON.timestamp(),
+        "1795348800",
+        1795348800000,
+        "1795348800000",
+        "2026-11-22T12:00:00Z",
+        "2026-11-22T12:00:00",
+        "2026-11-22T13:00:00+01:00",
+    ],
 )
 def test_datetime_is_aware(value: Any) -> None:
     time = as_datetime(value)
@@ -79,7 +87,7 @@ def test_datetime_is_aware(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, 0, -1, 1795348800000, "soon", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00", float("nan"), HUGE],
+    [None, True, 0, -1, 1795348800000000, "soon", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00", float("nan"), HUGE],
 )
 def test_datetime_is_none_for_other_values(value: Any) -> None:
     assert as_datetime(value) is None

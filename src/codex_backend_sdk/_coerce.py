@@ -72,8 +72,14 @@ def as_decimal(value: Any) -> Decimal | None:
 
 
 def as_datetime(value: Any) -> datetime | None:
-    """Return an aware time from Unix seconds (a number or a string) or from RFC 3339 text, which is UTC by default."""
-    seconds = as_number(value, at_most=_LATEST.timestamp())
+    """Return an aware time from Unix time (a number or a string) or from RFC 3339 text, which is UTC by default.
+
+    Unix time is in seconds, or in milliseconds if the seconds would be after the year 2200.
+    """
+    latest = _LATEST.timestamp()
+    seconds = as_number(value, at_most=latest * 1000)
+    if seconds is not None and seconds > latest:
+        seconds /= 1000
     try:
         time = datetime.fromisoformat(value) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -43,9 +44,58 @@ def test_empty_error_has_only_a_reason() -> None:
     assert parse({}, {}) == ExhaustedLimit(message="The usage limit is reached.")
 
 
-@pytest.mark.parametrize("resets_at", [1795360000000, float("inf"), float("nan"), "soon", -1e20, None, []])
+@pytest.mark.parametrize("resets_at", [1795360000000000, float("inf"), float("nan"), "soon", -1e20, None, []])
 def test_invalid_reset_time_is_none(resets_at: Any) -> None:
     assert parse({"resets_at": resets_at}, {}).resets_at is None
+
+
+IN_AN_HOUR = NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"resets_in_seconds": 3600},
+        {"resets_in_seconds": "3600", "resets_at": None},
+        {"reset_after_seconds": 3600.0},
+        {"resets_at": IN_AN_HOUR.timestamp() * 1000},
+        {"resets_at": IN_AN_HOUR.isoformat()},
+        {"resets_at": IN_AN_HOUR.timestamp(), "resets_in_seconds": 3590},
+        {"resets_at": IN_AN_HOUR.timestamp() + 7200, "resets_in_seconds": 3600},
+    ],
+    ids=str,
+)
+def test_reset_time_is_read_in_every_form(error: dict[str, Any]) -> None:
+    limit = parse(error, {})
+    assert limit.resets_at == IN_AN_HOUR
+    assert f"It resets at {format_local_time(IN_AN_HOUR)}." in limit.message
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-3), timedelta(days=400), timedelta(seconds=20)])
+@pytest.mark.parametrize("source", ["error", "headers"])
+def test_reset_time_is_on_the_local_clock(ahead: timedelta, source: str) -> None:
+    server_time = NOW - ahead
+    headers = {"date": format_datetime(server_time, usegmt=True)}
+    error = {}
+    reset_at = str(int((server_time + timedelta(hours=1)).timestamp()))
+    if source == "error":
+        error["resets_at"] = reset_at
+    else:
+        headers |= HEADERS | {"x-codex-primary-reset-at": reset_at}
+    resets_at = parse(error, headers).resets_at
+    assert resets_at is not None
+    assert abs(resets_at - IN_AN_HOUR) <= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "date", ["", "yesterday", "Sun, 22 Nov 2026 12:00:00", "Sun, 99 Nov 2026 12:00:00 GMT", "9" * 9999]
+)
+def test_invalid_date_is_ignored(date: str) -> None:
+    assert parse({"resets_at": RESETS_AT}, {"date": date}).resets_at == RESET
+
+
+def test_message_without_a_reset_time_has_no_deadline() -> None:
+    assert "before that" not in parse({"plan_type": "plus"}, {}).message
 
 
 @pytest.mark.parametrize("minutes", ["", None, 0, -5, float("nan"), float("inf"), 10**30, []])

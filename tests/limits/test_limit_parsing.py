@@ -144,7 +144,7 @@ def test_headers_without_limits_are_none(headers: dict[str, str]) -> None:
     assert parse_headers(headers, received_at=NOW) is None
 
 
-@pytest.mark.parametrize("reset", ["", "soon", "-5", "0", "nan", "1795360000000", "9" * 400])
+@pytest.mark.parametrize("reset", ["", "soon", "-5", "0", "nan", "1795360000000000", "9" * 400])
 def test_invalid_reset_time_is_none(reset: str) -> None:
     assert parsed_headers(family("codex", "primary", "5", 300, reset)).windows == (window(5, FIVE_HOURS, None),)
 
@@ -167,7 +167,7 @@ EVENT: dict[str, Any] = {
     "rate_limits": {
         "allowed": True,
         "limit_reached": False,
-        "primary": {"used_percent": 42, "window_minutes": 300, "reset_after_seconds": 9, "reset_at": unix(LATER)},
+        "primary": {"used_percent": 42, "window_minutes": 300, "reset_after_seconds": 3590, "reset_at": unix(LATER)},
         "secondary": {"used_percent": 5, "window_minutes": 10080, "reset_after_seconds": 600000},
     },
     "additional_rate_limits": None,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from .._coerce import as_datetime, as_number, as_text
+from .._coerce import as_number, as_text
 from .._timefmt import format_local_time
-from .limit_parsing import PLAN_LIMIT_ID, parse_headers
+from .limit_parsing import PLAN_LIMIT_ID, parse_clock_offset, parse_headers, parse_reset_time
 from .limit_types import RateLimitWindow
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], 
     plan = as_text(error.get("plan_type"))
     reached_type = as_text(headers.get("x-codex-rate-limit-reached-type"))
     limit_name = _model_limit_name(headers)
-    window = _exhausted_window(error, limits, limit_name)
+    resets_at = parse_reset_time(error.get, received_at=now, clock_offset=parse_clock_offset(headers, now=now))
+    window = _exhausted_window(error, resets_at, limits, limit_name)
     promo = as_text(headers.get("x-codex-promo-message"))
 
     remedy: str | None
@@ -111,7 +112,9 @@ def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], 
     )
 
 
-def _exhausted_window(error: Mapping[str, Any], limits: RateLimits | None, limit_name: str | None) -> RateLimitWindow:
+def _exhausted_window(
+    error: Mapping[str, Any], resets_at: datetime | None, limits: RateLimits | None, limit_name: str | None
+) -> RateLimitWindow:
     """Return the exhausted window from the error. The headers supply fields that the error omits."""
     windows = limits.windows if limits else ()
     if limits and limit_name:
@@ -120,7 +123,6 @@ def _exhausted_window(error: Mapping[str, Any], limits: RateLimits | None, limit
     from_headers = max((window for window in windows if window.is_exhausted), key=_reset_timestamp, default=None)
     minutes = as_number(error.get("limit_window_minutes"), at_most=_MAX_WINDOW_MINUTES)
     length = timedelta(minutes=minutes) if minutes else None
-    resets_at = as_datetime(error.get("resets_at"))
     if from_headers is not None:
         length, resets_at = length or from_headers.length, resets_at or from_headers.resets_at
     return RateLimitWindow(used_percent=100, length=length, resets_at=resets_at)

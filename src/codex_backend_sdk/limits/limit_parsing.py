@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .._coerce import as_bool, as_count, as_datetime, as_decimal, as_list, as_mapping, as_number, as_text
@@ -38,10 +39,12 @@ if TYPE_CHECKING:
 __all__ = [
     "PLAN_LIMIT_ID",
     "merge",
+    "parse_clock_offset",
     "parse_event",
     "parse_headers",
     "parse_reset_credits",
     "parse_reset_result",
+    "parse_reset_time",
     "parse_usage",
     "parse_usage_report",
 ]
@@ -54,9 +57,13 @@ PLAN_LIMIT_ID: Final = "codex"
 # Larger values are invalid, and some could not be displayed.
 _MAX_PERCENT: Final = 10_000
 _MAX_WINDOW_SECONDS: Final = 10 * 366 * 86_400
+_MAX_DATE_LENGTH: Final = 64
 
-# The spellings of each field, most trusted first; those of the length with their unit in seconds. Older backends send
-# the seconds until a reset instead of its time.
+# Differences between two clocks that are ignored: a `Date` has whole seconds, and a response takes time.
+_MAX_CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+
+# The spellings of each field, most trusted first; those of the length with their unit in seconds. A report has the time
+# of a reset, the seconds until it, or both.
 _LENGTH_FIELDS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
 _RESET_FIELDS: Final = ("reset_at", "resets_at")
 _RESET_AFTER_FIELDS: Final = ("reset_after_seconds", "resets_in_seconds")
@@ -73,23 +80,54 @@ def parse_headers(headers: Mapping[str, str], *, received_at: datetime) -> RateL
     Each limit has a family of headers: `x-codex-primary-used-percent`, `x-codex-bengalfox-primary-used-percent`, ….
     """
     lowered = {name.lower(): value for name, value in headers.items()}
+    clock_offset = parse_clock_offset(headers, now=received_at)
     families = {
         name.removeprefix("x-").removesuffix(_FAMILY_SUFFIX) for name in lowered if name.endswith(_FAMILY_SUFFIX)
     }
     limits = RateLimits(
         received_at=received_at,
         plan=as_text(lowered.get("x-codex-plan-type")),
-        windows=_header_windows(lowered, PLAN_LIMIT_ID, received_at),
+        windows=_header_windows(lowered, PLAN_LIMIT_ID, received_at, clock_offset),
         reached_type=as_text(lowered.get("x-codex-rate-limit-reached-type")),
         active_limit=_limit_id(lowered.get("x-codex-active-limit")),
         credits=_credits(_header_getter(lowered, "codex-credits")),
         additional=tuple(
             AdditionalLimit(id=_limit_id(family), name=as_text(lowered.get(f"x-{family}-limit-name")), windows=windows)
             for family in sorted(families - {PLAN_LIMIT_ID})
-            if (windows := _header_windows(lowered, family, received_at))
+            if (windows := _header_windows(lowered, family, received_at, clock_offset))
         ),
     )
     return None if _is_empty(limits) else limits
+
+
+def parse_clock_offset(headers: Mapping[str, str], *, now: datetime) -> timedelta:
+    """Return how far the local clock is ahead of the server's `Date`, or zero if they agree within a minute.
+
+    A time of the server plus this offset is that moment on the local clock, to which all waits are relative.
+    """
+    date = next((value for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        offset = now - parsedate_to_datetime(date[:_MAX_DATE_LENGTH])
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
+        return timedelta(0)
+    return offset if abs(offset) > _MAX_CLOCK_DIFFERENCE else timedelta(0)
+
+
+def parse_reset_time(
+    get: Callable[[str], Any], *, received_at: datetime, clock_offset: timedelta = timedelta(0)
+) -> datetime | None:
+    """Return the time of a reset on the local clock, from its time or from the seconds until it.
+
+    If the two differ by more than a minute, one of the clocks is wrong, and the seconds do not depend on it.
+    """
+    resets_at = _first(as_datetime(get(name)) for name in _RESET_FIELDS)
+    if resets_at is not None:
+        resets_at += clock_offset
+    reset_after = _first(as_number(get(name)) for name in _RESET_AFTER_FIELDS)
+    relative = None if reset_after is None else as_datetime(received_at.timestamp() + reset_after)
+    if resets_at is None or (relative is not None and abs(resets_at - relative) > _MAX_CLOCK_DIFFERENCE):
+        return relative
+    return resets_at
 
 
 def parse_event(event: Any, *, received_at: datetime) -> RateLimits | None:
@@ -173,9 +211,12 @@ def _additional_limit(
     return AdditionalLimit(id=id, name=name, windows=windows, limit_reached=limit_reached)
 
 
-def _header_windows(headers: dict[str, str], family: str, received_at: datetime) -> tuple[RateLimitWindow, ...]:
+def _header_windows(
+    headers: dict[str, str], family: str, received_at: datetime, clock_offset: timedelta
+) -> tuple[RateLimitWindow, ...]:
     return _sorted_windows(
-        _window(_header_getter(headers, f"{family}-{position}"), received_at) for position in ("primary", "secondary")
+        _window(_header_getter(headers, f"{family}-{position}"), received_at, clock_offset)
+        for position in ("primary", "secondary")
     )
 
 
@@ -191,16 +232,15 @@ def _windows(details: Any, received_at: datetime) -> tuple[RateLimitWindow, ...]
     )
 
 
-def _window(get: Callable[[str], Any], received_at: datetime) -> RateLimitWindow | None:
+def _window(
+    get: Callable[[str], Any], received_at: datetime, clock_offset: timedelta = timedelta(0)
+) -> RateLimitWindow | None:
     used = as_number(get("used_percent"), at_most=_MAX_PERCENT)
     length = _first(_length(get(name), unit_seconds) for name, unit_seconds in _LENGTH_FIELDS)
-    resets_at = _first(as_datetime(get(name)) for name in _RESET_FIELDS)
-    reset_after = _first(as_number(get(name)) for name in _RESET_AFTER_FIELDS)
+    resets_at = parse_reset_time(get, received_at=received_at, clock_offset=clock_offset)
     # If all values are zero, the plan does not have this window.
-    if used is None or not (used or length or resets_at or reset_after):
+    if used is None or not (used or length or resets_at):
         return None
-    if resets_at is None and reset_after is not None:
-        resets_at = as_datetime(received_at.timestamp() + reset_after)
     return RateLimitWindow(used_percent=used, length=length, resets_at=resets_at)
 
 
