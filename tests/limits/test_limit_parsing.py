@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from codex_backend_sdk.limits.limit_parsing import (
     merge,
+    parse_clock_offset,
     parse_event,
     parse_headers,
     parse_reset_credits,
@@ -147,6 +149,27 @@ def test_headers_without_limits_are_none(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("reset", ["", "soon", "-5", "0", "nan", "1795360000000000", "9" * 400])
 def test_invalid_reset_time_is_none(reset: str) -> None:
     assert parsed_headers(family("codex", "primary", "5", 300, reset)).windows == (window(5, FIVE_HOURS, None),)
+
+
+@pytest.mark.parametrize(
+    ("date", "offset"),
+    [
+        (format_datetime(NOW - timedelta(hours=1), usegmt=True), timedelta(hours=1)),
+        (format_datetime(NOW + timedelta(days=2), usegmt=True), timedelta(days=-2)),
+        (format_datetime(NOW - timedelta(seconds=30), usegmt=True), timedelta(0)),
+        ("yesterday", timedelta(0)),
+        ("Sun, 22 Nov 2026 12:00:00", timedelta(0)),
+        ("", timedelta(0)),
+    ],
+)
+def test_clock_offset_is_parsed_from_the_date(date: str, offset: timedelta) -> None:
+    assert parse_clock_offset({"Date": date}, now=NOW) == offset
+
+
+def test_reset_of_a_header_is_on_the_local_clock() -> None:
+    headers = family("codex", "primary", "5", 300, str(unix(LATER) - 3600))
+    (found,) = parsed_headers({**headers, "date": format_datetime(NOW - timedelta(hours=1), usegmt=True)}).windows
+    assert found.resets_at == LATER
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "-300", "x", "1e-9", "9" * 30])

@@ -121,7 +121,8 @@ def parse_reset_time(
     If the two differ by more than a minute, one of the clocks is wrong, and the seconds do not depend on it.
     """
     resets_at = _first(as_datetime(get(name)) for name in _RESET_FIELDS)
-    if resets_at is not None:
+    server_time = received_at - clock_offset
+    if resets_at is not None and resets_at > server_time:  # else it is not a time of that clock
         resets_at += clock_offset
     reset_after = _first(as_number(get(name)) for name in _RESET_AFTER_FIELDS)
     relative = None if reset_after is None else as_datetime(received_at.timestamp() + reset_after)
