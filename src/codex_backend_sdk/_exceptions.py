@@ -42,6 +42,8 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
+from ._safe_errors import PicklableError, redact_error
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
@@ -80,10 +82,13 @@ __all__ = [
 ]
 
 
-class CodexError(openai.OpenAIError):
+class CodexError(PicklableError, openai.OpenAIError):
     """The base class of the exceptions of this package.
 
-    Every exception has these attributes. Those that do not apply are None.
+    Every exception has these attributes. Those that do not apply are None. The message and the other texts contain no
+    token of the request, even if the server repeats it; `body`, `response` and `request` are unchanged, so do not log
+    them. An exception can be pickled and copied. The copy has no headers and no body of the request, no cookies, and of
+    `body` only the error object.
 
     Attributes:
         is_retryable: Whether the same request may succeed when it is sent again soon. The client has already retried
@@ -302,3 +307,4 @@ class UnexpectedResponseError(CodexError, openai.APIResponseValidationError):
 
     def __init__(self, message: str, *, response: httpx2.Response, body: object | None = None) -> None:
         super().__init__(response, body, message=message)
+        redact_error(self)

@@ -235,9 +235,8 @@ def test_describe_error_is_never_empty(body: bytes) -> None:
 
 
 def test_describe_error_hides_the_code() -> None:
-    assert (
-        _oauth.describe_error(b'{"error": "bad code ac_secret!"}', redact=Secret("ac_secret")) == "bad code [REDACTED]!"
-    )
+    text = _oauth.describe_error(b'{"error": "bad code ac_secret!"}', secrets=[Secret("ac_secret"), Secret("")])
+    assert text == "bad code [REDACTED]!"
 
 
 def error_body(code: object) -> bytes:

@@ -17,6 +17,7 @@ import openai
 import pytest
 from issuer_stub import IssuerStub
 from servers import needs_redis, redis_server
+from support.raw_server import http_reply, raw_server
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import (
@@ -135,6 +136,33 @@ def test_issuer_errors_hold_no_request_data(
     for secret in [*secrets, "SECRET"]:
         assert secret not in report
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("call_name", issuer_calls({"tokens": {}}, "http://127.0.0.1:9"))
+@pytest.mark.parametrize("form", ["status line", "message", "text", "code"])
+def test_issuer_that_repeats_the_request_reveals_nothing(
+    call_name: str, form: str, issuer: IssuerStub, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = issuer.document()
+    document["tokens"]["refresh_token"] = "opaque-refresh-SECRET"
+    secrets = [document["tokens"][name] for name in ("id_token", "access_token", "refresh_token")]
+
+    def reply(head: str, body: bytes) -> bytes:
+        echo = f"{head.split('authorization: ')[-1]} {body.decode()} \x1b[2J".replace("\r\n", " ")
+        if form == "status line":
+            return f"HTTP/1.1 {echo}\r\n\r\n".encode()
+        error = {"message": {"error_description": echo}, "code": {"error": {"code": echo}}}.get(form)
+        return http_reply(json.dumps(error).encode() if error else echo.encode(), status="400 Bad Request")
+
+    shown = ""
+    with raw_server(reply) as url, caplog.at_level(logging.DEBUG, "codex_backend_sdk"):
+        try:
+            issuer_calls(document, url)[call_name]()
+        except (sdk.CodexError, OSError) as error:
+            shown = crash_report(error)
+    shown += caplog.text
+    for secret in [*secrets, "SECRET", "\x1b"]:
+        assert secret not in shown
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

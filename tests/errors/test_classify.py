@@ -190,7 +190,7 @@ def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
             307,
             "",
             {"location": "http://elsewhere/x?token=1"},
-            "Error code: 307 - The server redirects to http://elsewhere/x. The client does not follow redirects, "
+            "Error code: 307 - The server redirects to http://elsewhere/x?…. The client does not follow redirects, "
             "because the target would receive the access token. Check `base_url`.",
         ),
         (

@@ -15,6 +15,7 @@ from codex_backend_sdk._errors.error_text import describe_body, error_message, e
         ({"error": {"message": "No."}}, "No."),
         ({"error": {}, "detail": "Unsupported parameter: user"}, "Unsupported parameter: user"),
         ({"detail": [{"loc": "input"}]}, "[{'loc': 'input'}]"),
+        ({"detail": [{"loc": "input", "input": "my prompt"}, "x"]}, "[{'loc': 'input'}, 'x']"),
         ({"detail": {"code": "x", "message": "No."}}, "No."),
         ({"message": "x"}, "x"),
         ({}, None),
@@ -26,7 +27,12 @@ from codex_backend_sdk._errors.error_text import describe_body, error_message, e
             "<!DOCTYPE html><title>Just a\nmoment...</title>",
             "an HTML page titled “Just a moment...” instead of a response from the backend",
         ),
+        ("<HTML><TITLE class='x'>İ Ä</Title>", "an HTML page titled “İ Ä” instead of a response from the backend"),
         ("<html></html>", None),
+        ("<html><title", None),
+        ("<html><title>no end", None),
+        ("<html>" + " " * 20_000 + "<title>far away</title>", None),
+        ("Bearer fake-token-1", "Bearer [REDACTED]"),
     ],
 )
 def test_error_message_is_extracted(body: Any, expected: str | None) -> None:

@@ -118,7 +118,9 @@ def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client
 
 def _assert_error(row: Row, error: Any) -> None:
     assert row.official_class is not None
-    assert type(error) is row.error_class
+    assert row.error_class is not None
+    assert isinstance(error, row.error_class)
+    assert type(error).__name__ == row.error_class.__name__  # a picklable subclass of an official class has its name
     assert isinstance(error, row.official_class)
     assert row.message in str(error)
     assert getattr(error, "status_code", None) == row.status

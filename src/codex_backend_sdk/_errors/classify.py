@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .._redaction import excerpt, redact_url
 from .error_text import error_message, error_object, is_html
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     # Some errors carry their code in `type`; in others `type` is a category (`invalid_request_error`).
     if code is None and isinstance(error_type, str) and error_type in _KNOWN_CODES:
         code = error_type
-    code = code if isinstance(code, str) else None
+    code = excerpt(code) if isinstance(code, str) else None
     param = _rejected_param(error, backend_message, code)
     retry_after = _retry_after(headers, error, now)
     model_names = error.get(AVAILABLE_MODELS_MEMBER)
@@ -326,8 +327,8 @@ _PARAMS_BY_CODE: Final = {"service_tier": "service_tier", "reasoning_effort": "r
 def _rejected_param(error: Mapping[str, Any], message: str | None, code: str | None) -> str | None:
     """Return the rejected parameter, from the error's `param`, its message or its code."""
     if isinstance(error.get("param"), str):
-        return str(error["param"])
-    match = re.match(r"un(?:supported|known) (?:parameter: )?'?([\w.\[\]]+)", message or "", re.IGNORECASE)
+        return excerpt(error["param"])
+    match = re.match(r"un(?:supported|known) (?:parameter: )?'?([\w.\[\]]++)", message or "", re.IGNORECASE)
     if match:
         return "tools" if match[1] == "tool" else match[1]  # “Unsupported tool type: …”
     return next((param for part, param in _PARAMS_BY_CODE.items() if part in (code or "")), None)
@@ -335,9 +336,10 @@ def _rejected_param(error: Mapping[str, Any], message: str | None, code: str | N
 
 # Retry-After
 
+_MAX_INSPECTED_LENGTH: Final = 4096
 _MAX_WAIT_SECONDS: Final = 366 * 86_400.0  # `sleep()` overflows for much larger numbers
 # Within a stream the Responses API sends the wait as “Please try again in 11.054s”. The CLI parses this text, too.
-_WAIT_IN_MESSAGE: Final = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s\b|seconds?)", re.IGNORECASE)
+_WAIT_IN_MESSAGE: Final = re.compile(r"try again in (\d++(?:\.\d++)?) ?(ms|s\b|seconds?)", re.IGNORECASE)
 
 
 def _retry_after(headers: Mapping[str, str], error: Mapping[str, Any], now: datetime) -> float | None:
@@ -355,7 +357,7 @@ def _retry_after(headers: Mapping[str, str], error: Mapping[str, Any], now: date
     milliseconds = _parse_seconds(headers.get("retry-after-ms"), now)
     if milliseconds is not None:
         return milliseconds / 1000
-    match = _WAIT_IN_MESSAGE.search(str(error.get("message") or ""))
+    match = _WAIT_IN_MESSAGE.search(str(error.get("message") or "")[:_MAX_INSPECTED_LENGTH])
     return _parse_seconds(float(match[1]) / (1000 if match[2] == "ms" else 1), now) if match else None
 
 
@@ -379,8 +381,7 @@ def _parse_seconds(value: Any, now: datetime) -> float | None:
 def _explain(
     kind: FailureKind, message: str | None, *, param: str | None, headers: Mapping[str, str], retry_after: float | None
 ) -> str:
-    ray = f" (cf-ray {headers['cf-ray']})" if "cf-ray" in headers else ""
-    explanation = _EXPLANATIONS[kind].format(param=f"`{param}`" if param else "a parameter", ray=ray)
+    explanation = _EXPLANATIONS[kind].format(param=f"`{param}`" if param else "a parameter", ray=_ray(headers))
     if kind is FailureKind.CLOUDFLARE_BLOCKED:
         return explanation  # `message` is only the title of Cloudflare's page
     if retry_after is not None:
@@ -388,18 +389,22 @@ def _explain(
     return explanation + (f" Backend message: {message}" if message else "")
 
 
+def _ray(headers: Mapping[str, str]) -> str:
+    return f" (cf-ray {excerpt(headers['cf-ray'])})" if "cf-ray" in headers else ""
+
+
 def _status_message(status: int, message: str | None, headers: Mapping[str, str]) -> str:
     """Return openai's own message for a status, with a reason if the body has none."""
     if message is None and 300 <= status < 400 and "location" in headers:
-        target = headers["location"].partition("?")[0]
+        target = redact_url(headers["location"])
         message = (
             f"The server redirects to {target}. The client does not follow redirects, because the target would receive "
             "the access token. Check `base_url`."
         )
     if message is None and "cf-ray" in headers:
         message = (
-            f"The response is an HTML page from Cloudflare (cf-ray {headers['cf-ray']}), not from the backend. Send "
-            "the request again later."
+            f"The response is an HTML page from Cloudflare{_ray(headers)}, not from the backend. Send the request "
+            "again later."
         )
     if status == 404 and message in (None, "Not Found"):  # a web server's own text for an unknown path
         message = (

@@ -1,19 +1,24 @@
 """Extract the readable part of an error body, for exception messages.
 
 Error bodies come from the backend, from Cloudflare, from proxies and from captive portals. Three rules keep messages
-short and safe. An excerpt has at most 300 characters. HTML is reduced to its title. Of a body of unknown shape, only
-the size is reported, because the body may repeat the prompt. This module has no I/O, clock or randomness.
+short and safe. An excerpt has at most 300 characters and no tokens (`_redaction`). HTML is reduced to its title. Of a
+body of unknown shape, only the size is reported, because the body may repeat the prompt. A body can be large, so
+everything but JSON is searched in its first kilobytes only. This module has no I/O, clock or randomness.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import string
 from typing import Any, Final
+
+from .._redaction import excerpt
 
 __all__ = ["describe_body", "error_message", "error_object", "is_html"]
 
-_MAX_EXCERPT_LENGTH: Final = 300
+_MAX_INSPECTED_LENGTH: Final = 16_384  # Cloudflare's pages have their title in the first kilobyte
+_MAX_ERRORS: Final = 10  # an excerpt has no room for more
+_LOWER_CASE: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # keeps the length, unlike `lower`
 
 
 def describe_body(content_type: str, text: str) -> str:
@@ -33,7 +38,7 @@ def describe_body(content_type: str, text: str) -> str:
 
 def is_html(text: str) -> bool:
     """Return whether the text is an HTML page."""
-    return re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE) is not None
+    return text[:_MAX_INSPECTED_LENGTH].lstrip().lower().startswith(("<!doctype", "<html"))
 
 
 def error_object(body: Any) -> dict[str, Any]:
@@ -53,20 +58,30 @@ def error_message(body: Any) -> str | None:
     """
     if isinstance(body, dict):
         message = error_object(body).get("message") or body.get("detail") or body.get("message")
-        return None if message is None else _excerpt(message if isinstance(message, str) else repr(message)) or None
+        return None if message is None else excerpt(message if isinstance(message, str) else _errors(message)) or None
     if not isinstance(body, str) or not body.strip():
         return None
     if is_html(body):
         title = _html_title(body)
         return f"an HTML page titled “{title}” instead of a response from the backend" if title else None
-    return _excerpt(body)
+    return excerpt(body)
+
+
+def _errors(detail: Any) -> str:
+    """Format the errors of the backend's web framework, without the `input` that they repeat."""
+    if isinstance(detail, list):
+        detail = [_without_input(error) for error in detail[:_MAX_ERRORS]]
+    return repr(detail)
+
+
+def _without_input(error: Any) -> Any:
+    return {name: value for name, value in error.items() if name != "input"} if isinstance(error, dict) else error
 
 
 def _html_title(html: str) -> str | None:
-    match = re.search(r"<title[^>]*>(.*?)</title>", html, re.IGNORECASE | re.DOTALL)
-    return _excerpt(match[1]) if match else None
-
-
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_EXCERPT_LENGTH else line[:_MAX_EXCERPT_LENGTH] + "…"
+    html = html[:_MAX_INSPECTED_LENGTH]
+    tags = html.translate(_LOWER_CASE)
+    start = tags.find("<title")
+    content_start = tags.find(">", start) + 1
+    end = tags.find("</title>", content_start)
+    return None if start < 0 or not content_start or end < 0 else excerpt(html[content_start:end])

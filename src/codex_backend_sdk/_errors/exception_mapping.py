@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -32,6 +33,8 @@ from .._exceptions import (
     UsageLimitError,
     UsageNotIncludedError,
 )
+from .._redaction import redact_data, sent_secrets
+from .._safe_errors import make_picklable, redact_error
 from .classify import NO_RESPONSE_FAILURE, TOTAL_TIMEOUT_FAILURE, Failure, FailureKind
 
 if TYPE_CHECKING:
@@ -106,6 +109,7 @@ def from_status(
     failure: Failure, response: httpx2.Response, *, official: Callable[[], openai.APIStatusError]
 ) -> openai.APIStatusError:
     """Return the exception for an error status. `official` builds openai's own, for kinds without a class here."""
+    failure = _redacted(failure, response)
     error = _api_error(failure, response) if failure.kind in _EXCEPTION_CLASSES else official()
     attach_failure(error, failure, response=response)
     return error
@@ -113,6 +117,7 @@ def from_status(
 
 def from_stream(failure: Failure, response: httpx2.Response, *, partial: Response | None) -> openai.APIError:
     """Return the exception for an error event within a stream. `partial` is the response received so far."""
+    failure = _redacted(failure, response)
     error: Any
     if failure.kind in _EXCEPTION_CLASSES:
         error = _api_error(failure, response)
@@ -120,9 +125,18 @@ def from_stream(failure: Failure, response: httpx2.Response, *, partial: Respons
     else:
         error = ResponseFailedError(failure.message, request=response.request, body=failure.body)
         error.status_code = response.status_code
+    if partial is not None:
+        partial.error = None  # the exception has it, redacted
     error.partial = partial
     attach_failure(error, failure, response=response)
     return error  # type: ignore[no-any-return]
+
+
+def _redacted(failure: Failure, response: httpx2.Response) -> Failure:
+    """Return the failure without the secrets of the request, except in `body`, which is what the server sent."""
+    secrets = sent_secrets(response.request.headers.multi_items())
+    redacted: Failure = redact_data(replace(failure, body=None), secrets)
+    return replace(redacted, body=failure.body)
 
 
 def _api_error(failure: Failure, response: httpx2.Response) -> openai.APIStatusError:
@@ -141,7 +155,7 @@ def _api_error(failure: Failure, response: httpx2.Response) -> openai.APIStatusE
 def attach_failure(
     error: openai.APIError, failure: Failure | None = None, *, response: httpx2.Response | None = None
 ) -> None:
-    """Set the attributes of an exception that describe its failure and its response.
+    """Set the attributes of an exception that describe its failure and its response. Redact its texts.
 
     If `failure` is None, derive it from the exception: a total timeout, or a missing or interrupted response.
     """
@@ -154,6 +168,8 @@ def attach_failure(
     if response is not None:
         untyped_error.request_id = response.headers.get("x-request-id") or response.headers.get("x-oai-request-id")
         untyped_error.cf_ray = response.headers.get("cf-ray")
+    make_picklable(error)
+    redact_error(error)
 
 
 def failure_of(error: openai.APIError) -> Failure | None:
@@ -178,6 +194,8 @@ def add_connection_details(error: openai.APIError, *, deadline: float | None) ->
         else:
             untyped_error: Any = error
             untyped_error.is_retryable = False
+            make_picklable(error)
+            redact_error(error)
     return error
 
 
@@ -246,3 +264,4 @@ def add_available_models(error: ModelNotAvailableError, models: Iterable[Mapping
     error.available = tuple(model["id"] for model in models if model.get("visibility") != "hide")
     error.message += f" Available models: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)
+    redact_error(error)

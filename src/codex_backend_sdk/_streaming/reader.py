@@ -31,6 +31,7 @@ from .._errors.classify import classify
 from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
+from .._safe_errors import redact_causes
 from .._upstream import timeout_exceptions
 from .accumulator import Accumulator
 from .events import build_event, build_response, read_events
@@ -242,6 +243,7 @@ class ResponseReader:
         """
         if self.has_terminal_event:
             return None
+        redact_causes(error, self._response.request)
         if isinstance(error, httpx2.DecodingError):
             return self._decoding_error(error)
         if not isinstance(error, timeout_exceptions()):

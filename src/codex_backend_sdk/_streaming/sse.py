@@ -98,12 +98,12 @@ def frame_data(frames: bytes) -> Iterator[bytes]:
 
 
 # The beginning of a frame in a batch: an optional event line, then data with `type` as its first member.
-_HEAD: Final = re.compile(rb'((?:event: ?[^\n]*\n)?data: ?)\{"type": ?"([\w.]+)"')
+_HEAD: Final = re.compile(rb'((?:event: ?[^\n]*+\n)?data: ?)\{"type": ?"([\w.]++)"')
 # The longest prefix to search. Known event types have fewer than 100 characters.
 _MAX_HEAD_BYTES: Final = 200
 # The end of one object and the beginning of the next in an array of events. JSON strings escape quotation marks, so
 # this pattern cannot occur inside a string.
-_EVENT_BOUNDARY: Final = re.compile(rb'\}[ \t]*,[ \t]*\{[ \t]*"')
+_EVENT_BOUNDARY: Final = re.compile(rb'\}[ \t]*+,[ \t]*+\{[ \t]*+"')
 
 
 @lru_cache(maxsize=64)  # bounded, because the server determines the types; a response has fewer

@@ -17,10 +17,13 @@ from concurrent.futures import wait
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
 import httpx2
 
+from .._coerce import parse_json_object
 from .._constants import CA_CERTIFICATE_ENV
+from .._redaction import redact, sent_secrets
 from .._threads import start_in_thread
 from .._version import __version__
 from ._auth_errors import IssuerConnectionError
@@ -154,7 +157,7 @@ class IssuerTransport:
                 f"The request to {self._url} could not be sent: it is not valid HTTP. Log in again.", is_transient=False
             ) from None
         except httpx2.HTTPError as error:
-            reason = str(error) or type(error).__name__
+            reason = redact(str(error), _sent_values(request)) or type(error).__name__
             raise IssuerConnectionError(
                 f"{self._url} could not be reached ({reason}). Check the network and the proxy.", is_transient=True
             ) from None
@@ -198,6 +201,13 @@ class IssuerTransport:
             raise IssuerConnectionError(f"{self._url} cannot be reached: {error}", is_transient=False) from None
         with http:
             yield http
+
+
+def _sent_values(request: httpx2.Request) -> list[str]:
+    """Return the values in the headers and the body of a request, which the server may repeat in its status line."""
+    body = request.content
+    values = [*parse_json_object(body).values(), *dict(parse_qsl(body.decode("utf-8", "replace"))).values()]
+    return [*sent_secrets(request.headers.multi_items()), *(value for value in values if isinstance(value, str))]
 
 
 def _user_agent() -> str:

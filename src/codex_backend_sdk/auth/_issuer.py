@@ -59,7 +59,7 @@ class IssuerClient:
     def exchange_code(self, grant: _oauth.AuthorizationGrant) -> _auth_json.TokenResponse:
         """Exchange an authorization code for tokens. Raises LoginFailedError if this fails."""
         request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.build_code_exchange_form(grant))
-        response = self._send_exchange(request, redact=grant.code)
+        response = self._send_exchange(request, secrets=(grant.code, grant.verifier))
         try:
             return _oauth.parse_token_response(response.content, required=_oauth.TOKEN_NAMES)
         except ValueError as error:
@@ -68,20 +68,20 @@ class IssuerClient:
     def exchange_api_key(self, id_token: Secret) -> Secret:
         """Exchange an ID token for an API key of the platform. Raises LoginFailedError if this fails."""
         request = self._transport.build_request("POST", _TOKEN_PATH, data=_oauth.build_api_key_form(id_token))
-        response = self._send_exchange(request, redact=id_token)
+        response = self._send_exchange(request, secrets=(id_token,))
         try:
             return _oauth.parse_api_key(response.content)
         except ValueError:
             raise _exchange_error("the response has no API key") from None
 
-    def _send_exchange(self, request: httpx2.Request, *, redact: Secret) -> httpx2.Response:
-        """Send a request to the token endpoint. Its errors do not contain the secret `redact`."""
+    def _send_exchange(self, request: httpx2.Request, *, secrets: tuple[Secret, ...]) -> httpx2.Response:
+        """Send a request to the token endpoint. Its errors do not contain `secrets`, which the request contains."""
         try:
             response = self._transport.send(request)
         except IssuerConnectionError as error:
             raise _exchange_error(str(error)) from None
         if not response.is_success:
-            detail = _oauth.describe_error(response.content, redact=redact)
+            detail = _oauth.describe_error(response.content, secrets=secrets)
             raise _exchange_error(f"the token endpoint returned status {response.status_code}: {detail}")
         return response
 

@@ -15,10 +15,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from .._coerce import as_text, parse_json, parse_json_object
 from .._constants import CALLBACK_PATH, CLIENT_ID, LOGIN_SCOPES
+from .._redaction import excerpt
 from ..types import Login, Secret
 from ._auth_json import TokenResponse, is_header_safe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ._jwt import RefreshReason
 
 __all__ = [
@@ -47,7 +50,6 @@ __all__ = [
 
 # The issuer may append this to the state when the login began on an onboarding page. Codex CLI: login/src/server.rs.
 _STATE_SUFFIXES: Final = ("", ".onboarding_entrypoint=life_sciences")
-_MAX_ERROR_CHARACTERS: Final = 300  # an error body can be a whole HTML page
 
 # The Codex CLI's texts: login/src/server.rs.
 _NO_ENTITLEMENT: Final = (
@@ -134,7 +136,9 @@ def parse_authorization_response(query: str, *, expected_state: str) -> Authoriz
     if error == "access_denied" and "missing_codex_entitlement" in description:
         return AuthorizationResponse(error_code=error, error_message=_NO_ENTITLEMENT)
     if error is not None:
-        return AuthorizationResponse(error_code=error, error_message=f"Login failed: {_to_one_line(description)}")
+        return AuthorizationResponse(
+            error_code=excerpt(error), error_message=f"Login failed: {excerpt(description) or 'unknown error'}"
+        )
     if not code:
         return AuthorizationResponse(error_code="missing_authorization_code", error_message=_NO_CODE)
     return AuthorizationResponse(code=Secret(code))
@@ -236,11 +240,12 @@ def parse_error_code(body: bytes) -> str | None:
     response = parse_json_object(body)
     error = response.get("error")
     code = (error.get("code") if isinstance(error, dict) else error) or response.get("code")
-    return code.lower() if isinstance(code, str) and code else None
+    return excerpt(code).lower() or None if isinstance(code, str) else None
 
 
-def describe_error(body: bytes, *, redact: Secret | None = None) -> str:
-    """Return the message of an error response in one line of at most 301 characters, without the secret `redact`."""
+def describe_error(body: bytes, *, secrets: Iterable[Secret] = ()) -> str:
+    """Return the message of an error response in one line of at most 301 characters, without `secrets` and tokens."""
+    values = tuple(secret.reveal() for secret in secrets)
     response = parse_json_object(body)
     error = response.get("error")
     candidates = (
@@ -249,12 +254,8 @@ def describe_error(body: bytes, *, redact: Secret | None = None) -> str:
         error.get("code") if isinstance(error, dict) else error,
         body.decode("utf-8", "replace"),
     )
-    messages = (
-        candidate.replace(redact.reveal(), "[REDACTED]") if redact else candidate
-        for candidate in candidates
-        if isinstance(candidate, str)
-    )
-    return next(filter(None, map(_to_one_line, messages)), "unknown error")
+    messages = (excerpt(candidate, values) for candidate in candidates if isinstance(candidate, str))
+    return next(filter(None, messages), "unknown error")
 
 
 FailureReason: TypeAlias = Literal["expired", "exhausted", "revoked", "other", "transient"]
@@ -291,12 +292,6 @@ def classify_refresh_failure(status: int, body: bytes) -> RefreshFailure:
         if status in statuses and known_code in (None, code):
             return RefreshFailure(reason, message)
     return RefreshFailure("transient", f"The issuer returned status {status} for the token refresh. Retry later.")
-
-
-def _to_one_line(message: str) -> str:
-    """Remove control characters and line breaks from a message of another program, and shorten it."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in message).split())
-    return line if len(line) <= _MAX_ERROR_CHARACTERS else line[:_MAX_ERROR_CHARACTERS] + "…"
 
 
 # --- personal access tokens --------------------------------------------------------------------------------------
