@@ -53,6 +53,11 @@ def test_parse_accepts_an_empty_object() -> None:
         (b'{"tokens": {"access_token": "secret-token', "not valid JSON"),
         (b'{"n": ' + b"9" * 5000 + b"}", "not valid JSON"),
         (b"[" * 200_000, "not valid JSON"),
+        (b'{"auth_mode": NaN}', "not valid JSON"),
+        (b'{"auth_mode": [-Infinity]}', "not valid JSON"),
+        (b'{"auth_mode": 1e999}', "not valid JSON"),
+        (b'{"auth_mode": ' + b"[" * 127 + b"]" * 127 + b"}", "nested more than 127 levels deep"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "nested more than 127 levels deep"),
         (b'"secret-token \xff"', "not UTF-8"),
         (b'["secret-token"]', "not a JSON object"),
         (b'{"machine": "secret-token"}', "none of the members"),
@@ -216,3 +221,28 @@ def test_same_tokens_are_recognized() -> None:
     assert tokens.has_same_tokens(tokens._replace(account_id="acc-1", id_token=Secret("i")))
     assert not tokens.has_same_tokens(tokens._replace(access_token=Secret("b")))
     assert not tokens.has_same_tokens(tokens._replace(refresh_token=None))
+
+
+def test_compact_json_is_ascii() -> None:
+    assert _auth_json.serialize_compact({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
+
+
+def test_deepest_document_of_the_codex_cli_is_accepted() -> None:
+    data = b'{"auth_mode": ' + b"[" * 126 + b"1.5" + b"]" * 126 + b"}"
+    assert _auth_json.parse(_auth_json.serialize(_auth_json.parse(data))) == _auth_json.parse(data)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"secret-token", datetime.now(UTC)])
+def test_value_that_json_does_not_have_is_rejected(value: object) -> None:
+    for serialize in (_auth_json.serialize, _auth_json.serialize_compact):
+        with pytest.raises(ValueError, match="it has a value that JSON does not have") as caught:
+            serialize({"auth_mode": [value]})
+        assert caught.value.__suppress_context__
+
+
+def test_document_that_is_nested_too_deeply_is_rejected() -> None:
+    document: dict[str, Any] = {}
+    for _ in range(1000):
+        document = {"a": [document]}
+    with pytest.raises(ValueError, match="nested more than 127"):
+        _auth_json.serialize(document)

@@ -7,6 +7,7 @@ Wire source (members and modes): Codex CLI, login/src/auth/storage.rs.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,7 @@ __all__ = [
     "parse_tokens",
     "replace_login",
     "serialize",
+    "serialize_compact",
 ]
 
 _CHATGPT_MODE: Final = "chatgpt"
@@ -55,6 +57,7 @@ _KNOWN_MEMBERS: Final = frozenset(
     {"auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh", "agent_identity"}
     | {member for member, _ in _MODE_BY_MEMBER}
 )
+_MAX_DEPTH: Final = 127  # the limit of serde_json, with which the Codex CLI reads the file
 _PERSONAL_ACCESS_TOKEN_PREFIX: Final = "at-"  # Codex CLI: login/src/auth/access_token.rs
 
 
@@ -97,7 +100,7 @@ def is_personal_access_token(token: Secret) -> bool:
 def parse(data: bytes) -> dict[str, Any]:
     """Parse an auth.json. Raises ValueError, without any part of `data` in its message, if `data` is invalid."""
     try:
-        document = json.loads(data.decode("utf-8-sig"))
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_parse_float)
     except UnicodeDecodeError:
         # `from None`, here and below: the original exceptions contain the whole text, tokens included.
         raise ValueError("it is not UTF-8 text") from None
@@ -107,6 +110,7 @@ def parse(data: bytes) -> dict[str, Any]:
         raise ValueError("it is not valid JSON") from None
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004  (invalid data, not a wrong argument)
+    _check_depth(document)
     if document and not _KNOWN_MEMBERS & document.keys():
         raise ValueError("it has none of the members of a Codex auth.json")
     parse_tokens(document)
@@ -114,9 +118,48 @@ def parse(data: bytes) -> dict[str, Any]:
     return document
 
 
+def _reject_constant(name: str) -> float:
+    raise ValueError(name)  # NaN and Infinity, which Python reads and writes, are not JSON
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # such as 1e999, which Python would write as Infinity
+        raise ValueError
+    return value
+
+
+def _check_depth(document: dict[str, Any]) -> None:
+    depth = 0
+    level: list[Any] = [document]
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
+        level = [
+            member
+            for value in level
+            for member in (value.values() if isinstance(value, dict) else value)
+            if isinstance(member, (dict, list))
+        ]
+
+
 def serialize(document: dict[str, Any]) -> bytes:
-    """Return the document as indented JSON, as the Codex CLI writes it."""
-    return (json.dumps(document, indent=2) + "\n").encode()
+    """Return the document as indented JSON, as the Codex CLI writes its file. Raises ValueError if it is not JSON."""
+    return (_to_json(document, indent=2) + "\n").encode()
+
+
+def serialize_compact(document: dict[str, Any]) -> str:
+    """Return the document as ASCII JSON without whitespace. Raises ValueError if it is not JSON."""
+    return _to_json(document, separators=(",", ":"))
+
+
+def _to_json(document: dict[str, Any], **options: Any) -> str:
+    _check_depth(document)
+    try:
+        return json.dumps(document, allow_nan=False, **options)
+    except (TypeError, ValueError):  # the text may contain a part of the document
+        raise ValueError("it has a value that JSON does not have") from None
 
 
 def parse_mode(document: dict[str, Any]) -> str:
