@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -277,65 +276,6 @@ def test_unsaved_login_is_saved_when_the_store_recovers(caplog: pytest.LogCaptur
         clock.now += MINUTE
         assert credentials.ready() is login
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-PROGRAM_WITH_UNWRITABLE_STORE = """
-import json, logging, os, resource, signal, sys
-from codex_backend_sdk import OpenAI
-from codex_backend_sdk.auth import MemoryStore
-logging.basicConfig(format="%(levelname)s %(message)s")
-failure, other_document = sys.argv[1:]
-# Import everything that a refresh needs. After setuid this process may not read its packages.
-OpenAI(credentials=MemoryStore(json.loads(other_document)), max_retries=0).codex.usage()
-client = OpenAI(max_retries=0)
-client.credentials.store.load()
-if failure == "full":
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
-elif os.getuid() == 0:
-    os.setuid(65534)  # root can write to any folder
-for _ in range(3):
-    assert client.codex.usage()
-"""
-
-
-@posix
-@pytest.mark.parametrize(("failure", "error"), [("full", "File too large"), ("read-only", "Permission denied")])
-def test_client_works_with_full_or_read_only_disk(failure: str, error: str) -> None:
-    with Simulator() as sim, tempfile.TemporaryDirectory() as folder:
-        store = FileStore(Path(folder) / "auth.json")
-        before = sim.login_document(expires_in=-HOUR)
-        store.save(before)
-        if failure == "read-only":
-            if os.getuid() == 0:
-                os.chown(store.path, 65534, 65534)
-            os.chmod(folder, 0o555)
-        env = {**os.environ, **sim.environment, "CODEX_HOME": folder}
-        result = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                PROGRAM_WITH_UNWRITABLE_STORE,
-                failure,
-                json.dumps(sim.login_document(expires_in=-HOUR)),
-            ],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        os.chmod(folder, 0o755)
-        assert result.returncode == 0, result.stderr
-        warnings = [line for line in result.stderr.splitlines() if line.startswith("WARNING")]
-        assert warnings[-1].startswith(
-            f"WARNING The refreshed login could not be stored: Cannot write {store.path}: {error}"
-        )
-        assert f"Make {store.path} writable." in warnings[-1]
-        assert len(warnings) == (1 if failure == "full" else 2), "a read-only folder has no lock file either"
-        assert len(refreshes(sim)) == 2, "one of them is for the other login"
-        assert store.load() == before
-        assert os.listdir(folder) in (["auth.json"], ["auth.json", "auth.json.lock"], ["auth.json.lock", "auth.json"])
 
 
 # --- long-running ----------------------------------------------------------------------------------------------------

@@ -12,16 +12,17 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from ..types import Account
 from . import _auth_errors, _auth_json, _jwt
-from .stores.base import SupportsReplace
+from .stores.base import SupportsPrepareSave, SupportsReplace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..types import Login, Secret
     from ._auth_json import TokenResponse
@@ -36,6 +37,7 @@ __all__ = [
     "load_document",
     "load_login",
     "load_tokens",
+    "prepare_save",
     "save_new_login",
     "save_refreshed_login",
 ]
@@ -181,6 +183,23 @@ def load_tokens(store: CredentialStore) -> _auth_json.StoredTokens | None:
     """
     document = store.load()
     return _parse_tokens(document, store.location) if document else None
+
+
+@contextmanager
+def prepare_save(store: CredentialStore) -> Iterator[None]:
+    """Make sure, before a refresh token is used up, that the store can save a document within the block.
+
+    Raises CredentialStoreError if it cannot. Does nothing for a custom store without `prepare_save()`.
+    """
+    with ExitStack() as stack:
+        if isinstance(store, SupportsPrepareSave):
+            _enter_prepare_save(store, stack)
+        yield
+
+
+@_clear_traceback_locals
+def _enter_prepare_save(store: SupportsPrepareSave, stack: ExitStack) -> None:
+    stack.enter_context(store.prepare_save())
 
 
 @_clear_traceback_locals

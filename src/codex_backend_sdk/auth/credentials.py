@@ -229,8 +229,9 @@ class Credentials(TokenManager):
         with self._lock:
             self._set_cached(None)
             self._account_id = None
-            if self._is_store_empty():  # the lock file would create the store's folder
-                return False
+            if self._is_store_empty():
+                # Without the lock, which would create the store's folder. This deletes what killed processes have left.
+                return self.store.clear()
             with self.store.lock():
                 return self.store.clear()
 

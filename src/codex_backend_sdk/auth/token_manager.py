@@ -24,7 +24,7 @@ from .._threads import SingleFlight, create_lock, run_uninterrupted
 from .._urls import resolve_issuer_url
 from . import _auth_errors, _jwt
 from ._auth_json import TokenResponse, merge_refreshed_tokens
-from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, save_refreshed_login
+from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, prepare_save, save_refreshed_login
 from .stores.auto import default_store
 from .stores.base import codex_home_path
 
@@ -117,17 +117,19 @@ class TokenManager:
 
     1. No refresh is due: `current()` returns the cached login, without a lock and without I/O.
     2. A refresh is due, and the store has a login that another process refreshed: `current()` returns that login.
-    3. A refresh is due: the manager acquires the store's lock, reloads the store (case 2), calls the issuer, and stores
-       the new tokens before it uses them.
+    3. A refresh is due: the manager acquires the store's lock, makes sure that the store can be written, reloads it
+       (case 2), calls the issuer, and stores the new tokens before it uses them. If the store cannot be written, the
+       refresh fails (cases 4 and 5) and the refresh token is not used up.
     4. The refresh fails, or takes longer than three seconds, while the old token is valid: `current()` returns the old
        token. The next attempt follows after ten seconds, or when the token expires if that is earlier.
     5. The refresh fails and the old token has expired: the manager raises TokenRefreshError if a retry may succeed,
-       else LoginRequiredError. Threads that waited for the failed attempt raise the same error without another request.
+       CredentialStoreError if the store fails, else LoginRequiredError. Threads that waited for an attempt that the
+       issuer failed raise the same error without another request.
     6. The issuer rejects the refresh token permanently: the manager reloads the store three times within 0.3 seconds. A
        process that does not use this lock (the Codex CLI) may have used the token and be about to store the new one.
        Then the manager remembers the rejection for this version of the store.
-    7. The new tokens cannot be stored: the manager uses them from memory, because the old refresh token is used up. It
-       tries to save them once a minute, with case 12 if the store has changed.
+    7. The new tokens cannot be stored in spite of case 3: the manager uses them from memory, because the old refresh
+       token is used up. It tries to save them once a minute, with case 12 if the store has changed.
     8. The new tokens are immediately due for a refresh (wrong clock, very short lifetime): the manager uses them for
        ten seconds, as in case 4.
     9. The store cannot be read: the manager uses the cached login while its token is valid.
@@ -342,9 +344,10 @@ class TokenManager:
 
     def _refresh(self, reason: RefreshReason, rejected: Login) -> Login:
         """Return a login with another access token than `rejected`."""
-        with self.store.lock():
-            # The version is read before the document: a change between the two causes an unnecessary attempt later, but
-            # no missed attempt.
+        # The store is read after `prepare_save()`, which may wait for another machine and may change the version. The
+        # version is read before the document: a change between the two causes an unnecessary attempt later, but no
+        # missed attempt.
+        with self.store.lock(), prepare_save(self.store):
             version = self.store.version()
             cached = self._reload()
             if self._supersedes(cached, rejected):  # case 2

@@ -264,10 +264,6 @@ def test_windows_path_matches_rust_canonicalize(path: str, canonical: str) -> No
     assert keyring_module.windows_path(path) == canonical
 
 
-def test_compact_json_is_ascii() -> None:
-    assert keyring_module.to_compact_json({"a": [1, "ä"]}) == '{"a":[1,"\\u00e4"]}'
-
-
 def test_digest_depends_on_the_value() -> None:
     assert compute_digest(None) is None
     assert compute_digest("a") == compute_digest(b"a") != compute_digest("b")

@@ -188,11 +188,23 @@ def test_locked_store_is_reported(doctor: Run, store_login: StoreLogin, home: Pa
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write to any folder")
 def test_read_only_store_is_reported(doctor: Run, store_login: StoreLogin, home: Path) -> None:
     store_login()
+    (home / "auth.json").chmod(0o400)
     home.chmod(0o500)
     try:
         assert "is not writable" in results_of(doctor(), "Store")
     finally:
         home.chmod(0o700)
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["auth.json", "auth.json.lock"])
+def test_named_pipe_does_not_block(doctor: Run, store_login: StoreLogin, home: Path, name: str) -> None:
+    store_login()
+    (home / name).unlink(missing_ok=True)
+    os.mkfifo(home / name)
+    result = doctor("--timeout", "2")
+    assert symbol_of(result, "Login") == ("✗" if name == "auth.json" else "✓")
+    assert "Another process" not in result.out
 
 
 def test_store_in_memory_is_reported(doctor: Run, home: Path) -> None:

@@ -7,6 +7,7 @@ login/src/auth/storage.rs.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _auth_errors, _auth_json
@@ -15,7 +16,7 @@ from .file import FileStore
 from .memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -81,6 +82,12 @@ class AutoStore:
         except _auth_errors.CredentialStoreError as error:
             log.warning("The login is stored in the file, because the keyring cannot be written. %s", error)
             save_to_file(document)
+
+    @contextmanager
+    def prepare_save(self) -> Iterator[None]:
+        """Reserve room in the file if this system has no keyring. Raises CredentialStoreError as FileStore does."""
+        with nullcontext() if self._keyring.exists() else self._file.prepare_save():
+            yield
 
     def clear(self) -> bool:
         """Delete the login from both stores. Raises CredentialStoreError if the keyring keeps its entry."""

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCK_TIMEOUT_SECONDS",
     "CredentialStore",
+    "SupportsPrepareSave",
     "SupportsReplace",
     "absolute_path",
     "codex_home_path",
     "compute_digest",
     "os_error_text",
     "parse_document",
+    "serialize_document",
 ]
 
 # A process holds the lock for one refresh request at most. If it holds the lock for longer, it hangs.
@@ -30,7 +32,13 @@ LOCK_TIMEOUT_SECONDS: Final = 90.0
 
 @runtime_checkable
 class CredentialStore(Protocol):
-    """Protocol of a store for one auth.json document. Implement it to store the login in another place."""
+    """Protocol of a store for one auth.json document. Implement it to store the login in another place.
+
+    A store may have two more methods. `replace(document)` stores a document even if the previous one is damaged; see
+    `save()`. `prepare_save()` returns a context manager that a refresh enters, under the lock, before it uses up the
+    refresh token, and in which it calls `save()`. It raises CredentialStoreError if `save()` could not store a document
+    now, for example because the disk is full. The login then stays as it is.
+    """
 
     @property
     def location(self) -> str:
@@ -73,6 +81,15 @@ class SupportsReplace(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsPrepareSave(Protocol):
+    """Protocol of a store that can tell before a refresh whether it can save a document."""
+
+    def prepare_save(self) -> AbstractContextManager[object]:
+        """Make sure that `save()` within the block can store a document. Raises CredentialStoreError if it cannot."""
+        ...
+
+
 def codex_home_path() -> Path:
     """Return the absolute path of the Codex CLI's folder: `$CODEX_HOME`, else `~/.codex`.
 
@@ -102,6 +119,16 @@ def parse_document(data: bytes, *, location: str) -> dict[str, Any]:
     except ValueError as error:
         raise _auth_errors.CredentialStoreError(
             f"The login in {location} is damaged: {error}. {_auth_errors.LOG_IN_AGAIN_REMEDY}"
+        ) from None
+
+
+def serialize_document(document: dict[str, Any], *, location: str, is_compact: bool = False) -> bytes:
+    """Return the document as JSON. Raises CredentialStoreError if it cannot be written as JSON."""
+    try:
+        return _auth_json.serialize_compact(document).encode() if is_compact else _auth_json.serialize(document)
+    except ValueError as error:
+        raise _auth_errors.CredentialStoreError(
+            f"Cannot write {location}: the login is not a valid document: {error}. Save an object of JSON values."
         ) from None
 
 

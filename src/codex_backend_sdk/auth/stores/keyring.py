@@ -23,15 +23,25 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _auth_errors
-from .base import LOCK_TIMEOUT_SECONDS, absolute_path, codex_home_path, compute_digest, os_error_text, parse_document
-from .file import FileStore, hold_lock_file
+from .. import _auth_errors, _auth_json
+from .base import (
+    LOCK_TIMEOUT_SECONDS,
+    absolute_path,
+    codex_home_path,
+    compute_digest,
+    os_error_text,
+    parse_document,
+    serialize_document,
+)
+from .file import FileStore
+from .files import create_private_folder
+from .lock_file import hold_lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["EntryIndex", "KeyringStore", "entry_name", "parse_index", "split_value", "to_compact_json", "windows_path"]
+__all__ = ["EntryIndex", "KeyringStore", "entry_name", "parse_index", "split_value", "windows_path"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -87,9 +97,9 @@ class KeyringStore:
 
     def save(self, document: dict[str, Any]) -> None:
         """Store the document in the entry, and delete auth.json as the Codex CLI does, so that there is one login."""
-        value = to_compact_json(document)
+        value = serialize_document(document, location=self.location, is_compact=True).decode()
         with suppress(OSError):
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_private_folder(self.home)
         with self._access("write"):
             old_index = parse_index(self._get(self._entry))
             new_index = self._write_value(value)
@@ -269,11 +279,6 @@ def windows_path(path: str) -> str:
     return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
-def to_compact_json(document: dict[str, Any]) -> str:
-    """Return a document as ASCII JSON without whitespace."""
-    return json.dumps(document, separators=(",", ":"))
-
-
 @dataclass(frozen=True, slots=True)
 class EntryIndex:
     """The index of a split value: the number of entries, and the digest of the value, which is part of their names."""
@@ -287,7 +292,7 @@ class EntryIndex:
 
     def to_json(self) -> str:
         """Return the JSON that is stored in the Codex CLI's entry instead of the value."""
-        return to_compact_json({_INDEX_MEMBER: self.entry_count, "sha256": self.value_digest})
+        return _auth_json.serialize_compact({_INDEX_MEMBER: self.entry_count, "sha256": self.value_digest})
 
 
 def split_value(value: str, *, entry_bytes: int | None) -> tuple[EntryIndex, list[str]] | None:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ...types import Secret
-from .. import _auth_errors, _auth_json
-from .base import LOCK_TIMEOUT_SECONDS, compute_digest, parse_document
+from .. import _auth_errors
+from .base import LOCK_TIMEOUT_SECONDS, compute_digest, parse_document, serialize_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class RedisStore:
     def save(self, document: dict[str, Any]) -> None:
         """Store the document, replacing the previous one."""
         with self._translate_errors("write"):
-            self._client.set(self.key, _auth_json.serialize(document))
+            self._client.set(self.key, serialize_document(document, location=self.location))
 
     def clear(self) -> bool:
         """Delete the key. Return False if there was none."""

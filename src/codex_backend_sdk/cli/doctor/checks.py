@@ -68,7 +68,7 @@ _IGNORED_VARIABLES: Final = {
     "NODE_EXTRA_CA_CERTS": CA_CERTIFICATE_ENV,
 }
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
-_REFRESH_IS_LOST: Final = "A refreshed login cannot be stored and is lost when the program ends."
+_NO_REFRESH: Final = "A refreshed login cannot be stored, so the login cannot be refreshed and expires."
 
 
 def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
@@ -169,13 +169,19 @@ def check_store(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _file_problems(file: Path) -> Iterator[CheckResult]:
-    # The file is replaced, so its folder must be writable. If the folder does not exist, its parent must be writable.
+    from ...auth.stores.files import is_mount_point
+
+    # The file is replaced if its folder is writable, and otherwise written in place. If the folder does not exist, its
+    # parent must be writable.
     folder = next((folder for folder in file.parents if folder.exists()), file.parent)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        yield warning(f"{folder} is not writable. {_REFRESH_IS_LOST}", "Make it writable, or set CODEX_HOME.")
-    elif file.exists() and os.path.ismount(file):
+    can_replace = os.access(folder, os.W_OK | os.X_OK) and not is_mount_point(file)
+    if not can_replace and not (file.exists() and os.access(file, os.W_OK)):
+        yield warning(f"{folder} is not writable. {_NO_REFRESH}", "Make it writable, or set CODEX_HOME.")
+    elif is_mount_point(file):
         yield warning(
-            f"{file} is a mount and cannot be replaced. {_REFRESH_IS_LOST}", "Mount the folder that contains it."
+            f"{file} is mounted without its folder. If another program replaces the file outside of this container, "
+            "the login here becomes invalid.",
+            "Mount the folder that contains it.",
         )
     if os.name == "posix" and file.exists():
         mode = stat.S_IMODE(file.stat().st_mode)
@@ -189,10 +195,12 @@ def _file_problems(file: Path) -> Iterator[CheckResult]:
 
 def _is_locked(lock: Path) -> bool:
     """Return whether a process holds the lock. Do not create the file. On POSIX, `filelock` uses `flock`, too."""
+    from ...auth.stores.files import open_regular_file
+
     try:
         import fcntl  # not on Windows
 
-        descriptor = os.open(lock, os.O_RDONLY)
+        descriptor = open_regular_file(lock, os.O_RDONLY)
     except (ImportError, OSError):
         return False
     try:
