@@ -85,7 +85,7 @@ def test_cli_prints_the_default_reply(cli: Cli, model: str | None) -> None:
     assert result.code == 0, result.err
     assert result.out == 'This is the simulator, not a model. You wrote: "hi"\n'
     (request,) = cli.model_requests()
-    assert request["model"] == (model or "gpt-6.1-sol")
+    assert request["model"] == (model or "gpt-6.2-sol")
     assert ("tools" in request) is (model == "gpt-5.5")
 
 

@@ -1,6 +1,6 @@
 """URLs, environment variables, durations and defaults, with their sources.
 
-"Codex CLI" is the public repository openai/codex (`codex-rs/`), version 0.169.0.
+"Codex CLI" is the public repository openai/codex (`codex-rs/`), version 0.171.0.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ DEFAULT_ORIGINATOR: Final = "codex_backend_sdk"
 
 # The backend filters the model catalog by this version, which must be a numeric `major.minor.patch` of the Codex CLI.
 # Codex CLI: codex-api/src/endpoint/models.rs.
-CATALOG_CLIENT_VERSION: Final = "0.169.0"
+CATALOG_CLIENT_VERSION: Final = "0.171.0"
 
-# The model with the lowest `priority` in the catalog that is bundled with Codex CLI 0.169.0.
-DEFAULT_MODEL: Final = "gpt-6.1-sol"
+# The model with the lowest `priority` of those that the free plan gets, in the catalog that is bundled with Codex CLI
+# 0.171.0. Of all models it has the most plans: every one except `rosalind_academic`. gpt-6.2-sol comes before it, but
+# the plans `free`, `free_workspace` and `k12` do not get it.
+DEFAULT_MODEL: Final = "gpt-6.1-terra"
 # The backend rejected absent and empty `instructions` until mid 2026; it accepts any text.
 DEFAULT_INSTRUCTIONS: Final = "You are a helpful assistant."

@@ -82,7 +82,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "types": ("Account", "DeviceCode", "Login", "Secret"),
     },
     "codex_backend_sdk.testing": {
-        "testing.model_catalog": ("ModelCatalog",),
+        "testing.model_catalog": ("CatalogEntry", "ModelCatalog"),
         "testing.backend.simulated_limits": ("SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"),
         "testing.http.recording": ("RecordedRequest",),
         "testing.issuer.device_codes": ("DeviceLoginSettings",),

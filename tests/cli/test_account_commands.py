@@ -253,7 +253,7 @@ def test_models_keeps_the_order_of_the_catalog(run: Run, store_login: StoreLogin
     assert (result.code, result.err) == (0, "")
     heading, first, *rest = result.out.splitlines()
     assert heading.split() == ["MODEL", "NAME", "CONTEXT", "REASONING", "EFFORTS"]
-    assert re.fullmatch(r"gpt-6\.1-sol +GPT-6\.1-Sol +272 k +low, medium, high, xhigh, max, ultra", first)
+    assert re.fullmatch(r"gpt-6\.2-sol +GPT-6\.2-Sol +500 k +low, medium, high, xhigh, max, ultra", first)
     assert not any("codex-auto-review" in line for line in rest)
     assert not any(line.startswith(" ") for line in result.out.splitlines())
 
@@ -266,6 +266,6 @@ def test_models_all_includes_hidden_models(run: Run, store_login: StoreLogin) ->
 def test_models_json_is_the_whole_catalog(run: Run, store_login: StoreLogin) -> None:
     store_login()
     data = json.loads(run("models", "--json").out)["data"]
-    assert data[0]["id"] == "gpt-6.1-sol"
-    assert data[0]["context_window"] == 272000
+    assert data[0]["id"] == "gpt-6.2-sol"
+    assert data[0]["context_window"] == 500000
     assert data[0]["supported_reasoning_levels"][0]["effort"] == "low"

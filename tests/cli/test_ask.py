@@ -32,7 +32,7 @@ def test_response_is_printed(run: Run, options: tuple[str, ...]) -> None:
 def test_model_option_replaces_the_default(run: Run, sim: Simulator) -> None:
     run("ask", "hi", "--model", "gpt-5.5")
     run("ask", "hi")
-    assert [request.json()["model"] for request in sim.requests] == ["gpt-5.5", "gpt-6.1-sol"]
+    assert [request.json()["model"] for request in sim.requests] == ["gpt-5.5", "gpt-6.1-terra"]
 
 
 def test_interrupted_stream_prints_the_received_text(spawn: Spawn, sim: Simulator) -> None:

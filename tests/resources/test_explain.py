@@ -41,7 +41,7 @@ def test_prepared_request_equals_the_sent_one(client: Any, bodies: Any, sim: Sim
     assert prepared.encoding == "zstd"
     assert prepared.plain_bytes > prepared.sent_bytes
     assert prepared.headers["content-length"] == str(prepared.sent_bytes)
-    assert (explanation.model, explanation.context_window) == ("gpt-6.1-sol", 272000)
+    assert (explanation.model, explanation.context_window) == ("gpt-6.1-terra", 500000)
 
 
 def test_explanation_contains_no_secret(new_client: Any, sim: Simulator) -> None:
@@ -73,7 +73,7 @@ def test_rejected_call_has_no_prepared_request(client: Any, sim: Simulator) -> N
     assert explanation.is_refused
     assert explanation.prepared_request is None
     assert [finding.level for finding in explanation.findings].count("refused") == 3
-    assert client.codex.explain().model == "gpt-6.1-sol"
+    assert client.codex.explain().model == "gpt-6.1-terra"
     assert client.codex.explain().tokens is None
     assert sim.requests == []
 
@@ -93,15 +93,15 @@ def test_too_long_input_is_a_warning(client: Any) -> None:
     client.models.list()
     explanation = client.codex.explain(input="x" * 2_000_000)
     (warning,) = [finding for finding in explanation.findings if finding.level == "warning"]
-    assert warning.what == "The input is probably too long for `gpt-6.1-sol`."
-    assert "the context window has 272,000" in warning.why
+    assert warning.what == "The input is probably too long for `gpt-6.1-terra`."
+    assert "the context window has 500,000" in warning.why
     assert not explanation.is_refused
     assert all(finding.level != "warning" for finding in client.codex.explain(input="hi").findings)
 
 
 def test_copies_share_the_catalog_of_one_account(client: Any, sim: Simulator) -> None:
     client.models.list()
-    assert client.with_options(timeout=5).codex.explain(input="hi").context_window == 272000
+    assert client.with_options(timeout=5).codex.explain(input="hi").context_window == 500000
     document = sim.login_document()
     document["tokens"]["account_id"] = "acc-other"
     other = sdk.auth.Credentials(sdk.auth.MemoryStore(document), issuer=sim.issuer)

@@ -22,10 +22,10 @@ def test_list_returns_the_catalog_by_priority(client: Any, sim: Simulator) -> No
     priorities = [model.priority for model in models]
     assert priorities == sorted(priorities)
     assert len(priorities) > 3
-    assert (models[0].id, models[0].display_name) == ("gpt-6.1-sol", "GPT-6.1-Sol")
-    assert models[0].context_window == 272000
+    assert (models[0].id, models[0].display_name) == ("gpt-6.2-sol", "GPT-6.2-Sol")
+    assert models[0].context_window == 500000
     assert models[0].supported_reasoning_levels[0].effort == "low"
-    assert sim.requests[0].query == {"client_version": "0.169.0"}
+    assert sim.requests[0].query == {"client_version": "0.171.0"}
 
 
 def test_list_returns_an_official_page(sim: Simulator) -> None:
@@ -43,7 +43,7 @@ def test_retrieve_returns_one_model(client: Any) -> None:
 
 def test_retrieve_of_an_unknown_model_lists_the_others(client: Any) -> None:
     with pytest.raises(
-        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog .* Use an available model: gpt-6\.1-sol"
+        sdk.ModelNotAvailableError, match=r"'gpt-0' is not in the model catalog .* Use an available model: gpt-6\.2-sol"
     ) as caught:
         client.models.retrieve("gpt-0")
     assert isinstance(caught.value, openai.NotFoundError)
@@ -55,7 +55,7 @@ def test_retrieve_of_an_unknown_model_lists_the_others(client: Any) -> None:
 
 
 def test_error_lists_only_visible_models(client: Any) -> None:
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as caught:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.2-sol") as caught:
         client.responses.create(model="gpt-0", input="hi")
     assert caught.value.available == tuple(model.id for model in client.models.list() if model.visibility == "list")
 
@@ -65,12 +65,12 @@ def test_error_uses_the_cached_catalog_for_five_minutes(new_client: Any, sim: Si
     client = new_client(clock=clock)
     client.models.list()
     clock.advance(299)
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol") as caught:
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.2-sol") as caught:
         client.with_options(timeout=5).responses.create(model="gpt-0", input="hi")
     assert "codex-auto-review" not in caught.value.available
     assert requested_paths(sim) == ["models", "responses"]
     clock.advance(1)
-    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.1-sol"):
+    with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.2-sol"):
         client.responses.create(model="gpt-0", input="hi")
     assert requested_paths(sim) == ["models", "responses", "responses", "models"]
 

@@ -59,7 +59,7 @@ PARAMETER_CODES = {
     "unsupported_reasoning_effort": "reasoning.effort",
 }
 # For a model that does not exist the client requests the catalog, because the error lists the available models.
-AVAILABLE_MODELS_MESSAGE = "Available models: gpt-6.1-sol, "
+AVAILABLE_MODELS_MESSAGE = "Available models: gpt-6.2-sol, "
 RESPONSES_AND_CATALOG = ("responses", "models")
 
 

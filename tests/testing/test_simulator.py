@@ -78,7 +78,7 @@ def test_exception_in_a_scripted_turn_returns_500(raw_client: Any, caplog: pytes
 def test_client_is_logged_in_to_this_simulator() -> None:
     with Simulator() as sim, sim.client() as client:
         assert client.responses.create(input="Say hello").output_text == "hello"
-        assert client.models.list().data[0].id == "gpt-6.1-sol"
+        assert client.models.list().data[0].id == "gpt-6.2-sol"
         assert {request.path.split("/")[1] for request in sim.requests} == {"backend-api"}
 
 

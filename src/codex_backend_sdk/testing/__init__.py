@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .backend.simulated_limits import SimulatedWindow as SimulatedWindow
     from .http.recording import RecordedRequest as RecordedRequest
     from .issuer.device_codes import DeviceLoginSettings as DeviceLoginSettings
+    from .model_catalog import CatalogEntry as CatalogEntry
     from .model_catalog import ModelCatalog as ModelCatalog
     from .serve_command import serve as serve
     from .simulated_account import SimulatedAccount as SimulatedAccount

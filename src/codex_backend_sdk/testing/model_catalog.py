@@ -1,7 +1,12 @@
-"""Define the simulator's model catalog: the models that Codex CLI 0.169.0 lists (`codex debug models`).
+"""Define the simulator's model catalog: the models that are bundled with Codex CLI 0.171.0.
 
-Each entry has every member that the real CLI requires, because the CLI rejects the whole catalog if a member is missing
-(Codex CLI: protocol/src/openai_models.rs). The instructions are invented.
+The order, the plans and the minimum client versions are those of the bundled catalog (Codex CLI:
+models-manager/models.json). `GET /models` lists the models of the account's plan. Each entry has every member that the
+real CLI requires, because the CLI rejects the whole catalog if a member is missing (Codex CLI:
+protocol/src/openai_models.rs). The instructions are invented.
+
+The reasoning levels of an entry are for pickers. The backend accepts other efforts: `none` for some models, and never
+`ultra`, which the CLI replaces.
 """
 
 from __future__ import annotations
@@ -9,9 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-__all__ = ["ModelCatalog", "parse_version"]
+__all__ = ["CatalogEntry", "ModelCatalog", "parse_version"]
 
 Version = tuple[int, int, int]
 
@@ -74,71 +80,99 @@ _CYBER_MODEL_MEMBERS: dict[str, Any] = {
     "model_specialty": "cyber",
 }
 
-# (slug, display name, priority, efforts, minimum client version, members that differ from _DEFAULT_MEMBERS).
-# The backend hides new models from old clients. The minimum versions are invented.
-_Row = tuple[str, str, int, tuple[str, ...], Version, dict[str, Any]]
+# Plans that do not get a model. The catalog knows 28 plans; these are the exceptions.
+_LATEST_WITHOUT: Final = frozenset({"free", "free_workspace", "k12"})
+_6_1_TERRA_WITHOUT: Final = frozenset({"rosalind_academic"})
+_6_1_SOL_WITHOUT: Final = _6_1_TERRA_WITHOUT | {"hc_consumption"}
+_OLDER_WITHOUT: Final = _6_1_SOL_WITHOUT | {"law"}
+_6_WITHOUT: Final = _OLDER_WITHOUT | {"promax"}
+_CYBER_WITHOUT: Final = _6_WITHOUT | {"ent26", "enterprise_cbp_trial"}
+_REVIEW_WITHOUT: Final = _OLDER_WITHOUT | _LATEST_WITHOUT
+
+_UPDATES: Final = {"supports_reasoning_effort_updates": True}
+_LARGE: Final = {"context_window": 500000, **_UPDATES}
+_MEDIUM: Final = {"default_reasoning_level": "medium"}
+_RED: Final = {**_CYBER_MODEL_MEMBERS, **_MEDIUM, "context_window": 372000, "max_context_window": 372000}
+_REVIEW: Final = {**_MEDIUM, "visibility": "hide"}
+_CLASSIC: Final = {
+    **_MEDIUM,
+    "max_context_window": 272000,
+    "comp_hash": "2911",
+    "use_responses_lite": False,
+    "tool_mode": None,
+    "multi_agent_version": None,
+}
+
+# (slug, display name, priority, levels, minimum client version, plans without it, members other than _DEFAULT_MEMBERS).
+# The backend hides new models from old clients.
+_Row = tuple[str, str, int, tuple[str, ...], Version, frozenset[str], dict[str, Any]]
 _ROWS: tuple[_Row, ...] = (
-    ("gpt-6.1-sol", "GPT-6.1-Sol", 1, _ALL_EFFORTS, (0, 160, 0), {"supports_reasoning_effort_updates": True}),
-    ("gpt-6-astra", "GPT-6-Astra", 2, _ALL_EFFORTS, (0, 150, 0), {"supports_reasoning_effort_updates": True}),
-    ("gpt-6-sol", "GPT-6-Sol", 3, _ALL_EFFORTS, (0, 150, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-6-luna", "GPT-6-Luna", 4, _EFFORTS_UP_TO_MAX, (0, 150, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-5.6-sol", "GPT-5.6-Sol", 5, _ALL_EFFORTS, (0, 0, 0), {}),
-    ("gpt-6.1-terra", "GPT-6.1 Terra", 7, _ALL_EFFORTS, (0, 160, 0), {"context_window": 500000}),
-    ("gpt-5.6-terra", "GPT-5.6-Terra", 8, _ALL_EFFORTS, (0, 0, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-5.6-luna", "GPT-5.6-Luna", 9, _EFFORTS_UP_TO_MAX, (0, 0, 0), {"default_reasoning_level": "medium"}),
-    ("gpt-daybreak-blue-latest", "Daybreak Blue", 11, _ALL_EFFORTS, (0, 0, 0), _CYBER_MODEL_MEMBERS),
-    ("gpt-daybreak-red-latest", "Daybreak Red", 12, _ALL_EFFORTS, (0, 0, 0), _CYBER_MODEL_MEMBERS),
-    (
-        "gpt-5.5",
-        "GPT-5.5",
-        13,
-        _EFFORTS_UP_TO_XHIGH,
-        (0, 0, 0),
-        {
-            "default_reasoning_level": "medium",
-            "max_context_window": 272000,
-            "comp_hash": "2911",
-            "use_responses_lite": False,
-            "tool_mode": None,
-            "multi_agent_version": None,
-        },
-    ),
-    ("codex-auto-review", "Codex Auto Review", 43, _EFFORTS_UP_TO_MAX, (0, 0, 0), {"visibility": "hide"}),
+    ("gpt-6.2-sol", "GPT-6.2-Sol", 1, _ALL_EFFORTS, (0, 166, 0), _LATEST_WITHOUT, _LARGE),
+    ("gpt-6.2-astra", "GPT-6.2-Astra", 2, _ALL_EFFORTS, (0, 166, 0), _LATEST_WITHOUT, _UPDATES),
+    ("gpt-6.1-terra", "GPT-6.1 Terra", 3, _ALL_EFFORTS, (0, 153, 0), _6_1_TERRA_WITHOUT, _LARGE),
+    ("gpt-6.1-sol", "GPT-6.1-Sol", 4, _ALL_EFFORTS, (0, 153, 0), _6_1_SOL_WITHOUT, _LARGE),
+    ("gpt-6-astra", "GPT-6-Astra", 5, _ALL_EFFORTS, (0, 153, 0), _OLDER_WITHOUT, _UPDATES),
+    ("gpt-6-sol", "GPT-6-Sol", 6, _ALL_EFFORTS, (0, 155, 0), _6_WITHOUT, _MEDIUM),
+    ("gpt-6-luna", "GPT-6-Luna", 7, _EFFORTS_UP_TO_MAX, (0, 155, 0), _6_WITHOUT, _MEDIUM),
+    ("gpt-5.6-sol", "GPT-5.6-Sol", 8, _ALL_EFFORTS, (0, 144, 0), _OLDER_WITHOUT, {}),
+    ("gpt-5.6-terra", "GPT-5.6-Terra", 9, _ALL_EFFORTS, (0, 144, 0), _OLDER_WITHOUT, _MEDIUM),
+    ("gpt-5.6-luna", "GPT-5.6-Luna", 10, _EFFORTS_UP_TO_MAX, (0, 144, 0), _OLDER_WITHOUT, _MEDIUM),
+    ("gpt-daybreak-blue-latest", "Daybreak Blue", 11, _ALL_EFFORTS, (0, 144, 0), _CYBER_WITHOUT, _CYBER_MODEL_MEMBERS),
+    ("gpt-daybreak-red-latest", "Daybreak Red", 12, _ALL_EFFORTS, (0, 142, 2), _CYBER_WITHOUT, _RED),
+    ("gpt-5.5", "GPT-5.5", 13, _EFFORTS_UP_TO_XHIGH, (0, 124, 0), _OLDER_WITHOUT, _CLASSIC),
+    ("codex-auto-review", "Codex Auto Review", 43, _EFFORTS_UP_TO_MAX, (0, 98, 0), _REVIEW_WITHOUT, _REVIEW),
+)
+# The models for which users report that the backend accepts the effort `none`.
+_ACCEPT_EFFORT_NONE: Final = frozenset(
+    {"gpt-6.1-terra", "gpt-6-sol", "gpt-6-luna", "gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna"}
 )
 
 
-class ModelCatalog:
-    """The models that are available to the account.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """A model of the catalog, and who gets it.
 
-    `entries` are pairs of the minimum client version and an entry of `GET /models`. `etag` is a weak entity tag of
-    them.
+    `members` is the entry of `GET /models`. Clients before `minimum_version`, and accounts with one of the
+    `excluded_plans`, do not get the model. `efforts` are the reasoning efforts that the backend accepts.
     """
 
-    def __init__(self, entries: tuple[tuple[Version, dict[str, Any]], ...]) -> None:
+    members: dict[str, Any]
+    minimum_version: Version = (0, 0, 0)
+    excluded_plans: frozenset[str] = frozenset()
+    efforts: tuple[str, ...] = _EFFORTS_UP_TO_MAX
+
+
+class ModelCatalog:
+    """The models of the backend. `etag` is a weak entity tag of them."""
+
+    def __init__(self, entries: tuple[CatalogEntry, ...]) -> None:
         self.entries = entries
-        text = json.dumps([entry for _, entry in entries], sort_keys=True)
+        text = json.dumps([entry.members for entry in entries], sort_keys=True)
         self.etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
     @classmethod
     def standard(cls) -> ModelCatalog:
-        """Return the models of Codex CLI 0.169.0."""
-        return cls(tuple((row[4], _entry(row)) for row in _ROWS))
+        """Return the models of Codex CLI 0.171.0."""
+        return cls(tuple(map(_entry, _ROWS)))
 
     @classmethod
     def of(cls, *slugs: str) -> ModelCatalog:
-        """Return a catalog of models with these slugs. The first one has the highest priority."""
+        """Return a catalog of models with these slugs, for every plan. The first one has the highest priority."""
         rows: list[_Row] = [
-            (slug, slug, priority, _EFFORTS_UP_TO_MAX, (0, 0, 0), {}) for priority, slug in enumerate(slugs, 1)
+            (slug, slug, priority, _EFFORTS_UP_TO_MAX, (0, 0, 0), frozenset(), {})
+            for priority, slug in enumerate(slugs, 1)
         ]
-        return cls(tuple((row[4], _entry(row)) for row in rows))
+        return cls(tuple(map(_entry, rows)))
 
-    def visible_to(self, version: Version) -> dict[str, Any]:
-        """Return the body of `GET /models` for a client of this version."""
-        return {"models": [entry for minimum, entry in self.entries if minimum <= version]}
+    def visible_to(self, version: Version, *, plan: str) -> dict[str, Any]:
+        """Return the body of `GET /models` for a client of this version and an account with this plan."""
+        entries = [entry for entry in self.entries if entry.minimum_version <= version]
+        return {"models": [entry.members for entry in entries if plan not in entry.excluded_plans]}
 
-    def find(self, slug: object) -> dict[str, Any] | None:
-        """Return the entry of a model, or None if the catalog has no such model."""
-        return next((entry for _, entry in self.entries if entry["slug"] == slug), None)
+    def find(self, slug: object, *, plan: str) -> CatalogEntry | None:
+        """Return the entry of a model, or None if the catalog has no such model for this plan."""
+        matches = (entry for entry in self.entries if entry.members["slug"] == slug)
+        return next((entry for entry in matches if plan not in entry.excluded_plans), None)
 
 
 def parse_version(text: str | None) -> Version | None:
@@ -147,16 +181,23 @@ def parse_version(text: str | None) -> Version | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
-def _entry(row: _Row) -> dict[str, Any]:
-    slug, name, priority, efforts, _, overrides = row
-    levels = [{"effort": effort, "description": _EFFORT_DESCRIPTIONS[effort]} for effort in efforts]
-    return {
+def _entry(row: _Row) -> CatalogEntry:
+    slug, name, priority, levels, minimum_version, excluded_plans, overrides = row
+    described_levels = [{"effort": level, "description": _EFFORT_DESCRIPTIONS[level]} for level in levels]
+    members = {
         "slug": slug,
         "display_name": name,
         "priority": priority,
-        "supported_reasoning_levels": levels,
+        "supported_reasoning_levels": described_levels,
         **_DEFAULT_MEMBERS,
         "description": f"Simulated {name}.",
-        **({"multi_agent_reasoning_effort": "xhigh"} if "ultra" in efforts else {}),
+        **({"multi_agent_reasoning_effort": "xhigh"} if overrides.get("supports_reasoning_effort_updates") else {}),
         **overrides,
     }
+    efforts = tuple(level for level in levels if level != "ultra")
+    return CatalogEntry(
+        members=members,
+        minimum_version=minimum_version,
+        excluded_plans=excluded_plans,
+        efforts=("none", *efforts) if slug in _ACCEPT_EFFORT_NONE else efforts,
+    )

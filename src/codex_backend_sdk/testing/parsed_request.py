@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .model_catalog import ModelCatalog
+    from .model_catalog import CatalogEntry, ModelCatalog
     from .simulated_account import SimulatedAccount
 
 __all__ = ["ParsedRequest", "RequestedTool", "decode_encrypted_content", "encode_encrypted_content", "item_text"]
@@ -48,6 +48,11 @@ class ParsedRequest:
     def model(self) -> str:
         """The `model` member of the body. Validation rejects requests without it."""
         return str(self.body.get("model"))
+
+    @property
+    def catalog_entry(self) -> CatalogEntry | None:
+        """The entry of the model, or None if the account does not get this model."""
+        return self.model_catalog.find(self.body.get("model"), plan=self.account.plan)
 
     def items(self) -> list[dict[str, Any]]:
         """Return the input items. An item without `type` is a message."""

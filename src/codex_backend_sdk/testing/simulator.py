@@ -67,13 +67,16 @@ class Simulator:
       valid. The attribute may be changed at any time.
     - `device_login`: the settings of the device code login.
     - `validation_rules`: enables or disables validation rules by name (`testing.backend.validation.RULES`).
-    - `model_catalog`: the available models. The default has the models of a recent Codex CLI.
+    - `model_catalog`: the available models. The default has the models of Codex CLI 0.171.0; the plan of the
+      account selects from them.
     - `limits`: the initial value of the attribute `limits`.
     - `seed`: determines the identifiers, the tokens and the random choices of faults.
     - `clock`: returns the current time, as an aware datetime.
     - `routing`: the origin and the override that the backend reports for the account's workspace. The attribute may be
       changed at any time.
     - `accepts_logins_of`: another simulator. This one accepts its tokens and has the same account.
+    - `account_id_required`: whether requests without the header `ChatGPT-Account-ID` are rejected. Reports of users
+      differ; by default the account is that of the token.
     - `max_recorded_requests`: how many requests the attribute `requests` keeps. Older ones are dropped.
 
     Use two simulators to simulate a workspace whose requests go to a dedicated backend:
@@ -99,6 +102,7 @@ class Simulator:
         clock: Callable[[], datetime] = _utc_now,
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
         accepts_logins_of: Simulator | None = None,
+        account_id_required: bool = False,
         max_recorded_requests: int = 1000,
     ) -> None:
         self.account: SimulatedAccount = (
@@ -134,6 +138,7 @@ class Simulator:
         self._backend = BackendRoutes(
             account=self.account,
             issuer=self._issuer if accepts_logins_of is None else accepts_logins_of._issuer,
+            account_id_required=account_id_required,
             model_catalog=model_catalog or ModelCatalog.standard(),
             account_limits=self._account_limits,
             validator=RequestValidator(validation_rules),

@@ -78,7 +78,7 @@ def test_json_option_prints_the_report(doctor: Run, store_login: StoreLogin) -> 
     assert report["checks"][0]["check"] == "Versions"
     assert {row["check"] for row in report["checks"]} == CHECK_NAMES | {"Call"}
     assert report["checks"][0].keys() == {"check", "level", "message", "remedy"}
-    assert report["call"]["model"] == "gpt-6.1-sol"
+    assert report["call"]["model"] == "gpt-6.1-terra"
     assert "body" not in report["call"]["prepared_request"]
 
 
@@ -389,7 +389,7 @@ def test_exhausted_limit_and_missing_model_are_reported(
         for name, value in other.environment.items():
             monkeypatch.setenv(name, value)
         account = results_of(doctor(), "Account")
-    assert "but not the default, `gpt-6.1-sol`. → Pass `model=`: gpt-a, gpt-b. !" in account
+    assert "but not the default, `gpt-6.1-terra`. → Pass `model=`: gpt-a, gpt-b. !" in account
     assert "5 h 100 % used" in account
 
 

@@ -43,19 +43,29 @@ def test_expired_token_is_reported_as_expired(start_raw_client: Callable[..., An
     }
 
 
-def test_account_header_is_required_and_must_match_the_token(raw_client: Any) -> None:
-    raw_client.headers["chatgpt-account-id"] = "acc-other"
-    assert raw_client.get("/wham/usage").status_code == 403
+def test_account_is_that_of_the_token_without_the_header(raw_client: Any) -> None:
     del raw_client.headers["chatgpt-account-id"]
-    response = raw_client.get("/wham/usage")
+    assert raw_client.get("/wham/usage").json()["account_id"] == raw_client.tokens["account_id"]
+    assert raw_client.create("hi").status_code == 200
+    for other in ("acc-other", ""):
+        raw_client.headers["chatgpt-account-id"] = other
+        assert raw_client.get("/wham/usage").status_code == 403
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_account_header_can_be_required(start_raw_client: Callable[..., Any], path: str) -> None:
+    raw_client = start_raw_client(account_id_required=True)
+    assert raw_client.get(path).status_code != 400
+    del raw_client.headers["chatgpt-account-id"]
+    response = raw_client.get(path)
     assert (response.status_code, "ChatGPT-Account-ID" in response.json()["detail"]) == (400, True)
 
 
 def test_models_have_an_etag_and_complete_entries(raw_client: Any) -> None:
     response = raw_client.get("/codex/models", params={"client_version": "0.169.0"})
     models = response.json()["models"]
-    assert models[0]["slug"] == "gpt-6.1-sol"
-    assert len(models) == 12
+    assert models[0]["slug"] == "gpt-6.2-sol"
+    assert len(models) == 14
     required = {
         "slug", "display_name", "supported_reasoning_levels", "shell_type", "visibility", "supported_in_api",
         "priority", "support_verbosity", "truncation_policy", "experimental_supported_tools", "base_instructions",
@@ -70,6 +80,41 @@ def test_models_have_an_etag_and_complete_entries(raw_client: Any) -> None:
     )
     assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", etag)
     assert raw_client.create("hi").headers["x-models-etag"] == etag
+
+
+# As in the catalog that is bundled with Codex CLI 0.171.0.
+LISTED_MODELS = [
+    "gpt-6.2-sol", "gpt-6.2-astra", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra", "gpt-6-sol", "gpt-6-luna",
+    "gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5",
+]  # fmt: skip
+PLANS_AND_VERSIONS = [
+    ("pro", "0.171.0", LISTED_MODELS),
+    ("go", "0.166.0", LISTED_MODELS),
+    ("pro", "0.165.9", LISTED_MODELS[2:]),
+    ("free", "0.171.0", LISTED_MODELS[2:]),
+    ("k12", "0.171.0", LISTED_MODELS[2:]),
+    ("law", "0.171.0", LISTED_MODELS[:4]),
+    ("hc_consumption", "0.171.0", LISTED_MODELS[:3]),
+    ("rosalind_academic", "0.171.0", LISTED_MODELS[:2]),
+    ("promax", "0.154.0", ["gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra", *LISTED_MODELS[7:]]),
+    ("pro", "0.143.0", ["gpt-5.5"]),
+]
+
+
+@pytest.mark.parametrize(("plan", "version", "expected"), PLANS_AND_VERSIONS)
+def test_models_depend_on_plan_and_version(
+    start_raw_client: Callable[..., Any], plan: str, version: str, expected: list[str]
+) -> None:
+    raw_client = start_raw_client(account=SimulatedAccount(plan=plan))
+    models = raw_client.get("/codex/models", params={"client_version": version}).json()["models"]
+    assert [model["slug"] for model in models if model["visibility"] == "list"] == expected
+
+
+def test_model_of_another_plan_is_rejected(start_raw_client: Callable[..., Any]) -> None:
+    raw_client = start_raw_client(account=SimulatedAccount(plan="free"))
+    detail = raw_client.create("hi", model="gpt-6.2-sol").json()["detail"]
+    assert detail == "The 'gpt-6.2-sol' model is not supported when using Codex with a ChatGPT account."
+    assert raw_client.create("hi", model="gpt-6.1-terra").status_code == 200
 
 
 @pytest.mark.parametrize("version", [None, "", "latest", "0.169", "v0.169.0", "0.169.0-alpha"])

@@ -131,6 +131,37 @@ def test_lite_header_forbids_parallel_tool_calls(raw_client: Any) -> None:
     assert raw_client.post({**VALID, "parallel_tool_calls": False}, **lite).status_code == 200
 
 
+NAMES = "'low', 'medium', 'high', 'xhigh', and 'max'."
+# The map of the clients that send `none`, and the sentence of the backend.
+EFFORTS = [
+    ("gpt-6.1-terra", "none", None),
+    ("gpt-6-sol", "none", None),
+    ("gpt-6-luna", "none", None),
+    ("gpt-5.6-sol", "none", None),
+    ("gpt-5.6-terra", "none", None),
+    ("gpt-5.6-luna", "none", None),
+    ("gpt-6.1-sol", "none", NAMES),
+    ("gpt-6.2-sol", "none", NAMES),
+    ("gpt-6-astra", "none", NAMES),
+    ("gpt-5.6-luna", "minimal", f"'none', {NAMES}"),
+    ("gpt-6.2-sol", "ultra", NAMES),
+    ("gpt-6.2-sol", "max", None),
+    ("gpt-5.5", "max", "'low', 'medium', 'high', and 'xhigh'."),
+]
+
+
+@pytest.mark.parametrize(("model", "effort", "names"), EFFORTS)
+def test_effort_is_accepted_by_model(raw_client: Any, model: str, effort: str, names: str | None) -> None:
+    response = raw_client.create("hi", model=model, reasoning={"effort": effort})
+    if names is None:
+        assert response.status_code == 200
+        return
+    error = response.json()["error"]
+    assert (error["param"], error["code"]) == ("reasoning.effort", "unsupported_value")
+    text = f"Unsupported value: '{effort}' is not supported with the '{model}' model. Supported values are: {names}"
+    assert error["message"] == text
+
+
 def test_every_rule_is_tested() -> None:
     rules_with_their_own_test = {"instructions_required", "lite_parallel_tool_calls"}
     assert {rule.name for rule in RULES} == {rule for rule, _, _ in INVALID} | rules_with_their_own_test

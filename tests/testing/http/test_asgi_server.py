@@ -85,6 +85,14 @@ def test_start_and_stop_take_milliseconds() -> None:
     assert sorted(seconds)[len(seconds) // 2] < 0.1
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_rejected_upgrade_logs_no_hint(raw_client: Any, protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The hint of uvicorn, to install a WebSocket library, would not help."""
+    headers = {**raw_client.headers, "connection": "Upgrade", "upgrade": protocol}
+    assert raw_client.http.get(f"{raw_client.sim.base_url}/responses", headers=headers).status_code == 426
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
 @pytest.mark.parametrize("words", [2_000, 15_000])
 def test_nothing_is_written_to_a_disconnected_client(
     raw_client: Any, words: int, caplog: pytest.LogCaptureFixture

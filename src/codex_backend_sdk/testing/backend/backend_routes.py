@@ -63,6 +63,7 @@ class BackendRoutes:
         *,
         account: SimulatedAccount,
         issuer: OAuthIssuer,
+        account_id_required: bool,
         model_catalog: ModelCatalog,
         account_limits: AccountLimits,
         validator: RequestValidator,
@@ -73,6 +74,7 @@ class BackendRoutes:
     ) -> None:
         self._account = account
         self._issuer = issuer
+        self._account_id_required = account_id_required
         self._model_catalog = model_catalog
         self._account_limits = account_limits
         self._validator = validator
@@ -135,9 +137,10 @@ class BackendRoutes:
             return SimulatedResponse.json(401, error_body)
         # Users report that the real backend rejects both errors. Its messages are not recorded; these are invented.
         account_id = request.headers.get("chatgpt-account-id")
-        if account_id is None:
+        if account_id is None and self._account_id_required:
             return SimulatedResponse.json(400, {"detail": "The header ChatGPT-Account-ID is required"})
-        if account_id != self._account.account_id:
+        # Without the header, the backend takes the account from the token, which belongs to the simulator's account.
+        if account_id not in (None, self._account.account_id):
             detail = "The header ChatGPT-Account-ID does not match the account of the token"
             return SimulatedResponse.json(403, {"detail": detail})
         return None
@@ -150,7 +153,7 @@ class BackendRoutes:
         headers = (("etag", etag),)
         if request.headers.get("if-none-match") == etag:
             return SimulatedResponse(status=304, headers=headers, chunks=as_chunks([]))
-        return SimulatedResponse.json(200, self._model_catalog.visible_to(version), headers)
+        return SimulatedResponse.json(200, self._model_catalog.visible_to(version, plan=self._account.plan), headers)
 
     async def _responses(self, request: Request) -> SimulatedResponse:
         body = parse_json_object(await request.body())

@@ -128,7 +128,7 @@ def _check_parameter_names(request: ParsedRequest) -> SimulatedResponse | None:
 
 
 def _check_model_is_available(request: ParsedRequest) -> SimulatedResponse | None:
-    if request.model_catalog.find(request.model) is not None:
+    if request.catalog_entry is not None:
         return None
     return _detail(f"The '{request.model}' model is not supported when using Codex with a ChatGPT account.")
 
@@ -136,15 +136,14 @@ def _check_model_is_available(request: ParsedRequest) -> SimulatedResponse | Non
 def _check_reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
     reasoning = request.body.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    entry: dict[str, Any] = request.model_catalog.find(request.model) or {}
-    levels = [level["effort"] for level in entry.get("supported_reasoning_levels", [])]
-    # The Codex CLI can send a numeric effort, but the catalog lists only names.
-    if not isinstance(effort, str) or not levels or effort in levels:
+    entry = request.catalog_entry
+    # The Codex CLI can send a numeric effort, but the backend names words only.
+    if not isinstance(effort, str) or entry is None or effort in entry.efforts:
         return None
-    names = ", ".join(f"'{level}'" for level in levels)
+    *first_names, last_name = [f"'{name}'" for name in entry.efforts]
     return _api_error(
         f"Unsupported value: '{effort}' is not supported with the '{request.model}' model. "
-        f"Supported values are: {names}.",
+        f"Supported values are: {', '.join(first_names)}, and {last_name}.",
         param="reasoning.effort",
         code="unsupported_value",
     )

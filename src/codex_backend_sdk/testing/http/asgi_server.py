@@ -120,6 +120,9 @@ class ControlledConnection(H11Protocol):
         if not self._ignores_input:
             super().data_received(data)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: the simulator rejects WebSockets on purpose, and the hint of uvicorn would not change that."""
+
     def shutdown(self) -> None:
         """End the connection because the server stops. `_FastStoppingServer` calls this method."""
         # A paused response would use up the grace period without sending a byte.
