@@ -57,7 +57,7 @@ GROUPS: Final = (
     Group(
         "Clients",
         "`OpenAI` and `AsyncOpenAI` subclass the official clients of the same names.",
-        ("OpenAI", "AsyncOpenAI", "Clock"),
+        ("OpenAI", "AsyncOpenAI", "Clock", "Retry"),
     ),
     Group(
         "Resources",

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .types import Clock as Clock
     from .types import DeviceCode as DeviceCode
     from .types import Login as Login
+    from .types import Retry as Retry
     from .types import Routing as Routing
     from .types import Secret as Secret
     from .types import Workspace as Workspace

@@ -20,7 +20,7 @@ from ._catalog import CatalogCache
 from ._constants import BACKEND_URL, BACKEND_URL_ENV
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status
-from ._errors.retrying import CallRetries, SystemClock
+from ._errors.retrying import CallRetries, SharedLimit, SystemClock
 from ._exceptions import LoginRequiredError
 from ._options import (
     REPLACED_BY_LOGIN,
@@ -30,6 +30,7 @@ from ._options import (
     OfficialCopyOptions,
     OfficialOptions,
     add_options_to_signature,
+    require_callback,
 )
 from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, user_agent
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from ._upstream import FinalRequestOptions
     from .auth import CredentialSource, CredentialStore
     from .limits.limit_types import RateLimits
-    from .types import Clock, Login
+    from .types import Clock, Login, Retry
 
 __all__ = ["BaseCodexClient"]
 
@@ -96,6 +97,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         wait_for_limit: timedelta | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
+        on_retry: Callable[[Retry], object] | None = None,
         **official: Unpack[OfficialOptions[HttpClientT, KeyFunctionT]],
     ) -> None:
         """Construct a client. The constructor does no I/O: the first call opens files and connections.
@@ -125,6 +127,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
+            on_retry: Function that is called before the client waits and sends a request again. Same conditions.
             **official: Every other argument of the official client, such as `timeout`, `max_retries`, `http_client`,
                 `base_url` (default: `CODEX_BASE_URL`, else the Codex backend) or `default_headers`.
         """
@@ -144,6 +147,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
+        require_callback("on_retry", on_retry)
+        self._on_retry = on_retry
+        self._shared_limit = SharedLimit()
         # `copy()` passes these two objects on, so that a client and its copies share their state.
         self._compression = (
             compress_requests if isinstance(compress_requests, Compression) else Compression(enabled=compress_requests)
@@ -209,6 +215,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         wait_for_limit: timedelta | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
+        on_retry: Callable[[Retry], object] | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Unpack[OfficialCopyOptions[HttpClientT, KeyFunctionT]],
     ) -> Self:
@@ -233,6 +240,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "max_retry_after": max_retry_after,
             "wait_for_limit": wait_for_limit,
             "clock": clock,
+            "on_retry": on_retry,
         }
         arguments = {
             **self._codex.as_arguments(),
@@ -240,6 +248,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "compress_requests": self._compression,
             "workspace_routing": self._routing,
             "clock": self._clock,
+            "on_retry": self._on_retry,
             "issuer": issuer,
             **{name: value for name, value in changes.items() if value is not None},
         }
@@ -247,6 +256,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             copied: Self = super().copy(_extra_kwargs={**arguments, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
         has_same_login = copied.credentials is self.credentials
+        if has_same_login:
+            copied._shared_limit = self._shared_limit
         copied._limits = (
             self._limits.with_callback(on_limits) if has_same_login else self._limits.for_other_login(on_limits)
         )
@@ -334,7 +345,14 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if options.idempotency_key is None and options.method.lower() != "get":
             options.idempotency_key = self._official._idempotency_key()
         request_name = f"{options.method.upper()} {options.url}"
-        call_retries = CallRetries(request_name, self._codex, self._clock, max_retries=max_retries)
+        call_retries = CallRetries(
+            request_name,
+            self._codex,
+            self._clock,
+            max_retries=max_retries,
+            shared_limit=self._shared_limit,
+            on_retry=self._on_retry,
+        )
         if call_retries.deadline is not None:
             options.context = replace(options.context, deadline=call_retries.deadline)
         return call_retries

@@ -124,6 +124,9 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
 
         Raises the error of the last attempt.
         """
+        wait = call_retries.wait_before_first() if error is None else None
+        if wait is not None:
+            self._clock.sleep(wait)
         while True:
             if error is not None:
                 wait = call_retries.wait_after(error) if can_restart else None
@@ -267,6 +270,9 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
 
         Raises the error of the last attempt.
         """
+        wait = call_retries.wait_before_first() if error is None else None
+        if wait is not None:
+            await self._clock.sleep_async(wait)
         while True:
             if error is not None:
                 wait = call_retries.wait_after(error) if can_restart else None

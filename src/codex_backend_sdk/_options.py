@@ -33,6 +33,7 @@ __all__ = [
     "TimeoutOptions",
     "UnsupportedPolicy",
     "add_options_to_signature",
+    "require_callback",
 ]
 
 HttpClientT = TypeVar("HttpClientT", bound="httpx2.Client | httpx2.AsyncClient")
@@ -187,6 +188,14 @@ def add_options_to_signature(function: Callable[..., Any], options: type) -> Non
         if not name.startswith("_")
     ]
     function.__signature__ = signature.replace(parameters=[*named, *official])  # type: ignore[attr-defined]
+
+
+def require_callback(name: str, function: object) -> None:
+    """Raise TypeError unless `function` is None or a synchronous function."""
+    if function is not None and (inspect.iscoroutinefunction(function) or not callable(function)):
+        raise TypeError(
+            f"`{name}` must be a synchronous function, not {function!r}. Start a task or fill a queue in it."
+        )
 
 
 def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

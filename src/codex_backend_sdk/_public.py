@@ -68,7 +68,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "resources.explain_report": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
         "resources.models": ("Model", "ReasoningLevel"),
-        "types": ("Account", "Clock", "DeviceCode", "Login", "Routing", "Secret", "Workspace"),
+        "types": ("Account", "Clock", "DeviceCode", "Login", "Retry", "Routing", "Secret", "Workspace"),
     },
     "codex_backend_sdk.auth": {
         "auth.credentials": ("Credentials", "exchange_api_key", "resolve_credentials"),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    import openai
+
 __all__ = [
     "Account",
     "Clock",
@@ -134,6 +136,21 @@ class Routing:
 
     origin: str | None = None
     override: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A wait before a request is sent again, as `on_retry` receives it.
+
+    Attributes:
+        error: The failure of the last attempt, or the usage limit that another call of this client has met.
+        attempt: The number of attempts of this call so far.
+        wait_seconds: How long the client waits before the next attempt, in seconds.
+    """
+
+    error: openai.APIError
+    attempt: int
+    wait_seconds: float
 
 
 class Clock(Protocol):

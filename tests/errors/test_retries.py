@@ -190,6 +190,80 @@ def test_reset_without_effect_ends_the_call(clock: RecordingClock, sim: Simulato
     assert clock.waits[0] == 301.0
 
 
+def test_calls_share_a_limit_and_wait_together(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
+    """The clock advances only by waits, so each call starts while the limit that the first one met is exhausted."""
+    sim.fail(usage_limit_error(clock, 10 * MINUTES), times=1)
+    client = new_client(max_retries=0, clock=clock, wait_for_limit=15 * MINUTES)
+    with pytest.raises(sdk.UsageLimitError):
+        create(client.with_options(wait_for_limit=timedelta(0)))
+    for _ in range(20):
+        assert create(client.with_options(model="gpt-5.5")) == "hello"
+    assert clock.waits == [601.0]
+    assert len(sim.requests) == 21
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"wait_for_limit": timedelta(0)},
+        {"wait_for_limit": 9 * MINUTES},
+        {"wait_for_limit": 15 * MINUTES, "total_timeout": 60.0},
+    ],
+    ids=str,
+)
+def test_call_that_may_not_wait_is_sent(
+    other: dict[str, Any], clock: RecordingClock, sim: Simulator, new_client: Any
+) -> None:
+    sim.fail(usage_limit_error(clock, 10 * MINUTES), times=1)
+    client = new_client(max_retries=0, clock=clock)
+    with pytest.raises(sdk.UsageLimitError):
+        create(client)
+    assert create(client.with_options(**other)) == "hello"
+    assert clock.waits == []
+
+
+def test_another_login_does_not_share_the_limit(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
+    sim.fail(usage_limit_error(clock, 10 * MINUTES), times=1)
+    client = new_client(max_retries=0, clock=clock)
+    with pytest.raises(sdk.UsageLimitError):
+        create(client)
+    other = client.with_options(credentials=MemoryStore(sim.login_document()), wait_for_limit=15 * MINUTES)
+    assert create(other) == "hello"
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_on_retry_reports_each_wait(call: Any, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
+    retries: list[sdk.Retry] = []
+    sim.script(Turn.error(503, {}), Turn.error(503, {}), usage_limit_error(clock, 10 * MINUTES))
+    client = new_client(max_retries=2, clock=clock, wait_for_limit=15 * MINUTES, on_retry=retries.append)
+    assert call(client, []) == "hello"
+    assert [(retry.attempt, retry.wait_seconds) for retry in retries] == list(enumerate(clock.waits, start=1))
+    assert [isinstance(retry.error, openai.InternalServerError) for retry in retries] == [True, True, False]
+    assert isinstance(retries[2].error, sdk.UsageLimitError)
+
+
+def test_on_retry_of_a_copy_replaces_that_of_the_client(clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
+    first: list[Any] = []
+    second: list[Any] = []
+    client = new_client(max_retries=1, clock=clock, on_retry=first.append)
+    for copied in (client.with_options(), client.with_options(on_retry=second.append)):
+        sim.script(Turn.error(503, {}))
+        assert create(copied) == "hello"
+    assert (len(first), len(second)) == (1, 1)
+
+
+def test_exception_in_on_retry_does_not_break_the_call(
+    clock: RecordingClock, sim: Simulator, new_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(retry: sdk.Retry) -> None:
+        raise ZeroDivisionError
+
+    sim.script(Turn.error(503, {}))
+    assert create(new_client(max_retries=1, clock=clock, on_retry=fail)) == "hello"
+    assert "`on_retry` raised an exception" in caplog.text
+
+
 @pytest.mark.parametrize("fault", ["insufficient_quota", "usage_not_included", "usage_limit_no_reset"])
 def test_other_limits_are_not_waited_for(fault: str, clock: RecordingClock, sim: Simulator, new_client: Any) -> None:
     sim.fail(fault, times=None)

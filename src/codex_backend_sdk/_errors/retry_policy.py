@@ -47,7 +47,7 @@ class RetryPolicy:
         `elapsed` is the time since the first attempt began, in seconds. `jitter` is a random number from 0 to 1.
         """
         if failure.kind is FailureKind.USAGE_LIMIT:
-            return self._wait_until_reset(failure, now)
+            return self.wait_until_reset(failure.limit.resets_at if failure.limit else None, now=now)
         if not failure.is_retryable or self.retries_taken >= self._max_retries:
             return None
         wait = failure.retry_after
@@ -62,9 +62,8 @@ class RetryPolicy:
         self.retries_taken += 1
         return wait
 
-    def _wait_until_reset(self, failure: Failure, now: datetime) -> float | None:
-        """Record a wait for the reset of the exhausted limit and return its seconds, or return None to give up."""
-        resets_at = failure.limit.resets_at if failure.limit else None
+    def wait_until_reset(self, resets_at: datetime | None, *, now: datetime) -> float | None:
+        """Record a wait for the reset of an exhausted limit and return its seconds, or return None to give up."""
         if resets_at is None:
             return None
         until_reset = resets_at - now

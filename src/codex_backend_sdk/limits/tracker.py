@@ -9,10 +9,10 @@ Limits belong to an account. When a report of another account is received, all e
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .._options import require_callback
 from .._threads import create_lock
 
 if TYPE_CHECKING:
@@ -101,10 +101,7 @@ class LimitsTracker:
         on_limits: Callable[[RateLimits], object] | None = None,
         state: LimitsState | None = None,
     ) -> None:
-        if on_limits is not None and (inspect.iscoroutinefunction(on_limits) or not callable(on_limits)):
-            raise TypeError(
-                f"`on_limits` must be a synchronous function, not {on_limits!r}. Start a task or fill a queue in it."
-            )
+        require_callback("on_limits", on_limits)
         self.now = now
         self._on_limits = on_limits
         self._state = state or LimitsState(now=now)
