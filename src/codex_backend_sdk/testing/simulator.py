@@ -192,7 +192,9 @@ class Simulator:
             exception_handlers={HTTPException: _error_response},
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
-        return RecordingMiddleware(with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"))
+        return RecordingMiddleware(
+            with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"), clock=self._clock
+        )
 
     # URLs
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
-from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, SimulatedLimits, SimulatedWindow
+from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, SimulatedLimits, SimulatedWindow, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +175,14 @@ def test_unknown_path_is_not_found(raw_client: Any, path: str) -> None:
     response = raw_client.http.post(raw_client.sim.url + path, headers=raw_client.headers)
     assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
     assert response.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5))])
+def test_date_is_that_of_the_clock(zone: timezone) -> None:
+    with Simulator(clock=lambda: datetime(2030, 1, 1, 12, tzinfo=zone)) as sim:
+        for path in ("/unknown", "/oauth/token", "/backend-api/codex/models"):
+            date = httpx2.get(sim.url + path).headers.get_list("date")
+            assert [parsedate_to_datetime(value) for value in date] == [datetime(2030, 1, 1, 12, tzinfo=zone)]
 
 
 def test_websocket_upgrade_is_rejected(raw_client: Any) -> None:

@@ -181,7 +181,7 @@ class _FastStoppingServer(uvicorn.Server):
         self.ready.set()
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # `on_tick` also updates the Date header, once a second
+        while not await self.on_tick(0):
             try:
                 await asyncio.wait_for(self._stop_requested.wait(), 1.0)
             except TimeoutError:
@@ -226,6 +226,7 @@ class ServerThread:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # `RecordingMiddleware` sends the time of the simulator's clock
         )
         self._listener = listener
         self._server = _FastStoppingServer(config)

@@ -1,7 +1,7 @@
 """Record the last requests with their decompressed bodies, before the application processes them.
 
 The middleware reads the whole body first and replays it to the application, so a recorded request is always complete.
-It also adds an `x-request-id` to each response, as the backend does.
+It also adds an `x-request-id` and the `date` to each response, as the backend does.
 
 A simulator may run for days, and any program of the machine can send requests to it. So the memory is bounded: the log
 drops its oldest requests, and a body that is too long, also after decompression, is rejected and not kept.
@@ -14,6 +14,8 @@ import threading
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -88,22 +90,26 @@ class _BodyError(Exception):
 
 
 class RecordingMiddleware:
-    """ASGI middleware that adds each request to `log` and an `x-request-id` to its response."""
+    """ASGI middleware that adds each request to `log`, and an `x-request-id` and a `date` to its response."""
 
-    def __init__(self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str], clock: Callable[[], datetime]
+    ) -> None:
         self._app = app
         self._log = log
         self._new_request_id = new_request_id
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record the request, then call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._new_request_id()
         scope["state"] = {"request_id": request_id}
+        send = self._with_headers(send, request_id)
         try:
             body = _decode(await _read_body(receive), headers.get("content-encoding", ""))
         except _BodyError as error:
-            response = SimulatedResponse.json(error.status, {"detail": str(error)}, (("x-request-id", request_id),))
+            response = SimulatedResponse.json(error.status, {"detail": str(error)})
             await response(scope, receive, send)
             return
         self._log.append(
@@ -115,7 +121,24 @@ class RecordingMiddleware:
                 body=body,
             )
         )
-        await self._app(scope, _replay(body, receive), _with_request_id(send, request_id))
+        await self._app(scope, _replay(body, receive), send)
+
+    def _with_headers(self, send: Send, request_id: str) -> Send:
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # A client compares the `date` with the times in the response, so both must be of one clock.
+                added = {
+                    b"x-request-id": request_id,
+                    b"date": format_datetime(self._clock().astimezone(UTC), usegmt=True),
+                }
+                names = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value.encode()) for name, value in added.items() if name not in names),
+                ]
+            await send(message)
+
+        return send_with_headers
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -188,14 +211,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replayed_receive
-
-
-def _with_request_id(send: Send, request_id: str) -> Send:
-    async def send_with_request_id(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            names = {name for name, _ in message["headers"]}
-            if b"x-request-id" not in names:
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-        await send(message)
-
-    return send_with_request_id
