@@ -41,7 +41,7 @@ from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
-from ._upstream import close_on_garbage_collection
+from ._upstream import close_on_garbage_collection, set_default_headers
 from ._urls import require_backend_url
 from .auth._http import open_client
 from .auth.credentials import resolve_credentials
@@ -64,6 +64,9 @@ __all__ = ["BaseCodexClient"]
 # Placeholder for the API key. It is never a token, because other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
+# Arguments whose default the official constructor reads from a variable. `webhook_secret` is one as well, and stays: it
+# verifies the requests that a program receives.
+_FROM_ENVIRONMENT: Final = ("admin_api_key", "organization", "project")
 # openai closes a connection that was idle for 5 s, and many tool calls take longer. The Codex CLI uses reqwest's
 # default, 90 s. As in openai, at most 100 idle connections stay open: the pool inspects all of them at every request.
 _CONNECTION_LIMITS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=90)
@@ -164,6 +167,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         arguments = self._official_arguments(cast("dict[str, Any]", official))
         with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
             super().__init__(**arguments)
+        self._ignore_environment(arguments)
         self._backend_url = BackendURL(self._official.base_url)
         # Otherwise openai starts a thread to detect the platform before the first request of an async client. This
         # client does not send the platform.
@@ -188,6 +192,15 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             official["http_client"] = open_client(self._http_client_class, limits=_CONNECTION_LIMITS)
             close_on_garbage_collection(official["http_client"])
         return official
+
+    def _ignore_environment(self, arguments: dict[str, Any]) -> None:
+        """Replace the values that the official constructor read from `OPENAI_*` variables by the arguments.
+
+        `OPENAI_CUSTOM_HEADERS` would send the headers of another service, such as its key or `Host`, to the backend.
+        """
+        set_default_headers(self._official, arguments.get("default_headers") or {})
+        for name in _FROM_ENVIRONMENT:
+            setattr(self, name, arguments.get(name))
 
     @property
     def _official(self) -> openai.OpenAI:

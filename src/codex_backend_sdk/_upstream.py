@@ -27,6 +27,8 @@ from openai._httpx2 import request_exceptions, timeout_exceptions
 from openai._models import FinalRequestOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from openai.lib._parsing._responses import parse_response as parse_response
     from openai.lib.streaming.responses import AsyncResponseStream as AsyncResponseStream
     from openai.lib.streaming.responses import AsyncResponseStreamManager as AsyncResponseStreamManager
@@ -47,6 +49,7 @@ __all__ = [
     "make_request_options",
     "request_exceptions",
     "set_body",
+    "set_default_headers",
     "streaming_hooks",
     "timeout_exceptions",
 ]
@@ -113,6 +116,11 @@ def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
     for transport in transports:
         if transport is not None:
             transport.close()
+
+
+def set_default_headers(client: BaseClient[Any, Any], headers: Mapping[str, str]) -> None:
+    """Replace the headers that a client sends with each request, without those of `OPENAI_CUSTOM_HEADERS`."""
+    client._custom_headers = headers
 
 
 def set_body(response: httpx2.Response, body: bytes) -> None:

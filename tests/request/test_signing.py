@@ -51,7 +51,9 @@ def test_request_headers_identify_the_login(new_client: Callable[..., Any], sim:
     assert not [name for name in headers if name.startswith(("openai-", "x-stainless-os", "x-stainless-lang"))]
 
 
-def test_environment_does_not_sign_requests(sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_environment_does_not_change_requests(
+    new_client: Callable[..., Any], sim: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password wrong\n")
     environment = {
@@ -61,17 +63,21 @@ def test_environment_does_not_sign_requests(sim: Simulator, monkeypatch: pytest.
         "OPENAI_ORG_ID": "org-wrong",
         "OPENAI_PROJECT_ID": "proj-wrong",
         "OPENAI_BASE_URL": "https://wrong.invalid/v1",
-        "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer wrong",
+        "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer wrong\nHost: wrong.invalid\nUser-Agent: wrong\nx-key: wrong",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with sim.client() as client:
-        assert client.responses.create(input="hi").status == "completed"
-        assert client.api_key == "the-login-is-not-an-api-key"
-    headers = sim.requests[0].headers
-    assert headers["authorization"].startswith("Bearer ey")
-    assert "openai-organization" not in headers
-    assert "openai-project" not in headers
+    client = new_client(default_headers={"x-mine": "1"})
+    for each in (client, client.with_options(max_retries=1), client.with_options(default_headers={"x-mine": "1"})):
+        assert each.responses.create(input="hi").status == "completed"
+    client.models.list()
+    assert client.api_key == "the-login-is-not-an-api-key"
+    assert (client.organization, client.project, client.admin_api_key) == (None, None, None)
+    for request in sim.requests:
+        assert request.headers["authorization"].startswith("Bearer ey")
+        assert request.headers["x-mine"] == "1"
+        assert "wrong" not in str(dict(request.headers))
+        assert not request.headers.keys() & {"openai-organization", "openai-project", "x-key"}
 
 
 def test_extra_headers_do_not_replace_the_login(client: Any, sim: Simulator) -> None:

@@ -7,8 +7,10 @@ import re
 import socket
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import openai
 import pytest
 
 from codex_backend_sdk._constants import BACKEND_URL, ISSUER_URL
@@ -40,6 +42,18 @@ def test_ignored_variables_are_reported() -> None:
         ("note", "OPENAI_API_KEY is set and ignored. This package uses the ChatGPT login."),
         ("note", "REQUESTS_CA_BUNDLE is set and ignored. This package uses CODEX_CA_CERTIFICATE."),
     ]
+
+
+def test_every_variable_of_openai_is_decided() -> None:
+    folder = Path(openai.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    sources += [path.read_text(encoding="utf-8") for path in (folder / "lib").glob("*client_auth.py")]
+    read = set(re.findall(r"""environ\.get\(['"](OPENAI_\w+)['"]\)""", "".join(sources)))
+    # The first two are not about requests; the others apply to `openai.chat` and the like, not to a client.
+    used = {"OPENAI_LOG", "OPENAI_WEBHOOK_SECRET", "OPENAI_API_TYPE", "OPENAI_API_VERSION"}
+    assert {"OPENAI_API_KEY"} <= read <= checks._IGNORED_VARIABLES.keys() | used
+    (result,) = checks.check_variables(context(OPENAI_CUSTOM_HEADERS="x-key: hush"))
+    assert result.message == "OPENAI_CUSTOM_HEADERS is set and ignored. This package uses `default_headers=`."
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,12 @@ OPENAI_VERSIONS: Final = ((3, 15), (4,))
 _IGNORED_VARIABLES: Final = {
     "OPENAI_API_KEY": "the ChatGPT login",
     "OPENAI_BASE_URL": BACKEND_URL_ENV,
+    "OPENAI_ADMIN_KEY": "the ChatGPT login",
+    "OPENAI_ORG_ID": "the account of the login",
     "OPENAI_ORGANIZATION": "the account of the login",
     "OPENAI_PROJECT": "the account of the login",
+    "OPENAI_PROJECT_ID": "the account of the login",
+    "OPENAI_CUSTOM_HEADERS": "`default_headers=`",
     "CODEX_API_KEY": "the ChatGPT login",
     "CODEX_REFRESH_TOKEN_URL_OVERRIDE": ISSUER_URL_ENV,
     "REQUESTS_CA_BUNDLE": CA_CERTIFICATE_ENV,
