@@ -43,7 +43,7 @@ def test_value_of_another_type_raises_type_error() -> None:
 def test_chunks_join_to_the_body(item_count: int) -> None:
     body = {
         "model": "m",
-        "input": [{"role": "user", "content": f"{number} \ud800"} for number in range(item_count)],
+        "input": [{"role": "user", "content": f"{number} \u00e4"} for number in range(item_count)],
         "store": False,
     }
     chunks = list(encode_in_chunks(body))
@@ -54,3 +54,32 @@ def test_chunks_join_to_the_body(item_count: int) -> None:
 def test_chunk_of_another_type_raises_type_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         list(encode_in_chunks({"input": [{}] * 300 + [{"a": object()}]}))
+
+
+def test_deep_value_is_encoded_in_chunks() -> None:
+    body = {"input": [nested_list(300)], "store": False}
+    assert decode(b"".join(encode_in_chunks(body))) == body
+
+
+SURROGATE = "a\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"input": [{"content": [{"text": SURROGATE}]}]}, "`input[0].content[0].text` contains"),
+        ({"input": [{}] * 299 + [{"output": SURROGATE}, {}]}, "`input[299].output` contains"),
+        ({"input": [{}] * 300, "instructions": SURROGATE}, "`instructions` contains"),
+        ({"tools": [{"name": "a"}, {"description": SURROGATE}], "input": []}, "`tools[1].description` contains"),
+        (
+            {"tools": [{"parameters": {"properties": {SURROGATE: 1}}}], "input": []},
+            "A name in `tools[0].parameters.prop",
+        ),
+        ({"input": [], SURROGATE: 1}, "The name of a parameter contains"),
+        ({"input": [nested_list(300), SURROGATE]}, "`input[1]` contains"),
+    ],
+)
+def test_lone_surrogate_is_rejected_with_its_place(body: Any, place: str) -> None:
+    with pytest.raises(ValueError, match="U\\+D83D at index 1") as caught:
+        list(encode_in_chunks(body))
+    assert str(caught.value).startswith(place)

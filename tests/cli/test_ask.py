@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
+posix_only = pytest.mark.skipif(os.name != "posix", reason="arguments are bytes on POSIX only")
 both_modes = pytest.mark.parametrize("option", ["--stream", "--no-stream"])
 
 
@@ -98,3 +101,28 @@ def test_unknown_model_is_one_line(run: Run) -> None:
 def test_response_cannot_control_the_terminal(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.text("a\x1b]0;title\x07b\x9b2Jc\r\td\n"))
     assert run("ask", "hi", option).out == "a]0;titleb2Jc\td\n\n"
+
+
+@pytest.mark.parametrize("argument", [b"caf\xe9", b"\xff", b"a \xed\xa0\xbd"], ids=["latin-1", "byte", "surrogate"])
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+@posix_only
+def test_prompt_of_another_encoding_is_a_usage_error(
+    spawn: Spawn, sim: Simulator, argument: bytes, locale: dict[str, str]
+) -> None:
+    for arguments, source in (((argument,), "PROMPT"), (("-",), "Standard input")):
+        with spawn("ask", *arguments, env=locale, stdin=subprocess.PIPE) as process:
+            process.stdin.buffer.write(argument)
+            out, err = process.communicate(timeout=40)
+        assert (process.returncode, out) == (2, "")
+        assert f"Error: {source} is not valid text: it has the byte 0x" in err
+        assert err.endswith("Convert it to UTF-8.\n")
+    assert sim.requests == []
+
+
+@posix_only
+def test_prompt_is_utf8_without_a_locale(spawn: Spawn, sim: Simulator) -> None:
+    locale = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with spawn("ask", "süß 漢".encode(), env=locale) as process:
+        process.communicate(timeout=40)
+    assert process.returncode == 0
+    assert sim.requests[-1].json()["input"][0]["content"][0]["text"] == "süß 漢"

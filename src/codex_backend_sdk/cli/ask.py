@@ -25,7 +25,7 @@ __all__ = ["ask"]
 )
 def ask(prompt: str, model: str | None, stream: bool) -> None:
     """Send PROMPT and print the response. `-` reads the prompt from standard input."""
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _read_prompt(prompt)
     if not text.strip():
         raise click.UsageError("The prompt is empty. Pass a text.")
     from .. import OpenAI
@@ -41,6 +41,20 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
         raise click.ClickException(
             f"The response is incomplete: {reason or 'the backend sent no reason'}. Change the prompt and try again."
         )
+
+
+def _read_prompt(prompt: str) -> str:
+    """Return the prompt as text. Decode bytes that the locale does not define (`LC_ALL=C`) as UTF-8."""
+    try:
+        text = sys.stdin.read() if prompt == "-" else prompt
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeDecodeError as error:
+        source = "Standard input" if prompt == "-" else "PROMPT"
+        raise click.UsageError(
+            f"{source} is not valid text: it has the byte 0x{error.object[error.start]:02X}. Convert it to UTF-8."
+        ) from None
+    except UnicodeEncodeError:  # Windows
+        raise click.UsageError("PROMPT contains a lone surrogate, which is not a character. Remove it.") from None
 
 
 def _print_stream(client: OpenAI, prompt: str) -> Response | None:
