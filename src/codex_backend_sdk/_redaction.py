@@ -96,13 +96,9 @@ def remove_control_characters(text: str) -> str:
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
-    """Replace `secrets`, their parts, and everything in the form of a token; remove control characters.
-
-    Secrets of less than 8 characters are not replaced, because ordinary words would be.
-    """
+    """Replace `secrets`, their parts, and everything in the form of a token; remove control characters."""
     text = remove_control_characters(text)
-    secrets = sorted((secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH), key=len, reverse=True)
-    for secret in secrets:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in {secret, quote(secret, safe="")}:
             text = text.replace(form, REDACTED)
     text = _CREDENTIALS.sub(_redact_credentials, text)
@@ -144,12 +140,13 @@ def redact_data(value: Any, secrets: Collection[str] = ()) -> Any:
     return value
 
 
-def sent_secrets(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Return the values in the headers of a request that its response may repeat but no message may show.
+def sent_secrets(headers: Iterable[tuple[str, str]], values: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what a request contained that its response may repeat but no message may show.
 
-    These are the values of all headers that are not known to be public: a caller may send the key of a gateway.
+    These are the values of all headers that are not known to be public, because a caller may send the key of a gateway,
+    and `values` of the body. Those of less than 8 characters are omitted: ordinary words would be replaced.
     """
-    return tuple(_secret_values(headers))
+    return tuple(value for value in (*_secret_values(headers), *values) if len(value) >= _MIN_SECRET_LENGTH)
 
 
 def _secret_values(headers: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -39,10 +39,6 @@ class LoginDeadline:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float, type(None))):
-            raise TypeError(
-                f"`timeout` is {timeout!r}, which is not a number. Pass a number of seconds, or None for no timeout."
-            )
         self._timeout = timeout
         self._cancel_event = cancel_event or threading.Event()
         self._monotonic = monotonic

@@ -203,11 +203,11 @@ class IssuerTransport:
             yield http
 
 
-def _sent_values(request: httpx2.Request) -> list[str]:
+def _sent_values(request: httpx2.Request) -> tuple[str, ...]:
     """Return the values in the headers and the body of a request, which the server may repeat in its status line."""
     body = request.content
     values = [*parse_json_object(body).values(), *dict(parse_qsl(body.decode("utf-8", "replace"))).values()]
-    return [*sent_secrets(request.headers.multi_items()), *(value for value in values if isinstance(value, str))]
+    return sent_secrets(request.headers.multi_items(), [value for value in values if isinstance(value, str)])
 
 
 def _user_agent() -> str:

@@ -15,6 +15,7 @@ from .._threads import run_uninterrupted
 from . import _auth_errors, _auth_json, _jwt
 from ._cached_login import account_for_login, load_document, load_login, load_tokens, save_new_login
 from ._deadline import LoginDeadline
+from ._login_arguments import require_login_arguments
 from .stores.base import CredentialStore
 from .token_manager import CredentialSource, LoginOutcome, TokenManager
 
@@ -81,8 +82,16 @@ class Credentials(TokenManager):
             raise ValueError(
                 "force=True requires an interactive login. Remove interactive=False, or remove force=True."
             )
-        if isinstance(scopes, str):
-            raise TypeError("`scopes` must be a sequence of strings, not a string. Pass scopes.split().")
+        require_login_arguments(
+            open_browser=open_browser,
+            on_url=on_url,
+            paste=paste,
+            timeout=timeout,
+            ports=ports,
+            workspace_id=workspace_id,
+            scopes=scopes,
+            cancel=cancel,
+        )
         from .flows import browser  # its server takes 40 ms to import, and a stored login does not use it
 
         return self._stored_login_or_log_in(
@@ -117,6 +126,7 @@ class Credentials(TokenManager):
         `timeout` is in seconds; the code is valid for at most 15 minutes. The other arguments and the errors are the
         same as for `authenticate`. Raises LoginFailedError also if device codes are not enabled for the account.
         """
+        require_login_arguments(on_code=on_code, timeout=timeout, workspace_id=workspace_id, cancel=cancel)
         from .flows import device
 
         return self._stored_login_or_log_in(

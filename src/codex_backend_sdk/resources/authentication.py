@@ -267,8 +267,8 @@ async def _run_cancellable(log_in: Callable[[], None], cancel: threading.Event) 
 
 def _as_sync_callback(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
     """Wrap a callback so that a worker thread can call it. An async callback runs in the event loop."""
-    if callback is None:
-        return None
+    if not callable(callback):
+        return callback  # None, or an invalid argument
     from anyio import from_thread  # takes 1.5 ms to import, and only a login needs it
 
     async def wait_for(result: Awaitable[object]) -> None:
