@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._catalog import CatalogCache, find_model, to_official_list
+from codex_backend_sdk._catalog import CatalogCache, find_model, first_listed_id, to_official_list
 from codex_backend_sdk.types import Login, Secret
 
 CATALOG = {
@@ -67,3 +67,31 @@ def test_catalog_is_fresh_for_five_minutes(account_id: str | None, now: float, i
     models = to_official_list(CATALOG)["data"]
     cache.put(models, login=login("a"), received_at=0.0)
     assert cache.get_fresh(login(account_id), now=now) is (models if is_fresh else None)
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ([], None),
+        ([{"id": "a", "visibility": "hide"}], None),
+        ([{"id": "a", "visibility": "hide"}, {"id": "b", "visibility": "list"}, {"id": "c"}], "b"),
+        ([{"id": "a"}, {"id": "b"}], "a"),
+    ],
+)
+def test_first_listed_id_skips_hidden_models(models: list[dict[str, Any]], expected: str | None) -> None:
+    assert first_listed_id(models) == expected
+
+
+@pytest.mark.parametrize(
+    ("etag", "reported", "is_current"),
+    [("x", "x", True), ("x", "y", False), ("x", None, True), (None, "y", True), (None, None, True)],
+)
+def test_catalog_is_current_until_another_etag(etag: str | None, reported: str | None, is_current: bool) -> None:
+    cache = CatalogCache()
+    cache.report_etag("before")
+    models = to_official_list(CATALOG)["data"]
+    cache.put(models, login=login("a"), received_at=0.0, etag=etag)
+    cache.report_etag(reported)
+    assert cache.get_current(login("a")) is (models if is_current else None)
+    assert cache.get_current(login("b")) is None
+    assert cache.get_current(None) is None

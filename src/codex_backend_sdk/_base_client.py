@@ -109,7 +109,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
 
         Args:
             credentials: The source or the store of the login (default: the Codex CLI's store, `~/.codex/auth.json`).
-            model: The default model of calls.
+            model: The default model of calls. `"auto"` is the first model that the catalog lists for the account; the
+                first call requests the catalog.
             instructions: The default instructions of calls; `""` sends no instructions.
             originator: The name of your program, sent to the backend in the `originator` and `User-Agent` headers.
             unsupported: Policy for parameters that the backend rejects: `"raise"` an error before the request, or
@@ -380,7 +381,12 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _process_response_data(self, *, data: Any, cast_to: Any, response: httpx2.Response) -> Any:
         context = context_of_response(response)
         if context is not None and context.route is Route.MODELS:
-            self._catalog.put(data["data"], login=context.login, received_at=self._clock.monotonic())
+            self._catalog.put(
+                data["data"],
+                login=context.login,
+                received_at=self._clock.monotonic(),
+                etag=response.headers.get("etag"),
+            )
         if cast_to is Response and not self._official._strict_response_validation:
             return build_response(data)
         processed = super()._process_response_data(data=data, cast_to=cast_to, response=response)  # type: ignore[misc]
@@ -394,6 +400,11 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         return from_status(
             failure, response, official=lambda: make_official(failure.message, body=body, response=response)
         )
+
+    def _record_headers(self, response: httpx2.Response, context: RequestContext) -> None:
+        """Record what each response reports: the usage limits, and the version of the model catalog."""
+        self._limits.record_headers(response.headers, account_id=context.account_id)
+        self._catalog.report_etag(response.headers.get("x-models-etag"))  # Codex CLI: codex-api/src/sse/responses.rs
 
     def _cached_models(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
         return self._catalog.get_fresh(context.login, now=self._clock.monotonic())

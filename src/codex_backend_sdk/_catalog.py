@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .types import Login
 
-__all__ = ["CatalogCache", "find_model", "to_official_list"]
+__all__ = ["CatalogCache", "find_model", "first_listed_id", "to_official_list"]
 
 # As in the Codex CLI: models-manager/src/manager.rs.
 _FRESH_SECONDS: Final = 300.0
@@ -45,6 +45,11 @@ def find_model(catalog: Any, model_id: str) -> dict[str, Any] | None:
     return next((model for model in to_official_list(catalog)["data"] if model["id"] == model_id), None)
 
 
+def first_listed_id(models: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the ID of the first model that is not hidden, or None. It is the default model of the Codex CLI."""
+    return next((str(model["id"]) for model in models if model.get("visibility") != "hide"), None)
+
+
 def _priority(model: dict[str, Any]) -> float:
     # Lower values come first, as in the model picker of the Codex CLI. Models without a priority come last.
     priority = model.get("priority")
@@ -58,10 +63,20 @@ class CatalogCache:
         self._models: Sequence[Mapping[str, Any]] | None = None
         self._account_id: str | None = None
         self._received_at = 0.0
+        self._etag: str | None = None
+        self._reported_etag: str | None = None
 
-    def put(self, models: Sequence[Mapping[str, Any]], *, login: Login | None, received_at: float) -> None:
-        """Replace the cached catalog. `received_at` is in monotonic seconds."""
+    def put(
+        self, models: Sequence[Mapping[str, Any]], *, login: Login | None, received_at: float, etag: str | None = None
+    ) -> None:
+        """Replace the cached catalog. `received_at` is in monotonic seconds, `etag` the entity tag of the catalog."""
         self._models, self._account_id, self._received_at = models, _account_id(login), received_at
+        self._etag = self._reported_etag = etag
+
+    def report_etag(self, etag: str | None) -> None:
+        """Record the entity tag of the catalog that the backend reports with its responses, or None for no report."""
+        if etag is not None:
+            self._reported_etag = etag
 
     def get(self, login: Login | None) -> Sequence[Mapping[str, Any]] | None:
         """Return the cached catalog of this account, of any age, or None.
@@ -69,6 +84,11 @@ class CatalogCache:
         Without a login or an account id, return the cached catalog of any account.
         """
         return self._models if _account_id(login) in (None, self._account_id) else None
+
+    def get_current(self, login: Login | None) -> Sequence[Mapping[str, Any]] | None:
+        """Return the cached catalog of this account, unless the backend has reported another entity tag since."""
+        is_current = self._etag in (None, self._reported_etag)
+        return self._models if is_current and _account_id(login) == self._account_id else None
 
     def get_fresh(self, login: Login | None, *, now: float) -> Sequence[Mapping[str, Any]] | None:
         """Return the cached catalog if it belongs to this account and is less than five minutes old, else None."""

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from ._base_client import BaseCodexClient
+from ._catalog import first_listed_id
+from ._constants import DEFAULT_MODEL
 from ._errors.exception_mapping import add_available_models, add_connection_details
 from ._exceptions import ModelNotAvailableError
 from ._request.auth_flow import RefreshLogin, auth_flow
 from ._request.context import context_of
-from ._request.prepare import prepare, reject_websocket
+from ._request.prepare import has_automatic_model, prepare, reject_websocket, with_model
 from ._request.routes import Route
 from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
@@ -101,6 +103,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
         that the Codex backend does not support.
         """
+        if has_automatic_model(options, self._codex):
+            options = with_model(options, self._first_listed_model())
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         if options.context.is_streamed:
             stream_cls = with_reader(stream_cls, ResponseEventStream)
@@ -141,6 +145,13 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             except openai.APIError as failure:
                 error = add_connection_details(failure, deadline=call_retries.deadline)
 
+    def _first_listed_model(self) -> str:
+        """Return the first model of the account's catalog, which is requested unless a current one is cached."""
+        models = self._catalog.get_current(self.credentials.ready())
+        if models is None:
+            models = [{"id": model.id, "visibility": model.visibility} for model in self.models.list().data]
+        return first_listed_id(models) or DEFAULT_MODEL
+
     def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
@@ -171,7 +182,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         if context is None:
             return super()._send_request(request, stream=stream, **kwargs)
         response = self._send_authenticated(request, context, partial(super()._send_request, stream=True, **kwargs))
-        self._limits.record_headers(response.headers, account_id=context.account_id)
+        self._record_headers(response, context)
         set_idle_timeout(response.request, context)
         if context.is_streamed and is_event_stream(response, context):
             return response
@@ -247,6 +258,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
         that the Codex backend does not support.
         """
+        if has_automatic_model(options, self._codex):
+            options = with_model(options, await self._first_listed_model())
         options = prepare(options, self._codex, self._compression, is_streamed=stream)
         if options.context.is_streamed:
             stream_cls = with_reader(stream_cls, AsyncResponseEventStream)
@@ -287,6 +300,13 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             except openai.APIError as failure:
                 error = add_connection_details(failure, deadline=call_retries.deadline)
 
+    async def _first_listed_model(self) -> str:
+        """Return the first model of the account's catalog, which is requested unless a current one is cached."""
+        models = self._catalog.get_current(self.credentials.ready())
+        if models is None:
+            models = [{"id": model.id, "visibility": model.visibility} for model in (await self.models.list()).data]
+        return first_listed_id(models) or DEFAULT_MODEL
+
     async def _add_available_models(self, error: ModelNotAvailableError) -> None:
         context = context_of(error.response.request)
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
@@ -321,7 +341,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             return await super()._send_request(request, stream=stream, **kwargs)
         send = partial(super()._send_request, stream=True, **kwargs)
         response = await self._send_authenticated(request, context, send)
-        self._limits.record_headers(response.headers, account_id=context.account_id)
+        self._record_headers(response, context)
         set_idle_timeout(response.request, context)
         if context.is_streamed and is_event_stream(response, context):
             return response

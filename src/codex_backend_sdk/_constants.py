@@ -46,5 +46,7 @@ CATALOG_CLIENT_VERSION: Final = "0.171.0"
 # 0.171.0. Of all models it has the most plans: every one except `rosalind_academic`. gpt-6.2-sol comes before it, but
 # the plans `free`, `free_workspace` and `k12` do not get it.
 DEFAULT_MODEL: Final = "gpt-6.1-terra"
+# As a model, the first model that the catalog lists for the account.
+AUTO_MODEL: Final = "auto"
 # The backend rejected absent and empty `instructions` until mid 2026; it accepts any text.
 DEFAULT_INSTRUCTIONS: Final = "You are a helpful assistant."

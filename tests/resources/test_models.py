@@ -13,7 +13,7 @@ from support.clocks import RecordingClock
 from support.sync_adapter import SyncAdapter
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.testing import SimulatedAccount, Simulator
+from codex_backend_sdk.testing import ModelCatalog, SimulatedAccount, Simulator
 
 
 def test_list_returns_the_catalog_by_priority(client: Any, sim: Simulator) -> None:
@@ -130,3 +130,75 @@ def test_status_200_with_unexpected_content_raises(content_type: str, body: byte
         for call in (client.codex.usage, client.models.list, lambda: client.models.retrieve("gpt-5.5")):
             with pytest.raises(sdk.UnexpectedResponseError, match=r"instead of (a JSON object|its model catalog)"):
                 call()
+
+
+# --- the model `auto` ------------------------------------------------------------------------------------------------
+
+
+def models_of(sim: Simulator) -> list[str]:
+    return [request.json()["model"] for request in sim.requests if request.path.endswith("/responses")]
+
+
+def test_auto_is_the_first_listed_model_with_one_request(client: Any, sim: Simulator) -> None:
+    for _ in range(3):
+        client.responses.create(model="auto", input="hi")
+    client.with_options(timeout=5).responses.create(model="auto", input="hi")
+    assert requested_paths(sim) == ["models", *["responses"] * 4]
+    assert models_of(sim) == ["gpt-6.2-sol"] * 4
+
+
+@pytest.mark.parametrize(("plan", "model"), [("free", "gpt-6.1-terra"), ("plus", "gpt-6.2-sol")])
+@pytest.mark.parametrize("call", ["create", "stream", "compact", "in the constructor"])
+def test_auto_depends_on_the_plan(new_client: Any, plan: str, model: str, call: str) -> None:
+    with Simulator(account=SimulatedAccount(plan=plan)) as own:
+        options = {"base_url": own.base_url, "issuer": own.issuer, "credentials": own.credentials()}
+        client = new_client(**options, **({"model": "auto"} if call == "in the constructor" else {}))
+        if call == "compact":
+            client.responses.compact(model="auto", input="hi")
+        elif call == "stream":
+            list(client.responses.create(model="auto", input="hi", stream=True))
+        else:
+            client.responses.create(input="hi", **({"model": "auto"} if call == "create" else {}))
+        assert models_of(own) == [model]
+
+
+def test_auto_requests_the_catalog_again_when_it_has_changed(new_client: Any) -> None:
+    with (
+        Simulator(model_catalog=ModelCatalog.of("a", "b")) as first,
+        Simulator(model_catalog=ModelCatalog.of("b", "c"), accepts_logins_of=first) as second,
+    ):
+        client = new_client(base_url=first.base_url, issuer=first.issuer, credentials=first.credentials())
+        client.responses.create(model="auto", input="hi")
+        copy = client.with_options(base_url=second.base_url)
+        copy.responses.create(model="b", input="hi")  # reports the ETag of the other catalog
+        copy.responses.create(model="auto", input="hi")
+        assert (models_of(first), models_of(second)) == (["a"], ["b", "b"])
+        assert requested_paths(second) == ["responses", "models", "responses"]
+
+
+def test_explicit_model_overrides_auto(new_client: Any, sim: Simulator) -> None:
+    client = new_client(model="auto")
+    client.responses.create(model="gpt-5.5", input="hi")
+    assert (models_of(sim), requested_paths(sim)) == (["gpt-5.5"], ["responses"])
+
+
+def test_explain_shows_the_model_of_auto(client: Any, sim: Simulator) -> None:
+    unknown = client.codex.explain(model="auto", input="hi")
+    assert (unknown.model, sim.requests) == ("gpt-6.1-terra", [])
+    assert any("requests the model catalog" in finding.what for finding in unknown.findings)
+    client.models.list()
+    assert client.codex.explain(model="auto", input="hi").model == "gpt-6.2-sol"
+
+
+@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5.6-sol"])
+def test_effort_none_is_explained_as_it_is_answered(client: Any, model: str) -> None:
+    parameters: dict[str, Any] = {"model": model, "input": "Say hello", "reasoning": {"effort": "none"}}
+    assert not client.codex.explain(**parameters).is_refused
+    assert client.responses.create(**parameters).output_text == "hello"
+
+
+def test_default_model_works_for_every_common_plan(new_client: Any) -> None:
+    for plan in ("free", "free_workspace", "k12", "go", "plus", "pro", "promax", "team", "business", "edu", "law"):
+        with Simulator(account=SimulatedAccount(plan=plan)) as own:
+            client = new_client(base_url=own.base_url, issuer=own.issuer, credentials=own.credentials())
+            assert client.responses.create(input="Say hello").output_text == "hello"

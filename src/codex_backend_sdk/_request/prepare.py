@@ -8,18 +8,19 @@ for all attempts of the call.
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import NotGiven, Omit
 
-from .._constants import CATALOG_CLIENT_VERSION
+from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
 from .._json import encode_in_chunks
 from .._urls import require_backend_url
 from .context import PreparedOptions, RequestContext
 from .routes import Route, find_route, missing_resource, requested_model
-from .shaping import build_compaction_body, shape
+from .shaping import build_compaction_body, is_absent, shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,22 @@ class BackendURL:
         parent = self.base_url.path.rstrip("/").removesuffix("/codex")
         full_path = parent + path if "/backend-api" in parent else parent + path.replace("/wham/", "/api/codex/", 1)
         return self.base_url.copy_with(raw_path=full_path.encode())
+
+
+def has_automatic_model(options: FinalRequestOptions, client_options: ClientOptions) -> bool:
+    """Return whether the model of a model request is `auto`."""
+    if find_route(options.method, options.url) not in (Route.RESPONSES, Route.COMPACT):
+        return False
+    parameters = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
+    model = parameters.get("model")
+    return (client_options.model if is_absent(model) else model) == AUTO_MODEL
+
+
+def with_model(options: FinalRequestOptions, model: str) -> FinalRequestOptions:
+    """Return a copy of the options of a model request with this model."""
+    copied = copy(options)
+    copied.extra_json = {**_mapping_or_empty(options.extra_json), "model": model}
+    return copied
 
 
 def prepare(

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from openai.resources.responses import Responses as OfficialResponses
 
+from .._catalog import first_listed_id
 from .._coerce import as_count, as_mapping
+from .._constants import DEFAULT_MODEL
 from .._json import decode
 from .._request.compression import plain_content
 from .._request.input_items import shape_item
-from .._request.prepare import prepare
+from .._request.prepare import has_automatic_model, prepare
 from .._request.shaping import is_absent, shape, to_json_data
 from .._upstream import FinalRequestOptions
 from ..types import Login, Secret
@@ -62,10 +64,13 @@ def explain(client: Any, parameters: Mapping[str, Any]) -> Explanation:
     if accepted is None:
         return Explanation(model=client._codex.model, prepared_request=None, findings=tuple(findings))
     login = client.credentials.ready()
+    catalog = client._catalog.get(login) or ()
+    if has_automatic_model(options, client._codex):
+        accepted["model"] = first_listed_id(catalog) or DEFAULT_MODEL
+        findings.append(_automatic_model_finding(accepted["model"], is_known=bool(catalog)))
     request = _prepare_request(client, options, accepted, login)
     model = str(request.body["model"])
     tokens = estimate_tokens(request.body)
-    catalog = client._catalog.get(login) or ()
     window = next((as_count(entry.get("context_window")) for entry in catalog if entry.get("id") == model), None)
     if window is not None and tokens.likely > window:
         message = f"The input is probably too long for `{model}`."
@@ -117,6 +122,13 @@ def _prepare_request(
         sent_bytes=len(request.content),
         encoding=request.headers.get("content-encoding"),
     )
+
+
+def _automatic_model_finding(model: str, *, is_known: bool) -> Finding:
+    if is_known:
+        return Finding(level="changed", what=f"The model `auto` is the first one of the catalog: `{model}`.")
+    message = f"The call requests the model catalog and uses its first model. This explanation shows `{model}`."
+    return Finding(level="note", what=message, remedy="Call `client.models.list()` first.")
 
 
 def _login_findings(client: Any, login: Login | None) -> Iterator[Finding]:
