@@ -62,6 +62,7 @@ def store_login(home: Path, sim: Simulator) -> StoreLogin:
         document = sim.login_document() if document is None else document
         home.mkdir(exist_ok=True)
         (home / "auth.json").write_text(json.dumps(document), encoding="utf-8")
+        (home / "auth.json").chmod(0o600)
         return document
 
     return write

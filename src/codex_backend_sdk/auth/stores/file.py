@@ -20,6 +20,7 @@ from .base import LOCK_TIMEOUT_SECONDS, absolute_path, codex_home_path, os_error
 from .file_writer import prepare_write, remove_stale_files
 from .files import MAX_BYTES, create_private_folder, read_regular_file
 from .lock_file import hold_lock_file
+from .permissions import warn_about_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ class FileStore:
         """Return the document, None if there is no file. Raises CredentialStoreError if it is damaged or unreadable."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
-                return _auth_json.parse(read_regular_file(self.path))
+                document = _auth_json.parse(read_regular_file(self.path))
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -85,6 +86,9 @@ class FileStore:
                         f"{self.path} is not a valid auth.json: {error}. It was not changed. Repair it, move it, or "
                         "replace it with client.authenticate(force=True) or `codex-backend login`."
                     ) from None
+            else:
+                warn_about_access(self.path)
+                return document
             time.sleep(_READ_PAUSE_SECONDS)
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import socket
-import stat
 import urllib.request
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -174,6 +173,7 @@ def check_store(context: CheckContext) -> Iterator[CheckResult]:
 
 def _file_problems(file: Path) -> Iterator[CheckResult]:
     from ...auth.stores.files import is_mount_point
+    from ...auth.stores.permissions import access_problems
 
     # The file is replaced if its folder is writable, and otherwise written in place. If the folder does not exist, its
     # parent must be writable.
@@ -187,10 +187,8 @@ def _file_problems(file: Path) -> Iterator[CheckResult]:
             "the login here becomes invalid.",
             "Mount the folder that contains it.",
         )
-    if os.name == "posix" and file.exists():
-        mode = stat.S_IMODE(file.stat().st_mode)
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            yield warning(f"Other users can access {file} (mode {mode:04o}).", f"Run `chmod 600 {file}`.")
+    for problem in access_problems(file):
+        yield warning(*problem)
     lock = file.with_name(file.name + ".lock")
     if _is_locked(lock):
         message = f"Another process holds the lock {lock}. It may be refreshing the login."
