@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STORES: dict[str, Callable[[str], CredentialStore]] = {
     "file": lambda address: FileStore(Path(address) / "auth.json"),
     "keyring": KeyringStore,
-    "redis": lambda url: RedisStore(url, lock_lifetime=2),
+    "redis": lambda url: RedisStore(url, lock_lifetime=2, refresh_timeout=5),
 }
 
 

@@ -294,6 +294,39 @@ def test_redis_password_is_in_no_frame() -> None:
     assert "SECRET" not in crash_report(caught.value)
 
 
+def lock_and_unlock(store: CredentialStore) -> None:
+    with store.lock():
+        pass
+
+
+REDIS_CALLS: dict[str, Callable[[RedisStore], object]] = {
+    "load": RedisStore.load,
+    "save": lambda store: store.save({"auth_mode": "chatgpt"}),
+    "clear": RedisStore.clear,
+    "version": RedisStore.version,
+    "lock": lock_and_unlock,
+    "prepare_save": lambda store: store.prepare_save().__enter__(),
+    "current": lambda store: Credentials(store).current(),
+    "account": lambda store: Credentials(store).account(),
+    "logout": lambda store: Credentials(store).logout(),
+    "revoke": lambda store: Credentials(store).revoke(),
+}
+
+
+@needs_redis
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_redis_password_is_in_no_frame_of_a_call(
+    is_reachable: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server(tmp_path, password="right") as url, caplog.at_level(logging.DEBUG):
+        wrong_url = url.replace("right", "SECRET-word") if is_reachable else "redis://user:SECRET-word@127.0.0.1:1/0"
+        for name, call in REDIS_CALLS.items():
+            with pytest.raises(sdk.CredentialStoreError) as caught:
+                call(RedisStore(wrong_url))
+            assert "SECRET" not in crash_report(caught.value), name
+    assert "SECRET" not in caplog.text
+
+
 @needs_redis
 def test_login_that_redis_rejects_is_in_no_frame(issuer: IssuerStub, tmp_path: Path) -> None:
     import redis

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import traceback
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from ..types import Account
 from . import _auth_errors, _auth_json, _jwt
-from .stores.base import SupportsPrepareSave, SupportsReplace
+from .stores.base import SupportsPrepareSave, SupportsReplace, clear_traceback_locals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,12 +134,7 @@ def _clear_traceback_locals(function: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            current: BaseException | None = error
-            visited = {id(handled_before)}
-            while current is not None and id(current) not in visited:  # an exception may be its own cause
-                visited.add(id(current))
-                traceback.clear_frames(current.__traceback__)
-                current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+            clear_traceback_locals(error, handled_before=handled_before)
             raise
 
     return wrapper

@@ -422,7 +422,7 @@ class TokenManager:
         postponed = replace(cached, unsaved=unsaved._replace(retry_save_at=self._clock() + _SAVE_RETRY_INTERVAL))
         self._set_cached(postponed)
         try:
-            with self.store.lock():
+            with self.store.lock(), prepare_save(self.store):
                 saved = save_refreshed_login(self.store, cached, replaces=unsaved.replaces)
         except Exception as error:  # a store of the caller's own may raise anything
             log.debug("The refreshed login could not be stored: %s", type(error).__name__)

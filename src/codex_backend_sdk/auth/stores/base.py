@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -19,6 +20,7 @@ __all__ = [
     "SupportsPrepareSave",
     "SupportsReplace",
     "absolute_path",
+    "clear_traceback_locals",
     "codex_home_path",
     "compute_digest",
     "os_error_text",
@@ -141,3 +143,16 @@ def compute_digest(value: str | bytes | None) -> str | None:
 def os_error_text(error: Exception) -> str:
     """Return `strerror` of an OSError, else the class name. `str(error)` may contain paths and secrets."""
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
+def clear_traceback_locals(error: BaseException, *, handled_before: BaseException | None = None) -> None:
+    """Clear the local variables in the tracebacks of an exception and of its causes, except in running functions.
+
+    `handled_before` is an exception that was being handled when the error was raised. It is left unchanged.
+    """
+    current: BaseException | None = error
+    visited = {id(handled_before)}
+    while current is not None and id(current) not in visited:  # an exception may be its own cause
+        visited.add(id(current))
+        traceback.clear_frames(current.__traceback__)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
