@@ -7,6 +7,7 @@ does, and overrides the hooks listed in `_upstream.HOOKS`. The two clients in `_
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -17,9 +18,10 @@ import openai
 from openai.types.responses import CompactedResponse, Response
 
 from ._catalog import CatalogCache
+from ._connections import DeadlineExceededError, fork_generation
 from ._constants import BACKEND_URL, BACKEND_URL_ENV
 from ._errors.classify import classify
-from ._errors.exception_mapping import from_status
+from ._errors.exception_mapping import from_status, total_timeout_error
 from ._errors.retrying import CallRetries, SharedLimit, SystemClock
 from ._exceptions import LoginRequiredError
 from ._options import (
@@ -41,7 +43,7 @@ from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
-from ._upstream import close_on_garbage_collection, set_default_headers
+from ._upstream import set_default_headers
 from ._urls import require_backend_url
 from .auth._http import open_client
 from .auth.credentials import resolve_credentials
@@ -63,6 +65,8 @@ __all__ = ["BaseCodexClient"]
 
 # Placeholder for the API key. It is never a token, because other libraries read `client.api_key` and send it elsewhere.
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
+# Timeout of the catalog request behind a "model not available" error.
+_CATALOG_TIMEOUT_SECONDS: Final = 10.0
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
 # Arguments whose default the official constructor reads from a variable. `webhook_secret` is one as well, and stays: it
 # verifies the requests that a program receives.
@@ -191,7 +195,6 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
             official["http_client"] = open_client(self._http_client_class, limits=_CONNECTION_LIMITS)
-            close_on_garbage_collection(official["http_client"])
         return official
 
     def _ignore_environment(self, arguments: dict[str, Any]) -> None:
@@ -325,11 +328,15 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
         has_call_timeout = not isinstance(options.timeout, openai.NotGiven)
-        idle_timeout = set_timeouts(
-            request, self._codex.timeouts, has_call_timeout=has_call_timeout, deadline=context.deadline
-        )
+        idle_timeout = set_timeouts(request, self._codex.timeouts, has_call_timeout=has_call_timeout)
         self._signer.sign(request, options.login)
-        return context.attach(request, login=options.login, limits_tracker=self._limits, idle_timeout=idle_timeout)
+        return context.attach(
+            request,
+            login=options.login,
+            limits_tracker=self._limits,
+            idle_timeout=idle_timeout,
+            fork_generation=fork_generation(),
+        )
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         return self._checked_backend_url().url(url, join=super()._prepare_url)  # type: ignore[misc]
@@ -347,6 +354,22 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         else:
             options.follow_redirects = False  # a redirect would send the login to another host
         return options
+
+    @contextmanager
+    def _total_timeout(self, options: FinalRequestOptions) -> Iterator[float | None]:
+        """Yield the request deadline, and raise TotalTimeoutError instead of DeadlineExceededError."""
+        deadline = options.context.deadline if isinstance(options, PreparedOptions) else None
+        try:
+            yield deadline
+        except DeadlineExceededError as error:
+            raise total_timeout_error(httpx2.Request(options.method, self._prepare_url(options.url))) from error
+
+    def _for_catalog(self, deadline: float | None) -> Self:
+        """Return a copy of this client for the catalog request behind a "model not available" error."""
+        seconds = _CATALOG_TIMEOUT_SECONDS
+        if deadline is not None:
+            seconds = max(min(seconds, deadline - time.monotonic()), 0.0)
+        return self.copy(max_retries=0, timeout=seconds, total_timeout=seconds)
 
     def _call_retries(self, options: PreparedOptions) -> CallRetries:
         """Return the retries of one call, and set the request deadline in the context of `options`.

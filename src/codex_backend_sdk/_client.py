@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import openai
 
 from ._base_client import BaseCodexClient
 from ._catalog import first_listed_id
+from ._connections import async_deadline, async_exchange, call_before, exchange, track
 from ._constants import DEFAULT_MODEL
 from ._errors.exception_mapping import add_available_models, add_connection_details
 from ._exceptions import ModelNotAvailableError
+from ._pools import AsyncPooledClient, PooledClient
 from ._request.auth_flow import RefreshLogin, auth_flow
 from ._request.context import context_of
 from ._request.prepare import has_automatic_model, prepare, reject_websocket, with_model
@@ -30,7 +32,6 @@ from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
 from ._streaming.buffered import async_buffer, buffer, is_event_stream
 from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream, with_reader
-from ._upstream import AsyncHttpxClientWrapper, SyncHttpxClientWrapper
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
 if TYPE_CHECKING:
@@ -54,16 +55,13 @@ else:
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
-# Timeout of the catalog request behind a "model not available" error.
-_CATALOG_TIMEOUT_SECONDS: Final = 10.0
-
 
 class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the official method
     BaseCodexClient["httpx2.Client", "Callable[[], str]"], Authentication, openai.OpenAI
 ):
     """An `openai.OpenAI` client for the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
 
-    _http_client_class = SyncHttpxClientWrapper
+    _http_client_class = PooledClient
 
     # Resources are imported on first use, as in openai, because importing all of them takes half a second.
 
@@ -136,7 +134,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
                 wait = call_retries.wait_after(error) if can_restart else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
-                        self._add_available_models(error)
+                        self._add_available_models(error, call_retries.deadline)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
                 options.retries_taken = call_retries.retries_taken
@@ -152,30 +150,32 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             models = [{"id": model.id, "visibility": model.visibility} for model in self.models.list().data]
         return first_listed_id(models) or DEFAULT_MODEL
 
-    def _add_available_models(self, error: ModelNotAvailableError) -> None:
+    def _add_available_models(self, error: ModelNotAvailableError, deadline: float | None) -> None:
         context = context_of(error.response.request)
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
             return
         if self._cached_models(context) is None:
             with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
-                self.with_options(max_retries=0, timeout=_CATALOG_TIMEOUT_SECONDS).models.list()
+                self._for_catalog(deadline).models.list()
         add_available_models(error, self._cached_models(context))
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         reject_websocket(options.url)
         options = super()._prepare_options(options)
-        login = self.credentials.ready()
-        if login is None:
-            with self._hint_at_unused_api_key():
-                login = self.credentials.current()
-        lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
-        if lookup is not None:
-            login = lookup.run(self._send_once, self.credentials.refresh)
+        with self._total_timeout(options) as deadline:
+            login = self.credentials.ready()
+            if login is None:
+                with self._hint_at_unused_api_key():
+                    login = call_before(deadline, self.credentials.current)
+            lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
+            if lookup is not None:
+                login = call_before(deadline, partial(lookup.run, self._send_once, self.credentials.refresh))
         return self._set_login(options, login)
 
     def _send_once(self, options: PreparedOptions) -> httpx2.Response:
         """Sign and send a request without retries, token refresh or redirects; the body is not read."""
-        return self._client.send(self._build_request(options), stream=True, follow_redirects=False)
+        send = partial(self._client.send, stream=True, follow_redirects=False)
+        return self._exchange(self._build_request(options), options.context.deadline, send)
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)
@@ -191,6 +191,22 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             response.read()
         return response
 
+    def _exchange(
+        self, request: httpx2.Request, deadline: float | None, send: Callable[[httpx2.Request], httpx2.Response]
+    ) -> httpx2.Response:
+        """Send a request, and return its response before the body is read. Raises a timeout at the deadline."""
+
+        def limited_send() -> httpx2.Response:
+            with exchange(request, deadline):
+                response = send(request)
+            track(response.extensions.get("network_stream"))
+            return response
+
+        if deadline is None or isinstance(self._client, PooledClient):
+            return limited_send()
+        # The caller's own HTTP client may run any code, which only another thread can abandon.
+        return call_before(deadline, limited_send, discard=lambda response: response.close())
+
     def _send_authenticated(
         self, request: httpx2.Request, context: RequestContext, send: Callable[[httpx2.Request], httpx2.Response]
     ) -> httpx2.Response:
@@ -203,9 +219,9 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
                 discard(response)
             result: httpx2.Response | Login
             if isinstance(step, RefreshLogin):
-                result = self.credentials.refresh(step.rejected)
+                result = call_before(context.deadline, partial(self.credentials.refresh, step.rejected))
             else:
-                result = response = send(step)
+                result = response = self._exchange(step, context.deadline, send)
             try:
                 step = flow.send(result)
             except StopIteration as end:
@@ -218,7 +234,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
 ):
     """An `openai.AsyncOpenAI` client for the ChatGPT Codex backend, logged in with your own ChatGPT plan."""
 
-    _http_client_class = AsyncHttpxClientWrapper
+    _http_client_class = AsyncPooledClient
 
     # Imported on first use, as in `OpenAI`.
 
@@ -291,7 +307,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
                 wait = call_retries.wait_after(error) if can_restart else None
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
-                        await self._add_available_models(error)
+                        await self._add_available_models(error, call_retries.deadline)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
                 options.retries_taken = call_retries.retries_taken
@@ -307,30 +323,32 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             models = [{"id": model.id, "visibility": model.visibility} for model in (await self.models.list()).data]
         return first_listed_id(models) or DEFAULT_MODEL
 
-    async def _add_available_models(self, error: ModelNotAvailableError) -> None:
+    async def _add_available_models(self, error: ModelNotAvailableError, deadline: float | None) -> None:
         context = context_of(error.response.request)
         if context is None or context.route is not Route.RESPONSES or error.available is not None:
             return
         if self._cached_models(context) is None:
             with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
-                await self.with_options(max_retries=0, timeout=_CATALOG_TIMEOUT_SECONDS).models.list()
+                await self._for_catalog(deadline).models.list()
         add_available_models(error, self._cached_models(context))
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         reject_websocket(options.url)
         options = await super()._prepare_options(options)
-        login = self.credentials.ready()
-        if login is None:
-            with self._hint_at_unused_api_key():
-                login = await run_in_thread(self.credentials.current)
-        lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
-        if lookup is not None:
-            login = await lookup.run_async(self._send_once, self._refresh_login)
+        with self._total_timeout(options) as deadline, async_deadline(deadline):
+            login = self.credentials.ready()
+            if login is None:
+                with self._hint_at_unused_api_key():
+                    login = await run_in_thread(self.credentials.current)
+            lookup = self._routing.lookup_for(options, login, backend=self._checked_backend_url().base_url_text)
+            if lookup is not None:
+                login = await lookup.run_async(self._send_once, self._refresh_login)
         return self._set_login(options, login)
 
     async def _send_once(self, options: PreparedOptions) -> httpx2.Response:
         """Sign and send a request without retries, token refresh or redirects; the body is not read."""
-        return await self._client.send(self._build_request(options), stream=True, follow_redirects=False)
+        send = partial(self._client.send, stream=True, follow_redirects=False)
+        return await self._exchange(self._build_request(options), options.context.deadline, send)
 
     async def _refresh_login(self, rejected: Login) -> Login:
         return await run_in_thread(lambda: self.credentials.refresh(rejected))
@@ -350,6 +368,17 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             await response.aread()
         return response
 
+    async def _exchange(
+        self,
+        request: httpx2.Request,
+        deadline: float | None,
+        send: Callable[[httpx2.Request], Awaitable[httpx2.Response]],
+    ) -> httpx2.Response:
+        """Send a request, and return its response before the body is read. Raises a timeout at the deadline."""
+        response = await async_exchange(send, request, deadline)
+        track(response.extensions.get("network_stream"))
+        return response
+
     async def _send_authenticated(
         self,
         request: httpx2.Request,
@@ -365,9 +394,10 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
                 await async_discard(response)
             result: httpx2.Response | Login
             if isinstance(step, RefreshLogin):
-                result = await self._refresh_login(step.rejected)
+                with async_deadline(context.deadline):
+                    result = await self._refresh_login(step.rejected)
             else:
-                result = response = await send(step)
+                result = response = await self._exchange(step, context.deadline, send)
             try:
                 step = flow.send(result)
             except StopIteration as end:

@@ -10,11 +10,9 @@ import.
 
 from __future__ import annotations
 
-import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
 from openai._base_client import (
     AsyncAPIClient,
     AsyncHttpxClientWrapper,
@@ -29,6 +27,7 @@ from openai._models import FinalRequestOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2
     from openai.lib._parsing._responses import parse_response as parse_response
     from openai.lib.streaming.responses import AsyncResponseStream as AsyncResponseStream
     from openai.lib.streaming.responses import AsyncResponseStreamManager as AsyncResponseStreamManager
@@ -45,7 +44,6 @@ __all__ = [
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
     "SyncHttpxClientWrapper",
-    "close_on_garbage_collection",
     "make_request_options",
     "request_exceptions",
     "set_body",
@@ -99,23 +97,6 @@ def streaming_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
     """Return the hooks of `responses.stream()`, in the form of `HOOKS`."""
     state_class = import_module(_STREAMING_MODULE).ResponseStreamState
     return {(state_class, "handle_event"): ("event",), (state_class, "_get_output_item"): ("output_index",)}
-
-
-def close_on_garbage_collection(http_client: httpx2.Client | httpx2.AsyncClient) -> None:
-    """Close the connections of a sync client when it is collected, so that its sockets raise no ResourceWarning.
-
-    openai's `__del__` also closes them, but may run after the finalizers of the sockets. The callback of a weak
-    reference runs before them. Connections of an async client stay open, because closing them requires an event loop.
-    """
-    if isinstance(http_client, httpx2.Client):
-        transports = [http_client._transport, *http_client._mounts.values()]
-        weakref.finalize(http_client, _close_all, transports).atexit = False
-
-
-def _close_all(transports: list[httpx2.BaseTransport | None]) -> None:
-    for transport in transports:
-        if transport is not None:
-            transport.close()
 
 
 def set_default_headers(client: BaseClient[Any, Any], headers: Mapping[str, str]) -> None:

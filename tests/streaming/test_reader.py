@@ -252,6 +252,12 @@ def test_deadline_applies_to_one_thread_only() -> None:
             limits.append(timeout)
             return b""
 
+        def get_extra_info(self, name: str) -> None:
+            return None
+
+        def close(self) -> None:
+            pass
+
     def rest() -> Iterator[bytes]:
         connection.read(1, timeout=60)
         yield b""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 
+from .._connections import DeadlineExceededError
 from .._exceptions import (
     CloudflareBlockedError,
     ContextLengthExceededError,
@@ -49,6 +50,7 @@ __all__ = [
     "failure_of",
     "from_status",
     "from_stream",
+    "total_timeout_error",
 ]
 
 # Other kinds raise openai's class for their status, or `ResponseFailedError` within a stream.
@@ -238,12 +240,9 @@ def _timeout_error(error: openai.APITimeoutError, deadline: float | None) -> ope
     """Name the timeout that expired, for an error that openai raised before the response began."""
     if type(error) is not openai.APITimeoutError:
         return error
-    if deadline is not None and time.monotonic() >= deadline:
-        message = (
-            "The call, including all attempts and waits, took longer than `total_timeout`. Increase "
-            "`total_timeout`, or send a shorter request."
-        )
-        return TotalTimeoutError(message, request=error.request)
+    is_past_deadline = deadline is not None and time.monotonic() >= deadline
+    if is_past_deadline or isinstance(error.__cause__, DeadlineExceededError):
+        return total_timeout_error(error.request)
     address = error.request.url.copy_with(query=None)
     timeouts = error.request.extensions.get("timeout", {})
     for exc_type, timeout_name, message, remedy in _TIMEOUTS:
@@ -253,6 +252,17 @@ def _timeout_error(error: openai.APITimeoutError, deadline: float | None) -> ope
             error.message = f"Request timed out: {message.format(address)}{within}. {remedy}"
             error.args = (error.message,)
             break
+    return error
+
+
+def total_timeout_error(request: httpx2.Request) -> TotalTimeoutError:
+    """Return the error for a call whose `total_timeout` passed before its response began."""
+    error = TotalTimeoutError(
+        "The call, including all attempts and waits, took longer than `total_timeout`. Increase `total_timeout`, or "
+        "send a shorter request.",
+        request=request,
+    )
+    attach_failure(error)
     return error
 
 

@@ -10,6 +10,7 @@ call that starts during the wait of another one waits, too, instead of sending a
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from datetime import UTC, datetime
@@ -103,7 +104,7 @@ class CallRetries:
         self._policy = RetryPolicy(options.retries, max_retries=max_retries)
         self._started_at = clock.monotonic()
         self._total_seconds = options.timeouts.total
-        self.deadline = None if self._total_seconds is None else time.monotonic() + self._total_seconds
+        self.deadline = None if self._total_seconds in (None, math.inf) else time.monotonic() + self._total_seconds
 
     @property
     def retries_taken(self) -> int:

@@ -41,6 +41,7 @@ class RequestContext:
         deadline: The request deadline: the monotonic time at which the whole call ends.
         login: The login that signed this attempt.
         limits_tracker: The tracker that records the usage limits in the response.
+        fork_generation: The `_connections.fork_generation()` of the process that sent this attempt; None if unknown.
     """
 
     route: Route
@@ -53,6 +54,7 @@ class RequestContext:
     deadline: float | None = None
     login: Login | None = field(default=None, repr=False)
     limits_tracker: LimitsTracker | None = field(default=None, repr=False)
+    fork_generation: int | None = None
 
     @property
     def account_id(self) -> str | None:

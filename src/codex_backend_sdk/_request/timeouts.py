@@ -2,14 +2,13 @@
 
 httpcore takes its timeouts from the request's `timeout` extension: `connect`, `pool` and `write`, and `read` for each
 read of the response. It looks `read` up twice, before the headers and before the body. The request therefore begins
-with the first-byte timeout, and `set_idle_timeout` replaces it with the idle timeout after the headers. The request
-deadline limits all of them; while a body is read, `_streaming.body` enforces the deadline.
+with the first-byte timeout, and `set_idle_timeout` replaces it with the idle timeout after the headers. httpcore starts
+each of them again with every read and write. `_connections` enforces them, and the request deadline, for whole phases.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -32,9 +31,7 @@ def require_official_timeout(timeout: Any) -> None:
         raise TypeError(f"`timeout` must be a number of seconds, an `openai.Timeout` or None, not {timeout!r}.")
 
 
-def set_timeouts(
-    request: httpx2.Request, timeouts: TimeoutOptions, *, has_call_timeout: bool, deadline: float | None
-) -> float | None:
+def set_timeouts(request: httpx2.Request, timeouts: TimeoutOptions, *, has_call_timeout: bool) -> float | None:
     """Set the timeouts up to the first byte. Return the idle timeout in seconds, or None for no limit.
 
     `has_call_timeout` means that the call has its own official `timeout`, which overrides the timeouts of the client.
@@ -47,10 +44,8 @@ def set_timeouts(
     else:
         client_timeouts = {"connect": timeouts.connect, "read": timeouts.first_byte}
         extension.update({name: seconds for name, seconds in client_timeouts.items() if seconds is not None})
-    # 0 would make the socket non-blocking.
-    remaining = math.inf if deadline is None else max(deadline - time.monotonic(), 0.001)
     for name, seconds in extension.items():
-        extension[name] = _none_if_infinite(min(_seconds(seconds), remaining))
+        extension[name] = _none_if_infinite(_seconds(seconds))
     return _none_if_infinite(idle)
 
 

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.lowlevel import RunVar
 
+from .._connections import limit_io
 from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
 from .._threads import create_lock
@@ -180,24 +181,25 @@ class RoutingLookup:
 
     def _fetch(self, send: Callable[[PreparedOptions], httpx2.Response], login: Login) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._timeout
-        response = send(self._options(login))
-        body = bytearray()
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no valid entry
-                    break
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-        finally:
-            response.close()
+        with limit_io(deadline):
+            response = send(self._options(login, deadline))
+            body = bytearray()
+            try:
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no valid entry
+                        break
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+            finally:
+                response.close()
         return response.status_code, bytes(body)
 
     async def _fetch_async(
         self, send: Callable[[PreparedOptions], Awaitable[httpx2.Response]], login: Login
     ) -> tuple[int, bytes]:
         with anyio.fail_after(self._timeout):
-            response = await send(self._options(login))
+            response = await send(self._options(login, None))
             body = bytearray()
             try:
                 async for chunk in response.aiter_bytes():
@@ -208,9 +210,9 @@ class RoutingLookup:
                 await response.aclose()
         return response.status_code, bytes(body)
 
-    def _options(self, login: Login) -> PreparedOptions:
+    def _options(self, login: Login, deadline: float | None) -> PreparedOptions:
         options = FinalRequestOptions.construct(method="get", url=ACCOUNTS_CHECK_PATH, timeout=self._timeout)
-        prepared = PreparedOptions.from_options(options, RequestContext(route=Route.ACCOUNT))
+        prepared = PreparedOptions.from_options(options, RequestContext(route=Route.ACCOUNT, deadline=deadline))
         prepared.login = login
         return prepared
 

@@ -3,10 +3,7 @@
 `read_chunks` yields the chunks for a `ResponseReader`. Three rules apply to every body:
 
 - The request deadline (`total_timeout`) ends a call even when no data arrives. The read timeout is not sufficient,
-  because httpcore takes it from the request once, before the first read of a body. In async code a cancel scope ends
-  the read. In sync code a blocking read cannot be interrupted, so the connection's `read` is wrapped (`_DeadlineRead`):
-  it shortens the timeout of each read to the remaining time. The wrapper finds the deadline in a thread-local variable,
-  because another thread may reuse the connection as soon as the body ends.
+  because httpcore takes it from the request once, before the first read of a body (`_connections`).
 - A connection is reusable only if the body was read to its end. Reuse saves the next call a TCP and TLS handshake: two
   round trips, or 60 ms with a round-trip time of 30 ms. The rest of a body is therefore read after the terminal event,
   for at most 0.2 s, because a server may keep the stream open with comments. The Codex CLI stops at the event
@@ -18,19 +15,18 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import threading
 import time
-import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import httpx2
 
+from .._connections import DeadlineExceededError, async_deadline, limit_io, track
 from .._upstream import request_exceptions, timeout_exceptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+
+    import httpx2
 
     from .reader import ResponseReader
 
@@ -71,7 +67,7 @@ async def async_read_chunks(
     reader: ResponseReader, response: httpx2.Response, deadline: float | None
 ) -> AsyncGenerator[bytes]:
     """Yield the chunks of an async response, as `read_chunks` does."""
-    chunks = async_iterate_until_deadline(response, response.aiter_bytes(), deadline)
+    chunks = async_iterate_until_deadline(response.aiter_bytes(), deadline)
     try:
         async for chunk in chunks:
             yield chunk
@@ -83,8 +79,9 @@ async def async_read_chunks(
         if interruption is not None:
             raise interruption from error
     finally:
-        await async_close_chunks(chunks)
-        await response.aclose()
+        if not reader.is_from_parent_process:  # closing needs the event loop of the parent
+            await async_close_chunks(chunks)
+            await response.aclose()
 
 
 def discard(response: httpx2.Response) -> None:
@@ -108,34 +105,31 @@ async def async_discard(response: httpx2.Response) -> None:
 def iterate_until_deadline(
     response: httpx2.Response, chunks: Iterator[bytes], deadline: float | None
 ) -> Iterator[bytes]:
-    """Return an iterator over the chunks. It raises httpx2.ReadTimeout at the deadline, even while no data arrives."""
+    """Return an iterator over the chunks. It raises DeadlineExceededError at the deadline, even if no data arrives."""
     return chunks if deadline is None else _iterate_with_deadline(response, chunks, deadline)
 
 
 def _iterate_with_deadline(response: httpx2.Response, chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
-    _wrap_read(response)
-    while (chunk := _next_before(deadline, chunks)) is not None:
+    track(response.extensions.get("network_stream"))
+    while True:
+        with limit_io(deadline):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
         yield chunk
         if time.monotonic() > deadline:
-            raise httpx2.ReadTimeout("The call exceeded its deadline.", request=response.request)
+            raise DeadlineExceededError
 
 
-def async_iterate_until_deadline(
-    response: httpx2.Response, chunks: AsyncIterator[bytes], deadline: float | None
-) -> AsyncIterator[bytes]:
-    """Return an async iterator over the chunks. It raises httpx2.ReadTimeout at the deadline."""
-    return chunks if deadline is None else _async_iterate_with_deadline(response, chunks, deadline)
+def async_iterate_until_deadline(chunks: AsyncIterator[bytes], deadline: float | None) -> AsyncIterator[bytes]:
+    """Return an async iterator over the chunks. It raises DeadlineExceededError at the deadline."""
+    return chunks if deadline is None else _async_iterate_with_deadline(chunks, deadline)
 
 
-async def _async_iterate_with_deadline(
-    response: httpx2.Response, chunks: AsyncIterator[bytes], deadline: float
-) -> AsyncIterator[bytes]:
+async def _async_iterate_with_deadline(chunks: AsyncIterator[bytes], deadline: float) -> AsyncIterator[bytes]:
     while True:
-        chunk = None
-        with anyio.move_on_after(max(deadline - time.monotonic(), 0.0)) as scope:
+        with async_deadline(deadline):
             chunk = await anext(chunks, None)
-        if scope.cancelled_caught:
-            raise httpx2.ReadTimeout("The call exceeded its deadline.", request=response.request)
         if chunk is None:
             return
         yield chunk
@@ -159,57 +153,3 @@ async def async_close_chunks(chunks: AsyncIterator[bytes]) -> None:
         scope.cancel()
         async for _ in chunks:
             pass
-
-
-# Deadlines of sync reads
-
-
-class _ThreadState(threading.local):
-    deadline: float = math.inf
-
-
-_thread_state: Final = _ThreadState()
-
-
-def _next_before(deadline: float, chunks: Iterator[bytes]) -> bytes | None:
-    """Return the next chunk, or None at the end.
-
-    Every read of this thread is limited by the earlier of this deadline and an enclosing one.
-    """
-    outer_deadline = _thread_state.deadline
-    _thread_state.deadline = min(outer_deadline, deadline)
-    try:
-        return next(chunks, None)
-    finally:
-        _thread_state.deadline = outer_deadline
-
-
-def _wrap_read(response: httpx2.Response) -> None:
-    """Apply the calling thread's deadline to every read of this connection.
-
-    HTTP/2 connections are not wrapped, because several calls share them. If the read cannot be wrapped (the connection
-    of a caller's own transport), a read without data ends with the read timeout.
-    """
-    connection = response.extensions.get("network_stream")
-    if connection is None or not response.http_version.startswith("HTTP/1"):
-        return
-    with contextlib.suppress(AttributeError, TypeError):
-        if not isinstance(connection.read, _DeadlineRead):
-            connection.read = _DeadlineRead(connection.read)
-
-
-class _DeadlineRead:
-    """The `read` of an httpcore network stream, bounded by the deadline of the calling thread."""
-
-    def __init__(self, read: Any) -> None:
-        self._read = weakref.WeakMethod(read)  # a strong reference would keep an unreferenced connection open
-
-    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = _thread_state.deadline
-        if deadline < math.inf:
-            remaining = max(deadline - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
-            timeout = remaining if timeout is None else min(timeout, remaining)
-        read = self._read()
-        assert read is not None  # the caller has a reference to the connection
-        data: bytes = read(max_bytes, timeout=timeout)
-        return data

@@ -101,7 +101,7 @@ def _read_body(response: httpx2.Response, context: RequestContext) -> None:
 
 async def _async_read_body(response: httpx2.Response, context: RequestContext) -> None:
     body = bytearray()
-    chunks = async_iterate_until_deadline(response, response.aiter_bytes(), _body_deadline(response, context))
+    chunks = async_iterate_until_deadline(response.aiter_bytes(), _body_deadline(response, context))
     try:
         async for chunk in chunks:
             body += chunk

@@ -27,7 +27,8 @@ from openai.types.responses import (
     ResponseTextDoneEvent,
 )
 
-from .._errors.classify import classify
+from .._connections import DeadlineExceededError, fork_generation
+from .._errors.classify import Failure, FailureKind, classify
 from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
@@ -52,6 +53,10 @@ _MESSAGES: Final = {
     IdleTimeoutError: "The response was interrupted {}: no data arrived for longer than `idle_timeout`.",
     TotalTimeoutError: "The response was interrupted {}: the call took longer than `total_timeout`.",
 }
+_FORK_MESSAGE: Final = (
+    "This stream was opened before the process was forked, and its connection belongs to the parent process. "
+    "Open a stream in the process that reads it."
+)
 _PARTIAL_HINT: Final = "`error.partial` has the output received before the interruption. Send the request again."
 _DAMAGE_HINT: Final = (
     "Send the request again. If the error persists, a proxy may be changing the data: check HTTPS_PROXY and `base_url`."
@@ -221,20 +226,30 @@ class ResponseReader:
         self, error_class: type[StreamInterruptedError] = StreamInterruptedError
     ) -> StreamInterruptedError:
         """Return the error for a stream that was interrupted after the events received so far."""
+        failure: Failure | None = None
         position = {0: "before any event", 1: "after one event"}.get(
             self._event_count, f"after {self._event_count} events"
         )
         partial = build_response(self._accumulator.partial)
         hint = "Send the request again." if partial is None else _PARTIAL_HINT
-        error = error_class(
-            f"{_MESSAGES[error_class].format(position)} {hint}",
-            request=self._response.request,
-            partial=partial,
-            events_seen=self._event_count,
-        )
+        message = f"{_MESSAGES[error_class].format(position)} {hint}"
+        if self.is_from_parent_process:
+            message = _FORK_MESSAGE
+            failure = Failure(kind=FailureKind.CLIENT_ERROR, status=None, message=message, is_retryable=False)
+        error = error_class(message, request=self._response.request, partial=partial, events_seen=self._event_count)
         error.status_code = self._response.status_code
-        attach_failure(error, response=self._response)
+        attach_failure(error, failure, response=self._response)
         return error
+
+    @property
+    def is_from_parent_process(self) -> bool:
+        """Whether this process was forked after the request was sent. Only the parent can then read the response."""
+        return self._context.fork_generation not in (None, fork_generation())
+
+    def require_own_process(self) -> None:
+        """Raise StreamInterruptedError if this process was forked after the request was sent."""
+        if self.is_from_parent_process:
+            raise self.interruption_error()
 
     def error_for_transport_exception(self, error: Exception) -> openai.APIError | None:
         """Return the error for an exception of the transport, or None after the terminal event.
@@ -250,6 +265,7 @@ class ResponseReader:
             return self.interruption_error()
         deadline = self._context.deadline
         is_past_deadline = deadline is not None and time.monotonic() >= deadline
+        is_past_deadline = is_past_deadline or isinstance(error, DeadlineExceededError)
         return self.interruption_error(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
 
     def _decoding_error(self, error: Exception) -> UnexpectedResponseError:

@@ -156,9 +156,11 @@ def _read(state: _StreamState) -> Iterator[Any]:
         context = state.context
         reader = ResponseReader(state.response, context)
         try:
+            reader.require_own_process()
             with closing(read_chunks(reader, state.response, context.deadline)) as chunks:
                 for chunk in chunks:
                     yield from reader.events(chunk)
+                    reader.require_own_process()
             yield from reader.last_events()
         except openai.APIError as error:
             if state.retry is None or state.is_closed:
@@ -177,10 +179,12 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
         context = state.context
         reader = ResponseReader(state.response, context)
         try:
+            reader.require_own_process()
             async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
                 async for chunk in chunks:
                     for event in reader.events(chunk):
                         yield event
+                    reader.require_own_process()
             for event in reader.last_events():
                 yield event
         except openai.APIError as error:

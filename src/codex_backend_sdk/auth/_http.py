@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from .._coerce import parse_json_object
+from .._connections import DeadlineExceededError, exchange
 from .._constants import CA_CERTIFICATE_ENV
 from .._redaction import redact, sent_secrets
 from .._threads import start_in_thread
@@ -146,12 +147,14 @@ class IssuerTransport:
 
     def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the response. Raises IssuerConnectionError if there is none, or a redirect."""
-        # httpx cannot be interrupted while it waits for the headers. It runs in a thread that a timeout abandons.
+        # A caller's own `http` may run any code. It runs in a thread that a timeout abandons.
         outcome = start_in_thread(lambda: self._send_and_read(request), name="codex-login-request", daemon=True)
         if not wait([outcome], self._response_timeout_seconds).done:
             raise self._timeout_error()
         try:
             response, body = outcome.result()
+        except DeadlineExceededError:
+            raise self._timeout_error() from None
         except httpx2.LocalProtocolError:  # its text contains the invalid header, which may be that of the token
             raise IssuerConnectionError(
                 f"The request to {self._url} could not be sent: it is not valid HTTP. Log in again.", is_transient=False
@@ -178,10 +181,10 @@ class IssuerTransport:
 
     def _send_and_read(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes | None]:
         """Send a request. Return the response and its body, or None instead of the body after a timeout."""
-        with self._open_client() as http:
+        deadline = time.monotonic() + self._response_timeout_seconds
+        with self._open_client() as http, exchange(request, deadline):
             # `auth=` disables the credentials of the caller's client and of ~/.netrc.
             response = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
-            deadline = time.monotonic() + self._response_timeout_seconds
             with closing(response):
                 chunks: list[bytes] = []
                 for chunk in response.iter_bytes():
