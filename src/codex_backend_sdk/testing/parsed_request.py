@@ -56,7 +56,11 @@ class ParsedRequest:
 
     def items(self) -> list[dict[str, Any]]:
         """Return the input items. An item without `type` is a message."""
-        return [item if "type" in item else {"type": "message", **item} for item in _objects(self.body.get("input"))]
+        return [item if "type" in item else {"type": "message", **item} for item in self.raw_items()]
+
+    def raw_items(self) -> list[dict[str, Any]]:
+        """Return the input items as they are in the body."""
+        return _objects(self.body.get("input"))
 
     def user_texts(self) -> list[str]:
         """Return the text of each user message."""

@@ -35,6 +35,20 @@ def output(call_id: str = "call_1") -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": "ok"}
 
 
+def answer(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": list(parts)}
+
+
+def reasoning(length: int) -> dict[str, Any]:
+    return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}] * length}
+
+
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+OUTPUT = {**answer({"type": "output_text", "text": "a", "annotations": []}), "id": "msg_1"}
+UPDATE = {"type": "configuration_update", "reasoning": {"effort": "low"}}
+ASSISTANT_VALUES = "Invalid value: '{}'. Supported values are: 'output_text' and 'refusal'."
+
+
 # (rule, changes to a valid request, part of the error text). None removes a member.
 INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("model_required", {"model": None}, "Missing required parameter: 'model'."),
@@ -71,6 +85,30 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("array_items", {"text": output_format(NO_ITEMS)}, "Invalid schema for response_format 's'"),
     ("strict_schema", {"tools": [function(strict=True, parameters=OPEN_SCHEMA)]}, "'additionalProperties' is required"),
     ("strict_schema", {"text": output_format(OPTIONAL_SCHEMA, strict=True)}, "Missing 'a'."),
+    ("item_type", {"input": [HI, {"content": "hi"}]}, "Invalid value: ''. Supported values are: 'additional_tools', '"),
+    ("item_type", {"input": [{"type": "", "role": "user", "content": "hi"}]}, "'tool_search_output', and 'web_search_"),
+    ("item_value", {"input": [HI, answer({"type": "input_text", "text": "a"})]}, ASSISTANT_VALUES.format("input_text")),
+    ("item_value", {"input": [answer(IMAGE)]}, ASSISTANT_VALUES.format("input_image")),
+    ("item_value", {"input": [{**HI, "content": [{"type": "text", "text": "a"}]}]}, "Invalid value: 'text'. Supported"),
+    ("item_value", {"input": [{**HI, "content": [IMAGE, {"type": "image_url"}]}]}, "'summary_text', and 'encrypted_co"),
+    ("item_value", {"input": [HI, {"type": "web_search_call", "action": {"type": "other"}}]}, "Invalid value: 'other'"),
+    (
+        "reasoning_content",
+        {"input": [HI, reasoning(1)]},
+        "array with maximum length 0, but got an array with length 1 ",
+    ),
+    ("reasoning_content", {"input": [HI, reasoning(3)]}, "Invalid 'input[1].content': array too long."),
+    ("duplicate_item", {"input": [OUTPUT, HI, OUTPUT]}, "Duplicate item found with id msg_1. Remove duplicate items"),
+    (
+        "duplicate_item",
+        {"input": [{**call(), "id": "x_1"}, {**output(), "id": "x_1"}]},
+        "Duplicate item found with id x_1.",
+    ),
+    (
+        "configuration_updates",
+        {"input": [HI, UPDATE, UPDATE]},
+        "Consecutive configuration_update items are not allowed",
+    ),
     (
         "unknown_member",
         {"input": [{**HI, "reasoning_content": "x"}]},
@@ -178,6 +216,12 @@ def test_every_rule_is_tested() -> None:
         {"prompt_cache_key": "k" * 64, "parallel_tool_calls": True, "text": {"verbosity": "low"}},
         {"client_metadata": {"session_id": "x"}, "instructions": ""},
         {"input": [HI, call(), output()]},
+        {"input": [HI, OUTPUT, {**OUTPUT, "id": "msg_2"}, HI]},
+        {"input": [{**OUTPUT, "content": "a string"}, answer({"type": "refusal", "refusal": "no"}), answer()]},
+        {"input": [{**HI, "content": [IMAGE, {"type": "input_text", "text": "a"}, {"type": "input_file"}]}]},
+        {"input": [{"role": "developer", "content": "x"}, HI, UPDATE, HI, UPDATE]},
+        {"input": [HI, {**reasoning(0), "content": None}, reasoning(0)]},
+        {"input": [HI, {"type": "web_search_call", "action": {"type": "open_page", "url": "x"}}]},
     ],
 )
 def test_valid_request_is_accepted(raw_client: Any, members: dict[str, Any]) -> None:
@@ -198,6 +242,22 @@ def test_body_that_is_not_a_json_object_is_rejected(raw_client: Any, content: by
     response = raw_client.http.post(f"{raw_client.sim.base_url}/responses", content=content, headers=raw_client.headers)
     assert response.status_code == 400
     assert "detail" in response.json()
+
+
+ITEM_ERRORS = [
+    ([HI, {"content": "hi"}], "input[1]", "invalid_value"),
+    ([HI, answer({"type": "output_text", "text": "a"}, IMAGE)], "input[1].content[1]", "invalid_value"),
+    ([{**HI, "content": [IMAGE, {"type": "text"}]}], "input[0].content[1].type", "invalid_value"),
+    ([HI, {"type": "web_search_call", "action": {"type": "x"}}], "input[1].action.type", "invalid_value"),
+    ([reasoning(2)], "input[0].content", "array_above_max_length"),
+    ([OUTPUT, OUTPUT], "input", None),
+]
+
+
+@pytest.mark.parametrize(("items", "param", "code"), ITEM_ERRORS)
+def test_item_error_names_the_path_and_the_code(raw_client: Any, items: list[Any], param: str, code: str) -> None:
+    error = raw_client.post({**VALID, "input": items}).json()["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """Validate model requests. The table `RULES` lists the rules in the order in which they are applied.
 
-Each rule reproduces an error response that users of the real backend have reported, with its text, status and body. An
-error body has one of two shapes. The Codex backend itself sends `{"detail": …}` (`_detail`). The Responses API behind
-it sends `{"error": {…}}` (`_api_error`). Enable or disable a rule by its name:
+Each rule reproduces an error response that users of the real backend have reported, with its text, status and body. The
+rules for input items are in `item_rules`. Enable or disable a rule by its name:
 
     Simulator(validation_rules={"instructions_required": True})
 
@@ -17,24 +16,16 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from ..http.delivery import SimulatedResponse
-from ..parsed_request import decode_encrypted_content
+from .item_rules import ITEM_RULES
+from .validation_rule import ValidationRule, api_error, detail_error, quoted_list, string_too_long_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ..http.delivery import SimulatedResponse
     from ..parsed_request import ParsedRequest
 
 __all__ = ["RULES", "UNSUPPORTED_PARAMETERS", "RequestValidator", "ValidationRule"]
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationRule:
-    """A validation rule. `check` returns the error response to an invalid request, or None if the request is valid."""
-
-    name: str
-    check: Callable[[ParsedRequest], SimulatedResponse | None]
-    is_enabled_by_default: bool = True
 
 
 class RequestValidator:
@@ -56,29 +47,11 @@ class RequestValidator:
         return next((response for rule in self._rules if (response := rule.check(request)) is not None), None)
 
 
-def _detail(text: str) -> SimulatedResponse:
-    return SimulatedResponse.json(400, {"detail": text})
-
-
-def _api_error(text: str, *, param: str | None, code: str | None, status: int = 400) -> SimulatedResponse:
-    error = {"message": text, "type": "invalid_request_error", "param": param, "code": code}
-    return SimulatedResponse.json(status, {"error": error})
-
-
-def _string_too_long_error(path: str, value: str, max_length: int) -> SimulatedResponse:
-    return _api_error(
-        f"Invalid '{path}': string too long. Expected a string with maximum length "
-        f"{max_length}, but got a string with length {len(value)} instead.",
-        param=path,
-        code="string_above_max_length",
-    )
-
-
 def _detail_unless(
     predicate: Callable[[ParsedRequest], bool], text: str
 ) -> Callable[[ParsedRequest], SimulatedResponse | None]:
     """Return the check of a rule: requests for which the predicate is false get 400 with this `detail`."""
-    return lambda request: None if predicate(request) else _detail(text)
+    return lambda request: None if predicate(request) else detail_error(text)
 
 
 # Top-level parameters
@@ -114,7 +87,7 @@ _LITE_HEADER = "x-openai-internal-codex-responses-lite"
 def _check_model_is_present(request: ParsedRequest) -> SimulatedResponse | None:
     if request.body.get("model"):
         return None
-    return _api_error("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
+    return api_error("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
 
 
 def _check_parameter_names(request: ParsedRequest) -> SimulatedResponse | None:
@@ -123,14 +96,14 @@ def _check_parameter_names(request: ParsedRequest) -> SimulatedResponse | None:
     is_cli_option = isinstance(options, dict) and set(options) == {"reasoning_summary_delivery"}
     for name in UNSUPPORTED_PARAMETERS:
         if name in request.body and not (name == "stream_options" and is_cli_option):
-            return _detail(f"Unsupported parameter: {name}")
+            return detail_error(f"Unsupported parameter: {name}")
     return None
 
 
 def _check_model_is_available(request: ParsedRequest) -> SimulatedResponse | None:
     if request.catalog_entry is not None:
         return None
-    return _detail(f"The '{request.model}' model is not supported when using Codex with a ChatGPT account.")
+    return detail_error(f"The '{request.model}' model is not supported when using Codex with a ChatGPT account.")
 
 
 def _check_reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
@@ -140,10 +113,9 @@ def _check_reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
     # The Codex CLI can send a numeric effort, but the backend names words only.
     if not isinstance(effort, str) or entry is None or effort in entry.efforts:
         return None
-    *first_names, last_name = [f"'{name}'" for name in entry.efforts]
-    return _api_error(
+    return api_error(
         f"Unsupported value: '{effort}' is not supported with the '{request.model}' model. "
-        f"Supported values are: {', '.join(first_names)}, and {last_name}.",
+        f"Supported values are: {quoted_list(entry.efforts)}.",
         param="reasoning.effort",
         code="unsupported_value",
     )
@@ -152,14 +124,14 @@ def _check_reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
 def _check_lite_parallel_tool_calls(request: ParsedRequest) -> SimulatedResponse | None:
     if request.headers.get(_LITE_HEADER) != "true" or request.body.get("parallel_tool_calls") is False:
         return None
-    return _detail("X-OpenAI-Internal-Codex-Responses-Lite requires parallel_tool_calls to be false.")
+    return detail_error("X-OpenAI-Internal-Codex-Responses-Lite requires parallel_tool_calls to be false.")
 
 
 def _check_prompt_cache_key(request: ParsedRequest) -> SimulatedResponse | None:
     key = request.body.get("prompt_cache_key")
     if not isinstance(key, str) or len(key) <= _CACHE_KEY_MAX_LENGTH:
         return None
-    return _string_too_long_error("prompt_cache_key", key, _CACHE_KEY_MAX_LENGTH)
+    return string_too_long_error("prompt_cache_key", key, _CACHE_KEY_MAX_LENGTH)
 
 
 # JSON types. Parameters that are not listed here are not checked. null means that a parameter is absent.
@@ -199,7 +171,7 @@ def _check_types(request: ParsedRequest) -> SimulatedResponse | None:
                     expected = " or ".join(_TYPE_NAMES[expected_type] for expected_type in types)
                     actual = _TYPE_NAMES[type(value)]
                     text = f"Invalid type for '{path}': expected {expected}, but got {actual} instead."
-                    return _api_error(text, param=path, code="invalid_type")
+                    return api_error(text, param=path, code="invalid_type")
     return None
 
 
@@ -229,7 +201,7 @@ def _check_tool_types(request: ParsedRequest) -> SimulatedResponse | None:
     for tool in request.body.get("tools") or []:
         tool_type = tool.get("type") if isinstance(tool, dict) else None
         if tool_type not in _TOOL_TYPES:
-            return _detail(f"Unsupported tool type: {tool_type}")
+            return detail_error(f"Unsupported tool type: {tool_type}")
     return None
 
 
@@ -237,7 +209,7 @@ def _check_tool_names(request: ParsedRequest) -> SimulatedResponse | None:
     for index, tool in enumerate(request.body.get("tools") or []):
         if tool.get("type") in _NAMED_TOOL_TYPES and not re.fullmatch(_TOOL_NAME_PATTERN, str(tool.get("name", ""))):
             path = f"tools[{index}].name"
-            return _api_error(
+            return api_error(
                 f"Invalid '{path}': string does not match pattern. "
                 f"Expected a string that matches the pattern '{_TOOL_NAME_PATTERN}'.",
                 param=path,
@@ -258,7 +230,7 @@ class _RequestSchema:
 
     def error(self, path: tuple[str, ...], text: str) -> SimulatedResponse:
         message = f"{self.error_prefix} In context={path!r}, {text}"
-        return _api_error(message, param=self.param, code=self.code)
+        return api_error(message, param=self.param, code=self.code)
 
 
 def _check_array_schemas(request: ParsedRequest) -> SimulatedResponse | None:
@@ -335,121 +307,6 @@ def _array_member(schema: dict[str, Any], keyword: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-# Input items
-
-_CALL_ID_MAX_LENGTH = 64
-
-# The allowed members of each item type that a client returns (Codex CLI: protocol/src/models.rs). Items of other types
-# are not checked. `_COMMON_MEMBERS` are allowed on all of them; the Codex CLI adds the last one. The backend rejects a
-# `status` only on a reasoning item.
-_COMMON_MEMBERS = {"type", "id", "internal_chat_message_metadata_passthrough"}
-_CALL_MEMBERS = {"call_id", "name", "namespace", "status", "caller"}
-_MEMBERS_BY_ITEM_TYPE: dict[str, set[str]] = {
-    "message": {"role", "content", "phase", "status"},
-    "reasoning": {"summary", "content", "encrypted_content"},
-    "function_call": {*_CALL_MEMBERS, "arguments", "encrypted_function_args", "async"},
-    "function_call_output": {*_CALL_MEMBERS, "output"},
-    "custom_tool_call": {*_CALL_MEMBERS, "input", "async"},
-    "custom_tool_call_output": {*_CALL_MEMBERS, "output"},
-    "compaction": {"encrypted_content", "created_by"},
-    "compaction_trigger": set(),
-}
-_CALL_TYPE_OF_OUTPUT = {
-    "function_call_output": "function_call",
-    "custom_tool_call_output": "custom_tool_call",
-}
-
-
-def _check_item_members(request: ParsedRequest) -> SimulatedResponse | None:
-    for index, item in enumerate(request.items()):
-        allowed_members = _MEMBERS_BY_ITEM_TYPE.get(item["type"])
-        if allowed_members is None:
-            continue
-        for name in item:
-            if name not in _COMMON_MEMBERS | allowed_members:
-                path = f"input[{index}].{name}"
-                return _api_error(f"Unknown parameter: '{path}'.", param=path, code="unknown_parameter")
-    return None
-
-
-def _check_call_ids(request: ParsedRequest) -> SimulatedResponse | None:
-    for index, item in enumerate(request.items()):
-        call_id = item.get("call_id")
-        path = f"input[{index}].call_id"
-        if not isinstance(call_id, str):
-            continue
-        if len(call_id) > _CALL_ID_MAX_LENGTH:
-            return _string_too_long_error(path, call_id, _CALL_ID_MAX_LENGTH)
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", call_id):
-            return _api_error(
-                f"Invalid '{path}': '{call_id}'. Expected an ID that contains letters, numbers, underscores, "
-                "or dashes, but this value contained additional characters.",
-                param=path,
-                code="invalid_value",
-            )
-    return None
-
-
-def _check_item_references(request: ParsedRequest) -> SimulatedResponse | None:
-    """Reject an item that has an id but no content: with `store: false` the backend stores no items."""
-    for item in request.items():
-        is_reference = item["type"] == "item_reference"
-        is_empty_reasoning = item["type"] == "reasoning" and item.get("id") and not item.get("encrypted_content")
-        if is_reference or is_empty_reasoning:
-            return _api_error(
-                f"Item with id '{item.get('id')}' not found. Items are not persisted when `store` is set to "
-                "false. Try again with `store` set to true, or remove this item from your input.",
-                param="input",
-                code=None,
-                status=404,
-            )
-    return None
-
-
-def _check_encrypted_content(request: ParsedRequest) -> SimulatedResponse | None:
-    """Reject encrypted content of another account and, in reasoning items, of another model."""
-    for item in request.items():
-        content = item.get("encrypted_content")
-        if content is None or item["type"] not in ("reasoning", "compaction"):
-            continue
-        payload = decode_encrypted_content(content) or {}
-        # A compaction item contains no model, so it is valid for every model.
-        is_same_model = payload.get("model") in (None, request.model)
-        if payload.get("account") != request.account.account_id or not is_same_model:
-            return _api_error(
-                f"The encrypted content {str(content)[:10]}... could not be verified. "
-                "Reason: Encrypted content could not be decrypted or parsed.",
-                param=None,
-                code="invalid_encrypted_content",
-            )
-    return None
-
-
-def _check_outputs_have_calls(request: ParsedRequest) -> SimulatedResponse | None:
-    """Reject a tool output if its call does not precede it in the input."""
-    preceding_items: set[tuple[str, Any]] = set()
-    for item in request.items():
-        preceding_items.add((item["type"], item.get("call_id")))
-        call_type = _CALL_TYPE_OF_OUTPUT.get(item["type"])
-        if call_type is not None and (call_type, item.get("call_id")) not in preceding_items:
-            return _api_error(
-                f"No tool call found for {item['type'].replace('_', ' ')} with call_id {item.get('call_id')}.",
-                param="input",
-                code=None,
-            )
-    return None
-
-
-def _check_calls_have_outputs(request: ParsedRequest) -> SimulatedResponse | None:
-    """Reject a tool call if the input has no output for it."""
-    output_call_ids = {item.get("call_id") for item in request.items() if item["type"] in _CALL_TYPE_OF_OUTPUT}
-    for item in request.items():
-        if item["type"] in _CALL_TYPE_OF_OUTPUT.values() and item.get("call_id") not in output_call_ids:
-            call_name = item["type"].replace("_", " ")
-            return _api_error(f"No tool output found for {call_name} {item.get('call_id')}.", param="input", code=None)
-    return None
-
-
 RULES: tuple[ValidationRule, ...] = (
     ValidationRule("model_required", _check_model_is_present),
     ValidationRule("store_false", _detail_unless(lambda r: r.body.get("store") is False, "Store must be set to false")),
@@ -483,10 +340,5 @@ RULES: tuple[ValidationRule, ...] = (
     ValidationRule("tool_name", _check_tool_names),
     ValidationRule("array_items", _check_array_schemas),
     ValidationRule("strict_schema", _check_strict_schemas),
-    ValidationRule("unknown_member", _check_item_members),
-    ValidationRule("call_id", _check_call_ids),
-    ValidationRule("item_reference", _check_item_references),
-    ValidationRule("encrypted_content", _check_encrypted_content),
-    ValidationRule("orphaned_output", _check_outputs_have_calls),
-    ValidationRule("missing_output", _check_calls_have_outputs),
+    *ITEM_RULES,
 )
