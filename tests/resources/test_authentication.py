@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import codex_backend_sdk as sdk
 from codex_backend_sdk.auth import Credentials, MemoryStore
 from codex_backend_sdk.resources.authentication import AsyncAuthentication, Authentication
 
@@ -40,3 +41,14 @@ def test_timeout_of_a_wrong_type_raises_type_error(
 def test_unknown_argument_raises_type_error(client: Any, method: str) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'forse'"):
         getattr(client, method)(forse=True)
+
+
+def test_interrupted_login_shows_no_internal_steps(sim: Simulator) -> None:
+    def interrupt(url: str) -> None:
+        raise KeyboardInterrupt
+
+    with sdk.OpenAI(credentials=MemoryStore(), issuer=sim.issuer, base_url=sim.base_url) as client:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.authenticate(open_browser=False, on_url=interrupt, ports=(0,))
+        assert [entry.name for entry in caught.traceback][1:] == ["authenticate"]
+        assert caught.value.__suppress_context__

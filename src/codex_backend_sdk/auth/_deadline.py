@@ -39,7 +39,7 @@ class LoginDeadline:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._timeout = timeout
+        self.timeout_seconds = timeout
         self._cancel_event = cancel_event or threading.Event()
         self._monotonic = monotonic
         self._deadline = float("inf") if timeout is None else monotonic() + timeout
@@ -66,7 +66,8 @@ class LoginDeadline:
             return _auth_errors.LoginFailedError(_auth_errors.CANCELLED_MESSAGE, code="cancelled")
         if self._monotonic() >= self._deadline:
             return _auth_errors.LoginFailedError(
-                f"The login was not finished within {self._timeout:g} seconds. Log in again, with a longer `timeout`.",
+                f"The login was not finished within {self.timeout_seconds:g} seconds. "
+                "Log in again, with a longer `timeout`.",
                 code="timeout",
             )
         return None

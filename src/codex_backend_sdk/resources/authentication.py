@@ -86,7 +86,10 @@ class Authentication:
             CredentialStoreError: The stored login is damaged or cannot be written.
         """
         credentials = self.credentials
-        if isinstance(credentials, Credentials):
+        if not isinstance(credentials, Credentials):
+            _check_custom_source(credentials, force=force)
+            return self
+        try:
             credentials.authenticate(
                 interactive=interactive,
                 force=force,
@@ -99,8 +102,9 @@ class Authentication:
                 scopes=scopes,
                 cancel=cancel,
             )
-        else:
-            _check_custom_source(credentials, force=force)
+        except KeyboardInterrupt as interrupt:
+            # The user cancelled the login. The traceback of its steps would not help.
+            raise interrupt.with_traceback(None) from None
         return self
 
     def authenticate_device_code(

@@ -434,10 +434,11 @@ def test_url_is_logged_if_the_opener_fails(result: object, caplog: pytest.LogCap
 
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
         log_in(opener, timeout=0.3)  # type: ignore[arg-type]
-    assert (
-        "No browser could be opened. Open this URL in a browser to log in: http://127.0.0.1:9/oauth/authorize"
-        in caplog.text
-    )
+    lines = caplog.records[-1].getMessage().splitlines()
+    assert lines[0] == "No browser could be opened. Open this URL in a browser to log in:"
+    assert lines[1].startswith("http://127.0.0.1:9/oauth/authorize")
+    assert "the final page will not load. Copy its address" in lines[2]
+    assert lines[3].endswith("run `codex-backend login --device`. This login waits for 0.3 seconds.")
 
 
 def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFixture) -> None:
@@ -456,7 +457,7 @@ def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFix
             deadline=LoginDeadline(0.1),
             **options,
         )
-    assert "Open this URL in a browser to log in: http://127.0.0.1:9/oauth/authorize" in caplog.text
+    assert "Open this URL in a browser to log in:\nhttp://127.0.0.1:9/oauth/authorize" in caplog.text
 
 
 def test_log_holds_no_code_and_no_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -79,7 +79,7 @@ def test_url_is_logged_with_the_reason_for_no_browser(
     with pytest.raises(LoginFailedError, match="not finished"):
         Credentials(MemoryStore(), issuer=sim.issuer).authenticate(ports=(0,), timeout=1.5)
     assert (
-        "No browser is opened: this is an SSH session. Open this URL in a browser to log in: http://127.0.0.1"
+        "No browser is opened: this is an SSH session. Open this URL in a browser to log in:\nhttp://127.0.0.1"
         in caplog.text
     )
     assert capfd.readouterr() == ("", "")

@@ -85,39 +85,49 @@ def log_in_with_browser(
         )
         with serve_callback(server, callback):
             deadline.check()  # binding the port may have taken a while
-            _show_url(url, browser_options)
+            _show_url(url, browser_options, deadline)
             if browser_options.paste is not None:
                 _start_helper(partial(_prompt_for_url, browser_options.paste, callback))
             return callback.wait()
 
 
-def _show_url(url: str, browser_options: BrowserLoginOptions) -> None:
+def _show_url(url: str, browser_options: BrowserLoginOptions, deadline: LoginDeadline) -> None:
     if browser_options.on_url is not None:
         browser_options.on_url(url)
-    unavailable = ""
     opener: Callable[[str], object] | None = None
+    reason = None
     if callable(browser_options.open_browser):
         opener = browser_options.open_browser
     elif browser_options.open_browser:
         reason = browser_unavailable_reason()
-        if reason is None:
-            opener = webbrowser.open
-        else:
-            unavailable = f"No browser is opened: {reason}. "
+        opener = webbrowser.open if reason is None else None
     if opener is not None:
         # In a thread: a browser that runs in the terminal returns only when the user closes it.
-        _start_helper(partial(_open_browser, opener, url))
+        _start_helper(partial(_open_browser, opener, url, deadline))
     elif browser_options.on_url is None:
-        log.warning("%sOpen this URL in a browser to log in: %s", unavailable, url)
+        problem = "No browser is opened." if reason is None else f"No browser is opened: {reason}."
+        log.warning("%s", _instructions(problem, url, deadline))
 
 
-def _open_browser(opener: Callable[[str], object], url: str) -> None:
+def _open_browser(opener: Callable[[str], object], url: str, deadline: LoginDeadline) -> None:
     try:
         if opener(url) is not False:
             return
     except Exception as error:  # the caller's function may raise anything; the user can still open the URL
         log.debug("The browser could not be opened.", exc_info=error)
-    log.warning("No browser could be opened. Open this URL in a browser to log in: %s", url)
+    log.warning("%s", _instructions("No browser could be opened.", url, deadline))
+
+
+def _instructions(problem: str, url: str, deadline: LoginDeadline) -> str:
+    """Return what the user of a machine without a browser can do."""
+    wait = "" if deadline.timeout_seconds is None else f" for {deadline.timeout_seconds:g} seconds"
+    return (
+        f"{problem} Open this URL in a browser to log in:\n"
+        f"{url}\n"
+        "In a browser on another machine, the final page will not load. Copy its address and request it on this "
+        "machine: curl 'ADDRESS'.\n"
+        f"Or stop with Ctrl-C and run `codex-backend login --device`. This login waits{wait}."
+    )
 
 
 def _prompt_for_url(paste: Callable[[str], str | None], callback: LoginCallback) -> None:
