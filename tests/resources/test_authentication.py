@@ -32,7 +32,7 @@ def test_timeout_of_a_wrong_type_raises_type_error(
     new_client: Callable[..., Any], sim: Simulator, method: str, timeout: Any
 ) -> None:
     client = new_client(credentials=MemoryStore())
-    with pytest.raises(TypeError, match=r"Pass a number of seconds"):
+    with pytest.raises(TypeError, match=r"must be a number of seconds"):
         getattr(client, method)(timeout=timeout)
     assert sim.requests == []
 
