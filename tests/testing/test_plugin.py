@@ -80,7 +80,7 @@ def test_plugin_is_discovered_and_lists_its_fixtures(pytester: pytest.Pytester) 
 
 @pytest.mark.parametrize("module", ["codex_backend_sdk.testing", "codex_backend_sdk.testing.plugin"])
 def test_import_loads_neither_the_server_nor_openai(module: str) -> None:
-    code = f"import sys, {module}; print([m for m in ('openai', 'starlette', 'uvicorn', 'jsf') if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in ('openai', 'starlette', 'uvicorn', 'rstr') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert run.stdout.strip() == "[]"
 
