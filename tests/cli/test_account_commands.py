@@ -204,9 +204,9 @@ def test_usage_of_additional_limits_and_credits() -> None:
     )
     reset_at = format_local_time(NOW + timedelta(hours=1))
     assert text.splitlines()[1:] == [
-        f"  {'5 h'.ljust(22)}  {'█' * 12} 100 % used, resets in 1 h ({reset_at})",
-        f"  GPT-X[2J-Spark, weekly  {'░' * 12}   0 % used",
-        f"  {'Code review, weekly'.ljust(22)}  {'█'}{'░' * 11}   5 % used",
+        f"  {'5 h'.ljust(19)}  {'█' * 12} 100 % used, resets in 1 h ({reset_at})",
+        f"  GPT-X-Spark, weekly  {'░' * 12}   0 % used",
+        f"  {'Code review, weekly'.ljust(19)}  {'█'}{'░' * 11}   5 % used",
         "The usage limit is exhausted: credits pay for further calls until the reset.",
         "Credits: 12.50",
         "Spending cap: 8 of 25, not reached",

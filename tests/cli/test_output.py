@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,18 @@ def test_wrap_does_not_count_escape_sequences() -> None:
     assert output.wrap(f"{click.style('one', fg='red', bold=True)} two", 7) == "\x1b[31m\x1b[1mone\x1b[0m two"
 
 
-def test_control_characters_are_removed() -> None:
-    assert output.remove_control_characters("a\x1b]0;title\x07b\x9b2Jc\r\td\n") == "a]0;titleb2Jc\td\n"
+def test_wrap_takes_linear_time() -> None:
+    seconds = []
+    for length in (20_000, 200_000):
+        started_at = time.perf_counter()
+        output.wrap("a" + " " * length, 80)
+        seconds.append(time.perf_counter() - started_at)
+    assert seconds[1] < 50 * seconds[0] + 0.5, "ten times the length"
+
+
+def test_styled_text_is_redacted_before_it_is_styled() -> None:
+    styled = output.join("\x1b[5ma", output.style("b\x1b[0m", bold=True), output.Styled("\x1b[1m"))
+    assert styled == "a\x1b[1mb\x1b[0m\x1b[1m"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import click
 from .._timefmt import format_local_time
 from ..limits.limit_types import format_percent
 from .login import resolve_login
-from .output import format_relative_time, print_fields, print_json, print_table, print_text, remove_control_characters
+from .output import Styled, format_relative_time, join, print_fields, print_json, print_table, print_text, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +77,7 @@ def usage(as_json: bool) -> None:
 
 def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, int]]:
     """Yield the lines of a usage report. Each line has an indentation, for the case that it is wrapped."""
-    heading = remove_control_characters(f"{report.email or 'Your account'}, plan {report.plan or 'unknown'}")
-    yield click.style(heading, bold=True), 0
+    yield style(f"{report.email or 'Your account'}, plan {report.plan or 'unknown'}", bold=True), 0
     rows = list(_usage_rows(report))
     name_width = max((len(name) for name, _ in rows), default=0)
     percent_width = max([len("100 %"), *(len(format_percent(window.used_percent)) for _, window in rows)])
@@ -89,7 +88,7 @@ def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, in
             reset = (
                 f", resets {format_relative_time(window.resets_at, now=now)} ({format_local_time(window.resets_at)})"
             )
-        yield f"  {name.ljust(name_width)}  {_bar(window.used_percent)} {percent} used{reset}", 4
+        yield join(f"  {name.ljust(name_width)}  ", _bar(window.used_percent), f" {percent} used{reset}"), 4
     if not rows:
         yield "The backend reports no limits for this account.", 0
     for remark in _limit_remarks(report.limits):
@@ -103,15 +102,15 @@ def _usage_rows(report: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
     for window in report.limits.windows:
         yield window.name, window
     for limit in (*report.limits.additional, *([report.code_review] if report.code_review else [])):
-        name = remove_control_characters(limit.name or limit.id or "additional")
+        name = join(limit.name or limit.id or "additional")
         for window in limit.windows:
             yield f"{name}, {window.name}", window
 
 
-def _bar(percent: float) -> str:
+def _bar(percent: float) -> Styled:
     filled = min(_BAR_CELLS, round(percent * _BAR_CELLS / 100))
     color = [name for threshold, name in _BAR_COLORS if percent >= threshold][-1]
-    return click.style("█" * filled, fg=color) + click.style("░" * (_BAR_CELLS - filled), dim=True)
+    return join(style("█" * filled, fg=color), style("░" * (_BAR_CELLS - filled), dim=True))
 
 
 def _limit_remarks(limits: RateLimits) -> Iterator[str]:
@@ -121,7 +120,7 @@ def _limit_remarks(limits: RateLimits) -> Iterator[str]:
     if limits.is_exhausted:
         # Credits pay for calls beyond the limit until the spending cap of the workspace is reached.
         effect = "credits pay for" if has_credits and not is_capped else "the backend rejects"
-        yield click.style(f"The usage limit is exhausted: {effect} further calls until the reset.", fg="red")
+        yield style(f"The usage limit is exhausted: {effect} further calls until the reset.", fg="red")
     if has_credits:
         yield f"Credits: {credits}"
     if control is not None and (is_capped or control.limit is not None):

@@ -3,7 +3,7 @@
 An expected error (every `openai.OpenAIError`, and `ValueError` for invalid settings) is printed as one line on standard
 error, with exit code 1. Any other exception is a bug and shows its traceback. `--debug` shows all tracebacks.
 
-Exit codes: 0 success, 1 error, 2 usage error (as in click), 130 Ctrl-C.
+Exit codes: 0 success, 1 error, 2 usage error (as in click), 130 Ctrl-C, 141 broken pipe.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _COMMAND_MODULES: Final = {
     "simulate": "simulate",
 }
 # Some error messages suggest a Python call or a command. The pattern matches the Python call, which is removed here.
-_PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]*\)`? or (?:run )?(?=`codex-backend )")
+_PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]{0,40}+\)`? or (?:run )?(?=`codex-backend )")
 _EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in a shell
+_EXIT_BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 
 
 class _CommandGroup(click.Group):
@@ -104,19 +105,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print_text(f"Error: {error.message}", err=True)
         return error.exit_code
     except click.Abort:  # click's exception for Ctrl-C
-        click.echo("Cancelled.", err=True)
+        print_text("Cancelled.", err=True)
         return _EXIT_INTERRUPTED
+    except SystemExit:  # without standalone mode, click exits only after a broken pipe (`codex-backend … | head`)
+        return _EXIT_BROKEN_PIPE
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+        if error.errno != errno.ENOSPC:
             raise
-        if error.errno == errno.ENOSPC:
-            click.echo(
-                "Error: Cannot write to standard output, because the disk is full. Free some space and try again.",
-                err=True,
-            )
-        # The reader closed the pipe (`codex-backend … | head`), or the disk is full. Redirect standard output to
-        # devnull. Otherwise, the interpreter fails again when it flushes standard output at exit.
+        # Redirect standard output to devnull. Otherwise, the interpreter fails again when it flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_text(
+            "Error: Cannot write to standard output, because the disk is full. Free some space and try again.", err=True
+        )
         return 1
 
 
@@ -124,9 +124,9 @@ def _is_expected_error(error: Exception) -> bool:
     """Return whether the message of the error is written for users.
 
     If `openai` is not imported, the error cannot be an instance of its classes, so this function does not import it.
+    Another thread may be importing it: then it has no classes yet.
     """
-    openai = sys.modules.get("openai")
-    return isinstance(error, ValueError) or (openai is not None and isinstance(error, openai.OpenAIError))
+    return isinstance(error, (ValueError, getattr(sys.modules.get("openai"), "OpenAIError", ValueError)))
 
 
 def _error_message(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import remove_control_characters
+from .output import print_response_text
 
 if TYPE_CHECKING:
     from openai.types.responses import Response
@@ -35,7 +35,7 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
             response = _print_stream(client, text)
         else:
             response = client.responses.create(input=text)
-            click.echo(remove_control_characters(response.output_text))
+            print_response_text(response.output_text)
     if response is not None and response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details else None
         raise click.ClickException(
@@ -63,11 +63,11 @@ def _print_stream(client: OpenAI, prompt: str) -> Response | None:
     try:
         for event in client.responses.create(input=prompt, stream=True):
             if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
-                click.echo(remove_control_characters(event.delta), nl=False)
+                print_response_text(event.delta, is_complete=False)
                 has_printed = True
             elif event.type == "response.completed" or event.type == "response.incomplete":
                 response = event.response
     finally:
         if has_printed or response is not None:
-            click.echo()
+            print_response_text("")
     return response

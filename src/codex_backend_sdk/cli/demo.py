@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from .output import line_width, print_text, requires_extra
+from .output import line_width, print_block, print_text, requires_extra, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,14 +84,14 @@ def _print_introduction(settings: Mapping[str, str]) -> None:
         "no requests to other machines. Your own login is not used. Three settings select the simulator:\n"
     )
     for name, value in settings.items():
-        click.secho(f"{_INDENT}{name}={value}", dim=True)
+        print_block(f"{_INDENT}{name}={value}", dim=True)
 
 
 def run_step(number: int, step: Step, *arguments: Any) -> Any:
     """Show the code of a step, run it and check its output. Return the result of the step."""
     print_text(f"\n{number}. {inspect.getdoc(step.run)}\n", fg="cyan", bold=True)
     _print_code("\n\n".join([*map(_source, step.definitions), function_body(step.run)]))
-    click.echo()
+    print_block("")
     tee = OutputTee(sys.stdout)
     with redirect_stdout(tee):
         result = step.run(*arguments)
@@ -124,7 +124,7 @@ def _print_code(code: str) -> None:
     context = click.get_current_context(silent=True)
     has_colour = sys.stdout.isatty() and not (context and context.color is False)
     if not has_colour:
-        click.echo(textwrap.indent(code, _INDENT))
+        print_block(textwrap.indent(code, _INDENT))
         return
     from rich.console import Console
     from rich.padding import Padding
@@ -168,6 +168,6 @@ class OutputTee(io.TextIOBase):
             self._put("\n", column=0)
 
     def _put(self, text: str, *, column: int) -> None:
-        styled = click.style(text, fg="green") if text.strip() else text
+        styled = style(text, fg="green") if text.strip() else text
         click.echo(styled, file=self._target, nl=False)
         self._column = column

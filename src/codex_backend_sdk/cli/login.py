@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
-from .output import line_width, print_text, wrap
+from .output import line_width, print_block, print_text, wrap
+from .parameter_types import SECONDS
 
 if TYPE_CHECKING:
     from ..auth import CredentialStore
@@ -83,7 +84,7 @@ def _read_login(store: CredentialStore) -> ResolvedLogin:
 @click.option("--workspace", metavar="ID", help="Accept only a login for this ChatGPT workspace.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=300,
     metavar="SECONDS",
     help="Timeout of the login. Default: 300, or 900 with --device.",
@@ -194,7 +195,7 @@ def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | Non
         print_text("Opening the login page in your browser. If it does not open, visit this URL:")
     else:
         print_text(f"No browser was opened ({no_browser_reason}). Open this URL in a browser:")
-    click.echo(f"\n  {url}\n")
+    print_block(f"\n  {url}\n")
     print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
     if can_paste:
         print_text(
@@ -214,7 +215,7 @@ def _read_pasted_url(prompt: str) -> str | None:
     The function runs in a thread, which is abandoned if the browser callback arrives first. It uses `os.read`, because
     `input` holds the lock of the buffer, and the interpreter waits for this lock at exit.
     """
-    click.echo("\n" + wrap(prompt.rstrip(), min(line_width(), 80)))
+    print_block("\n" + wrap(prompt.rstrip(), min(line_width(), 80)))
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 
@@ -223,9 +224,9 @@ def _print_code(code: DeviceCode, store: CredentialStore) -> None:
     _print_replaced_login(store)
     minutes = int(code.expires_in.total_seconds() // 60)
     print_text("Open this URL on any device and log in there:")
-    click.echo(f"\n  {code.url}\n")
+    print_block(f"\n  {code.url}\n")
     print_text(f"Then enter this code within {minutes} minutes:\n")
-    click.secho(f"  {code.user_code}\n", bold=True)
+    print_block(f"  {code.user_code}\n", bold=True)
     print_text("Never enter a code that you received from another person.")
     print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
 

@@ -1,5 +1,8 @@
 """Print the output of the commands: wrapped text, columns, JSON, and times relative to now.
 
+Everything that a command prints passes through this module, which redacts it (`_redaction`): an error text, an email or
+the name of a model may contain escape sequences or a token. Text that `style` or `join` returned is printed unchanged.
+
 Text is wrapped between words if the output is a terminal. In a pipe, lines are not wrapped, so that `grep` finds a
 whole message in one line. A word that is longer than a line (a URL, a path, a command) is not split, because users copy
 it.
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._redaction import redact, redact_data, remove_control_characters
 from .._timefmt import format_duration
 
 if TYPE_CHECKING:
@@ -28,20 +32,43 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_WIDTH_COLUMNS",
     "NARROW_WIDTH_COLUMNS",
+    "Styled",
     "format_relative_time",
+    "join",
     "line_width",
+    "print_block",
     "print_fields",
     "print_json",
+    "print_response_text",
     "print_table",
     "print_text",
-    "remove_control_characters",
     "requires_extra",
+    "style",
     "wrap",
 ]
 
 MAX_WIDTH_COLUMNS: Final = 100
 NARROW_WIDTH_COLUMNS: Final = 60  # below this width, values follow their name directly instead of in a column
-_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Styled(str):
+    """Redacted text, which may contain the escape sequences of colors."""
+
+    __slots__ = ()
+
+
+def style(text: str, **attributes: Any) -> Styled:
+    """Redact a text and style it. `attributes` are those of `click.style`."""
+    return Styled(click.style(_redacted(text), **attributes))
+
+
+def join(*parts: str) -> Styled:
+    """Join texts. Those that are not `Styled` are redacted."""
+    return Styled("".join(map(_redacted, parts)))
+
+
+def _redacted(text: str) -> Styled:
+    return text if isinstance(text, Styled) else Styled(redact(text))
 
 
 def line_width(*, err: bool = False) -> int:
@@ -57,7 +84,8 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
     """
     lines: list[str] = []
     line, length = "", 0
-    for word in re.findall(r"\s*\S+", text):
+    # Without whitespace at its end, every match succeeds: the time is proportional to the length of the text.
+    for word in re.findall(r"\s*\S+", text.rstrip()):
         word_length = len(click.unstyle(word))
         if line and length + word_length > width:
             lines.append(line)
@@ -68,17 +96,27 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
     return "\n".join([*lines, line])
 
 
-def print_text(text: str, *, indent: int = 0, err: bool = False, **style: Any) -> None:
-    """Print paragraphs, wrapped for the terminal. `style` is passed to `click.style`."""
+def print_text(text: str, *, indent: int = 0, err: bool = False, **attributes: Any) -> None:
+    """Print paragraphs, wrapped for the terminal. `attributes` are passed to `click.style`."""
     width = line_width(err=err)
-    for paragraph in text.split("\n"):
+    for paragraph in _redacted(text).split("\n"):
         wrapped = wrap(paragraph, width, indent=indent)
-        click.echo(click.style(wrapped, **style) if style else wrapped, err=err)
+        click.echo(click.style(wrapped, **attributes) if attributes else wrapped, err=err)
+
+
+def print_block(text: str, *, err: bool = False, **attributes: Any) -> None:
+    """Print a text that is not wrapped and not redacted, such as the URL of a login. Control characters are removed."""
+    click.secho(text if isinstance(text, Styled) else remove_control_characters(text), err=err, **attributes)
+
+
+def print_response_text(text: str, *, is_complete: bool = True) -> None:
+    """Print text of a model, which may be about tokens. `is_complete` adds a newline."""
+    click.echo(remove_control_characters(text), nl=is_complete)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, for other programs."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(redact_data(value), indent=2, ensure_ascii=False))
 
 
 def print_fields(*pairs: tuple[str, str]) -> None:
@@ -86,23 +124,19 @@ def print_fields(*pairs: tuple[str, str]) -> None:
     name_width = max(len(name) for name, _ in pairs)
     indent = 4 + name_width if line_width() >= NARROW_WIDTH_COLUMNS else 4
     for name, value in pairs:
-        print_text(f"  {click.style(name.ljust(name_width), dim=True)}  {value}", indent=indent)
+        print_text(join("  ", style(name.ljust(name_width), dim=True), "  ", value), indent=indent)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under headings. Each column is as wide as its longest cell; the last column is wrapped."""
-    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+    table = [[_redacted(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
     indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
     if indent + 20 > line_width():
         indent = 4
-    for number, row in enumerate((headings, *rows)):
+    for number, row in enumerate(table):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         print_text(line, indent=indent, **({"bold": True} if number == 0 else {}))
-
-
-def remove_control_characters(text: str) -> str:
-    """Remove control characters, so that the text of a model cannot move the cursor or change the window title."""
-    return _CONTROL_CHARACTERS.sub("", text)
 
 
 def format_relative_time(time: datetime, *, now: datetime) -> str:

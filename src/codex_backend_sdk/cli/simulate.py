@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import print_table, requires_extra
+from .output import print_block, print_table, requires_extra
+from .parameter_types import FiniteFloatRange
 
 if TYPE_CHECKING:
     from ..testing.issuer.oauth_issuer import Approval
@@ -65,7 +66,7 @@ def _check_faults(context: click.Context, parameter: click.Parameter, faults: tu
 )
 @click.option(
     "--fail-probability",
-    type=click.FloatRange(0, 1),
+    type=FiniteFloatRange(0, 1),
     metavar="P",
     help="Apply the faults to random requests with this probability, from 0 to 1.",
 )
@@ -95,6 +96,6 @@ def simulate(
     with requires_extra("testing"):
         from ..testing import serve
     code = serve(
-        port, echo=click.echo, approval=approval, codex_home=codex_home, faults=faults, probability=fail_probability
+        port, echo=print_block, approval=approval, codex_home=codex_home, faults=faults, probability=fail_probability
     )
     context.exit(code)

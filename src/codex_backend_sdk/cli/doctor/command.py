@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from ..output import print_json
+from ..output import print_block, print_json
+from ..parameter_types import SECONDS
 from .report import CheckResult, error_result, note, ok, print_line, print_result, print_summary
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _LEVELS: Final[dict[FindingLevel, Level]] = {
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=10,
     show_default=True,
     metavar="SECONDS",
@@ -81,7 +82,7 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
         print_json({"is_ok": not has_errors, "checks": rows, "call": call})
     else:
         if not isinstance(explanation, CheckResult) and not explanation.is_refused:
-            click.echo("\nThe call:")
+            print_block("\nThe call:")
             for name, value in summary_rows(explanation):
                 print_line(name, value)
         print_summary([result for _, result in report])

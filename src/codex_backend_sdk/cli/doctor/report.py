@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-import click
-
-from ..output import MAX_WIDTH_COLUMNS, NARROW_WIDTH_COLUMNS, line_width, remove_control_characters, wrap
+from ..output import MAX_WIDTH_COLUMNS, NARROW_WIDTH_COLUMNS, Styled, join, line_width, print_block, style, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +57,7 @@ _NAME_WIDTH: Final = 15
 def print_result(name: str | None, result: CheckResult) -> None:
     """Print a result as a line with the name of its check (None: no name), and its remedy on the next line."""
     symbol, color = _SYMBOLS[result.level]
-    print_line(name, result.message, symbol=click.style(symbol, fg=color, bold=True) if color else symbol)
+    print_line(name, result.message, symbol=style(symbol, fg=color, bold=True) if color else symbol)
     if result.remedy:
         print_line(None, f"→ {result.remedy}")
 
@@ -71,7 +69,7 @@ def print_line(name: str | None, text: str, *, symbol: str = " ") -> None:
         label, indent = f"{name}: " if name else "  ", 4
     else:
         label, indent = (name or "").ljust(_NAME_WIDTH), 2 + _NAME_WIDTH
-    click.echo(wrap(f"{symbol} {label}{remove_control_characters(text)}", width, indent=indent))
+    print_block(Styled(wrap(join(symbol, f" {label}", text), width, indent=indent)))
 
 
 def print_summary(results: Sequence[CheckResult]) -> None:
@@ -82,4 +80,4 @@ def print_summary(results: Sequence[CheckResult]) -> None:
     ]
     text = f"{', '.join(problems)}." if problems else "No problems found."
     color = "red" if counts["error"] else "yellow" if counts["warning"] else "green"
-    click.echo(f"\n{click.style(text, fg=color, bold=True)}")
+    print_block(join("\n", style(text, fg=color, bold=True)))
