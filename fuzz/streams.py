@@ -37,7 +37,9 @@ _MEMBER_NAMES = (
 _EVENT_TYPES = (
     *sorted(TERMINAL_EVENTS), "response.created", "response.output_item.done", "response.output_item.added",
     "response.output_text.delta", "response.output_text.done", "response.function_call_arguments.delta",
-    "codex.rate_limits", "response.new", "",
+    "response.content_part.done", "response.refusal.delta", "response.reasoning_summary_text.delta",
+    "response.function_call_arguments.done", "response.output_text.annotation.added", "codex.rate_limits",
+    "response.new", "",
 )  # fmt: skip
 _ODD_FRAMES = (
     b": comment", b"data: [DONE]", b"data", b"data: ", b"id: 1", b"retry: 9", b"event: x", b"data: null", b"data: [1]",
@@ -205,12 +207,16 @@ def _collected(chunks: list[bytes]) -> tuple[Any, str | None]:
 def _terminal_types(stream: bytes) -> list[str]:
     """Return the types of the terminal events in a stream."""
     types = []
-    for data in decode_whole(stream):
+    for name, data in decode_whole(stream):
         try:
-            event_type = decode(data).get("type")
-        except (ValueError, RecursionError, AttributeError):
+            event = decode(data)
+            event_type = event.get("type") or name.decode(errors="replace")
+        except (ValueError, AttributeError):
             continue
-        if isinstance(event_type, str) and event_type in TERMINAL_EVENTS:
+        if not isinstance(event_type, str) or event_type not in TERMINAL_EVENTS:
+            continue
+        response = event.get("response")
+        if event_type != "response.done" or (isinstance(response, dict) and response):
             types.append(event_type)
     return types
 
@@ -234,11 +240,13 @@ def check_responses(data: bytes) -> None:
         )
         terminal_types = _terminal_types(stream)
         assert terminal_types, "a response was completed without a terminal event"
-        assert final["status"] == "completed" or terminal_types[0] != "response.completed" or "status" in final
-        assert terminal_types[0] in ("response.completed", "response.incomplete"), terminal_types
-        assert terminal_types[0] == "response.completed" or final["status"] == "incomplete", (
+        assert terminal_types[0] in ("response.completed", "response.incomplete", "response.done"), terminal_types
+        assert terminal_types[0] != "response.incomplete" or final["status"] == "incomplete", (
             "an incomplete response is reported as completed"
         )
+        assert last.type == f"response.{'incomplete' if final['status'] == 'incomplete' else 'completed'}"
+        assert final["status"] not in ("failed", "cancelled", "in_progress", "queued"), final["status"]
+        assert not any((final.get("error") or {}).values()), "a response with an error is reported as completed"
 
 
 def check_batches(data: bytes) -> None:
@@ -255,7 +263,7 @@ def check_batches(data: bytes) -> None:
     count = accumulator.add_deltas(batch)
     if events is None and not count:
         return
-    payloads = [decode(event) for event in decode_whole(batch + b"\n\n")]
+    payloads = [decode(event) for _, event in decode_whole(batch + b"\n\n")]
     if events is not None:
         assert list(map(_to_text, events)) == [_to_text(build_event(payload)) for payload in payloads]
     if count:

@@ -31,6 +31,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("sse", sse.check_decoder, tuple(b"\0" + stream[:300] for stream in _RECORDED)),
+        Target("memory", sse.check_memory, tuple(b"\0" + stream[:300] for stream in _RECORDED)),
         Target("batches", streams.check_batches, _CHOICES),
         Target("responses", streams.check_responses, _CHOICES),
         Target("limit_headers", backend.check_limit_headers, _CHOICES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ def nested_list(depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested_list(300)], ids=["text", "surrogate", "deep"]
+    "value", [{"a": "\u00e4\u2028"}, {"a": "\ud800"}, nested_list(200)], ids=["text", "surrogate", "deep"]
 )
 def test_encoded_value_can_be_decoded(value: Any) -> None:
     assert decode(encode(value)) == value
@@ -30,8 +31,23 @@ def test_text_is_encoded_as_utf8() -> None:
 def test_invalid_json_raises() -> None:
     with pytest.raises(ValueError, match=r"Expecting|expected"):
         decode(b'{"a":')
-    with pytest.raises(RecursionError):
+    with pytest.raises(ValueError, match=r"nested|Expecting"):
         decode(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("prefix", [b"", b'"\\ud800",'], ids=["text", "surrogate"])
+@pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[1,{"a":', b"},2]")])
+@pytest.mark.parametrize("levels", [100, 201, 202, 203, 500, 900, 990, 1000, 5000, 100_000])
+def test_document_has_at_most_201_levels(prefix: bytes, start: bytes, end: bytes, levels: int) -> None:
+    levels_of_start = start.count(b"[") + start.count(b"{")
+    count = -(-(levels - 1) // levels_of_start)
+    levels = 1 + count * levels_of_start
+    document = b"[" + prefix + start * count + b"1" + end * count + b"]"
+    if levels <= 201:
+        assert encode(decode(document)).replace(b" ", b"") == document
+    else:
+        with pytest.raises(ValueError, match="nested more than 201 levels deep"):
+            decode(document)
 
 
 def test_value_of_another_type_raises_type_error() -> None:
@@ -58,7 +74,7 @@ def test_chunk_of_another_type_raises_type_error() -> None:
 
 def test_deep_value_is_encoded_in_chunks() -> None:
     body = {"input": [nested_list(300)], "store": False}
-    assert decode(b"".join(encode_in_chunks(body))) == body
+    assert json.loads(b"".join(encode_in_chunks(body))) == body
 
 
 SURROGATE = "a\ud83d"

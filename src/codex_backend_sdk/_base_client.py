@@ -19,7 +19,7 @@ from openai.types.responses import CompactedResponse, Response
 
 from ._catalog import CatalogCache
 from ._connections import DeadlineExceededError, fork_generation
-from ._constants import BACKEND_URL, BACKEND_URL_ENV
+from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_MAX_EVENT_BYTES
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status, total_timeout_error
 from ._errors.retrying import CallRetries, SharedLimit, SystemClock
@@ -102,6 +102,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         retry_deadline: float | None = None,
         max_retry_after: float = 60.0,
         wait_for_limit: timedelta | None = None,
+        max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -132,6 +133,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             retry_deadline: Seconds after which a failed call is not sent again.
             max_retry_after: The longest wait, in seconds, that the backend may request before a retry.
             wait_for_limit: How long a call may wait for the reset of an exhausted limit (default: it does not wait).
+            max_event_bytes: The largest event of a stream, in bytes (default: 64 MB). A larger event ends the call with
+                an error, so that a response cannot use all memory.
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
@@ -152,6 +155,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             retry_deadline=retry_deadline,
             max_retry_after=max_retry_after,
             wait_for_limit=wait_for_limit,
+            max_event_bytes=max_event_bytes,
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
@@ -230,6 +234,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         retry_deadline: float | None = None,
         max_retry_after: float | None = None,
         wait_for_limit: timedelta | None = None,
+        max_event_bytes: float | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -256,6 +261,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "retry_deadline": retry_deadline,
             "max_retry_after": max_retry_after,
             "wait_for_limit": wait_for_limit,
+            "max_event_bytes": max_event_bytes,
             "clock": clock,
             "on_retry": on_retry,
         }

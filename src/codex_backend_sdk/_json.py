@@ -1,6 +1,10 @@
 """Encode and decode JSON with pydantic's encoder, which is five times as fast as the standard library's.
 
-The standard library handles the values that pydantic rejects: deep nesting, and lone surrogates in a response.
+The standard library handles the values that pydantic rejects: deep nesting in a request, and lone surrogates in a
+response.
+
+`decode` is the decoder for everything that a server sends. It rejects documents that are nested more than 201 levels
+deep: the code that reads them is recursive, and would raise RecursionError, depending on the depth of the caller.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["decode", "encode", "encode_in_chunks"]
+__all__ = ["decode", "encode", "encode_in_chunks", "is_too_deep"]
 
 # 128 items have about 100 KB. Larger chunks are allocated from the operating system each time; smaller chunks need more
 # calls.
 _ITEMS_PER_CHUNK: Final = 128
+_MAX_DEPTH: Final = 201  # pydantic's decoder has the same limit
 
 
 def encode(value: Any) -> bytes:
@@ -82,8 +87,31 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def decode(data: bytes) -> Any:
-    """Decode a document. Raises ValueError if it is not JSON, and RecursionError if it is nested too deeply."""
+    """Decode a document. Raises ValueError if it is not JSON, or if it is nested more than 201 levels deep."""
     try:
         return from_json(data)
     except ValueError:
-        return json.loads(data)
+        pass
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        value = None
+    else:
+        if not is_too_deep(value):
+            return value
+    raise ValueError(f"nested more than {_MAX_DEPTH} levels deep")
+
+
+def is_too_deep(value: Any) -> bool:
+    """Return whether a decoded document is nested more than 201 levels deep."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for container in level
+            if isinstance(container, (dict, list))
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, (dict, list)) for value in level)

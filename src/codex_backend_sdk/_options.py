@@ -18,7 +18,7 @@ import httpx2
 import openai
 
 from ._coerce import sanitize_header_value
-from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MODEL, DEFAULT_ORIGINATOR
+from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MAX_EVENT_BYTES, DEFAULT_MODEL, DEFAULT_ORIGINATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,6 +108,7 @@ class ClientOptions(NamedTuple):
     unsupported: UnsupportedPolicy
     retries: RetryOptions
     timeouts: TimeoutOptions
+    max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
 
     @classmethod
     def from_arguments(
@@ -125,6 +126,7 @@ class ClientOptions(NamedTuple):
         retry_deadline: float | None,
         max_retry_after: float,
         wait_for_limit: timedelta | None,
+        max_event_bytes: float,
     ) -> ClientOptions:
         """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
@@ -153,6 +155,7 @@ class ClientOptions(NamedTuple):
                 idle=_seconds("idle_timeout", idle_timeout),
                 total=_seconds("total_timeout", total_timeout),
             ),
+            max_event_bytes=_bytes("max_event_bytes", max_event_bytes),
         )
 
     def as_arguments(self) -> dict[str, Any]:
@@ -170,6 +173,7 @@ class ClientOptions(NamedTuple):
             "retry_deadline": self.retries.deadline_seconds,
             "max_retry_after": self.retries.max_retry_after,
             "wait_for_limit": self.retries.wait_for_limit,
+            "max_event_bytes": self.max_event_bytes,
         }
 
 
@@ -212,4 +216,12 @@ def _seconds(name: str, value: Any) -> float | None:
         raise ValueError(
             f"`{name}` must be 0 to {_MAX_SECONDS:g} seconds, not {value!r}. Pass `math.inf` for no limit."
         )
+    return value
+
+
+def _bytes(name: str, value: float) -> float:
+    if isinstance(value, bool) or not (isinstance(value, int) or value == math.inf):
+        raise TypeError(f"`{name}` must be a whole number of bytes, not {value!r}. Pass `math.inf` for no limit.")
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1 byte, not {value!r}. Pass `math.inf` for no limit.")
     return value

@@ -325,7 +325,7 @@ def test_oversized_response_is_ignored(
         client = new_member_client()
         client.responses.create(input="hi")
         assert client.codex.routing == routing
-    assert "has no valid entry" in warnings(caplog)[0]
+    assert "the response is larger than 1,000,000 bytes" in warnings(caplog)[0]
 
 
 # Allowed hosts

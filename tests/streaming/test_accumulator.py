@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from openai.types.responses import ResponseStreamEvent
 
 from codex_backend_sdk._json import encode
-from codex_backend_sdk._streaming.accumulator import Accumulator
+from codex_backend_sdk._streaming.accumulator import DELTA_EVENTS, TERMINAL_EVENTS, WHOLE_EVENTS, Accumulator
 
 CREATED = {
     "type": "response.created",
@@ -56,8 +57,81 @@ def test_missing_status_is_that_of_the_event() -> None:
     assert accumulator.response["status"] == "incomplete"
 
 
-def test_status_of_the_terminal_event_is_kept() -> None:
-    assert accumulate(completed(status="cancelled")).response["status"] == "cancelled"
+# Terminal event, its status, whether it has an error → the type of the event that is delivered, and the status of the
+# response; a type of None means a failure, and "!" a contradiction.
+ERROR = {"code": "server_error", "message": "Boom."}
+ENDINGS: list[tuple[str, Any, Any, str | None, str]] = [
+    ("completed", "completed", None, "completed", "completed"),
+    ("completed", None, None, "completed", "completed"),
+    ("completed", 5, None, "completed", "completed"),
+    ("completed", "archived", None, "completed", "archived"),
+    ("completed", "completed", {}, "completed", "completed"),
+    ("completed", "completed", {"code": None, "message": None}, "completed", "completed"),
+    ("completed", "completed", ERROR, None, "failed"),
+    ("completed", "completed", "Boom.", None, "failed"),
+    ("completed", "failed", None, None, "failed"),
+    ("completed", "failed", ERROR, None, "failed"),
+    ("completed", "cancelled", None, None, "cancelled"),
+    ("completed", "incomplete", None, "incomplete", "incomplete"),
+    ("completed", "incomplete", ERROR, None, "failed"),
+    ("completed", "in_progress", None, "!", "in_progress"),
+    ("completed", "in_progress", ERROR, None, "failed"),
+    ("completed", "queued", None, "!", "queued"),
+    ("incomplete", "incomplete", None, "incomplete", "incomplete"),
+    ("incomplete", "completed", None, "incomplete", "incomplete"),
+    ("incomplete", "in_progress", None, "incomplete", "incomplete"),
+    ("incomplete", "queued", None, "incomplete", "incomplete"),
+    ("incomplete", None, None, "incomplete", "incomplete"),
+    ("incomplete", "failed", None, None, "failed"),
+    ("incomplete", "cancelled", None, None, "cancelled"),
+    ("incomplete", "incomplete", ERROR, None, "failed"),
+    ("failed", "completed", None, None, "failed"),
+    ("failed", "failed", ERROR, None, "failed"),
+    ("cancelled", None, None, None, "cancelled"),
+    ("cancelled", "completed", ERROR, None, "cancelled"),
+    ("done", "completed", None, "completed", "completed"),
+    ("done", None, None, "completed", "completed"),
+    ("done", "incomplete", None, "incomplete", "incomplete"),
+    ("done", "in_progress", None, "!", "in_progress"),
+    ("done", "failed", ERROR, None, "failed"),
+    ("done", "cancelled", None, None, "cancelled"),
+    ("done", "completed", ERROR, None, "failed"),
+]
+
+
+@pytest.mark.parametrize(("event", "status", "error", "delivered", "final_status"), ENDINGS)
+def test_event_status_and_error_decide_the_outcome(
+    event: str, status: Any, error: Any, delivered: str | None, final_status: str
+) -> None:
+    members = {"id": "resp_1", "status": status, "error": error}
+    payload = {"type": f"response.{event}", "response": {n: v for n, v in members.items() if v is not None}}
+    accumulator = accumulate(CREATED, done(0, message("a")), payload)
+    assert (accumulator.failure is not None) == (delivered is None)
+    assert accumulator.is_contradictory == (delivered == "!")
+    assert accumulator.response["status"] == final_status
+    assert accumulator.response["output"] == [message("a")]
+    if delivered not in (None, "!"):
+        assert payload["type"] == accumulator.terminal_event_type == f"response.{delivered}"
+    elif delivered is None:
+        assert accumulator.partial is not None
+        assert accumulator.partial["status"] == final_status
+        expected = {"message": error} if isinstance(error, str) else error
+        assert error is None or accumulator.failure == expected
+
+
+def test_cancelled_response_has_a_message() -> None:
+    assert accumulate({"type": "response.cancelled"}).failure == {"message": "The response was cancelled."}
+
+
+def test_error_of_an_earlier_snapshot_is_a_failure() -> None:
+    snapshot = {"type": "response.in_progress", "response": {"id": "resp_1", "error": ERROR}}
+    assert accumulate(snapshot, completed()).failure == ERROR
+
+
+@pytest.mark.parametrize("response", [None, {}, [], "text"])
+def test_done_event_without_a_response_ends_nothing(response: Any) -> None:
+    accumulator = accumulate(CREATED, {"type": "response.done", "response": response})
+    assert accumulator.terminal_event_type is None
 
 
 def test_incomplete_response_keeps_reason_and_usage() -> None:
@@ -297,10 +371,11 @@ def test_batch_of_call_deltas_is_added(event_type: str, member: str) -> None:
     "payload",
     [
         done(0, message("a")),
-        {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+        {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "x"},
         {**text_delta("x"), "delta": 5},
         {"type": "response.output_text.delta", "output_index": 0, "delta": "x"},
-        {"type": "response.custom_tool_call_input.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+        {"type": "response.custom_tool_call_input.delta", "delta": "x", "item_id": "ctc_1"},
+        {"type": "response.output_text.annotation.added", "output_index": 0, "content_index": 0, "annotation": {}},
     ],
 )
 def test_other_frames_are_not_a_batch_of_deltas(payload: dict[str, Any]) -> None:
@@ -348,3 +423,248 @@ def test_id_may_be_any_json(name: Any) -> None:
 def test_index_may_be_any_json(index: Any) -> None:
     accumulator = accumulate(done(0, message("a")), done(index, message("b")), completed())
     assert accumulator.response["output"] == [message("a"), message("b")]
+
+
+# --- values --------------------------------------------------------------------------------------------------------
+
+CALL = {"type": "function_call", "id": "x", "call_id": "c", "name": "f"}
+MESSAGE = {"type": "message", "id": "x", "role": "assistant"}
+REASONING = {"type": "reasoning", "id": "x"}
+
+
+def text_part(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": []}
+
+
+# Event without `.delta` or `.done` → the member of its value, the position of the event, an item without the value, the
+# part of the item that has the value, and a function that returns the item with a value.
+VALUES: dict[str, tuple[str, dict[str, int], dict[str, Any], Any]] = {
+    "output_text": (
+        "text",
+        {"content_index": 0},
+        {**MESSAGE, "content": []},
+        lambda text: {**MESSAGE, "content": [text_part(text)]},
+    ),
+    "refusal": (
+        "refusal",
+        {"content_index": 0},
+        {**MESSAGE, "content": []},
+        lambda text: {**MESSAGE, "content": [{"type": "refusal", "refusal": text}]},
+    ),
+    "reasoning_text": (
+        "text",
+        {"content_index": 0},
+        {**REASONING, "summary": [], "content": None},
+        lambda text: {**REASONING, "summary": [], "content": [{"type": "reasoning_text", "text": text}]},
+    ),
+    "reasoning_summary_text": (
+        "text",
+        {"summary_index": 0},
+        {**REASONING, "summary": []},
+        lambda text: {**REASONING, "summary": [{"type": "summary_text", "text": text}]},
+    ),
+    "function_call_arguments": ("arguments", {}, {**CALL, "arguments": ""}, lambda text: {**CALL, "arguments": text}),
+    "mcp_call_arguments": (
+        "arguments",
+        {},
+        {**CALL, "type": "mcp_call"},
+        lambda text: {**CALL, "type": "mcp_call", "arguments": text},
+    ),
+    "custom_tool_call_input": (
+        "input",
+        {},
+        {**CALL, "type": "custom_tool_call", "input": None},
+        lambda text: {**CALL, "type": "custom_tool_call", "input": text},
+    ),
+    "code_interpreter_call_code": (
+        "code",
+        {},
+        {"type": "code_interpreter_call", "id": "x", "code": None},
+        lambda text: {"type": "code_interpreter_call", "id": "x", "code": text},
+    ),
+}
+# Events with the value, in this order → the value in the response. `+` is a delta; the others have a whole value.
+SOURCES = {
+    "+a +b": "ab",
+    "done:ab": "ab",
+    "item:ab": "ab",
+    "+a +b item:": "ab",
+    "done:ab item:": "ab",
+    "+a done:ab item:": "ab",
+    "+a done:xy": "xy",
+    "+a +b done:": "ab",
+    "+a done:xy item:z": "z",
+    "item:ab +c": "ab",
+    "item:ab done:": "ab",
+    "item:ab done:xy": "xy",
+    "item: done:ab": "ab",
+    "item: +a +b": "ab",
+    "done:a +b": "ab",
+    "+a item: done:": "a",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("position", "with_added"), [("index", True), ("index", False), ("id", True)])
+@pytest.mark.parametrize("event", VALUES)
+def test_last_event_with_a_value_wins(event: str, source: str, with_added: bool, position: str) -> None:
+    member, part_index, empty_item, item_with = VALUES[event]
+    place = {"output_index": 2} if position == "index" else {"item_id": "x"}
+    events = [added(2, empty_item)] if with_added else []
+    for word in source.split():
+        kind, _, value = word.partition(":")
+        if kind == "item":
+            events.append(done(2, item_with(value) if value else empty_item))
+        elif kind == "done":
+            events.append({"type": f"response.{event}.done", member: value, **place, **part_index})
+        else:
+            events.append({"type": f"response.{event}.delta", "delta": kind[1:], **place, **part_index})
+    expected = item_with(SOURCES[source])
+    if not with_added and "item" not in source:  # no event has the other members of the item
+        unknown = {"id": "", "call_id": "", "name": ""}
+        expected = {name: value for name, value in expected.items() if name not in unknown}
+    assert accumulate(*events, completed()).response["output"] == [expected]
+    partial = accumulate(CREATED, *events).partial
+    assert partial is not None
+    assert partial["output"] == [expected]
+
+
+def test_unannounced_items_have_required_members() -> None:
+    accumulator = accumulate(
+        delta("a"),
+        {"type": "response.reasoning_summary_text.delta", "output_index": 1, "summary_index": 0, "delta": "b"},
+        {"type": "response.content_part.added", "output_index": 2, "content_index": 0, "part": text_part("c")},
+    )
+    assert (accumulator.partial or {})["output"] == [
+        {"type": "message", "role": "assistant", "content": [text_part("a")]},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "b"}]},
+        {"type": "message", "role": "assistant", "content": [text_part("c")]},
+    ]
+
+
+def part(state: str, value: Any, *, index: int = 0, kind: str = "content") -> dict[str, Any]:
+    name, member = (
+        ("content_part", "content_index") if kind == "content" else ("reasoning_summary_part", "summary_index")
+    )
+    return {"type": f"response.{name}.{state}", "output_index": 0, member: index, "part": value}
+
+
+@pytest.mark.parametrize(
+    ("events", "texts"),
+    [
+        ([part("added", text_part("")), delta("a"), part("done", text_part("ab"))], ["ab"]),
+        ([part("added", text_part("")), delta("a"), part("done", text_part(""))], ["a"]),
+        ([part("done", text_part("a")), done(0, {**MESSAGE, "content": []})], ["a"]),
+        ([part("done", text_part("a")), part("done", text_part("b"), index=3)], ["a", "b"]),
+        ([part("added", text_part("a"), index=1), done(0, {**MESSAGE, "content": [text_part("b")]})], ["b", "a"]),
+        ([delta("a"), done(0, {**MESSAGE, "content": [text_part("")]})], ["a"]),
+        ([delta("a"), done(0, {**MESSAGE, "content": [None, text_part("b")]})], ["a", "b"]),
+        ([delta("a"), done(0, {**MESSAGE, "content": ["text"]})], ["text"]),
+        ([delta("a"), done(0, {**MESSAGE, "content": "text"})], "text"),
+        ([part("done", "text"), delta("a")], ["a"]),
+    ],
+)
+def test_parts_are_completed(events: list[dict[str, Any]], texts: Any) -> None:
+    (item,) = accumulate(*events, completed()).response["output"]
+    content = item["content"]
+    assert texts == (content if isinstance(content, str) else [p if isinstance(p, str) else p["text"] for p in content])
+
+
+def test_summary_parts_are_completed() -> None:
+    summary = {"type": "summary_text", "text": "a"}
+    events = part("added", {**summary, "text": ""}, kind="summary"), part("done", summary, kind="summary")
+    (item,) = accumulate(*events, done(0, {**REASONING, "summary": []}), completed()).response["output"]
+    assert item == {**REASONING, "summary": [summary]}
+
+
+def test_part_of_another_type_replaces_a_part() -> None:
+    refusal = {"type": "refusal", "refusal": "No."}
+    (item,) = accumulate(delta("a"), done(0, {**MESSAGE, "content": [refusal]}), completed()).response["output"]
+    assert item["content"] == [refusal]
+
+
+def annotation(value: Any) -> dict[str, Any]:
+    position = {"output_index": 0, "content_index": 0, "annotation_index": 0}
+    return {"type": "response.output_text.annotation.added", "annotation": value, **position}
+
+
+def test_annotations_are_kept() -> None:
+    one, two = {"type": "file_citation", "file_id": "1"}, {"type": "file_citation", "file_id": "2"}
+    events = [delta("a"), annotation(one), annotation("text"), annotation(two)]
+    (item,) = accumulate(*events, done(0, {**MESSAGE, "content": [text_part("a")]}), completed()).response["output"]
+    assert item["content"][0]["annotations"] == [one, two]
+    finished = {**MESSAGE, "content": [{**text_part("a"), "annotations": [two]}]}
+    assert accumulate(*events, done(0, finished), completed()).response["output"] == [finished]
+
+
+def test_members_of_the_added_item_are_kept() -> None:
+    item = {**CALL, "arguments": "{}", "status": "in_progress"}
+    finished = {"type": "function_call", "id": "x", "name": None, "arguments": "{}"}
+    accumulator = accumulate(added(0, item), done(0, finished), completed())
+    assert accumulator.response["output"] == [{**CALL, "arguments": "{}"}]  # without the status of an unfinished item
+
+
+def test_text_without_an_index_is_in_no_other_item() -> None:
+    reasoning = {**REASONING, "summary": []}
+    accumulator = accumulate(done(0, reasoning), delta("a", index=None), completed())
+    assert accumulator.response["output"] == [reasoning]
+
+
+@pytest.mark.parametrize("item_id", [None, "y", {}])
+def test_text_without_a_known_item_is_at_index_0(item_id: Any) -> None:
+    unfinished = added(0, {**REASONING, "summary": []})
+    no_index = {"type": "response.output_text.delta", "delta": "a", "item_id": item_id}
+    assert accumulate(unfinished, no_index, completed()).response["output"] == [{**REASONING, "summary": []}]
+    assert accumulate(no_index, completed()).response["output"][0]["content"] == [text_part("a")]
+
+
+def test_items_of_two_types_are_two_items() -> None:
+    accumulator = accumulate(added(0, message("a")), done(0, {**REASONING, "summary": []}), completed())
+    assert [item["type"] for item in accumulator.response["output"]] == ["message", "reasoning"]
+    no_id = {name: value for name, value in message("a").items() if name != "id"}
+    accumulator = accumulate(added(0, no_id), done(0, {**REASONING, "summary": []}), completed())
+    assert accumulator.response["output"] == [{**REASONING, "summary": []}]
+
+
+@pytest.mark.parametrize("event_type", ["response.failed", "response.completed"])
+def test_output_of_the_terminal_event_is_completed(event_type: str) -> None:
+    """It may lack what was streamed, and have other ids."""
+    call, reasoning = {**CALL, "arguments": "{}"}, {**REASONING, "id": "r", "encrypted_content": "blob", "summary": []}
+    streamed = [done(0, reasoning), done(1, call), done(2, message("a"))]
+    final = [{**CALL, "arguments": ""}, {**message("z"), "content": []}]
+    accumulator = accumulate(*streamed, {"type": event_type, "response": {"id": "resp_1", "output": final}})
+    expected = [reasoning, call, {**message("a"), "id": "msg_z"}]
+    assert accumulator.response["output"] == expected
+    assert (accumulator.partial or {})["output"] == expected
+
+
+def test_terminal_output_may_have_more_items() -> None:
+    accumulator = accumulate(done(0, message("a")), completed(output=[message("a"), message("b"), {"type": 5}]))
+    assert accumulator.response["output"] == [message("a"), message("b"), {"type": 5}]
+
+
+# Events with a value that is not a part of a response, and the reason.
+NOT_IN_A_RESPONSE = {
+    "response.audio.delta": "the official response has no audio",
+    "response.audio.transcript.delta": "the official response has no audio",
+    "response.image_generation_call.partial_image": "a preview of the image in the finished item",
+    "response.shell_call_command.added": "the backend does not offer the hosted shell",
+    "response.shell_call_command.delta": "the backend does not offer the hosted shell",
+    "response.shell_call_command.done": "the backend does not offer the hosted shell",
+    "response.shell_call_output_content.delta": "the backend does not offer the hosted shell",
+    "response.shell_call_output_content.done": "the backend does not offer the hosted shell",
+}
+POSITIONS = {
+    "type", "sequence_number", "item_id", "output_index", "content_index", "summary_index", "annotation_index"
+}  # fmt: skip
+
+
+def test_every_official_event_with_a_value_is_accumulated() -> None:
+    events = get_args(get_args(ResponseStreamEvent)[0])
+    with_value = {
+        get_args(event.model_fields["type"].annotation)[0]
+        for event in events
+        if event.model_fields.keys() - POSITIONS and "response" not in event.model_fields
+    }
+    assert with_value - DELTA_EVENTS.keys() - WHOLE_EVENTS == NOT_IN_A_RESPONSE.keys()
+    assert "response.completed" in TERMINAL_EVENTS

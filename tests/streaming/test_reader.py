@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -344,3 +345,116 @@ def test_text_of_deltas_alone_is_returned(sim: Simulator, client: Any, call: Any
     assert item.arguments == '{"a":1}'
     result = call(client)
     assert (result[-1].response if isinstance(result, list) else result).output_text == "hello"
+
+
+# Terminal event, its status and error → the error that is raised, or the status of the response.
+CONTRADICTIONS = [
+    ("completed", "failed", {"code": "server_is_overloaded", "message": "Busy."}, sdk.ServerOverloadedError),
+    ("completed", "failed", None, sdk.ResponseFailedError),
+    ("completed", "cancelled", None, sdk.ResponseFailedError),
+    ("completed", "completed", {"code": "server_error", "message": "Boom."}, sdk.ResponseFailedError),
+    ("completed", "in_progress", None, sdk.UnexpectedResponseError),
+    ("done", "queued", None, sdk.UnexpectedResponseError),
+    ("incomplete", "failed", None, sdk.ResponseFailedError),
+    ("cancelled", "cancelled", None, sdk.ResponseFailedError),
+    ("completed", "incomplete", None, "incomplete"),
+    ("done", "incomplete", None, "incomplete"),
+    ("incomplete", "completed", None, "incomplete"),
+    ("done", "completed", None, "completed"),
+    ("done", None, None, "completed"),
+]
+
+
+@pytest.mark.parametrize(("event", "status", "error", "outcome"), CONTRADICTIONS)
+@pytest.mark.parametrize("call", CALLS)
+def test_contradictory_end_is_not_a_success(
+    sim: Simulator, client: Any, call: Any, event: str, status: str | None, error: Any, outcome: Any
+) -> None:
+    response = {"id": "resp_1", "status": status, "error": error, "output": []}
+    sim.script(Turn.events([CREATED, DONE, {"type": f"response.{event}", "response": response}]))
+    if isinstance(outcome, str):
+        result = call(client)
+        if isinstance(result, list):
+            assert result[-1].type == f"response.{outcome}"
+            result = result[-1].response
+        assert (result.status, result.output_text) == (outcome, "hello")
+    else:
+        with pytest.raises(outcome) as caught:
+            call(client)
+        assert caught.value.partial.output_text == "hello"
+        assert caught.value.partial.status == ("in_progress" if outcome is sdk.UnexpectedResponseError else status) or (
+            caught.value.partial.status == "failed"
+        )
+
+
+def named(*events: dict[str, Any]) -> bytes:
+    """Return events with their type in the event line only."""
+    return b"".join(
+        b"event: %b\ndata: %b\n\n"
+        % (event["type"].encode(), json.dumps({n: v for n, v in event.items() if n != "type"}).encode())
+        for event in events
+    )
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_type_may_be_in_the_event_line(sim: Simulator, client: Any, call: Any) -> None:
+    sim.script(Turn.raw(200, EVENT_STREAM, named(CREATED, ADDED, {**DELTA, "delta": "hello"}, COMPLETED)))
+    result = call(client)
+    assert_is_hello(result)
+    if isinstance(result, list):
+        assert [event.type for event in result] == [event["type"] for event in (CREATED, ADDED, DELTA, COMPLETED)]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_error_may_be_in_the_event_line(sim: Simulator, client: Any, call: Any) -> None:
+    error = {"type": "error", "code": "slow_down", "message": "Too fast."}
+    sim.script(Turn.raw(200, EVENT_STREAM, named(CREATED, error)))
+    with pytest.raises(sdk.ServerOverloadedError):
+        call(client)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_type_in_the_json_takes_precedence(sim: Simulator, client: Any, call: Any) -> None:
+    stream = sse(CREATED, DONE, COMPLETED).replace(b"data: ", b"event: error\ndata: ")
+    sim.script(Turn.raw(200, EVENT_STREAM, stream))
+    assert_is_hello(call(client))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("before", [sse(CREATED, DONE), sse(CREATED, DONE) + b": keepalive\n" * 1000])
+def test_event_beyond_the_limit_is_an_error(sim: Simulator, new_client: Any, call: Any, before: bytes) -> None:
+    client = new_client(max_event_bytes=2000, max_retries=2)
+    large = sse({"type": "response.new", "data": "x" * 2000})
+    sim.script(Turn.raw(200, EVENT_STREAM, before + large + sse(COMPLETED)))
+    with pytest.raises(
+        sdk.UnexpectedResponseError, match=r"Event 3 .* 2,000 bytes, the limit of `max_event_bytes`"
+    ) as c:
+        call(client)
+    assert c.value.partial.output_text == "hello"
+    assert len(sim.requests) == 1
+    sim.script(Turn.raw(200, EVENT_STREAM, before + large + sse(COMPLETED)))
+    assert_is_hello(call(client.with_options(max_event_bytes=math.inf)))
+
+
+def test_events_before_a_too_large_one_are_delivered(sim: Simulator, new_client: Any) -> None:
+    large = b"data: " + b"x" * 2000
+    sim.script(Turn.raw(200, EVENT_STREAM, sse(CREATED, ADDED) + large))
+    stream = iter(new_client(max_event_bytes=1000).responses.create(input="hi", stream=True))
+    assert [next(stream).type, next(stream).type] == ["response.created", "response.output_item.added"]
+    with pytest.raises(sdk.UnexpectedResponseError):
+        next(stream)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_value_of_a_done_event_is_returned(sim: Simulator, client: Any, call: Any) -> None:
+    """Also between deltas of another item, which a stream reads in batches."""
+    added = {"type": "response.output_item.added", "output_index": 0, "item": CALL}
+    done = {**ARGUMENTS_DELTA, "type": "response.function_call_arguments.done", "arguments": '{"a":1}', "name": "f"}
+    empty = {"type": "response.output_item.done", "output_index": 0, "item": {**CALL, "status": "completed"}}
+    refusal = {"type": "response.refusal.delta", "output_index": 1, "content_index": 0, "item_id": "m", "delta": "No"}
+    refusals = [{**refusal, "sequence_number": number} for number in range(3)]
+    sim.script(Turn.events([CREATED, added, *refusals, done, *refusals, empty, COMPLETED]))
+    result = call(client)
+    response = result[-1].response if isinstance(result, list) else result
+    assert response.output[0].arguments == '{"a":1}'
+    assert response.output[1].content[0].refusal == "No" * 6

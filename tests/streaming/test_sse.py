@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from codex_backend_sdk._streaming.sse import EventDecoder, frame_data, read_batch
+from codex_backend_sdk._streaming.sse import EventDecoder, parse_frames, read_batch
 
 
 def decode(*chunks: bytes) -> list[bytes]:
     decoder = EventDecoder()
     batches = [*map(decoder.feed, chunks), decoder.finish()]
-    return [data for frames in batches for data in frame_data(frames)]
+    return [data for frames in batches for _, data in parse_frames(frames)]
 
 
 CASES = {
@@ -80,8 +80,91 @@ def test_long_event_takes_linear_time() -> None:
     chunk = b"x" * 1024
     for _ in range(8 * 1024):
         assert decoder.feed(chunk) == b""
-    (data,) = frame_data(decoder.feed(b"\n\n"))
+    ((_, data),) = parse_frames(decoder.feed(b"\n\n"))
     assert len(data) == 8 * 1024 * 1024
+
+
+def names(*chunks: bytes) -> list[bytes]:
+    decoder = EventDecoder()
+    return [name for frames in [*map(decoder.feed, chunks), decoder.finish()] for name, _ in parse_frames(frames)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"event: a\ndata: 1\n\n", [b"a"]),
+        (b"data: 1\nevent:a\n\n", [b"a"]),
+        (b"event: a\nevent: b\ndata: 1\n\n", [b"b"]),
+        (b"event\ndata: 1\n\ndata: 2\n\n", [b"", b""]),
+        (b"events: a\ndata: 1\n\n", [b""]),
+        (b"\xef\xbb\xbfevent: a\ndata: 1\n\n", [b"a"]),
+    ],
+)
+def test_event_line_has_the_name(stream: bytes, expected: list[bytes]) -> None:
+    assert names(stream) == expected
+    for cut in range(len(stream)):
+        assert names(stream[:cut], stream[cut:]) == expected
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+UNNEEDED = {
+    "comments": [b": keepalive\n"] * 2000,
+    "comments with carriage returns": [b": keepalive\r\n"] * 2000,
+    "one endless comment": [b": keepalive", *[b"x" * 100] * 2000],
+    "unknown fields": [b"colour: red\nid: 7\nretry: 9\n"] * 2000,
+    "an endless unknown field": [b"database", *[b"x" * 100] * 2000],
+    "comments after data": [b"data: 1\n", *[b": keepalive\n"] * 2000],
+    "comments in chunks of bytes": [b":", b" ", b"a", b"\n"] * 2000,
+}
+
+
+@pytest.mark.parametrize("chunks", UNNEEDED.values(), ids=UNNEEDED)
+def test_unneeded_lines_are_not_buffered(chunks: list[bytes]) -> None:
+    decoder = EventDecoder(max_event_bytes=150)
+    assert b"".join(map(decoder.feed, chunks)) == b""
+    assert not decoder.is_too_large
+    assert list(parse_frames(decoder.feed(b"\ndata: 2\n\n")))[-1][1].endswith(b"2")
+
+
+TOO_LARGE = {
+    "one line": [b"data: ", *[b"x" * 10] * 20],
+    "one chunk": [b"data: " + b"x" * 150 + b"\n\n"],
+    "the last frame of a chunk": [b"data: 1\n\ndata: " + b"x" * 150],
+    "between two frames": [b"data: 1\n\ndata: " + b"x" * 150 + b"\n\ndata: 2\n\n"],
+    "an event line": [b"event: ", *[b"x" * 10] * 20],
+    "many lines": [b"data: x\n"] * 40,
+    "empty lines": [b"data:\n"] * 40,
+    "carriage returns": [b"data: x\r"] * 40,
+    "after a byte order mark": [b"\xef\xbb\xbfdata: ", b"x" * 150],
+}
+
+
+@pytest.mark.parametrize("chunks", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_too_large_event_ends_the_stream(chunks: list[bytes]) -> None:
+    decoder = EventDecoder(max_event_bytes=100)
+    frames = b"".join(map(decoder.feed, chunks))
+    assert frames == (b"data: 1" if b"data: 1\n\n" in b"".join(chunks) else b"")
+    assert decoder.is_too_large
+    assert decoder.feed(b"data: 2\n\n") == b""
+    assert decoder.finish() == b""
+
+
+def test_limit_applies_to_each_event() -> None:
+    decoder = EventDecoder(max_event_bytes=100)
+    frames = b"\n\n".join([b"data: " + b"x" * 94] * 9)
+    assert decoder.feed(frames + b"\n\n") == frames
+    assert not decoder.is_too_large
+
+
+def test_comments_take_linear_time() -> None:
+    """Quadratic work on 5 MB of data and as many comments would exceed the time limit of a test."""
+    decoder = EventDecoder()
+    decoder.feed(b"data: " + b"x" * 5_000_000 + b"\n")
+    for _ in range(200_000):
+        decoder.feed(b": keepalive\n")
+    ((_, data),) = parse_frames(decoder.feed(b"\n"))
+    assert len(data) == 5_000_000
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ConfigDict
 
+from .._constants import DEFAULT_MAX_EVENT_BYTES
 from .._upstream import FinalRequestOptions
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class RequestContext:
         model_id: The model to return from the catalog (`models.retrieve`).
         kept_items: The input items that a compacted response repeats.
         restarts_on_interrupt: Whether an interrupted stream is restarted after events were delivered.
+        max_event_bytes: The largest event of a stream, in bytes.
         idle_timeout: The longest time without data within the response, in seconds.
         deadline: The request deadline: the monotonic time at which the whole call ends.
         login: The login that signed this attempt.
@@ -50,6 +52,7 @@ class RequestContext:
     model_id: str | None = None
     kept_items: tuple[Any, ...] = field(default=(), repr=False)
     restarts_on_interrupt: bool = False
+    max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
     idle_timeout: float | None = None
     deadline: float | None = None
     login: Login | None = field(default=None, repr=False)

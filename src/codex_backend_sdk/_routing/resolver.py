@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.lowlevel import RunVar
 
+from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._connections import limit_io
 from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
@@ -44,7 +45,7 @@ _log = logging.getLogger("codex_backend_sdk")
 ACCOUNTS_CHECK_PATH: Final = "/wham/accounts/check"
 # The CLI waits 15 s and then ends the turn. Here the call continues, so the timeout is shorter.
 _LOOKUP_TIMEOUT_SECONDS: Final = 10.0
-_MAX_BODY_BYTES: Final = 1 << 20
+_MAX_BODY_BYTES: Final = 1_000_000
 _RETRY_LOOKUP_AFTER_SECONDS: Final = 60.0
 # Bounded, because a workspace may get a region while a program runs for months.
 _VALID_SECONDS: Final = 24 * 3600.0
@@ -155,7 +156,7 @@ class RoutingLookup:
                     login = refresh(login)
                     status, body = self._fetch(send, login)
                 self._store(status, body)
-            except _transport_exceptions() as error:
+            except _lookup_exceptions() as error:
                 self._record_failure(self._failure_reason(error))
         return login
 
@@ -175,7 +176,7 @@ class RoutingLookup:
                     login = await refresh(login)
                     status, body = await self._fetch_async(send, login)
                 self._store(status, body)
-            except _transport_exceptions() as error:
+            except _lookup_exceptions() as error:
                 self._record_failure(self._failure_reason(error))
         return login
 
@@ -183,12 +184,10 @@ class RoutingLookup:
         deadline = time.monotonic() + self._timeout
         with limit_io(deadline):
             response = send(self._options(login, deadline))
-            body = bytearray()
+            body = BodyBuffer(_MAX_BODY_BYTES)
             try:
                 for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_BODY_BYTES:  # a truncated body is not JSON, so it has no valid entry
-                        break
+                    body.add(chunk)
                     if time.monotonic() > deadline:
                         raise TimeoutError
             finally:
@@ -200,12 +199,10 @@ class RoutingLookup:
     ) -> tuple[int, bytes]:
         with anyio.fail_after(self._timeout):
             response = await send(self._options(login, None))
-            body = bytearray()
+            body = BodyBuffer(_MAX_BODY_BYTES)
             try:
                 async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_BODY_BYTES:
-                        break
+                    body.add(chunk)
             finally:
                 await response.aclose()
         return response.status_code, bytes(body)
@@ -246,6 +243,8 @@ class RoutingLookup:
         entry.has_warned = True
 
     def _failure_reason(self, error: Exception) -> str:
+        if isinstance(error, BodyTooLargeError):
+            return f"the response {error}"
         if isinstance(error, (TimeoutError, *timeout_exceptions())):
             return f"no complete response was received within {self._timeout:g} s"
         return f"the connection failed ({type(error).__name__})"
@@ -267,8 +266,8 @@ def cached_routing(client: RoutedClient) -> Routing | None:
     return None if login is None else client._routing.get(login, backend=str(client.base_url))
 
 
-def _transport_exceptions() -> tuple[type[Exception], ...]:
-    return (TimeoutError, *timeout_exceptions(), *request_exceptions())
+def _lookup_exceptions() -> tuple[type[Exception], ...]:
+    return (TimeoutError, BodyTooLargeError, *timeout_exceptions(), *request_exceptions())
 
 
 _task_locks: Final[RunVar[MutableMapping[_CachedRouting, anyio.Lock]]] = RunVar("codex_backend_sdk_routing")

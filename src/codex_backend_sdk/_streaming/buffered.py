@@ -4,7 +4,8 @@ The official client expects a JSON body. The backend sends an event stream even 
 JSON of another form for the model catalog. This module reads such responses within the attempt, so that an interrupted
 response can be retried, and returns an `httpx2.Response` with the JSON of the official API.
 
-Error bodies are read for at most 10 s, and may be incomplete or damaged: the status is sufficient for the error.
+Error bodies are read for at most 10 s, and may be incomplete, damaged or too large: the status is sufficient for the
+error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
+from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._catalog import find_model, to_official_list
 from .._errors.classify import AVAILABLE_MODELS_MEMBER
 from .._errors.error_text import describe_body
@@ -41,10 +43,8 @@ _STREAMED_ROUTES: Final = (Route.RESPONSES, Route.COMPACT)
 _COMPACTION_ITEMS: Final = ("compaction", "compaction_summary")
 # Headers that describe the body of the backend, not the JSON that replaces it.
 _BODY_HEADERS: Final = (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding")
-# The model catalog, the largest body, has less than one megabyte.
-_MAX_BODY_BYTES: Final = 16 << 20
 _ERROR_BODY_SECONDS: Final = 10.0
-_DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError,)
+_INVALID_BODY_ERRORS: Final[tuple[type[Exception], ...]] = (httpx2.DecodingError, BodyTooLargeError)
 
 
 def is_event_stream(response: httpx2.Response, context: RequestContext) -> bool:
@@ -85,31 +85,25 @@ async def async_buffer(response: httpx2.Response, context: RequestContext) -> ht
 
 
 def _read_body(response: httpx2.Response, context: RequestContext) -> None:
-    body = bytearray()
+    body = BodyBuffer()
     try:
         for chunk in iterate_until_deadline(response, response.iter_bytes(), _body_deadline(response, context)):
-            body += chunk
-            if len(body) > _MAX_BODY_BYTES:
-                break
-    except (*timeout_exceptions(), *_DECODING_ERRORS):
-        if not _can_be_partial(response, context):
-            raise
+            body.add(chunk)
+    except (*timeout_exceptions(), *_INVALID_BODY_ERRORS) as error:
+        _require_partial_is_sufficient(response, context, error)
     finally:
         response.close()
     set_body(response, bytes(body))
 
 
 async def _async_read_body(response: httpx2.Response, context: RequestContext) -> None:
-    body = bytearray()
+    body = BodyBuffer()
     chunks = async_iterate_until_deadline(response.aiter_bytes(), _body_deadline(response, context))
     try:
         async for chunk in chunks:
-            body += chunk
-            if len(body) > _MAX_BODY_BYTES:
-                break
-    except (*timeout_exceptions(), *_DECODING_ERRORS):
-        if not _can_be_partial(response, context):
-            raise
+            body.add(chunk)
+    except (*timeout_exceptions(), *_INVALID_BODY_ERRORS) as error:
+        _require_partial_is_sufficient(response, context, error)
     finally:
         await async_close_chunks(chunks)
         await response.aclose()
@@ -123,8 +117,17 @@ def _body_deadline(response: httpx2.Response, context: RequestContext) -> float 
     return error_deadline if context.deadline is None else min(context.deadline, error_deadline)
 
 
-def _can_be_partial(response: httpx2.Response, context: RequestContext) -> bool:
-    return not response.is_success and (context.deadline is None or time.monotonic() < context.deadline)
+def _require_partial_is_sufficient(response: httpx2.Response, context: RequestContext, error: Exception) -> None:
+    """Raise, unless this is an error response before the deadline of the call."""
+    if not response.is_success and (context.deadline is None or time.monotonic() < context.deadline):
+        return
+    if isinstance(error, BodyTooLargeError):
+        raise UnexpectedResponseError(
+            f"The body of the response {error}, the limit for every response but an event stream. "
+            "Check `base_url`, and whether a proxy intercepts the requests.",
+            response=response,
+        ) from None
+    raise error
 
 
 def _official_response(response: httpx2.Response, context: RequestContext) -> httpx2.Response:
@@ -154,7 +157,7 @@ def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseE
 def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
     try:
         body = decode(response.content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _unexpected(response, expected) from error
     if not isinstance(body, dict):
         raise _unexpected(response, expected)

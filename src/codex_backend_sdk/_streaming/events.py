@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError, create_model
 
 from .._items import UnknownItem, make_subscriptable
 from .._threads import create_lock
-from .accumulator import TERMINAL_EVENTS
+from .accumulator import WHOLE_EVENTS
 from .sse import read_batch
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ def _members_by_type(union: Any) -> dict[str, type[BaseModel]]:
 
 @lru_cache(maxsize=256)  # bounded, because the server determines the types; openai has fewer
 def _event_parsers(event_type: str) -> tuple[BatchParser, ...]:
-    # Terminal events need the accumulator, and events that contain an item or a response need `build_event`.
-    if event_type in TERMINAL_EVENTS or _event_validator(event_type) is None:
+    # The accumulator needs some events one by one, and events that contain an item or a response need `build_event`.
+    if event_type in WHOLE_EVENTS or _event_validator(event_type) is None:
         return ()
     return _validator_for(list[_event_classes()[event_type]]).validate_json, partial(_parse_lean, event_type)  # type: ignore[misc]
 

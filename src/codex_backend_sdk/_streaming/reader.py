@@ -5,7 +5,8 @@ the official decoder does not check: whether a response is complete. The rules:
 
 - Only a terminal event ends a response. A stream that ends without a terminal event was interrupted; `partial` of the
   error contains the output received so far.
-- A failed response raises the same exception as an HTTP error of that code.
+- A failed response raises the same exception as an HTTP error of that code. So does one whose terminal event reports
+  success, but whose status or error does not; the table is in `accumulator`.
 - The terminal event is delivered only after the stream was read to its end (`body.read_chunks`). A caller may stop at
   that event, and the connection could then not be reused.
 - Data after the terminal event is ignored, and so is an exception of the transport after it.
@@ -20,12 +21,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-from openai.types.responses import (
-    ResponseCustomToolCallInputDeltaEvent,
-    ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseTextDeltaEvent,
-    ResponseTextDoneEvent,
-)
 
 from .._connections import DeadlineExceededError, fork_generation
 from .._errors.classify import Failure, FailureKind, classify
@@ -34,12 +29,12 @@ from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeout
 from .._json import decode
 from .._safe_errors import redact_causes
 from .._upstream import timeout_exceptions
-from .accumulator import Accumulator
+from .accumulator import DELTA_EVENTS, Accumulator
 from .events import build_event, build_response, read_events
-from .sse import EventDecoder, frame_data
+from .sse import EventDecoder, parse_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import openai
     from openai import BaseModel
@@ -61,14 +56,12 @@ _PARTIAL_HINT: Final = "`error.partial` has the output received before the inter
 _DAMAGE_HINT: Final = (
     "Send the request again. If the error persists, a proxy may be changing the data: check HTTPS_PROXY and `base_url`."
 )
+_LIMIT_HINT: Final = (
+    "If the event is valid, pass a larger `max_event_bytes` to the client. Otherwise check `base_url`, and whether a "
+    "proxy changes the data."
+)
 _DONE: Final = b"[DONE]"  # the last data of a chat completion; a gateway may add it
 _RATE_LIMITS: Final = "codex.rate_limits"
-# Event class of a delta → its output index and its part: a content index, or the name of an item field.
-_DELTA_POSITIONS: Final[dict[type, Callable[[Any], tuple[int | None, int | str | None]]]] = {
-    ResponseTextDeltaEvent: attrgetter("output_index", "content_index"),
-    ResponseFunctionCallArgumentsDeltaEvent: lambda event: (event.output_index, "arguments"),
-    ResponseCustomToolCallInputDeltaEvent: lambda event: (event.output_index, "input"),
-}
 
 
 class ResponseReader:
@@ -81,7 +74,7 @@ class ResponseReader:
         self.has_terminal_event = False
         self._response = response
         self._context = context
-        self._decoder = EventDecoder()
+        self._decoder = EventDecoder(max_event_bytes=context.max_event_bytes)
         self._accumulator = Accumulator(dropped_parameters=context.dropped_parameters)
         self._event_count = 0
         self._terminal_event: BaseModel | None = None
@@ -98,9 +91,11 @@ class ResponseReader:
     def events(self, chunk: bytes) -> Iterable[BaseModel]:
         """Return the events that this chunk completes.
 
-        The iteration raises UnexpectedResponseError at a damaged event, after the events before it.
+        The iteration raises UnexpectedResponseError at a damaged or too large event, after the events before it.
         """
         frames = self._decoder.feed(chunk)
+        if self._decoder.is_too_large:
+            return self._read_up_to_limit(frames)
         if not frames:
             return ()
         return self._read_batch(frames) or self._read_frames(frames)
@@ -123,22 +118,29 @@ class ResponseReader:
         events = None if self.has_terminal_event else read_events(frames)
         if events is not None:
             self._event_count += len(events)
-            event_class = type(events[0])
-            position = _DELTA_POSITIONS.get(event_class)
-            if position is not None:
+            place = DELTA_EVENTS.get(events[0].type)
+            if place is not None:
+                position = attrgetter("output_index", place.index_name or "output_index", "item_id")
                 groups = groupby(events, position) if len(events) > 1 else ((position(events[0]), events),)
-                for (output_index, part), group in groups:
+                for (output_index, part_index, item_id), group in groups:
                     # `delta` is None in an event without this member.
                     deltas = [event.delta for event in group if event.delta is not None]
-                    self._accumulator.add_delta(output_index, part, "".join(deltas) if deltas else None)
-            elif event_class is ResponseTextDoneEvent:
-                for event in events:
-                    self._accumulator.set_text(event.output_index, event.content_index, event.text)
+                    self._accumulator.add_delta(
+                        output_index,
+                        place,
+                        part_index if place.index_name else 0,
+                        "".join(deltas) if deltas else None,
+                        item_id=item_id,
+                    )
         return events
 
+    def _read_up_to_limit(self, frames: bytes) -> Iterator[BaseModel]:
+        yield from self._read_frames(frames)
+        self._raise_if_too_large()
+
     def _read_frames(self, frames: bytes) -> Iterator[BaseModel]:
-        for data in self._event_data(frames):
-            payload = self._read_event(data)
+        for name, data in self._event_data(frames):
+            payload = self._read_event(name, data)
             if not self.has_terminal_event:
                 yield build_event(payload)
             elif self._failure is None:
@@ -149,12 +151,12 @@ class ResponseReader:
     def collect(self, chunk: bytes) -> None:
         """Read a chunk for the final response, without building event objects."""
         frames = self._decoder.feed(chunk)
-        if not frames or self.has_terminal_event:
-            return
-        count = self._accumulator.add_deltas(frames)
-        self._event_count += count
-        if not count:
-            self._collect_frames(frames)
+        if frames and not self.has_terminal_event:
+            count = self._accumulator.add_deltas(frames)
+            self._event_count += count
+            if not count:
+                self._collect_frames(frames)
+        self._raise_if_too_large()
 
     def final_response(self) -> dict[str, Any]:
         """Return the final response. Call this after the end of the stream. Raises as `last_events` does."""
@@ -166,29 +168,45 @@ class ResponseReader:
         return self._accumulator.response
 
     def _collect_frames(self, frames: bytes) -> None:
-        for data in self._event_data(frames):
-            self._read_event(data)
+        for name, data in self._event_data(frames):
+            self._read_event(name, data)
 
     # Shared
 
-    def _event_data(self, frames: bytes) -> Iterator[bytes]:
-        for data in frame_data(frames):
+    def _event_data(self, frames: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for name, data in parse_frames(frames):
             if self.has_terminal_event:
                 return
             if not data.startswith(_DONE):
-                yield data
+                yield name, data
 
-    def _read_event(self, data: bytes) -> Any:
-        """Decode one event, and update the accumulator, the limits and the terminal state."""
+    def _raise_if_too_large(self) -> None:
+        if self._decoder.is_too_large and not self.has_terminal_event:
+            limit = self._context.max_event_bytes
+            error = UnexpectedResponseError(
+                f"Event {self._event_count + 1} of the response is larger than {limit:,} bytes, the limit of "
+                f"`max_event_bytes`. {_LIMIT_HINT}",
+                response=self._response,
+            )
+            error.partial = build_response(self._accumulator.partial)
+            raise error
+
+    def _read_event(self, name: bytes, data: bytes) -> Any:
+        """Decode one event, and update the accumulator, the limits and the terminal state.
+
+        `name` is the type in the event line. It applies if the JSON has no type.
+        """
         self._event_count += 1
         try:
             payload = decode(data)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise UnexpectedResponseError(
                 f"Event {self._event_count} of the response is damaged: it is not JSON ({error}). {_DAMAGE_HINT}",
                 response=self._response,
             ) from error
         if isinstance(payload, dict):
+            if name and payload.get("type") in (None, ""):
+                payload["type"] = name.decode(errors="replace")
             if payload.get("type") == _RATE_LIMITS and self._context.limits_tracker is not None:
                 self._context.limits_tracker.record_event(payload, account_id=self._context.account_id)
             self._accumulator.add(payload)
@@ -206,6 +224,16 @@ class ResponseReader:
                 self._response,
                 partial=build_response(self._accumulator.partial),
             )
+        if self._accumulator.is_contradictory:
+            error = UnexpectedResponseError(
+                f"The response ended with `{self._accumulator.terminal_event_type}`, but its status is "
+                f"`{response['status']}`. `error.partial` has its output, which may be incomplete. "
+                "Send the request again.",
+                response=self._response,
+                body=terminal_event,
+            )
+            error.partial = build_response(self._accumulator.partial)
+            return error
         if response.get("id") or response.get("output"):
             return None
         return UnexpectedResponseError(

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
+from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._coerce import parse_json_object
 from .._connections import DeadlineExceededError, exchange
 from .._constants import CA_CERTIFICATE_ENV
@@ -159,6 +160,10 @@ class IssuerTransport:
             raise IssuerConnectionError(
                 f"The request to {self._url} could not be sent: it is not valid HTTP. Log in again.", is_transient=False
             ) from None
+        except BodyTooLargeError as error:
+            raise IssuerConnectionError(
+                f"The response of {self._url} {error}. Check the issuer's URL and the proxy.", is_transient=False
+            ) from None
         except httpx2.HTTPError as error:
             reason = redact(str(error), _sent_values(request)) or type(error).__name__
             raise IssuerConnectionError(
@@ -186,12 +191,12 @@ class IssuerTransport:
             # `auth=` disables the credentials of the caller's client and of ~/.netrc.
             response = http.send(request, auth=httpx2.Auth(), follow_redirects=False, stream=True)
             with closing(response):
-                chunks: list[bytes] = []
+                body = BodyBuffer()
                 for chunk in response.iter_bytes():
-                    chunks.append(chunk)
+                    body.add(chunk)
                     if time.monotonic() > deadline:
                         return response, None
-            return response, b"".join(chunks)
+            return response, bytes(body)
 
     @contextmanager
     def _open_client(self) -> Iterator[httpx2.Client]:
