@@ -70,6 +70,8 @@ _WORDS: Final = re.compile(rf"[A-Za-z0-9._~\-]{{{_MIN_PART_LENGTH},}}+")
 _MIN_SECRET_LENGTH: Final = 8
 _CERTAINLY_CREDENTIALS_LENGTH: Final = 20  # no English word is as long
 
+_URL_DELIMITERS: Final = re.compile(r"[/?#\\]")
+
 # Headers whose values are not secret, and occur in messages.
 _PUBLIC_HEADERS: Final = frozenset(
     {
@@ -164,18 +166,18 @@ def _secret_values(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
 def redact_url(url: str) -> str:
     """Return a URL without its user name, password, query and fragment, for messages.
 
-    Programs disagree about invalid URLs, such as a password with a slash. If the URL has an `@`, this function shows
-    only the scheme and what follows the last `@`, up to the path.
+    Programs disagree about where the host of an invalid URL begins, for example after a password with a slash. If an
+    `@` could be the end of such a password, only the scheme is shown.
     """
     url = remove_control_characters(url)
     scheme, separator, rest = url.partition("//")
     if not separator:
         scheme, rest = "", url
-    if "@" in unquote(rest):
-        host = rest.rpartition("@")[2] if "@" in rest else ""
-        for delimiter in "/?#\\":
-            host = host.partition(delimiter)[0]
-        return f"{scheme}{separator}{_ELLIPSIS}@{host}"
+    address = _URL_DELIMITERS.split(rest, maxsplit=1)[0]
+    if "@" in unquote(rest[len(address) :]) or "@" in unquote(address).partition("@")[2] or "%40" in address:
+        return f"{scheme}{separator}{_ELLIPSIS}"
+    if "@" in address:
+        rest = f"{_ELLIPSIS}@{rest.partition('@')[2]}"
     address, has_query, _ = rest.partition("?")
     address, has_fragment, _ = address.partition("#")
     return redact(f"{scheme}{separator}{address}") + (f"?{_ELLIPSIS}" if has_query or has_fragment else "")

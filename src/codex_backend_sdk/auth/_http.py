@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
+from urllib.request import getproxies
 
 import httpx2
 
@@ -43,6 +44,7 @@ _T = TypeVar("_T")
 _CERT_FILE_ENV: Final = "SSL_CERT_FILE"
 _CERT_DIR_ENV: Final = "SSL_CERT_DIR"
 _PROXY_ENVS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_MAX_PORT: Final = 65535
 # For `mounts=`. Plain http is allowed on loopback only, and a proxy would send its tokens to another machine.
 _NO_PROXY_FOR_PLAIN_HTTP: Final = {"http://": None}
 
@@ -64,6 +66,7 @@ def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
     """
     context = _tls_context(*(os.environ.get(name) for name in (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV)))
     try:
+        _require_proxy_addresses()
         return client_class(verify=context, mounts=_NO_PROXY_FOR_PLAIN_HTTP, **options)
     except ImportError:
         setting = _proxy_setting(scheme="socks")
@@ -91,6 +94,21 @@ def _tls_context(cert_file: str | None, cert_dir: str | None, added_file: str | 
 
 def _certificate_error(variable: str, value: str | None) -> ValueError:
     return ValueError(f"{variable} is not a readable PEM file: {value}. Correct or unset the variable.")
+
+
+def _require_proxy_addresses() -> None:
+    """Raise ValueError for a proxy to which no connection is possible. httpx2 reports it at the first request only."""
+    proxies = getproxies()
+    if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
+        return
+    for scheme in ("https", "all"):
+        address = proxies.get(scheme)
+        if not address:
+            continue
+        url = httpx2.URL(address if "://" in address else f"http://{address}")  # as httpx2 does
+        port = url.port if url.port is not None else 1
+        if not url.host or any(character in url.host for character in " %") or not 0 < port <= _MAX_PORT:
+            raise ValueError("invalid proxy")
 
 
 def _proxy_setting(*, scheme: str = "") -> str:

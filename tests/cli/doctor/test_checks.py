@@ -29,7 +29,7 @@ def context(**environment: str) -> CheckContext:
 def test_single_url_variable_is_a_warning() -> None:
     results = checks.check_variables(context(CODEX_BASE_URL="https://me:hush@[broken"))
     assert [result.message for result in results] == [
-        "CODEX_BASE_URL is set: requests with tokens are sent to ….",
+        "CODEX_BASE_URL is set: requests with tokens are sent to https://…@[broken.",
         "Only one of CODEX_BASE_URL and CODEX_ISSUER_URL is set.",
     ]
     defaults = {"CODEX_BASE_URL": BACKEND_URL, "CODEX_ISSUER_URL": ISSUER_URL}
@@ -95,6 +95,57 @@ def test_network_reports_the_proxy_of_each_server(monkeypatch: pytest.MonkeyPatc
     first, second, _ = checks.check_network(context(**servers))
     assert first.message == "backend.example is reached directly, because NO_PROXY contains it."
     assert second.message == "issuer.example is reached through the proxy http://proxy.example:8080."
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hush/hush@127.0.0.1:1",
+        "http://user:hush#hush@127.0.0.1:1",
+        "http://user:hush?hush@127.0.0.1:1",
+        "//user:hush@127.0.0.1:1",
+        "http://user:hush@",
+        "http://user:hush@proxy:99999",
+        "http://user:hush@a proxy",
+        "ftp://user:hush@proxy",
+        "http://user:hush@[::1",
+    ],
+)
+def test_invalid_proxy_is_an_error_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, variable: str, address: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, address)
+    servers = context(CODEX_BASE_URL="https://backend.example/codex", CODEX_ISSUER_URL="https://issuer.example")
+    results = list(checks.run_check(checks.check_network, servers))
+    assert [result.level for result in results] == ["error"]
+    assert f"{variable} is an invalid proxy" in results[0].message
+    assert "hush" not in str(results)
+    monkeypatch.setenv("no_proxy", "*")
+    if "proxy:99999" in address:
+        assert "error" not in [result.level for result in checks.check_network(servers)], "no proxy is used"
+
+
+@pytest.mark.parametrize("address", ["http://user:hush@proxy.example:8080", "user:hush@proxy.example:8080"])
+def test_valid_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", address)
+    servers = context(CODEX_BASE_URL="https://backend.example/codex", CODEX_ISSUER_URL="https://issuer.example")
+    results = list(checks.run_check(checks.check_network, servers))
+    assert results[0].message == "backend.example is reached through the proxy http://…@proxy.example:8080."
+    assert "hush" not in str(results)
+
+
+@pytest.mark.parametrize("url", ["https://me:hush@[x", "https://me:hush@\u2100.example", "https://me:hush/@x"])
+def test_invalid_url_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    servers = context(CODEX_BASE_URL=url, CODEX_ISSUER_URL=url)
+    for check in (checks.check_variables, checks.check_network, checks.check_issuer, checks.check_backend):
+        results = list(checks.run_check(check, servers))
+        assert results
+        assert "hush" not in str(results)
 
 
 @pytest.mark.parametrize(

@@ -326,7 +326,7 @@ def test_invalid_network_setting_is_reported(
     monkeypatch.setenv(name, value)
     result = doctor()
     assert result.code == 1
-    assert f"✗ {name} " in results_of(result, "Network")
+    assert f"✗ Network {name} " in results_of(result, "Network")
     assert result.out.count("✗") == 1
     assert "Not explained" in results_of(result, "Call")
     assert "hush" not in result.out

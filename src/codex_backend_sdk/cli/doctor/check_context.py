@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
 
 from ..._constants import BACKEND_URL, BACKEND_URL_ENV, ISSUER_URL, ISSUER_URL_ENV
 from .report import CheckResult, error_result, note, warning
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ...types import Login
     from ..login import ResolvedLogin
 
-__all__ = ["LOG_IN", "CheckAbortedError", "CheckContext", "call_backend", "get_without_login", "redacted_url"]
+__all__ = ["LOG_IN", "CheckAbortedError", "CheckContext", "call_backend", "get_without_login"]
 
 _T = TypeVar("_T")
 
@@ -113,16 +112,6 @@ class _FixedLogin:
             remedy = "Call the backend again, which refreshes the token. If that fails, run `codex-backend login`."
             raise CheckAbortedError(warning(message, remedy))
         raise CheckAbortedError(error_result(message, LOG_IN))
-
-
-def redacted_url(url: str) -> str:
-    """Return a URL in which credentials and the query are replaced by `…`."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    _, separator, host = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{'…@' if separator else ''}{host}{parts.path}{'?…' if parts.query else ''}"
 
 
 def get_without_login(url: str, context: CheckContext) -> httpx2.Response:

@@ -29,9 +29,10 @@ from ..._constants import (
     ISSUER_URL,
     ISSUER_URL_ENV,
 )
+from ..._redaction import redact_url
 from ..._timefmt import format_duration, format_local_time
 from ..output import format_relative_time
-from .check_context import LOG_IN, CheckAbortedError, CheckContext, call_backend, get_without_login, redacted_url
+from .check_context import LOG_IN, CheckAbortedError, CheckContext, call_backend, get_without_login
 from .report import CheckResult, error_result, note, ok, warning
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def check_variables(context: CheckContext) -> Iterator[CheckResult]:
     urls = {BACKEND_URL_ENV: (context.backend_url, BACKEND_URL), ISSUER_URL_ENV: (context.issuer_url, ISSUER_URL)}
     for name, (url, default) in urls.items():
         if url != default:
-            message = f"{name} is set: requests with tokens are sent to {redacted_url(url)}."
+            message = f"{name} is set: requests with tokens are sent to {redact_url(url)}."
             results.append(warning(message, f"Unset {name} if you did not intend this."))
     if bool(environment.get(BACKEND_URL_ENV)) != bool(environment.get(ISSUER_URL_ENV)):
         message = f"Only one of {BACKEND_URL_ENV} and {ISSUER_URL_ENV} is set."
@@ -258,9 +259,9 @@ def check_network(context: CheckContext) -> Iterator[CheckResult]:
 
     from ...auth._http import open_client
 
+    open_client(httpx2.Client).close()
     routes = [f"{_host(url)} is reached {_route(url)}." for url in (context.backend_url, context.issuer_url)]
     yield from map(ok, dict.fromkeys(routes))
-    open_client(httpx2.Client).close()
     settings = [f"{name}={context.environment[name]}" for name in _CA_VARIABLES if context.environment.get(name)]
     yield ok(
         f"CA certificates are loaded from {', '.join(settings)}."
@@ -270,19 +271,22 @@ def check_network(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or redacted_url(url)
+    try:
+        return urlsplit(url).hostname or redact_url(url)
+    except ValueError:  # its message contains a part of the URL
+        return redact_url(url)
 
 
 def _route(url: str) -> str:
     proxies = urllib.request.getproxies()
     proxy = proxies.get("https") or proxies.get("all")
-    if urlsplit(url).scheme == "http":  # allowed for loopback only
+    if url.lower().startswith("http:"):  # allowed for loopback only
         return "directly, because it is on this machine"
     if not proxy:
         return "directly"
     if urllib.request.proxy_bypass(_host(url)):
         return "directly, because NO_PROXY contains it"
-    return f"through the proxy {redacted_url(proxy if '://' in proxy else f'http://{proxy}')}"
+    return f"through the proxy {redact_url(proxy if '://' in proxy else f'http://{proxy}')}"
 
 
 def check_issuer(context: CheckContext) -> Iterator[CheckResult]:
@@ -357,20 +361,20 @@ def check_workspace(context: CheckContext) -> Iterator[CheckResult]:
     client, login = call_backend(context, lambda client: (client, client.credentials.ready()))
     backend = str(client.base_url)
     if login is None or not needs_lookup(login, backend=backend):
-        yield ok(f"Requests of this account go to {redacted_url(backend)}.")
+        yield ok(f"Requests of this account go to {redact_url(backend)}.")
         return
     response = call_backend(context, lambda client: client.get(ACCOUNTS_CHECK_PATH, cast_to=object), on_error=warning)
     routing = parse_routing(encode(response), account_id=login.account_id or "", backend=backend)
     if isinstance(routing, RoutingProblem):
         message = f"The backend reports no usable routing for this workspace: {routing.value}."
         yield warning(
-            f"{message} Requests go to {redacted_url(backend)}.",
+            f"{message} Requests go to {redact_url(backend)}.",
             "Contact the administrator of the workspace if they fail.",
         )
         return
     client._routing.store(routing, login, backend=backend)
     override = f", with the routing override `{routing.override}`" if routing.override else ""
-    yield ok(f"Requests of this workspace go to {routing.origin or redacted_url(backend)}{override}.")
+    yield ok(f"Requests of this workspace go to {routing.origin or redact_url(backend)}{override}.")
 
 
 CHECKS: Final[dict[str, Check]] = {
