@@ -67,10 +67,11 @@ AsyncOpenAI(credentials=MemoryStore())
 explanation = OpenAI(credentials=MemoryStore()).codex.explain(input="hi", tools=[{"type": "web_search"}])
 assert explanation.prepared_request.body["input"], explanation
 if "testing" in extras:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, Field
     from codex_backend_sdk.testing import Simulator
     class Person(BaseModel):
         name: str
+        code: str = Field(pattern="^[A-Z]{9}$")
     with Simulator() as simulator, simulator.client() as client:
         assert client.responses.create(input="Say hello").output_text == "hello"
         assert [*client.responses.create(input="Say hello", stream=True)][-1].type == "response.completed"
