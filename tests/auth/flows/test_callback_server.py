@@ -298,3 +298,16 @@ def test_client_that_resets_leaves_no_thread() -> None:
             connection.close()
         assert status_of(login.get(login.callback_target)) == 302
     assert connection_threads() == []
+
+
+def test_error_of_the_caller_ends_a_callback_that_waits() -> None:
+    with ExitStack() as stack:
+        with pytest.raises(RuntimeError, match="the caller's"), waiting_login() as login:  # noqa: PT012
+            login.exchange.clear()
+            connection = stack.enter_context(login.connect())
+            connection.sendall(f"GET {login.callback_target} HTTP/1.1\r\nHost: {login.host}\r\n\r\n".encode())
+            assert login.callback.requests.acquire(timeout=20)
+            raise RuntimeError("the caller's")
+        assert b"Login cancelled" in read_to_end(connection)
+        login.exchange.set()
+    assert not [thread for thread in connection_threads() if thread.name != "codex-login-exchange"]

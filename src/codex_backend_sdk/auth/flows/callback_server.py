@@ -276,6 +276,7 @@ def serve_callback(server: _CallbackServer, callback: LoginCallback) -> Iterator
     try:
         yield
     finally:
+        callback.cancel()  # if the block raised an error: a request waits for the outcome
         server.shutdown()
         thread.join()
         server.end_connections()
