@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import json
 import logging
 import pickle
+import pprint
 import socket
 import threading
 import time
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
+import store_types
 from issuer_stub import IssuerStub
 from servers import needs_redis, redis_server
 from support.raw_server import http_reply, raw_server
@@ -510,3 +514,49 @@ def test_secret_hides_its_text_and_cannot_be_pickled() -> None:
         pickle.dumps(secret)
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(sdk.Login(access_token=secret, account_id=None))
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def all_values(owner: object, *, depth: int = 4) -> list[object]:
+    """Return the attributes of an object, and those of its attributes."""
+    values = list(vars(owner).values()) if hasattr(owner, "__dict__") else []
+    return values + [inner for value in values if depth for inner in all_values(value, depth=depth - 1)]
+
+
+HOLDERS: dict[str, Callable[[CredentialStore, str], object]] = {
+    "store": lambda store, url: store,
+    "credentials": lambda store, url: Credentials(store, issuer=url),
+}
+
+
+@pytest.mark.parametrize("holder_type", HOLDERS)
+@pytest.mark.parametrize("store_type", [name for name in store_types.STORES if name != "custom"])
+def test_store_cannot_be_copied_and_shows_no_token(
+    store_type: str, holder_type: str, issuer: IssuerStub, tmp_path: Path
+) -> None:
+    store = store_types.STORES[store_type](tmp_path)
+    store.save(issuer.document())
+    holder = HOLDERS[holder_type](store, issuer.url)
+    if isinstance(holder, Credentials):
+        holder.current()
+        holder.refresh(holder.current())
+    texts = [repr(holder), str(holder), pprint.pformat(vars(holder)), *map(repr, all_values(holder))]
+    assert "rt_" not in "".join(texts)
+    assert JWT_PREFIX not in "".join(texts)
+    for copy_holder in (copy.copy, copy.deepcopy, pickle.dumps, lambda it: pickle.dumps([it], protocol=2)):
+        with pytest.raises(TypeError, match=rf"A {type(holder).__name__} cannot be copied or pickled, because"):
+            copy_holder(holder)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json.dumps(holder)
+
+
+def test_other_holders_of_a_login_cannot_be_copied(tmp_path: Path) -> None:
+    holders = [StaticToken("at-SECRET-0123456789", issuer="https://a.example")]
+    if importlib.util.find_spec("redis"):
+        holders.append(RedisStore("redis://user:SECRET-0123@a.example"))
+    for holder in holders:
+        assert "SECRET" not in pprint.pformat(vars(holder))
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            copy.deepcopy(holder)

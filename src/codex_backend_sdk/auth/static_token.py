@@ -19,6 +19,7 @@ from . import _auth_errors, _jwt
 from ._auth_json import is_header_safe, is_personal_access_token
 from ._cached_login import account_for_login
 from ._issuer import IssuerClient
+from .stores.base import NotCopyable
 from .token_manager import utc_now
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _ARGUMENT: Final = "credentials=StaticToken(…)"
 _AGENT_IDENTITY_ISSUER: Final = "https://chatgpt.com/codex-backend/agent-identity"
 
 
-class StaticToken:
+class StaticToken(NotCopyable):
     """A login that consists of one access token. It cannot be refreshed.
 
     `token` is a personal access token (`at-…`) or a JWT with the account in its claims. `name` is the source of the

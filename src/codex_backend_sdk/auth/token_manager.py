@@ -26,7 +26,7 @@ from . import _auth_errors, _jwt
 from ._auth_json import TokenResponse, merge_refreshed_tokens
 from ._cached_login import EPOCH, CachedLogin, UnsavedRefresh, load_login, prepare_save, save_refreshed_login
 from .stores.auto import default_store
-from .stores.base import codex_home_path
+from .stores.base import NotCopyable, codex_home_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class TokenManager:
+class TokenManager(NotCopyable):
     """The login of one store, refreshed before it expires. `Credentials` adds login and logout.
 
     Refresh policy. A refresh is due five minutes before the access token expires, or in the last quarter of a lifetime

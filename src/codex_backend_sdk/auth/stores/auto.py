@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _auth_errors, _auth_json
-from .base import codex_home_path, os_error_text
+from .base import NotCopyable, codex_home_path, os_error_text
 from .file import FileStore
 from .memory import MemoryStore
 
@@ -30,7 +30,7 @@ log = logging.getLogger("codex_backend_sdk.auth")
 _SETTING: Final = "cli_auth_credentials_store"
 
 
-class AutoStore:
+class AutoStore(NotCopyable):
     """A store in the keyring, or in auth.json if there is no keyring. If both have a login, the newer one is used."""
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:

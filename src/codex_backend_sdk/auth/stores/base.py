@@ -6,7 +6,7 @@ import hashlib
 import os
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, SupportsIndex, runtime_checkable
 
 from ..._constants import CODEX_HOME_ENV
 from .. import _auth_errors, _auth_json
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCK_TIMEOUT_SECONDS",
     "CredentialStore",
+    "NotCopyable",
     "SupportsPrepareSave",
     "SupportsReplace",
     "absolute_path",
@@ -90,6 +91,17 @@ class SupportsPrepareSave(Protocol):
     def prepare_save(self) -> AbstractContextManager[object]:
         """Make sure that `save()` within the block can store a document. Raises CredentialStoreError if it cannot."""
         ...
+
+
+class NotCopyable:
+    """Base class of objects that cannot be copied or pickled: they hold a lock, and a login that must stay secret."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(
+            f"A {name} cannot be copied or pickled, because it holds a lock and a login. "
+            f"Create a new {name} in the other process."
+        )
 
 
 def codex_home_path() -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._constants import CODEX_HOME_ENV
 from ..._threads import create_lock
 from .. import _auth_errors, _auth_json
-from .base import LOCK_TIMEOUT_SECONDS, absolute_path, codex_home_path, os_error_text, serialize_document
+from .base import LOCK_TIMEOUT_SECONDS, NotCopyable, absolute_path, codex_home_path, os_error_text, serialize_document
 from .file_writer import prepare_write, remove_stale_files
 from .files import MAX_BYTES, create_private_folder, read_regular_file
 from .lock_file import hold_lock_file
@@ -46,7 +46,7 @@ _REMEDIES: Final = {
 }
 
 
-class FileStore:
+class FileStore(NotCopyable):
     """A store in an auth.json file, by default the one in the Codex CLI's folder (`$CODEX_HOME`, else `~/.codex`).
 
     The file is replaced as a whole. Where it cannot be replaced, as a single file mounted into a container, it is

@@ -130,7 +130,9 @@ def _copy_owner_and_mode(descriptor: int, like: Path, *, must_keep_owner: bool) 
                 raise PermissionError(errno.EPERM, "its owner cannot be kept") from error
             with suppress(OSError):
                 os.fchown(descriptor, -1, owner.st_gid)
-    os.fchmod(descriptor, mode)
+    if stat.S_IMODE(status.st_mode) != mode:
+        with suppress(OSError):  # a file system without modes
+            os.fchmod(descriptor, mode)
 
 
 def _private_mode(mode: int) -> int:

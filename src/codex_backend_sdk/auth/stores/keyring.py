@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import _auth_errors, _auth_json
 from .base import (
     LOCK_TIMEOUT_SECONDS,
+    NotCopyable,
     absolute_path,
     codex_home_path,
     compute_digest,
@@ -59,7 +60,7 @@ _NOT_INSTALLED: Final = (
 _PACKAGES_WITH_SAFE_ERRORS: Final = frozenset({"keyring", "secretstorage", "jeepney"})
 
 
-class KeyringStore:
+class KeyringStore(NotCopyable):
     """A store in the system's keyring, in the entry that the Codex CLI uses. Requires the extra `keyring`.
 
     The Codex CLI uses it with `cli_auth_credentials_store = "keyring"`. `home` is the CODEX_HOME of the login.

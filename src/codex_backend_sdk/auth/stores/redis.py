@@ -25,6 +25,7 @@ from ...types import Secret
 from .. import _auth_errors
 from .base import (
     LOCK_TIMEOUT_SECONDS,
+    NotCopyable,
     clear_traceback_locals,
     compute_digest,
     parse_document,
@@ -80,7 +81,7 @@ class _Refresh(NamedTuple):
     read_digest: str
 
 
-class RedisStore:
+class RedisStore(NotCopyable):
     """A store in one Redis key, so that one refresh serves all machines. Requires the extra `redis`.
 
     `server` is a URL or your own `redis.Redis`. Use `rediss://` for a remote server, because tokens are sent to it. The
