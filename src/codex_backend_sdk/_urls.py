@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,11 @@ from ._constants import ISSUER_URL, ISSUER_URL_ENV
 __all__ = ["LOOPBACK_HOSTS", "require_backend_url", "require_https_or_loopback", "resolve_issuer_url"]
 
 _PLATFORM_HOST: Final = "api.openai.com"
+# A DNS name, or an IPv6 address in brackets, with an optional port. httpx2 reads every URL of this form as urlsplit()
+# does. Others may have two readings: old versions of urlsplit() return the host `a` for `x[a].b` (CVE-2025-0938).
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_AUTHORITY: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{0,5}})?", re.IGNORECASE)
+_MAX_HOST_LENGTH: Final = 253
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -34,9 +40,13 @@ def require_https_or_loopback(url: str, *, name: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # reading the port validates it
+        if parts.netloc.startswith("["):
+            IPv6Address(host or "")
     except ValueError:
         raise ValueError(message) from None
-    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS)):
+    if not host or not _AUTHORITY.fullmatch(parts.netloc) or len(host) > _MAX_HOST_LENGTH:
+        raise ValueError(message)
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         raise ValueError(message)
     return url.rstrip("/")
 

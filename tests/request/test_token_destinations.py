@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ from codex_backend_sdk.testing import Simulator, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
 
 trustme = pytest.importorskip("trustme")
 
@@ -31,7 +33,7 @@ PROXIES = [name for scheme in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{sch
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "CODEX_CA_CERTIFICATE", "NETRC"]:
+    for name in [*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "CODEX_CA_CERTIFICATE", "NETRC"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -123,6 +125,40 @@ def test_invalid_network_setting_is_named(new_client: Callable[..., Any], invali
     with pytest.raises(ValueError, match=invalid_setting_message) as caught:
         new_client()
     assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+# Environment variables, and the expected part of the error message; `{}` is an existing folder with a certificate.
+COMBINED_SETTINGS = [
+    ({"SSL_CERT_FILE": "{}/ca.pem", "SSLKEYLOGFILE": "{}/missing/keys"}, "SSLKEYLOGFILE is not a writable file"),
+    ({"SSL_CERT_FILE": "{}/ca.pem", "SSLKEYLOGFILE": "{}"}, "SSLKEYLOGFILE is not a writable file"),
+    ({"SSL_CERT_DIR": "{}", "SSLKEYLOGFILE": "{}/missing/keys"}, "SSLKEYLOGFILE is not a writable file"),
+    ({"SSL_CERT_FILE": "{}/missing.pem", "SSLKEYLOGFILE": "{}/keys"}, "SSL_CERT_FILE is not a readable PEM file"),
+    ({"SSL_CERT_FILE": "{}", "SSL_CERT_DIR": "{}"}, "SSL_CERT_FILE is not a readable PEM file"),
+    ({"SSL_CERT_DIR": "{}/missing"}, "SSL_CERT_DIR is not a readable folder"),
+    ({"SSL_CERT_DIR": "{}/ca.pem"}, "SSL_CERT_DIR is not a readable folder"),
+    ({"SSL_CERT_DIR": os.pathsep.join(["{}/missing", "{}/ca.pem"])}, "SSL_CERT_DIR is not a readable folder"),
+    ({"SSL_CERT_FILE": "{}/ca.pem", "SSL_CERT_DIR": "{}/missing", "SSLKEYLOGFILE": "{}/keys"}, None),
+    ({"SSL_CERT_DIR": os.pathsep.join(["{}/missing", "{}"])}, None),
+]
+
+
+@pytest.mark.parametrize(("variables", "message"), COMBINED_SETTINGS, ids=str)
+def test_invalid_one_of_several_variables_is_named(
+    new_client: Callable[..., Any],
+    pem: str,
+    variables: dict[str, str],
+    message: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(Path(pem).read_bytes())
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace("{}", str(tmp_path)))
+    if message is None:
+        new_client()
+    else:
+        with pytest.raises(ValueError, match=message):
+            new_client()
 
 
 def test_login_validates_the_network_first(sim: Simulator, invalid_setting_message: str) -> None:

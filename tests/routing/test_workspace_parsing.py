@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import httpx2
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from codex_backend_sdk._routing.workspace_parsing import (
     RoutingProblem,
@@ -14,6 +18,7 @@ from codex_backend_sdk._routing.workspace_parsing import (
     parse_routing,
     parse_workspaces,
 )
+from codex_backend_sdk._urls import LOOPBACK_HOSTS
 from codex_backend_sdk.types import Login, Routing, Secret, Workspace
 
 OPENAI = "https://chatgpt.com/backend-api/codex/"
@@ -115,6 +120,11 @@ def test_override_is_parsed(override: str, expected: str | None) -> None:
                 "http://eu.chatgpt.com",
                 "http://127.0.0.1:9000",
                 "http://localhost",
+                "https://x[v1.chatgpt.com].evil.test",
+                "https://[v1.chatgpt.com]",
+                "https://xn--a.chatgpt.com",
+                "https://a..chatgpt.com",
+                "https://evil.test%2f.chatgpt.com",
                 "wss://eu.chatgpt.com",
                 "eu.chatgpt.com",
                 "//eu.chatgpt.com",
@@ -212,3 +222,31 @@ def test_routing_replaces_the_origin_and_keeps_the_path(backend: str) -> None:
     routing = Routing(origin="https://eu.chatgpt.com", override="us_cr")
     assert apply_routing(routing, backend=backend, path="/responses") == (url, header)
     assert apply_routing(Routing(), backend=backend, path="/responses") == ("/responses", {})
+
+
+HOST_PARTS = [
+    "chatgpt.com", "openai.com", "v1", ".", "..", "-", "_", "[", "]", "::1", ":", ":443", ":0", "%2e", "%", "/", "//",
+    "\\", "@", "#", "?", "evil.test", "xn--", "xn--a", "a" * 63, "\u00e9", "\u3002", " ", "\t", "127.0.0.1", "0x7f",
+    "localhost", "&", ",", ";", "*", "~",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", [OPENAI, LOCAL, LOCAL_TLS])
+@given(
+    st.lists(st.sampled_from(HOST_PARTS), max_size=6),
+    st.sampled_from(["https://", "http://", "https:"]),
+    st.sampled_from(["", ".chatgpt.com", ".chatgpt.com:443", ":9000"]),
+)
+@example(["x", "[", "v1", ".", "chatgpt.com", "]", ".", "evil.test"], "https://", "")
+@example(["[", "v1", ".", "chatgpt.com", "]"], "https://", "")
+def test_host_is_the_one_that_httpx_connects_to(backend: str, parts: list[str], scheme: str, end: str) -> None:
+    routing = parse(entry(scheme + "".join(parts) + end), backend=backend)
+    if not isinstance(routing, Routing) or routing.origin is None:
+        return
+    url = httpx2.Request("GET", routing.origin + "/backend-api/codex/responses").url
+    assert url.path == "/backend-api/codex/responses"
+    assert not url.userinfo
+    allowed = LOOPBACK_HOSTS if backend != OPENAI else ()
+    assert url.host in allowed or (backend == OPENAI and re.search(r"(^|\.)(chatgpt|openai)\.com$", url.host))
+    assert url.scheme == "https" or backend == LOCAL
+    url.host.encode("idna")  # as the look-up of the address does

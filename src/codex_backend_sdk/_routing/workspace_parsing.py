@@ -44,7 +44,7 @@ class RoutingProblem(Enum):
     NO_ENTRY = "the response has no valid entry for this account"
     DUPLICATE = "the response has contradictory entries for this account"
     NO_ORIGIN = "the response has no origin for this account"
-    INVALID_ORIGIN = "the origin in the response is not https, or has a path or a user name"
+    INVALID_ORIGIN = "the origin in the response is not https, has an invalid host, or has a path or a user name"
     FOREIGN_ORIGIN = "the origin in the response does not belong to OpenAI (to use it anyway, set `base_url`)"
     UNKNOWN_OVERRIDE = "the response has an unknown routing override"
 
@@ -120,7 +120,11 @@ def _allowed_origin(origin: str | None, backend: SplitResult) -> str | RoutingPr
     if backend.hostname in LOOPBACK_HOSTS:
         # A loopback backend must not redirect a real access token to another host.
         return f"{target.scheme}://{target.netloc}" if host in LOOPBACK_HOSTS else None
-    return f"{target.scheme}://{target.netloc}" if _is_openai_host(host) else RoutingProblem.FOREIGN_ORIGIN
+    if not _is_openai_host(host):
+        return RoutingProblem.FOREIGN_ORIGIN
+    # httpx2 decodes the labels of an international name, and raises an error for an invalid one.
+    has_encoded_label = any(label.startswith("xn--") for label in host.split("."))
+    return RoutingProblem.INVALID_ORIGIN if has_encoded_label else f"{target.scheme}://{target.netloc}"
 
 
 def _origin_key(url: SplitResult) -> tuple[str, str | None, int]:

@@ -43,6 +43,7 @@ _T = TypeVar("_T")
 
 _CERT_FILE_ENV: Final = "SSL_CERT_FILE"
 _CERT_DIR_ENV: Final = "SSL_CERT_DIR"
+_KEY_LOG_ENV: Final = "SSLKEYLOGFILE"  # Python itself reads it
 _PROXY_ENVS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _MAX_PORT: Final = 65535
 # For `mounts=`. Plain http is allowed on loopback only, and a proxy would send its tokens to another machine.
@@ -64,7 +65,8 @@ def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates; `CODEX_CA_CERTIFICATE` is added to them.
     Raises ValueError, with the name of the variable, if a variable is invalid.
     """
-    context = _tls_context(*(os.environ.get(name) for name in (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV)))
+    variables = (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV, _KEY_LOG_ENV)
+    context = _tls_context(*(os.environ.get(name) for name in variables))
     try:
         _require_proxy_addresses()
         return client_class(verify=context, mounts=_NO_PROXY_FOR_PLAIN_HTTP, **options)
@@ -79,10 +81,19 @@ def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
 
 
 @cache  # all clients of the process share one context, because loading the certificates takes 40 ms or more
-def _tls_context(cert_file: str | None, cert_dir: str | None, added_file: str | None) -> ssl.SSLContext:
+def _tls_context(
+    cert_file: str | None, cert_dir: str | None, added_file: str | None, key_log: str | None
+) -> ssl.SSLContext:
+    # OpenSSL ignores folders that it cannot read, and then trusts no certificate.
+    if cert_dir and not cert_file and not any(map(_is_readable_folder, cert_dir.split(os.pathsep))):
+        raise ValueError(f"{_CERT_DIR_ENV} is not a readable folder: {cert_dir}. Correct or unset the variable.")
     try:
         context = httpx2.create_ssl_context()
     except OSError as error:  # ssl.SSLError is an OSError
+        if key_log and error.filename == key_log:
+            raise ValueError(
+                f"{_KEY_LOG_ENV} is not a writable file: {key_log}. Correct or unset the variable."
+            ) from error
         raise _certificate_error(_CERT_FILE_ENV if cert_file else _CERT_DIR_ENV, cert_file or cert_dir) from error
     if added_file:
         try:
@@ -90,6 +101,10 @@ def _tls_context(cert_file: str | None, cert_dir: str | None, added_file: str | 
         except OSError as error:
             raise _certificate_error(CA_CERTIFICATE_ENV, added_file) from error
     return context
+
+
+def _is_readable_folder(path: str) -> bool:
+    return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
 
 
 def _certificate_error(variable: str, value: str | None) -> ValueError:
