@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -69,7 +70,22 @@ def test_invalid_configuration_raises(home: Path, config: str | bytes, message: 
 
 def test_unreadable_configuration_raises(home: Path) -> None:
     (home / "config.toml").mkdir()
-    with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: Is a directory"):
+    with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: (it is a folder|Permission denied)"):
+        default_store()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_configuration_in_a_named_pipe_does_not_block(home: Path) -> None:
+    os.mkfifo(home / "config.toml")
+    with pytest.raises(CredentialStoreError, match=r"Cannot read .*config\.toml: it is a named pipe"):
+        Credentials().current()
+
+
+def test_huge_configuration_is_not_read(home: Path) -> None:
+    with (home / "config.toml").open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(CredentialStoreError, match=r"config\.toml: it has more than 1,000,000 bytes"):
         default_store()
 
 

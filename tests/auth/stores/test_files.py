@@ -200,12 +200,12 @@ LOCK_PATHS: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("lock_type", LOCK_PATHS)
-def test_lock_path_that_is_no_regular_file_is_refused(lock_type: str, tmp_path: Path) -> None:
+def test_lock_path_must_be_a_regular_file(lock_type: str, tmp_path: Path) -> None:
     victim, lock = tmp_path / "victim", tmp_path / "auth.json.lock"
     victim.write_text("precious")
     LOCK_PATHS[lock_type](lock, victim)
     with (
-        pytest.raises(CredentialStoreError, match=r"auth\.json\.lock is a .*, not a regular file\. Delete it"),
+        pytest.raises(CredentialStoreError, match=r"auth\.json\.lock is a .*, not a regular file\. Delete it\.$"),
         FileStore(tmp_path / "auth.json").lock(),
     ):
         pytest.fail("the lock must not be acquired")
@@ -232,7 +232,7 @@ def test_lock_excludes_another_mount_of_the_file(tmp_path: Path) -> None:
 
 
 def test_lock_follows_a_replaced_file(tmp_path: Path) -> None:
-    """The lock of a file that was replaced excludes nobody."""
+    """A lock on the old file would not exclude those who open the new one."""
     store, other = (FileStore(tmp_path / "auth.json", lock_timeout=0.2) for _ in range(2))
     store.save(DOCUMENT)
     with store.lock():

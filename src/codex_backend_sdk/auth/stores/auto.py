@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import _auth_errors, _auth_json
 from .base import NotCopyable, codex_home_path, os_error_text
 from .file import FileStore
+from .files import read_regular_file
 from .memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ def default_store(home: Path | None = None) -> CredentialStore:
 
 def _read_setting(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark, which TOML forbids
+        # Editors on Windows write a byte order mark, which TOML forbids.
+        text = read_regular_file(path).decode("utf-8-sig")
         import tomllib  # imported here because most users have no config.toml
 
         return tomllib.loads(text).get(_SETTING, "file")

@@ -68,7 +68,7 @@ def read_regular_file(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)
             if len(data) <= MAX_BYTES:
                 return data
-    raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES:,} bytes, so it is no login")
+    raise OSError(errno.EINVAL, f"it has more than {MAX_BYTES:,} bytes")
 
 
 # --- owners and modes ------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def hold_lock_file(
     deadline = time.monotonic() + timeout
     lock, problem = None, ""
     try:
-        lock = _acquire_lock_file(path, like=document or path, timeout=timeout)
+        lock = _acquire_lock_file(path, location=location, like=document or path, timeout=timeout)
     except _LockTimeoutError:
         raise _timeout_error(path, timeout) from None
     except (OSError, NotImplementedError) as error:  # NotImplementedError: the system has no file locks
@@ -104,7 +104,7 @@ def _timeout_error(path: Path | None, timeout: float) -> CredentialStoreError:
     )
 
 
-def _acquire_lock_file(path: Path, *, like: Path, timeout: float) -> filelock.BaseFileLock:
+def _acquire_lock_file(path: Path, *, location: str, like: Path, timeout: float) -> filelock.BaseFileLock:
     import filelock  # imported here because a program that only reads the login does not need it
 
     create_private_folder(path.parent)
@@ -115,7 +115,9 @@ def _acquire_lock_file(path: Path, *, like: Path, timeout: float) -> filelock.Ba
     except FileExistsError:
         file_type = describe_file_type(path.lstat().st_mode)
         if file_type is not None:  # filelock would open it, and old versions would empty what a link points to
-            raise OSError(errno.EINVAL, f"{path} is {file_type}, not a regular file. Delete it") from None
+            raise _auth_errors.CredentialStoreError(
+                f"Cannot lock {location}: {path} is {file_type}, not a regular file. Delete it."
+            ) from None
         with suppress(OSError):
             restore_owner(path, like=like)
     lock = filelock.FileLock(path, timeout=timeout, mode=0o600)
