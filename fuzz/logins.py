@@ -38,7 +38,7 @@ def check_auth_json(data: bytes) -> None:
     if document is None:
         return
     assert repr(_auth_json.parse(_auth_json.serialize(document))) == repr(document)
-    assert json.loads(keyring_store.to_compact_json(document)).keys() == document.keys()
+    assert json.loads(_auth_json.serialize_compact(document)).keys() == document.keys()
     _auth_json.describe_other_credentials(document)
     _jwt.parse_login(document)
     response = _auth_json.TokenResponse(access_token=Secret("new"))
@@ -138,7 +138,7 @@ def check_issuer_responses(data: bytes) -> None:
     else:
         tokens = (response.id_token, response.access_token, response.refresh_token)
         assert all(token is None or _auth_json.is_header_safe(token.reveal()) for token in tokens)
-    description = _oauth.describe_error(body, redact=_HIDDEN)
+    description = _oauth.describe_error(body, secrets=[_HIDDEN])
     assert description.isprintable()
     assert 0 < len(description) <= 301
     assert _HIDDEN.reveal() not in description
