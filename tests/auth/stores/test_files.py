@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -185,6 +186,35 @@ def test_root_returns_the_lock_file_to_its_owner(tmp_path: Path) -> None:
     os.link(lock, tmp_path / "a-file-of-the-system")
     with store.lock():
         assert lock.stat().st_uid == 0, "the owner of the folder may have made the second name"
+
+
+SAVE_UNDER_LOCK = f"""
+import sys
+from codex_backend_sdk.auth import FileStore
+store = FileStore(sys.argv[1])
+with store.lock():
+    store.save({DOCUMENT!r})
+"""
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs `setpriv`")
+@pytest.mark.parametrize("name", ["auth.json", "new/auth.json"])
+def test_root_that_cannot_change_owners_writes_in_place(name: str, tmp_path: Path) -> None:
+    """Containers may run as root without this capability."""
+    os.chown(tmp_path, 1000, 1001)
+    path = tmp_path / name
+    command = ["setpriv", "--bounding-set=-chown", sys.executable, "-c", SAVE_UNDER_LOCK, str(path)]
+    result = subprocess.run(command, capture_output=True, timeout=50, check=True)
+    assert result.stderr == b"", "the store is locked"
+    assert FileStore(path).load() == DOCUMENT
+    path.write_text('{"auth_mode": "chatgpt"}')
+    os.chown(path, 1000, 1001)
+    before = path.stat()
+    subprocess.run(command, timeout=50, check=True)
+    after = path.stat()
+    assert FileStore(path).load() == DOCUMENT
+    assert (after.st_ino, after.st_uid, after.st_gid) == (before.st_ino, 1000, 1001)
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------

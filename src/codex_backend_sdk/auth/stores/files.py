@@ -90,7 +90,8 @@ def create_private_folder(folder: Path) -> None:
             continue
         if _is_root():
             owner = path.parent.stat()
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            with suppress(OSError):  # in a container, root may not be allowed to do this
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def create_private_file(path: Path, *, like: Path, must_keep_owner: bool = True) -> int:
@@ -98,7 +99,7 @@ def create_private_file(path: Path, *, like: Path, must_keep_owner: bool = True)
 
     If the file `like` exists, the new file gets its owner, group and mode, so that its users keep their access. A mode
     that gives access to all users becomes 0600. If `like` does not exist, a file that root creates gets the owner of
-    its folder. With `must_keep_owner`, raises PermissionError if the owner or the group cannot be kept.
+    its folder, if possible. With `must_keep_owner`, raises PermissionError if the owner of `like` cannot be kept.
     """
     # The mode is set when the file is created, so another user can never read it.
     descriptor = os.open(path, _CREATE_FLAGS, 0o600)
@@ -120,12 +121,12 @@ def _copy_owner_and_mode(descriptor: int, like: Path, *, must_keep_owner: bool) 
     except FileNotFoundError:
         if not _is_root():
             return
-        owner, mode = like.parent.stat(), 0o600
+        owner, mode, must_keep_owner = like.parent.stat(), 0o600, False
     status = os.fstat(descriptor)
     if (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid):
         try:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        except OSError as error:  # in a container, EINVAL: the owner does not exist there
+        except OSError as error:  # in a container, root may not be allowed to, or the owner does not exist (EINVAL)
             if must_keep_owner:
                 raise PermissionError(errno.EPERM, "its owner cannot be kept") from error
             with suppress(OSError):
