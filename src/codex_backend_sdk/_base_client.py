@@ -38,6 +38,7 @@ from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, user_agent
 from ._request.compression import Compression
 from ._request.context import PreparedOptions, context_of_response
+from ._request.cookies import CloudflareCookies, create_closed_jar, mark_callers_cookie
 from ._request.prepare import BackendURL
 from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
@@ -172,6 +173,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             else WorkspaceRouting(enabled=workspace_routing, clock=self._clock.monotonic)
         )
         self._catalog = CatalogCache()
+        self._cookies = CloudflareCookies()
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         arguments = self._official_arguments(cast("dict[str, Any]", official))
         with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
@@ -198,7 +200,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             official["base_url"] = environment_url or BACKEND_URL
         official["api_key"] = official.get("api_key") or _NO_API_KEY
         if official.get("http_client") is None:
-            official["http_client"] = open_client(self._http_client_class, limits=_CONNECTION_LIMITS)
+            official["http_client"] = open_client(
+                self._http_client_class, limits=_CONNECTION_LIMITS, cookies=create_closed_jar()
+            )
         return official
 
     def _ignore_environment(self, arguments: dict[str, Any]) -> None:
@@ -278,6 +282,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         with ArgumentHints(BaseCodexClient.copy, openai.OpenAI.copy):
             copied: Self = super().copy(_extra_kwargs={**arguments, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
+        copied._cookies = self._cookies
         has_same_login = copied.credentials is self.credentials
         if has_same_login:
             copied._shared_limit = self._shared_limit
@@ -323,7 +328,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
 
     @cached_property
     def _signer(self) -> RequestSigner:
-        return RequestSigner(self._codex.originator)
+        return RequestSigner(self._codex.originator, self._cookies)
 
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         if not isinstance(options, PreparedOptions):
@@ -335,6 +340,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         context: RequestContext = options.context
         has_call_timeout = not isinstance(options.timeout, openai.NotGiven)
         idle_timeout = set_timeouts(request, self._codex.timeouts, has_call_timeout=has_call_timeout)
+        if "cookie" in request.headers and self._has_own_cookie(options):
+            mark_callers_cookie(request)
         self._signer.sign(request, options.login)
         return context.attach(
             request,
@@ -343,6 +350,12 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             idle_timeout=idle_timeout,
             fork_generation=fork_generation(),
         )
+
+    def _has_own_cookie(self, options: PreparedOptions) -> bool:
+        """Return whether the caller set a `Cookie` header, for this call, this client or the HTTP client."""
+        call_headers: Mapping[str, object] = {} if isinstance(options.headers, openai.NotGiven) else options.headers
+        sources = (call_headers, self._official._custom_headers, self._official._client.headers)
+        return any(name.lower() == "cookie" for headers in sources for name in headers)
 
     def _prepare_url(self, url: str) -> httpx2.URL:
         return self._checked_backend_url().url(url, join=super()._prepare_url)  # type: ignore[misc]
@@ -431,7 +444,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         )
 
     def _record_headers(self, response: httpx2.Response, context: RequestContext) -> None:
-        """Record what each response reports: the usage limits, and the version of the model catalog."""
+        """Record what each response reports: cookies, the usage limits, and the version of the model catalog."""
+        self._cookies.store(response)
         self._limits.record_headers(response.headers, account_id=context.account_id)
         self._catalog.report_etag(response.headers.get("x-models-etag"))  # Codex CLI: codex-api/src/sse/responses.rs
 

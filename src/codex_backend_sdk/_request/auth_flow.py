@@ -21,6 +21,7 @@ from .._exceptions import LoginRequiredError
 from .._version import __version__
 from ..auth._auth_json import is_header_safe
 from .compression import uncompressed
+from .cookies import CloudflareCookies
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -64,8 +65,9 @@ class _LoginHeaders(NamedTuple):
 class RequestSigner:
     """Signer for the requests of one client: it sets the headers that identify the login and the program."""
 
-    def __init__(self, originator: str) -> None:
+    def __init__(self, originator: str, cookies: CloudflareCookies | None = None) -> None:
         self._originator = originator
+        self._cookies = CloudflareCookies() if cookies is None else cookies
         # The headers of the last login, because composing them takes longer than setting them.
         self._cached = _LoginHeaders(None, {}, ())
 
@@ -86,6 +88,7 @@ class RequestSigner:
         for name in unwanted_names:
             if name in request.headers:
                 del request.headers[name]
+        self._cookies.sign(request, login)
         return request
 
 
