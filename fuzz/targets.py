@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import backend, logins, sse, streams
+from . import backend, logins, sse, streams, timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ TARGETS: Final = {
         Target(
             "issuer_responses", logins.check_issuer_responses, (*_CHOICES, b'\0\0{"error":{"code":"invalid_grant"}}')
         ),
+        Target("time", timing.check_time, _CHOICES),
         Target("callbacks", logins.check_callbacks, (*_CHOICES, b"\0code=abc&state=9Wm3Zk7yQ1")),
     )
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz import sse
+from fuzz import sse, timing
 from fuzz.choices import Choices
 from fuzz.targets import TARGETS
 
@@ -53,3 +55,16 @@ def test_choices_cover_any_input() -> None:
     assert b"".join(Choices(b"\1\7\2\3\4\5\6\7\0").chunks(b"0123456789" * 50)) == b"0123456789" * 50
     assert Choices(b"").number(7) == 0
     assert Choices(b"").take(7) == b""
+
+
+@pytest.mark.parametrize("name", timing.PARSERS)
+def test_every_parser_takes_linear_time(name: str) -> None:
+    for unit in timing._UNITS:
+        timing.check_parser(timing.PARSERS[name], "<html>", unit, "")
+        timing.check_parser(timing.PARSERS[name], "", unit, "x")
+
+
+def test_quadratic_time_is_detected() -> None:
+    title = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+    with pytest.raises(AssertionError, match="characters take"):
+        timing.check_parser(lambda text: title.search(text[: len(text) // 2]), "", "<title>", "")
