@@ -91,8 +91,11 @@ REPLIES = {
 class FixedLogin:
     """A credential source with an opaque token."""
 
+    def __init__(self, plan: str = "plus") -> None:
+        self.plan = plan
+
     def ready(self) -> Login:
-        return Login(access_token=Secret(TOKEN), account_id="acc-1", plan="plus")
+        return Login(access_token=Secret(TOKEN), account_id="acc-1", plan=self.plan)
 
     current = ready
 
@@ -143,6 +146,29 @@ def _causes(error: BaseException) -> list[BaseException]:
     cause = error.__cause__
     # pickle stores the document of a JSON error, which is not ours; the transport's exceptions hold the request.
     return [cause] if isinstance(cause, httpx2.HTTPError) else []
+
+
+def test_routing_log_and_explanation_are_redacted(
+    new_client: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = {"slug": f"evil{ESCAPES}{OTHER_JWT}", "visibility": "list", "supported_reasoning_levels": []}
+    entry = {"id": "acc-1", "account_routing_override": None, "workspace_backend_origin": f"https://{TOKEN}.evil.test"}
+
+    def respond(head: str, body: bytes) -> bytes:
+        path = head.split(" ", 2)[1]
+        if "accounts/check" in path:
+            return json_reply({"accounts": [entry], "default_account_id": "acc-1"}, "200 OK")
+        return json_reply({"models": [model]}, "200 OK") if "/models" in path else json_reply({"detail": "no"})
+
+    with raw_server(respond) as origin, caplog.at_level(logging.DEBUG, "codex_backend_sdk"):
+        client = new_client(base_url=f"{origin}/backend-api/codex", credentials=FixedLogin("team"))
+        client.models.list()
+        error_of(client)
+        explanation = client.codex.explain(input="hi")
+    assert "The routing lookup for this workspace" in caplog.text
+    shown = "\n".join([caplog.text, str(explanation), repr(explanation.findings)])
+    for secret in SECRETS:
+        assert secret not in shown
 
 
 def test_own_messages_are_not_redacted() -> None:

@@ -23,6 +23,7 @@ from anyio.lowlevel import RunVar
 
 from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._connections import limit_io
+from .._redaction import redact
 from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
 from .._threads import create_lock
@@ -226,7 +227,8 @@ class RoutingLookup:
             return
         self._entry.store(routing, now=self._clock())
         if routing != _UNCONSTRAINED:
-            _log.info("The requests of this workspace go to %s.", routing)
+            text = redact(str(routing), (self._login.access_token.reveal(),))
+            _log.info("The requests of this workspace go to %s.", text)
 
     def _record_failure(self, reason: str) -> None:
         entry = self._entry

@@ -38,8 +38,8 @@ _CARRIAGE_RETURN: Final = 0x0D  # `in` finds an integer seven times faster than 
 _LINE_FEED: Final = 0x0A
 _FIELDS: Final = (b"data:", b"event:")
 # The lines of an unfinished frame that are buffered. The byte order mark precedes the first line of a stream.
-_BUFFERED_LINE: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)(?::[^\n]*)?\n", re.MULTILINE)
-_FIELD_LINE: Final = re.compile(rb"^(data|event)(?:: ?([^\n]*))?$", re.MULTILINE)
+_BUFFERED_LINE: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)(?::[^\n]*+)?\n", re.MULTILINE)
+_FIELD_LINE: Final = re.compile(rb"^(data|event)(?:: ?([^\n]*+))?$", re.MULTILINE)
 _LONGEST_FIELD: Final = len(_BOM + b"event:")
 
 

@@ -85,7 +85,7 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
     lines: list[str] = []
     line, length = "", 0
     # Without whitespace at its end, every match succeeds: the time is proportional to the length of the text.
-    for word in re.findall(r"\s*\S+", text.rstrip()):
+    for word in re.findall(r"\s*+\S++", text.rstrip()):
         word_length = len(click.unstyle(word))
         if line and length + word_length > width:
             lines.append(line)

@@ -23,6 +23,7 @@ from .._catalog import first_listed_id
 from .._coerce import as_count, as_mapping
 from .._constants import DEFAULT_MODEL
 from .._json import decode
+from .._redaction import redact_data
 from .._request.compression import plain_content
 from .._request.input_items import shape_item
 from .._request.prepare import has_automatic_model, prepare
@@ -33,7 +34,7 @@ from .explain_report import Explanation, Finding, PreparedRequest, estimate_toke
 from .responses import Responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .._options import ClientOptions
     from .._request.shaping import ShapedRequest
@@ -62,7 +63,7 @@ def explain(client: Any, parameters: Mapping[str, Any]) -> Explanation:
         unknown_names=[name for name in parameters if name not in known_names],
     )
     if accepted is None:
-        return Explanation(model=client._codex.model, prepared_request=None, findings=tuple(findings))
+        return Explanation(model=client._codex.model, prepared_request=None, findings=_redacted(findings, None))
     login = client.credentials.ready()
     catalog = client._catalog.get(login) or ()
     if has_automatic_model(options, client._codex):
@@ -80,10 +81,16 @@ def explain(client: Any, parameters: Mapping[str, Any]) -> Explanation:
     return Explanation(
         model=model,
         prepared_request=None if any(finding.level == "refused" for finding in findings) else request,
-        findings=(*findings, *_login_findings(client, login)),
+        findings=_redacted((*findings, *_login_findings(client, login)), login),
         tokens=tokens,
         context_window=window,
     )
+
+
+def _redacted(findings: Iterable[Finding], login: Login | None) -> tuple[Finding, ...]:
+    """Redact findings, which contain texts of the backend, such as the ID of a model."""
+    secrets = () if login is None else (login.access_token.reveal(),)
+    return tuple(redact_data(finding, secrets) for finding in findings)
 
 
 def _record_options(client: Any, parameters: dict[str, Any]) -> FinalRequestOptions:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .._coerce import as_list, as_mapping
 from .._json import encode
+from .._redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,7 +111,7 @@ class Explanation:
             message = f"{finding.what} {finding.why}".strip()
             lines += _wrap(message, initial_indent=f"{_SYMBOLS[finding.level]} ", subsequent_indent="  ")
             lines += _wrap(finding.remedy or "", initial_indent="  → ", subsequent_indent="    ")
-        return "\n".join(lines)
+        return redact("\n".join(lines))
 
 
 # --- the token estimate ----------------------------------------------------------------------------------------------

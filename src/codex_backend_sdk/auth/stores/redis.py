@@ -21,6 +21,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..._redaction import excerpt
 from ...types import Secret
 from .. import _auth_errors
 from .base import (
@@ -236,7 +237,7 @@ class RedisStore(NotCopyable):
         except redis.RedisError as error:
             clear_traceback_locals(error)  # those of the package redis include the password
             raise _auth_errors.CredentialStoreError(
-                f"Cannot {operation} {self.location}: {str(error).rstrip('.')}. "
+                f"Cannot {operation} {self.location}: {excerpt(str(error)).rstrip('.')}. "
                 "Check the URL, and that the server is running."
             ) from error
 
@@ -255,7 +256,7 @@ class RedisStore(NotCopyable):
                         "time. Check that the server is running.",
                         self.key,
                         self.location,
-                        str(error).rstrip("."),
+                        excerpt(str(error)).rstrip("."),
                     )
                     return
 

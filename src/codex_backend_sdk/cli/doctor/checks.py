@@ -29,7 +29,7 @@ from ..._constants import (
     ISSUER_URL,
     ISSUER_URL_ENV,
 )
-from ..._redaction import redact_url
+from ..._redaction import redact_data, redact_url
 from ..._timefmt import format_duration, format_local_time
 from ..output import format_relative_time
 from .check_context import LOG_IN, CheckAbortedError, CheckContext, call_backend, get_without_login
@@ -76,7 +76,13 @@ _NO_REFRESH: Final = "A refreshed login cannot be stored, so the login cannot be
 
 
 def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
-    """Yield the results of a check. Convert an exception to its last result, so that the other checks still run."""
+    """Yield the results of a check, redacted. Convert an exception to its last result: the other checks still run."""
+    for result in _results(check, context):
+        login = context.resolved_login.login if context.resolved_login is not None else None
+        yield redact_data(result, () if login is None else (login.access_token.reveal(),))
+
+
+def _results(check: Check, context: CheckContext) -> Iterator[CheckResult]:
     import openai
 
     try:
