@@ -11,15 +11,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codex_backend_sdk import _threads
 from codex_backend_sdk._threads import SingleFlight, create_lock, reset_in_child, run_uninterrupted, start_in_thread
 from codex_backend_sdk.auth import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 # These tests fork on purpose while other threads run.
@@ -133,6 +136,39 @@ def test_slow_run_is_replaced_by_the_fallback(fallback: str | None, result: str)
         return "new"
 
     assert flight.run(action, fallback=lambda: fallback) == result
+
+
+def test_interrupted_caller_leaves_no_run_that_never_ends() -> None:
+    """Raise KeyboardInterrupt before each line of the caller, one after another: later callers still get a result."""
+    interrupted_lines: set[int] = set()
+
+    def run_until(line_number: int, flight: SingleFlight[str]) -> None:
+        seen_lines = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal seen_lines
+            if frame.f_code.co_filename != _threads.__file__:
+                return None
+            if event == "line":
+                seen_lines += 1
+                if seen_lines == line_number:
+                    interrupted_lines.add(frame.f_lineno)
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with suppress(KeyboardInterrupt):
+                flight.run(lambda: "interrupted")
+        finally:
+            sys.settrace(None)
+
+    for line_number in range(1, 40):
+        flight: SingleFlight[str] = SingleFlight()
+        run_until(line_number, flight)
+        later = start_in_thread(partial(flight.run, lambda: "later"), name="later caller", daemon=True)
+        assert later.result(timeout=20) in ("later", "interrupted")
+    assert len(interrupted_lines) > 10
 
 
 # --- threads -----------------------------------------------------------------------------------------------------

@@ -75,29 +75,33 @@ def _reinitialize(lock: threading.Lock) -> None:
 # --- threads -----------------------------------------------------------------------------------------------------
 
 
-def start_in_thread(
-    action: Callable[[], _T], *, name: str, daemon: bool, outcome: Future[_T] | None = None
-) -> Future[_T]:
-    """Run `action` in a new thread and return the future of its outcome, which is `outcome` if given.
+def start_in_thread(action: Callable[[], _T], *, name: str, daemon: bool) -> Future[_T]:
+    """Run `action` in a new thread and return the future of its outcome.
 
     A caller may stop waiting at any time; the action continues. At exit the interpreter stops daemon threads and waits
     for other threads.
     """
-    future: Future[_T] = Future() if outcome is None else outcome
-
-    def work() -> None:
-        try:
-            result = action()
-        except BaseException as error:  # including KeyboardInterrupt and SystemExit: the caller decides
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    try:
-        threading.Thread(target=work, name=name, daemon=daemon).start()
-    except RuntimeError:  # the interpreter is exiting, or the system's limit of threads is reached
-        work()
+    future: Future[_T] = Future()
+    if not _try_to_start(action, future, name=name, daemon=daemon):
+        _run_into(future, action)
     return future
+
+
+def _try_to_start(action: Callable[[], _T], outcome: Future[_T], *, name: str, daemon: bool) -> bool:
+    try:
+        threading.Thread(target=_run_into, args=(outcome, action), name=name, daemon=daemon).start()
+    except RuntimeError:  # the interpreter is exiting, or the system's limit of threads is reached
+        return False
+    return True
+
+
+def _run_into(outcome: Future[_T], action: Callable[[], _T]) -> None:
+    try:
+        result = action()
+    except BaseException as error:  # including KeyboardInterrupt and SystemExit: the caller decides
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(result)
 
 
 def run_uninterrupted(action: Callable[[], _T], *, name: str = "codex-login") -> _T:
@@ -147,10 +151,7 @@ class SingleFlight(Generic[_T]):
         return flight.result()
 
     def _join_or_start(self, action: Callable[[], _T]) -> _Flight[_T]:
-        with self._lock:
-            if self._flight is not None:
-                return self._flight
-            flight = self._flight = _Flight()
+        flight: _Flight[_T] = _Flight()
 
         def run() -> _T:
             try:
@@ -160,7 +161,15 @@ class SingleFlight(Generic[_T]):
                     if self._flight is flight:
                         self._flight = None
 
-        start_in_thread(run, name=self._name, daemon=False, outcome=flight)
+        with self._lock:
+            if self._flight is not None:
+                return self._flight
+            # Others can join only after the start: Ctrl-C before it must not leave a flight that never ends.
+            is_started = _try_to_start(run, flight, name=self._name, daemon=False)
+            if is_started:
+                self._flight = flight
+        if not is_started:
+            _run_into(flight, run)
         return flight
 
     def _forget_flight(self) -> None:
