@@ -8,8 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from support.echo_server import EchoServer
+
+from codex_backend_sdk._pools import PooledClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,3 +252,48 @@ print(json.dumps([child, texts]))
         server.release.set()
         assert finish(process) == [["one", "two"], ["open"]]
     assert server.connections[0] == ["open"]
+
+
+# --- event loops -----------------------------------------------------------------------------------------------------
+
+
+def test_async_client_works_in_one_loop_after_another(server: EchoServer) -> None:
+    """Each loop opens its own connection, and closes it or not."""
+    program = """
+texts = [ask("one"), ask("two"), ask("three")]
+async def twice():
+    return [await ask_async("four"), await ask_async("five")]
+texts += asyncio.run(twice())
+import trio
+texts += [trio.run(ask_async, "trio one"), trio.run(ask_async, "trio two"), ask("six")]
+async def last():
+    async with client:
+        return await ask_async("last")
+print(json.dumps([*texts, asyncio.run(last()), client.is_closed(), len(client._client._pools._by_owner)]))
+"""
+    texts = ["one", "two", "three", "four", "five", "trio one", "trio two", "six", "last"]
+    assert run(program, server, "async") == [*texts, True, 1], "pools of earlier loops are dropped"
+    assert [len(prompts) for prompts in server.connections] == [1, 1, 1, 2, 1, 1, 1, 1]
+
+
+def test_async_client_works_in_concurrent_loops(server: EchoServer) -> None:
+    program = """
+async def many(name):
+    return [await ask_async(f"{name} {number}") for number in range(5)]
+with concurrent.futures.ThreadPoolExecutor(6) as threads:
+    print(json.dumps(list(threads.map(lambda name: asyncio.run(many(name)), words[:6]))))
+"""
+    assert run(program, server, "async") == [[f"word{loop} {number}" for number in range(5)] for loop in range(6)]
+    assert sorted(len(prompts) for prompts in server.connections) == [5] * 6
+
+
+def test_http_client_reads_the_pool_of_the_moment() -> None:
+    """`httpx2` must read both attributes for each request and when it closes."""
+    first = httpx2.MockTransport(lambda request: httpx2.Response(200, text="first"))
+    second = httpx2.MockTransport(lambda request: httpx2.Response(200, text="second"))
+    client = PooledClient(transport=first)
+    assert client.get("http://test/").text == "first"
+    client._pools._forget()
+    client._pools._open_client = lambda: httpx2.Client(transport=second)
+    assert client.get("http://test/").text == "second"
+    client.close()
