@@ -104,6 +104,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         max_retry_after: float = 60.0,
         wait_for_limit: timedelta | None = None,
         max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES,
+        codex_events: bool = False,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -136,6 +137,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             wait_for_limit: How long a call may wait for the reset of an exhausted limit (default: it does not wait).
             max_event_bytes: The largest event of a stream, in bytes (default: 64 MB). A larger event ends the call with
                 an error, so that a response cannot use all memory.
+            codex_events: Whether streams include the events that the public API does not have, such as
+                `codex.rate_limits` and keepalives. The client reads the limits from them in any case.
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
@@ -157,6 +160,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             max_retry_after=max_retry_after,
             wait_for_limit=wait_for_limit,
             max_event_bytes=max_event_bytes,
+            codex_events=codex_events,
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
@@ -239,6 +243,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         max_retry_after: float | None = None,
         wait_for_limit: timedelta | None = None,
         max_event_bytes: float | None = None,
+        codex_events: bool | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -266,6 +271,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "max_retry_after": max_retry_after,
             "wait_for_limit": wait_for_limit,
             "max_event_bytes": max_event_bytes,
+            "codex_events": codex_events,
             "clock": clock,
             "on_retry": on_retry,
         }

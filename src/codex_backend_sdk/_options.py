@@ -109,6 +109,7 @@ class ClientOptions(NamedTuple):
     retries: RetryOptions
     timeouts: TimeoutOptions
     max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
+    codex_events: bool = False
 
     @classmethod
     def from_arguments(
@@ -127,6 +128,7 @@ class ClientOptions(NamedTuple):
         max_retry_after: float,
         wait_for_limit: timedelta | None,
         max_event_bytes: float,
+        codex_events: bool,
     ) -> ClientOptions:
         """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
@@ -156,6 +158,7 @@ class ClientOptions(NamedTuple):
                 total=_seconds("total_timeout", total_timeout),
             ),
             max_event_bytes=_bytes("max_event_bytes", max_event_bytes),
+            codex_events=codex_events,
         )
 
     def as_arguments(self) -> dict[str, Any]:
@@ -174,6 +177,7 @@ class ClientOptions(NamedTuple):
             "max_retry_after": self.retries.max_retry_after,
             "wait_for_limit": self.retries.wait_for_limit,
             "max_event_bytes": self.max_event_bytes,
+            "codex_events": self.codex_events,
         }
 
 

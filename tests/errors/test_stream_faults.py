@@ -311,7 +311,8 @@ def test_stream_restarts_if_allowed(row: Row, call: Any, sim: Simulator, new_cli
 def test_restarted_stream_delivers_both_attempts(call: Any, sim: Simulator, new_client: Any) -> None:
     sim.fail("cut_after_events:9")
     seen: list[Any] = []
-    assert call(new_client(max_retries=1, clock=RecordingClock(), on_interrupt="restart"), seen) == "hello"
+    client = new_client(max_retries=1, clock=RecordingClock(), on_interrupt="restart", codex_events=True)
+    assert call(client, seen) == "hello"
     assert [event.type for event in seen].count("response.created") == 2
     assert len(seen) == 9 + 13
 

@@ -9,6 +9,7 @@ import openai
 import pytest
 from openai.types import responses as official
 from pydantic import BaseModel
+from support.clocks import RecordingClock
 from support.tunnels import serve_response
 
 import codex_backend_sdk as sdk
@@ -69,13 +70,48 @@ def test_stream_yields_official_events(client: Any) -> None:
     with client.responses.create(input="Say hi five times.", stream=True) as stream:
         events = list(stream)
     kinds = [event.type for event in events]
-    assert kinds[:3] == ["codex.rate_limits", "codex.response.metadata", "response.created"]
+    assert kinds[:2] == ["response.created", "response.in_progress"]
     assert kinds[-1] == "response.completed"
-    assert isinstance(events[0], sdk.UnknownEvent)
     deltas = [event for event in events if event.type == "response.output_text.delta"]
     assert len(deltas) > 1
     assert {type(delta) for delta in deltas} == {official.ResponseTextDeltaEvent}
     assert text_of(events) == events[-1].response.output_text != ""
+
+
+BACKEND_EVENTS = [
+    {"type": name}
+    for name in (
+        "codex.rate_limits",
+        "codex.new",
+        "responsesapi.websocket_timing",
+        "response.metadata",
+        "response.heartbeat",
+        "keepalive",
+    )
+]
+OTHER_EVENTS = [{"type": "response.new_event"}, {"type": "codexx"}, {"type": "keepalives"}]
+COMPLETED = {"type": "response.completed", "response": {"id": "r", "output": []}}
+
+
+def test_stream_omits_events_of_the_codex_backend(new_client: Any, sim: Simulator) -> None:
+    sent = [event for pair in zip(BACKEND_EVENTS, OTHER_EVENTS * 2, strict=True) for event in pair]
+    for _ in range(2):
+        sim.script(Turn.events([*sent, COMPLETED]))
+    client = new_client()
+    events = list(client.responses.create(input="hi", stream=True))
+    assert [event.type for event in events] == ["response.new_event", "codexx", "keepalives"] * 2 + [
+        "response.completed"
+    ]
+    events = list(client.with_options(codex_events=True).responses.create(input="hi", stream=True))
+    assert [event.type for event in events] == [event["type"] for event in (*sent, COMPLETED)]
+    assert isinstance(events[0], sdk.UnknownEvent)
+
+
+def test_stream_after_hidden_events_only_is_retried(new_client: Any, sim: Simulator) -> None:
+    sim.script(Turn.events(BACKEND_EVENTS), Turn.text("complete"))
+    stream = new_client(max_retries=1, clock=RecordingClock()).responses.create(input="hi", stream=True)
+    assert text_of(list(stream)) == "complete"
+    assert stream.restarts == 1
 
 
 def test_stream_is_an_official_stream(sim: Simulator) -> None:
@@ -83,7 +119,7 @@ def test_stream_is_an_official_stream(sim: Simulator) -> None:
         stream = client.responses.create(input="hi", stream=True)
         assert isinstance(stream, openai.Stream)
         assert stream.response.status_code == 200
-        assert next(stream).type == "codex.rate_limits"
+        assert next(stream).type == "response.created"
         stream.close()
         assert stream.response.is_closed
 
@@ -102,7 +138,6 @@ def test_stream_helper_has_snapshots_and_final_response(client: Any) -> None:
         final = stream.get_final_response()
     snapshots = [event.snapshot for event in events if event.type == "response.output_text.delta"]
     assert snapshots[-1] == final.output_text
-    assert any(event.type == "codex.rate_limits" for event in events)
     assert final.output[-1]["type"] == "message"
 
 

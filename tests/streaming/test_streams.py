@@ -66,7 +66,7 @@ def test_opening_and_reading_share_one_retry_count(new_client: Callable[..., Any
 def test_stream_interrupted_after_an_event_raises(new_client: Callable[..., Any], sim: Simulator, turn: Turn) -> None:
     sim.script(turn)
     stream = iter(new_client(max_retries=5).responses.create(input="hi", stream=True))
-    assert next(stream).type == "codex.rate_limits"
+    assert next(stream).type == "response.created"
     with pytest.raises((sdk.StreamInterruptedError, sdk.ResponseFailedError)) as caught:
         list(stream)
     assert caught.value.partial is not None

@@ -99,7 +99,7 @@ def assert_row(row: Row, call: Callable[..., str], *, sim: Simulator, new_client
     """
     clock, events = RecordingClock(), list[Any]()
     sim.fail(row.fault, times=None)
-    client = new_client(**{"max_retries": 2, "clock": clock, **options})
+    client = new_client(**{"max_retries": 2, "clock": clock, "codex_events": True, **options})
     if row.error_class is None:
         assert call(client, events) == row.text
     else:

@@ -38,6 +38,7 @@ class RequestContext:
         model_id: The model to return from the catalog (`models.retrieve`).
         kept_items: The input items that a compacted response repeats.
         restarts_on_interrupt: Whether an interrupted stream is restarted after events were delivered.
+        delivers_codex_events: Whether a stream includes the events that only the Codex backend has.
         max_event_bytes: The largest event of a stream, in bytes.
         idle_timeout: The longest time without data within the response, in seconds.
         deadline: The request deadline: the monotonic time at which the whole call ends.
@@ -52,6 +53,7 @@ class RequestContext:
     model_id: str | None = None
     kept_items: tuple[Any, ...] = field(default=(), repr=False)
     restarts_on_interrupt: bool = False
+    delivers_codex_events: bool = False
     max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
     idle_timeout: float | None = None
     deadline: float | None = None

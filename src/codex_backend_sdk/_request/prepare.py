@@ -132,6 +132,7 @@ def _prepare_response(
         RequestContext(
             route=route,
             is_streamed=is_streamed and route is Route.RESPONSES,
+            delivers_codex_events=client_options.codex_events,
             max_event_bytes=client_options.max_event_bytes,
             restarts_on_interrupt=client_options.retries.on_interrupt == "restart",
             dropped_parameters=dropped_parameters,

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
     from .sse import BatchParser
 
-__all__ = ["UnknownEvent", "build_event", "build_item", "build_response", "read_events"]
+__all__ = ["UnknownEvent", "build_event", "build_item", "build_response", "is_codex_event", "read_events"]
+
+# Events that the public API does not have. Programs written for it fail if one precedes `response.created`.
+_CODEX_EVENTS: Final = frozenset({"keepalive", "response.heartbeat", "response.metadata"})
+_CODEX_PREFIXES: Final = ("codex.", "responsesapi.")
 
 
 class UnknownEvent(BaseModel):
@@ -40,6 +44,12 @@ class UnknownEvent(BaseModel):
 def read_events(frames: bytes) -> list[Any] | None:
     """Return the events of valid frames of one type, or None if the frames must be read one by one."""
     return read_batch(frames, _event_parsers)
+
+
+def is_codex_event(payload: Any) -> bool:
+    """Return whether decoded data is an event that only the Codex backend has, such as `codex.rate_limits`."""
+    event_type = payload.get("type") if isinstance(payload, dict) else None
+    return isinstance(event_type, str) and (event_type in _CODEX_EVENTS or event_type.startswith(_CODEX_PREFIXES))
 
 
 def build_event(payload: Any) -> BaseModel:

@@ -30,7 +30,7 @@ from .._json import decode
 from .._safe_errors import redact_causes
 from .._upstream import timeout_exceptions
 from .accumulator import DELTA_EVENTS, Accumulator
-from .events import build_event, build_response, read_events
+from .events import build_event, build_response, is_codex_event, read_events
 from .sse import EventDecoder, parse_frames
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ class ResponseReader:
         self._decoder = EventDecoder(max_event_bytes=context.max_event_bytes)
         self._accumulator = Accumulator(dropped_parameters=context.dropped_parameters)
         self._event_count = 0
+        self._hidden_count = 0
         self._terminal_event: BaseModel | None = None
         self._failure: openai.APIError | None = None
 
     @property
     def can_restart(self) -> bool:
         """Whether to send the request again: no event was delivered, or the caller set `on_interrupt="restart"`."""
-        delivered_count = self._event_count - (1 if self.has_terminal_event else 0)
+        delivered_count = self._event_count - self._hidden_count - (1 if self.has_terminal_event else 0)
         return delivered_count == 0 or self._context.restarts_on_interrupt
 
     # Streaming
@@ -142,7 +143,10 @@ class ResponseReader:
         for name, data in self._event_data(frames):
             payload = self._read_event(name, data)
             if not self.has_terminal_event:
-                yield build_event(payload)
+                if self._context.delivers_codex_events or not is_codex_event(payload):
+                    yield build_event(payload)
+                else:
+                    self._hidden_count += 1
             elif self._failure is None:
                 self._terminal_event = build_event(payload)
 
