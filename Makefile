@@ -18,6 +18,7 @@
 #   make soak          many callers on a backend that fails (MINUTES=10): checks for errors and leaks
 #   make fuzz          malformed input for everything that parses foreign bytes (SECONDS_EACH=20)
 #   make faults        this client and its peers under faults; writes docs/fault-comparison.md
+#   make integrations  other libraries on this client, other clients on the simulator (ONLY="langchain llm": only these)
 #   make bench         this client and its peers in one run; writes docs/performance.md
 
 .DEFAULT_GOAL := help
@@ -51,10 +52,10 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	limits/test_limit_parsing request/test_input_items request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse))
 
-.PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz lock clean environment
+.PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz integrations lock clean environment
 
 help:
-	@sed -n '4,24s/^# \{0,1\}//p' Makefile
+	@sed -n '4,25s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -90,6 +91,10 @@ bench: | environment
 
 faults: $(DEV_READY)
 	$(BIN)/python -m bench.faults
+
+# Each library gets an environment of its own in .cache/integrations, with its newest version.
+integrations: $(UV)
+	$(BIN)/python -m integrations $(ONLY)
 
 MINUTES := 10
 soak: $(DEV_READY)

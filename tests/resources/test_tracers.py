@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,20 @@ def test_tracer_of_a_method_sees_all_arguments(
     arguments = {"input": PROMPT, "tools": [TOOL], "model": "gpt-5.5", "instructions": "Be brief.", "store": False}
     assert getattr(new_client().responses, method)(**arguments).status == "completed"
     assert calls == [arguments]
+
+
+@pytest.mark.parametrize("method", ["create", "parse", "compact"])
+@pytest.mark.parametrize(("model", "recorded"), [({}, "gpt-5.5"), ({"model": None}, "gpt-5.5"), ({"model": "x"}, "x")])
+def test_tracer_of_a_method_sees_the_default_model(
+    new_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, method: str, model: dict[str, Any], recorded: str
+) -> None:
+    calls: list[dict[str, Any]] = []
+    for resource in (Responses, AsyncResponses):
+        monkeypatch.setattr(resource, method, Proxy(vars(resource)[method], calls.append))
+    client = new_client(model="gpt-5.5")
+    with contextlib.suppress(openai.APIStatusError):  # the model "x" does not exist
+        getattr(client.responses, method)(input=PROMPT, **model)
+    assert [call["model"] for call in calls] == [recorded]
 
 
 def test_untraced_method_gets_no_input(new_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

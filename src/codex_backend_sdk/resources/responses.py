@@ -101,17 +101,17 @@ class Responses(OfficialResponses):
         @wraps(OfficialResponses.create)
         def create(self, **params: Any) -> Any:
             with _create_hints:
-                return super().create(**_complete(params, super().create, _BYPASS_OF_CREATE))
+                return super().create(**_complete(self._client, params, super().create, _BYPASS_OF_CREATE))
 
         @wraps(OfficialResponses.parse)
         def parse(self, **params: Any) -> Any:
             with _parse_hints:
-                return super().parse(**_complete(params, super().parse, _BYPASS_OF_PARSE))
+                return super().parse(**_complete(self._client, params, super().parse, _BYPASS_OF_PARSE))
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
             with _compact_hints:
-                params = _complete(params, super().compact, _BYPASS_OF_COMPACT)
+                params = _complete(self._client, params, super().compact, _BYPASS_OF_COMPACT)
                 return super().compact(**_with_model(self._client, params))
 
         @wraps(OfficialResponses.stream)
@@ -119,7 +119,7 @@ class Responses(OfficialResponses):
             from .response_stream import StreamManager  # few programs use this method
 
             with _stream_hints:
-                return StreamManager(super().stream(**_with_model(self._client, _complete(params))))
+                return StreamManager(super().stream(**_complete(self._client, params)))
 
 
 class AsyncResponses(OfficialAsyncResponses):
@@ -152,17 +152,17 @@ class AsyncResponses(OfficialAsyncResponses):
         @wraps(OfficialAsyncResponses.create)
         async def create(self, **params: Any) -> Any:
             with _create_hints:
-                return await super().create(**_complete(params, super().create, _BYPASS_OF_CREATE))
+                return await super().create(**_complete(self._client, params, super().create, _BYPASS_OF_CREATE))
 
         @wraps(OfficialAsyncResponses.parse)
         async def parse(self, **params: Any) -> Any:
             with _parse_hints:
-                return await super().parse(**_complete(params, super().parse, _BYPASS_OF_PARSE))
+                return await super().parse(**_complete(self._client, params, super().parse, _BYPASS_OF_PARSE))
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
             with _compact_hints:
-                params = _complete(params, super().compact, _BYPASS_OF_COMPACT)
+                params = _complete(self._client, params, super().compact, _BYPASS_OF_COMPACT)
                 return await super().compact(**_with_model(self._client, params))
 
         @wraps(OfficialAsyncResponses.stream)
@@ -170,21 +170,21 @@ class AsyncResponses(OfficialAsyncResponses):
             from .response_stream import AsyncStreamManager  # few programs use this method
 
             with _stream_hints:
-                return AsyncStreamManager(super().stream(**_with_model(self._client, _complete(params))))
+                return AsyncStreamManager(super().stream(**_complete(self._client, params)))
 
 
-def _complete(params: dict[str, Any], method: Any = None, bypass: tuple[str, ...] = ()) -> dict[str, Any]:
+def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the parameters for a method of openai, with those in `bypass` moved to `extra_body`.
 
     Parameters that are None are dropped, because openai's client would send them as null. An iterator of tools becomes
-    a list, because `parse` reads it twice. A value in the caller's `extra_body` has precedence. Nothing is moved if
-    `method` is not openai's own.
+    a list, because `parse` reads it twice. A value in the caller's `extra_body` has precedence. If
+    `method` is not openai's own, nothing is moved, and the default model is added: a tracer records the arguments.
     """
     params = {name: value for name, value in params.items() if value is not None or name in _NULLABLE}
     if isinstance(params.get("tools"), Iterator):
         params["tools"] = list(params["tools"])
     if not _is_original(method):
-        return params
+        return _with_model(client, params)
     bypassed = {name: params.pop(name) for name in bypass if not is_absent(params.get(name))}
     if bypassed:
         params["extra_body"] = {**bypassed, **(params.get("extra_body") or {})}

@@ -1,0 +1,1 @@
+"""Other libraries on this client, and other clients on the simulator: `make integrations`."""

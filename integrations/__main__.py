@@ -1,0 +1,87 @@
+"""Test other libraries on this client, and other clients on the simulator.
+
+    python -m integrations [NAME ...]
+
+Each library gets an environment of its own in .cache/integrations, with its newest version. Its tests run in that
+environment and may connect to 127.0.0.1 only. The program then prints a table of what works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .environments import ROOT, NotInstallableError, find_uv, install, installed_version, python_of
+from .libraries import LIBRARIES, Library
+from .table import Row, render
+
+_TEST_TIMEOUT_SECONDS = 900
+
+
+def main() -> int:
+    """Test the chosen libraries and print the table. Return 1 if a test failed or a library was not installed."""
+    options = parse_arguments()
+    uv = find_uv()
+    rows = []
+    for library in LIBRARIES:
+        if not options.names or library.name in options.names:
+            print(f"Testing {library.name}", file=sys.stderr, flush=True)
+            rows.append(run(library, uv))
+    print(render(rows))
+    return int(any(row.has_failed for row in rows))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the libraries to test (default: all)")
+    options = parser.parse_args()
+    unknown = set(options.names) - {library.name for library in LIBRARIES}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(each.name for each in LIBRARIES)}")
+    return options
+
+
+def run(library: Library, uv: str) -> Row:
+    """Install a library, run its tests, and return its row."""
+    try:
+        home, note = install(library, uv)
+    except NotInstallableError as error:
+        return Row(library.name, "", problem=f"cannot be installed: {error}")
+    results = home / "results.json"
+    results.unlink(missing_ok=True)
+    file = Path("integrations") / f"test_{library.name}.py"
+    command = [str(python_of(home)), "-m", "pytest", "-q", "-c", "integrations/pytest.ini", str(file)]
+    tests = subprocess.run(
+        command, cwd=ROOT, env=environment_of(home, results), timeout=_TEST_TIMEOUT_SECONDS, check=False
+    )
+    outcomes = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    problem = "" if tests.returncode == 0 else f"pytest failed with exit code {tests.returncode}; see above."
+    return Row(library.name, installed_version(library, home), outcomes, note, problem)
+
+
+def environment_of(home: Path, results: Path) -> dict[str, str]:
+    """Return the variables for the tests: no keys, no telemetry, and no file of the user."""
+    scratch = home / "home"
+    scratch.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")}
+    return {
+        **kept,
+        "HOME": str(scratch),
+        "USERPROFILE": str(scratch),
+        "INTEGRATION_RESULTS": str(results),
+        "INTEGRATION_NODE_MODULES": str(home / "node_modules"),
+        "DO_NOT_TRACK": "1",
+        # For child processes: the proxy does not exist, so a connection to another host fails at once.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

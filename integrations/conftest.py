@@ -1,0 +1,128 @@
+"""Fixtures for the tests of integrations: a simulator, the recipe of the page, and no network but loopback.
+
+A test with the marker `covers` fills in a cell of the table. `NOT_APPLICABLE` of a test file has the reasons for the
+features that the library does not have. A fault of the library is a strict `xfail` with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pages import ROOT, find_blocks, run_program, simulator_in_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from codex_backend_sdk.testing import Simulator
+
+PAGE = ROOT / "docs" / "integrations.md"
+_LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1", "", None}
+_foreign_hosts: set[str] = set()
+_outcomes: list[dict[str, Any]] = []
+
+
+def _allow_loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise an error for a connection to another host. Python calls this function for each audit event."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host not in _LOCAL_HOSTS:
+        _foreign_hosts.add(host)
+        raise OSError(f"The tests of integrations may not connect to {host}.")
+
+
+sys.addaudithook(_allow_loopback_only)
+
+
+@pytest.fixture(autouse=True)
+def _no_other_host_was_contacted() -> Iterator[None]:
+    """Fail a test in which a library tried to connect to another host, even if the library hid the error."""
+    _foreign_hosts.clear()
+    yield
+    assert not _foreign_hosts
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator that `OpenAI()` and `AsyncOpenAI()` find through the environment."""
+    monkeypatch.chdir(tmp_path)
+    with simulator_in_environment(tmp_path / "codex", monkeypatch) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def recipe(request: pytest.FixtureRequest, sim: Simulator) -> SimpleNamespace:
+    """The global variables of the page's section `RECIPE` after each of its blocks ran alone, and what it `printed`."""
+    section = find_section(request.module.RECIPE)
+    variables: dict[str, Any] = {}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for block in find_blocks(PAGE):
+            if block.line in section:
+                variables.update(run_program(block, close=False))
+    sim.clear()
+    return SimpleNamespace(**{**variables, "printed": printed.getvalue()})
+
+
+def find_section(heading: str) -> range:
+    """Return the line numbers of a section of the page."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    starts = [number for number, line in enumerate(lines, 1) if re.match("##+ ", line)]
+    start = next(number for number in starts if lines[number - 1].lstrip("#") == f" {heading}")
+    return range(start, next((other for other in starts if other > start), len(lines) + 1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Record the outcome of each test for the table."""
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        outcome, reason = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}[report.outcome], ""
+        if report.outcome == "skipped" and hasattr(report, "wasxfail"):
+            outcome, reason = "fault", report.wasxfail.removeprefix("reason: ")
+        elif report.outcome == "skipped":
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+        elif report.outcome == "failed":
+            reason = item.name
+        cells = [marker.args for marker in item.iter_markers("covers")] or [(None, None)]
+        _outcomes.extend(_outcome(cell, outcome, reason) for cell in cells)
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Record the features that the test file declares as not applicable: `{(feature, mode): reason}`."""
+    for module in {item.getparent(pytest.Module) for item in items}:
+        assert module is not None
+        reasons = getattr(module.obj, "NOT_APPLICABLE", {})
+        _outcomes.extend(_outcome(cell, "n/a", reason) for cell, reason in reasons.items())
+
+
+def _outcome(cell: tuple[str | None, str | None], outcome: str, reason: str) -> dict[str, Any]:
+    feature, mode = cell
+    return {"feature": feature, "mode": mode, "outcome": outcome, "reason": reason}
+
+
+def pytest_sessionfinish() -> None:
+    """Write the outcomes for the table."""
+    if path := os.environ.get("INTEGRATION_RESULTS"):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(_outcomes, file)

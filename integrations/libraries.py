@@ -1,0 +1,43 @@
+"""The libraries that `make integrations` tests: what it installs for each, and what it has to leave out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["CLIENTS_ON_OUR_SIMULATOR", "LIBRARIES", "LIBRARIES_ON_OUR_CLIENT", "Library"]
+
+
+class Library(NamedTuple):
+    """A library, whose tests are in `test_{name}.py`.
+
+    The lower bounds of `requirements` make a conflict visible: without them, the installer chooses an old version.
+    `overrides` are requirements that replace those of the library, where the library cannot be installed beside this
+    package otherwise. `npm_packages` are installed with npm.
+    """
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    npm_packages: tuple[str, ...] = ()
+
+
+LIBRARIES_ON_OUR_CLIENT = (
+    Library("openai", ("openai>=3.57",)),
+    Library("openai_agents", ("openai-agents>=0.24",)),
+    Library("pydantic_ai", ("pydantic-ai-slim[openai]>=2.68",)),
+    Library("instructor", ("instructor>=1.17",), overrides=("jiter>=0.16",)),
+    Library("langchain", ("langchain-openai>=1.7.4", "langchain>=1.5.2")),
+    Library("llama_index", ("llama-index-llms-openai>=0.8.3",), overrides=("openai>=3.15",)),
+    Library("dspy", ("dspy>=3.4.1",)),
+    Library("llm", ("llm>=0.36",)),
+    Library("logfire", ("logfire>=5.4",)),
+    Library("openllmetry", ("opentelemetry-instrumentation-openai>=0.62.4", "opentelemetry-sdk")),
+    Library("openinference", ("openinference-instrumentation-openai>=0.1.66", "opentelemetry-sdk")),
+    Library("langfuse", ("langfuse>=5.0.4",)),
+    Library("langsmith", ("langsmith>=0.15.1",)),
+    Library("sentry", ("sentry-sdk>=2.75",)),
+)
+
+CLIENTS_ON_OUR_SIMULATOR: tuple[Library, ...] = ()
+
+LIBRARIES = LIBRARIES_ON_OUR_CLIENT + CLIENTS_ON_OUR_SIMULATOR
