@@ -121,6 +121,26 @@ print(open(path).read())
 """
 
 
+LOGOUT_PROGRAM = """
+import os, sys
+import codex_backend_sdk._exceptions, filelock
+from codex_backend_sdk.auth import Credentials, FileStore
+store = FileStore(os.path.join(os.environ["CODEX_HOME"], "auth.json"))
+credentials = Credentials(store)
+store.load()
+with FileStore(os.path.join(os.environ["HOST"], "other.json")).lock():
+    pass  # like `load()`, this imports what it needs
+if user := int(sys.argv[1]):
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+try:
+    print(credentials.logout(), credentials.logout(), store.load())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
 class Outcome(NamedTuple):
     """The result of an attempt now and one in five minutes, the document after them, and the number of refreshes."""
 
@@ -141,8 +161,13 @@ class Login(NamedTuple):
         document = self.sim.login_document(expires_in=EXPIRED)
         arguments = json.dumps([place.limit, place.user, document])
         refreshes = self.count_refreshes()
+        *attempts, content = self.run_program(PROGRAM, arguments, place=place).split("\n", 2)
+        # The other document has been refreshed, too.
+        return Outcome(attempts, json.loads(content), self.count_refreshes() - refreshes - 1)
+
+    def run_program(self, program: str, argument: str, *, place: Place) -> str:
         result = subprocess.run(
-            ["unshare", "-m", "sh", "-c", f'{place.script}\nexec "$@"', "sh", sys.executable, "-c", PROGRAM, arguments],
+            ["unshare", "-m", "sh", "-c", f'{place.script}\nexec "$@"', "sh", sys.executable, "-c", program, argument],
             env={**os.environ, **self.sim.environment, "HOST": str(self.host), "CODEX_HOME": str(self.home)},
             capture_output=True,
             text=True,
@@ -150,9 +175,7 @@ class Login(NamedTuple):
             check=False,
         )
         assert result.returncode == 0, result.stderr
-        *attempts, content = result.stdout.split("\n", 2)
-        # The other document has been refreshed, too.
-        return Outcome(attempts, json.loads(content), self.count_refreshes() - refreshes - 1)
+        return result.stdout
 
     def count_refreshes(self) -> int:
         return sum(request.path == "/oauth/token" for request in self.sim.requests)
@@ -191,3 +214,21 @@ def test_refresh_token_is_kept_if_nothing_can_be_stored(login: Login, place: Pla
     assert outcome.attempts[0] == "ok", "the old access token is valid"
     assert outcome.attempts[1].startswith(f"CredentialStoreError Cannot write {login.home / 'auth.json'}: ")
     assert outcome.document == FileStore(login.host / "auth.json").load()
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs root and `unshare`")
+@pytest.mark.parametrize("name", ["mounted file", "file in another user's folder"])
+def test_login_that_cannot_be_deleted_is_emptied(login: Login, name: str) -> None:
+    place = PLACES[name]
+    login.sim.write_codex_home(login.host)
+    assert login.run_program(LOGOUT_PROGRAM, str(place.user), place=place) == "True False None\n"
+    assert (login.host / "auth.json").read_bytes() == b"{}"
+    FileStore(login.host / "auth.json").save(login.sim.login_document())
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs root and `unshare`")
+@pytest.mark.parametrize("name", ["read-only folder", "read-only mounted file"])
+def test_login_that_cannot_be_emptied_is_an_error(login: Login, name: str) -> None:
+    login.sim.write_codex_home(login.host)
+    output = login.run_program(LOGOUT_PROGRAM, "0", place=PLACES[name])
+    assert output.startswith(f"CredentialStoreError Cannot delete {login.home / 'auth.json'}: ")

@@ -17,7 +17,7 @@ from ..._constants import CODEX_HOME_ENV
 from ..._threads import create_lock
 from .. import _auth_errors, _auth_json
 from .base import LOCK_TIMEOUT_SECONDS, NotCopyable, absolute_path, codex_home_path, os_error_text, serialize_document
-from .file_writer import prepare_write, remove_stale_files
+from .file_writer import delete_or_empty, prepare_write, remove_stale_files
 from .files import MAX_BYTES, create_private_folder, read_regular_file
 from .lock_file import hold_lock_file
 from .permissions import warn_about_access
@@ -72,7 +72,7 @@ class FileStore(NotCopyable):
         return f"FileStore({self.location!r})"
 
     def load(self) -> dict[str, Any] | None:
-        """Return the document, None if there is no file. Raises CredentialStoreError if it is damaged or unreadable."""
+        """Return the document, None if there is none. Raises CredentialStoreError if it is damaged or unreadable."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
                 document = _auth_json.parse(read_regular_file(self.path))
@@ -88,7 +88,7 @@ class FileStore(NotCopyable):
                     ) from None
             else:
                 warn_about_access(self.path)
-                return document
+                return document or None
             time.sleep(_READ_PAUSE_SECONDS)
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
@@ -131,16 +131,16 @@ class FileStore(NotCopyable):
                 prepared.discard()
 
     def clear(self) -> bool:
-        """Delete the file, or the file that the symlink points to. Return False if there was none."""
+        """Delete the file, or the file that the symlink points to. Return False if there was none.
+
+        A file that can be written and not deleted, as one that is mounted into a container, becomes `{}`.
+        """
         target = self._target()
         remove_stale_files(target, is_locked=self._is_locked)
         try:
-            target.unlink()
-        except FileNotFoundError:
-            return False
+            return delete_or_empty(target)
         except OSError as error:
             raise self._os_error("delete", error) from error
-        return True
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -22,12 +22,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .files import create_private_file, describe_file_type, is_mount_point, open_regular_file
+from .files import create_private_file, describe_file_type, is_mount_point, open_regular_file, read_regular_file
 
 if TYPE_CHECKING:
     from io import FileIO
 
-__all__ = ["InPlaceWrite", "ReplacingWrite", "prepare_write", "remove_stale_files"]
+__all__ = ["InPlaceWrite", "ReplacingWrite", "delete_or_empty", "prepare_write", "remove_stale_files"]
 
 # The folder does not allow a replacement. The file itself may be writable.
 _NOT_REPLACEABLE_ERRNOS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV})
@@ -36,6 +36,7 @@ _NOT_REPLACEABLE_ERRNOS: Final = frozenset({errno.EACCES, errno.EPERM, errno.ERO
 _REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
 _REPLACE_PAUSE_SECONDS: Final = 0.03
 
+_EMPTY: Final = b"{}"
 _STALE_AFTER_SECONDS: Final = 60.0
 
 
@@ -136,6 +137,27 @@ class InPlaceWrite:
     def discard(self) -> None:
         """Close the file. Spaces that were reserved stay: another program may have written to the file meanwhile."""
         self._file.close()
+
+
+def delete_or_empty(target: Path) -> bool:
+    """Delete the file, or overwrite it with `{}` if that is all its place allows. Return False if it had no document.
+
+    Raises OSError if neither is possible.
+    """
+    try:
+        target.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NOT_REPLACEABLE_ERRNOS:
+            raise
+        try:
+            had_document = read_regular_file(target).strip() not in (b"", _EMPTY)
+            InPlaceWrite(target, size=0).commit(_EMPTY)
+        except OSError:
+            raise error from None
+        return had_document
+    return True
 
 
 def remove_stale_files(target: Path, *, is_locked: bool) -> None:
