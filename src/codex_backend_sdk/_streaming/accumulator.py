@@ -25,8 +25,6 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 from .sse import read_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from .sse import BatchParser
 
 __all__ = ["DELTA_EVENTS", "TERMINAL_EVENTS", "WHOLE_EVENTS", "Accumulator", "Place"]
@@ -98,6 +96,10 @@ _VALUES: Final = {
 _ITEM_TYPES: Final = frozenset(place.item_type for place in _VALUES.values())
 # A delta is appended to the text at its place.
 DELTA_EVENTS: Final = {f"{event_type}.delta": place for event_type, place in _VALUES.items()}
+_DELTA_POSITIONS: Final = {
+    place: itemgetter("output_index", place.index_name or "output_index") for place in DELTA_EVENTS.values()
+}
+_DELTA_TEXT: Final = itemgetter("delta")
 # Event type → the place of its value, the member of the event that has the value, and whether it is a finished value.
 _VALUE_EVENTS: Final = {
     **{f"{event_type}.done": (place, place.member, True) for event_type, place in _VALUES.items()},
@@ -167,7 +169,8 @@ class _OutputItem:
 
     def append(self, place: Place, part_index: int, delta: Any) -> None:
         """Add a text delta or an annotation to those at a place."""
-        self._set_default(place)
+        if not self.default:
+            self._set_default(place)
         key = place, part_index
         chunks = self._finished.get(key)
         if chunks is None:
@@ -251,9 +254,11 @@ class Accumulator:
         if not deltas:
             return 0
         place = DELTA_EVENTS[deltas[0]["type"]]
-        for position, group in groupby(deltas, _delta_position(place)):
-            output_index, part_index = position if place.index_name else (position, 0)
-            self.add_delta(output_index, place, part_index, "".join(map(itemgetter("delta"), group)))
+        position = _DELTA_POSITIONS[place]
+        groups = groupby(deltas, position) if len(deltas) > 1 else ((position(deltas[0]), deltas),)
+        for (output_index, part_index), group in groups:
+            text = "".join(map(_DELTA_TEXT, group))
+            self.add_delta(output_index, place, part_index if place.index_name else 0, text)
         return len(deltas)
 
     def add_delta(
@@ -261,7 +266,11 @@ class Accumulator:
     ) -> None:
         """Append a delta to the text at a place. The item is found by its index, or else by its id."""
         if type(delta) is str:
-            self._item_at(output_index, item_id=item_id).append(place, part_index or 0, delta)
+            # Nearly all deltas belong to a known item.
+            item = self._items.get(output_index) if type(output_index) is int else None
+            if item is None:
+                item = self._item_at(output_index, item_id=item_id)
+            item.append(place, part_index or 0, delta)
 
     @property
     def partial(self) -> dict[str, Any] | None:
@@ -425,10 +434,6 @@ def _match(streamed: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict
 
 class _Parts(dict[int, Any]):
     """The parts of an item by index, while the item is built. Indexes may have gaps."""
-
-
-def _delta_position(place: Place) -> Callable[[Mapping[str, Any]], Any]:
-    return itemgetter("output_index", place.index_name) if place.index_name else itemgetter("output_index")
 
 
 def _is_empty(value: Any) -> bool:

@@ -61,6 +61,9 @@ _LIMIT_HINT: Final = (
     "proxy changes the data."
 )
 _DONE: Final = b"[DONE]"  # the last data of a chat completion; a gateway may add it
+_DELTA_POSITIONS: Final = {
+    place: attrgetter("output_index", place.index_name or "output_index", "item_id") for place in DELTA_EVENTS.values()
+}
 _RATE_LIMITS: Final = "codex.rate_limits"
 
 
@@ -121,7 +124,7 @@ class ResponseReader:
             self._event_count += len(events)
             place = DELTA_EVENTS.get(events[0].type)
             if place is not None:
-                position = attrgetter("output_index", place.index_name or "output_index", "item_id")
+                position = _DELTA_POSITIONS[place]
                 groups = groupby(events, position) if len(events) > 1 else ((position(events[0]), events),)
                 for (output_index, part_index, item_id), group in groups:
                     # `delta` is None in an event without this member.

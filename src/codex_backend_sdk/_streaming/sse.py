@@ -7,8 +7,8 @@ the names in their `event` lines. The fields `id` and `retry` are ignored, becau
 rule differs from the standard, so that no part of a response is lost: `finish()` returns the last frame even if its
 blank line is missing.
 
-An unfinished frame is buffered up to a limit. Comments and unknown fields are not buffered, because a server may send
-them for as long as a response takes.
+An unfinished frame is buffered up to a limit. Comments and unknown fields are removed from it every 4 KB, because a
+server may send them for as long as a response takes.
 
 `read_batch` reads many frames at once. Most of a long response consists of deltas, and their frames begin with the same
 bytes. One `bytes.replace` converts such frames to a JSON array, and one call of a validator reads the array. This takes
@@ -40,6 +40,7 @@ _FIELDS: Final = (b"data:", b"event:")
 # The lines of an unfinished frame that are buffered. The byte order mark precedes the first line of a stream.
 _BUFFERED_LINE: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)(?::[^\n]*+)?\n", re.MULTILINE)
 _FIELD_LINE: Final = re.compile(rb"^(data|event)(?:: ?([^\n]*+))?$", re.MULTILINE)
+_FILTER_EVERY_BYTES: Final = 4096
 _LONGEST_FIELD: Final = len(_BOM + b"event:")
 
 
@@ -54,7 +55,9 @@ class EventDecoder:
         self.is_too_large = False
         self._max_event_bytes = max_event_bytes
         self._pending = bytearray()  # an unfinished frame; appending to a bytearray does not copy it
-        self._line_start = 0  # in `_pending`: the lines before it are known to be buffered ones
+        self._line_start = 0  # in `_pending`: the end of the filtered lines
+        self._has_new_line = False
+        self._next_filter = self._first_filter = min(_FILTER_EVERY_BYTES, max_event_bytes)
         self._ends_with_cr = False
         self._at_start = True
 
@@ -77,9 +80,10 @@ class EventDecoder:
             pending += chunk
             chunk = bytes(pending)
             pending.clear()
+            self._line_start, self._has_new_line, self._next_filter = 0, False, self._first_filter
         complete, blank_line, rest = chunk.rpartition(b"\n\n")
-        self._line_start = 0
-        self._buffer(rest)
+        if rest:
+            self._buffer(rest)
         if len(complete) > self._max_event_bytes:
             complete = self._up_to_limit(complete)
         return self._without_bom(complete) if blank_line and self._at_start else complete
@@ -91,14 +95,22 @@ class EventDecoder:
         return self._without_bom(frame) if self._at_start else frame
 
     def _buffer(self, chunk: bytes) -> None:
-        """Append a part of an unfinished frame, without comments and unknown fields."""
+        """Append a part of an unfinished frame."""
         pending = self._pending
         pending += chunk
-        if _LINE_FEED in chunk:
+        if not self._has_new_line and _LINE_FEED in chunk:
+            self._has_new_line = True
+        if len(pending) > self._next_filter:
+            self._filter()
+
+    def _filter(self) -> None:
+        """Remove comments and unknown fields from the unfinished frame."""
+        pending = self._pending
+        if self._has_new_line:
             lines, _, unfinished_line = bytes(pending[self._line_start :]).rpartition(b"\n")
             del pending[self._line_start :]
             pending += b"".join(_BUFFERED_LINE.findall(lines + b"\n"))
-            self._line_start = len(pending)
+            self._line_start, self._has_new_line = len(pending), False
             pending += unfinished_line
         if len(pending) - self._line_start > _LONGEST_FIELD:
             field_start = self._line_start + (len(_BOM) if pending.startswith(_BOM, self._line_start) else 0)
@@ -106,6 +118,7 @@ class EventDecoder:
                 pending[self._line_start :] = b":"  # the rest of the line continues this comment
         if len(pending) > self._max_event_bytes:
             self._stop()
+        self._next_filter = min(len(pending) + _FILTER_EVERY_BYTES, self._max_event_bytes)
 
     def _up_to_limit(self, frames: bytes) -> bytes:
         """Return the frames before the first one that is too large."""
