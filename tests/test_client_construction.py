@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import json
 import math
+import pickle
 import re
 from datetime import timedelta
 from typing import Any
@@ -237,3 +240,24 @@ def test_unused_api_key_is_reported(client_class: Any, official_class: Any, http
         with pytest.raises(sdk.LoginRequiredError) as caught:
             anyio.run(call)
         assert str(caught.value).count("`api_key` argument is not used") == (key is not None)
+
+
+@both_clients
+def test_client_cannot_be_pickled_or_deep_copied(client_class: Any, official_class: Any, http_class: Any) -> None:
+    client = client_class(credentials=MemoryStore(), model="gpt-5.5")
+    for make in (copy.deepcopy, pickle.dumps, lambda it: pickle.dumps({"client": it}, protocol=2)):
+        with pytest.raises(TypeError, match=r"open connections .* `with_options\(\)` .* a client in each process"):
+            make(client)
+    assert copy.copy(client).credentials is client.credentials
+
+
+def test_attributes_of_a_client_hold_no_plain_token() -> None:
+    with Simulator() as sim, sim.client() as client:
+        client.responses.create(input="hi")
+        token = client.credentials.current().access_token.reveal()
+        assert client._signer._cached.login is not None
+        for holder in (client, client._signer):
+            assert token not in json.dumps(vars(holder), default=repr, skipkeys=True)
+            assert token not in repr(vars(holder))
+        request = client._signer.sign(httpx2.Request("GET", "http://test/"), client.credentials.current())
+        assert request.headers["authorization"] == f"Bearer {token}"

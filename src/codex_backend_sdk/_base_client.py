@@ -68,6 +68,10 @@ __all__ = ["BaseCodexClient"]
 _NO_API_KEY: Final = "the-login-is-not-an-api-key"
 # Timeout of the catalog request behind a "model not available" error.
 _CATALOG_TIMEOUT_SECONDS: Final = 10.0
+_NOT_COPYABLE: Final = (
+    "{name} cannot be {verb}: it holds open connections and the login. Use `with_options()` for a client with other "
+    "options, and construct a client in each process that needs one."
+)
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
 # Arguments whose default the official constructor reads from a variable. `webhook_secret` is one as well, and stays: it
 # verifies the requests that a program receives.
@@ -298,6 +302,15 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         return copied
 
     with_options = copy
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        raise TypeError(_NOT_COPYABLE.format(name=type(self).__name__, verb="deep-copied"))
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError(_NOT_COPYABLE.format(name=type(self).__name__, verb="pickled"))
 
     @contextmanager
     def _hint_at_unused_api_key(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -129,3 +131,32 @@ def test_usage_limit_before_any_event_waits_for_the_reset(new_client: Callable[.
     assert clock.waits == [601.0]
     with pytest.raises(openai.RateLimitError):
         list(client.with_options(wait_for_limit=timedelta(minutes=5)).responses.create(input="hi", stream=True))
+
+
+OPEN_AT_EXIT = """
+import asyncio, builtins, sys
+from codex_backend_sdk.testing import Simulator
+simulator = Simulator().start()
+
+async def main():
+    global stream
+    stream = await simulator.async_client().responses.create(input="x" * 300, stream=True)
+    await anext(stream)
+
+if sys.argv[1] == "asyncio":
+    asyncio.run(main())
+elif sys.argv[1] == "trio":
+    import trio
+    trio.run(main)
+else:
+    stream = simulator.client().responses.create(input="x" * 300, stream=True)
+    next(stream)
+    builtins.stream = stream  # as long as any object
+"""
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio", "sync"])
+def test_stream_that_stays_open_at_exit_prints_nothing(library: str) -> None:
+    command = [sys.executable, "-c", OPEN_AT_EXIT, library]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    assert (result.stdout, result.stderr) == ("", "")

@@ -83,6 +83,8 @@ class RequestSigner:
             values = {name: value for name, value in headers.items() if value is not None}
             unwanted_names = tuple(name for name, value in headers.items() if value is None)
             self._cached = _LoginHeaders(login, values, unwanted_names)
+        # Not cached, so that no attribute has the plain token.
+        request.headers["Authorization"] = f"Bearer {login.access_token.reveal()}"
         for name, value in values.items():
             request.headers[name] = value
         for name in unwanted_names:
@@ -102,7 +104,6 @@ def _headers(login: Login, originator: str) -> dict[str, str | None]:
     _require_header_values(login)
     region = {} if login.residency is None else {"x-openai-internal-codex-residency": login.residency}
     return {
-        "Authorization": f"Bearer {login.access_token.reveal()}",
         "ChatGPT-Account-ID": login.account_id,
         "X-OpenAI-Fedramp": "true" if login.is_fedramp else None,
         "originator": originator,

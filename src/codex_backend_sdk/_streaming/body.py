@@ -55,6 +55,8 @@ def read_chunks(reader: ResponseReader, response: httpx2.Response, deadline: flo
             if reader.has_terminal_event:
                 _read_rest(chunks, response)
                 return
+    except GeneratorExit:  # at the exit of the interpreter the names below may be gone
+        raise
     except (*timeout_exceptions(), *request_exceptions()) as error:
         interruption = reader.error_for_transport_exception(error)
         if interruption is not None:

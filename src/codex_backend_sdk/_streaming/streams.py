@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final, cast, get_origin
 
@@ -24,7 +25,7 @@ from .body import async_read_chunks, read_chunks
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 
     import httpx2
 
@@ -162,6 +163,8 @@ def _read(state: _StreamState) -> Iterator[Any]:
                     yield from reader.events(chunk)
                     reader.require_own_process()
             yield from reader.last_events()
+        except GeneratorExit:  # at the exit of the interpreter the names below may be gone
+            raise
         except openai.APIError as error:
             if state.retry is None or state.is_closed:
                 raise
@@ -174,6 +177,43 @@ def _read(state: _StreamState) -> Iterator[Any]:
             return
 
 
+class _StartUnregistered:
+    """Await the first item of an async generator. The event loop does not learn of it and of the generators inside.
+
+    A loop that ends closes all generators that it knows at the same time, and then one fails to close another one. Here
+    it closes only the outermost one, which closes the others.
+    """
+
+    def __init__(self, first: Awaitable[bytes | None]) -> None:
+        self._first = first
+
+    def __await__(self) -> Generator[Any, Any, bytes | None]:
+        steps = self._first.__await__()
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)  # Python reads them when a generator starts
+        try:
+            step = steps.send(None)
+        except StopIteration as end:
+            return cast("bytes | None", end.value)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        return (yield from _continue(steps, step))
+
+
+def _continue(steps: Generator[Any, Any, bytes | None], step: Any) -> Generator[Any, Any, bytes | None]:
+    """Continue `yield from steps` after its first step."""
+    try:
+        while True:
+            try:
+                sent = yield step
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(sent)
+    except StopIteration as end:
+        return cast("bytes | None", end.value)
+
+
 async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
     while True:
         context = state.context
@@ -181,10 +221,12 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
         try:
             reader.require_own_process()
             async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
-                async for chunk in chunks:
+                chunk = await _StartUnregistered(anext(chunks, None))
+                while chunk is not None:
                     for event in reader.events(chunk):
                         yield event
                     reader.require_own_process()
+                    chunk = await anext(chunks, None)
             for event in reader.last_events():
                 yield event
         except openai.APIError as error:
