@@ -64,11 +64,16 @@ def test_error_object_is_extracted(body: Any, expected: dict[str, Any]) -> None:
             '{"detail": "Stream must be set to true"}',
             "JSON with the message “Stream must be set to true”",
         ),
-        ("application/json", '{"instructions": "secret"}', "JSON, 26 characters"),
-        ("application/json", "[1]", "JSON, 3 characters"),
-        ("text/plain", "my prompt", "text/plain, 9 characters"),
-        ("", "my prompt", "untyped data, 9 characters"),
+        ("application/json", '{"instructions": "secret"}', 'JSON, 26 characters: “{"instructions": "[REDACTED]"}”'),
+        ("application/json", "[1]", "JSON, 3 characters: “[1]”"),
+        ("text/plain", "my prompt", "text/plain, 9 characters: “[REDACTED]”"),
+        ("", "my prompt", "untyped data, 9 characters: “[REDACTED]”"),
     ],
 )
-def test_unexpected_body_is_described_without_its_text(content_type: str, text: str, expected: str) -> None:
-    assert describe_body(content_type, text) == expected
+def test_unexpected_body_is_described_without_the_prompt(content_type: str, text: str, expected: str) -> None:
+    assert describe_body(content_type, text, sent=("my prompt", "secret")) == expected
+
+
+def test_description_of_a_body_is_short() -> None:
+    expected = f"text/plain, 50000 characters: “{'x' * 200}…”"
+    assert describe_body("text/plain", "x" * 50_000) == expected

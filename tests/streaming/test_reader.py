@@ -106,7 +106,11 @@ def test_empty_stream_is_interrupted(sim: Simulator, client: Any, call: Any) -> 
     [
         ("text/html; charset=utf-8", "<!doctype html><title>Log in to WiFi</title>", "titled “Log in to WiFi”"),
         ("application/json", '{"detail": "Hello."}', "JSON with the message “Hello.”"),
-        ("application/json", '{"id": "resp_1", "status": "completed", "output": []}', "JSON, 53 characters"),
+        (
+            "application/json",
+            '{"id": "resp_1", "status": "completed", "output": []}',
+            'JSON, 53 characters: “{"id": "resp_1", "status"',
+        ),
         ("text/plain", "", "an empty body"),
         ("", "data", "untyped data"),
     ],

@@ -1,8 +1,8 @@
 """Extract the readable part of an error body, for exception messages.
 
 Error bodies come from the backend, from Cloudflare, from proxies and from captive portals. Three rules keep messages
-short and safe. An excerpt has at most 300 characters and no tokens (`_redaction`). HTML is reduced to its title. Of a
-body of unknown shape, only the size is reported, because the body may repeat the prompt. A body can be large, so
+short and safe. An excerpt has at most 300 characters and no tokens (`_redaction`). HTML is reduced to its title. A body
+of unknown shape may repeat the prompt, so its excerpt omits all texts of the request. A body can be large, so
 everything but JSON is searched in its first kilobytes only. This module has no I/O, clock or randomness.
 """
 
@@ -10,19 +10,26 @@ from __future__ import annotations
 
 import json
 import string
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .._redaction import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["describe_body", "error_message", "error_object", "is_html"]
 
 _MAX_INSPECTED_LENGTH: Final = 16_384  # Cloudflare's pages have their title in the first kilobyte
+_MAX_BEGINNING_LENGTH: Final = 200
 _MAX_ERRORS: Final = 10  # an excerpt has no room for more
 _LOWER_CASE: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # keeps the length, unlike `lower`
 
 
-def describe_body(content_type: str, text: str) -> str:
-    """Describe an unexpected body: `an HTML page titled “Sign in”`, `JSON, 26 characters`."""
+def describe_body(content_type: str, text: str, *, sent: Collection[str] = ()) -> str:
+    """Describe an unexpected body: `an HTML page titled “Sign in”`, `text/plain, 13 characters: “Try it again.”`.
+
+    `sent` are the texts of the request, which the description must not contain.
+    """
     if not text.strip():
         return "an empty body"
     if is_html(text):
@@ -31,9 +38,14 @@ def describe_body(content_type: str, text: str) -> str:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return f"{content_type or 'untyped data'}, {len(text)} characters"
+        return f"{content_type or 'untyped data'}, {_beginning(text, sent)}"
     message = error_message(body) if isinstance(body, dict) else None
-    return f"JSON with the message “{message}”" if message else f"JSON, {len(text)} characters"
+    return f"JSON with the message “{message}”" if message else f"JSON, {_beginning(text, sent)}"
+
+
+def _beginning(text: str, sent: Collection[str]) -> str:
+    beginning = excerpt(text[:_MAX_BEGINNING_LENGTH], sent)
+    return f"{len(text)} characters: “{beginning}{'…' if len(text) > _MAX_BEGINNING_LENGTH else ''}”"
 
 
 def is_html(text: str) -> bool:

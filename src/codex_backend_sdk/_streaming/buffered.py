@@ -23,6 +23,8 @@ from .._errors.classify import AVAILABLE_MODELS_MEMBER
 from .._errors.error_text import describe_body
 from .._exceptions import UnexpectedResponseError
 from .._json import decode, encode
+from .._redaction import sent_secrets
+from .._request.compression import plain_content
 from .._request.routes import Route
 from .._upstream import set_body, timeout_exceptions
 from .body import (
@@ -35,6 +37,8 @@ from .body import (
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._request.context import RequestContext
 
 __all__ = ["async_buffer", "buffer", "is_event_stream"]
@@ -145,13 +149,31 @@ def _official_response(response: httpx2.Response, context: RequestContext) -> ht
 
 
 def _unexpected(response: httpx2.Response, expected: str) -> UnexpectedResponseError:
-    body = describe_body(response.headers.get("content-type", ""), response.text)
+    body = describe_body(response.headers.get("content-type", ""), response.text, sent=_sent_texts(response.request))
     return UnexpectedResponseError(
         f"The backend responded {response.status_code} with {body} instead of {expected}. "
         "Check `base_url`, and whether a proxy or a login page intercepts the requests.",
         response=response,
         body=response.text,
     )
+
+
+def _sent_texts(request: httpx2.Request) -> tuple[str, ...]:
+    """Return the texts of a request, which an unexpected body may repeat but no message may show."""
+    try:
+        body = decode(plain_content(request)) if request.content else None
+    except (httpx2.RequestNotRead, ValueError):  # a caller's `auth` has replaced the body
+        body = None
+    return sent_secrets(request.headers.multi_items(), _texts(body))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in JSON data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)
 
 
 def _json_object(response: httpx2.Response, expected: str) -> dict[str, Any]:
