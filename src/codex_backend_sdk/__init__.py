@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._exceptions import LoginRejectedError as LoginRejectedError
     from ._exceptions import LoginRequiredError as LoginRequiredError
     from ._exceptions import ModelNotAvailableError as ModelNotAvailableError
+    from ._exceptions import OutputValidationError as OutputValidationError
     from ._exceptions import PolicyViolationError as PolicyViolationError
     from ._exceptions import QuotaExceededError as QuotaExceededError
     from ._exceptions import RegionNotSupportedError as RegionNotSupportedError

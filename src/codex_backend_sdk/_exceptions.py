@@ -32,6 +32,7 @@ the error as an HTTP status or as an event within a stream of status 200.
         │   ├── IdleTimeoutError (openai.APITimeoutError)        no data arrived for `idle_timeout`
         │   └── TotalTimeoutError (openai.APITimeoutError)       the whole call exceeded `total_timeout`
         ├── ResponseFailedError (openai.APIError)                the backend ended the response; `code` has the reason
+        ├── OutputValidationError (ValueError)                   the text does not match the format of `parse()`
         │   report: a bug in the backend, in a proxy, or in this package
         └── UnexpectedResponseError (openai.APIResponseValidationError)   a success without a valid response
 """
@@ -65,6 +66,7 @@ __all__ = [
     "LoginRejectedError",
     "LoginRequiredError",
     "ModelNotAvailableError",
+    "OutputValidationError",
     "PolicyViolationError",
     "QuotaExceededError",
     "RegionNotSupportedError",
@@ -226,6 +228,28 @@ class ServerOverloadedError(CodexError, openai.InternalServerError):
     """The model is at capacity."""
 
     is_retryable = True
+
+
+class OutputValidationError(CodexError, ValueError):
+    """The text of a complete response does not match the format that was passed to `parse()` or `stream()`.
+
+    The cause (`__cause__`) is the error of the validation: pydantic.ValidationError or json.JSONDecodeError. The client
+    does not retry, but another response may match when the request is sent again.
+    """
+
+    is_retryable = True
+
+    def __init__(self, message: str, *, response_object: Response) -> None:
+        super().__init__(message)
+        self.partial = response_object
+        self.request_id = getattr(response_object, "_request_id", None)
+
+    @property
+    def response_object(self) -> Response:
+        """The whole response, with its text, status and usage. `partial` is the same."""
+        response = self.partial
+        assert response is not None
+        return response
 
 
 class UsageLimitError(CodexError, openai.RateLimitError):

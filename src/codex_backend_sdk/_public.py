@@ -35,6 +35,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "LoginRejectedError",
             "LoginRequiredError",
             "ModelNotAvailableError",
+            "OutputValidationError",
             "PolicyViolationError",
             "QuotaExceededError",
             "RegionNotSupportedError",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RETRYABLE = {
     "IdleTimeoutError",
     "ResponseFailedError",
+    "OutputValidationError",
     "ServerOverloadedError",
     "StreamInterruptedError",
     "TokenRefreshError",

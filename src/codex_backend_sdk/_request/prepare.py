@@ -197,12 +197,14 @@ def _unsupported_parameters(
 
 
 def _with_subscriptable_items(parser: Any) -> Any:
-    """Wrap the parser of `responses.parse()` so that its new objects also support `item["key"]`."""
+    """Wrap the parser of `responses.parse()`: it keeps the response, and its new objects support `item["key"]`."""
     if isinstance(parser, NotGiven):
         return parser
 
     def parse(raw: Any) -> Any:
-        parsed = parser(raw)
+        from .output_parsing import parse_output  # openai's parser is slow to import
+
+        parsed = parse_output(raw, parser)
         make_response_subscriptable(parsed)
         return parsed
 

@@ -22,6 +22,7 @@ from openai.types.responses import (
 )
 
 from .._items import make_response_subscriptable
+from .._request.output_parsing import parse_output
 from .._streaming.events import UnknownEvent
 from .._upstream import (
     AsyncResponseStream,
@@ -108,12 +109,13 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
         except _STATE_ERRORS:
             events = [event]
         if event.type in _TERMINAL_EVENTS and self._completed_response is None:
-            self._completed_response = parse_response(
-                text_format=self._text_format, response=event.response, input_tools=self._input_tools
-            )
+            self._completed_response = parse_output(event.response, self._parse)
         if self._completed_response is not None:
             make_response_subscriptable(self._completed_response)
         return events
+
+    def _parse(self, response: Any) -> Any:
+        return parse_response(text_format=self._text_format, response=response, input_tools=self._input_tools)
 
     def _add_missing_part(self, delta: Any) -> None:
         """Add the content part of a delta if its `added` event is missing, because the official state requires it."""
@@ -133,8 +135,9 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
 
 
 # The exceptions of the official state machine for an event that contradicts the earlier events. Some of them are not
-# deliberate (an index that is out of range, an attribute of None), so a narrower list is not possible.
-_STATE_ERRORS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError)
+# deliberate (an index that is out of range, an attribute of None), so a narrower list is not possible. A ValueError is
+# that of a text that does not match the format; `parse_output` raises the error, with the whole response.
+_STATE_ERRORS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError, ValueError)
 _TERMINAL_EVENTS: Final = ("response.completed", "response.incomplete")
 
 
