@@ -7,8 +7,9 @@ ends. Therefore `prepare_write()` runs before a refresh. It leaves the old docum
   to the target, so a reader sees the old or the new document, and an interruption leaves one of them.
 - `InPlaceWrite`: the open target, where it can be written but not replaced: it is the mount point of a single file, or
   its folder is not writable, or another user owns it. Spaces after the document reserve the room; they are valid JSON.
-  `commit()` overwrites the document in one system call, so it cannot run out of room. If the machine stops during that
-  call, a part of the document may be missing, and the user must log in again. The Codex CLI always writes this way.
+  `commit()` overwrites the document in one system call, so it cannot run out of room. If the process is killed or the
+  machine stops during that call, a part of the document may be missing, and the user must log in again. The Codex CLI
+  always writes this way.
 """
 
 from __future__ import annotations
