@@ -1,6 +1,7 @@
 """`python -m bench.soak --minutes 10`: concurrent callers on a backend that fails, with checks for errors and leaks.
 
-Half of the callers are threads with the sync client, half are tasks with the async one. Each call requests a text that
+Half of the callers are threads with the sync client, half are tasks with the async one. A few forked processes use the
+sync client as well, with its idle connections. Each call requests a text that
 no other call requests, and must return it or raise an exception of openai. The exit code is 1 if a call did neither,
 if one hung, or if the number of sockets, threads, tasks or objects, or the memory, grew after the warm-up.
 """
@@ -11,10 +12,12 @@ import argparse
 import asyncio
 import gc
 import json
+import multiprocessing
 import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -22,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.environments import ROOT
-from bench.soak_callers import Outcomes, call_async, call_sync
+from bench.soak_callers import Outcomes, call_async, call_forked, call_sync
 from codex_backend_sdk import AsyncOpenAI, OpenAI
-from codex_backend_sdk.auth import Credentials, MemoryStore
+from codex_backend_sdk.auth import Credentials, FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +39,7 @@ _WARM_UP_FRACTION = 0.2
 # A call can take this long without an error on a busy machine.
 _HANG_SECONDS = 60.0
 _TIMEOUTS = {"first_byte_timeout": 2.0, "idle_timeout": 2.0, "total_timeout": 20.0, "max_retry_after": 5.0}
+_FORKED_CALLERS = 4
 _MEGABYTE = 1 << 20
 
 
@@ -107,7 +111,12 @@ class _Callers:
     def __init__(self, settings: dict[str, Any], count: int) -> None:
         self._count = count
         self._runner = asyncio.Runner()
-        login = Credentials(MemoryStore(settings["login"]), issuer=settings["issuer"])
+        self._folder = tempfile.TemporaryDirectory()
+        # In a file, because the forked processes share the login.
+        store = FileStore(Path(self._folder.name) / "auth.json")
+        store.save(settings["login"])
+        login = Credentials(store, issuer=settings["issuer"])
+        login.refresh(login.current())  # imports the modules of a refresh before the resources are counted
         options: Any = {
             "base_url": settings["base_url"],
             "issuer": settings["issuer"],
@@ -122,6 +131,7 @@ class _Callers:
     def call(self, seconds: float, outcomes: Outcomes, phase: str) -> int:
         """Let all callers call for `seconds`, wait for the last call, and return the number of callers that hung."""
         deadline = time.monotonic() + seconds
+        children = self._fork(deadline) if phase == "hot" else []  # the sync client then has idle connections
         threads = [
             threading.Thread(
                 target=call_sync, args=(self._sync, f"{phase} thread {number}", outcomes, deadline), daemon=True
@@ -133,7 +143,31 @@ class _Callers:
         hung = self._runner.run(self._call_async(seconds, outcomes, phase, deadline))
         for thread in threads:
             thread.join(max(deadline + _HANG_SECONDS - time.monotonic(), 0))
+        for process, reader in children:
+            if reader.poll(max(deadline + _HANG_SECONDS - time.monotonic(), 0)):
+                outcomes.add(reader.recv())
+            else:
+                hung += 1
+                process.kill()
+            process.join()
+            reader.close()
         return hung + sum(thread.is_alive() for thread in threads)
+
+    def _fork(self, deadline: float) -> list[tuple[Any, Any]]:
+        """Fork processes that use the sync client."""
+        if not hasattr(os, "fork"):
+            return []
+        context = multiprocessing.get_context("fork")
+        children = []
+        for number in range(_FORKED_CALLERS):
+            reader, writer = context.Pipe(duplex=False)
+            process = context.Process(
+                target=call_forked, args=(self._sync, f"hot process {number}", deadline, writer), daemon=True
+            )
+            process.start()
+            writer.close()
+            children.append((process, reader))
+        return children
 
     async def _call_async(self, seconds: float, outcomes: Outcomes, phase: str, deadline: float) -> int:
         tasks = [
@@ -160,6 +194,7 @@ class _Callers:
         self._sync[0].close()
         self._runner.run(self._async[0].close())
         self._runner.close()
+        self._folder.cleanup()
 
 
 def soak(*, seconds: float, callers: int, seed: int, probability: float) -> tuple[list[str], list[str]]:

@@ -14,8 +14,9 @@ import openai
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from multiprocessing.connection import Connection
 
-__all__ = ["CORRECT", "Outcomes", "call_async", "call_sync", "classify"]
+__all__ = ["CORRECT", "Outcomes", "call_async", "call_forked", "call_sync", "classify"]
 
 CORRECT: Final = "correct response"
 
@@ -36,6 +37,18 @@ class Outcomes:
             self.seconds.append(seconds)
             if is_defect and len(self.defects) < 20:
                 self.defects.append(outcome)
+
+    def as_message(self) -> tuple[dict[str, int], list[float], list[str]]:
+        """Return the outcomes in a form that can be sent to another process."""
+        return dict(self.counts), list(self.seconds), self.defects
+
+    def add(self, message: tuple[dict[str, int], list[float], list[str]]) -> None:
+        """Add the outcomes of another process."""
+        counts, seconds, defects = message
+        with self._lock:
+            self.counts.update(counts)
+            self.seconds.extend(seconds)
+            self.defects += defects
 
     def percentile(self, fraction: float) -> float:
         """Return the seconds within which this fraction of the calls ended."""
@@ -118,6 +131,14 @@ def call_sync(clients: list[Any], name: str, outcomes: Outcomes, deadline: float
             result = error
         outcome, is_defect = classify(expected, result)
         outcomes.record(outcome, time.monotonic() - start, is_defect=is_defect)
+
+
+def call_forked(clients: list[Any], name: str, deadline: float, outcomes: Connection) -> None:
+    """Make calls in a forked child, and send the outcomes to the parent."""
+    own = Outcomes()
+    call_sync(clients, name, own, deadline)
+    outcomes.send(own.as_message())
+    outcomes.close()
 
 
 async def call_async(clients: list[Any], name: str, outcomes: Outcomes, deadline: float) -> None:
