@@ -76,10 +76,6 @@ def environment_of(home: Path, results: Path) -> dict[str, str]:
         "INTEGRATION_RESULTS": str(results),
         "INTEGRATION_NODE_MODULES": str(home / "node_modules"),
         "DO_NOT_TRACK": "1",
-        # For child processes: the proxy does not exist, so a connection to another host fails at once.
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "127.0.0.1,localhost",
     }
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of integrations: a simulator, the recipe of the page, and no network but loopback.
+"""Fixtures for the tests of integrations: simulators, the recipe of the page, and no network but loopback.
 
 A test with the marker `covers` fills in a cell of the table. `NOT_APPLICABLE` of a test file has the reasons for the
 features that the library does not have. A fault of the library is a strict `xfail` with its reason.
@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from official_hosts import redirect_official_hosts
 from pages import ROOT, find_blocks, run_program, simulator_in_environment
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     monkeypatch.chdir(tmp_path)
     with simulator_in_environment(tmp_path / "codex", monkeypatch) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def official_sim(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """A simulator that receives what clients send to the official addresses with httpx or httpx2."""
+    redirect_official_hosts(sim.url, monkeypatch)
+    return sim
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ def install(library: Library, uv: str) -> tuple[Path, str]:
     """
     home = _CACHE / library.name
     home.mkdir(parents=True, exist_ok=True)
-    _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home / "venv"))
+    _run(uv, "venv", "--quiet", "--clear", "--python", _find_python(library.lowest_python), str(home / "venv"))
     command = [uv, "pip", "install", "--quiet", "--python", str(python_of(home)), *_THIS_PACKAGE, *library.requirements]
     try:
         _run(*command)
@@ -60,6 +61,20 @@ def install(library: Library, uv: str) -> tuple[Path, str]:
     return home, note
 
 
+def _find_python(lowest: tuple[int, int]) -> str:
+    """Return this interpreter, or a newer one if a library needs it."""
+    if sys.version_info[:2] >= lowest:
+        return sys.executable
+    for minor in range(lowest[1], 20):
+        on_path = shutil.which(f"python3.{minor}")
+        candidates = [Path(on_path)] if on_path else []
+        for path in [*candidates, *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]:
+            # A name on PATH may be a stub of pyenv that does not start.
+            if subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+                return str(path)
+    raise NotInstallableError(f"It needs Python {lowest[0]}.{lowest[1]} or newer, and none was found.")
+
+
 def _install_npm_packages(library: Library, home: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
@@ -76,8 +91,6 @@ def python_of(home: Path) -> Path:
 def installed_version(library: Library, home: Path) -> str:
     """Return the version of the library's first package in its environment."""
     if library.npm_packages:
-        import json
-
         package = json.loads((home / "node_modules" / library.npm_packages[0] / "package.json").read_text("utf-8"))
         return str(package["version"])
     name = library.requirements[0].partition(">=")[0].partition("[")[0]

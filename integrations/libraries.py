@@ -12,13 +12,15 @@ class Library(NamedTuple):
 
     The lower bounds of `requirements` make a conflict visible: without them, the installer chooses an old version.
     `overrides` are requirements that replace those of the library, where the library cannot be installed beside this
-    package otherwise. `npm_packages` are installed with npm.
+    package otherwise. `npm_packages` are installed with npm. `lowest_python` is the lowest minor version that
+    the library works on.
     """
 
     name: str
     requirements: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     npm_packages: tuple[str, ...] = ()
+    lowest_python: tuple[int, int] = (3, 11)
 
 
 LIBRARIES_ON_OUR_CLIENT = (
@@ -38,6 +40,18 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("sentry", ("sentry-sdk>=2.75",)),
 )
 
-CLIENTS_ON_OUR_SIMULATOR: tuple[Library, ...] = ()
+CLIENTS_ON_OUR_SIMULATOR = (
+    # Its dependency aidialog has a syntax error on Python 3.11, which it declares to support.
+    Library("fastllm", ("python-fastllm>=0.0.66",), lowest_python=(3, 12)),
+    Library("litellm", ("litellm>=1.110.2",)),
+    Library("pydantic_ai_codex", ("pydantic-ai-slim[openai]>=2.68",)),
+    # The simulator does not load openai, so it runs beside a client that needs an older one.
+    Library("login_with_chatgpt", ("login-with-chatgpt>=0.1.2",), overrides=("openai>=2.45,<3",)),
+    Library("openai_oauth", npm_packages=("openai-oauth",)),
+    Library("opencode", npm_packages=("opencode-ai",)),
+    Library("chatgpt_oauth", ("chatgpt-oauth>=0.2",)),
+    Library("gpt_codex_client", ("gpt-codex-client>=1.0",)),
+    Library("llm_openai_via_codex", ("llm-openai-via-codex>=0.1a0",)),
+)
 
 LIBRARIES = LIBRARIES_ON_OUR_CLIENT + CLIENTS_ON_OUR_SIMULATOR
