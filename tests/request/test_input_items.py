@@ -194,23 +194,22 @@ def test_web_search_needs_an_accepted_action(action: Any, expected: Any) -> None
     assert items == ([] if expected is None else [{**SEARCH, "action": expected}])
 
 
-def test_null_members_are_not_sent() -> None:
-    message = {
-        "type": "message",
-        "role": "user",
-        "id": None,
-        "content": [{"type": "input_text", "text": "x", "a": None}],
-    }
-    assert wire_items([message, "y", {"role": "user", "content": ["z"]}]) == [
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]},
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "y"}]},
-        {"type": "message", "role": "user", "content": ["z"]},
-    ]
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "code_interpreter_call", "id": "ci_1", "code": None, "outputs": None, "container_id": "c"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "caller": None},
+        {**SEARCH, "action": {"type": "open_page", "url": None}},
+        {**ANSWER, "phase": "commentary"},
+    ],
+)
+def test_null_of_the_server_is_sent_back(item: dict[str, Any]) -> None:
+    assert wire_items([item]) == [item]
 
 
 def test_mixed_parts_are_cleaned_separately() -> None:
-    (item,) = wire_items([{"role": "user", "content": ["z", {"type": "input_text", "text": "x", "detail": None}]}])
-    assert item["content"] == ["z", {"type": "input_text", "text": "x"}]
+    (item,) = wire_items([{"role": "user", "content": ["z", {"type": "output_text", "text": "x", "logprobs": None}]}])
+    assert item["content"] == ["z", {"type": "output_text", "text": "x"}]
 
 
 def test_valid_items_are_not_copied() -> None:

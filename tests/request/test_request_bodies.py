@@ -253,15 +253,17 @@ def test_response_items_are_sent_back(writers: Writers, model: type[BaseModel]) 
             assert body(writers.ours(input=[given]))["input"] == expected
 
 
-def on_the_wire(items: Any) -> Any:
-    """Return items of the official client with wire names (it writes `async_`), without null members."""
-    if isinstance(items, list):
-        return [on_the_wire(item) for item in items]
-    if not isinstance(items, dict):
-        return items
-    cleaned = {"async" if name == "async_" else name: value for name, value in items.items() if value is not None}
-    nested = {"message": "content", "web_search_call": "action"}.get(cleaned.get("type", "message"))
-    return {name: on_the_wire(value) if name == nested else value for name, value in cleaned.items()}
+NEVER_NULL = ("phase", "logprobs", "queries", "sources")
+
+
+def on_the_wire(written: Any) -> Any:
+    """Return data of the official client with wire names (it writes `async_`), without some members that are null."""
+    if isinstance(written, list):
+        return [on_the_wire(member) for member in written]
+    if not isinstance(written, dict):
+        return written
+    kept = {name: value for name, value in written.items() if not (name in NEVER_NULL and value is None)}
+    return {"async" if name == "async_" else name: on_the_wire(value) for name, value in kept.items()}
 
 
 NO_JSON = [Path("a.png"), b"\x89PNG", bytearray(b"a"), BytesIO(b"a"), MOMENT.date(), timedelta(1), Decimal(1), Place]

@@ -21,9 +21,12 @@ _TEXT_PART_TYPES: Final = {"assistant": "output_text"}  # any other role: input_
 _WEB_SEARCH_ACTIONS: Final = ("search", "open_page", "find_in_page")
 # Members that openai's `parse()` adds for the caller. `model_dump()` includes them.
 _PARSED_MEMBERS: Final = ("parsed", "parsed_arguments")
-# openai's attribute → the name on the wire, which is a keyword of Python. `model_dump()` writes the attribute.
+# openai's attribute → the name on the wire, which is a keyword of Python. Only `model_dump()` writes the attribute.
 _WIRE_NAMES: Final = {"async_": "async"}
-_NAMES_OF_OPENAI: Final = frozenset({*_PARSED_MEMBERS, *_WIRE_NAMES})
+# `model_dump()` writes null for members that the server did not send. A null that the server sent is sent back, so only
+# these are removed from items without a sign of `model_dump()`.
+_NEVER_NULL: Final = ("phase", "logprobs", "queries", "sources")
+_CHECKED_MEMBERS: Final = frozenset({*_PARSED_MEMBERS, *_WIRE_NAMES, *_NEVER_NULL})
 
 
 def shape_input(value: Any) -> list[Any]:
@@ -59,7 +62,7 @@ def shape_item(item: Any, index: int = 0) -> Any:
     shaped: dict[str, Any] | None = item if shaper is None else shaper(item)
     if shaped is None:
         return None
-    return _without_foreign_members(shaped) if _has_foreign_members(shaped) else shaped
+    return shaped if _CHECKED_MEMBERS.isdisjoint(shaped) else _as_on_the_wire(shaped)
 
 
 def _shape_message(item: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +72,9 @@ def _shape_message(item: dict[str, Any]) -> dict[str, Any]:
     accepted_content = content
     if isinstance(content, str):
         accepted_content = [{"type": _TEXT_PART_TYPES.get(str(role), "input_text"), "text": content}]
-    elif isinstance(content, list) and any(map(_has_foreign_members, content)):
-        accepted_content = [_without_foreign_members(part) if isinstance(part, dict) else part for part in content]
+    elif isinstance(content, list):
+        parts = [_as_on_the_wire(part) for part in content]
+        accepted_content = content if parts == content else parts
     if "type" in item and accepted_role is role and accepted_content is content:
         return item
     return {"type": "message", **item, "role": accepted_role, "content": accepted_content}
@@ -88,7 +92,8 @@ def _shape_web_search_call(item: dict[str, Any]) -> dict[str, Any] | None:
     action = item.get("action")
     if not isinstance(action, dict) or action.get("type") not in _WEB_SEARCH_ACTIONS:
         return None
-    return {**item, "action": _without_foreign_members(action)} if _has_foreign_members(action) else item
+    accepted_action = _as_on_the_wire(action)
+    return item if accepted_action is action else {**item, "action": accepted_action}
 
 
 _ITEM_SHAPERS: Final = {
@@ -104,17 +109,13 @@ def _without(item: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in names}
 
 
-def _has_foreign_members(value: Any) -> bool:
-    return isinstance(value, dict) and (None in value.values() or not value.keys().isdisjoint(_NAMES_OF_OPENAI))
-
-
-def _without_foreign_members(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an item or a part of it with the names and members of the wire only.
-
-    `model_dump()` writes null for each member that the server did not send, so null members are removed.
-    """
+def _as_on_the_wire(value: Any) -> Any:
+    """Return an item or a content part with the names and members that the server would send."""
+    if not isinstance(value, dict) or _CHECKED_MEMBERS.isdisjoint(value):
+        return value
+    is_dumped = not value.keys().isdisjoint(_WIRE_NAMES)
     return {
         _WIRE_NAMES.get(name, name): member
         for name, member in value.items()
-        if member is not None and name not in _PARSED_MEMBERS
+        if name not in _PARSED_MEMBERS and not (member is None and (is_dumped or name in _NEVER_NULL))
     }
