@@ -56,11 +56,13 @@ def run(library: Library, uv: str) -> Row:
     results.unlink(missing_ok=True)
     file = Path("integrations") / f"test_{library.name}.py"
     command = [str(python_of(home)), "-m", "pytest", "-q", "-c", "integrations/pytest.ini", str(file)]
-    tests = subprocess.run(
-        command, cwd=ROOT, env=environment_of(home, results), timeout=_TEST_TIMEOUT_SECONDS, check=False
-    )
+    environment = environment_of(home, results)
+    try:
+        code = subprocess.run(command, cwd=ROOT, env=environment, timeout=_TEST_TIMEOUT_SECONDS, check=False).returncode
+        problem = f"pytest failed with exit code {code}; see above." if code else ""
+    except subprocess.TimeoutExpired:
+        problem = f"The tests did not end within {_TEST_TIMEOUT_SECONDS} seconds."
     outcomes = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
-    problem = "" if tests.returncode == 0 else f"pytest failed with exit code {tests.returncode}; see above."
     return Row(library.name, installed_version(library, home), outcomes, note, problem)
 
 
@@ -75,6 +77,7 @@ def environment_of(home: Path, results: Path) -> dict[str, str]:
         "USERPROFILE": str(scratch),
         "INTEGRATION_RESULTS": str(results),
         "INTEGRATION_NODE_MODULES": str(home / "node_modules"),
+        "INTEGRATION_SEPARATE_PYTHON": str(python_of(home, "separate")),
         "DO_NOT_TRACK": "1",
     }
 

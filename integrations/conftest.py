@@ -11,11 +11,11 @@ import io
 import json
 import os
 import re
-import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loopback_only import allow_loopback_only
 from official_hosts import redirect_official_hosts
 from pages import ROOT, find_blocks, run_program, simulator_in_environment
 
@@ -26,27 +26,8 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 PAGE = ROOT / "docs" / "integrations.md"
-_LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1", "", None}
-_foreign_hosts: set[str] = set()
+_foreign_hosts = allow_loopback_only()
 _outcomes: list[dict[str, Any]] = []
-
-
-def _allow_loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
-    """Raise an error for a connection to another host. Python calls this function for each audit event."""
-    if event == "socket.getaddrinfo":
-        host = arguments[0]
-    elif event == "socket.connect" and isinstance(arguments[1], tuple):
-        host = arguments[1][0]
-    else:
-        return
-    if isinstance(host, bytes):
-        host = host.decode("ascii", "replace")
-    if host not in _LOCAL_HOSTS:
-        _foreign_hosts.add(host)
-        raise OSError(f"The tests of integrations may not connect to {host}.")
-
-
-sys.addaudithook(_allow_loopback_only)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .libraries import Library
 
-__all__ = ["ROOT", "NotInstallableError", "find_uv", "install", "installed_version"]
+__all__ = ["ROOT", "NotInstallableError", "find_uv", "install", "installed_version", "python_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / ".cache" / "integrations"
@@ -43,7 +44,13 @@ def install(library: Library, uv: str) -> tuple[Path, str]:
     home = _CACHE / library.name
     home.mkdir(parents=True, exist_ok=True)
     _run(uv, "venv", "--quiet", "--clear", "--python", _find_python(library.lowest_python), str(home / "venv"))
-    command = [uv, "pip", "install", "--quiet", "--python", str(python_of(home)), *_THIS_PACKAGE, *library.requirements]
+    command = [uv, "pip", "install", "--quiet", "--python", str(python_of(home)), *_THIS_PACKAGE]
+    if library.is_separate:
+        _run(*command)
+        _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home / "separate"))
+        _run(uv, "pip", "install", "--quiet", "--python", str(python_of(home, "separate")), *library.requirements)
+        return home, ""
+    command += library.requirements
     try:
         _run(*command)
         note = ""
@@ -83,9 +90,9 @@ def _install_npm_packages(library: Library, home: Path) -> None:
     _run(npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), *packages)
 
 
-def python_of(home: Path) -> Path:
+def python_of(home: Path, environment: str = "venv") -> Path:
     """Return the interpreter of an environment."""
-    return home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return home / environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def installed_version(library: Library, home: Path) -> str:
@@ -93,8 +100,9 @@ def installed_version(library: Library, home: Path) -> str:
     if library.npm_packages:
         package = json.loads((home / "node_modules" / library.npm_packages[0] / "package.json").read_text("utf-8"))
         return str(package["version"])
-    name = library.requirements[0].partition(">=")[0].partition("[")[0]
-    folders = [str(path) for path in (home / "venv").glob("**/site-packages")]
+    name = re.split(r"[\[>=]", library.requirements[0])[0]
+    environment = home / ("separate" if library.is_separate else "venv")
+    folders = [str(path) for path in environment.glob("**/site-packages")]
     found = [each.version for each in distributions(name=name, path=folders)]
     return found[0] if found else "?"
 

@@ -12,8 +12,9 @@ class Library(NamedTuple):
 
     The lower bounds of `requirements` make a conflict visible: without them, the installer chooses an old version.
     `overrides` are requirements that replace those of the library, where the library cannot be installed beside this
-    package otherwise. `npm_packages` are installed with npm. `lowest_python` is the lowest minor version that
-    the library works on.
+    package otherwise. `npm_packages` are installed with npm. `lowest_python` is the lowest version that the
+    library works on. `is_separate` is true for a library that has the name of this package: it is installed into a
+    second environment.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Library(NamedTuple):
     overrides: tuple[str, ...] = ()
     npm_packages: tuple[str, ...] = ()
     lowest_python: tuple[int, int] = (3, 11)
+    is_separate: bool = False
 
 
 LIBRARIES_ON_OUR_CLIENT = (
@@ -51,6 +53,7 @@ CLIENTS_ON_OUR_SIMULATOR = (
     Library("opencode", npm_packages=("opencode-ai",)),
     Library("chatgpt_oauth", ("chatgpt-oauth>=0.2",)),
     Library("gpt_codex_client", ("gpt-codex-client>=1.0",)),
+    Library("original", ("codex-backend-sdk==0.2.0",), is_separate=True),
     Library("llm_openai_via_codex", ("llm-openai-via-codex>=0.1a0",)),
 )
 

@@ -62,3 +62,20 @@ async def test_handoff_reaches_the_other_agent(recipe):
     last = recipe.agent.clone(name="Last", tools=[])
     first = recipe.agent.clone(name="First", tools=[], handoffs=[last])
     assert (await agents.Runner.run(first, "Say hello")).last_agent.name == "Last"
+
+
+@pytest.mark.anyio
+async def test_compaction_session_sends_the_items(recipe, sim):
+    from agents.memory import OpenAIResponsesCompactionSession
+
+    session = OpenAIResponsesCompactionSession(
+        "one",
+        underlying_session=agents.SQLiteSession("one"),
+        client=recipe.client,
+        model="gpt-6.1-terra",
+        compaction_mode="input",
+    )
+    await agents.Runner.run(recipe.agent.clone(tools=[]), "Say hello", session=session)
+    await session.run_compaction({"force": True})
+    assert "compaction" in str(await session.get_items())
+    await agents.Runner.run(recipe.agent.clone(tools=[]), "Say hello", session=session)

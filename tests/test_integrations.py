@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from pages import ROOT, find_blocks
@@ -34,6 +36,38 @@ def test_tests_run_every_block_of_the_page() -> None:
             headings[number] = line.lstrip("# ")
     with_blocks = {headings[max(start for start in headings if start < block.line)] for block in find_blocks(PAGE)}
     assert with_blocks == run
+
+
+@pytest.mark.parametrize(
+    ("attempt", "host"),
+    [
+        ("socket.create_connection(('example.invalid', 443))", "example.invalid"),
+        ("socket.getaddrinfo(b'example.invalid', 443)", "example.invalid"),
+        ("socket.socket().connect(('192.0.2.1', 443))", "192.0.2.1"),
+        ("socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))", "192.0.2.1"),
+        ("asyncio.run(asyncio.open_connection('192.0.2.1', 443))", "192.0.2.1"),
+        ("socket.create_connection(socket.create_server(('127.0.0.1', 0)).getsockname())", None),
+        ("socket.create_connection(('localhost', socket.create_server(('127.0.0.1', 0)).getsockname()[1]))", None),
+    ],
+)
+def test_other_hosts_are_refused_and_reported(attempt: str, host: str | None) -> None:
+    """In a process of its own, because an audit hook stays until the process ends."""
+    code = f"""
+import asyncio, socket, warnings
+from integrations.loopback_only import allow_loopback_only
+hosts = allow_loopback_only()
+warnings.simplefilter("ignore")
+try:
+    {attempt}
+except OSError as error:
+    print(error)
+print(*hosts)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split("\n")[-2] == (host or "")
+    assert ("this machine only" in done.stdout) == (host is not None)
 
 
 @pytest.mark.parametrize(
