@@ -218,3 +218,9 @@ def test_valid_items_are_not_copied() -> None:
 
 def test_item_without_type_is_sent_unchanged() -> None:
     assert wire_items([{"id": "x"}]) == [{"id": "x"}]
+
+
+@pytest.mark.parametrize("content", [None, 5, {}])
+def test_content_of_another_type_is_sent_unchanged(content: Any) -> None:
+    message = {"type": "message", "role": "user", "content": content}
+    assert wire_items([message]) == [message]
