@@ -407,8 +407,9 @@ async def async_exchange(
 ) -> _ResponseT:
     """Send an async request and return its response before the body is read; as `exchange` does."""
     _shorten_timeouts(request, deadline)
-    with anyio.CancelScope() as scope:
-        trace = request.extensions["trace"] = _AsyncTrace(scope, deadline)
+    scope = anyio.CancelScope()
+    trace = request.extensions["trace"] = _AsyncTrace(scope, deadline)
+    with scope:
         try:
             return await send(request)
         except BaseException:
