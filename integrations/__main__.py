@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(library: Library, uv: str) -> Row:
     """Install a library, run its tests, and return its row."""
+    if library.npm_packages and shutil.which("npm") is None:
+        return Row(library.name, "", note="skipped: npm is not installed.")
     try:
         home, note = install(library, uv)
     except NotInstallableError as error:

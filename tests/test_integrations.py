@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from pages import ROOT, find_blocks
 
-from integrations.libraries import LIBRARIES, LIBRARIES_ON_OUR_CLIENT
+from integrations.__main__ import run
+from integrations.libraries import LIBRARIES, LIBRARIES_ON_OUR_CLIENT, Library
 from integrations.table import Row, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = ROOT / "integrations"
 PAGE = ROOT / "docs" / "integrations.md"
@@ -87,6 +92,13 @@ def test_cell_shows_the_worst_outcome(outcomes: list[str], cell: str) -> None:
     assert row.cell("tool", "sync") == cell
     assert row.cell("tool", "async") == "-"
     assert row.has_failed == (cell == "FAILED")
+
+
+def test_npm_packages_are_skipped_without_npm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    row = run(Library("x", npm_packages=("x",)), uv="not used")
+    assert row.note == "skipped: npm is not installed."
+    assert not row.has_failed
 
 
 def test_table_names_reasons_once() -> None:
