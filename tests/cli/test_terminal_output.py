@@ -68,6 +68,8 @@ def evil_backend(environment: dict[str, str]) -> Iterator[None]:
         path = head.split(" ", 2)[1]
         if "/wham/usage" in path:
             return http_reply(json.dumps(USAGE, ensure_ascii=False).encode())
+        if "/accounts/check" in path:
+            return http_reply(json.dumps([EVIL]).encode())
         if "/models" in path:
             return http_reply(json.dumps(MODELS, ensure_ascii=False).encode())
         if "hostile error" in body.decode():

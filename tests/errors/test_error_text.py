@@ -66,6 +66,8 @@ def test_error_object_is_extracted(body: Any, expected: dict[str, Any]) -> None:
         ),
         ("application/json", '{"instructions": "secret"}', 'JSON, 26 characters: “{"instructions": "[REDACTED]"}”'),
         ("application/json", "[1]", "JSON, 3 characters: “[1]”"),
+        ("application/json", r'["\u001b[31m", "se\u0063ret"]', 'JSON, 29 characters: “["", "[REDACTED]"]”'),
+        ("application/json", f"[{'1, ' * 6000}1]", "JSON, 18003 characters"),
         ("text/plain", "my prompt", "text/plain, 9 characters: “[REDACTED]”"),
         ("", "my prompt", "untyped data, 9 characters: “[REDACTED]”"),
     ],

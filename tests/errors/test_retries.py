@@ -101,7 +101,7 @@ def test_stream_is_retried_before_its_first_event_only(
     with pytest.raises(sdk.StreamInterruptedError):
         call(new_client(max_retries=5, clock=clock), events)
     assert clock.waits == [0.5]
-    assert (len(sim.requests), len(events)) == (2, 5)
+    assert (len(sim.requests), len(events)) == (2, 3)
 
 
 def test_each_retry_is_logged(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
+from openai.types.responses import Response
 from support.calls import CALLS, create
 from support.raw_server import event_stream, http_reply, raw_server
 from support.worker_calls import call_backend
@@ -277,6 +278,7 @@ def make_error(error_class: Any) -> Any:
         lambda: error_class("text", parameters=["a"]),
         lambda: error_class("text", resource="files"),
         lambda: error_class("text", code="access_denied"),
+        lambda: error_class("text", response_object=Response.model_construct(id="resp_1", instructions=PROMPT)),
         lambda: error_class("text"),
     ]
     for candidate in candidates:

@@ -12,7 +12,7 @@ import json
 import string
 from typing import TYPE_CHECKING, Any, Final
 
-from .._redaction import excerpt
+from .._redaction import excerpt, redact_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,14 +38,20 @@ def describe_body(content_type: str, text: str, *, sent: Collection[str] = ()) -
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return f"{content_type or 'untyped data'}, {_beginning(text, sent)}"
+        return f"{content_type or 'untyped data'}, {len(text)} characters: “{_beginning(text, sent)}”"
     message = error_message(body) if isinstance(body, dict) else None
-    return f"JSON with the message “{message}”" if message else f"JSON, {_beginning(text, sent)}"
+    if message:
+        return f"JSON with the message “{message}”"
+    if len(text) > _MAX_INSPECTED_LENGTH:
+        return f"JSON, {len(text)} characters"
+    # Secrets and control characters are found in the decoded texts only.
+    decoded = json.dumps(redact_data(body, sent), ensure_ascii=False)
+    return f"JSON, {len(text)} characters: “{_beginning(decoded, sent)}”"
 
 
 def _beginning(text: str, sent: Collection[str]) -> str:
     beginning = excerpt(text[:_MAX_BEGINNING_LENGTH], sent)
-    return f"{len(text)} characters: “{beginning}{'…' if len(text) > _MAX_BEGINNING_LENGTH else ''}”"
+    return f"{beginning}{'…' if len(text) > _MAX_BEGINNING_LENGTH else ''}"
 
 
 def is_html(text: str) -> bool:

@@ -190,7 +190,7 @@ class _StartUnregistered:
     def __await__(self) -> Generator[Any, Any, bytes | None]:
         steps = self._first.__await__()
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(None, None)  # Python reads them when a generator starts
+        sys.set_asyncgen_hooks(firstiter=None)  # Python reads the hooks when a generator starts
         try:
             step = steps.send(None)
         except StopIteration as end:
