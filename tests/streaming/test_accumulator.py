@@ -626,16 +626,83 @@ def test_items_of_two_types_are_two_items() -> None:
     assert accumulator.response["output"] == [{**REASONING, "summary": []}]
 
 
-@pytest.mark.parametrize("event_type", ["response.failed", "response.completed"])
-def test_output_of_the_terminal_event_is_completed(event_type: str) -> None:
-    """It may lack what was streamed, and have other ids."""
+ENDS = pytest.mark.parametrize("event_type", ["response.failed", "response.completed", "response.incomplete"])
+
+
+@ENDS
+def test_terminal_output_decides_which_items_exist(event_type: str) -> None:
     call, reasoning = {**CALL, "arguments": "{}"}, {**REASONING, "id": "r", "encrypted_content": "blob", "summary": []}
     streamed = [done(0, reasoning), done(1, call), done(2, message("a"))]
     final = [{**CALL, "arguments": ""}, {**message("z"), "content": []}]
     accumulator = accumulate(*streamed, {"type": event_type, "response": {"id": "resp_1", "output": final}})
-    expected = [reasoning, call, {**message("a"), "id": "msg_z"}]
+    expected = [call, {**message("a"), "id": "msg_z"}]
     assert accumulator.response["output"] == expected
     assert (accumulator.partial or {})["output"] == expected
+
+
+REASONING_TEXT = {"type": "reasoning_text", "text": "t"}
+SUMMARY = {"type": "summary_text", "text": "s"}
+REFUSAL = {"type": "refusal", "refusal": "No."}
+CUSTOM = {**CALL, "type": "custom_tool_call"}
+CITED = {**text_part("a"), "annotations": [{"type": "file_citation", "file_id": "1"}]}
+
+
+# Streamed item, item of the terminal event → item in the response; None if it is that of the terminal event.
+@pytest.mark.parametrize(
+    ("streamed", "final", "expected"),
+    [
+        # The item has no member that the terminal event omits …
+        ({**CALL, "arguments": "{}"}, {"type": "function_call", "arguments": "[]"}, None),
+        ({**CALL, "arguments": "{}", "status": "completed"}, {**CALL, "arguments": "{}"}, None),
+        ({**REASONING, "summary": [], "encrypted_content": "blob"}, {**REASONING, "summary": []}, None),
+        (
+            {**MESSAGE, "phase": "final_answer", "content": [CITED]},
+            {**MESSAGE, "content": [text_part("b")]},
+            {**MESSAGE, "content": [{**CITED, "text": "b"}]},
+        ),
+        # … except for a streamed value.
+        ({**CALL, "arguments": "{}"}, CALL, {**CALL, "arguments": "{}"}),
+        (
+            {**CALL, "arguments": "{}"},
+            {"type": "function_call", "id": None},
+            {"type": "function_call", "id": None, "arguments": "{}"},
+        ),
+        ({**CUSTOM, "input": "i"}, {**CUSTOM, "input": ""}, {**CUSTOM, "input": "i"}),
+        ({**REASONING, "summary": [SUMMARY]}, {**REASONING, "summary": []}, {**REASONING, "summary": [SUMMARY]}),
+        ({**REASONING, "content": [REASONING_TEXT]}, REASONING, {**REASONING, "content": [REASONING_TEXT]}),
+        ({**MESSAGE, "content": [CITED]}, {**MESSAGE, "content": [text_part("")]}, {**MESSAGE, "content": [CITED]}),
+        ({**MESSAGE, "content": [REFUSAL]}, {**MESSAGE, "content": None}, {**MESSAGE, "content": [REFUSAL]}),
+        (
+            {**MESSAGE, "content": [REFUSAL]},
+            {**MESSAGE, "content": [{"type": "refusal"}]},
+            {**MESSAGE, "content": [REFUSAL]},
+        ),
+        # A list of the terminal event decides which parts exist.
+        ({**MESSAGE, "content": [CITED, REFUSAL]}, {**MESSAGE, "content": [REFUSAL]}, None),
+        ({**MESSAGE, "content": [CITED]}, {**MESSAGE, "content": [CITED, REFUSAL]}, None),
+        ({**MESSAGE, "content": [CITED]}, {**MESSAGE, "content": "text"}, None),
+        ({**MESSAGE, "content": [CITED]}, {**MESSAGE, "content": ["text"]}, None),
+        # Empty values and items of another type change nothing.
+        ({**MESSAGE, "content": []}, MESSAGE, None),
+        ({**CALL, "arguments": "{}"}, {**MESSAGE, "content": []}, None),
+        ({**CALL, "arguments": "{}"}, {"id": "x"}, None),
+    ],
+)
+def test_terminal_item_is_only_filled_with_values(
+    streamed: dict[str, Any], final: dict[str, Any], expected: Any
+) -> None:
+    accumulator = accumulate(done(0, streamed), completed(output=[final]))
+    assert accumulator.response["output"] == [final if expected is None else expected]
+
+
+@pytest.mark.parametrize("final", [{}, {"output": None}, {"output": []}])
+def test_output_of_a_snapshot_is_completed(final: dict[str, Any]) -> None:
+    snapshot = {"type": "response.in_progress", "response": {"id": "resp_1", "output": [{**CALL, "arguments": ""}]}}
+    events = [snapshot, delta("{}", item_type="function_call_arguments"), done(1, message("a"))]
+    expected = [{**CALL, "arguments": "{}"}, message("a")]
+    assert (accumulate(*events).partial or {})["output"] == expected
+    assert accumulate(*events, completed(**final)).response["output"] == expected
+    assert accumulate(*events, snapshot, completed(output=[CALL])).response["output"] == expected[:1]
 
 
 def test_terminal_output_may_have_more_items() -> None:

@@ -1,10 +1,12 @@
 """Build the final response from the data of its events.
 
 The backend's final `response.completed` event has an empty `output`. The accumulator therefore collects the output from
-all other events. One rule decides between them, so that everything streamed is in the response: the last event that has
-a value for a member wins, and an empty value never replaces a value. Deltas count as earlier than the events that
-finish something, and the output of the terminal event counts as the latest. An interrupted response is built by the
-same rule (`partial`).
+all other events. One rule decides between them: the last event that has a value for a member wins, and an empty value
+never replaces a value. Deltas count as earlier than the events that finish something. An interrupted response is built
+by the same rule (`partial`).
+
+A terminal event with a list of items decides which items, members and parts exist, as with the official client. Only a
+streamed value (a text, the arguments of a call, …) that is empty or missing there is completed from the stream.
 Source: Codex CLI, codex-api/src/sse/responses.rs, which reads the items of `response.output_item.done` only. Some
 gateways send the arguments of a call only in `response.function_call_arguments.done`.
 
@@ -94,6 +96,15 @@ _VALUES: Final = {
     "response.code_interpreter_call_code": Place("code_interpreter_call", "code"),
 }
 _ITEM_TYPES: Final = frozenset(place.item_type for place in _VALUES.values())
+# Item type → the members of the item that have a streamed value, or parts with one. Part type → those of a part.
+_MEMBERS_OF_ITEMS: Final = {
+    item_type: {place.list_name or place.member for place in _VALUES.values() if place.item_type == item_type}
+    for item_type in _ITEM_TYPES
+}
+_MEMBERS_OF_PARTS: Final = {
+    part_type: {place.member for place in (*_VALUES.values(), _ANNOTATIONS) if place.part_type == part_type}
+    for part_type in {place.part_type for place in _VALUES.values() if place.part_type}
+}
 # A delta is appended to the text at its place.
 DELTA_EVENTS: Final = {f"{event_type}.delta": place for event_type, place in _VALUES.items()}
 _DELTA_POSITIONS: Final = {
@@ -244,7 +255,7 @@ class Accumulator:
                 item = self._item_at(event.get("output_index"), item_id=event.get("item_id"))
                 item.append(_ANNOTATIONS, _part_index(event, _ANNOTATIONS), event["annotation"])
         elif event_type in _SNAPSHOT_EVENTS and isinstance(event.get("response"), dict):
-            self.response = event["response"]
+            self._add_snapshot(event["response"])
         elif self.terminal_event_type is None and _is_terminal(event_type, event):
             self._end(event_type, event)
 
@@ -283,6 +294,11 @@ class Accumulator:
         return {**self.response, "status": status, "output": self._output(self.response.get("output"))}
 
     # Items
+
+    def _add_snapshot(self, response: dict[str, Any]) -> None:
+        self.response = {name: value for name, value in response.items() if name != "output"}
+        for index, item in enumerate(_as_items(response.get("output"))):
+            self._add_item(index, item, is_done=False)
 
     def _add_value(self, event: dict[str, Any], place: Place, value_name: str, is_finished: bool) -> None:
         value = event.get(value_name)
@@ -365,19 +381,14 @@ class Accumulator:
         if self._dropped_parameters is not None:
             response["dropped_parameters"] = list(self._dropped_parameters)
 
-    def _output(self, told: Any) -> list[dict[str, Any]]:
-        """Return the items of a response's `output`, completed from the events, and all other items of the events."""
+    def _output(self, final: Any) -> list[dict[str, Any]]:
+        """Return the items of the terminal event, with the streamed values that they lack, or else those streamed."""
         streamed = [item.build() for item in sorted(self._items.values(), key=lambda item: item.index)]
-        output = [item for item in told if isinstance(item, dict)] if isinstance(told, list) else []
+        output = _as_items(final)
         if not output:
             return streamed
-        matches = _match(streamed, output)
-        for number, (_, item) in matches.items():
-            output[number] = _with_part_lists(_merge_items(item, output[number]))
-        matched = {position for position, _ in matches.values()}
-        for position, item in enumerate(streamed):
-            if position not in matched:
-                output.insert(position, item)
+        for position, item in _match(streamed, output).items():
+            output[position] = _with_streamed_values(output[position], item, _MEMBERS_OF_ITEMS)
         return output
 
 
@@ -392,6 +403,10 @@ def _is_terminal(event_type: str, event: dict[str, Any]) -> bool:
 
 def _as_object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _as_items(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _outcome(event_type: str, status: Any, error: Any) -> str:
@@ -409,24 +424,44 @@ def _final_status(event_type: str, status: Any, outcome: str) -> Any:
     return status if is_unknown or outcome == _CONTRADICTORY else outcome
 
 
-def _match(streamed: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict[int, tuple[int, dict[str, Any]]]:
-    """Return, by position in `output`, the position and the data of the same item in `streamed`.
+def _match(streamed: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return, by position in `output`, the same item in `streamed`.
 
     The same item has the same id, or else the same rank among the remaining items of its type: a gateway may change the
     ids.
     """
-    matches: dict[int, tuple[int, dict[str, Any]]] = {}
+    matches: dict[int, dict[str, Any]] = {}
     free = dict(enumerate(streamed))
     for key_of in (_id_key, _type_key):
         by_key: dict[Any, list[int]] = {}
-        for position, item in reversed(free.items()):
-            by_key.setdefault(key_of(item), []).append(position)
-        for number, item in enumerate(output):
+        for rank, item in reversed(free.items()):
+            by_key.setdefault(key_of(item), []).append(rank)
+        for position, item in enumerate(output):
             key = key_of(item)
-            if number not in matches and key is not None and by_key.get(key):
-                position = by_key[key].pop()
-                matches[number] = position, free.pop(position)
+            if position not in matches and key is not None and by_key.get(key):
+                matches[position] = free.pop(by_key[key].pop())
     return matches
+
+
+def _with_streamed_values(final: Any, streamed: Any, members: dict[str, set[str]]) -> Any:
+    """Return an item or part of the terminal event with the streamed values that are empty or missing there.
+
+    `members` has the names of these values by type.
+    """
+    if not isinstance(final, dict) or not isinstance(streamed, dict) or _type_key(final) != _type_key(streamed):
+        return final
+    names = members.get(_type_key(final) or "", set())
+    values = {name: streamed[name] for name in names if not _is_empty(streamed.get(name))}
+    return {**final, **{name: _last_value(final.get(name), value) for name, value in values.items()}}
+
+
+def _last_value(final: Any, streamed: Any) -> Any:
+    if _is_empty(final):
+        return streamed
+    if not isinstance(final, list) or not isinstance(streamed, list):
+        return final
+    parts = [_with_streamed_values(*pair, _MEMBERS_OF_PARTS) for pair in zip(final, streamed, strict=False)]
+    return parts + final[len(parts) :]
 
 
 # Values

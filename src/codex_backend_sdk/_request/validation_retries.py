@@ -1,0 +1,121 @@
+"""Retry `responses.parse()` if the output does not match the caller's models (`validation_retries`).
+
+Each retry continues the conversation: the input has in addition the output items of the last response and a message
+with the errors of the validation. The message names the place and the rule of each error, not the value.
+`ParseAttempts` has no I/O; `resources.responses` drives it for both clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from openai import omit
+from pydantic import ValidationError
+
+__all__ = ["ParseAttempts"]
+
+_MAX_ERRORS: Final = 20
+# 400 "No tool output found for function call call_...": the backend requires an output for each of these calls.
+_OUTPUT_TYPES: Final = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+_NOT_RUN: Final = "Not run, because the response was invalid."
+
+
+class ParseAttempts:
+    """The attempts of one call of `parse()`. `params` are the parameters of the next one.
+
+    Raises TypeError if `retries` is not an integer, and ValueError if it is negative or if the call is one of
+    `with_raw_response`, which does not parse.
+    """
+
+    def __init__(self, params: dict[str, Any], retries: Any) -> None:
+        if isinstance(retries, bool) or not isinstance(retries, int):
+            raise TypeError(f"`validation_retries` must be an integer, not {retries!r}. Pass 0 for no retries.")
+        if retries < 0:
+            raise ValueError(f"`validation_retries` must be at least 0, not {retries}. Pass 0 for no retries.")
+        self._retries_left = retries
+        self.params = _with_lists(params) if retries else params
+
+    def add_errors(self, response: Any, text_error: Exception | None = None) -> bool:
+        """Return whether to send another request, for which the response and its errors have been added to the input.
+
+        `text_error` is the error of the text. Those of the arguments of calls are looked up.
+        """
+        if not self._retries_left or response.status == "incomplete":
+            return False
+        call_errors = _find_call_errors(response, self.params.get("tools"))
+        if text_error is None and not call_errors:
+            return False
+        self._retries_left -= 1
+        correction = _correction(response, text_error, call_errors)
+        self.params = {**self.params, "input": [*self.params["input"], *response.output, *correction]}
+        return True
+
+
+def _with_lists(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with `input` as a list, which may be in `extra_body`, and `tools` as a list."""
+    if "X-Stainless-Raw-Response" in (params.get("extra_headers") or {}):
+        raise ValueError(
+            "`validation_retries` needs the parsed response, which a raw response does not have. Call "
+            "`client.responses.parse()` without `with_raw_response` and `with_streaming_response`."
+        )
+    params = {**params}
+    extra_body = params.get("extra_body")
+    if isinstance(extra_body, Mapping) and "input" in extra_body:
+        params["input"] = extra_body["input"]
+        params["extra_body"] = {name: value for name, value in extra_body.items() if name != "input"}
+    value = params.get("input")
+    if isinstance(value, str):
+        params["input"] = [{"role": "user", "content": value}]
+    elif isinstance(value, Mapping):
+        params["input"] = [value]
+    elif isinstance(value, Iterable):
+        params["input"] = list(value)
+    if isinstance(params.get("tools"), Iterable):
+        params["tools"] = list(params["tools"])
+    return params
+
+
+def _find_call_errors(response: Any, tools: Any) -> dict[str, Exception]:
+    """Return the errors of calls whose arguments do not match, by the id of the call."""
+    calls = [item for item in response.output if item.type == "function_call"]
+    if not calls or not isinstance(tools, list):
+        return {}
+    from .._upstream import parse_response  # openai's parser is slow to import
+
+    errors: dict[str, Exception] = {}
+    for call in calls:
+        try:
+            parse_response(text_format=omit, input_tools=tools, response=response.model_copy(update={"output": [call]}))
+        except (ValueError, RecursionError) as error:
+            errors[call.call_id] = error
+    return errors
+
+
+def _correction(response: Any, text_error: Exception | None, call_errors: dict[str, Exception]) -> list[dict[str, Any]]:
+    """Return the input items that follow the output: an output for each call, and a message with the errors."""
+    outputs = [
+        {"type": _OUTPUT_TYPES[item.type], "call_id": item.call_id, "output": _NOT_RUN}
+        for item in response.output
+        if item.type in _OUTPUT_TYPES
+    ]
+    names = {item.call_id: item.name for item in response.output if item.type == "function_call"}
+    problems = [
+        f"The arguments of your call of `{names[call_id]}` are invalid:\n{_describe(error)}"
+        for call_id, error in call_errors.items()
+    ]
+    if text_error is not None:
+        problems.insert(0, f"Your text does not match the required format:\n{_describe(text_error)}")
+    text = "\n\n".join([*problems, "Correct this, and send the whole response again."])
+    return [*outputs, {"type": "message", "role": "user", "content": text}]
+
+
+def _describe(error: Exception) -> str:
+    """Return one line for each error, with its place and the validator's message, without the value."""
+    if not isinstance(error, ValidationError):
+        return f"- {error}"
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"- {'.'.join(map(str, detail['loc'])) or 'value'}: {detail['msg']}" for detail in details[:_MAX_ERRORS]]
+    if len(details) > _MAX_ERRORS:
+        lines.append(f"- and {len(details) - _MAX_ERRORS} more errors")
+    return "\n".join(lines)
