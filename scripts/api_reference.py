@@ -155,7 +155,8 @@ _RESPONSES: Final = """\
 The official methods `create`, `parse`, `stream` and `compact`, with the official parameters. `model` may be left out.
 
 - `create(...)` returns an `openai.types.responses.Response`, or with `stream=True` a `ResponseEventStream`.
-- `parse(...)` returns a `ParsedResponse` whose `output_parsed` is an instance of `text_format`.
+- `parse(...)` returns a `ParsedResponse` whose `output_parsed` is an instance of `text_format`. `validation_retries=n`
+  sends an output that does not match back to the model with its errors, at most `n` times.
 - `stream(...)` returns the official context manager, whose events have snapshots.
 - `compact(...)` returns a `CompactedResponse`, whose `output` is the input of the next call.
 

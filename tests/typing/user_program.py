@@ -59,6 +59,10 @@ with client.responses.stream(model="gpt-5.5", input="Hello!", text_format=Person
     assert_type(events.get_final_response(), ParsedResponse[Person])
 parsed = client.responses.parse(input="Bob is 42.", text_format=Person, extra_headers={"x-run": "1"})
 assert_type(parsed.output_parsed, Person | None)
+checked = client.responses.parse(
+    input="Bob is 42.", text_format=Person, tools=[openai.pydantic_function_tool(Person)], validation_retries=2
+)
+assert_type(checked, ParsedResponse[Person])
 
 assert_type([model.context_window for model in client.models.list()], list[int | None])
 assert_type(client.models.retrieve("gpt-5.5").display_name, str | None)
@@ -94,6 +98,8 @@ async def main() -> None:
         print(response.dropped_parameters, (await client.account()).plan)
         async for event in await client.responses.create(input="Hello!", stream=True):
             print(event.type)
+        checked = await client.responses.parse(input="Bob is 42.", text_format=Person, validation_retries=2)
+        assert_type(checked, ParsedResponse[Person])
         stream = await client.with_options(timeout=5).responses.create(input="Hello!", stream=True)
         assert_type(stream.restarts, int)
         assert_type(await client.codex.usage_report(), sdk.UsageReport)

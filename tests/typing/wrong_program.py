@@ -31,6 +31,9 @@ client.account.email  # error
 client.responses.create(inptu="Hello!")  # error
 client.responses.create(input="Hello!", temperature="hot")  # error
 client.responses.create(input="Hello!").restarts  # error
+client.responses.create(input="Hello!", validation_retries=2)  # error
+client.responses.parse(input="Hello!", validation_retries="2")  # error
+client.responses.parse(inptu="Hello!")  # error
 client.responses.create(input="Hello!", stream=True).output_text  # error
 client.codex.accounts()  # error
 client.codex.limits.windows  # error

@@ -14,6 +14,7 @@ from openai import omit
 
 from .._exceptions import OutputValidationError
 from .._upstream import parse_response
+from .validation_retries import record_call_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,22 +34,22 @@ def parse_output(response: Any, parse: Callable[[Any], Any]) -> Any:
     except (ValueError, RecursionError):  # both pydantic's and the standard library's errors are ValueErrors
         pass
     parsed = _unparsed(response)
-    parsed.output = [_parse_item(response, index, parse, parsed.output[index]) for index in range(len(parsed.output))]
-    return parsed
-
-
-def _parse_item(response: Any, index: int, parse: Callable[[Any], Any], unparsed_item: Any) -> Any:
-    item = response.output[index]
-    try:
-        return parse(response.model_copy(update={"output": [item]})).output[0]
-    except (ValueError, RecursionError) as error:
-        if item.type == "function_call":
-            return unparsed_item
+    text_error: ValueError | RecursionError | None = None
+    for index, item in enumerate(response.output):
+        try:
+            parsed.output[index] = parse(response.model_copy(update={"output": [item]})).output[0]
+        except (ValueError, RecursionError) as error:
+            if item.type == "function_call":
+                record_call_error(item.call_id, error)
+            else:
+                text_error = text_error or error
+    if text_error is not None:
         raise OutputValidationError(
-            f"The text of the response does not match the format: {error}. `error.response_object` has the response. "
-            "Send the request again, or describe the format in the input.",
+            f"The text of the response does not match the format: {text_error}. `error.response_object` has the "
+            "response. Send the request again, or pass `validation_retries` to `parse()`.",
             response_object=response,
-        ) from error
+        ) from text_error
+    return parsed
 
 
 def _unparsed(response: Any) -> Any:

@@ -1,28 +1,39 @@
 """Retry `responses.parse()` if the output does not match the caller's models (`validation_retries`).
 
 Each retry continues the conversation: the input has in addition the output items of the last response and a message
-with the errors of the validation. The message names the place and the rule of each error, not the value.
+with the errors of the validation. The message names the place and the rule of each error, not the value. The parser
+records the errors of calls in a context variable, because it returns these calls.
 `ParseAttempts` has no I/O; `resources.responses` drives it for both clients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar, Token
 from typing import Any, Final
 
-from openai import omit
 from pydantic import ValidationError
 
-__all__ = ["ParseAttempts"]
+__all__ = ["ParseAttempts", "record_call_error"]
 
 _MAX_ERRORS: Final = 20
 # 400 "No tool output found for function call call_...": the backend requires an output for each of these calls.
 _OUTPUT_TYPES: Final = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 _NOT_RUN: Final = "Not run, because the response was invalid."
 
+# The errors of the calls in the response that is parsed, by the id of the call; None if they are not needed.
+_call_errors: ContextVar[dict[str, Exception] | None] = ContextVar("codex_backend_sdk_call_errors", default=None)
+
+
+def record_call_error(call_id: str, error: Exception) -> None:
+    """Record that the arguments of a call do not match, for the attempt in this context."""
+    errors = _call_errors.get()
+    if errors is not None:
+        errors[call_id] = error
+
 
 class ParseAttempts:
-    """The attempts of one call of `parse()`. `params` are the parameters of the next one.
+    """The attempts of one call of `parse()`, each in a `with` block. `params` are the parameters of the next one.
 
     Raises TypeError if `retries` is not an integer, and ValueError if it is negative or if the call is one of
     `with_raw_response`, which does not parse.
@@ -36,18 +47,22 @@ class ParseAttempts:
         self._retries_left = retries
         self.params = _with_lists(params) if retries else params
 
+    def __enter__(self) -> None:
+        self._errors: dict[str, Exception] = {}
+        self._token: Token[Any] = _call_errors.set(self._errors)
+
+    def __exit__(self, *_: object) -> None:
+        _call_errors.reset(self._token)
+
     def add_errors(self, response: Any, text_error: Exception | None = None) -> bool:
         """Return whether to send another request, for which the response and its errors have been added to the input.
 
-        `text_error` is the error of the text. Those of the arguments of calls are looked up.
+        `text_error` is the error of the text.
         """
-        if not self._retries_left or response.status == "incomplete":
-            return False
-        call_errors = _find_call_errors(response, self.params.get("tools"))
-        if text_error is None and not call_errors:
+        if not self._retries_left or (text_error is None and not self._errors):
             return False
         self._retries_left -= 1
-        correction = _correction(response, text_error, call_errors)
+        correction = _correction(response, text_error, self._errors)
         self.params = {**self.params, "input": [*self.params["input"], *response.output, *correction]}
         return True
 
@@ -74,22 +89,6 @@ def _with_lists(params: dict[str, Any]) -> dict[str, Any]:
     if isinstance(params.get("tools"), Iterable):
         params["tools"] = list(params["tools"])
     return params
-
-
-def _find_call_errors(response: Any, tools: Any) -> dict[str, Exception]:
-    """Return the errors of calls whose arguments do not match, by the id of the call."""
-    calls = [item for item in response.output if item.type == "function_call"]
-    if not calls or not isinstance(tools, list):
-        return {}
-    from .._upstream import parse_response  # openai's parser is slow to import
-
-    errors: dict[str, Exception] = {}
-    for call in calls:
-        try:
-            parse_response(text_format=omit, input_tools=tools, response=response.model_copy(update={"output": [call]}))
-        except (ValueError, RecursionError) as error:
-            errors[call.call_id] = error
-    return errors
 
 
 def _correction(response: Any, text_error: Exception | None, call_errors: dict[str, Exception]) -> list[dict[str, Any]]:

@@ -4,31 +4,37 @@ Each method completes the parameters and calls the method of openai, which build
 `_request` later shapes the body for the backend, for every request.
 
 At run time the methods have openai's signatures and docstrings (`functools.wraps`). Type checkers see the inherited
-methods, except for `create`: its overloads add `dropped_parameters` and `restarts` to what it returns.
+methods, with two exceptions: the overloads of `create` add `dropped_parameters` and `restarts` to what it returns, and
+`parse` has the additional parameter `validation_retries`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from functools import partial, wraps
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 import openai
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
 from openai.resources.responses import Responses as OfficialResponses
 
+from .._exceptions import OutputValidationError
 from .._request.argument_hints import RESPONSES_HINTS, ArgumentHints
 from .._request.shaping import is_absent
+from .._request.validation_retries import ParseAttempts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Unpack
 
     import httpx2
     from openai._types import Body, Headers, Query
-    from openai.types.responses import Response
+    from openai.types.responses import ParsedResponse, Response
     from openai.types.responses.response_create_params import ResponseCreateParamsBase
+    from openai.types.responses.tool_param import ParseableToolParam
 
     from .._streaming.streams import AsyncResponseEventStream, ResponseEventStream
 
@@ -40,6 +46,12 @@ if TYPE_CHECKING:
         extra_body: Body | None
         timeout: float | httpx2.Timeout | openai.NotGiven | None
 
+    class ParseParams(CreateParams, total=False):
+        """openai's parameters of `parse`, except those that determine the type of its result."""
+
+        tools: Iterable[ParseableToolParam]  # type: ignore[misc]  # pyright: ignore[reportIncompatibleVariableOverride]
+        verbosity: Literal["low", "medium", "high"] | None
+
     class CodexResponse(Response):
         """openai's `Response` for type checkers, with the attribute that `unsupported="drop"` adds."""
 
@@ -47,6 +59,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["AsyncResponses", "Responses"]
+
+_FormatT = TypeVar("_FormatT")
+_FunctionT = TypeVar("_FunctionT", bound="Callable[..., Any]")
 
 # Parameters that bypass openai's parameter transform, in `extra_body`. The transform compares every field of every item
 # with openai's types, which takes 0.5 ms for each item of `input` and up to 75 µs for each of the others.
@@ -74,6 +89,30 @@ _parse_hints = ArgumentHints(OfficialResponses.parse, hints=RESPONSES_HINTS)
 _compact_hints = ArgumentHints(OfficialResponses.compact, hints=RESPONSES_HINTS)
 _stream_hints = ArgumentHints(OfficialResponses.stream, hints=RESPONSES_HINTS)
 
+_VALIDATION_RETRIES: Final = """
+
+validation_retries: How often to send the request again if the text, or the arguments of a strict tool, do not match.
+  The input of a retry ends with the output of the last response, an output for each of its calls that says that the
+  call was not run, and a user message with the errors. After the last retry, a text that does not match raises
+  OutputValidationError, and a call that does not match has `parsed_arguments` None. Each retry is a call of its own for
+  `max_retries` and the timeouts, and counts for the limits; `response.usage` is that of the last attempt. An incomplete
+  response is returned without a retry.
+"""
+
+
+def _wraps_parse(official: Callable[..., Any]) -> Callable[[_FunctionT], _FunctionT]:
+    """Give a method the name of openai's `parse`, and its signature and docstring with `validation_retries`."""
+
+    def decorate(function: _FunctionT) -> _FunctionT:
+        signature = inspect.signature(official)
+        added = inspect.Parameter("validation_retries", inspect.Parameter.KEYWORD_ONLY, default=0, annotation="int")
+        wrapped: Any = wraps(official)(function)
+        wrapped.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])
+        wrapped.__doc__ = (official.__doc__ or "Parse the output.").rstrip() + _VALIDATION_RETRIES
+        return function
+
+    return decorate
+
 
 class Responses(OfficialResponses):
     """Model responses, with openai's methods `create`, `parse`, `stream` and `compact`."""
@@ -96,6 +135,27 @@ class Responses(OfficialResponses):
             self, **params: Any
         ) -> Any: ...
 
+        @overload  # type: ignore[override]  # as above
+        def parse(
+            self,
+            *,
+            parse_as: type[_FormatT] | None,
+            text_format: type | openai.Omit = ...,
+            validation_retries: int = ...,
+            **params: Unpack[ParseParams],
+        ) -> ParsedResponse[_FormatT]: ...
+        @overload
+        def parse(
+            self,
+            *,
+            text_format: type[_FormatT] | openai.Omit = ...,  # pyright: ignore[reportInvalidTypeVarUse]  # as openai's
+            validation_retries: int = ...,
+            **params: Unpack[ParseParams],
+        ) -> ParsedResponse[_FormatT]: ...
+        def parse(  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+            self, **params: Any
+        ) -> Any: ...
+
     else:
 
         @wraps(OfficialResponses.create)
@@ -103,10 +163,20 @@ class Responses(OfficialResponses):
             with _create_hints:
                 return super().create(**_complete(self._client, params, super().create, _BYPASS_OF_CREATE))
 
-        @wraps(OfficialResponses.parse)
-        def parse(self, **params: Any) -> Any:
-            with _parse_hints:
-                return super().parse(**_complete(self._client, params, super().parse, _BYPASS_OF_PARSE))
+        @_wraps_parse(OfficialResponses.parse)
+        def parse(self, *, validation_retries: int = 0, **params: Any) -> Any:
+            attempts = ParseAttempts(params, validation_retries)
+            while True:
+                params = _complete(self._client, attempts.params, super().parse, _BYPASS_OF_PARSE)
+                try:
+                    with _parse_hints, attempts:
+                        response = super().parse(**params)
+                except OutputValidationError as error:
+                    if not attempts.add_errors(error.response_object, error.__cause__):
+                        raise
+                else:
+                    if not attempts.add_errors(response):
+                        return response
 
         @wraps(OfficialResponses.compact)
         def compact(self, **params: Any) -> Any:
@@ -147,6 +217,27 @@ class AsyncResponses(OfficialAsyncResponses):
             self, **params: Any
         ) -> Any: ...
 
+        @overload  # type: ignore[override]  # as above
+        async def parse(
+            self,
+            *,
+            parse_as: type[_FormatT] | None,
+            text_format: type | openai.Omit = ...,
+            validation_retries: int = ...,
+            **params: Unpack[ParseParams],
+        ) -> ParsedResponse[_FormatT]: ...
+        @overload
+        async def parse(
+            self,
+            *,
+            text_format: type[_FormatT] | openai.Omit = ...,  # pyright: ignore[reportInvalidTypeVarUse]  # as openai's
+            validation_retries: int = ...,
+            **params: Unpack[ParseParams],
+        ) -> ParsedResponse[_FormatT]: ...
+        async def parse(  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+            self, **params: Any
+        ) -> Any: ...
+
     else:
 
         @wraps(OfficialAsyncResponses.create)
@@ -154,10 +245,20 @@ class AsyncResponses(OfficialAsyncResponses):
             with _create_hints:
                 return await super().create(**_complete(self._client, params, super().create, _BYPASS_OF_CREATE))
 
-        @wraps(OfficialAsyncResponses.parse)
-        async def parse(self, **params: Any) -> Any:
-            with _parse_hints:
-                return await super().parse(**_complete(self._client, params, super().parse, _BYPASS_OF_PARSE))
+        @_wraps_parse(OfficialAsyncResponses.parse)
+        async def parse(self, *, validation_retries: int = 0, **params: Any) -> Any:
+            attempts = ParseAttempts(params, validation_retries)
+            while True:
+                params = _complete(self._client, attempts.params, super().parse, _BYPASS_OF_PARSE)
+                try:
+                    with _parse_hints, attempts:
+                        response = await super().parse(**params)
+                except OutputValidationError as error:
+                    if not attempts.add_errors(error.response_object, error.__cause__):
+                        raise
+                else:
+                    if not attempts.add_errors(response):
+                        return response
 
         @wraps(OfficialAsyncResponses.compact)
         async def compact(self, **params: Any) -> Any:
