@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from codex_backend_sdk._redaction import remove_control_characters
 from codex_backend_sdk.auth import _auth_json, _device_code, _jwt, _oauth
 from codex_backend_sdk.auth._deadline import LoginDeadline
 from codex_backend_sdk.auth.flows import pages
@@ -139,7 +140,8 @@ def check_issuer_responses(data: bytes) -> None:
         tokens = (response.id_token, response.access_token, response.refresh_token)
         assert all(token is None or _auth_json.is_header_safe(token.reveal()) for token in tokens)
     description = _oauth.describe_error(body, secrets=[_HIDDEN])
-    assert description.isprintable()
+    assert remove_control_characters(description) == description
+    assert len(description.splitlines()) == 1
     assert 0 < len(description) <= 301
     assert _HIDDEN.reveal() not in description
     error_code = _oauth.parse_error_code(body)
