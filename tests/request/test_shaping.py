@@ -241,3 +241,9 @@ def test_tools_are_sent_with_a_tool_choice(given: dict[str, Any], sent: str | No
     request = body(**given)
     assert request.get("tool_choice") == sent
     assert "parallel_tool_calls" not in request
+
+
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation", "prompt"])
+def test_parameter_that_replaces_the_input_is_reported(name: str) -> None:
+    result = shape({name: "x"}, model="m", instructions="")
+    assert [parameter.name for parameter in result.not_droppable] == [name]

@@ -40,7 +40,10 @@ _ROUTES: Final = (
 
 # Prefix of an unsupported resource → remedy. The first matching prefix applies.
 _REMEDIES: Final = {
-    "chat.completions": "Use `client.responses.create(...)`.",
+    "chat.completions": (
+        "Use `client.responses.create(...)`. In a library, select its Responses mode, for example "
+        "`use_responses_api=True` in LangChain."
+    ),
     "completions": "Use `client.responses.create(...)`.",
     "responses.retrieve": "Keep the object that `create` returned: the backend stores no responses.",
     "responses.input_tokens": "Use `client.codex.explain(...).tokens`, which estimates the input tokens.",

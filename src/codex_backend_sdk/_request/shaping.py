@@ -122,7 +122,8 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body = {"model": model, "instructions": instructions, **accepted}
     if not body["instructions"]:
         del body["instructions"]  # as the Codex CLI does; the backend used to reject empty instructions
-    body["input"] = shape_input(body.get("input"))
+    # Parameters such as `previous_response_id` replace the input, and are the error to report.
+    body["input"] = [] if not_droppable and "input" not in body else shape_input(body.get("input"))
     if isinstance(body.get("tools"), list):
         body["tools"] = [_responses_tool(tool) for tool in body["tools"]]
     if body.get("tools"):
