@@ -44,8 +44,10 @@ def describe_body(content_type: str, text: str, *, sent: Collection[str] = ()) -
         return f"JSON with the message “{message}”"
     if len(text) > _MAX_INSPECTED_LENGTH:
         return f"JSON, {len(text)} characters"
-    # Secrets and control characters are found in the decoded texts only.
-    decoded = json.dumps(redact_data(body, sent), ensure_ascii=False)
+    try:  # secrets and control characters are found in the decoded texts only
+        decoded = json.dumps(redact_data(body, sent), ensure_ascii=False)
+    except RecursionError:  # nested more deeply than the caller's stack allows
+        return f"JSON, {len(text)} characters"
     return f"JSON, {len(text)} characters: “{_beginning(decoded, sent)}”"
 
 
