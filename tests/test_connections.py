@@ -400,3 +400,10 @@ def test_lookup_ends_within_its_own_timeout(stage: Stage, kind: str) -> None:
     started_at = time.monotonic()
     assert call(kind, base_url=base_url(stage.serve(respond)), workspace_routing=routing) == "r"
     assert LIMIT < time.monotonic() - started_at < LIMIT + TOLERANCE
+
+
+def test_body_is_not_traced(client: Any) -> None:
+    """httpcore would call the trace function for each step of the body."""
+    response = client.responses.with_raw_response.create(input="Hi")
+    assert "trace" not in response.http_request.extensions
+    assert response.parse().output_text

@@ -284,6 +284,19 @@ class _Phase(NamedTuple):
 
 
 _UNLIMITED: Final = _Phase(None)
+# The trace events that are handled. A call on an open connection has seven others.
+_HANDLED_EVENTS: Final = frozenset(
+    {
+        "connect_tcp.started",
+        "connect_tcp.complete",
+        "connect_unix_socket.started",
+        "connect_unix_socket.complete",
+        "start_tls.complete",
+        "send_request_headers.started",
+        "receive_response_headers.started",
+        "receive_response_headers.complete",
+    }
+)
 
 
 def _phase_after(event: str, info: dict[str, Any], current: type[httpx2.TimeoutException]) -> _Phase | None:
@@ -312,6 +325,8 @@ def _record_connection(event: str, info: dict[str, Any]) -> None:
 def _trace(name: str, info: dict[str, Any]) -> None:
     """Handle a trace event of a sync request."""
     event = name.partition(".")[2]
+    if event not in _HANDLED_EVENTS:
+        return
     phase = _phase_after(event, info, _limits.phase_error)
     if phase is not None:
         _limits.set_phase(phase)
@@ -366,6 +381,7 @@ def exchange(request: httpx2.Request, deadline: float | None) -> Iterator[None]:
             yield
         finally:
             _limits.set_phase(_UNLIMITED)
+            request.extensions.pop("trace", None)  # httpcore would report each step of the body
 
 
 class _AsyncTrace:
@@ -381,6 +397,8 @@ class _AsyncTrace:
 
     async def __call__(self, name: str, info: dict[str, Any]) -> None:
         event = name.partition(".")[2]
+        if event not in _HANDLED_EVENTS:
+            return
         phase = _phase_after(event, info, self._error)
         if phase is not None:
             self._error = phase.error
@@ -415,6 +433,8 @@ async def async_exchange(
         except BaseException:
             await trace.close_unfinished()
             raise
+        finally:
+            request.extensions.pop("trace", None)  # httpcore would report each step of the body
     raise trace.error()
 
 

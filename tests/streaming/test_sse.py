@@ -37,6 +37,9 @@ CASES = {
     "byte order mark": (b"\xef\xbb\xbfdata: 1\n\n", [b"1"]),
     "byte order mark only at the start": (b"data: 1\n\n\xef\xbb\xbfdata: 2\n\n", [b"1"]),
     "event without data": (b"event: a\n\ndata:\n\n", []),
+    "event line and empty data": (b"event: a\ndata: \n\n", []),
+    "data of one space": (b"data:  \n\n", [b" "]),
+    "empty event line": (b"event:\ndata:1\n\n", [b"1"]),
     "blank lines between events": (b"\n\n\ndata: 1\n\n\n\ndata: 2\n\n", [b"1", b"2"]),
     "a colon in the data": (b'data: {"a": 1}\n\n', [b'{"a": 1}']),
     "no blank line at the end": (b"event: a\ndata: 1", [b"1"]),
@@ -65,6 +68,16 @@ def test_chunks_do_not_change_the_data(chunks: list[bytes]) -> None:
     whole = decode(stream)
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == whole
     assert decode(*chunks) == whole
+
+
+LINES = st.sampled_from([b"event: a", b"event:", b"event", b"data: 1", b"data:  ", b"data: ", b"data", b"dat", b":c"])
+
+
+@given(st.lists(LINES, min_size=1, max_size=4))
+def test_frame_with_a_comment_has_the_same_fields(lines: list[bytes]) -> None:
+    """A frame of the usual form is read in another way than one with a comment."""
+    frame = b"\n".join(lines)
+    assert list(parse_frames(frame)) == list(parse_frames(frame + b"\n:"))
 
 
 def test_utf8_character_may_be_split() -> None:

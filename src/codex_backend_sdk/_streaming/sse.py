@@ -39,6 +39,8 @@ _LINE_FEED: Final = 0x0A
 _FIELDS: Final = (b"data:", b"event:")
 # The lines of an unfinished frame that are buffered. The byte order mark precedes the first line of a stream.
 _BUFFERED_LINE: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)(?::[^\n]*+)?\n", re.MULTILINE)
+# Nearly all frames have this form: an optional event line, and one data line.
+_USUAL_FRAME: Final = re.compile(rb"(?:event: ?+([^\n]*+)\n)?data: ?+([^\n]++)")
 _FIELD_LINE: Final = re.compile(rb"^(data|event)(?:: ?([^\n]*+))?$", re.MULTILINE)
 _FILTER_EVERY_BYTES: Final = 4096
 _LONGEST_FIELD: Final = len(_BOM + b"event:")
@@ -157,6 +159,10 @@ def parse_frames(frames: bytes) -> Iterator[tuple[bytes, bytes]]:
     if b"data" not in frames:  # megabytes of comments and blank lines are skipped a hundred times faster
         return
     for frame in frames.split(b"\n\n"):
+        usual = _USUAL_FRAME.fullmatch(frame)
+        if usual is not None:
+            yield usual[1] or b"", usual[2]
+            continue
         name, data = b"", bytearray()  # a list of lines would take several times the memory of a frame of short lines
         for field, value in map(re.Match.groups, _FIELD_LINE.finditer(frame)):
             if field == b"data":
