@@ -393,10 +393,11 @@ def _markdown(text: str) -> str:
 
 
 def _foreign_bases(error: type) -> list[str]:
-    """Return the most derived bases that are not defined in this package, and our own one above `CodexError`."""
+    """Return the most derived bases that are not defined in this package, and our own public ones."""
     ours = [base for base in error.__bases__ if base.__module__.startswith("codex_backend_sdk")]
     foreign = [base for base in error.__bases__ if base not in ours]
-    return [base.__name__ for base in ours] + [
+    public = {name for modules in PUBLIC_NAMES.values() for names in modules.values() for name in names}
+    return [base.__name__ for base in ours if base.__name__ in public] + [
         base.__name__ if base.__module__ == "builtins" else f"openai.{base.__name__}" for base in foreign
     ]
 

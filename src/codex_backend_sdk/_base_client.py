@@ -73,8 +73,8 @@ _NOT_COPYABLE: Final = (
     "options, and construct a client in each process that needs one."
 )
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
-# Arguments whose default the official constructor reads from a variable. `webhook_secret` is one as well, and stays: it
-# verifies the requests that a program receives.
+# Arguments whose default the official constructor reads from an environment variable. `webhook_secret` is not in the
+# list: its variable is used, because it verifies the requests that a program receives.
 _FROM_ENVIRONMENT: Final = ("admin_api_key", "organization", "project")
 # openai closes a connection that was idle for 5 s, and many tool calls take longer. The Codex CLI uses reqwest's
 # default, 90 s. As in openai, at most 100 idle connections stay open: the pool inspects all of them at every request.
@@ -146,7 +146,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
-            on_retry: Function that is called before the client waits and sends a request again. Same conditions.
+            on_retry: Function that is called before the client waits and sends a request again. The same
+                conditions apply.
             **official: Every other argument of the official client, such as `timeout`, `max_retries`, `http_client`,
                 `base_url` (default: `CODEX_BASE_URL`, else the Codex backend) or `default_headers`.
         """

@@ -1,4 +1,4 @@
-"""Know the connections of this process: give none to a forked child, and end their I/O at a deadline.
+"""Track the connections of this process: release them in a forked child, and end their I/O at a deadline.
 
 httpcore reports each step of a request to the function in `request.extensions["trace"]`, also for a caller's own
 `http_client` and through proxies. `exchange` and `async_exchange` set that function for one request. It has two tasks.
@@ -111,7 +111,7 @@ class _Registry:
                     if stat.S_ISSOCK(status.st_mode) and status.st_ino == inode:
                         os.dup2(disconnected.fileno(), descriptor, inheritable=False)
                         if own is not None:
-                            own.close()  # otherwise Python warns about it
+                            own.close()  # without this, Python warns about it
 
 
 _registry: Final = _Registry()

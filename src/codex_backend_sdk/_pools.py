@@ -3,7 +3,7 @@
 A forked child must not use the pool of its parent: a thread that does not exist in the child may hold its lock, and its
 connections are in use. A second event loop cannot use the connections of the first. Both get a new pool with the same
 options. httpx2 reads the attributes `_transport` and `_mounts` for each request and when it closes, so these are
-properties here, which return the pool to use. A test watches that httpx2 does.
+properties here, which return the pool to use. A test checks this.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class PooledClient(SyncHttpxClientWrapper):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._pools = _take_first_pool(self, partial(openai.DefaultHttpxClient, **options))
-        # openai's `__del__` also closes the connections, but may run after the finalizers of the sockets, which warn.
-        # The callback of a weak reference runs before them.
+        # openai's `__del__` also closes the connections, but may run after the finalizers of the sockets, which then
+        # warn. The callback of a weak reference runs before them.
         weakref.finalize(self, self._pools.close).atexit = False
 
     def _owner(self) -> None:
@@ -125,7 +125,7 @@ def _take_first_pool(
 
 def _running_loop() -> Hashable:
     """Return the event loop of asyncio or the token of trio's, or None outside an event loop."""
-    # Trio is asked first, because it can run as a guest of asyncio's loop.
+    # Check trio first, because it can run as a guest of asyncio's loop.
     trio = sys.modules.get("trio")
     if trio is not None:
         try:

@@ -143,7 +143,7 @@ class Retry:
     """A wait before a request is sent again, as `on_retry` receives it.
 
     Attributes:
-        error: The failure of the last attempt, or the usage limit that another call of this client has met.
+        error: The failure of the last attempt, or the usage limit that stopped another call of this client.
         attempt: The number of attempts of this call so far.
         wait_seconds: How long the client waits before the next attempt, in seconds.
     """

@@ -3,7 +3,7 @@
 The client sleeps and sends; this module only computes the wait. `total_timeout` ends a call in any case: no wait may
 extend beyond it.
 
-The calls of a client share what they learn about an exhausted usage limit (`SharedLimit`). With `wait_for_limit`, a
+A `SharedLimit` informs the calls of a client about an exhausted usage limit. With `wait_for_limit`, a
 call that starts during the wait of another one waits, too, instead of sending a request that must fail.
 """
 
@@ -61,21 +61,21 @@ class SystemClock:
 
 
 class SharedLimit:
-    """The exhausted usage limit that a call of this client has met last, for the calls that start before its reset."""
+    """The last usage limit that stopped a call of this client, for the calls that start before its reset."""
 
     def __init__(self) -> None:
         # One value, because calls read and replace it without a lock.
-        self._met: tuple[UsageLimitError, datetime] | None = None
+        self._last: tuple[UsageLimitError, datetime] | None = None
 
     def record(self, error: openai.APIError) -> None:
         """Record the error of a call, if it reports when a limit of the whole plan resets."""
         if isinstance(error, UsageLimitError) and error.resets_at is not None and error.limit_name is None:
-            self._met = (error, error.resets_at)
+            self._last = (error, error.resets_at)
 
     def current(self, now: datetime) -> tuple[UsageLimitError, datetime] | None:
         """Return the error and the reset time of the limit, or None if there is none or it has been reset."""
-        met = self._met
-        return met if met is not None and now < met[1] else None
+        last = self._last
+        return last if last is not None and now < last[1] else None
 
 
 class CallRetries:
@@ -112,7 +112,7 @@ class CallRetries:
         return self._policy.retries_taken
 
     def wait_before_first(self) -> float | None:
-        """Return the seconds to wait for the reset of a limit that another call has met, or None to send at once."""
+        """Return the seconds to wait for the reset of a limit that stopped another call, or None to send at once."""
         limit = self._shared_limit.current(self._clock.now())
         if limit is None:
             return None

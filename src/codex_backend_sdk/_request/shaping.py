@@ -122,12 +122,12 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body = {"model": model, "instructions": instructions, **accepted}
     if not body["instructions"]:
         del body["instructions"]  # as the Codex CLI does; the backend used to reject empty instructions
-    # Parameters such as `previous_response_id` replace the input, and are the error to report.
+    # Parameters such as `previous_response_id` replace the input, so the error names them, not the missing input.
     body["input"] = [] if not_droppable and "input" not in body else shape_input(body.get("input"))
     if isinstance(body.get("tools"), list):
         body["tools"] = [_responses_tool(tool) for tool in body["tools"]]
     if body.get("tools"):
-        # The Codex CLI always sends it, and the backend was reported to require it beside tools.
+        # The Codex CLI always sends it, and users report that the backend requires it with tools.
         body["tool_choice"] = _responses_tool(body.get("tool_choice", "auto"))
     # The backend stores nothing, so it must return reasoning encrypted for the next call to include it.
     include = body.setdefault("include", [])

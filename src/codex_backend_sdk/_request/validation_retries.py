@@ -1,8 +1,8 @@
 """Retry `responses.parse()` if the output does not match the caller's models (`validation_retries`).
 
-Each retry continues the conversation: the input has in addition the output items of the last response and a message
-with the errors of the validation. The message names the place and the rule of each error, not the value. The parser
-records the errors of calls in a context variable, because it returns these calls.
+Each retry continues the conversation: the output items of the last response, and a message with the errors of the
+validation, follow the input. The message names the place and the rule of each error, not the value. The parser records
+the errors of calls in a context variable, because it returns these calls.
 `ParseAttempts` has no I/O; `resources.responses` drives it for both clients.
 """
 

@@ -178,10 +178,10 @@ def _read(state: _StreamState) -> Iterator[Any]:
 
 
 class _StartUnregistered:
-    """Await the first item of an async generator. The event loop does not learn of it and of the generators inside.
+    """Await the first item of an async generator. Do not register it, or those inside it, in the event loop.
 
-    A loop that ends closes all generators that it knows at the same time, and then one fails to close another one. Here
-    it closes only the outermost one, which closes the others.
+    A loop that ends closes all registered generators at the same time, and then one fails to close another one. Here it
+    closes only the outermost one, which closes the others.
     """
 
     def __init__(self, first: Awaitable[bytes | None]) -> None:

@@ -15,7 +15,7 @@ _MAX_PORT: Final = 65535
 
 
 class _Rule(NamedTuple):
-    """What an argument must be: its type (else TypeError), its value (else ValueError), and both in words."""
+    """A rule for an argument: tests of its type (else TypeError) and its value (else ValueError), and both in words."""
 
     has_type: Callable[[Any], bool]
     has_value: Callable[[Any], bool]

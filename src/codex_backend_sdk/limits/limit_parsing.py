@@ -62,8 +62,8 @@ _MAX_DATE_LENGTH: Final = 64
 # Differences between two clocks that are ignored: a `Date` has whole seconds, and a response takes time.
 _MAX_CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
 
-# The spellings of each field, most trusted first; those of the length with their unit in seconds. A report has the time
-# of a reset, the seconds until it, or both.
+# The names of each field, most trusted first. Those of the window length come with their unit in seconds. A report has
+# the time of a reset, the seconds until it, or both.
 _LENGTH_FIELDS: Final = (("limit_window_seconds", 1), ("window_minutes", 60))
 _RESET_FIELDS: Final = ("reset_at", "resets_at")
 _RESET_AFTER_FIELDS: Final = ("reset_after_seconds", "resets_in_seconds")

@@ -130,7 +130,7 @@ _ACCEPT_EFFORT_NONE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEntry:
-    """A model of the catalog, and who gets it.
+    """A model of the catalog, with the clients and the plans that get it.
 
     `members` is the entry of `GET /models`. Clients before `minimum_version`, and accounts with one of the
     `excluded_plans`, do not get the model. `efforts` are the reasoning efforts that the backend accepts.

@@ -86,7 +86,7 @@ class SupportsReplace(Protocol):
 
 @runtime_checkable
 class SupportsPrepareSave(Protocol):
-    """Protocol of a store that can tell before a refresh whether it can save a document."""
+    """Protocol of a store that checks before a refresh whether it can save a document."""
 
     def prepare_save(self) -> AbstractContextManager[object]:
         """Make sure that `save()` within the block can store a document. Raises CredentialStoreError if it cannot."""

@@ -1,4 +1,4 @@
-"""Open the files of a store: refuse what is not a regular file, create private folders, and keep owners and modes.
+"""Open the files of a store: accept regular files only, create private folders, and keep owners and modes.
 
 A path is checked after it is opened, through its descriptor, so that it cannot be exchanged between check and use.
 """
@@ -45,7 +45,7 @@ _MOUNT_POINTS: Final = Path("/proc/self/mountinfo")
 
 
 def describe_file_type(mode: int) -> str | None:
-    """Describe what a path with this `st_mode` is. Return None for a regular file."""
+    """Return the type of a file with this `st_mode` in words, or None for a regular file."""
     if stat.S_ISREG(mode):
         return None
     return next((text for is_type, text in _FILE_TYPES if is_type(mode)), "a special file")

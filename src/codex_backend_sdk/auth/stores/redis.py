@@ -3,7 +3,7 @@
 The lock on the server expires quickly, because its holder may be killed. A thread of the holder renews it, because a
 refresh may take longer. A holder that is suspended for longer than the lifetime of the lock loses it, in the middle of
 a refresh that the issuer may already have completed. A second use of its refresh token would revoke the login.
-Therefore a refresh also holds a fence, a second key that nobody renews and that expires after `refresh_timeout`:
+Therefore a refresh also holds a fence, a second key that is not renewed and expires after `refresh_timeout`:
 
 - A machine that has the lock, and finds the fence of another, waits until the fence is gone. Then it reads the store
   again, which usually has the tokens of the first machine.
@@ -235,7 +235,7 @@ class RedisStore(NotCopyable):
         try:
             yield
         except redis.RedisError as error:
-            clear_traceback_locals(error)  # those of the package redis include the password
+            clear_traceback_locals(error)  # the local variables of the package redis include the password
             raise _auth_errors.CredentialStoreError(
                 f"Cannot {operation} {self.location}: {excerpt(str(error)).rstrip('.')}. "
                 "Check the URL, and that the server is running."

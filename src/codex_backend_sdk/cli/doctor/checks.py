@@ -72,7 +72,7 @@ _IGNORED_VARIABLES: Final = {
     "NODE_EXTRA_CA_CERTS": CA_CERTIFICATE_ENV,
 }
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
-_NO_REFRESH: Final = "A refreshed login cannot be stored, so the login cannot be refreshed and expires."
+_NO_REFRESH: Final = "The client cannot store a refreshed login, so it does not refresh the login, which expires."
 
 
 def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
