@@ -135,8 +135,8 @@ class StreamState(ResponseStreamState[_FormatT], Generic[_FormatT]):
 
 
 # The exceptions of the official state machine for an event that contradicts the earlier events. Some of them are not
-# deliberate (an index that is out of range, an attribute of None), so a narrower list is not possible. A ValueError is
-# that of a text that does not match the format; `parse_output` raises the error, with the whole response.
+# deliberate (an index that is out of range, an attribute of None), so a narrower list is not possible. A ValueError
+# means that a text does not match the format; `parse_output` raises the error, with the whole response.
 _STATE_ERRORS: Final = (RuntimeError, TypeError, LookupError, AttributeError, AssertionError, ValueError)
 _TERMINAL_EVENTS: Final = ("response.completed", "response.incomplete")
 

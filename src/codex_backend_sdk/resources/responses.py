@@ -294,7 +294,7 @@ def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: t
 
 def _is_original(method: Any) -> bool:
     """Return whether this bound method is openai's own. Tracers replace it by a proxy or a function of their own."""
-    if type(method) is not MethodType:  # not `isinstance`: a proxy pretends to be the method
+    if type(method) is not MethodType:  # not `isinstance`, which is true for a proxy, too
         return False
     code = getattr(method.__func__, "__code__", None)
     return code is not None and code.co_filename.startswith(_OPENAI_FOLDER)

@@ -61,7 +61,7 @@ class ReplacingWrite:
         self._path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         self._file: FileIO = os.fdopen(create_private_file(self._path, like=target), "r+b", buffering=0)
         try:
-            # Random bytes, because a file system that compresses would reserve no room for others.
+            # Random bytes, because a file system with compression would reserve less space for others.
             _write_all(self._file, os.urandom(size))
             os.fsync(self._file.fileno())  # a network file system reports a full disk only now
         except BaseException:

@@ -148,7 +148,7 @@ def restore_owner(path: Path, *, like: Path) -> None:
     try:
         status = os.fstat(descriptor)
         owner = (like if like.exists() else like.parent).stat()
-        # A file with a second name may be a trap: the other name may be a file of the system.
+        # Skip a file with a second name: an attacker may have linked a file of the system to this one.
         if (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid) and status.st_nlink == 1:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
     finally:
