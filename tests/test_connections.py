@@ -20,11 +20,14 @@ import pytest
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk import AsyncOpenAI, OpenAI
+from codex_backend_sdk._connections import limit_io
 from codex_backend_sdk._routing.resolver import WorkspaceRouting
 from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from codex_backend_sdk.testing import Simulator
 
 LIMIT = 0.6
 # A busy machine may add this much. Without its deadline, each case takes at least 10 seconds.
@@ -407,3 +410,11 @@ def test_body_is_not_traced(client: Any) -> None:
     response = client.responses.with_raw_response.create(input="Hi")
     assert "trace" not in response.http_request.extensions
     assert response.parse().output_text
+
+
+def test_deadline_of_an_interrupted_call_does_not_apply_to_the_next(sim: Simulator) -> None:
+    """Ctrl-C may be raised before the end of a context removes the deadline."""
+    limit_io(time.monotonic() - 1).__enter__()
+    with sim.client(max_retries=0) as client:
+        assert client.responses.create(input="Say hello").output_text == "hello"
+        assert list(client.responses.create(input="Say hello", stream=True))[-1].type == "response.completed"

@@ -147,3 +147,29 @@ def test_sent_secrets_are_the_values_of_unknown_headers() -> None:
 )
 def test_url_is_shown_without_credentials(url: str, expected: str | None) -> None:
     assert redact_url(url) == (url if expected is None else expected)
+
+
+PARTLY_REPEATED = "at-" + "0123456789abcdef" * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"x{PARTLY_REPEATED[3:]}",
+        f"{PARTLY_REPEATED[3:]}x",
+        f"at%2D{PARTLY_REPEATED[3:]}",
+        f"token_{PARTLY_REPEATED[3:]}.",
+        f"https://login.example/{PARTLY_REPEATED[3:]}.",
+        PARTLY_REPEATED.upper(),
+        f"…{PARTLY_REPEATED[10:30]}…",
+    ],
+)
+def test_part_of_a_secret_is_redacted_within_a_word(text: str) -> None:
+    redacted = redact(text, [PARTLY_REPEATED, "x" * 20_000])
+    assert "[REDACTED]" in redacted
+    assert "0123456789abcdef" not in redacted.lower()
+
+
+def test_words_without_a_part_of_a_secret_are_kept() -> None:
+    text = "incomprehensibilities 0123456789-fedcba9876543210 https://example.com/documentation"
+    assert redact(text, [PARTLY_REPEATED]) == text

@@ -169,20 +169,22 @@ _limits: Final = _ThreadLimits()
 
 
 class limit_io:  # a context manager, entered for every chunk of a body
-    """Limit all I/O of this thread on recorded connections: it raises a timeout at `deadline` (monotonic seconds)."""
+    """Limit all I/O of this thread on recorded connections: it raises a timeout at `deadline` (monotonic seconds).
 
-    __slots__ = ("_deadline", "_outer")
+    The context is not nested: it replaces the deadline of the thread and removes it at the end. Ctrl-C may prevent the
+    removal, and a deadline that was restored from an outer context would then apply to all later calls.
+    """
+
+    __slots__ = ("_deadline",)
 
     def __init__(self, deadline: float | None) -> None:
         self._deadline = math.inf if deadline is None else deadline
 
     def __enter__(self) -> None:
-        self._outer = _limits.call
-        if self._deadline < self._outer:
-            _limits.set_call(self._deadline)
+        _limits.set_call(self._deadline)
 
     def __exit__(self, *error: object) -> None:
-        _limits.set_call(self._outer)
+        _limits.set_call(math.inf)
 
 
 # One write is sent in parts of this size, because the timeout applies to each.
@@ -376,6 +378,7 @@ def exchange(request: httpx2.Request, deadline: float | None) -> Iterator[None]:
     """
     _shorten_timeouts(request, deadline)
     request.extensions["trace"] = _trace
+    _limits.set_phase(_UNLIMITED)  # Ctrl-C may have left one of an earlier call
     with limit_io(deadline):
         try:
             yield

@@ -64,8 +64,9 @@ _TOKENS: Final = re.compile(
 _CREDENTIALS: Final = re.compile(
     r"\b(bearer|basic)((?:[\s:=\"'\[(]|%20|\+){1,4}+)([A-Za-z0-9._~+/\-]{8,}+=*+)", re.IGNORECASE
 )
-# A part of a secret, for example of a token that the server shortened.
+# A part of a secret, for example of a token that the server shortened or changed to upper case.
 _MIN_PART_LENGTH: Final = 16
+_MAX_TOKEN_LENGTH: Final = 16_384
 _WORDS: Final = re.compile(rf"[A-Za-z0-9._~\-]{{{_MIN_PART_LENGTH},}}+")
 _MIN_SECRET_LENGTH: Final = 8
 _CERTAINLY_CREDENTIALS_LENGTH: Final = 20  # no English word is as long
@@ -106,8 +107,17 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     text = _CREDENTIALS.sub(_redact_credentials, text)
     text = _TOKENS.sub(_redact_token, text)
     if secrets:
-        text = _WORDS.sub(lambda word: REDACTED if any(word[0] in secret for secret in secrets) else word[0], text)
+        parts = frozenset().union(*map(_parts, secrets))
+        text = _WORDS.sub(lambda word: word[0] if parts.isdisjoint(_parts(word[0])) else REDACTED, text)
     return text
+
+
+def _parts(text: str) -> frozenset[str]:
+    """Return all parts of `_MIN_PART_LENGTH` characters, in lower case. Of a very long text, none: it is no token."""
+    if len(text) > _MAX_TOKEN_LENGTH:
+        return frozenset()
+    text = text.lower()
+    return frozenset(text[start : start + _MIN_PART_LENGTH] for start in range(len(text) - _MIN_PART_LENGTH + 1))
 
 
 def _redact_credentials(match: re.Match[str]) -> str:

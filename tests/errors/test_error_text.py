@@ -86,3 +86,11 @@ def test_deeply_nested_json_is_described_without_its_text() -> None:
     descriptions = [describe_body("application/json", "[" * depth + "]" * depth) for depth in range(50, 1000, 50)]
     assert all("characters" in description for description in descriptions)
     assert any("[[[" in description for description in descriptions)
+
+
+@pytest.mark.parametrize("length", [100, 300, 50_000])
+def test_description_does_not_contain_a_part_of_the_prompt(length: int) -> None:
+    prompt = " ".join(f"word{number}" for number in range(length))[:length]
+    for text in (f"Bad request: {prompt} is wrong", f"Bad request: {prompt}"[: length // 2 + 220]):
+        if len(text) > len(prompt) or length > 220:
+            assert "word3" not in describe_body("text/plain", text, sent=[prompt])

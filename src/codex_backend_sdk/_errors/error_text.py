@@ -12,7 +12,7 @@ import json
 import string
 from typing import TYPE_CHECKING, Any, Final
 
-from .._redaction import excerpt, redact_data
+from .._redaction import REDACTED, excerpt, redact_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,8 +52,12 @@ def describe_body(content_type: str, text: str, *, sent: Collection[str] = ()) -
 
 
 def _beginning(text: str, sent: Collection[str]) -> str:
-    beginning = excerpt(text[:_MAX_BEGINNING_LENGTH], sent)
-    return f"{beginning}{'…' if len(text) > _MAX_BEGINNING_LENGTH else ''}"
+    text = text[:_MAX_INSPECTED_LENGTH]
+    for value in sent:
+        if len(value) > _MAX_BEGINNING_LENGTH and (start := text.find(value[:_MAX_BEGINNING_LENGTH])) >= 0:
+            text = text[:start] + REDACTED  # the text may end within the prompt
+    beginning = excerpt(text, sent)
+    return beginning if len(beginning) <= _MAX_BEGINNING_LENGTH else f"{beginning[:_MAX_BEGINNING_LENGTH]}…"
 
 
 def is_html(text: str) -> bool:

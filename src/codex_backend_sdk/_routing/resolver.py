@@ -183,8 +183,8 @@ class RoutingLookup:
 
     def _fetch(self, send: Callable[[PreparedOptions], httpx2.Response], login: Login) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._timeout
+        response = send(self._options(login, deadline))
         with limit_io(deadline):
-            response = send(self._options(login, deadline))
             body = BodyBuffer(_MAX_BODY_BYTES)
             try:
                 for chunk in response.iter_bytes():

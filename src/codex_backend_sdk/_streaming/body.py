@@ -49,11 +49,11 @@ def read_chunks(reader: ResponseReader, response: httpx2.Response, deadline: flo
     Raises the error that `ResponseReader.error_for_transport_exception` returns for an exception of the transport.
     """
     try:
-        chunks = iterate_until_deadline(response, response.iter_bytes(), deadline)
-        for chunk in chunks:
+        chunks = response.iter_bytes()
+        for chunk in iterate_until_deadline(response, chunks, deadline):
             yield chunk
             if reader.has_terminal_event:
-                _read_rest(chunks, response)
+                _read_rest(chunks, response, deadline)
                 return
     except GeneratorExit:  # at the exit of the interpreter the names below may be gone
         raise
@@ -90,7 +90,7 @@ def discard(response: httpx2.Response) -> None:
     """Close an unneeded response. Its connection is reused if the rest of the body arrives within 0.2 s."""
     if not response.is_stream_consumed:  # a caller's transport may return responses that were already read
         with contextlib.suppress(*timeout_exceptions(), *request_exceptions()):
-            _read_rest(response.iter_raw(), response)
+            _read_rest(response.iter_raw(), response, None)
     response.close()
 
 
@@ -137,9 +137,10 @@ async def _async_iterate_with_deadline(chunks: AsyncIterator[bytes], deadline: f
         yield chunk
 
 
-def _read_rest(chunks: Iterator[bytes], response: httpx2.Response) -> None:
+def _read_rest(chunks: Iterator[bytes], response: httpx2.Response, deadline: float | None) -> None:
     """Read to the end of the body. Raises httpx's exception for a broken connection, and for a timeout after 0.2 s."""
-    for _ in iterate_until_deadline(response, chunks, time.monotonic() + _MAX_REST_SECONDS):
+    end = time.monotonic() + _MAX_REST_SECONDS
+    for _ in iterate_until_deadline(response, chunks, end if deadline is None else min(end, deadline)):
         pass
 
 

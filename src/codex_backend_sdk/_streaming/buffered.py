@@ -19,6 +19,7 @@ import httpx2
 
 from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._catalog import find_model, to_official_list
+from .._coerce import as_count
 from .._errors.classify import AVAILABLE_MODELS_MEMBER
 from .._errors.error_text import describe_body
 from .._exceptions import UnexpectedResponseError
@@ -234,7 +235,7 @@ def _compacted_body(body: dict[str, Any], context: RequestContext, response: htt
     return {
         "id": body.get("id"),
         "object": "response.compaction",
-        "created_at": int(body.get("created_at") or 0),
+        "created_at": as_count(body.get("created_at")) or 0,
         "output": [*context.kept_items, items[0]],
         "usage": body.get("usage"),
         **{name: body[name] for name in ("dropped_parameters",) if name in body},

@@ -25,7 +25,7 @@ from .body import async_read_chunks, read_chunks
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     import httpx2
 
@@ -178,20 +178,21 @@ def _read(state: _StreamState) -> Iterator[Any]:
 
 
 class _StartUnregistered:
-    """Await the first item of an async generator. Do not register it, or those inside it, in the event loop.
+    """Await the first item of an async generator. The event loop does not learn of it and of the generators inside.
 
-    A loop that ends closes all registered generators at the same time, and then one fails to close another one. Here it
-    closes only the outermost one, which closes the others.
+    A loop that ends closes all generators that it knows at the same time, and then one fails to close another one. Here
+    it closes only the outermost one, which closes the others. The hook for garbage collection stays: without it, Python
+    would close a forgotten generator within another task.
     """
 
-    def __init__(self, first: Awaitable[bytes | None]) -> None:
-        self._first = first
+    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+        self._chunks = chunks
 
     def __await__(self) -> Generator[Any, Any, bytes | None]:
-        steps = self._first.__await__()
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=None)  # Python reads the hooks when a generator starts
+        sys.set_asyncgen_hooks(firstiter=None)  # Python reads the hooks when `anext()` is called the first time
         try:
+            steps = anext(self._chunks, None).__await__()
             step = steps.send(None)
         except StopIteration as end:
             return cast("bytes | None", end.value)
@@ -221,7 +222,7 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
         try:
             reader.require_own_process()
             async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
-                chunk = await _StartUnregistered(anext(chunks, None))
+                chunk = await _StartUnregistered(chunks)
                 while chunk is not None:
                     for event in reader.events(chunk):
                         yield event

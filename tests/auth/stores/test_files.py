@@ -155,7 +155,8 @@ def test_mode_is_kept_unless_all_users_have_access(before: int, after: int, tmp_
 def test_root_keeps_the_owner_of_the_file(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "auth.json")
     store.save(DOCUMENT)
-    os.chown(store.path, 1000, 1001)
+    for path in (store.path, tmp_path):
+        os.chown(path, 1000, 1001)
     with store.lock():
         store.save(DOCUMENT)
     owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
@@ -209,7 +210,8 @@ def test_root_that_cannot_change_owners_writes_in_place(name: str, tmp_path: Pat
     assert result.stderr == b"", "the store is locked"
     assert FileStore(path).load() == DOCUMENT
     path.write_text('{"auth_mode": "chatgpt"}')
-    os.chown(path, 1000, 1001)
+    for foreign in (path, path.parent):
+        os.chown(foreign, 1000, 1001)
     before = path.stat()
     subprocess.run(command, timeout=50, check=True)
     after = path.stat()

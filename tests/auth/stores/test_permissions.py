@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_backend_sdk import CredentialStoreError
 from codex_backend_sdk.auth import FileStore
 from codex_backend_sdk.auth.stores.permissions import access_problems
 
@@ -88,3 +89,64 @@ def test_group_of_other_users_is_a_problem(tmp_path: Path, monkeypatch: pytest.M
     assert len(access_problems(tmp_path / "auth.json")) == 1
     monkeypatch.setattr(grp, "getgrgid", lambda gid: {}[gid])  # a group without a name
     assert len(access_problems(tmp_path / "auth.json")) == 1
+
+
+OTHER_USER, THIRD_USER = 61001, 61002
+only_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can change owners")
+
+
+@only_root
+@pytest.mark.parametrize("content", ["", "{}", "a login"])
+@pytest.mark.parametrize(
+    ("folder_owner", "folder_mode", "is_refused"),
+    [
+        (0, 0o1777, True),
+        (0, 0o755, True),
+        (OTHER_USER, 0o777, True),
+        (THIRD_USER, 0o700, True),
+        (OTHER_USER, 0o755, False),
+    ],
+)
+def test_login_is_not_written_to_the_file_of_another_user(
+    tmp_path: Path, sim: Simulator, content: str, folder_owner: int, folder_mode: int, is_refused: bool
+) -> None:
+    """Another user could have created the file in order to read the login."""
+    file = write_login(tmp_path, sim, folder_mode=folder_mode)
+    if content != "a login":
+        file.write_text(content)
+    before = file.read_bytes()
+    os.chown(file, OTHER_USER, OTHER_USER)
+    os.chown(file.parent, folder_owner, folder_owner)
+    store = FileStore(file)
+    if is_refused:
+        with pytest.raises(CredentialStoreError, match=rf"belongs to another user \(uid {OTHER_USER}\)"):
+            store.replace(sim.login_document())
+        assert file.read_bytes() == before
+        assert any("owns" in problem.message for problem in access_problems(file))
+    else:
+        store.replace(sim.login_document())
+        assert store.load() is not None
+        assert file.stat().st_uid == OTHER_USER
+        assert access_problems(file) == []
+
+
+@only_root
+def test_login_is_not_written_through_a_link_to_a_foreign_file(tmp_path: Path, sim: Simulator) -> None:
+    trap = tmp_path / "trap.json"
+    trap.write_text("{}")
+    os.chown(trap, OTHER_USER, OTHER_USER)
+    (tmp_path / "auth.json").symlink_to(trap)
+    with pytest.raises(CredentialStoreError, match="belongs to another user"):
+        FileStore(tmp_path / "auth.json").save(sim.login_document())
+    assert trap.read_text() == "{}"
+
+
+@only_root
+def test_refresh_may_write_to_the_file_of_another_user(tmp_path: Path, sim: Simulator) -> None:
+    """Its owner could read the login that is replaced."""
+    file = write_login(tmp_path, sim, folder_mode=0o755)
+    os.chown(file, OTHER_USER, OTHER_USER)
+    store = FileStore(file)
+    with store.lock(), store.prepare_save():
+        store.save(sim.login_document())
+    assert file.stat().st_uid == OTHER_USER

@@ -20,7 +20,7 @@ from .base import LOCK_TIMEOUT_SECONDS, NotCopyable, absolute_path, codex_home_p
 from .file_writer import delete_or_empty, prepare_write, remove_stale_files
 from .files import MAX_BYTES, create_private_folder, read_regular_file
 from .lock_file import hold_lock_file
-from .permissions import warn_about_access
+from .permissions import foreign_owner, warn_about_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,11 +107,13 @@ class FileStore(NotCopyable):
         prepared, self._prepared_write = self._prepared_write, None
         try:
             if prepared is None:
+                self._require_own_file()
                 prepared = self._prepare_write(size=0)
             prepared.commit(data)
         except OSError as error:
             raise self._os_error("write", error) from error
         remove_stale_files(self._target(), is_locked=self._is_locked)
+        warn_about_access(self.path)
 
     @contextmanager
     def prepare_save(self) -> Iterator[None]:
@@ -174,6 +176,18 @@ class FileStore(NotCopyable):
             return len(read_regular_file(self.path).rstrip())  # without reserved room
         except FileNotFoundError:
             return 0
+
+    def _require_own_file(self) -> None:
+        """Raise CredentialStoreError if another user could read a new login.
+
+        A refresh may write to such a file: its owner could read the login that is replaced.
+        """
+        owner = foreign_owner(self._target())
+        if owner is not None:
+            raise _auth_errors.CredentialStoreError(
+                f"{self.path} belongs to another user (uid {owner}), who could read a login in it. It was not changed. "
+                f"Delete it, log in as that user, or set {CODEX_HOME_ENV} to a folder of your own."
+            )
 
     def _prepare_write(self, *, size: int) -> ReplacingWrite | InPlaceWrite:
         target = self._target()
