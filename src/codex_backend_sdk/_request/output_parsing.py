@@ -14,7 +14,7 @@ from openai import omit
 
 from .._exceptions import OutputValidationError
 from .._upstream import parse_response
-from .validation_retries import record_call_error
+from .validation_retries import describe_errors, record_call_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ def parse_output(response: Any, parse: Callable[[Any], Any]) -> Any:
                 text_error = text_error or error
     if text_error is not None:
         raise OutputValidationError(
-            f"The text of the response does not match the format: {text_error}. `error.response_object` has the "
-            "response. Send the request again, or pass `validation_retries` to `parse()`.",
+            "The text of the response does not match the format. `error.response_object` has the response. Send the "
+            f"request again, or pass `validation_retries` to `parse()`.\n{describe_errors(text_error)}",
             response_object=response,
         ) from text_error
     return parsed

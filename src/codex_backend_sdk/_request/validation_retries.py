@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-__all__ = ["ParseAttempts", "record_call_error"]
+__all__ = ["ParseAttempts", "describe_errors", "record_call_error"]
 
 _MAX_ERRORS: Final = 20
 # 400 "No tool output found for function call call_...": the backend requires an output for each of these calls.
@@ -100,16 +100,16 @@ def _correction(response: Any, text_error: Exception | None, call_errors: dict[s
     ]
     names = {item.call_id: item.name for item in response.output if item.type == "function_call"}
     problems = [
-        f"The arguments of your call of `{names[call_id]}` are invalid:\n{_describe(error)}"
+        f"The arguments of your call of `{names[call_id]}` are invalid:\n{describe_errors(error)}"
         for call_id, error in call_errors.items()
     ]
     if text_error is not None:
-        problems.insert(0, f"Your text does not match the required format:\n{_describe(text_error)}")
+        problems.insert(0, f"Your text does not match the required format:\n{describe_errors(text_error)}")
     text = "\n\n".join([*problems, "Correct this, and send the whole response again."])
     return [*outputs, {"type": "message", "role": "user", "content": text}]
 
 
-def _describe(error: Exception) -> str:
+def describe_errors(error: Exception) -> str:
     """Return one line for each error, with its place and the validator's message, without the value."""
     if not isinstance(error, ValidationError):
         return f"- {error}"
