@@ -96,3 +96,17 @@ def test_call_with_other_arguments_is_returned(
     assert (first.arguments, first.parsed_arguments) == (arguments, None)
     assert second.parsed_arguments == Result(answer="yes")
     assert json.loads(second.arguments) == {"answer": "yes"}
+
+
+@pytest.mark.parametrize("method", ["parse", "stream"])
+@pytest.mark.parametrize(
+    ("text_format", "message"),
+    [
+        ({"type": "object"}, r"not a JSON schema\. Pass a schema in `text="),
+        (list[Result], "not list.*Define a model with a field"),
+        (dict[str, int], "not dict.*Define a model with a field"),
+    ],
+)
+def test_format_that_is_not_a_model_raises(client: Any, method: str, text_format: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        getattr(client.responses, method)(model="gpt-5.5", input="x", text_format=text_format)

@@ -11,11 +11,11 @@ methods, with two exceptions: the overloads of `create` add `dropped_parameters`
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_origin, overload
 
 import openai
 from openai.resources.responses import AsyncResponses as OfficialAsyncResponses
@@ -282,6 +282,7 @@ def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: t
     `method` is not openai's own, nothing is moved, and the default model is added: a tracer records the arguments.
     """
     params = {name: value for name, value in params.items() if value is not None or name in _NULLABLE}
+    _require_text_format(params.get("text_format"))
     if isinstance(params.get("tools"), Iterator):
         params["tools"] = list(params["tools"])
     if not _is_original(method):
@@ -290,6 +291,18 @@ def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: t
     if bypassed:
         params["extra_body"] = {**bypassed, **(params.get("extra_body") or {})}
     return params
+
+
+def _require_text_format(text_format: Any) -> None:
+    """Raise TypeError for two formats that openai's method rejects without a remedy."""
+    if isinstance(text_format, Mapping):
+        raise TypeError(
+            "`text_format` must be a pydantic model, not a JSON schema. Pass a schema in `text={'format': {...}}`."
+        )
+    if get_origin(text_format) is not None:
+        raise TypeError(
+            f"`text_format` must be a pydantic model, not {text_format}. Define a model with a field of this type."
+        )
 
 
 def _is_original(method: Any) -> bool:
