@@ -156,3 +156,23 @@ def test_error_in_a_terminal_is_wrapped(run_in_terminal: Callable[..., str]) -> 
     output = click.unstyle(run_in_terminal("models", columns=60, code=1))
     assert output.startswith("Error: There is no login in")
     assert len(output.splitlines()) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy", "absent"),
+    [
+        (("ask", "--model", "nope", "hi"), "`codex-backend models` lists the available models", "client."),
+        (("login", "--timeout", "0.2", "--no-browser"), "with a longer `--timeout`", "longer `timeout`"),
+        (("usage",), "`codex-backend login`", "client."),
+    ],
+)
+def test_remedy_is_one_for_the_command_line(
+    run: Run, store_login: StoreLogin, arguments: tuple[str, ...], remedy: str, absent: str
+) -> None:
+    if arguments[0] == "ask":
+        store_login()
+    result = run(*arguments)
+    assert result.code != 0
+    text = " ".join(result.err.split())
+    assert remedy in text
+    assert absent not in text

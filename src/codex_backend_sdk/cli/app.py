@@ -134,8 +134,20 @@ def _error_message(error: Exception) -> str:
     text = _command_line_message(error) if "openai" in sys.modules else None
     if text is None:
         text = str(error) or type(error).__name__
+    for python, command in _COMMAND_REMEDIES.items():
+        text = text.replace(python, command)
     text = _PYTHON_REMEDY.sub(lambda match: "Run " if match[1] else "", " ".join(text.split()))
     return text.removeprefix("Error code: ")  # the prefix of openai's messages
+
+
+# A part of a message for programs → the same for users of the command.
+_COMMAND_REMEDIES: Final = {
+    "with a longer `timeout`": "with a longer `--timeout`",
+    "pass another `workspace_id`": "pass another `--workspace`",
+    "List the available models with `client.models.list()`.": "`codex-backend models` lists the available models.",
+    "call client.authenticate_device_code() or run `codex-backend": "run `codex-backend",
+    "Call client.authenticate() to use that account.": "Run the command again to use that account.",
+}
 
 
 def _command_line_message(error: Exception) -> str | None:
