@@ -7,7 +7,13 @@ import pytest
 from openai.types.responses import ResponseStreamEvent
 
 from codex_backend_sdk._json import encode
-from codex_backend_sdk._streaming.accumulator import DELTA_EVENTS, TERMINAL_EVENTS, WHOLE_EVENTS, Accumulator
+from codex_backend_sdk._streaming.accumulator import (
+    DELTA_EVENTS,
+    TERMINAL_EVENTS,
+    WHOLE_EVENTS,
+    Accumulator,
+    malformed_member,
+)
 
 CREATED = {
     "type": "response.created",
@@ -735,3 +741,38 @@ def test_every_official_event_with_a_value_is_accumulated() -> None:
     }
     assert with_value - DELTA_EVENTS.keys() - WHOLE_EVENTS == NOT_IN_A_RESPONSE.keys()
     assert "response.completed" in TERMINAL_EVENTS
+
+
+READABLE_MESSAGE = {
+    "type": "message",
+    "content": [{"type": "output_text", "text": "x"}, {"type": "refusal", "refusal": "y"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("item", "member"),
+    [
+        (READABLE_MESSAGE, None),
+        ({"type": "message"}, None),
+        ({"type": "message", "content": [{"type": "output_text", "text": None}]}, None),
+        ({"type": "reasoning", "content": 5}, None),
+        ({"type": ["message"], "content": 5}, None),
+        (5, None),
+        ({"type": "message", "content": None}, "output[1].content"),
+        ({"type": "message", "content": "x"}, "output[1].content"),
+        ({"type": "message", "content": [None]}, "output[1].content[0]"),
+        ({"type": "message", "content": [{"text": {"a": 1}}]}, "output[1].content[0].text"),
+        ({"type": "message", "content": [{"refusal": 5}]}, "output[1].content[0].refusal"),
+        ({"type": "function_call", "arguments": "{}"}, None),
+        ({"type": "function_call", "arguments": {}}, "output[1].arguments"),
+        ({"type": "function_call", "arguments": None}, "output[1].arguments"),
+        ({"type": "custom_tool_call", "input": 5}, "output[1].input"),
+    ],
+)
+def test_member_of_an_unreadable_type_is_found(item: Any, member: str | None) -> None:
+    assert malformed_member({"output": [READABLE_MESSAGE, item]}) == member
+
+
+@pytest.mark.parametrize("response", [{}, {"output": None}, {"output": "x"}])
+def test_response_without_items_is_not_malformed(response: dict[str, Any]) -> None:
+    assert malformed_member(response) is None

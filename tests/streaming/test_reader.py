@@ -462,3 +462,12 @@ def test_value_of_a_done_event_is_returned(sim: Simulator, client: Any, call: An
     response = result[-1].response if isinstance(result, list) else result
     assert response.output[0].arguments == '{"a":1}'
     assert response.output[1].content[0].refusal == "No" * 6
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("item", [{"type": "message", "content": "x"}, {"type": "function_call", "arguments": None}])
+def test_output_of_an_unreadable_type_is_damaged(sim: Simulator, client: Any, call: Any, item: dict[str, Any]) -> None:
+    sim.script(Turn.events([{"type": "response.completed", "response": {"id": "r", "output": [item]}}]))
+    with pytest.raises(sdk.UnexpectedResponseError, match=r"damaged: `output\[0\]\.\w+` has an invalid type") as caught:
+        call(client)
+    assert caught.value.partial is not None

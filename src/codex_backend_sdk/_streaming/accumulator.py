@@ -29,7 +29,7 @@ from .sse import read_batch
 if TYPE_CHECKING:
     from .sse import BatchParser
 
-__all__ = ["DELTA_EVENTS", "TERMINAL_EVENTS", "WHOLE_EVENTS", "Accumulator", "Place"]
+__all__ = ["DELTA_EVENTS", "TERMINAL_EVENTS", "WHOLE_EVENTS", "Accumulator", "Place", "malformed_member"]
 
 # The events that end a response. `error` has no response object. `response.done` is the name of some gateways for the
 # first two.
@@ -570,3 +570,34 @@ def _error_object(event: dict[str, Any]) -> dict[str, Any]:
     if not error and response.get("status") == "cancelled":
         return {"message": "The response was cancelled."}
     return error if isinstance(error, dict) else {name: value for name, value in event.items() if name != "response"}
+
+
+# Type of an item → its member that programs parse as text.
+_TEXT_MEMBERS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+
+
+def malformed_member(response: dict[str, Any]) -> str | None:
+    """Return the path of the first member that has a value which no program could read, else None."""
+    output = response.get("output")
+    for index, item in enumerate(output if isinstance(output, list) else ()):
+        if not isinstance(item, dict):
+            continue
+        place, item_type = f"output[{index}]", item.get("type")
+        text_member = _TEXT_MEMBERS.get(item_type) if isinstance(item_type, str) else None
+        if text_member is not None and not isinstance(item.get(text_member, ""), str):
+            return f"{place}.{text_member}"
+        if item_type == "message" and (part := _malformed_part(item.get("content", []))) is not None:
+            return f"{place}.content{part}"
+    return None
+
+
+def _malformed_part(content: Any) -> str | None:
+    if not isinstance(content, list):
+        return ""
+    for index, part in enumerate(content):
+        if not isinstance(part, dict):
+            return f"[{index}]"
+        for name in ("text", "refusal"):
+            if not isinstance(part.get(name), (str, type(None))):
+                return f"[{index}].{name}"
+    return None

@@ -29,7 +29,7 @@ from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeout
 from .._json import decode
 from .._safe_errors import redact_causes
 from .._upstream import timeout_exceptions
-from .accumulator import DELTA_EVENTS, Accumulator
+from .accumulator import DELTA_EVENTS, Accumulator, malformed_member
 from .events import build_event, build_response, is_codex_event, read_events
 from .sse import EventDecoder, parse_frames
 
@@ -236,6 +236,14 @@ class ResponseReader:
                 f"The response ended with `{self._accumulator.terminal_event_type}`, but its status is "
                 f"`{response['status']}`. `error.partial` has its output, which may be incomplete. "
                 "Send the request again.",
+                response=self._response,
+                body=terminal_event,
+            )
+            error.partial = build_response(self._accumulator.partial)
+            return error
+        if (member := malformed_member(response)) is not None:
+            error = UnexpectedResponseError(
+                f"The response is damaged: `{member}` has an invalid type. {_DAMAGE_HINT}",
                 response=self._response,
                 body=terminal_event,
             )
