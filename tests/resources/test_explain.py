@@ -267,3 +267,10 @@ def test_any_call_can_be_explained_and_printed(call: dict[str, Any]) -> None:
     assert 0 <= tokens.low <= tokens.likely <= tokens.high
     request = PreparedRequest(method="POST", url="u", headers={}, body=call, plain_bytes=1, sent_bytes=1)
     assert str(Explanation(model="m", prepared_request=request, findings=tuple(findings), tokens=tokens))
+
+
+def test_parameter_that_replaces_the_input_needs_no_input() -> None:
+    findings, accepted = apply_policy({"previous_response_id": "resp_1"}, OPTIONS)
+    assert findings[0].level == "refused"
+    assert "`previous_response_id`" in findings[0].what
+    assert accepted is None

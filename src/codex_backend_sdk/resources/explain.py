@@ -169,6 +169,8 @@ def apply_policy(
     rejected = {parameter.name for parameter in (*shaped.not_droppable, *shaped.droppable)}
     findings += _policy_findings(shaped, drops_unsupported=options.unsupported == "drop")
     findings += _change_findings(present, shaped.body, rejected)
+    if "input" not in present:  # a rejected parameter replaces it
+        return findings, None
     return findings, {name: value for name, value in present.items() if name not in rejected}
 
 
@@ -196,7 +198,7 @@ def _change_findings(present: Mapping[str, Any], body: Mapping[str, Any], reject
         yield Finding(level="changed", what="The client sends its default instructions.")
     for name in sorted(present.keys() - body.keys() - rejected - {"instructions"}):
         yield Finding(level="note", what=f"The client drops `{name}`, because its value is the default.")
-    items = present.get("input")
+    items = present.get("input", [])
     counts = Counter(map(_item_change, items if isinstance(items, list) else [items]))
     for change, finding in _ITEM_CHANGES.items():
         if counts[change]:
