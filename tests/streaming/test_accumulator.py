@@ -758,7 +758,7 @@ READABLE_MESSAGE = {
         ({"type": "reasoning", "content": 5}, None),
         ({"type": ["message"], "content": 5}, None),
         (5, None),
-        ({"type": "message", "content": None}, "output[1].content"),
+        ({"type": "message", "content": None}, None),
         ({"type": "message", "content": "x"}, "output[1].content"),
         ({"type": "message", "content": [None]}, "output[1].content[0]"),
         ({"type": "message", "content": [{"text": {"a": 1}}]}, "output[1].content[0].text"),

@@ -586,12 +586,14 @@ def malformed_member(response: dict[str, Any]) -> str | None:
         text_member = _TEXT_MEMBERS.get(item_type) if isinstance(item_type, str) else None
         if text_member is not None and not isinstance(item.get(text_member, ""), str):
             return f"{place}.{text_member}"
-        if item_type == "message" and (part := _malformed_part(item.get("content", []))) is not None:
+        if item_type == "message" and (part := _malformed_part(item.get("content"))) is not None:
             return f"{place}.content{part}"
     return None
 
 
 def _malformed_part(content: Any) -> str | None:
+    if content is None:  # as in openai's client, no content
+        return None
     if not isinstance(content, list):
         return ""
     for index, part in enumerate(content):
