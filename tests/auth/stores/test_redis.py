@@ -208,6 +208,7 @@ def suspended_refresh(url: str, issuer: IssuerStub, *, refresh_timeout: float) -
     def suspend() -> None:
         issuer.before_response = lambda: None
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # it has stopped before it can receive the response
 
     issuer.before_response = suspend
     try:
