@@ -5,7 +5,7 @@
 For each extra (`base` is the package without one), uv installs the package into an environment in .cache/lowest, with
 every direct dependency at its lowest version. The script then checks that
 
-- each declared minimum is the version that was installed: a lower one would be a promise that nobody can test;
+- each declared minimum is the version that was installed: no test could cover a lower one;
 - every module that the extra provides can be imported, and a short program runs.
 
 `--tests` also runs the demo and the test suite on the lowest versions of all extras. Only the test tools are newer.

@@ -15,7 +15,7 @@ a call indefinitely. Three deadlines end a request: that of the whole call (`tot
     the head     from the end of the upload to the last header of the final response          `first_byte_timeout`
 
 In async code they are the deadline of a cancel scope. In sync code a thread cannot be interrupted, so every read and
-write is limited to the time that remains (`_LimitedStream`). The connection finds the deadlines in a thread-local
+write is limited to the time that remains (`_DeadlineStream`). The connection finds the deadlines in a thread-local
 variable, because another thread may use it next. A name lookup has no timeout, so it runs in a thread that the deadline
 abandons. The addresses of a name share the time for connecting.
 """
@@ -53,7 +53,7 @@ __all__ = [
     "call_before",
     "exchange",
     "fork_generation",
-    "limit_io",
+    "io_deadline",
     "track",
 ]
 
@@ -125,7 +125,7 @@ def fork_generation() -> int:
 # --- deadlines of sync code --------------------------------------------------------------------------------------
 
 
-class _ThreadLimits(threading.local):
+class _ThreadDeadlines(threading.local):
     """The deadlines for the I/O of one thread, in monotonic seconds."""
 
     call = math.inf
@@ -165,10 +165,10 @@ class _ThreadLimits(threading.local):
 
 
 _TRANSPORT_TIMEOUTS: Final = (httpcore2.TimeoutException, httpx2.TimeoutException)
-_limits: Final = _ThreadLimits()
+_deadlines: Final = _ThreadDeadlines()
 
 
-class limit_io:  # a context manager, entered for every chunk of a body
+class io_deadline:  # a context manager, entered for every chunk of a body
     """Limit all I/O of this thread on recorded connections: it raises a timeout at `deadline` (monotonic seconds).
 
     The context is not nested: it replaces the deadline of the thread and removes it at the end. Ctrl-C may prevent the
@@ -181,48 +181,48 @@ class limit_io:  # a context manager, entered for every chunk of a body
         self._deadline = math.inf if deadline is None else deadline
 
     def __enter__(self) -> None:
-        _limits.set_call(self._deadline)
+        _deadlines.set_call(self._deadline)
 
     def __exit__(self, *error: object) -> None:
-        _limits.set_call(math.inf)
+        _deadlines.set_call(math.inf)
 
 
 # One write is sent in parts of this size, because the timeout applies to each.
 _WRITE_BYTES: Final = 1 << 16
 
 
-class _LimitedStream:
+class _DeadlineStream:
     """Mixin for a sync network stream of httpcore: the deadlines of the calling thread limit its reads and writes."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if _limits.earliest == math.inf:
+        if _deadlines.earliest == math.inf:
             return super().read(max_bytes, timeout)  # type: ignore[misc,no-any-return]
-        with _limits.convert_timeouts():
-            return super().read(max_bytes, _limits.remaining(timeout))  # type: ignore[misc,no-any-return]
+        with _deadlines.convert_timeouts():
+            return super().read(max_bytes, _deadlines.remaining(timeout))  # type: ignore[misc,no-any-return]
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if _limits.earliest == math.inf:
+        if _deadlines.earliest == math.inf:
             super().write(buffer, timeout)  # type: ignore[misc]
             return
         view = memoryview(buffer)
-        with _limits.convert_timeouts():
+        with _deadlines.convert_timeouts():
             for start in range(0, len(view), _WRITE_BYTES):
-                super().write(view[start : start + _WRITE_BYTES], _limits.remaining(timeout))  # type: ignore[misc]
+                super().write(view[start : start + _WRITE_BYTES], _deadlines.remaining(timeout))  # type: ignore[misc]
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
-        if _limits.earliest == math.inf:
+        if _deadlines.earliest == math.inf:
             return super().start_tls(ssl_context, server_hostname, timeout)  # type: ignore[misc]
         try:
-            with _limits.convert_timeouts():
-                return super().start_tls(ssl_context, server_hostname, _limits.remaining(timeout))  # type: ignore[misc]
+            with _deadlines.convert_timeouts():
+                return super().start_tls(ssl_context, server_hostname, _deadlines.remaining(timeout))  # type: ignore[misc]
         except BaseException:
             self.close()  # type: ignore[attr-defined]
             raise
 
 
 @cache
-def _limited_class(stream_class: type[Any]) -> type:
-    return type(stream_class.__name__, (_LimitedStream, stream_class), {})
+def _deadline_class(stream_class: type[Any]) -> type:
+    return type(stream_class.__name__, (_DeadlineStream, stream_class), {})
 
 
 def track(stream: Any) -> None:
@@ -231,17 +231,25 @@ def track(stream: Any) -> None:
     HTTP/2 connections are not limited, because several calls share them, and neither are the streams of other
     transports than httpcore's: their reads end with httpcore's own timeouts.
     """
-    if stream is None or isinstance(stream, _LimitedStream):
+    if stream is None or isinstance(stream, _DeadlineStream):
         return
     with contextlib.suppress(AttributeError, TypeError, OSError):  # the stream of a caller's own transport
         _registry.add(stream)
         tls = stream.get_extra_info("ssl_object")
         if hasattr(type(stream), "read") and hasattr(type(stream), "close") and _is_http1(tls):
-            stream.__class__ = _limited_class(stream.__class__)  # an attribute would be a cycle, and delay its closing
+            stream.__class__ = _deadline_class(stream.__class__)  # an attribute would be a cycle, and delay its closing
 
 
 def _is_http1(tls: Any) -> bool:
     return tls is None or tls.selected_alpn_protocol() != "h2"
+
+
+def _require_remaining(deadline: float) -> float:
+    """Return the seconds until a deadline. Raises DeadlineExceededError if it has passed."""
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise DeadlineExceededError
+    return remaining
 
 
 def call_before(
@@ -254,9 +262,7 @@ def call_before(
     """
     if deadline is None:
         return action()
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise DeadlineExceededError
+    remaining = _require_remaining(deadline)
     context = contextvars.copy_context()
     outcome = start_in_thread(lambda: context.run(action), name="codex-call", daemon=True)
     try:
@@ -329,37 +335,37 @@ def _trace(name: str, info: dict[str, Any]) -> None:
     event = name.partition(".")[2]
     if event not in _HANDLED_EVENTS:
         return
-    phase = _phase_after(event, info, _limits.phase_error)
+    phase = _phase_after(event, info, _deadlines.phase_error)
     if phase is not None:
-        _limits.set_phase(phase)
+        _deadlines.set_phase(phase)
     if event == "connect_tcp.started":
-        _limit_connect(info)
+        _prepare_connect(info)
     else:
         _record_connection(event, info)
 
 
-def _limit_connect(arguments: dict[str, Any]) -> None:
+def _prepare_connect(arguments: dict[str, Any]) -> None:
     """Look up the addresses before httpcore does, within the deadline, and divide the remaining time among them.
 
     `arguments` are those that httpcore then passes to its backend: `host`, `port`, `timeout` and others.
     """
-    if _limits.earliest == math.inf:
+    if _deadlines.earliest == math.inf:
         return
     host, port = arguments["host"], arguments["port"]
     if not _is_address(host):
         lookup = start_in_thread(
             lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), name="codex-lookup", daemon=True
         )
-        if not wait([lookup], _limits.remaining()).done:
-            raise _limits.error()
+        if not wait([lookup], _deadlines.remaining()).done:
+            raise _deadlines.error()
         if (error := lookup.exception()) is not None:
             raise httpx2.ConnectError(str(error)) from error
         addresses = [address[4][0] for address in lookup.result()]
         if len(addresses) == 1:
             arguments["host"] = addresses[0]
-        arguments["timeout"] = _limits.remaining(arguments["timeout"]) / len(addresses)
+        arguments["timeout"] = _deadlines.remaining(arguments["timeout"]) / len(addresses)
     else:
-        arguments["timeout"] = _limits.remaining(arguments["timeout"])
+        arguments["timeout"] = _deadlines.remaining(arguments["timeout"])
 
 
 def _is_address(host: str) -> bool:
@@ -378,12 +384,12 @@ def exchange(request: httpx2.Request, deadline: float | None) -> Iterator[None]:
     """
     _shorten_timeouts(request, deadline)
     request.extensions["trace"] = _trace
-    _limits.set_phase(_UNLIMITED)  # Ctrl-C may have left one of an earlier call
-    with limit_io(deadline):
+    _deadlines.set_phase(_UNLIMITED)  # Ctrl-C may have left one of an earlier call
+    with io_deadline(deadline):
         try:
             yield
         finally:
-            _limits.set_phase(_UNLIMITED)
+            _deadlines.set_phase(_UNLIMITED)
             request.extensions.pop("trace", None)  # httpcore would report each step of the body
 
 
@@ -445,9 +451,7 @@ def _shorten_timeouts(request: httpx2.Request, deadline: float | None) -> None:
     """Limit the timeouts of a request to the remaining time. Raises DeadlineExceededError if there is none."""
     if deadline is None:
         return
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise DeadlineExceededError
+    remaining = _require_remaining(deadline)
     timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
     for name, seconds in timeouts.items():
         timeouts[name] = remaining if seconds is None else min(seconds, remaining)
@@ -459,9 +463,7 @@ def async_deadline(deadline: float | None) -> Iterator[None]:
     if deadline is None:
         yield
         return
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise DeadlineExceededError
+    remaining = _require_remaining(deadline)
     with anyio.move_on_after(remaining) as scope:
         yield
     if scope.cancelled_caught:

@@ -22,7 +22,7 @@ import anyio
 from anyio.lowlevel import RunVar
 
 from .._body_buffer import BodyBuffer, BodyTooLargeError
-from .._connections import limit_io
+from .._connections import io_deadline
 from .._redaction import redact
 from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
@@ -184,7 +184,7 @@ class RoutingLookup:
     def _fetch(self, send: Callable[[PreparedOptions], httpx2.Response], login: Login) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._timeout
         response = send(self._options(login, deadline))
-        with limit_io(deadline):
+        with io_deadline(deadline):
             body = BodyBuffer(_MAX_BODY_BYTES)
             try:
                 for chunk in response.iter_bytes():

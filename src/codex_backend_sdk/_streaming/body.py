@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from .._connections import DeadlineExceededError, async_deadline, limit_io, track
+from .._connections import DeadlineExceededError, async_deadline, io_deadline, track
 from .._upstream import request_exceptions, timeout_exceptions
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def iterate_until_deadline(
 def _iterate_with_deadline(response: httpx2.Response, chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
     track(response.extensions.get("network_stream"))
     while True:
-        with limit_io(deadline):
+        with io_deadline(deadline):
             chunk = next(chunks, None)
         if chunk is None:
             return

@@ -190,13 +190,10 @@ class ResponseReader:
     def _raise_if_too_large(self) -> None:
         if self._decoder.is_too_large and not self.has_terminal_event:
             limit = self._context.max_event_bytes
-            error = UnexpectedResponseError(
+            raise self._unexpected_response(
                 f"Event {self._event_count + 1} of the response is larger than {limit:,} bytes, the limit of "
-                f"`max_event_bytes`. {_LIMIT_HINT}",
-                response=self._response,
+                f"`max_event_bytes`. {_LIMIT_HINT}"
             )
-            error.partial = build_response(self._accumulator.partial)
-            raise error
 
     def _read_event(self, name: bytes, data: bytes) -> Any:
         """Decode one event, and update the accumulator, the limits and the terminal state.
@@ -232,23 +229,16 @@ class ResponseReader:
                 partial=build_response(self._accumulator.partial),
             )
         if self._accumulator.is_contradictory:
-            error = UnexpectedResponseError(
+            return self._unexpected_response(
                 f"The response ended with `{self._accumulator.terminal_event_type}`, but its status is "
                 f"`{response['status']}`. `error.partial` has its output, which may be incomplete. "
                 "Send the request again.",
-                response=self._response,
                 body=terminal_event,
             )
-            error.partial = build_response(self._accumulator.partial)
-            return error
         if (member := malformed_member(response)) is not None:
-            error = UnexpectedResponseError(
-                f"The response is damaged: `{member}` has an invalid type. {_DAMAGE_HINT}",
-                response=self._response,
-                body=terminal_event,
+            return self._unexpected_response(
+                f"The response is damaged: `{member}` has an invalid type. {_DAMAGE_HINT}", body=terminal_event
             )
-            error.partial = build_response(self._accumulator.partial)
-            return error
         if response.get("id") or response.get("output"):
             return None
         return UnexpectedResponseError(
@@ -303,7 +293,10 @@ class ResponseReader:
             return None
         redact_causes(error, self._response.request)
         if isinstance(error, httpx2.DecodingError):
-            return self._decoding_error(error)
+            encoding = self._response.headers.get("content-encoding")
+            return self._unexpected_response(
+                f"The response cannot be decompressed as {encoding}: {error}. {_DAMAGE_HINT}"
+            )
         if not isinstance(error, timeout_exceptions()):
             return self.interruption_error()
         deadline = self._context.deadline
@@ -311,11 +304,8 @@ class ResponseReader:
         is_past_deadline = is_past_deadline or isinstance(error, DeadlineExceededError)
         return self.interruption_error(TotalTimeoutError if is_past_deadline else IdleTimeoutError)
 
-    def _decoding_error(self, error: Exception) -> UnexpectedResponseError:
-        encoding = self._response.headers.get("content-encoding")
-        decoding_error = UnexpectedResponseError(
-            f"The response cannot be decompressed as {encoding}: {error}. {_DAMAGE_HINT}",
-            response=self._response,
-        )
-        decoding_error.partial = build_response(self._accumulator.partial)
-        return decoding_error
+    def _unexpected_response(self, message: str, *, body: object | None = None) -> UnexpectedResponseError:
+        """Return an error with the output received so far."""
+        error = UnexpectedResponseError(message, response=self._response, body=body)
+        error.partial = build_response(self._accumulator.partial)
+        return error

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import types
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final, cast, get_origin
 
@@ -177,32 +178,24 @@ def _read(state: _StreamState) -> Iterator[Any]:
             return
 
 
-class _StartUnregistered:
-    """Await the first item of an async generator. The event loop does not learn of it and of the generators inside.
+@types.coroutine
+def _start_unregistered(chunks: AsyncGenerator[bytes]) -> Generator[Any, Any, bytes | None]:
+    """Return the first chunk. The event loop does not learn of the async generator and of the generators inside.
 
     A loop that ends closes all generators that it knows at the same time, and then one fails to close another one. Here
     it closes only the outermost one, which closes the others. The hook for garbage collection stays: without it, Python
     would close a forgotten generator within another task.
     """
-
-    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
-        self._chunks = chunks
-
-    def __await__(self) -> Generator[Any, Any, bytes | None]:
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=None)  # Python reads the hooks when `anext()` is called the first time
-        try:
-            steps = anext(self._chunks, None).__await__()
-            step = steps.send(None)
-        except StopIteration as end:
-            return cast("bytes | None", end.value)
-        finally:
-            sys.set_asyncgen_hooks(*hooks)
-        return (yield from _continue(steps, step))
-
-
-def _continue(steps: Generator[Any, Any, bytes | None], step: Any) -> Generator[Any, Any, bytes | None]:
-    """Continue `yield from steps` after its first step."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None)  # Python reads the hooks when `anext()` is called the first time
+    try:
+        steps = anext(chunks, None).__await__()
+        step = steps.send(None)
+    except StopIteration as end:
+        return cast("bytes | None", end.value)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    # `yield from steps`, after its first step
     try:
         while True:
             try:
@@ -222,7 +215,7 @@ async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
         try:
             reader.require_own_process()
             async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
-                chunk = await _StartUnregistered(chunks)
+                chunk = await _start_unregistered(chunks)
                 while chunk is not None:
                     for event in reader.events(chunk):
                         yield event
