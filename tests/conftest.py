@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,3 +91,19 @@ def client(new_client: Callable[..., Any]) -> Any:
 def bodies(sim: Simulator) -> Callable[[], list[dict[str, Any]]]:
     """The bodies of the response requests that the simulator has received."""
     return lambda: [request.json() for request in sim.requests if request.path.endswith("/responses")]
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port that accepts no connection: its queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(3)]
+        for pending in queue:
+            pending.setblocking(False)
+            pending.connect_ex(listener.getsockname())
+        time.sleep(0.1)
+        yield listener.getsockname()[1]
+        for pending in queue:
+            pending.close()

@@ -20,7 +20,7 @@ import pytest
 
 import codex_backend_sdk as sdk
 from codex_backend_sdk import AsyncOpenAI, OpenAI
-from codex_backend_sdk._connections import limit_io
+from codex_backend_sdk._connections import io_deadline
 from codex_backend_sdk._routing.resolver import WorkspaceRouting
 from codex_backend_sdk.types import Login, Secret
 
@@ -90,22 +90,6 @@ class Stage:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-
-
-@pytest.fixture
-def full_port() -> Iterator[int]:
-    """A port that accepts no connection: its queue is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        queue = [socket.socket() for _ in range(3)]
-        for pending in queue:
-            pending.setblocking(False)
-            pending.connect_ex(listener.getsockname())
-        time.sleep(0.1)
-        yield listener.getsockname()[1]
-        for pending in queue:
-            pending.close()
 
 
 @pytest.fixture
@@ -414,7 +398,7 @@ def test_body_is_not_traced(client: Any) -> None:
 
 def test_deadline_of_an_interrupted_call_does_not_apply_to_the_next(sim: Simulator) -> None:
     """Ctrl-C may be raised before the end of a context removes the deadline."""
-    limit_io(time.monotonic() - 1).__enter__()
+    io_deadline(time.monotonic() - 1).__enter__()
     with sim.client(max_retries=0) as client:
         assert client.responses.create(input="Say hello").output_text == "hello"
         assert list(client.responses.create(input="Say hello", stream=True))[-1].type == "response.completed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -161,6 +162,16 @@ def apply(store: MemoryStore, document: dict[str, Any] | None) -> None:
         store.save(document)
 
 
+@contextmanager
+def unsavable_login() -> Iterator[tuple[Clock, IssuerStub, RecordingStore, Credentials]]:
+    """An expired login in a store that cannot be written until `store.errors` is cleared."""
+    clock = Clock()
+    with IssuerStub(clock=clock) as issuer:
+        store = RecordingStore(issuer.document(expires_in=-HOUR))
+        store.errors["save"] = CredentialStoreError("the disk is full")
+        yield clock, issuer, store, Credentials(store, issuer=issuer.url, clock=clock)
+
+
 @pytest.mark.parametrize(
     ("after", "message", "revoked"),
     [(None, "There is no login", ["rt_1"]), (API_KEY, "holds an OpenAI API key", [])],
@@ -169,11 +180,7 @@ def apply(store: MemoryStore, document: dict[str, Any] | None) -> None:
 def test_unsaved_login_does_not_overwrite_a_change(
     after: dict[str, Any] | None, message: str, revoked: list[str]
 ) -> None:
-    clock = Clock()
-    with IssuerStub(clock=clock) as issuer:
-        store = RecordingStore(issuer.document(expires_in=-HOUR))
-        store.errors["save"] = CredentialStoreError("the disk is full")
-        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+    with unsavable_login() as (clock, issuer, store, credentials):
         credentials.current()
         store.errors.clear()
         apply(store, after)
@@ -185,11 +192,7 @@ def test_unsaved_login_does_not_overwrite_a_change(
 
 
 def test_unsaved_login_yields_to_a_newer_one() -> None:
-    clock = Clock()
-    with IssuerStub(clock=clock) as issuer:
-        store = RecordingStore(issuer.document(expires_in=-HOUR))
-        store.errors["save"] = CredentialStoreError("the disk is full")
-        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+    with unsavable_login() as (clock, issuer, store, credentials):
         credentials.current()
         store.errors.clear()
         newer = document_of("acc-1", issuer)
@@ -201,11 +204,7 @@ def test_unsaved_login_yields_to_a_newer_one() -> None:
 
 def test_unsaved_login_that_expires_is_refreshed_and_saved() -> None:
     """The store still has the tokens of two refreshes before."""
-    clock = Clock()
-    with IssuerStub(clock=clock) as issuer:
-        store = RecordingStore(issuer.document(expires_in=-HOUR))
-        store.errors["save"] = CredentialStoreError("the disk is full")
-        credentials = Credentials(store, issuer=issuer.url, clock=clock)
+    with unsavable_login() as (clock, issuer, store, credentials):
         first = credentials.current()
         clock.now += issuer.lifetime
         assert credentials.current() != first

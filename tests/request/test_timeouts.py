@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,22 +26,6 @@ def require_fast_test() -> Iterator[None]:
     started_at = time.monotonic()
     yield
     assert time.monotonic() - started_at < 10
-
-
-@pytest.fixture
-def full_port() -> Iterator[int]:
-    """A port that accepts no connection: its queue is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        queue = [socket.socket() for _ in range(3)]
-        for pending in queue:
-            pending.setblocking(False)
-            pending.connect_ex(listener.getsockname())
-        time.sleep(0.1)
-        yield listener.getsockname()[1]
-        for pending in queue:
-            pending.close()
 
 
 def test_connect_timeout_ends_the_attempt(new_client: Callable[..., Any], full_port: int) -> None:

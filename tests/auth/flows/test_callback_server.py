@@ -1,4 +1,4 @@
-"""Test the callback server with raw connections: other programs, web pages, floods, and what is left after a login."""
+"""Test the callback server with raw connections: other programs, web pages, floods, and the end of a login."""
 
 from __future__ import annotations
 
