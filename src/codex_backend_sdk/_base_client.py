@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self, Unpack
 
-    from ._options import OnInterrupt, UnsupportedPolicy
+    from ._options import OnInterrupt, Transport, UnsupportedPolicy
     from ._request.context import RequestContext
     from ._upstream import FinalRequestOptions
     from .auth import CredentialSource, CredentialStore
@@ -109,6 +109,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         wait_for_limit: timedelta | None = None,
         max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES,
         codex_events: bool = False,
+        transport: Transport = "auto",
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -143,6 +144,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
                 an error, so that a response cannot use all memory.
             codex_events: Whether streams include the events that the public API does not have, such as
                 `codex.rate_limits` and keepalives. The client reads the limits from them in any case.
+            transport: How to send model requests: over `"http"`, over the backend's `"websocket"`, which receives only
+                the new items of a history, or `"auto"`: conversations use the WebSocket if it is available, and other
+                calls HTTP.
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
@@ -166,6 +170,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             wait_for_limit=wait_for_limit,
             max_event_bytes=max_event_bytes,
             codex_events=codex_events,
+            transport=transport,
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
@@ -249,6 +254,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         wait_for_limit: timedelta | None = None,
         max_event_bytes: float | None = None,
         codex_events: bool | None = None,
+        transport: Transport | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -277,6 +283,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "wait_for_limit": wait_for_limit,
             "max_event_bytes": max_event_bytes,
             "codex_events": codex_events,
+            "transport": transport,
             "clock": clock,
             "on_retry": on_retry,
         }
@@ -354,8 +361,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if not isinstance(options, PreparedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
         require_official_timeout(options.timeout)
-        if options.encoded_body is not None:
-            options = options.with_content()
+        if options.context.body is not None:
+            options = options.with_encoded_body()
         request: httpx2.Request = super()._build_request(options, retries_taken=options.retries_taken)  # type: ignore[misc]
         context: RequestContext = options.context
         has_call_timeout = not isinstance(options.timeout, openai.NotGiven)

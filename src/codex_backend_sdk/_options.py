@@ -31,6 +31,7 @@ __all__ = [
     "OnInterrupt",
     "RetryOptions",
     "TimeoutOptions",
+    "Transport",
     "UnsupportedPolicy",
     "add_options_to_signature",
     "require_callback",
@@ -41,6 +42,7 @@ KeyFunctionT = TypeVar("KeyFunctionT")
 
 UnsupportedPolicy = Literal["raise", "drop"]
 OnInterrupt = Literal["raise", "restart"]
+Transport = Literal["auto", "http", "websocket"]
 
 # Official arguments that select another authentication or another host. The ChatGPT login replaces them.
 REPLACED_BY_LOGIN: Final = ("provider", "workload_identity", "data_residency")
@@ -110,6 +112,7 @@ class ClientOptions(NamedTuple):
     timeouts: TimeoutOptions
     max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
     codex_events: bool = False
+    transport: Transport = "auto"
 
     @classmethod
     def from_arguments(
@@ -129,10 +132,12 @@ class ClientOptions(NamedTuple):
         wait_for_limit: timedelta | None,
         max_event_bytes: float,
         codex_events: bool,
+        transport: Transport,
     ) -> ClientOptions:
         """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
         _require_choice("on_interrupt", on_interrupt, get_args(OnInterrupt))
+        _require_choice("transport", transport, get_args(Transport))
         if max_retry_after is None:
             raise TypeError("`max_retry_after` must be a number of seconds, not None. Pass `math.inf` for no limit.")
         wait_for_limit = timedelta(0) if wait_for_limit is None else wait_for_limit
@@ -159,6 +164,7 @@ class ClientOptions(NamedTuple):
             ),
             max_event_bytes=_bytes("max_event_bytes", max_event_bytes),
             codex_events=codex_events,
+            transport=transport,
         )
 
     def as_arguments(self) -> dict[str, Any]:
@@ -178,6 +184,7 @@ class ClientOptions(NamedTuple):
             "wait_for_limit": self.retries.wait_for_limit,
             "max_event_bytes": self.max_event_bytes,
             "codex_events": self.codex_events,
+            "transport": self.transport,
         }
 
 
@@ -208,7 +215,12 @@ def require_callback(name: str, function: object) -> None:
 
 def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"`{name}` must be {' or '.join(map(repr, choices))}, not {value!r}.")
+        raise ValueError(f"`{name}` must be {_joined(choices)}, not {value!r}.")
+
+
+def _joined(choices: tuple[str, ...]) -> str:
+    *others, last = map(repr, choices)
+    return f"{', '.join(others)} or {last}"
 
 
 def _seconds(name: str, value: Any) -> float | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..limits.tracker import LimitsTracker
     from ..types import Login
+    from .request_body import RequestBody
     from .routes import Route
 
 __all__ = ["PreparedOptions", "RequestContext", "context_of", "context_of_response"]
@@ -37,6 +38,8 @@ class RequestContext:
         dropped_parameters: The parameters that were dropped from the request; None with `unsupported="raise"`.
         model_id: The model to return from the catalog (`models.retrieve`).
         kept_items: The input items that a compacted response repeats.
+        body: The body of a model request.
+        uses_websocket: Whether to send the body over the WebSocket of the backend.
         restarts_on_interrupt: Whether an interrupted stream is restarted after events were delivered.
         delivers_codex_events: Whether a stream includes the events that only the Codex backend has.
         max_event_bytes: The largest event of a stream, in bytes.
@@ -52,6 +55,8 @@ class RequestContext:
     dropped_parameters: tuple[str, ...] | None = None
     model_id: str | None = None
     kept_items: tuple[Any, ...] = field(default=(), repr=False)
+    body: RequestBody | None = field(default=None, repr=False)
+    uses_websocket: bool = False
     restarts_on_interrupt: bool = False
     delivers_codex_events: bool = False
     max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
@@ -89,8 +94,8 @@ def context_of_response(response: httpx2.Response) -> RequestContext | None:
 class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai marks it @final, for type checkers only
     """Request options with the context of the request, its login, and the number of retries before this attempt.
 
-    `encoded_body` is the body of all attempts, or None for a request without one. `json_data` holds the same body for
-    programs that trace `request()`, and is not sent: openai accepts only one of the two.
+    `content` is the encoded body of all attempts. `json_data` holds the same body for programs that trace `request()`,
+    and is not sent: openai accepts only one of the two.
     """
 
     # Instances are copies of validated options, so no validator is needed. Building one takes 3 ms.
@@ -99,7 +104,6 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
     context: Any = None
     login: Any = None
     retries_taken: int = 0
-    encoded_body: bytes | None = None
 
     @classmethod
     def from_options(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
@@ -107,13 +111,16 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
         prepared: Any = copy(options)  # constructing an object takes five times as long
         prepared.__class__ = cls
         # A redirect would take the prompt and the account id to another host.
-        defaults = {"login": None, "retries_taken": 0, "encoded_body": None, "follow_redirects": False}
+        defaults = {"login": None, "retries_taken": 0, "follow_redirects": False}
         vars(prepared).update({"context": context, **defaults, **changes})
         assert isinstance(prepared, cls)
         return prepared
 
-    def with_content(self) -> PreparedOptions:
-        """Return a copy that sends `encoded_body`."""
+    def with_encoded_body(self) -> PreparedOptions:
+        """Return a copy that sends the encoded body of the context, or no body if the WebSocket will send it."""
+        body: RequestBody = self.context.body
+        content, headers = (b"", {}) if self.context.uses_websocket else body.encoded
         options = copy(self)
-        options.content, options.json_data = self.encoded_body, None
+        options.content, options.json_data = content, None
+        options.headers = {**headers, **self.headers}  # type: ignore[dict-item]  # `prepare` has set a dict
         return options

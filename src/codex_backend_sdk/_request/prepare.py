@@ -16,9 +16,9 @@ from openai import NotGiven, Omit
 from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
-from .._json import encode_in_chunks
 from .._urls import require_backend_url
 from .context import PreparedOptions, RequestContext
+from .request_body import PreparedInput, RequestBody
 from .routes import Route, find_route, missing_resource, requested_model
 from .shaping import build_compaction_body, is_absent, shape
 
@@ -115,8 +115,13 @@ def _prepare_response(
     *,
     is_streamed: bool,
 ) -> PreparedOptions:
-    parameters = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
+    parameters: dict[str, Any] = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
+    prepared_input = parameters.get("input")
+    if isinstance(prepared_input, PreparedInput):
+        parameters["input"] = []
     shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
+    if isinstance(prepared_input, PreparedInput):
+        shaped.body["input"] = prepared_input.items
     dropped_parameters = _apply_unsupported_policy(client_options, shaped)
     body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
@@ -126,7 +131,12 @@ def _prepare_response(
     cache_key: Any = body.get("prompt_cache_key")
     if _is_header_value(cache_key):
         headers["session-id"] = cache_key  # routes the call to the machine that has cached the prompt
-    content, encoding = compression.encode(encode_in_chunks(body))
+    request_body = RequestBody(
+        body, compression, prepared_input=prepared_input if isinstance(prepared_input, PreparedInput) else None
+    )
+    uses_websocket = False
+    if not uses_websocket:
+        _ = request_body.encoded  # raises for invalid text, before the login is looked up
     return PreparedOptions.from_options(
         options,
         RequestContext(
@@ -137,12 +147,13 @@ def _prepare_response(
             restarts_on_interrupt=client_options.retries.on_interrupt == "restart",
             dropped_parameters=dropped_parameters,
             kept_items=kept_items,
+            body=request_body,
+            uses_websocket=uses_websocket,
         ),
         url="/responses",
-        headers={**headers, **encoding, **_mapping_or_empty(options.headers)},
+        headers={**headers, **_mapping_or_empty(options.headers)},
         json_data=body,
         extra_json=None,
-        encoded_body=content,
         post_parser=_with_subscriptable_items(options.post_parser),
     )
 

@@ -1,0 +1,73 @@
+"""The body of a model request, and the input of a conversation, which is not converted again for every call.
+
+A body is encoded when it is first sent over HTTP. A WebSocket sends only the new items of most bodies, so it reads the
+members instead.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._json import encode_in_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import httpx2
+
+    from .compression import Compression
+
+__all__ = ["PreparedInput", "RequestBody"]
+
+
+class PreparedInput(NamedTuple):
+    """The `input` of a call whose items are plain JSON data in the form that the backend accepts.
+
+    The client neither converts nor copies the items. `history` identifies the list that they belong to. `generation`
+    changes whenever an item of it changes or is removed, so two inputs with the same `history` and `generation` begin
+    with the same items.
+    """
+
+    items: list[dict[str, Any]]
+    history: Hashable
+    generation: int
+
+
+class RequestBody:
+    """The members of a body, and its bytes.
+
+    Attributes:
+        members: The JSON object to send. Do not change it.
+        prepared_input: The input, if the caller passed a `PreparedInput`.
+    """
+
+    def __init__(
+        self, members: dict[str, Any], compression: Compression, *, prepared_input: PreparedInput | None = None
+    ) -> None:
+        self.members = members
+        self.prepared_input = prepared_input
+        self._compression = compression
+
+    @cached_property
+    def encoded(self) -> tuple[bytes, dict[str, str]]:
+        """The bytes of the body and its encoding headers.
+
+        Raises ValueError for text with a lone surrogate, which the backend rejects.
+        """
+        return self._compression.encode(encode_in_chunks(self.members))
+
+    def add_to(self, request: httpx2.Request) -> httpx2.Request:
+        """Return the same request with this body."""
+        content, headers = self.encoded
+        request_class = type(request)  # a caller's legacy `httpx` client has another class
+        return request_class(
+            request.method,
+            request.url,
+            headers=[
+                *((name, value) for name, value in request.headers.multi_items() if name.lower() != "content-length"),
+                *headers.items(),
+            ],
+            content=content,
+            extensions=request.extensions,
+        )

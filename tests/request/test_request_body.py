@@ -1,0 +1,44 @@
+"""Test the body of a model request, and input that is already in the form that the backend accepts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from codex_backend_sdk import OpenAI
+from codex_backend_sdk._request.compression import Compression
+from codex_backend_sdk._request.prepare import prepare
+from codex_backend_sdk._request.request_body import PreparedInput
+from codex_backend_sdk._upstream import FinalRequestOptions
+from codex_backend_sdk.auth import MemoryStore
+
+if TYPE_CHECKING:
+    from codex_backend_sdk.testing import Simulator
+
+ITEM: dict[str, Any] = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+
+_OPTIONS = OpenAI(credentials=MemoryStore())._codex
+
+
+def _prepared(items: list[dict[str, Any]]) -> Any:
+    return PreparedInput(items, history="history", generation=0)
+
+
+def test_prepared_input_is_sent_unchanged(sim: Simulator) -> None:
+    with sim.client() as client:
+        client.responses.create(input=_prepared([ITEM, ITEM]))
+    assert json.loads(sim.requests[-1].body)["input"] == [ITEM, ITEM]
+
+
+def test_prepared_input_is_not_copied() -> None:
+    items = [ITEM]
+    options = FinalRequestOptions(method="post", url="/responses", json_data={"input": _prepared(items)})
+    prepared = prepare(options, _OPTIONS, Compression(), is_streamed=False)
+    assert prepared.context.body.members["input"] is items
+
+
+async def test_prepared_input_works_in_async_calls(sim: Simulator) -> None:
+    async with sim.async_client() as client:
+        stream = await client.responses.create(input=_prepared([ITEM]), stream=True)
+        events = [event.type async for event in stream]
+    assert events[-1] == "response.completed"
