@@ -46,7 +46,7 @@ CONTROL := tests/conformance/test_upstream.py::test_official_tests_deviate_only_
 
 # Tests of the modules that do no I/O. They take about ten seconds.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
-	test_body_buffer test_catalog test_coerce test_json test_redaction test_timefmt \
+	test_body_buffer test_catalog test_coerce test_history test_json test_redaction test_timefmt \
 	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_login_arguments auth/test_oauth \
 	errors/test_classify errors/test_error_text errors/test_retry_policy \
 	limits/test_limit_parsing request/test_input_items request/test_routes request/test_shaping routing/test_workspace_parsing \

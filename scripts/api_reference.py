@@ -122,6 +122,12 @@ GROUPS: Final = (
         ),
     ),
     Group(
+        "History",
+        "The module `codex_backend_sdk.history` stamps, strips, pairs, validates and prepares the items of a saved "
+        "history, so that they can be sent. All of it is pure: no function changes its argument.",
+        tuple(f"history.{name}" for name in PUBLIC_NAMES["codex_backend_sdk.history"]["history"]),
+    ),
+    Group(
         "Errors",
         "Every error is an `openai.OpenAIError`. One that comes from an HTTP response is also the official class for "
         "its status.",

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from ._exceptions import CodexError as CodexError
     from ._exceptions import ContextLengthExceededError as ContextLengthExceededError
     from ._exceptions import CredentialStoreError as CredentialStoreError
+    from ._exceptions import HistoryError as HistoryError
     from ._exceptions import IdleTimeoutError as IdleTimeoutError
     from ._exceptions import InvalidEncryptedContentError as InvalidEncryptedContentError
+    from ._exceptions import JournalError as JournalError
+    from ._exceptions import JournalLockedError as JournalLockedError
     from ._exceptions import LoginFailedError as LoginFailedError
     from ._exceptions import LoginRejectedError as LoginRejectedError
     from ._exceptions import LoginRequiredError as LoginRequiredError

@@ -14,6 +14,9 @@ the error as an HTTP status or as an event within a stream of status 200.
         ├── CodexBackendUnsupportedParameterError (NotImplementedError)   detected before sending
         │   └── UnsupportedParameterError (openai.BadRequestError)        reported by the backend
         ├── UnsupportedEndpointError (NotImplementedError)       the Codex backend has no such resource
+        ├── HistoryError (ValueError)                            items of a history that the backend would reject
+        ├── JournalError (RuntimeError)                          the file of a conversation is damaged or not writable
+        │   └── JournalLockedError                               another process writes to it
         ├── ModelNotAvailableError (openai.NotFoundError, openai.BadRequestError, LookupError)
         ├── ContextLengthExceededError (openai.BadRequestError)  the input is too long for the model
         ├── InvalidEncryptedContentError (openai.BadRequestError)         reasoning items of another account or model
@@ -60,8 +63,11 @@ __all__ = [
     "CodexError",
     "ContextLengthExceededError",
     "CredentialStoreError",
+    "HistoryError",
     "IdleTimeoutError",
     "InvalidEncryptedContentError",
+    "JournalError",
+    "JournalLockedError",
     "LoginFailedError",
     "LoginRejectedError",
     "LoginRequiredError",
@@ -164,6 +170,32 @@ class UnsupportedEndpointError(CodexError, NotImplementedError):
     def __init__(self, message: str, *, resource: str) -> None:
         super().__init__(message)
         self.resource = resource
+
+
+class HistoryError(CodexError, ValueError):
+    """Items of a history cannot be sent. The message names each by index, type and call id, and the remedy.
+
+    `indexes` has the positions of these items in the list that was passed.
+    """
+
+    def __init__(self, message: str, *, indexes: Iterable[int]) -> None:
+        super().__init__(message)
+        self.indexes = tuple(indexes)
+
+
+class JournalError(CodexError, RuntimeError):
+    """The file of a conversation is damaged, of an unknown format, or cannot be written. The message has the remedy."""
+
+
+class JournalLockedError(JournalError):
+    """Another process has opened the file of a conversation for writing. `pid` is its process id, None if unknown.
+
+    Open the file with `read_only=True`, or `fork()` it.
+    """
+
+    def __init__(self, message: str, *, pid: int | None) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class UnsupportedParameterError(CodexBackendUnsupportedParameterError, openai.BadRequestError):

@@ -13,7 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["shape_input", "shape_item"]
+__all__ = ["COMPACTION_TYPES", "STAMP", "shape_input", "shape_item"]
+
+# The member that `history.stamp` adds: the model and the account for which an item is encrypted. It is never sent.
+STAMP: Final = "stamp"
+# Codex CLI: protocol/src/models.rs; the second is an alias of the first.
+COMPACTION_TYPES: Final = ("compaction", "compaction_summary", "context_compaction")
 
 _TEXT_PART_TYPES: Final = {"assistant": "output_text"}  # any other role: input_text
 # 400 "Invalid value: 'other'. Supported values are: 'search', 'open_page', and 'find_in_page'." The backend itself
@@ -85,7 +90,11 @@ def _shape_reasoning(item: dict[str, Any]) -> dict[str, Any] | None:
     # encrypted content. It rejects `status`, and any element of `content` (400 `array_above_max_length`).
     if not item.get("encrypted_content"):
         return None
-    return _without(item, "status", "content")
+    return _without(item, "status", "content", STAMP)
+
+
+def _shape_compaction(item: dict[str, Any]) -> dict[str, Any]:
+    return _without(item, STAMP)
 
 
 def _shape_web_search_call(item: dict[str, Any]) -> dict[str, Any] | None:
@@ -100,6 +109,7 @@ _ITEM_SHAPERS: Final = {
     "message": _shape_message,
     "reasoning": _shape_reasoning,
     "web_search_call": _shape_web_search_call,
+    **dict.fromkeys(COMPACTION_TYPES, _shape_compaction),
 }
 
 
