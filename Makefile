@@ -49,7 +49,8 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	test_body_buffer test_catalog test_coerce test_history test_json test_redaction test_timefmt \
 	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_login_arguments auth/test_oauth \
 	errors/test_classify errors/test_error_text errors/test_retry_policy \
-	limits/test_limit_parsing request/test_input_items request/test_routes request/test_shaping routing/test_workspace_parsing \
+	limits/test_limit_parsing request/test_input_items request/test_instructions request/test_prompt_cache \
+	request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse))
 
 .PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz integrations lock clean environment

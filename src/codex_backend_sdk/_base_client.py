@@ -39,7 +39,8 @@ from ._request.auth_flow import RequestSigner, user_agent
 from ._request.compression import Compression
 from ._request.context import PreparedOptions, context_of_response
 from ._request.cookies import CloudflareCookies, create_closed_jar, mark_callers_cookie
-from ._request.prepare import BackendURL
+from ._request.instructions import InstructionsPlacement
+from ._request.prepare import BackendURL, add_derived_key, use_instructions_parameter
 from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self, Unpack
 
-    from ._options import OnInterrupt, Transport, UnsupportedPolicy
+    from ._options import InstructionsForm, OnInterrupt, Transport, UnsupportedPolicy
     from ._request.context import RequestContext
     from ._upstream import FinalRequestOptions
     from .auth import CredentialSource, CredentialStore
@@ -110,6 +111,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES,
         codex_events: bool = False,
         transport: Transport = "auto",
+        prompt_cache: bool = True,
+        instructions_as: InstructionsForm = "auto",
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -147,6 +150,10 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             transport: How to send model requests: over `"http"`, over the backend's `"websocket"`, which receives only
                 the new items of a history, or `"auto"`: conversations use the WebSocket if it is available, and other
                 calls HTTP.
+            prompt_cache: Whether a call without `prompt_cache_key` gets one that is the same for all calls of a
+                conversation, so that the backend finds the cached prompt.
+            instructions_as: How instructions are sent: as the `"parameter"`, or as a `"message"` at the beginning of
+                the input. `"auto"` uses a message for the models whose prompt cache misses the parameter.
             clock: Time, sleep and randomness for retries; for tests.
             on_limits: Function that is called with the usage limits when a response changes them. It runs during that
                 call, so it must be synchronous and return quickly.
@@ -171,6 +178,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             max_event_bytes=max_event_bytes,
             codex_events=codex_events,
             transport=transport,
+            prompt_cache=prompt_cache,
+            instructions_as=instructions_as,
         )
         self._clock = clock or SystemClock()
         self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
@@ -188,6 +197,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         )
         self._catalog = CatalogCache()
         self._cookies = CloudflareCookies()
+        self._instructions = InstructionsPlacement()
         self.credentials = resolve_credentials(credentials, issuer=issuer, originator=self._codex.originator)
         arguments = self._official_arguments(cast("dict[str, Any]", official))
         with ArgumentHints(BaseCodexClient.__init__, openai.OpenAI.__init__):
@@ -255,6 +265,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         max_event_bytes: float | None = None,
         codex_events: bool | None = None,
         transport: Transport | None = None,
+        prompt_cache: bool | None = None,
+        instructions_as: InstructionsForm | None = None,
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
@@ -284,6 +296,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "max_event_bytes": max_event_bytes,
             "codex_events": codex_events,
             "transport": transport,
+            "prompt_cache": prompt_cache,
+            "instructions_as": instructions_as,
             "clock": clock,
             "on_retry": on_retry,
         }
@@ -301,6 +315,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             copied: Self = super().copy(_extra_kwargs={**arguments, **_extra_kwargs}, **official)  # type: ignore[misc]
         copied._catalog = self._catalog
         copied._cookies = self._cookies
+        copied._instructions = self._instructions
         has_same_login = copied.credentials is self.credentials
         if has_same_login:
             copied._shared_limit = self._shared_limit
@@ -396,6 +411,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _set_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         if isinstance(options, PreparedOptions):
             options.login = login
+            add_derived_key(options, login)
             self._routing.apply(options, login, backend=self._checked_backend_url().base_url_text)
         else:
             options.follow_redirects = False  # a redirect would send the login to another host
@@ -416,6 +432,10 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if deadline is not None:
             seconds = max(min(seconds, deadline - time.monotonic()), 0.0)
         return self.copy(max_retries=0, timeout=seconds, total_timeout=seconds)
+
+    def _moves_instructions(self, options: PreparedOptions, error: openai.APIError) -> bool:
+        """Return whether to send a rejected call again, whose options now have the instructions as the parameter."""
+        return use_instructions_parameter(options, self._instructions, error)
 
     def _call_retries(self, options: PreparedOptions) -> CallRetries:
         """Return the retries of one call, and set the request deadline in the context of `options`.
@@ -473,6 +493,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _record_headers(self, response: httpx2.Response, context: RequestContext) -> None:
         """Record what each response reports: cookies, the usage limits, and the version of the model catalog."""
         self._cookies.store(response)
+        if context.turn is not None:
+            context.turn.record_headers(response.headers)
         self._limits.record_headers(response.headers, account_id=context.account_id)
         self._catalog.report_etag(response.headers.get("x-models-etag"))  # Codex CLI: codex-api/src/sse/responses.rs
 

@@ -103,7 +103,14 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         """
         if has_automatic_model(options, self._codex):
             options = with_model(options, self._first_listed_model())
-        options = prepare(options, self._codex, self._compression, is_streamed=stream)
+        options = prepare(
+            options,
+            self._codex,
+            self._compression,
+            self._instructions,
+            login=self.credentials.ready(),
+            is_streamed=stream,
+        )
         if options.context.is_streamed:
             stream_cls = with_reader(stream_cls, ResponseEventStream)
         call_retries = self._call_retries(options)
@@ -141,7 +148,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             try:
                 return attempt()
             except openai.APIError as failure:
-                error = add_connection_details(failure, deadline=call_retries.deadline)
+                is_moved = self._moves_instructions(options, failure)
+                error = None if is_moved else add_connection_details(failure, deadline=call_retries.deadline)
 
     def _first_listed_model(self) -> str:
         """Return the first model of the account's catalog, which is requested unless a current one is cached."""
@@ -276,7 +284,14 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         """
         if has_automatic_model(options, self._codex):
             options = with_model(options, await self._first_listed_model())
-        options = prepare(options, self._codex, self._compression, is_streamed=stream)
+        options = prepare(
+            options,
+            self._codex,
+            self._compression,
+            self._instructions,
+            login=self.credentials.ready(),
+            is_streamed=stream,
+        )
         if options.context.is_streamed:
             stream_cls = with_reader(stream_cls, AsyncResponseEventStream)
         call_retries = self._call_retries(options)
@@ -314,7 +329,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             try:
                 return await attempt()
             except openai.APIError as failure:
-                error = add_connection_details(failure, deadline=call_retries.deadline)
+                is_moved = self._moves_instructions(options, failure)
+                error = None if is_moved else add_connection_details(failure, deadline=call_retries.deadline)
 
     async def _first_listed_model(self) -> str:
         """Return the first model of the account's catalog, which is requested unless a current one is cached."""

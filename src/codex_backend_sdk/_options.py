@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REPLACED_BY_LOGIN",
     "ClientOptions",
+    "InstructionsForm",
     "OfficialCopyOptions",
     "OfficialOptions",
     "OnInterrupt",
@@ -42,6 +43,7 @@ KeyFunctionT = TypeVar("KeyFunctionT")
 
 UnsupportedPolicy = Literal["raise", "drop"]
 OnInterrupt = Literal["raise", "restart"]
+InstructionsForm = Literal["auto", "parameter", "message"]
 Transport = Literal["auto", "http", "websocket"]
 
 # Official arguments that select another authentication or another host. The ChatGPT login replaces them.
@@ -113,6 +115,8 @@ class ClientOptions(NamedTuple):
     max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES
     codex_events: bool = False
     transport: Transport = "auto"
+    prompt_cache: bool = True
+    instructions_as: InstructionsForm = "auto"
 
     @classmethod
     def from_arguments(
@@ -133,11 +137,14 @@ class ClientOptions(NamedTuple):
         max_event_bytes: float,
         codex_events: bool,
         transport: Transport,
+        prompt_cache: bool,
+        instructions_as: InstructionsForm,
     ) -> ClientOptions:
         """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
         _require_choice("on_interrupt", on_interrupt, get_args(OnInterrupt))
         _require_choice("transport", transport, get_args(Transport))
+        _require_choice("instructions_as", instructions_as, get_args(InstructionsForm))
         if max_retry_after is None:
             raise TypeError("`max_retry_after` must be a number of seconds, not None. Pass `math.inf` for no limit.")
         wait_for_limit = timedelta(0) if wait_for_limit is None else wait_for_limit
@@ -165,6 +172,8 @@ class ClientOptions(NamedTuple):
             max_event_bytes=_bytes("max_event_bytes", max_event_bytes),
             codex_events=codex_events,
             transport=transport,
+            prompt_cache=prompt_cache,
+            instructions_as=instructions_as,
         )
 
     def as_arguments(self) -> dict[str, Any]:
@@ -185,6 +194,8 @@ class ClientOptions(NamedTuple):
             "max_event_bytes": self.max_event_bytes,
             "codex_events": self.codex_events,
             "transport": self.transport,
+            "prompt_cache": self.prompt_cache,
+            "instructions_as": self.instructions_as,
         }
 
 

@@ -52,7 +52,7 @@ class Writers:
         given: dict[str, Any] = {"base_url": sim.base_url, "max_retries": 0}
         make_ours = sim.client if kind == "sync" else sim.async_client
         self.official = self._writer(lambda client: official(api_key="sk", http_client=client, **given), http, wrap)
-        self.ours = self._writer(lambda client: make_ours(http_client=client, **given), http, wrap)
+        self.ours = self._writer(lambda client: make_ours(http_client=client, prompt_cache=False, **given), http, wrap)
 
     @staticmethod
     def _writer(make: Callable[[Any], Any], http: Any, wrap: Callable[[Any], Any]) -> Write:

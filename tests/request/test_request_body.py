@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk._request.compression import Compression
+from codex_backend_sdk._request.instructions import InstructionsPlacement
 from codex_backend_sdk._request.prepare import prepare
 from codex_backend_sdk._request.request_body import PreparedInput
 from codex_backend_sdk._upstream import FinalRequestOptions
@@ -33,12 +34,10 @@ def test_prepared_input_is_sent_unchanged(sim: Simulator) -> None:
 def test_prepared_input_is_not_copied() -> None:
     items = [ITEM]
     options = FinalRequestOptions(method="post", url="/responses", json_data={"input": _prepared(items)})
-    prepared = prepare(options, _OPTIONS, Compression(), is_streamed=False)
+    prepared = prepare(options, _OPTIONS, Compression(), InstructionsPlacement(), login=None, is_streamed=False)
     assert prepared.context.body.members["input"] is items
 
 
-async def test_prepared_input_works_in_async_calls(sim: Simulator) -> None:
-    async with sim.async_client() as client:
-        stream = await client.responses.create(input=_prepared([ITEM]), stream=True)
-        events = [event.type async for event in stream]
+def test_prepared_input_can_be_streamed(client: Any) -> None:
+    events = [event.type for event in client.responses.create(input=_prepared([ITEM]), stream=True)]
     assert events[-1] == "response.completed"

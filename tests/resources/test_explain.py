@@ -62,7 +62,7 @@ def test_explanation_before_the_first_call_sends_nothing(client: Any, sim: Simul
     explanation = client.codex.explain(model="nonsense", input="hi")
     assert sim.requests == []
     assert [finding.what for finding in explanation.findings if finding.level == "note"] == [
-        "The headers have no account ID, because no login is loaded yet."
+        "No login is loaded yet. The headers have no account ID, and the derived prompt cache key is not final."
     ]
     assert "chatgpt-account-id" not in explanation.prepared_request.headers
     assert explanation.context_window is None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..limits.tracker import LimitsTracker
     from ..types import Login
+    from .prompt_cache import TurnState
     from .request_body import RequestBody
     from .routes import Route
 
@@ -38,6 +39,9 @@ class RequestContext:
         dropped_parameters: The parameters that were dropped from the request; None with `unsupported="raise"`.
         model_id: The model to return from the catalog (`models.retrieve`).
         kept_items: The input items that a compacted response repeats.
+        cache_seed: The hash for a prompt cache key that is derived when the login is known; None if no key is missing.
+        turn: The turn that the call belongs to.
+        can_move_instructions: Whether the instructions are a message, and may be sent as the parameter instead.
         body: The body of a model request.
         uses_websocket: Whether to send the body over the WebSocket of the backend.
         restarts_on_interrupt: Whether an interrupted stream is restarted after events were delivered.
@@ -55,6 +59,9 @@ class RequestContext:
     dropped_parameters: tuple[str, ...] | None = None
     model_id: str | None = None
     kept_items: tuple[Any, ...] = field(default=(), repr=False)
+    cache_seed: bytes | None = field(default=None, repr=False)
+    turn: TurnState | None = field(default=None, repr=False)
+    can_move_instructions: bool = False
     body: RequestBody | None = field(default=None, repr=False)
     uses_websocket: bool = False
     restarts_on_interrupt: bool = False

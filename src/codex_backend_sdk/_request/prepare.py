@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import NotGiven, Omit
@@ -18,6 +19,8 @@ from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndp
 from .._items import make_response_subscriptable
 from .._urls import require_backend_url
 from .context import PreparedOptions, RequestContext
+from .instructions import as_message, as_parameter, requires_parameter
+from .prompt_cache import cache_headers, cache_seed, derive_key
 from .request_body import PreparedInput, RequestBody
 from .routes import Route, find_route, missing_resource, requested_model
 from .shaping import build_compaction_body, is_absent, shape
@@ -26,13 +29,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import httpx2
+    import openai
 
     from .._options import ClientOptions
     from .._upstream import FinalRequestOptions
+    from ..types import Login
     from .compression import Compression
+    from .instructions import InstructionsPlacement
     from .shaping import RejectedParameter, ShapedRequest
 
-__all__ = ["BackendURL", "prepare", "reject_resource", "reject_websocket"]
+__all__ = [
+    "BackendURL",
+    "add_derived_key",
+    "has_automatic_model",
+    "prepare",
+    "reject_resource",
+    "reject_websocket",
+    "use_instructions_parameter",
+    "with_model",
+]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -83,10 +98,17 @@ def with_model(options: FinalRequestOptions, model: str) -> FinalRequestOptions:
 
 
 def prepare(
-    options: FinalRequestOptions, client_options: ClientOptions, compression: Compression, *, is_streamed: bool
+    options: FinalRequestOptions,
+    client_options: ClientOptions,
+    compression: Compression,
+    placement: InstructionsPlacement,
+    *,
+    login: Login | None,
+    is_streamed: bool,
 ) -> PreparedOptions:
     """Return the options to send, with the context for reading the response.
 
+    `login` is the login, if it is loaded. Otherwise `add_derived_key` completes the options later.
     Raises UnsupportedEndpointError for a route that the backend lacks, and CodexBackendUnsupportedParameterError for
     parameters that the backend rejects.
     """
@@ -94,7 +116,9 @@ def prepare(
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
     if route in (Route.RESPONSES, Route.COMPACT):
-        return _prepare_response(options, route, client_options, compression, is_streamed=is_streamed)
+        return _prepare_response(
+            options, route, client_options, compression, placement, login=login, is_streamed=is_streamed
+        )
     if route in (Route.MODELS, Route.MODEL):
         # The backend has no route for a single model, so both routes read the catalog.
         model_id = requested_model(options.url) if route is Route.MODEL else None
@@ -112,7 +136,9 @@ def _prepare_response(
     route: Route,
     client_options: ClientOptions,
     compression: Compression,
+    placement: InstructionsPlacement,
     *,
+    login: Login | None,
     is_streamed: bool,
 ) -> PreparedOptions:
     parameters: dict[str, Any] = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
@@ -128,16 +154,24 @@ def _prepare_response(
         kept_items = tuple(item for item in body["input"] if item.get("role") == "user")
         body = build_compaction_body(body)
         headers |= _COMPACTION_HEADERS
-    cache_key: Any = body.get("prompt_cache_key")
-    if _is_header_value(cache_key):
-        headers["session-id"] = cache_key  # routes the call to the machine that has cached the prompt
+    turn = prepared_input.turn if isinstance(prepared_input, PreparedInput) else None
+    seed = None
+    if client_options.prompt_cache and body.get("prompt_cache_key") is None:
+        session_id = _header(options, "session-id")
+        if session_id is None:
+            seed = cache_seed(body)
+        else:
+            body["prompt_cache_key"] = session_id
+    headers |= cache_headers(body.get("prompt_cache_key"), turn)
+    uses_message = isinstance(body.get("instructions"), str) and placement.uses_message(
+        body["model"], client_options.instructions_as
+    )
+    if uses_message:
+        body = as_message(body)
     request_body = RequestBody(
         body, compression, prepared_input=prepared_input if isinstance(prepared_input, PreparedInput) else None
     )
-    uses_websocket = False
-    if not uses_websocket:
-        _ = request_body.encoded  # raises for invalid text, before the login is looked up
-    return PreparedOptions.from_options(
+    prepared = PreparedOptions.from_options(
         options,
         RequestContext(
             route=route,
@@ -147,8 +181,11 @@ def _prepare_response(
             restarts_on_interrupt=client_options.retries.on_interrupt == "restart",
             dropped_parameters=dropped_parameters,
             kept_items=kept_items,
+            cache_seed=seed,
+            turn=turn,
+            can_move_instructions=uses_message and client_options.instructions_as == "auto",
             body=request_body,
-            uses_websocket=uses_websocket,
+            uses_websocket=False,
         ),
         url="/responses",
         headers={**headers, **_mapping_or_empty(options.headers)},
@@ -156,6 +193,41 @@ def _prepare_response(
         extra_json=None,
         post_parser=_with_subscriptable_items(options.post_parser),
     )
+    if login is not None:
+        add_derived_key(prepared, login)
+    if not prepared.context.uses_websocket:
+        _ = request_body.encoded  # raises for invalid text, before the login is looked up
+    return prepared
+
+
+def add_derived_key(options: PreparedOptions, login: Login) -> None:
+    """Add the derived prompt cache key and its headers to the options of a call that needs one."""
+    context: RequestContext = options.context
+    if context.cache_seed is None or context.body is None:
+        return
+    key = derive_key(context.cache_seed, login)
+    if context.body.members.get("prompt_cache_key") != key:
+        context.body.set_member("prompt_cache_key", key)
+    options.headers = {**cache_headers(key, context.turn), **_mapping_or_empty(options.headers)}
+    options.context = replace(context, cache_seed=None)
+
+
+def use_instructions_parameter(
+    options: PreparedOptions, placement: InstructionsPlacement, error: openai.APIError
+) -> bool:
+    """Change a call that the backend rejected because its instructions are a message. Return whether it was changed."""
+    context: RequestContext = options.context
+    status = getattr(error, "status_code", None)
+    if not context.can_move_instructions or context.body is None or not requires_parameter(status, error.message):
+        return False
+    body = as_parameter(context.body.members)
+    placement.record_requirement(body["model"])
+    _log.info(
+        "The backend requires the parameter `instructions` for %s. This client sends it from now on.", body["model"]
+    )
+    options.context = replace(context, body=context.body.with_members(body), can_move_instructions=False)
+    options.json_data = body
+    return True
 
 
 def _apply_unsupported_policy(client_options: ClientOptions, shaped: ShapedRequest) -> tuple[str, ...] | None:
@@ -169,10 +241,6 @@ def _apply_unsupported_policy(client_options: ClientOptions, shaped: ShapedReque
     for parameter in shaped.droppable:
         _log.warning("codex_backend_sdk dropped `%s`: the Codex backend does not support it.", parameter.name)
     return tuple(parameter.name for parameter in shaped.droppable)
-
-
-def _is_header_value(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
 def reject_websocket(url: str) -> None:
@@ -220,6 +288,12 @@ def _with_subscriptable_items(parser: Any) -> Any:
         return parsed
 
     return parse
+
+
+def _header(options: FinalRequestOptions, name: str) -> str | None:
+    """Return the header that the caller set for this call, or None."""
+    headers = _mapping_or_empty(options.headers)
+    return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
 def _mapping_or_empty(value: Any) -> Mapping[str, Any]:

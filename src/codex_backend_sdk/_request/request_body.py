@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from .compression import Compression
+    from .prompt_cache import TurnState
 
 __all__ = ["PreparedInput", "RequestBody"]
 
@@ -26,19 +27,20 @@ class PreparedInput(NamedTuple):
 
     The client neither converts nor copies the items. `history` identifies the list that they belong to. `generation`
     changes whenever an item of it changes or is removed, so two inputs with the same `history` and `generation` begin
-    with the same items.
+    with the same items. `turn` is the state of the turn that the call belongs to, if it belongs to one.
     """
 
     items: list[dict[str, Any]]
     history: Hashable
     generation: int
+    turn: TurnState | None = None
 
 
 class RequestBody:
     """The members of a body, and its bytes.
 
     Attributes:
-        members: The JSON object to send. Do not change it.
+        members: The JSON object to send. Only `set_member` changes it.
         prepared_input: The input, if the caller passed a `PreparedInput`.
     """
 
@@ -48,6 +50,15 @@ class RequestBody:
         self.members = members
         self.prepared_input = prepared_input
         self._compression = compression
+
+    def set_member(self, name: str, value: Any) -> None:
+        """Set a member, for all attempts of the call."""
+        self.members[name] = value
+        self.__dict__.pop("encoded", None)
+
+    def with_members(self, members: dict[str, Any]) -> RequestBody:
+        """Return a body with other members."""
+        return RequestBody(members, self._compression, prepared_input=self.prepared_input)
 
     @cached_property
     def encoded(self) -> tuple[bytes, dict[str, str]]:

@@ -46,7 +46,7 @@ _PLACEHOLDER_TOKEN: Final = Secret("hidden")
 # Prefixes of the names of headers that contain no secret, whether the client or the caller sets them.
 _SHOWN_HEADERS: Final = (
     "accept", "connection", "content-", "host", "chatgpt-account-id", "openai-", "originator", "session-id",
-    "user-agent", "x-client-request-id", "x-codex-", "x-openai-", "x-stainless-",
+    "thread-id", "user-agent", "x-client-request-id", "x-codex-", "x-openai-", "x-stainless-",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def explain(client: Any, parameters: Mapping[str, Any]) -> Explanation:
         accepted["model"] = first_listed_id(catalog) or DEFAULT_MODEL
         findings.append(_automatic_model_finding(accepted["model"], is_known=bool(catalog)))
     request = _prepare_request(client, options, accepted, login)
+    findings += _placement_findings(client, accepted, request.body)
     model = str(request.body["model"])
     tokens = estimate_tokens(request.body)
     window = next((as_count(entry.get("context_window")) for entry in catalog if entry.get("id") == model), None)
@@ -109,10 +110,17 @@ def _record_options(client: Any, parameters: dict[str, Any]) -> FinalRequestOpti
 def _prepare_request(
     client: Any, options: FinalRequestOptions, accepted: dict[str, Any], login: Login | None
 ) -> PreparedRequest:
+    options.json_data, options.extra_json = accepted, None
+    prepared = prepare(
+        options,
+        client._codex,
+        client._compression,
+        client._instructions,
+        login=login,
+        is_streamed=bool(accepted.get("stream")),
+    )
     # The request never contains the real access token, so that no later change can show it by mistake.
     login = replace(login or Login(access_token=_PLACEHOLDER_TOKEN, account_id=None), access_token=_PLACEHOLDER_TOKEN)
-    options.json_data, options.extra_json = accepted, None
-    prepared = prepare(options, client._codex, client._compression, is_streamed=bool(accepted.get("stream")))
     request = client._build_request(client._set_login(prepared, login))
     body = plain_content(request)
     # The URL is shown without the user's password and the values of the query, which may be secrets.
@@ -131,6 +139,16 @@ def _prepare_request(
     )
 
 
+def _placement_findings(client: Any, accepted: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Finding]:
+    if accepted.get("instructions", client._codex.instructions) and "instructions" not in body:
+        message = "The client sends the instructions as the first message of the input."
+        reason = f"The prompt cache of `{body['model']}` misses the parameter."
+        yield Finding(level="changed", what=message, why=reason)
+    if "prompt_cache_key" in body and "prompt_cache_key" not in accepted:
+        message = "The client adds a `prompt_cache_key`, which is the same for all calls of a conversation."
+        yield Finding(level="changed", what=message)
+
+
 def _automatic_model_finding(model: str, *, is_known: bool) -> Finding:
     if is_known:
         return Finding(level="changed", what=f"The model `auto` is the first one of the catalog: `{model}`.")
@@ -141,7 +159,9 @@ def _automatic_model_finding(model: str, *, is_known: bool) -> Finding:
 def _login_findings(client: Any, login: Login | None) -> Iterator[Finding]:
     routing = None if login is None else client._routing.get(login, backend=str(client.base_url))
     if login is None:
-        message = "The headers have no account ID, because no login is loaded yet."
+        message = (
+            "No login is loaded yet. The headers have no account ID, and the derived prompt cache key is not final."
+        )
         yield Finding(level="note", what=message, remedy="Call `client.authenticate()` first.")
     elif routing is None:
         yield Finding(level="note", what="The first call requests the backend URL of the workspace.")
