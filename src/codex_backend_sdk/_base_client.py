@@ -186,6 +186,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         require_callback("on_retry", on_retry)
         self._on_retry = on_retry
         self._shared_limit = SharedLimit()
+        self._shared_transport: dict[str, Any] = {}  # "websocket": the transport, after its first use
         # `copy()` passes these two objects on, so that a client and its copies share their state.
         self._compression = (
             compress_requests if isinstance(compress_requests, Compression) else Compression(enabled=compress_requests)
@@ -319,6 +320,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         has_same_login = copied.credentials is self.credentials
         if has_same_login:
             copied._shared_limit = self._shared_limit
+            copied._shared_transport = self._shared_transport
         copied._limits = (
             self._limits.with_callback(on_limits) if has_same_login else self._limits.for_other_login(on_limits)
         )

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._errors.retrying import CallRetries
     from ._request.context import PreparedOptions, RequestContext
     from ._upstream import FinalRequestOptions
+    from ._websocket.transport import AsyncWebSocketTransport, WebSocketTransport
     from .resources.codex import AsyncCodex, Codex
     from .resources.models import AsyncModels, Models
     from .resources.responses import AsyncResponses, Responses
@@ -85,6 +86,23 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         from .resources.models import Models
 
         return Models(self)
+
+    @property
+    def _websocket(self) -> WebSocketTransport:
+        """The WebSocket connections of this client and its copies."""
+        from ._websocket.transport import WebSocketTransport  # few programs use it
+
+        transport: WebSocketTransport | None = self._shared_transport.get("websocket")
+        if transport is None:
+            transport = WebSocketTransport(monotonic=self._clock.monotonic)
+            transport = self._shared_transport.setdefault("websocket", transport)
+        return transport
+
+    def close(self) -> None:
+        """Close the connections, as the official method does."""
+        if "websocket" in self._shared_transport:
+            self._websocket.close()
+        super().close()
 
     @cached_property
     def codex(self) -> Codex:
@@ -215,6 +233,19 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         # The caller's own HTTP client may run any code, which only another thread can abandon.
         return call_before(deadline, limited_send, discard=lambda response: response.close())
 
+    def _send_attempt(
+        self, request: httpx2.Request, context: RequestContext, send: Callable[[httpx2.Request], httpx2.Response]
+    ) -> httpx2.Response:
+        """Send a signed request, over the WebSocket if the call uses it and it is available."""
+        if context.uses_websocket and context.body is not None:
+            upgrade = partial(self._exchange, deadline=context.deadline, send=send)
+            is_required = self._codex.transport == "websocket"
+            response = self._websocket.send(request, context, upgrade, is_required=is_required)
+            if response is not None:
+                return response
+            request = context.body.add_to(request)
+        return self._exchange(request, context.deadline, send)
+
     def _send_authenticated(
         self, request: httpx2.Request, context: RequestContext, send: Callable[[httpx2.Request], httpx2.Response]
     ) -> httpx2.Response:
@@ -229,7 +260,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             if isinstance(step, RefreshLogin):
                 result = call_before(context.deadline, partial(self.credentials.refresh, step.rejected))
             else:
-                result = response = self._exchange(step, context.deadline, send)
+                result = response = self._send_attempt(step, context, send)
             try:
                 step = flow.send(result)
             except StopIteration as end:
@@ -266,6 +297,23 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         from .resources.models import AsyncModels
 
         return AsyncModels(self)
+
+    @property
+    def _websocket(self) -> AsyncWebSocketTransport:
+        """The WebSocket connections of this client and its copies."""
+        from ._websocket.transport import AsyncWebSocketTransport  # few programs use it
+
+        transport: AsyncWebSocketTransport | None = self._shared_transport.get("websocket")
+        if transport is None:
+            transport = AsyncWebSocketTransport(monotonic=self._clock.monotonic)
+            transport = self._shared_transport.setdefault("websocket", transport)
+        return transport
+
+    async def close(self) -> None:
+        """Close the connections, as the official method does."""
+        if "websocket" in self._shared_transport:
+            await self._websocket.close()
+        await super().close()
 
     @cached_property
     def codex(self) -> AsyncCodex:
@@ -395,6 +443,22 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         track(response.extensions.get("network_stream"))
         return response
 
+    async def _send_attempt(
+        self,
+        request: httpx2.Request,
+        context: RequestContext,
+        send: Callable[[httpx2.Request], Awaitable[httpx2.Response]],
+    ) -> httpx2.Response:
+        """Send a signed request, over the WebSocket if the call uses it and it is available."""
+        if context.uses_websocket and context.body is not None:
+            upgrade = partial(self._exchange, deadline=context.deadline, send=send)
+            is_required = self._codex.transport == "websocket"
+            response = await self._websocket.send(request, context, upgrade, is_required=is_required)
+            if response is not None:
+                return response
+            request = context.body.add_to(request)
+        return await self._exchange(request, context.deadline, send)
+
     async def _send_authenticated(
         self,
         request: httpx2.Request,
@@ -413,7 +477,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
                 with async_deadline(context.deadline):
                     result = await self._refresh_login(step.rejected)
             else:
-                result = response = await self._exchange(step, context.deadline, send)
+                result = response = await self._send_attempt(step, context, send)
             try:
                 step = flow.send(result)
             except StopIteration as end:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["AsyncPooledClient", "PooledClient"]
+__all__ = ["AsyncPooledClient", "PooledClient", "running_loop"]
 
 
 class _Pool(NamedTuple):
@@ -113,7 +113,7 @@ class AsyncPooledClient(AsyncHttpxClientWrapper):
         self._pools = _take_first_pool(self, partial(openai.DefaultAsyncHttpxClient, **options))
 
     def _owner(self) -> Hashable:
-        return _running_loop()
+        return running_loop()
 
 
 def _take_first_pool(
@@ -123,7 +123,7 @@ def _take_first_pool(
     return _Pools(_Pool(attributes.pop("_transport"), attributes.pop("_mounts")), open_client)
 
 
-def _running_loop() -> Hashable:
+def running_loop() -> Hashable:
     """Return the event loop of asyncio or the token of trio's, or None outside an event loop."""
     # Check trio first, because it can run as a guest of asyncio's loop.
     trio = sys.modules.get("trio")

@@ -49,6 +49,8 @@ def auth_flow(
     if response.status_code == 401 and context.login is not None:
         login: Any = yield RefreshLogin(context.login)
         response = yield signer.sign(request, login)
+    if context.uses_websocket:
+        request = response.request  # another request, if the WebSocket was not available
     if compression.should_retry_uncompressed(request, response):
         rejected_status = response.status_code
         response = yield uncompressed(request)

@@ -171,6 +171,10 @@ def _prepare_response(
     request_body = RequestBody(
         body, compression, prepared_input=prepared_input if isinstance(prepared_input, PreparedInput) else None
     )
+    is_conversation = request_body.prepared_input is not None
+    uses_websocket = client_options.transport == "websocket" or (client_options.transport == "auto" and is_conversation)
+    if not uses_websocket:
+        _ = request_body.encoded  # raises for invalid text, before the login is looked up
     prepared = PreparedOptions.from_options(
         options,
         RequestContext(

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from .._request.context import RequestContext
 
-__all__ = ["ResponseReader"]
+__all__ = ["EventTooLargeError", "ResponseReader"]
 
 _MESSAGES: Final = {
     StreamInterruptedError: "The response was interrupted: its stream ended {} without a terminal event.",
@@ -65,6 +65,10 @@ _DELTA_POSITIONS: Final = {
     place: attrgetter("output_index", place.index_name or "output_index", "item_id") for place in DELTA_EVENTS.values()
 }
 _RATE_LIMITS: Final = "codex.rate_limits"
+
+
+class EventTooLargeError(httpx2.ReadError):
+    """A transport received an event that is larger than `max_event_bytes`, and did not read it."""
 
 
 class ResponseReader:
@@ -189,11 +193,13 @@ class ResponseReader:
 
     def _raise_if_too_large(self) -> None:
         if self._decoder.is_too_large and not self.has_terminal_event:
-            limit = self._context.max_event_bytes
-            raise self._unexpected_response(
-                f"Event {self._event_count + 1} of the response is larger than {limit:,} bytes, the limit of "
-                f"`max_event_bytes`. {_LIMIT_HINT}"
-            )
+            raise self._too_large_error()
+
+    def _too_large_error(self) -> UnexpectedResponseError:
+        return self._unexpected_response(
+            f"Event {self._event_count + 1} of the response is larger than {self._context.max_event_bytes:,} bytes, "
+            f"the limit of `max_event_bytes`. {_LIMIT_HINT}"
+        )
 
     def _read_event(self, name: bytes, data: bytes) -> Any:
         """Decode one event, and update the accumulator, the limits and the terminal state.
@@ -292,6 +298,8 @@ class ResponseReader:
         if self.has_terminal_event:
             return None
         redact_causes(error, self._response.request)
+        if isinstance(error, EventTooLargeError):
+            return self._too_large_error()
         if isinstance(error, httpx2.DecodingError):
             encoding = self._response.headers.get("content-encoding")
             return self._unexpected_response(

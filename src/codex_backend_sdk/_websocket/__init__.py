@@ -1,0 +1,1 @@
+"""Send model requests over the WebSocket of the backend: `transport` is the entry point."""

@@ -1,0 +1,144 @@
+"""Decide which items of a body to send, because the backend knows the others from the same connection. Pure.
+
+The backend keeps the last response of a connection, so a request may name it in `previous_response_id` and send only
+the items that follow. The rule of the Codex CLI (codex-api/src/endpoint/responses_websocket.rs): every other member is
+equal to that of the previous request, and the new input begins with the previous input and the previous output.
+`client_metadata` does not matter. In any other case the whole input is sent, which is correct but slow, so the reason
+is reported.
+
+Input is compared as it would be sent, after every conversion. Items of a `PreparedInput` do not change within a
+generation, so only their number is compared: the time of a turn does not grow with the history. Other input is compared
+by the digest of each item, because the caller may have changed an item in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._json import encode
+from .._request.input_items import shape_item
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from .._request.request_body import RequestBody
+
+__all__ = ["Baseline", "CreateMessage", "create_message"]
+
+# Members that may differ between two requests of which the second is incremental.
+_INPUT: Final = "input"
+_CLIENT_METADATA: Final = "client_metadata"
+# Members of output items that are not sent back, or not in the same form.
+_VOLATILE_MEMBERS: Final = frozenset({"id", "status", "stamp", "internal_chat_message_metadata_passthrough"})
+_VOLATILE_REASONING_MEMBERS: Final = _VOLATILE_MEMBERS | {"content"}
+
+
+class _InputMark(NamedTuple):
+    """Enough of an input to find out whether a later one begins with it."""
+
+    length: int
+    prefix: Hashable  # the history and generation of prepared input, or the digests of other input
+
+
+class Baseline(NamedTuple):
+    """The last completed response of a connection, and the request that it responded to."""
+
+    response_id: str
+    settings: dict[str, Any]
+    input_mark: _InputMark
+    output: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMessage:
+    """A `response.create` message.
+
+    Attributes:
+        text: The message to send.
+        items_sent: The number of items in it.
+        full_replay: Why the whole input is sent, or None if only its new items are.
+    """
+
+    text: bytes
+    items_sent: int
+    full_replay: str | None
+    _settings: dict[str, Any]
+    _input_mark: _InputMark | None
+
+    def completed(self, response_id: str, output: Iterable[Any]) -> Baseline | None:
+        """Return the baseline for the next request after this one was answered with `output`, or None if unusable."""
+        if self._input_mark is None:
+            return None
+        shaped = (shape_item(item) for item in output)
+        return Baseline(
+            response_id, self._settings, self._input_mark, tuple(item for item in shaped if item is not None)
+        )
+
+
+def create_message(body: RequestBody, baseline: Baseline | None) -> CreateMessage:
+    """Return the message for a body, incremental if the backend knows the beginning of its input."""
+    settings = {name: value for name, value in body.members.items() if name not in (_INPUT, _CLIENT_METADATA)}
+    items: Sequence[Any] = body.members[_INPUT]
+    mark = _mark(body, items)
+    reason = _replay_reason(baseline, settings, items, mark, body)
+    members: dict[str, Any] = {"type": "response.create", **body.members}
+    if reason is None and baseline is not None:
+        items = items[baseline.input_mark.length + len(baseline.output) :]
+        members |= {"previous_response_id": baseline.response_id, _INPUT: items}
+    return CreateMessage(encode(members), len(items), reason, settings, mark)
+
+
+def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark | None:
+    prepared = body.prepared_input
+    if prepared is None:
+        return _InputMark(len(items), tuple(map(_digest, items)))
+    if len(prepared.items) != len(items):  # a trigger follows the history, and is not part of it
+        return None
+    return _InputMark(len(items), (prepared.history, prepared.generation))
+
+
+def _digest(item: Any) -> bytes:
+    return blake2b(encode(item), digest_size=16).digest()
+
+
+def _replay_reason(
+    baseline: Baseline | None,
+    settings: dict[str, Any],
+    items: Sequence[Any],
+    mark: _InputMark | None,
+    body: RequestBody,
+) -> str | None:
+    """Return why the whole input must be sent, or None."""
+    if baseline is None:
+        return "new connection"
+    if settings != baseline.settings:
+        names = sorted(
+            name
+            for name in settings.keys() | baseline.settings.keys()
+            if settings.get(name) != baseline.settings.get(name)
+        )
+        return f"changed: {', '.join(names)}"
+    old_length = baseline.input_mark.length
+    new_start = old_length + len(baseline.output)
+    if body.prepared_input is not None:
+        prefix: Hashable = (body.prepared_input.history, body.prepared_input.generation)
+    else:
+        prefix = () if mark is None else mark.prefix[:old_length]  # type: ignore[index]
+    if prefix != baseline.input_mark.prefix or len(items) < new_start:
+        return "changed: input"
+    if not all(map(_is_same_item, items[old_length:new_start], baseline.output)):
+        return "changed: output of the last response"
+    return None
+
+
+def _is_same_item(sent: Any, received: Any) -> bool:
+    return bool(_without_volatile_members(sent) == _without_volatile_members(received))
+
+
+def _without_volatile_members(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    volatile = _VOLATILE_REASONING_MEMBERS if item.get("type") == "reasoning" else _VOLATILE_MEMBERS
+    return {name: value for name, value in item.items() if name not in volatile and value is not None}

@@ -1,0 +1,162 @@
+"""Convert the messages of a WebSocket to the HTTP response that the rest of the client reads. Pure.
+
+Each message is the JSON object that an event stream has in a `data` line, so the body of the response is an event
+stream. Its head is known when the response begins or fails: an `error` message before it becomes a response with the
+status, the headers and the body of that error, as the Codex CLI maps it (codex-api/src/sse/responses_error.rs). An
+error message without a status, or with one of success, is ignored, as there.
+
+    codex.rate_limits, codex.response.metadata, …    kept until the head is known; then the first events of the body
+    error with a status                              the head is the error
+    any other message                                the head is 200
+
+The messages of deltas are not decoded here. All others are, because the client needs the response id and the output
+items for its next request, and the end of the response.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from .._json import decode, encode
+
+__all__ = ["ResponseHead", "ResponseMessages"]
+
+_DELTA_PREFIX: Final = b'{"type":"response.'
+_DELTA_SUFFIX: Final = b'.delta"'
+_MAX_TYPE_BYTES: Final = 80
+_TERMINAL_TYPES: Final = (
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "response.cancelled",
+    "response.done",
+    "error",
+)
+# The connection is 60 minutes old, or is not the one that produced the previous response.
+_CONNECTION_CODES: Final = ("websocket_connection_limit_reached", "previous_response_not_found")
+# Types of messages that may precede the response and do not begin it.
+_PRELIMINARY_TYPES: Final = ("response.metadata", "keepalive", "response.heartbeat")
+_PRELIMINARY_PREFIXES: Final = ("codex.", "responsesapi.")
+
+
+class ResponseHead(NamedTuple):
+    """The status and the headers of a response, and the body of an error."""
+
+    status: int
+    headers: dict[str, str]
+    error_body: bytes | None = None
+
+
+class ResponseMessages:
+    """The messages of one response.
+
+    Attributes:
+        head: The head of the response, or None until it is known.
+        is_finished: Whether the last message was received.
+        is_completed: Whether the response was completed, so that a later request may continue it.
+        response_id: The id of the response, or None if it is not known yet.
+        lost_because: The code of an error that concerns the connection and not the request, or None. The request has to
+            be sent again on another connection.
+    """
+
+    def __init__(self) -> None:
+        self.head: ResponseHead | None = None
+        self.is_finished = False
+        self.is_completed = False
+        self.response_id: str | None = None
+        self.lost_because: str | None = None
+        self._output: list[tuple[int, Any]] = []
+        self._headers: dict[str, str] = {}
+
+    @property
+    def output(self) -> list[Any]:
+        """The finished output items, in the order of their index."""
+        return [item for _, item in sorted(self._output, key=lambda entry: entry[0])]
+
+    def feed(self, messages: list[bytes]) -> bytes:
+        """Return the part of the event stream for these messages. Messages after the last one are ignored."""
+        accepted: list[bytes] = []
+        for message in messages:
+            if self.is_finished or self.lost_because is not None:
+                break
+            if self.head is not None and _is_delta(message):
+                accepted.append(message)
+            elif self._read(message):
+                accepted.append(message if b"\n" not in message else message.replace(b"\n", b"\ndata: "))
+        if not accepted:
+            return b""
+        return b"data: " + b"\n\ndata: ".join(accepted) + b"\n\n"
+
+    def _read(self, message: bytes) -> bool:
+        """Read a message that is no delta, and return whether it belongs to the body."""
+        try:
+            event = decode(message)
+        except ValueError:  # the reader of the body reports damaged data
+            event = None
+        event_type = event.get("type") if isinstance(event, dict) else None
+        if event_type == "error" and not self._read_error(event, message):
+            return False
+        if not isinstance(event, dict):
+            self._begin()
+            return True
+        if event_type == "response.output_item.done":
+            self._output.append((_index(event.get("output_index")), event.get("item")))
+        self._read_response(event.get("response"))
+        if event_type in _TERMINAL_TYPES:
+            self.is_finished = True
+            self.is_completed = event_type == "response.completed"
+        elif event_type == "codex.response.metadata" and isinstance(event.get("headers"), dict):
+            self._headers |= _header_values(event["headers"])
+        if not _is_preliminary(event_type):
+            self._begin()
+        return True
+
+    def _read_response(self, response: Any) -> None:
+        if isinstance(response, dict) and isinstance(response.get("id"), str):
+            self.response_id = response["id"]
+
+    def _read_error(self, event: dict[str, Any], message: bytes) -> bool:
+        """Read an error message, and return whether it is a failure."""
+        status = event.get("status", event.get("status_code"))
+        if not isinstance(status, int) or isinstance(status, bool) or status < 400:
+            return False
+        error = event.get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        if code in _CONNECTION_CODES:
+            self.lost_because = code
+            return False
+        if self.head is None:
+            headers = event.get("headers") if isinstance(event.get("headers"), dict) else {}
+            self.head = ResponseHead(
+                status,
+                {"content-type": "application/json", **self._headers, **_header_values(headers or {})},
+                encode({name: value for name, value in event.items() if name not in ("type", "headers")}),
+            )
+        return True
+
+    def _begin(self) -> None:
+        if self.head is None:
+            self.head = ResponseHead(200, {"content-type": "text/event-stream", **self._headers})
+
+
+def _is_delta(message: bytes) -> bool:
+    return message.startswith(_DELTA_PREFIX) and message.find(_DELTA_SUFFIX, 0, _MAX_TYPE_BYTES) > 0
+
+
+def _is_preliminary(event_type: Any) -> bool:
+    return isinstance(event_type, str) and (
+        event_type in _PRELIMINARY_TYPES or event_type.startswith(_PRELIMINARY_PREFIXES)
+    )
+
+
+def _index(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _header_values(headers: dict[str, Any]) -> dict[str, str]:
+    """Return valid headers. A value may be a text, a number or a boolean."""
+    return {
+        name.lower(): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in headers.items()
+        if isinstance(value, (str, int, float)) and str(value).isascii() and str(value).isprintable() and name.isascii()
+    }
