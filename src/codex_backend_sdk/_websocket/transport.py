@@ -126,8 +126,8 @@ def exchange_steps(
     assert context.body is not None
     if is_required and not isinstance(request, httpx2.Request):
         raise httpx2.UnsupportedProtocol(
-            "The WebSocket needs an HTTP client of httpx2. Pass `http_client=openai.DefaultHttpxClient(...)` or its async "
-            "counterpart, or `transport='http'`."
+            "The WebSocket needs an HTTP client of httpx2. Pass `http_client=openai.DefaultHttpxClient(...)` or the "
+            "async class, or `transport='http'`."
         )
     if not is_required and not (availability.is_available() and isinstance(request, httpx2.Request)):
         return None
