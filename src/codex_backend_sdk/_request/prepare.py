@@ -173,8 +173,6 @@ def _prepare_response(
     )
     is_conversation = request_body.prepared_input is not None
     uses_websocket = client_options.transport == "websocket" or (client_options.transport == "auto" and is_conversation)
-    if not uses_websocket:
-        _ = request_body.encoded  # raises for invalid text, before the login is looked up
     prepared = PreparedOptions.from_options(
         options,
         RequestContext(
@@ -189,7 +187,7 @@ def _prepare_response(
             turn=turn,
             can_move_instructions=uses_message and client_options.instructions_as == "auto",
             body=request_body,
-            uses_websocket=False,
+            uses_websocket=uses_websocket,
         ),
         url="/responses",
         headers={**headers, **_mapping_or_empty(options.headers)},

@@ -39,7 +39,8 @@ class _InputMark(NamedTuple):
     """Enough of an input to find out whether a later one begins with it."""
 
     length: int
-    prefix: Hashable  # the history and generation of prepared input, or the digests of other input
+    prefix: tuple[Hashable, ...]  # the digests of all items, or those before prepared input, its history and generation
+    is_continuable: bool = True  # whether the history of a later request can begin with this input
 
 
 class Baseline(NamedTuple):
@@ -65,11 +66,11 @@ class CreateMessage:
     items_sent: int
     full_replay: str | None
     _settings: dict[str, Any]
-    _input_mark: _InputMark | None
+    _input_mark: _InputMark
 
     def completed(self, response_id: str, output: Iterable[Any]) -> Baseline | None:
         """Return the baseline for the next request after this one was answered with `output`, or None if unusable."""
-        if self._input_mark is None:
+        if not self._input_mark.is_continuable:
             return None
         shaped = (shape_item(item) for item in output)
         return Baseline(
@@ -90,13 +91,16 @@ def create_message(body: RequestBody, baseline: Baseline | None) -> CreateMessag
     return CreateMessage(encode(members), len(items), reason, settings, mark)
 
 
-def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark | None:
+def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark:
     prepared = body.prepared_input
     if prepared is None:
         return _InputMark(len(items), tuple(map(_digest, items)))
-    if len(prepared.items) != len(items):  # a trigger follows the history, and is not part of it
-        return None
-    return _InputMark(len(items), (prepared.history, prepared.generation))
+    # Instructions may precede the history as a message, and the trigger of a compaction may follow it.
+    added_items = len(items) - len(prepared.items)
+    first = prepared.items[0] if prepared.items else None
+    leading = next((index for index in range(added_items) if items[index] is first), added_items)
+    prefix = (prepared.history, prepared.generation, *map(_digest, items[:leading]))
+    return _InputMark(leading + len(prepared.items), prefix, is_continuable=leading == added_items)
 
 
 def _digest(item: Any) -> bytes:
@@ -107,7 +111,7 @@ def _replay_reason(
     baseline: Baseline | None,
     settings: dict[str, Any],
     items: Sequence[Any],
-    mark: _InputMark | None,
+    mark: _InputMark,
     body: RequestBody,
 ) -> str | None:
     """Return why the whole input must be sent, or None."""
@@ -122,11 +126,8 @@ def _replay_reason(
         return f"changed: {', '.join(names)}"
     old_length = baseline.input_mark.length
     new_start = old_length + len(baseline.output)
-    if body.prepared_input is not None:
-        prefix: Hashable = (body.prepared_input.history, body.prepared_input.generation)
-    else:
-        prefix = () if mark is None else mark.prefix[:old_length]  # type: ignore[index]
-    if prefix != baseline.input_mark.prefix or len(items) < new_start:
+    prefix = mark.prefix[:old_length] if body.prepared_input is None else mark.prefix
+    if prefix != baseline.input_mark.prefix or mark.length < new_start:
         return "changed: input"
     if not all(map(_is_same_item, items[old_length:new_start], baseline.output)):
         return "changed: output of the last response"
