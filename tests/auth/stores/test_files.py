@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_backend_sdk._exceptions import CredentialStoreError
+from codex_backend_sdk._files import is_mount_point
 from codex_backend_sdk.auth import Credentials, FileStore, KeyringStore
 from codex_backend_sdk.auth.stores.file_writer import InPlaceWrite, prepare_write
-from codex_backend_sdk.auth.stores.files import is_mount_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable

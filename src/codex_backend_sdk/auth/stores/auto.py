@@ -10,10 +10,10 @@ import logging
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._files import read_regular_file
 from .. import _auth_errors, _auth_json
 from .base import NotCopyable, codex_home_path, os_error_text
 from .file import FileStore
-from .files import read_regular_file
 from .memory import MemoryStore
 
 if TYPE_CHECKING:

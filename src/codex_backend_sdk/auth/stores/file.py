@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._constants import CODEX_HOME_ENV
+from ..._files import MAX_BYTES, create_private_folder, foreign_owner, read_regular_file
 from ..._threads import create_lock
 from .. import _auth_errors, _auth_json
 from .base import LOCK_TIMEOUT_SECONDS, NotCopyable, absolute_path, codex_home_path, os_error_text, serialize_document
 from .file_writer import delete_or_empty, prepare_write, remove_stale_files
-from .files import MAX_BYTES, create_private_folder, read_regular_file
 from .lock_file import hold_lock_file
-from .permissions import foreign_owner, warn_about_access
+from .permissions import warn_about_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .files import create_private_file, describe_file_type, is_mount_point, open_regular_file, read_regular_file
+from ..._files import (
+    create_private_file,
+    describe_file_type,
+    is_mount_point,
+    open_regular_file,
+    read_regular_file,
+    replace_file,
+    sync_folder,
+    write_all,
+)
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -32,10 +41,6 @@ __all__ = ["InPlaceWrite", "ReplacingWrite", "delete_or_empty", "prepare_write",
 
 # The folder does not allow a replacement. The file itself may be writable.
 _NOT_REPLACEABLE_ERRNOS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV})
-
-# Windows cannot replace an open file. Readers keep the file open only briefly, so the replacement is retried.
-_REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
-_REPLACE_PAUSE_SECONDS: Final = 0.03
 
 _EMPTY: Final = b"{}"
 _STALE_AFTER_SECONDS: Final = 60.0
@@ -62,7 +67,7 @@ class ReplacingWrite:
         self._file: FileIO = os.fdopen(create_private_file(self._path, like=target), "r+b", buffering=0)
         try:
             # Random bytes, because a file system with compression would reserve less space for others.
-            _write_all(self._file, os.urandom(size))
+            write_all(self._file, os.urandom(size))
             os.fsync(self._file.fileno())  # a network file system reports a full disk only now
         except BaseException:
             self.discard()
@@ -72,11 +77,11 @@ class ReplacingWrite:
         """Write the data and replace the target. Raises OSError, with the target unchanged, if that fails."""
         try:
             self._file.seek(0)
-            _write_all(self._file, data)
+            write_all(self._file, data)
             self._file.truncate(len(data))
             os.fsync(self._file.fileno())
             self._file.close()  # Windows cannot rename an open file
-            _replace_file(self._path, self._target)
+            replace_file(self._path, self._target)
         except OSError as error:
             self.discard()
             if error.errno not in _NOT_REPLACEABLE_ERRNOS:
@@ -86,7 +91,7 @@ class ReplacingWrite:
         except BaseException:
             self.discard()
             raise
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         """Delete the temporary file, if it has not replaced the target."""
@@ -115,7 +120,7 @@ class InPlaceWrite:
         try:
             size = self._reserve(len(data))
             self._file.seek(0)
-            _write_all(self._file, data.ljust(size))
+            write_all(self._file, data.ljust(size))
             os.fsync(self._file.fileno())
             self._file.truncate(len(data))
         finally:
@@ -127,7 +132,7 @@ class InPlaceWrite:
         if old_size >= size:
             return old_size
         try:
-            _write_all(self._file, b" " * (size - old_size))
+            write_all(self._file, b" " * (size - old_size))
             os.fsync(self._file.fileno())
         except BaseException:
             with suppress(OSError):
@@ -176,30 +181,3 @@ def remove_stale_files(target: Path, *, is_locked: bool) -> None:
                     status = path.lstat()
                     if describe_file_type(status.st_mode) is None and status.st_mtime < newest:
                         path.unlink()
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    remaining = memoryview(data)
-    while remaining:  # the system may write less than it was given, for example at a limit
-        remaining = remaining[file.write(remaining) :]
-
-
-def _replace_file(source: Path, target: Path) -> None:
-    for _ in range(_REPLACE_ATTEMPTS - 1):  # pragma: no cover  (Windows only)
-        try:
-            os.replace(source, target)
-        except PermissionError:
-            time.sleep(_REPLACE_PAUSE_SECONDS)
-        else:
-            return
-    os.replace(source, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    # The new name is durable only if the folder is synced too. Windows cannot open a folder.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -23,6 +23,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._files import create_private_folder
 from .. import _auth_errors, _auth_json
 from .base import (
     LOCK_TIMEOUT_SECONDS,
@@ -35,7 +36,6 @@ from .base import (
     serialize_document,
 )
 from .file import FileStore
-from .files import create_private_folder
 from .lock_file import hold_lock_file
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from ..._constants import CODEX_HOME_ENV
+from ..._files import create_private_file, create_private_folder, describe_file_type, open_regular_file, restore_owner
 from .. import _auth_errors
 from .base import LOCK_TIMEOUT_SECONDS, os_error_text
-from .files import create_private_file, create_private_folder, describe_file_type, open_regular_file, restore_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

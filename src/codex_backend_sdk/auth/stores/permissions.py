@@ -1,9 +1,8 @@
 """Find owners and permissions that let other users read a stored login, or replace it by their own.
 
 `access_problems` is for `codex-backend doctor`. `warn_about_access` logs the same problems when a login is loaded or
-written, once for each file and process. `foreign_owner` decides whether a new login may be written to a file: another
-user may have created the file, to read what is written to it. Windows has no such modes, and there the permissions of
-the profile folder apply.
+written, once for each file and process. Windows has no such modes, and there the permissions of the profile folder
+apply.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ..._files import foreign_owner
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["AccessProblem", "access_problems", "foreign_owner", "warn_about_access"]
+__all__ = ["AccessProblem", "access_problems", "warn_about_access"]
 
 log = logging.getLogger("codex_backend_sdk.auth")
 
@@ -38,22 +39,6 @@ def access_problems(file: Path) -> list[AccessProblem]:
     target = file.parent / os.path.realpath(file)
     problems = [_folder_problem(folder) for folder in dict.fromkeys((target.parent, file.parent))]
     return [problem for problem in (_file_problem(target), *problems) if problem is not None]
-
-
-def foreign_owner(file: Path) -> int | None:
-    """Return the user id of another user who owns this file and could read a login in it, else None.
-
-    Root may use the folder of a user, for example in a container that mounts it: the folder and the file belong to that
-    user, and no other user can write to the folder.
-    """
-    try:
-        status, folder = file.stat(), file.parent.stat()
-    except OSError:
-        return None
-    if os.name != "posix" or status.st_uid == os.geteuid():
-        return None
-    is_folder_of_owner = folder.st_uid == status.st_uid and not folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return None if os.geteuid() == 0 and is_folder_of_owner else status.st_uid
 
 
 def warn_about_access(file: Path) -> None:

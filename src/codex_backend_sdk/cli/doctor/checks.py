@@ -179,7 +179,7 @@ def check_store(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _file_problems(file: Path) -> Iterator[CheckResult]:
-    from ...auth.stores.files import is_mount_point
+    from ..._files import is_mount_point
     from ...auth.stores.permissions import access_problems
 
     # The file is replaced if its folder is writable, and otherwise written in place. If the folder does not exist, its
@@ -204,7 +204,7 @@ def _file_problems(file: Path) -> Iterator[CheckResult]:
 
 def _is_locked(lock: Path) -> bool:
     """Return whether a process holds the lock. Do not create the file. On POSIX, `filelock` uses `flock`, too."""
-    from ...auth.stores.files import open_regular_file
+    from ..._files import open_regular_file
 
     try:
         import fcntl  # not on Windows

@@ -1,4 +1,4 @@
-"""Open the files of a store: accept regular files only, create private folders, and keep owners and modes.
+"""Open and write private files: accept regular files only, create private folders, and keep owners and modes.
 
 A path is checked after it is opened, through its descriptor, so that it cannot be exchanged between check and use.
 """
@@ -8,23 +8,35 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 __all__ = [
     "MAX_BYTES",
     "create_private_file",
     "create_private_folder",
     "describe_file_type",
+    "foreign_owner",
     "is_mount_point",
     "open_regular_file",
     "read_regular_file",
+    "replace_file",
     "restore_owner",
+    "sync_folder",
+    "write_all",
 ]
 
 # The largest auth.json that is read or written. A login has about five thousand bytes.
 MAX_BYTES: Final = 1_000_000
+
+# Windows cannot replace an open file. Readers keep the file open only briefly, so the replacement is retried.
+_REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
+_REPLACE_PAUSE_SECONDS: Final = 0.03
 
 # O_NONBLOCK: opening a FIFO without a writer would wait forever. Windows has only O_BINARY.
 _OPEN_FLAGS: Final = (
@@ -169,3 +181,51 @@ def is_mount_point(path: Path) -> bool:
     for character in b"\\ \t\n":  # the kernel writes these as octal numbers; the backslash is replaced first
         name = name.replace(bytes([character]), b"\\%03o" % character)
     return any(line.split(b" ", 5)[4] == name for line in mounts.splitlines())
+
+
+def foreign_owner(file: Path) -> int | None:
+    """Return the user id of another user who owns this file and could read what is written to it, else None.
+
+    Root may use the folder of a user, for example in a container that mounts it: the folder and the file belong to that
+    user, and no other user can write to the folder.
+    """
+    try:
+        status, folder = file.stat(), file.parent.stat()
+    except OSError:
+        return None
+    if os.name != "posix" or status.st_uid == os.geteuid():
+        return None
+    is_folder_of_owner = folder.st_uid == status.st_uid and not folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return None if os.geteuid() == 0 and is_folder_of_owner else status.st_uid
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write all bytes to an unbuffered file."""
+    remaining = memoryview(data)
+    while remaining:  # the system may write less than it was given, for example at a limit
+        remaining = remaining[file.write(remaining) :]
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename a file to the name of another one, which it replaces."""
+    for _ in range(_REPLACE_ATTEMPTS - 1):  # pragma: no cover  (Windows only)
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(_REPLACE_PAUSE_SECONDS)
+        else:
+            return
+    os.replace(source, target)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new and deleted names in a folder durable, if the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
