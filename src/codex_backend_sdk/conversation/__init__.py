@@ -1,0 +1,1 @@
+"""Conversations: a history on disk and in memory, with its settings."""
