@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from codex_backend_sdk._request.prompt_cache import TURN_STATE_HEADER, TurnState, cache_headers, cache_seed, derive_key
+from codex_backend_sdk._request.request_body import PreparedInput
+from codex_backend_sdk.testing import Turn
 from codex_backend_sdk.types import Login, Secret
 
 if TYPE_CHECKING:
@@ -258,3 +261,50 @@ def test_explanation_shows_the_derived_key(client: Any, sim: Simulator) -> None:
     explanation = client.codex.explain(input="hi", prompt_cache_key="mine")
     assert explanation.prepared_request.headers["session-id"] == "mine"
     assert not any("prompt_cache_key" in finding.what for finding in explanation.findings)
+
+
+# --- a turn over HTTP ------------------------------------------------------------------------------------------------
+
+
+def events(text: str) -> bytes:
+    completed = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
+    item = {**ANSWER, "id": "msg_1", "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    metadata = {"type": "response.metadata", "headers": {TURN_STATE_HEADER: "from an event"}}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (metadata, done, completed))
+
+
+def with_turn_state(value: str) -> Turn:
+    return Turn.raw(200, {"content-type": "text/event-stream", TURN_STATE_HEADER: value}, events("hello"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_turn_state_is_sent_back_within_the_turn(client: Any, sim: Simulator, stream: bool) -> None:
+    without_state = Turn.raw(200, {"content-type": "text/event-stream"}, events("hello"))
+    sim.script(without_state, with_turn_state("opaque"), with_turn_state("other"), with_turn_state("next"))
+    turn, next_turn = TurnState(), TurnState()
+    for number, current in enumerate((turn, turn, turn, next_turn, None)):
+        prepared = PreparedInput([user("hi")], history="h", generation=0, turn=current)
+        result = client.responses.create(input=prepared, prompt_cache_key=f"key-{number}", stream=stream)
+        if stream:
+            list(result)
+    sent = [(request.headers.get("thread-id"), request.headers.get(TURN_STATE_HEADER)) for request in sim.requests[-5:]]
+    assert sent == [("key-0", None), ("key-1", None), ("key-2", "opaque"), ("key-3", None), (None, None)]
+    assert (turn.value, next_turn.value) == ("opaque", "next")
+
+
+def test_turn_of_a_derived_key_has_a_thread_id(client: Any, sim: Simulator) -> None:
+    for _ in range(2):  # before and after the login is loaded
+        client.responses.create(input=PreparedInput([user("hi")], history="h", generation=0, turn=TurnState()))
+    threads = {(request.headers["thread-id"], request.headers["session-id"]) for request in sim.requests[-2:]}
+    assert len(threads) == 1
+    assert len(set(threads.pop())) == 1
+
+
+def test_retry_within_a_turn_keeps_its_headers(new_client: Any, sim: Simulator) -> None:
+    turn = TurnState()
+    turn.record_headers({TURN_STATE_HEADER: "opaque"})
+    sim.fail("overloaded")
+    prepared = PreparedInput([user("hi")], history="h", generation=0, turn=turn)
+    new_client(max_retries=1).responses.create(input=prepared)
+    assert [request.headers[TURN_STATE_HEADER] for request in sim.requests[-2:]] == ["opaque"] * 2

@@ -46,7 +46,7 @@ quick = client.with_options(idle_timeout=20, timeout=openai.Timeout(5.0), unsupp
 
 response = client.responses.create(input="Hello!", temperature=0.2, reasoning={"effort": "low"})
 official: Response = response
-print(response.output_text, response.dropped_parameters)
+print(response.output_text, response.dropped_parameters, response.input_transformations)
 stream = quick.responses.create(model="gpt-5.5", input=[{"role": "user", "content": "Hello!"}], stream=True)
 for event in stream:
     if event.type == "response.output_text.delta":

@@ -238,7 +238,7 @@ def _compacted_body(body: dict[str, Any], context: RequestContext, response: htt
         "created_at": as_count(body.get("created_at")) or 0,
         "output": [*context.kept_items, items[0]],
         "usage": body.get("usage"),
-        **{name: body[name] for name in ("dropped_parameters",) if name in body},
+        **{name: body[name] for name in ("dropped_parameters", "input_transformations") if name in body},
     }
 
 

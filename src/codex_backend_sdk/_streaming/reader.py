@@ -14,7 +14,9 @@ the official decoder does not check: whether a response is complete. The rules:
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
@@ -22,11 +24,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
+from .._coerce import as_list, as_mapping
 from .._connections import DeadlineExceededError, fork_generation
 from .._errors.classify import Failure, FailureKind, classify
 from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
 from .._json import decode
+from .._redaction import excerpt
 from .._safe_errors import redact_causes
 from .._upstream import timeout_exceptions
 from .accumulator import DELTA_EVENTS, Accumulator, malformed_member
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     from .._request.context import RequestContext
 
 __all__ = ["EventTooLargeError", "ResponseReader"]
+
+_log = logging.getLogger("codex_backend_sdk")
 
 _MESSAGES: Final = {
     StreamInterruptedError: "The response was interrupted: its stream ended {} without a terminal event.",
@@ -65,6 +71,8 @@ _DELTA_POSITIONS: Final = {
     place: attrgetter("output_index", place.index_name or "output_index", "item_id") for place in DELTA_EVENTS.values()
 }
 _RATE_LIMITS: Final = "codex.rate_limits"
+# The reason for which models before GPT-5.6 always remove the reasoning of earlier turns.
+_EXPECTED_REMOVAL: Final = "turn_boundary"
 
 
 class EventTooLargeError(httpx2.ReadError):
@@ -219,10 +227,13 @@ class ResponseReader:
                 payload["type"] = name.decode(errors="replace")
             if payload.get("type") == _RATE_LIMITS and self._context.limits_tracker is not None:
                 self._context.limits_tracker.record_event(payload, account_id=self._context.account_id)
+            if self._context.uses_websocket and self._context.turn is not None:
+                self._context.turn.record_event(payload)  # over HTTP, a header has the state
             self._accumulator.add(payload)
             if self._accumulator.terminal_event_type is not None:
                 self.has_terminal_event = True
                 self._failure = self._failure_of(payload)
+                _log_removed_reasoning(self._accumulator.response)
         return payload
 
     def _failure_of(self, terminal_event: dict[str, Any]) -> openai.APIError | None:
@@ -317,3 +328,20 @@ class ResponseReader:
         error = UnexpectedResponseError(message, response=self._response, body=body)
         error.partial = build_response(self._accumulator.partial)
         return error
+
+
+def _log_removed_reasoning(response: dict[str, Any]) -> None:
+    """Log how many reasoning items the backend removed from the input of a response, and why."""
+    entries = map(as_mapping, as_list(response.get("input_transformations")))
+    reasons = Counter(
+        excerpt(str(entry.get("reason")))
+        for entry in entries
+        if entry.get("type") == "reasoning" and entry.get("action") == "removed"
+    )
+    if reasons:
+        _log.log(
+            logging.INFO if set(reasons) == {_EXPECTED_REMOVAL} else logging.WARNING,
+            "The backend removed reasoning items from the input of this response: %s. "
+            "`response.input_transformations` lists them.",
+            ", ".join(f"{count} for {reason}" for reason, count in sorted(reasons.items())),
+        )
