@@ -121,7 +121,8 @@ def test_default_instructions_are_placed_too(new_client: Any, bodies: Bodies) ->
     ]
 
 
-def test_prepared_input_is_not_changed(client: Any, bodies: Bodies) -> None:
+def test_prepared_input_is_not_changed(new_client: Any, bodies: Bodies) -> None:
+    client = new_client(transport="http")
     items = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]
     prepared = PreparedInput(items, history="h", generation=0)
     client.responses.create(model="gpt-6.2-sol", input=prepared, instructions="Be kind.")

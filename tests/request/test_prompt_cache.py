@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codex_backend_sdk._request.compression import Compression
 from codex_backend_sdk._request.prompt_cache import TURN_STATE_HEADER, TurnState, cache_headers, cache_seed, derive_key
-from codex_backend_sdk._request.request_body import PreparedInput
+from codex_backend_sdk._request.request_body import PreparedInput, RequestBody
+from codex_backend_sdk._websocket.incremental import create_message
 from codex_backend_sdk.testing import Turn
 from codex_backend_sdk.types import Login, Secret
 
@@ -279,7 +281,8 @@ def with_turn_state(value: str) -> Turn:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_turn_state_is_sent_back_within_the_turn(client: Any, sim: Simulator, stream: bool) -> None:
+def test_turn_state_is_sent_back_within_the_turn(new_client: Any, sim: Simulator, stream: bool) -> None:
+    client = new_client(transport="http")
     without_state = Turn.raw(200, {"content-type": "text/event-stream"}, events("hello"))
     sim.script(without_state, with_turn_state("opaque"), with_turn_state("other"), with_turn_state("next"))
     turn, next_turn = TurnState(), TurnState()
@@ -293,7 +296,8 @@ def test_turn_state_is_sent_back_within_the_turn(client: Any, sim: Simulator, st
     assert (turn.value, next_turn.value) == ("opaque", "next")
 
 
-def test_turn_of_a_derived_key_has_a_thread_id(client: Any, sim: Simulator) -> None:
+def test_turn_of_a_derived_key_has_a_thread_id(new_client: Any, sim: Simulator) -> None:
+    client = new_client(transport="http")
     for _ in range(2):  # before and after the login is loaded
         client.responses.create(input=PreparedInput([user("hi")], history="h", generation=0, turn=TurnState()))
     threads = {(request.headers["thread-id"], request.headers["session-id"]) for request in sim.requests[-2:]}
@@ -306,5 +310,19 @@ def test_retry_within_a_turn_keeps_its_headers(new_client: Any, sim: Simulator) 
     turn.record_headers({TURN_STATE_HEADER: "opaque"})
     sim.fail("overloaded")
     prepared = PreparedInput([user("hi")], history="h", generation=0, turn=turn)
-    new_client(max_retries=1).responses.create(input=prepared)
+    new_client(max_retries=1, transport="http").responses.create(input=prepared)
     assert [request.headers[TURN_STATE_HEADER] for request in sim.requests[-2:]] == ["opaque"] * 2
+
+
+@pytest.mark.parametrize("own", [{}, {"client_metadata": {"a": "b"}}, {"client_metadata": None}])
+def test_websocket_message_has_the_turn_state(own: dict[str, Any]) -> None:
+    turn = TurnState()
+    body = RequestBody({"model": "m", "input": [user("a")], **own}, Compression())
+    assert json.loads(create_message(body, None, turn).text).get("client_metadata") == own.get("client_metadata")
+    turn.record_event({"type": "response.metadata", "headers": {TURN_STATE_HEADER: "opaque"}})
+    message = create_message(body, None, turn)
+    expected = {**(own.get("client_metadata") or {}), TURN_STATE_HEADER: "opaque"}
+    assert json.loads(message.text)["client_metadata"] == expected
+    baseline = message.completed("resp_1", [])
+    later = RequestBody({"model": "m", "input": [user("a"), user("b")]}, Compression())
+    assert create_message(later, baseline, TurnState()).full_replay is None

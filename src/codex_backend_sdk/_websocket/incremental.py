@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._json import encode
 from .._request.input_items import shape_item
+from .._request.prompt_cache import TURN_STATE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
+    from .._request.prompt_cache import TurnState
     from .._request.request_body import RequestBody
 
 __all__ = ["Baseline", "CreateMessage", "create_message"]
@@ -78,8 +80,11 @@ class CreateMessage:
         )
 
 
-def create_message(body: RequestBody, baseline: Baseline | None) -> CreateMessage:
-    """Return the message for a body, incremental if the backend knows the beginning of its input."""
+def create_message(body: RequestBody, baseline: Baseline | None, turn: TurnState | None = None) -> CreateMessage:
+    """Return the message for a body, incremental if the backend knows the beginning of its input.
+
+    The message has the state of the turn, which HTTP sends in a header.
+    """
     settings = {name: value for name, value in body.members.items() if name not in (_INPUT, _CLIENT_METADATA)}
     items: Sequence[Any] = body.members[_INPUT]
     mark = _mark(body, items)
@@ -88,6 +93,8 @@ def create_message(body: RequestBody, baseline: Baseline | None) -> CreateMessag
     if reason is None and baseline is not None:
         items = items[baseline.input_mark.length + len(baseline.output) :]
         members |= {"previous_response_id": baseline.response_id, _INPUT: items}
+    if turn is not None and turn.value is not None:
+        members[_CLIENT_METADATA] = {**(members.get(_CLIENT_METADATA) or {}), TURN_STATE_HEADER: turn.value}
     return CreateMessage(encode(members), len(items), reason, settings, mark)
 
 

@@ -29,6 +29,7 @@ import httpx2
 from .._connections import DeadlineExceededError, async_deadline, io_deadline
 from .._json import encode
 from .._pools import running_loop
+from .._request.prompt_cache import TURN_STATE_HEADER
 from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Timing
 from .frames import COMPRESSION_OFFER
 from .incremental import CreateMessage, create_message
@@ -49,7 +50,17 @@ _BETA: Final = "responses_websockets=2026-02-06"
 _CONNECT_SECONDS: Final = 15.0
 # Headers of the POST request that do not belong to the upgrade request. The Codex CLI sends no cookies with it.
 _POST_HEADERS: Final = frozenset(
-    {"accept", "accept-encoding", "content-type", "content-length", "content-encoding", "connection", "cookie", "host"}
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        TURN_STATE_HEADER,  # each message has it
+    }
 )
 # The upgrade failed for a reason that HTTP shares: the login is refreshed, or the error is raised.
 _SHARED_STATUSES: Final = (401, 429)
@@ -155,7 +166,7 @@ def exchange_steps(
                 availability.record_refusal(_log_fallback(reason), for_good=refusal.status_code == _UPGRADE_REQUIRED)
                 yield Discard([refusal])
                 return None
-        sent = create_message(body, connection.baseline)
+        sent = create_message(body, connection.baseline, context.turn)
         if len(sent.text) > connection.max_message_bytes:
             problem = f"the message has {len(sent.text):,} bytes, and the limit is {connection.max_message_bytes:,}"
             yield Discard(pool.put(connection))
