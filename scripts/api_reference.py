@@ -83,6 +83,18 @@ GROUPS: Final = (
         ),
     ),
     Group(
+        "Conversations",
+        "`client.codex.conversation()` starts a `Conversation`, that of an async client an `AsyncConversation`.",
+        (
+            "Conversation",
+            "AsyncConversation",
+            "ConversationStream",
+            "AsyncConversationStream",
+            "ConversationUsage",
+            "CompactionEvent",
+        ),
+    ),
+    Group(
         "Limits",
         "The values of `client.codex.limits`, `usage_report()` and `reset_credits`. A member is None if the backend "
         "did not report it.",

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ._exceptions import CloudflareBlockedError as CloudflareBlockedError
     from ._exceptions import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
     from ._exceptions import CodexError as CodexError
+    from ._exceptions import CompactionError as CompactionError
     from ._exceptions import ContextLengthExceededError as ContextLengthExceededError
+    from ._exceptions import ConversationError as ConversationError
     from ._exceptions import CredentialStoreError as CredentialStoreError
     from ._exceptions import HistoryError as HistoryError
     from ._exceptions import IdleTimeoutError as IdleTimeoutError
@@ -53,6 +55,12 @@ if TYPE_CHECKING:
     from ._streaming.streams import AsyncResponseEventStream as AsyncResponseEventStream
     from ._streaming.streams import ResponseEventStream as ResponseEventStream
     from .auth.static_token import StaticToken as StaticToken
+    from .conversation.conversation import AsyncConversation as AsyncConversation
+    from .conversation.conversation import Conversation as Conversation
+    from .conversation.event_stream import AsyncConversationStream as AsyncConversationStream
+    from .conversation.event_stream import ConversationStream as ConversationStream
+    from .conversation.state import ConversationUsage as ConversationUsage
+    from .conversation.turn import CompactionEvent as CompactionEvent
     from .limits.limit_types import AdditionalLimit as AdditionalLimit
     from .limits.limit_types import Credits as Credits
     from .limits.limit_types import ModelUsage as ModelUsage

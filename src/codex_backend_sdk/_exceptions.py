@@ -15,6 +15,8 @@ the error as an HTTP status or as an event within a stream of status 200.
         │   └── UnsupportedParameterError (openai.BadRequestError)        reported by the backend
         ├── UnsupportedEndpointError (NotImplementedError)       the Codex backend has no such resource
         ├── HistoryError (ValueError)                            items of a history that the backend would reject
+        ├── ConversationError (RuntimeError)                     the conversation cannot make this call now
+        │   └── CompactionError                                  the history cannot be made shorter
         ├── JournalError (RuntimeError)                          the file of a conversation is damaged or not writable
         │   └── JournalLockedError                               another process writes to it
         ├── ModelNotAvailableError (openai.NotFoundError, openai.BadRequestError, LookupError)
@@ -61,7 +63,9 @@ __all__ = [
     "CloudflareBlockedError",
     "CodexBackendUnsupportedParameterError",
     "CodexError",
+    "CompactionError",
     "ContextLengthExceededError",
+    "ConversationError",
     "CredentialStoreError",
     "HistoryError",
     "IdleTimeoutError",
@@ -181,6 +185,14 @@ class HistoryError(CodexError, ValueError):
     def __init__(self, message: str, *, indexes: Iterable[int]) -> None:
         super().__init__(message)
         self.indexes = tuple(indexes)
+
+
+class ConversationError(CodexError, RuntimeError):
+    """A conversation cannot make this call: another one is running, it was closed, or its file is read-only."""
+
+
+class CompactionError(ConversationError):
+    """The history of a conversation is too long and cannot be compacted. It is unchanged; the message has choices."""
 
 
 class JournalError(CodexError, RuntimeError):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import httpx2
     from openai.lib._parsing._responses import parse_response as parse_response
+    from openai.lib._parsing._responses import type_to_text_format_param as type_to_text_format_param
     from openai.lib.streaming.responses import AsyncResponseStream as AsyncResponseStream
     from openai.lib.streaming.responses import AsyncResponseStreamManager as AsyncResponseStreamManager
     from openai.lib.streaming.responses import (
@@ -83,6 +84,7 @@ _LAZY_NAMES: Final = {
     "ResponseStreamState": _STREAMING_MODULE,
     "ResponseTextDeltaEvent": _STREAMING_MODULE,
     "parse_response": "openai.lib._parsing._responses",
+    "type_to_text_format_param": "openai.lib._parsing._responses",
 }
 
 

@@ -37,6 +37,18 @@ class SyncAdapter:
         value = getattr(self._target, name)
         return self._portal.call(_await, value) if inspect.isawaitable(value) else self._wrap(value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_target", "_portal"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._target, name, value)
+
+    def __len__(self) -> int:
+        return len(self._target)
+
+    def __bool__(self) -> bool:
+        return True
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         async def call() -> Any:
             result = self._target(*args, **kwargs)
@@ -70,7 +82,12 @@ class SyncAdapter:
     def _wrap(self, value: Any) -> Any:
         # Wrap what may have async methods: methods, streams, pages and resources. Return data, such as a `Response`.
         is_data = isinstance(value, openai.BaseModel) and not isinstance(value, AsyncPage)
-        is_async = callable(value) or hasattr(value, "__aenter__") or isinstance(value, _WRAPPED)
+        is_async = (
+            callable(value)
+            or hasattr(value, "__aenter__")
+            or hasattr(value, "__anext__")
+            or isinstance(value, _WRAPPED)
+        )
         is_resource = type(value).__module__.startswith(("openai.resources", "codex_backend_sdk.resources", "openai._"))
         if isinstance(value, (str, type)) or is_data or not (is_async or is_resource):
             return value

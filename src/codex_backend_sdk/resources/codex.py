@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import openai
 
+from .._request.shaping import to_json_data
 from .._routing.resolver import ACCOUNTS_CHECK_PATH, cached_routing
 from .._routing.workspace_parsing import parse_workspaces
 from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, parse_usage_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Unpack
 
+    from .._options import Transport
     from .._routing.resolver import RoutedClient
+    from ..conversation.conversation import AsyncConversation, Conversation, ConversationParameters
+    from ..conversation.turn import CompactionEvent
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
     from ..types import Routing, Workspace
@@ -87,6 +92,50 @@ class Codex(_BaseCodex[openai.OpenAI]):
         """Request the workspaces (ChatGPT accounts) that the login belongs to."""
         return parse_workspaces(self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
+    def conversation(
+        self,
+        *,
+        model: str | None = None,
+        instructions: str | None = None,
+        tools: Iterable[Any] | None = None,
+        effort: str | None = None,
+        verbosity: str | None = None,
+        auto_compact: bool | int = True,
+        keep_partial: bool = True,
+        repair: bool = False,
+        on_compaction: Callable[[CompactionEvent], object] | None = None,
+        transport: Transport | None = None,
+        **parameters: Unpack[ConversationParameters],
+    ) -> Conversation:
+        """Start a conversation, which keeps its history in memory. Sends no request.
+
+        Args:
+            model: The model (default: that of the client).
+            instructions: The instructions (default: those of the client).
+            tools: The definitions of the tools.
+            effort: The effort of the reasoning. Unlike `reasoning={"effort": ...}`, it can be changed later at no cost.
+            verbosity: The verbosity of the text.
+            auto_compact: Whether to compact the history when it approaches the limit of the model, or the number of
+                tokens from which to compact it.
+            keep_partial: Whether an interrupted response stays in the history as far as it was received.
+            repair: Whether a call without an output gets one before the history is sent, and an output without a call
+                is removed. Otherwise they raise HistoryError.
+            on_compaction: Function that is called after each compaction.
+            transport: How to send the calls of this conversation (default: as the client).
+            **parameters: Other parameters of `responses.create` for every call.
+        """
+        from ..conversation.conversation import Conversation  # openai's parser is slow to import
+
+        return Conversation(
+            self._client if transport is None else _with_transport(self._client, transport),
+            settings=_conversation_settings(model, instructions, tools, effort, verbosity),
+            auto_compact=auto_compact,
+            keep_partial=keep_partial,
+            repair=repair,
+            on_compaction=on_compaction,
+            parameters=parameters,
+        )
+
     def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters. Sends no request.
 
@@ -124,11 +173,59 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         """Request the workspaces (ChatGPT accounts) that the login belongs to."""
         return parse_workspaces(await self._client.get(ACCOUNTS_CHECK_PATH, cast_to=object))
 
+    def conversation(
+        self,
+        *,
+        model: str | None = None,
+        instructions: str | None = None,
+        tools: Iterable[Any] | None = None,
+        effort: str | None = None,
+        verbosity: str | None = None,
+        auto_compact: bool | int = True,
+        keep_partial: bool = True,
+        repair: bool = False,
+        on_compaction: Callable[[CompactionEvent], object] | None = None,
+        transport: Transport | None = None,
+        **parameters: Unpack[ConversationParameters],
+    ) -> AsyncConversation:
+        """Start a conversation, which keeps its history in memory; see `Codex.conversation`."""
+        from ..conversation.conversation import AsyncConversation  # as above
+
+        return AsyncConversation(
+            self._client if transport is None else _with_transport(self._client, transport),
+            settings=_conversation_settings(model, instructions, tools, effort, verbosity),
+            auto_compact=auto_compact,
+            keep_partial=keep_partial,
+            repair=repair,
+            on_compaction=on_compaction,
+            parameters=parameters,
+        )
+
     async def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters; see `Codex.explain`."""
         from .explain import explain  # as above
 
         return explain(self._client, params)
+
+
+def _with_transport(client: Any, transport: Transport) -> Any:
+    return client.with_options(transport=transport)
+
+
+def _conversation_settings(
+    model: str | None,
+    instructions: str | None,
+    tools: Iterable[Any] | None,
+    effort: str | None,
+    verbosity: str | None,
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "instructions": instructions,
+        "tools": None if tools is None else to_json_data(list(tools), "tools"),
+        "effort": effort,
+        "verbosity": verbosity,
+    }
 
 
 class ResetCreditsResource:

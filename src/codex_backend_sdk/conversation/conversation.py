@@ -1,0 +1,696 @@
+"""Conversations: a history that the client keeps, and the calls that continue it.
+
+`Conversation` and `AsyncConversation` do the I/O of `turn.Turn`: they request responses and write records. Everything
+without I/O is in `_BaseConversation`, `state` and `turn`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from copy import deepcopy
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+
+import anyio.to_thread
+import openai
+
+from .. import history
+from .._exceptions import ConversationError
+from .._request.input_items import shape_input
+from .._request.output_parsing import parse_output
+from .._request.request_body import PreparedInput
+from .._request.shaping import to_json_data
+from .._threads import create_lock
+from .._upstream import parse_response, type_to_text_format_param
+from .event_stream import AsyncConversationStream, ConversationStream
+from .state import ConversationState, ConversationUsage
+from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, NeedCatalog, Turn, TurnOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+    from typing import Self
+
+    import httpx2
+    from openai._types import Body, Headers, Query
+    from openai.types.responses import ParsedResponse, Response
+
+    from .state import Item, Record
+    from .turn import Step
+
+    class ConversationParameters(TypedDict, total=False):
+        """openai's parameters of `responses.create` for all calls of a conversation."""
+
+        include: list[Any]
+        parallel_tool_calls: bool
+        reasoning: Mapping[str, Any]
+        service_tier: str
+        text: Mapping[str, Any]
+        tool_choice: Any
+        extra_headers: Headers | None
+        extra_query: Query | None
+        extra_body: Body | None
+        timeout: float | httpx2.Timeout | None
+
+
+__all__ = ["AsyncConversation", "Conversation"]
+
+_FormatT = TypeVar("_FormatT")
+
+# Parameters that are not saved: they may contain secrets, or are no JSON.
+_CALL_OPTIONS: Final = ("extra_headers", "extra_query", "extra_body", "timeout")
+# Parameters of `create` that a conversation sets itself.
+_OWN_PARAMETERS: Final = ("input", "stream", "model", "instructions", "tools", "previous_response_id", "store")
+_PAUSED: Final = "Read its stream to the end, or close it: `with conversation.stream(...) as stream:`."
+
+
+class _BaseConversation:
+    """The settings and the history of a conversation, without I/O."""
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        state: ConversationState | None = None,
+        auto_compact: bool | int = True,
+        keep_partial: bool = True,
+        repair: bool = False,
+        on_compaction: Callable[[CompactionEvent], object] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._client: Any = client
+        self._state = state or ConversationState()
+        self._auto_compact, self._keep_partial, self._repair = auto_compact, keep_partial, repair
+        self._on_compaction = on_compaction
+        self._id = uuid.uuid4().hex
+        self._call_options: dict[str, Any] = {}
+        self._changes = {name: value for name, value in (settings or {}).items() if value is not None}
+        self._busy = create_lock()
+        self._stream: Any = None
+        self._is_interrupted = False
+        self._is_closed = False
+        self._set_parameters(parameters or {})
+        if state is None:
+            options: Any = self._client._codex
+            self._changes.setdefault("model", options.model)
+            self._changes.setdefault("instructions", options.instructions)
+            self._changes.setdefault("prompt_cache_key", str(uuid.uuid4()))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with {self._state.count} items, model {self.model!r}>"
+
+    # Settings
+
+    def _setting(self, name: str) -> Any:
+        return self._changes[name] if name in self._changes else self._state.settings.get(name)
+
+    @property
+    def model(self) -> str:
+        """The model of the next call. It may be assigned.
+
+        Reasoning of the former model stays in the history and is not sent to the new one. If the history is too long
+        for the new model, the next call first compacts it with the former one.
+        """
+        return str(self._setting("model"))
+
+    @model.setter
+    def model(self, model: str) -> None:
+        self._changes["model"] = model
+
+    @property
+    def instructions(self) -> str | None:
+        """The instructions. They may be assigned, and are not part of `items`. A change costs the prompt cache."""
+        instructions: str | None = self._setting("instructions")
+        return instructions
+
+    @instructions.setter
+    def instructions(self, instructions: str | None) -> None:
+        self._changes["instructions"] = instructions
+
+    @property
+    def tools(self) -> list[Any]:
+        """A copy of the definitions of the tools. They may be assigned. A change costs the prompt cache."""
+        return deepcopy(self._setting("tools") or [])
+
+    @tools.setter
+    def tools(self, tools: Iterable[Any] | None) -> None:
+        self._changes["tools"] = to_json_data(list(tools or ()), "tools")
+
+    @property
+    def effort(self) -> str | None:
+        """The effort of the reasoning, or None for the default. It may be assigned.
+
+        A change keeps the prompt cache if the model accepts it as an item of the history
+        (`supports_reasoning_effort_updates` in the model catalog).
+        """
+        effort: str | None = self._setting("effort")
+        return effort
+
+    @effort.setter
+    def effort(self, effort: str | None) -> None:
+        self._changes["effort"] = effort
+
+    @property
+    def verbosity(self) -> str | None:
+        """The verbosity of the text, or None for the default. It may be assigned."""
+        verbosity: str | None = self._setting("verbosity")
+        return verbosity
+
+    @verbosity.setter
+    def verbosity(self, verbosity: str | None) -> None:
+        self._changes["verbosity"] = verbosity
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """A copy of the other parameters of `responses.create` that every call sends."""
+        return {**deepcopy(self._setting("parameters") or {}), **self._call_options}
+
+    def _set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        self._check_parameters(parameters)
+        saved = {}
+        for name, value in parameters.items():
+            if name == "prompt_cache_key":
+                self._changes[name] = value
+            elif name in _CALL_OPTIONS:
+                self._call_options[name] = value
+            else:
+                saved[name] = to_json_data(value, name)
+        if saved:
+            self._changes["parameters"] = {**(self._setting("parameters") or {}), **saved}
+
+    def _check_parameters(self, parameters: Mapping[str, Any]) -> None:
+        for name in parameters:
+            if name in _OWN_PARAMETERS:
+                raise TypeError(f"A call of a conversation cannot set `{name}`. Set it on the conversation.")
+            if name not in inspect.signature(self._client.responses.create).parameters:
+                raise TypeError(f"`{name}` is not a parameter of `responses.create`. Remove it.")
+
+    @property
+    def prompt_cache_key(self) -> str:
+        """The key of the prompt cache, which is also the session id. A fork has the same."""
+        return str(self._setting("prompt_cache_key"))
+
+    # History
+
+    @property
+    def items(self) -> list[Item]:
+        """A copy of the history: the items that the model sees, as plain dicts.
+
+        Changing the copy does not change the conversation: use `append`, `rollback`, `repair` and `trim`. Reasoning and
+        compaction items have the member `stamp`, which names the model and the account that can read them.
+        """
+        return deepcopy(self._state.items)
+
+    def __len__(self) -> int:
+        return self._state.count
+
+    def __bool__(self) -> bool:
+        return True  # although `len()` may be 0
+
+    @property
+    def usage(self) -> ConversationUsage:
+        """The sums of the tokens of all responses."""
+        return self._state.usage
+
+    @property
+    def cache_hit_ratio(self) -> float:
+        """The share of all input tokens that the prompt cache contained, from 0 to 1."""
+        return self._state.usage.cache_hit_ratio
+
+    @property
+    def context_tokens(self) -> int:
+        """The tokens of the history: those of the last response, and an estimate for the items after it."""
+        return self._state.context_tokens
+
+    @property
+    def last_response_id(self) -> str | None:
+        """The ID of the newest response in the history, or None."""
+        return self._state.last_response_id
+
+    @property
+    def pending_calls(self) -> list[Item]:
+        """The calls of tools in the history that have no output yet, in their order."""
+        return deepcopy(self._state.pending_calls())
+
+    @property
+    def started_calls(self) -> frozenset[str]:
+        """The ids of the calls whose tool was started, with or without an output."""
+        return frozenset(self._state.started_calls)
+
+    # Calls
+
+    def _turn(self, input: Any, overrides: Mapping[str, Any], **options: Any) -> Turn:
+        """Return the turn of one call. Raises TypeError or ValueError for an invalid argument."""
+        self._check_parameters(overrides)
+        return Turn(self._state, input_items(input), self._turn_options(overrides, **options))
+
+    def _turn_options(
+        self,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        keep_partial: bool | None = None,
+        previous_response_id: str | None = None,
+    ) -> TurnOptions:
+        if previous_response_id is not None:
+            self._place_of(previous_response_id)
+        return TurnOptions(
+            changes=self._changes,
+            call_options=self._call_options,
+            overrides=overrides or {},
+            auto_compact=self._auto_compact,
+            keep_partial=self._keep_partial if keep_partial is None else keep_partial,
+            repair=self._repair,
+            previous_response_id=previous_response_id,
+        )
+
+    def _place_of(self, response_id: str) -> tuple[int, int]:
+        try:
+            return self._state.place_of(response_id)
+        except KeyError:
+            raise ValueError(
+                f"The conversation has no response {response_id!r}. Pass the `id` of one of its responses."
+            ) from None
+
+    def _request(self, exchange: Exchange) -> dict[str, Any]:
+        prepared = PreparedInput(
+            exchange.items, history=(self._id, exchange.is_delivered), generation=exchange.generation
+        )
+        return {**exchange.parameters, "input": prepared, "stream": True}
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the conversation for one call. Raises ConversationError if another one is running or it is closed."""
+        if self._is_closed:
+            raise ConversationError(
+                "The conversation is closed. Open it again, or keep it open: `with ... as conversation:`."
+            )
+        if not self._busy.acquire(blocking=False):
+            raise ConversationError(
+                f"Another call of this conversation is running. {_PAUSED} Use `fork()` for parallel calls."
+            )
+        self._is_interrupted = False
+        try:
+            yield
+        finally:
+            self._stream = None
+            self._busy.release()
+
+    def _apply(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._state.apply(record)
+            if record["type"] == "settings":
+                applied = record["settings"]
+                self._changes = {
+                    name: value
+                    for name, value in self._changes.items()
+                    if name not in applied or applied[name] != value
+                }
+
+    def _known_catalog(self) -> Sequence[Mapping[str, Any]] | None:
+        catalog: Sequence[Mapping[str, Any]] | None = self._client._catalog.get(self._client.credentials.ready())
+        return catalog
+
+    def _forked(self, conversation_class: Any) -> Any:
+        forked = conversation_class(
+            self._client,
+            state=self._state.copy(),
+            auto_compact=self._auto_compact,
+            keep_partial=self._keep_partial,
+            repair=self._repair,
+            on_compaction=self._on_compaction,
+            parameters=self._call_options,
+        )
+        forked._changes = dict(self._changes)
+        return forked
+
+    def _edit(self, items: list[Item]) -> list[Record]:
+        record = self._state.edit_record(items)
+        return [] if record is None else [record]
+
+    def _rollback_record(self, to: int | str | None) -> Record:
+        if isinstance(to, str):
+            view, count = self._place_of(to)
+        else:
+            count = self._state.last_turn_index() if to is None else to
+            if not 0 <= count <= self._state.count:
+                raise ValueError(f"`to` must be from 0 to {self._state.count}, the number of items, not {count}.")
+            view = self._state.place[0]
+        return {"type": "rollback", "view": view, "to": count}
+
+
+class Conversation(_BaseConversation):
+    """A history, and the calls that continue it. `client.codex.conversation()` starts one.
+
+        with client.codex.conversation(instructions="Be brief.") as conversation:
+            print(conversation.send("Hello").output_text)
+            for text in conversation.stream("Tell me more.").text_deltas():
+                print(text, end="")
+
+    One call runs at a time. What a response contained is in `items` after the call, also if the call was interrupted.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the conversation and its file. The client stays open."""
+        self._is_closed = True
+
+    def send(
+        self,
+        input: Any = None,
+        *,
+        keep_partial: bool | None = None,
+        previous_response_id: str | None = None,
+        **parameters: Any,
+    ) -> Response:
+        """Send the input and return the response. Both are in the history afterwards.
+
+        Args:
+            input: Text, an item, several items, or a response of another call. None continues the history as it is.
+            keep_partial: Whether an interrupted response stays as far as it was received (default: that of the
+                conversation). If nothing of it stays, the input is removed, too, so that the call can be repeated.
+            previous_response_id: An earlier response of this conversation. The history after it is rolled back.
+            **parameters: Parameters of `responses.create` for this call only.
+
+        Raises ConversationError if another call is running, HistoryError for calls of tools without an output, and what
+        `responses.create` raises. If a call fails, the history is as before.
+        """
+        return self.stream(
+            input, keep_partial=keep_partial, previous_response_id=previous_response_id, **parameters
+        ).until_done()
+
+    def stream(
+        self,
+        input: Any = None,
+        *,
+        keep_partial: bool | None = None,
+        previous_response_id: str | None = None,
+        **parameters: Any,
+    ) -> ConversationStream:
+        """Return a stream of official events for the input: see `send`.
+
+        It is an iterator and a context manager. The request is sent when the first event is read. `text_deltas()`
+        iterates over the text only, and after the last event `response` is the response. Leaving the `with` block
+        earlier interrupts the response.
+        """
+        turn = self._turn(input, parameters, keep_partial=keep_partial, previous_response_id=previous_response_id)
+        return ConversationStream(partial(self._drive, turn.run()))
+
+    def parse(self, input: Any = None, *, text_format: type[_FormatT], **parameters: Any) -> ParsedResponse[_FormatT]:
+        """Send the input and return the response with its text parsed as `text_format`, a pydantic model.
+
+        The other arguments are those of `send`. Raises OutputValidationError if the text does not match; the response
+        is in the history then.
+        """
+        parameters["text"] = _with_format(parameters.get("text") or self.parameters.get("text"), text_format)
+        parsed: ParsedResponse[_FormatT] = _parsed(self.send(input, **parameters), text_format)
+        return parsed
+
+    def compact(self) -> None:
+        """Replace the history by a summary of the model, the newest messages of the user, and those of the developer.
+
+        Calls do this by themselves near the limit of the model (`auto_compact`). The replaced items stay in the file.
+        Raises what `responses.create` raises, and CompactionError; the history is then unchanged.
+        """
+        for _ in self._drive(Turn(self._state, (), self._turn_options()).compact()):
+            pass  # pragma: no cover - no event of a compaction is delivered
+
+    def append(self, input: Any) -> None:
+        """Add items to the history without a request: text, an item, several items, or a response."""
+        self._change([{"type": "item", "item": item} for item in input_items(input)])
+
+    def rollback(self, to: int | str | None = None) -> None:
+        """Restore an earlier history. The items that are removed stay in the file.
+
+        Args:
+            to: The number of items to keep, or the ID of a response, which becomes the last one. None removes the last
+                messages of the user and all that follows.
+        """
+        self._change([self._rollback_record(to)])
+
+    def repair(self) -> None:
+        """Make the history valid: an output for each call without one, and no output without a call."""
+        self._change(self._edit(history.pair(self._state.items, repair=True)))
+
+    def fork(self) -> Conversation:
+        """Return another conversation that continues this history, with the same settings and prompt cache."""
+        forked: Conversation = self._forked(type(self))
+        return forked
+
+    def interrupt(self) -> None:
+        """Stop the running call, from another thread: it raises StreamInterruptedError and keeps what was received."""
+        self._is_interrupted = True
+        if self._stream is not None:
+            self._stream.close()
+
+    # I/O
+
+    def _drive(self, steps: Generator[Step, Any, Any]) -> Generator[Any, None, Any]:
+        """Do the steps of a turn, yield the events for the caller, and return the response."""
+        with self._exclusive():
+            step = next(steps)
+            while True:
+                result: Any = None
+                failure: BaseException | None = None
+                try:
+                    if isinstance(step, Exchange):
+                        yield from self._exchange(step)
+                    elif isinstance(step, Commit):
+                        self._commit(step.records)
+                    elif isinstance(step, NeedAccount):
+                        result = _account_id(self._client.credentials.ready() or self._client.credentials.current())
+                    elif isinstance(step, NeedCatalog):
+                        result = self._catalog()
+                    elif self._on_compaction is not None:
+                        self._on_compaction(step)
+                except GeneratorExit:
+                    failure = CallerLeft()
+                except BaseException as error:  # the turn decides what stays of the response
+                    failure = error
+                try:
+                    step = steps.send(result) if failure is None else steps.throw(failure)
+                except StopIteration as end:
+                    return end.value
+                except CallerLeft:
+                    return None
+
+    def _exchange(self, exchange: Exchange) -> Generator[Any]:
+        with self._client.responses.create(**self._request(exchange)) as stream:
+            self._stream = stream
+            if self._is_interrupted:
+                stream.close()
+            for event in stream:
+                records = exchange.feed(event)
+                if records:
+                    self._commit(records)
+                if exchange.is_delivered:
+                    yield event
+
+    def _catalog(self) -> Sequence[Mapping[str, Any]]:
+        catalog = self._known_catalog()
+        if catalog is None:
+            with contextlib.suppress(openai.OpenAIError):  # the catalog is a help, no condition
+                self._client.models.list()
+            catalog = self._known_catalog()
+        return catalog or ()
+
+    def _change(self, records: Sequence[Record]) -> None:
+        with self._exclusive():
+            self._commit(records)
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        self._apply(records)
+
+
+class AsyncConversation(_BaseConversation):
+    """The async counterpart of `Conversation`, with the same methods as coroutines.
+
+    async with client.codex.conversation(instructions="Be brief.") as conversation:
+        print((await conversation.send("Hello")).output_text)
+        async for text in conversation.stream("Tell me more.").text_deltas():
+            print(text, end="")
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the conversation and its file. The client stays open."""
+        self._is_closed = True
+
+    async def send(
+        self,
+        input: Any = None,
+        *,
+        keep_partial: bool | None = None,
+        previous_response_id: str | None = None,
+        **parameters: Any,
+    ) -> Response:
+        """Send the input and return the response; see `Conversation.send`."""
+        return await self.stream(
+            input, keep_partial=keep_partial, previous_response_id=previous_response_id, **parameters
+        ).until_done()
+
+    def stream(
+        self,
+        input: Any = None,
+        *,
+        keep_partial: bool | None = None,
+        previous_response_id: str | None = None,
+        **parameters: Any,
+    ) -> AsyncConversationStream:
+        """Return a stream of official events for the input; see `Conversation.stream`.
+
+        Use it with `async with` if you may leave it before its end.
+        """
+        turn = self._turn(input, parameters, keep_partial=keep_partial, previous_response_id=previous_response_id)
+        return AsyncConversationStream(partial(self._drive, turn.run()))
+
+    async def parse(
+        self, input: Any = None, *, text_format: type[_FormatT], **parameters: Any
+    ) -> ParsedResponse[_FormatT]:
+        """Send the input and return the response with its text parsed as `text_format`; see `Conversation.parse`."""
+        parameters["text"] = _with_format(parameters.get("text") or self.parameters.get("text"), text_format)
+        parsed: ParsedResponse[_FormatT] = _parsed(await self.send(input, **parameters), text_format)
+        return parsed
+
+    async def compact(self) -> None:
+        """Replace the history by a summary of the model; see `Conversation.compact`."""
+        async for _ in self._drive(Turn(self._state, (), self._turn_options()).compact(), None):
+            pass  # pragma: no cover - no event of a compaction is delivered
+
+    async def append(self, input: Any) -> None:
+        """Add items to the history without a request: text, an item, several items, or a response."""
+        await self._change([{"type": "item", "item": item} for item in input_items(input)])
+
+    async def rollback(self, to: int | str | None = None) -> None:
+        """Restore an earlier history; see `Conversation.rollback`."""
+        await self._change([self._rollback_record(to)])
+
+    async def repair(self) -> None:
+        """Make the history valid: an output for each call without one, and no output without a call."""
+        await self._change(self._edit(history.pair(self._state.items, repair=True)))
+
+    async def fork(self) -> AsyncConversation:
+        """Return another conversation that continues this history, with the same settings and prompt cache."""
+        forked: AsyncConversation = self._forked(type(self))
+        return forked
+
+    async def interrupt(self) -> None:
+        """Stop the running call, from another task: it raises StreamInterruptedError and keeps what was received."""
+        self._is_interrupted = True
+        if self._stream is not None:
+            await self._stream.close()
+
+    # I/O
+
+    async def _drive(
+        self, steps: Generator[Step, Any, Any], stream: AsyncConversationStream | None
+    ) -> AsyncGenerator[Any]:
+        """Do the steps of a turn, yield the events for the caller, and set the response of the stream."""
+        with self._exclusive():
+            step = next(steps)
+            failure: BaseException | None = None
+            while True:
+                # After a cancellation nothing can be awaited: the records are then written without a thread.
+                is_cancelled = failure is not None and not isinstance(failure, Exception)
+                result: Any = None
+                failure = None
+                try:
+                    if isinstance(step, Exchange):
+                        async with aclosing(self._exchange(step)) as events:
+                            async for event in events:
+                                yield event
+                    elif isinstance(step, Commit):
+                        await self._commit(step.records, in_thread=not is_cancelled)
+                    elif isinstance(step, NeedAccount):
+                        credentials = self._client.credentials
+                        result = _account_id(credentials.ready() or await _in_thread(credentials.current))
+                    elif isinstance(step, NeedCatalog):
+                        result = await self._catalog()
+                    elif self._on_compaction is not None:
+                        self._on_compaction(step)
+                except GeneratorExit:
+                    failure = CallerLeft()
+                except BaseException as error:  # the turn decides what stays of the response
+                    failure = error
+                try:
+                    step = steps.send(result) if failure is None else steps.throw(failure)
+                except StopIteration as end:
+                    if stream is not None:
+                        stream._response = end.value
+                    return
+                except CallerLeft:
+                    return
+
+    async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Any]:
+        async with await self._client.responses.create(**self._request(exchange)) as stream:
+            self._stream = stream
+            if self._is_interrupted:
+                await stream.close()
+            async for event in stream:
+                records = exchange.feed(event)
+                if records:
+                    await self._commit(records)
+                if exchange.is_delivered:
+                    yield event
+
+    async def _catalog(self) -> Sequence[Mapping[str, Any]]:
+        catalog = self._known_catalog()
+        if catalog is None:
+            with contextlib.suppress(openai.OpenAIError):  # the catalog is a help, no condition
+                await self._client.models.list()
+            catalog = self._known_catalog()
+        return catalog or ()
+
+    async def _change(self, records: Sequence[Record]) -> None:
+        with self._exclusive():
+            await self._commit(records)
+
+    async def _commit(self, records: Sequence[Record], *, in_thread: bool = True) -> None:
+        self._apply(records)
+
+
+def _account_id(login: Any) -> str | None:
+    account_id: str | None = login.account_id
+    return account_id
+
+
+async def _in_thread(action: Callable[[], Any]) -> Any:
+    return await anyio.to_thread.run_sync(action)
+
+
+def input_items(input: Any) -> list[Item]:
+    """Return the input of a call as items for the history. Raises TypeError for another type."""
+    if input is None:
+        return []
+    if not isinstance(input, (str, Mapping)) and getattr(input, "object", None) == "response":
+        input = input.output
+    if isinstance(input, (str, Mapping)) or not isinstance(input, Iterable) or isinstance(input, openai.BaseModel):
+        input = [input]
+    items: list[Item] = []
+    for given in to_json_data(list(input), "input"):
+        for item in shape_input([given]):
+            stamp = given.get("stamp") if isinstance(given, dict) else None
+            items.append(item if stamp is None else {**item, "stamp": stamp})
+    return items
+
+
+def _with_format(text: Any, text_format: Any) -> dict[str, Any]:
+    return {**(text or {}), "format": type_to_text_format_param(text_format)}
+
+
+def _parsed(response: Any, text_format: Any) -> Any:
+    parse = partial(parse_response, text_format=text_format, input_tools=openai.omit)
+    return parse_output(response, lambda raw: parse(response=raw))

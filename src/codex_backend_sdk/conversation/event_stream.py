@@ -1,0 +1,106 @@
+"""The streams of a conversation: the official events of one call, then its response.
+
+A stream sends its request when it is entered or first iterated. The history changes while it is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import ConversationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from typing import Self
+
+    from openai.types.responses import Response, ResponseStreamEvent
+
+__all__ = ["AsyncConversationStream", "ConversationStream"]
+
+_NO_RESPONSE = "The stream has no response yet. Read it to its end: `for event in stream: ...`, or call `until_done()`."
+
+
+class _BaseStream:
+    _response: Response | None = None
+
+    @property
+    def response(self) -> Response:
+        """The response, after the last event. Raises ConversationError before."""
+        if self._response is None:
+            raise ConversationError(_NO_RESPONSE)
+        return self._response
+
+
+class ConversationStream(_BaseStream):
+    """The stream that `conversation.stream()` returns: a context manager and an iterator of official events."""
+
+    def __init__(self, start: Callable[[], Generator[Any, None, Response]]) -> None:
+        self._events = self._read(start)
+
+    def _read(self, start: Callable[[], Generator[Any, None, Response]]) -> Generator[Any]:
+        self._response = yield from start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[ResponseStreamEvent]:
+        return self._events
+
+    def __next__(self) -> ResponseStreamEvent:
+        event: ResponseStreamEvent = next(self._events)
+        return event
+
+    def text_deltas(self) -> Iterator[str]:
+        """Iterate over the text of the response, in the pieces in which it arrives."""
+        for event in self._events:
+            if event.type == "response.output_text.delta":
+                yield event.delta
+
+    def until_done(self) -> Response:
+        """Read the stream to its end and return the response."""
+        for _ in self._events:
+            pass
+        return self.response
+
+    def close(self) -> None:
+        """Stop reading and close the connection. What was received stays or goes, as `keep_partial` says."""
+        self._events.close()
+
+
+class AsyncConversationStream(_BaseStream):
+    """The stream that `conversation.stream()` returns: an async context manager and iterator of official events."""
+
+    def __init__(self, start: Callable[[AsyncConversationStream], AsyncGenerator[Any]]) -> None:
+        self._events = start(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
+        return self._events
+
+    async def __anext__(self) -> ResponseStreamEvent:
+        event: ResponseStreamEvent = await anext(self._events)
+        return event
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """Iterate over the text of the response, in the pieces in which it arrives."""
+        async for event in self._events:
+            if event.type == "response.output_text.delta":
+                yield event.delta
+
+    async def until_done(self) -> Response:
+        """Read the stream to its end and return the response."""
+        async for _ in self._events:
+            pass
+        return self.response
+
+    async def close(self) -> None:
+        """Stop reading and close the connection. What was received stays or goes, as `keep_partial` says."""
+        await self._events.aclose()

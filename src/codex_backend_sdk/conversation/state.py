@@ -1,0 +1,388 @@
+"""The state of a conversation: the fold of its records. Pure.
+
+Everything that happens to a conversation is a record, a JSON object with a `type`. A conversation in memory and one
+that was loaded from its file are therefore the same: `ConversationState.apply` of each record, in order. Unknown types
+and members are ignored, so a file of a newer version can be read.
+
+    settings      {settings}                    model, instructions, tools and parameters; those not named stay
+    item          {item}                        an item follows the others
+    response      {id, model, status, usage}    the response to the items before it is finished
+    call_started  {call_id, name}               a tool is about to run; its output is an item
+    compaction    {item, kept, before, usage}   the items before `before` give way to those in `kept`, and `item`
+    edit          {drop, insert}                items are removed, or inserted before others
+    expand        {compaction}                  a compaction gives way to the items that it replaced
+    rollback      {to} or {view, to, undo}      the history is again what it was
+
+Items are never copied and never change. Each item has a position: the count of items before it in the records. The
+history is a list of positions, the view. Records that refer to items contain positions, so a compaction or a fork costs
+a few numbers. A record that removes items first saves the view, so `rollback` can restore it.
+
+`prepared` returns the history as it is sent. It prepares only the items that are new since the last call, so that the
+cost of a call does not grow with the history; after a change before the end, it prepares all items again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import history
+from .._coerce import as_count, as_mapping
+from .compaction import estimate_tokens, is_user_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["ConversationState", "ConversationUsage", "Item", "Record"]
+
+Item = dict[str, Any]
+Record = dict[str, Any]
+
+CALL_TYPES: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
+_MEASURED_STATUSES: Final = ("completed", "incomplete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationUsage:
+    """The sums over all responses of a conversation, including those that were rolled back later: they were paid.
+
+    Attributes:
+        responses: The number of finished responses.
+        compactions: The number of compactions. Their tokens are in the sums.
+        input_tokens: The input tokens, including the cached ones.
+        cached_tokens: The input tokens that the prompt cache contained.
+        output_tokens: The output tokens, including those of the reasoning.
+        reasoning_tokens: The output tokens of the reasoning.
+    """
+
+    responses: int = 0
+    compactions: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cache_hit_ratio(self) -> float:
+        """The share of the input tokens that the prompt cache contained, from 0 to 1."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0
+
+    def _plus(self, usage: Any, **counts: int) -> ConversationUsage:
+        usage = as_mapping(usage)
+        values = {
+            "input_tokens": usage.get("input_tokens"),
+            "cached_tokens": as_mapping(usage.get("input_tokens_details")).get("cached_tokens"),
+            "output_tokens": usage.get("output_tokens"),
+            "reasoning_tokens": as_mapping(usage.get("output_tokens_details")).get("reasoning_tokens"),
+            **counts,
+        }
+        return replace(self, **{name: getattr(self, name) + (as_count(value) or 0) for name, value in values.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The end of a response: its place, which is a view and the number of items in it, and the tokens up to there."""
+
+    response_id: str | None
+    place: tuple[int, int]
+    tokens: int | None
+
+
+class ConversationState:
+    """The settings, the items and the sums of a conversation. See the module for its records."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.usage = ConversationUsage()
+        self.started_calls: dict[str, str] = {}  # call id → name of the tool
+        self.has_open_turn = False  # items follow the last response, or there is none
+        self._compactions_of_turn = 0
+        self._last_gain = 1.0  # the share of the tokens that the last compaction saved
+        self._items: list[Item] = []
+        self._active: list[int] = []
+        self._saved_views: list[list[int]] = []
+        self._marks: list[_Mark] = []
+        self._replaced: dict[int, list[int]] = {}  # position of a compaction item → the positions that it replaced
+        self._prepared: history.PreparedHistory | None = None
+        self._prepared_for: tuple[str, str | None] | None = None
+        self._prepared_count = 0  # of the items of the view
+        self._generation = 0
+
+    # Reading
+
+    @property
+    def items(self) -> list[Item]:
+        """The items that the model sees, in order. They are not copied."""
+        return [self._items[position] for position in self._active]
+
+    def tail(self, start: int) -> list[Item]:
+        """Return the items that the model sees from this index on, at the cost of their number."""
+        return [self._items[position] for position in islice(self._active, start, None)]
+
+    @property
+    def all_items(self) -> list[Item]:
+        """All items since the beginning, including those that were compacted or rolled back."""
+        return list(self._items)
+
+    @property
+    def count(self) -> int:
+        """The number of items that the model sees."""
+        return len(self._active)
+
+    @property
+    def last_response_id(self) -> str | None:
+        """The ID of the newest response, or None."""
+        return self._marks[-1].response_id if self._marks else None
+
+    @property
+    def context_tokens(self) -> int:
+        """The tokens of the history: those that the last response reported, and an estimate of the items after it."""
+        mark = self._marks[-1] if self._marks else None
+        if mark is None or mark.tokens is None or mark.place[0] != len(self._saved_views):
+            return sum(map(estimate_tokens, self.items))
+        return mark.tokens + sum(map(estimate_tokens, self.tail(mark.place[1])))
+
+    def position(self, index: int) -> int | None:
+        """Return the position of the item at this index of the history, or None at its end."""
+        return self._active[index] if index < len(self._active) else None
+
+    def item_at(self, position: int) -> Item:
+        """Return the item at this position of the records."""
+        return self._items[position]
+
+    @property
+    def unsent_index(self) -> int:
+        """The index of the first item that was not prepared for sending."""
+        return self._prepared_count
+
+    def expandable_compactions(self) -> list[int]:
+        """Return the positions of the compaction items in the history whose replaced items are known."""
+        return [position for position in self._active if position in self._replaced] if self._replaced else []
+
+    def is_compaction_useless(self, *, min_gain: float, at_most: int) -> bool:
+        """Return whether another compaction within the same turn of the user would be part of a loop."""
+        if not self._compactions_of_turn:
+            return False
+        return self._compactions_of_turn >= at_most or self._last_gain < min_gain
+
+    def foreign_compactions(self, account_id: str | None) -> list[int]:
+        """Return the positions of the compaction items that only another account can read."""
+        if account_id is None or not self._replaced:
+            return []
+        indexes = history.compaction_indexes(self.items, not_of_account=account_id)
+        return [self._active[index] for index in indexes if self._active[index] in self._replaced]
+
+    def positions(self, *item_types: str) -> list[int]:
+        """Return the positions of the items of these types that the model sees."""
+        return [position for position in self._active if self._items[position].get("type") in item_types]
+
+    def place_of(self, response_id: str) -> tuple[int, int]:
+        """Return `view` and `to` of the rollback to the end of this response. Raises KeyError if it is unknown."""
+        for mark in reversed(self._marks):
+            if mark.response_id == response_id:
+                return mark.place
+        raise KeyError(response_id)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The number of the present view and of the items in it: `view` and `to` of a later rollback to here."""
+        return len(self._saved_views), len(self._active)
+
+    def pending_calls(self) -> list[Item]:
+        """Return the calls that have no output yet, in their order."""
+        pending: dict[Any, Item] = {}
+        for item in self.items:
+            item_type, call_id = str(item.get("type")), item.get("call_id")
+            if item_type in CALL_TYPES and call_id is not None:
+                pending[call_id] = item
+            elif item_type.endswith("_output"):
+                pending.pop(call_id, None)
+        return list(pending.values())
+
+    def last_turn_index(self) -> int:
+        """Return the index of the first of the last messages of the user, 0 if there is none."""
+        index = self.count
+        items = self.items
+        while index and not is_user_message(items[index - 1]):
+            index -= 1
+        while index and is_user_message(items[index - 1]):
+            index -= 1
+        return index
+
+    def copy(self) -> ConversationState:
+        """Return a state that changes independently. The items are shared, because they never change."""
+        copied = ConversationState()
+        for name, value in vars(self).items():
+            setattr(copied, name, value.copy() if isinstance(value, (dict, list)) else value)
+        copied._saved_views = [view.copy() for view in self._saved_views]
+        copied._prepared = None
+        copied._invalidate()
+        return copied
+
+    # Records that depend on the state
+
+    def edit_record(self, items: Sequence[Item], *, start: int = 0) -> Record | None:
+        """Return the record that replaces the history from index `start` on, or None if the items are the same.
+
+        An item of the history is recognized by its identity.
+        """
+        old = self._active[start:]
+        index_of = {id(self._items[position]): index for index, position in enumerate(old)}
+        kept: set[int] = set()
+        insertions: list[tuple[int, Item]] = []  # index of the kept item that precedes it → item
+        last = -1
+        for item in items:
+            index = index_of.get(id(item), -1)
+            if index > last:
+                last = index
+                kept.add(index)
+            else:
+                insertions.append((last, item))
+        following = {}
+        next_kept: int | None = None
+        for index in range(len(old) - 1, -2, -1):
+            following[index] = next_kept
+            if index in kept:
+                next_kept = old[index]
+        drop = [position for index, position in enumerate(old) if index not in kept]
+        if not drop and not insertions:
+            return None
+        insert = [{"before": following[index], "item": item} for index, item in insertions]
+        return {"type": "edit", "drop": drop, "insert": insert}
+
+    # The fold
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Change the state by one record. A record of an unknown type changes nothing."""
+        fold = self._FOLDS.get(str(record.get("type")))
+        if fold is not None:
+            fold(self, record)
+
+    def _apply_settings(self, record: Mapping[str, Any]) -> None:
+        self.settings.update(as_mapping(record.get("settings")))
+
+    def _apply_item(self, record: Mapping[str, Any]) -> None:
+        item = record["item"]
+        self._active.append(self._add(item))
+        self.has_open_turn = True
+        if item.get("role") == "user":
+            self._compactions_of_turn = 0
+
+    def _apply_response(self, record: Mapping[str, Any]) -> None:
+        usage = as_mapping(record.get("usage"))
+        is_measured = record.get("status") in _MEASURED_STATUSES
+        tokens = as_count(usage.get("total_tokens")) if is_measured else None
+        self._marks.append(_Mark(record.get("id"), self.place, tokens))
+        self.usage = self.usage._plus(usage, responses=1 if is_measured else 0)
+        self.has_open_turn = False
+        if not is_measured:  # the server and this history differ about the output of the response
+            self._invalidate()
+
+    def _apply_call_started(self, record: Mapping[str, Any]) -> None:
+        self.started_calls[str(record.get("call_id"))] = str(record.get("name"))
+
+    def _apply_compaction(self, record: Mapping[str, Any]) -> None:
+        before = record.get("before")
+        end = len(self._active) if before is None else self._active.index(before)
+        replaced, rest = self._active[:end], self._active[end:]
+        self._save_view()
+        position = self._add(record["item"])
+        self._replaced[position] = replaced
+        self._active = [*record.get("kept", ()), position, *rest]
+        self.usage = self.usage._plus(record.get("usage"), compactions=1)
+        self._compactions_of_turn += 1
+        before_tokens = as_count(record.get("tokens_before"))
+        self._last_gain = 1 - (as_count(record.get("tokens_after")) or 0) / before_tokens if before_tokens else 1.0
+
+    def _apply_edit(self, record: Mapping[str, Any]) -> None:
+        self._save_view()
+        dropped = set(record.get("drop", ()))
+        inserted: dict[int | None, list[int]] = {}
+        for insertion in record.get("insert", ()):
+            inserted.setdefault(insertion.get("before"), []).append(self._add(insertion["item"]))
+        old, self._active = self._active, []
+        for position in (*old, None):
+            self._active += inserted.get(position, ())
+            if position is not None and position not in dropped:
+                self._active.append(position)
+
+    def _apply_expand(self, record: Mapping[str, Any]) -> None:
+        position = record["compaction"]
+        index = self._active.index(position)
+        replaced = self._replaced[position]
+        self._save_view()
+        # The items before the compaction item are those of `replaced` that the compaction kept.
+        self._active = [*replaced, *self._active[index + 1 :]]
+
+    def _apply_rollback(self, record: Mapping[str, Any]) -> None:
+        to, view = record["to"], record.get("view")
+        if view is None:  # the end of the history was not sent, or its response failed
+            del self._active[to:]
+            self._invalidate()
+        elif record.get("undo"):
+            self._active = [*self._saved_views, self._active][view][:to]
+            del self._saved_views[view:]
+            self._invalidate()
+        else:
+            target = [*self._saved_views, self._active][view][:to]
+            last = next(
+                (mark for mark in reversed(self._marks) if mark.place == (view, to)), _Mark(None, (view, to), None)
+            )
+            self._save_view()
+            self._active = target
+            self._marks.append(replace(last, place=self.place))
+        self._marks = [mark for mark in self._marks if mark.place <= self.place]
+        self.has_open_turn = not (self._marks and self._marks[-1].place == self.place)
+
+    _FOLDS: Final[dict[str, Callable[[ConversationState, Mapping[str, Any]], None]]] = {
+        "settings": _apply_settings,
+        "item": _apply_item,
+        "response": _apply_response,
+        "call_started": _apply_call_started,
+        "compaction": _apply_compaction,
+        "edit": _apply_edit,
+        "expand": _apply_expand,
+        "rollback": _apply_rollback,
+    }
+
+    def _add(self, item: Item) -> int:
+        self._items.append(item)
+        return len(self._items) - 1
+
+    def _save_view(self) -> None:
+        self._saved_views.append(list(self._active))
+        self._invalidate()
+
+    # Sending
+
+    def prepared(self, *, model: str, account_id: str | None) -> list[Item]:
+        """Return the history as it is sent to this model by this account. Do not change the list.
+
+        The next call appends to the list while `generation` stays the same. Raises HistoryError for a call without an
+        output and an output without a call.
+        """
+        if self._prepared is None or self._prepared_for != (model, account_id):
+            self._invalidate()
+            self._prepared = history.PreparedHistory(model=model, account_id=account_id)
+            self._prepared_for = (model, account_id)
+        prepared, sent_count = self._prepared, len(self._prepared.items)
+        prepared.extend(self.tail(self._prepared_count))
+        if len(prepared.items) - sent_count != self.count - self._prepared_count:
+            self._generation += 1  # the server does not know that an item of its response is missing in the history
+        self._prepared_count = self.count
+        return prepared.items
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever an item of `prepared` changes or goes, and when one is not sent at all."""
+        return self._generation + (self._prepared.generation if self._prepared else 0)
+
+    def _invalidate(self) -> None:
+        self._generation = self.generation + 1
+        self._prepared, self._prepared_count = None, 0
