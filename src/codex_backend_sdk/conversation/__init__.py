@@ -1,1 +1,1 @@
-"""Conversations: a history on disk and in memory, with its settings."""
+"""Conversations: a history in memory and on disk, the calls that continue it, and its compaction."""
