@@ -110,7 +110,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         wait_for_limit: timedelta | None = None,
         max_event_bytes: float = DEFAULT_MAX_EVENT_BYTES,
         codex_events: bool = False,
-        transport: Transport = "auto",
+        transport: Transport | None = None,
         prompt_cache: bool = True,
         instructions_as: InstructionsForm = "auto",
         clock: Clock | None = None,
@@ -149,7 +149,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
                 `codex.rate_limits` and keepalives. The client reads the limits from them in any case.
             transport: How to send model requests: over `"http"`, over the backend's `"websocket"`, which receives only
                 the new items of a history, or `"auto"`: conversations use the WebSocket if it is available, and other
-                calls HTTP.
+                calls HTTP (default: `CODEX_TRANSPORT`, else `"auto"`).
             prompt_cache: Whether a call without `prompt_cache_key` gets one that is the same for all calls of a
                 conversation, so that the backend finds the cached prompt.
             instructions_as: How instructions are sent: as the `"parameter"`, or as a `"message"` at the beginning of

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 
@@ -25,13 +25,14 @@ from ._errors.exception_mapping import add_available_models, add_connection_deta
 from ._exceptions import ModelNotAvailableError
 from ._pools import AsyncPooledClient, PooledClient
 from ._request.auth_flow import RefreshLogin, auth_flow
-from ._request.context import context_of
+from ._request.context import PreparedOptions, RequestContext, context_of
 from ._request.prepare import has_automatic_model, prepare, reject_websocket, with_model
 from ._request.routes import Route
 from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
 from ._streaming.buffered import async_buffer, buffer, is_event_stream
 from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream, with_reader
+from ._upstream import FinalRequestOptions
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     import httpx2
 
     from ._errors.retrying import CallRetries
-    from ._request.context import PreparedOptions, RequestContext
-    from ._upstream import FinalRequestOptions
     from ._websocket.transport import AsyncWebSocketTransport, WebSocketTransport
     from .resources.codex import AsyncCodex, Codex
     from .resources.models import AsyncModels, Models
@@ -202,6 +201,17 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         """Sign and send a request without retries, token refresh or redirects; the body is not read."""
         send = partial(self._client.send, stream=True, follow_redirects=False)
         return self._exchange(self._build_request(options), options.context.deadline, send)
+
+    def _probe_websocket(self) -> int:
+        """Send the upgrade request of a WebSocket once and return the status of its response. For `doctor`."""
+        from ._websocket.transport import upgrade_request
+
+        options = FinalRequestOptions.construct(method="post", url="/responses")
+        prepared = PreparedOptions.from_options(options, RequestContext(route=Route.RESPONSES))
+        request = self._build_request(cast("PreparedOptions", self._prepare_options(prepared)))
+        response = self._exchange(upgrade_request(request), None, partial(self._client.send, stream=True))
+        response.close()
+        return response.status_code
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)

@@ -17,6 +17,8 @@ CLIENT_ID: Final = "app_EMoamEEZ73f0CkXaXp7hrann"  # a public OAuth client; it h
 BACKEND_URL_ENV: Final = "CODEX_BASE_URL"
 ISSUER_URL_ENV: Final = "CODEX_ISSUER_URL"
 CODEX_HOME_ENV: Final = "CODEX_HOME"
+# The default of the argument `transport`, for example `http` behind a proxy that blocks WebSockets.
+TRANSPORT_ENV: Final = "CODEX_TRANSPORT"
 # An access token that replaces the stored login. Codex CLI: login/src/auth/manager.rs.
 ACCESS_TOKEN_ENV: Final = "CODEX_ACCESS_TOKEN"
 # A PEM file with additional certificate authorities, as for the Codex CLI.

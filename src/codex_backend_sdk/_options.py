@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast, get_args
 
 import httpx2
 import openai
 
 from ._coerce import sanitize_header_value
-from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MAX_EVENT_BYTES, DEFAULT_MODEL, DEFAULT_ORIGINATOR
+from ._constants import DEFAULT_INSTRUCTIONS, DEFAULT_MAX_EVENT_BYTES, DEFAULT_MODEL, DEFAULT_ORIGINATOR, TRANSPORT_ENV
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,14 +137,16 @@ class ClientOptions(NamedTuple):
         wait_for_limit: timedelta | None,
         max_event_bytes: float,
         codex_events: bool,
-        transport: Transport,
+        transport: Transport | None,
         prompt_cache: bool,
         instructions_as: InstructionsForm,
     ) -> ClientOptions:
         """Validate the arguments of the constructor. Raises TypeError or ValueError for an invalid argument."""
         _require_choice("unsupported", unsupported, get_args(UnsupportedPolicy))
         _require_choice("on_interrupt", on_interrupt, get_args(OnInterrupt))
-        _require_choice("transport", transport, get_args(Transport))
+        transport_name = "transport" if transport is not None else TRANSPORT_ENV
+        transport = transport or cast("Transport", os.environ.get(TRANSPORT_ENV)) or "auto"
+        _require_choice(transport_name, transport, get_args(Transport))
         _require_choice("instructions_as", instructions_as, get_args(InstructionsForm))
         if max_retry_after is None:
             raise TypeError("`max_retry_after` must be a number of seconds, not None. Pass `math.inf` for no limit.")

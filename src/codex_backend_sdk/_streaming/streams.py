@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     import httpx2
 
 
-__all__ = ["AsyncResponseEventStream", "ResponseEventStream", "with_reader"]
+__all__ = ["INTERRUPT_EXTENSION", "AsyncResponseEventStream", "ResponseEventStream", "with_reader"]
+
+# In `response.extensions`: the function that asks the backend to end the response early. Only a WebSocket has one.
+INTERRUPT_EXTENSION: Final = "codex_backend_sdk.interrupt"
 
 # For a response without a context: a custom `auth` of the HTTP client may replace the request.
 _NO_CONTEXT: Final = RequestContext(route=Route.RESPONSES, is_streamed=True)
@@ -111,6 +114,18 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
             _interrupt_read(self._state.response)
         super().close()
 
+    def interrupt(self) -> None:
+        """End the response early, from this or another thread.
+
+        Over the WebSocket, the backend is asked to end it: the stream continues up to `response.incomplete` with the
+        reason `interrupted`, and the connection stays open. Over HTTP, the stream is closed.
+        """
+        ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
+        if ask_backend is None:
+            self.close()
+        else:
+            ask_backend()
+
 
 class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
     openai.AsyncStream[ResponseStreamEvent], _EventStreamMixin
@@ -129,6 +144,14 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
         with contextlib.suppress(RuntimeError):  # another task is running the generator
             await cast("AsyncGenerator[ResponseStreamEvent]", self._iterator).aclose()
         await super().close()
+
+    async def interrupt(self) -> None:
+        """End the response early, from this or another task, as `ResponseEventStream.interrupt` does."""
+        ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
+        if ask_backend is None:
+            await self.close()
+        else:
+            await ask_backend()
 
 
 def with_reader(stream_class: Any, reader_class: type) -> type:

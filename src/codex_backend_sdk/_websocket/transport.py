@@ -30,6 +30,7 @@ from .._connections import DeadlineExceededError, async_deadline, io_deadline
 from .._json import encode
 from .._pools import running_loop
 from .._request.prompt_cache import TURN_STATE_HEADER
+from .._streaming.streams import INTERRUPT_EXTENSION
 from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Timing
 from .frames import COMPRESSION_OFFER
 from .incremental import CreateMessage, create_message
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from .._request.context import RequestContext
 
-__all__ = ["AsyncWebSocketTransport", "WebSocketTransport", "interrupt_of", "sent_message_of"]
+__all__ = ["AsyncWebSocketTransport", "WebSocketTransport", "sent_message_of", "upgrade_request"]
 
 _log = logging.getLogger("codex_backend_sdk")
 
@@ -152,7 +153,7 @@ def exchange_steps(
         is_new = connection is None
         if connection is None:
             try:
-                connection = yield Open(_upgrade_request(request), key)
+                connection = yield Open(upgrade_request(request), key)
             except httpx2.TransportError as error:
                 if is_required or isinstance(error, DeadlineExceededError):
                     raise
@@ -220,7 +221,7 @@ def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> H
     return owner, str(request.url), user, conversation
 
 
-def _upgrade_request(request: httpx2.Request) -> httpx2.Request:
+def upgrade_request(request: httpx2.Request) -> httpx2.Request:
     """Return the upgrade request for a POST request, with the same login."""
     headers = [pair for pair in request.headers.multi_items() if pair[0].lower() not in _POST_HEADERS]
     timeouts = {
@@ -275,6 +276,7 @@ def _streamed_response(request: httpx2.Request, exchange: _Exchange, body: Any) 
         extensions={
             "http_version": b"HTTP/1.1",
             "network_stream": exchange.connection.stream,
+            INTERRUPT_EXTENSION: body.interrupt,
             _EXTENSION: body,
         },
     )
@@ -288,15 +290,6 @@ def sent_message_of(response: httpx2.Response) -> MessageSize | None:
     """Return what was sent for this response, or None if it came over HTTP."""
     body = response.extensions.get(_EXTENSION)
     return None if body is None else MessageSize(body.exchange.sent.items_sent, body.exchange.sent.full_replay)
-
-
-def interrupt_of(response: httpx2.Response) -> Callable[[], Any] | None:
-    """Return the function that asks the backend to end this response early, or None if it came over HTTP.
-
-    The function of an async client is a coroutine function.
-    """
-    body = response.extensions.get(_EXTENSION)
-    return None if body is None else body.interrupt
 
 
 class _Body:
