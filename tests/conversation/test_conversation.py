@@ -292,7 +292,7 @@ def test_closed_conversation_is_an_error(client: Any) -> None:
 
 
 def test_restarted_stream_is_in_the_history_once(new_client: Any, sim: Simulator) -> None:
-    client = new_client(max_retries=1, on_interrupt="restart")
+    client = new_client(max_retries=1, on_interrupt="restart", transport="http")
     conversation = client.codex.conversation()
     sim.script([CREATED, done(0, MESSAGE), added(1, MESSAGE), delta(1, "x")])
     conversation.send("Say two")
