@@ -32,10 +32,10 @@ def test_prepared_input_is_sent_unchanged(sim: Simulator) -> None:
 
 
 def test_prepared_input_is_not_copied() -> None:
-    items = [ITEM]
-    options = FinalRequestOptions(method="post", url="/responses", json_data={"input": _prepared(items)})
+    options = FinalRequestOptions(method="post", url="/responses", json_data={"input": _prepared([ITEM])})
+    assert isinstance(options.json_data, dict)
     prepared = prepare(options, _OPTIONS, Compression(), InstructionsPlacement(), login=None, is_streamed=False)
-    assert prepared.context.body.members["input"] is items
+    assert prepared.context.body.members["input"] is options.json_data["input"]
 
 
 def test_prepared_input_can_be_streamed(client: Any) -> None:

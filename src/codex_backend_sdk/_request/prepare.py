@@ -142,19 +142,20 @@ def _prepare_response(
     is_streamed: bool,
 ) -> PreparedOptions:
     parameters: dict[str, Any] = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
-    prepared_input = parameters.get("input")
-    if isinstance(prepared_input, PreparedInput):
+    given_input = parameters.get("input")
+    prepared_input = given_input if isinstance(given_input, PreparedInput) else None
+    if prepared_input is not None:
         parameters["input"] = []
     shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
-    if isinstance(prepared_input, PreparedInput):
-        shaped.body["input"] = prepared_input.items
+    if prepared_input is not None:
+        shaped.body["input"] = prepared_input
     dropped_parameters = _apply_unsupported_policy(client_options, shaped)
     body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
         kept_items = tuple(item for item in body["input"] if item.get("role") == "user")
         body = build_compaction_body(body)
         headers |= _COMPACTION_HEADERS
-    turn = prepared_input.turn if isinstance(prepared_input, PreparedInput) else None
+    turn = None if prepared_input is None else prepared_input.turn
     seed = None
     if client_options.prompt_cache and body.get("prompt_cache_key") is None:
         session_id = _header(options, "session-id")
@@ -168,11 +169,10 @@ def _prepare_response(
     )
     if uses_message:
         body = as_message(body)
-    request_body = RequestBody(
-        body, compression, prepared_input=prepared_input if isinstance(prepared_input, PreparedInput) else None
+    request_body = RequestBody(body, compression, prepared_input=prepared_input)
+    uses_websocket = client_options.transport == "websocket" or (
+        client_options.transport == "auto" and prepared_input is not None
     )
-    is_conversation = request_body.prepared_input is not None
-    uses_websocket = client_options.transport == "websocket" or (client_options.transport == "auto" and is_conversation)
     prepared = PreparedOptions.from_options(
         options,
         RequestContext(

@@ -7,12 +7,12 @@ members instead.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._json import encode_in_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     import httpx2
 
@@ -22,18 +22,31 @@ if TYPE_CHECKING:
 __all__ = ["PreparedInput", "RequestBody"]
 
 
-class PreparedInput(NamedTuple):
+class PreparedInput(list[dict[str, Any]]):
     """The `input` of a call whose items are plain JSON data in the form that the backend accepts.
 
-    The client neither converts nor copies the items. `history` identifies the list that they belong to. `generation`
-    changes whenever an item of it changes or is removed, so two inputs with the same `history` and `generation` begin
-    with the same items. `turn` is the state of the turn that the call belongs to, if it belongs to one.
+    The client does not convert the items, and does not copy the list again. `history` identifies the history that they
+    belong to. `generation` changes whenever an item of it changes or is removed, so two inputs with the same `history`
+    and `generation` begin with the same items. `turn` is the state of the turn that the call belongs to, if it belongs
+    to one.
+
+    It is a list, so a tracer that records the arguments of a call, or copies them, sees the items.
     """
 
-    items: list[dict[str, Any]]
-    history: Hashable
-    generation: int
-    turn: TurnState | None = None
+    __slots__ = ("generation", "history", "turn")
+
+    def __init__(
+        self,
+        items: Iterable[dict[str, Any]],
+        *,
+        history: Hashable,
+        generation: int,
+        turn: TurnState | None = None,
+    ) -> None:
+        super().__init__(items)
+        self.history = history
+        self.generation = generation
+        self.turn = turn
 
 
 class RequestBody:

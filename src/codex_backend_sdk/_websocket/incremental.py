@@ -103,11 +103,11 @@ def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark:
     if prepared is None:
         return _InputMark(len(items), tuple(map(_digest, items)))
     # Instructions may precede the history as a message, and the trigger of a compaction may follow it.
-    added_items = len(items) - len(prepared.items)
-    first = prepared.items[0] if prepared.items else None
+    added_items = len(items) - len(prepared)
+    first = prepared[0] if prepared else None
     leading = next((index for index in range(added_items) if items[index] is first), added_items)
     prefix = (prepared.history, prepared.generation, *map(_digest, items[:leading]))
-    return _InputMark(leading + len(prepared.items), prefix, is_continuable=leading == added_items)
+    return _InputMark(leading + len(prepared), prefix, is_continuable=leading == added_items)
 
 
 def _digest(item: Any) -> bytes:

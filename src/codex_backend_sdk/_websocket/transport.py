@@ -311,13 +311,12 @@ class _Body:
         # Codex CLI: codex-api/src/endpoint/responses_websocket.rs
         return encode({"type": "response.interrupt", "response_id": response_id, "mode": "discard_partial_items"})
 
-    def _next_chunk(self, received: list[bytes]) -> bytes:
-        """Return the part of the event stream for these messages. Raises ConnectionLostError if the connection ends."""
+    def _expects_more(self) -> bool:
+        """Return whether the response has more messages. Raises ConnectionLostError if they cannot arrive."""
         messages = self.exchange.messages
-        chunk = messages.feed(received)
-        if messages.lost_because is not None and not chunk:
+        if messages.lost_because is not None:
             raise ConnectionLostError(f"The backend ended the connection: {messages.lost_because}.")
-        return chunk
+        return not messages.is_finished
 
     def _release(self) -> list[BaseConnection]:
         """Make the connection available after the last message. Return the connections to close."""
@@ -338,8 +337,8 @@ class _SyncBody(_Body, httpx2.SyncByteStream):
         messages, connection = self.exchange.messages, self.exchange.connection
         yield self.exchange.first_chunk
         try:
-            while not messages.is_finished:
-                chunk = self._next_chunk(connection.receive(timeout_seconds=self._idle_seconds))
+            while self._expects_more():
+                chunk = messages.feed(connection.receive(timeout_seconds=self._idle_seconds))
                 if chunk:
                     yield chunk
         except httpx2.TransportError as error:
@@ -364,8 +363,8 @@ class _AsyncBody(_Body, httpx2.AsyncByteStream):
         messages, connection = self.exchange.messages, self.exchange.connection
         yield self.exchange.first_chunk
         try:
-            while not messages.is_finished:
-                chunk = self._next_chunk(await connection.receive(timeout_seconds=self._idle_seconds))
+            while self._expects_more():
+                chunk = messages.feed(await connection.receive(timeout_seconds=self._idle_seconds))
                 if chunk:
                     yield chunk
         except httpx2.TransportError as error:
