@@ -31,7 +31,7 @@ import hashlib
 import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -149,7 +149,7 @@ def without_reasoning(items: Iterable[Any]) -> list[Item]:
 
     If that fails, too, a compaction item is the cause: see `compaction_indexes`.
     """
-    return [item for item in _to_items(items) if item.get("type") != "reasoning"]
+    return [item for item in _to_items(items) if _type(item) != "reasoning"]
 
 
 def compaction_indexes(items: Iterable[Any], *, not_of_account: str | None = None) -> list[int]:
@@ -157,12 +157,12 @@ def compaction_indexes(items: Iterable[Any], *, not_of_account: str | None = Non
     return [
         index
         for index, item in enumerate(_to_items(items))
-        if item.get("type") in COMPACTION_TYPES and (not_of_account is None or _is_foreign(item, None, not_of_account))
+        if _type(item) in COMPACTION_TYPES and (not_of_account is None or _is_foreign(item, None, not_of_account))
     ]
 
 
 def _is_encrypted(item: Item) -> bool:
-    return item.get("type") == "reasoning" or item.get("type") in COMPACTION_TYPES
+    return _type(item) == "reasoning" or _type(item) in COMPACTION_TYPES
 
 
 def _is_foreign(item: Item, model: str | None, account_id: str | None) -> bool:
@@ -170,7 +170,7 @@ def _is_foreign(item: Item, model: str | None, account_id: str | None) -> bool:
     value = item.get(STAMP)
     if not _is_encrypted(item) or not isinstance(value, dict):
         return False
-    if item["type"] == "reasoning" and _differs(value.get("model"), model):
+    if _type(item) == "reasoning" and _differs(value.get("model"), model):
         return True
     return _differs(value.get("account_id"), account_id)
 
@@ -195,6 +195,7 @@ def _foreign_compaction_error(sourced: list[tuple[int, Item]]) -> HistoryError:
 class _Pairing(NamedTuple):
     """The positions of calls and outputs that have no counterpart, and the outputs to move behind their call."""
 
+    without_id: list[int]
     calls: list[int]
     repeated_calls: list[int]
     outputs: list[int]
@@ -206,7 +207,7 @@ def pair(items: Iterable[Any], *, repair: bool = False) -> list[Item]:
 
     An output before its call is moved behind it. Raises HistoryError that names the calls and outputs without a
     counterpart. With `repair=True`, such a call gets the output "[no output: the call was interrupted]", and such an
-    output, or a call that is repeated before its output, is removed.
+    output, a call that is repeated before its output, and a call or output without `call_id` is removed.
     """
     return [item for _, item in _pair(list(enumerate(_to_items(items))), repair=repair)]
 
@@ -215,9 +216,10 @@ def _pair(sourced: list[tuple[int, Item]], *, repair: bool) -> list[tuple[int, I
     """Pair items that are given with their positions in the caller's list."""
     items = [item for _, item in sourced]
     pairing = _find_pairs(items)
-    if not repair and (pairing.calls or pairing.repeated_calls or pairing.outputs):
+    if not repair and any(pairing[:-1]):
         raise _pairing_error(sourced, pairing)
-    skipped = {*pairing.repeated_calls, *pairing.outputs, *pairing.moved.values()}
+    unanswered = set(pairing.calls)
+    skipped = {*pairing.without_id, *pairing.repeated_calls, *pairing.outputs, *pairing.moved.values()}
     paired = []
     for position, (source, item) in enumerate(sourced):
         if position in skipped:
@@ -225,22 +227,24 @@ def _pair(sourced: list[tuple[int, Item]], *, repair: bool) -> list[tuple[int, I
         paired.append((source, item))
         if position in pairing.moved:
             paired.append(sourced[pairing.moved[position]])
-        elif position in pairing.calls:
-            output_type, members = _OUTPUTS[item["type"]]
+        elif position in unanswered:
+            output_type, members = _OUTPUTS[_type(item)]
             paired.append((source, {"type": output_type, "call_id": item["call_id"], **members}))
     return paired
 
 
 def _find_pairs(items: list[Item]) -> _Pairing:
     """Pair each output with the call of the same id that precedes it, else with the next one: ids may be used again."""
-    pairing = _Pairing([], [], [], {})
+    pairing = _Pairing([], [], [], [], {})
     open_calls = dict[tuple[str, Any], int]()
     early_outputs = defaultdict[tuple[str, Any], deque[int]](deque)
     for index, item in enumerate(items):
-        item_type, call_id = str(item.get("type")), item.get("call_id")
-        if call_id is None and item_type in _EXECUTED_BY_THE_SERVER:
+        item_type, call_id = _type(item), item.get("call_id")
+        if _is_missing_call_id(item):
+            pairing.without_id.append(index)
+        elif not isinstance(call_id, str):
             continue
-        if item_type in _OUTPUTS:
+        elif item_type in _OUTPUTS:
             key = _OUTPUTS[item_type][0], call_id
             if key in open_calls:
                 pairing.repeated_calls.append(index)
@@ -259,6 +263,7 @@ def _find_pairs(items: list[Item]) -> _Pairing:
 
 def _pairing_error(sourced: list[tuple[int, Item]], pairing: _Pairing) -> HistoryError:
     clauses = (
+        ("has no `call_id`", pairing.without_id),
         ("has no output", pairing.calls),
         ("is repeated before its output", pairing.repeated_calls),
         ("has no call before it", pairing.outputs),
@@ -303,6 +308,22 @@ def prepare(
     return prepared.items
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What decides about the next item: the items before it, in the order in which they were passed."""
+
+    items_by_id: dict[str, Item] = field(default_factory=dict)
+    # Keys of outputs: of calls that have no output yet, and of calls that were left out as copies.
+    open_calls: set[tuple[str, str]] = field(default_factory=set)
+    copied_calls: set[tuple[str, str]] = field(default_factory=set)
+    is_reasoning_missing: bool = False
+
+    def copy(self) -> _Seen:
+        return _Seen(
+            self.items_by_id.copy(), self.open_calls.copy(), self.copied_calls.copy(), self.is_reasoning_missing
+        )
+
+
 class PreparedHistory:
     """A history that grows, prepared once for each item as `prepare` does.
 
@@ -318,8 +339,7 @@ class PreparedHistory:
         self._account_id = account_id
         self._repair = repair
         self._count = 0
-        self._items_by_id: dict[str, Item] = {}
-        self._is_reasoning_missing = False
+        self._seen = _Seen()
 
     def extend(self, items: Iterable[Any]) -> None:
         """Add items. The calls among them must have their outputs among them, unless the history is repaired.
@@ -327,34 +347,30 @@ class PreparedHistory:
         Raises HistoryError as `prepare` does, and adds nothing then.
         """
         data = _to_list(items)
-        ids, is_reasoning_missing = self._items_by_id.copy(), self._is_reasoning_missing
-        try:
-            additions = _pair(list(self._prepare_each(data)), repair=self._repair)
-        except BaseException:
-            self._items_by_id, self._is_reasoning_missing = ids, is_reasoning_missing
-            raise
+        seen = self._seen.copy()
+        additions = _pair(list(self._prepare_each(data, seen)), repair=self._repair)
+        self._seen = seen
         self._count += len(data)
         for source, item in additions:
             self._append(source, item)
 
-    def _prepare_each(self, data: list[Any]) -> Iterator[tuple[int, Item]]:
+    def _prepare_each(self, data: list[Any], seen: _Seen) -> Iterator[tuple[int, Item]]:
         for index, given in enumerate(data):
             item: Item | None = shape_item(given, index)
-            if isinstance(given, dict) and self._is_left_out(given, index):
+            if isinstance(given, dict) and self._is_left_out(given, self._count + index):
                 item = None
             if item is None:
-                self._is_reasoning_missing |= isinstance(given, dict) and given.get("type") == "reasoning"
+                seen.is_reasoning_missing |= isinstance(given, dict) and _type(given) == "reasoning"
                 continue
             if not _is_of_the_model(item):
-                self._is_reasoning_missing = False
-            accepted = self._with_valid_id(item)
-            if accepted is not None:
+                seen.is_reasoning_missing = False
+            accepted = _with_valid_id(item, seen)
+            if not _is_copied(item, seen, is_copy=accepted is None) and accepted is not None:
                 yield self._count + index, _with_valid_call_id(accepted)
 
-    def _is_left_out(self, item: Item, index: int) -> bool:
-        position = self._count + index
+    def _is_left_out(self, item: Item, position: int) -> bool:
         problem = None
-        if item.get("type") == "item_reference":
+        if _type(item) == "item_reference":
             problem = "refers to a stored item, and the backend stores none. Pass the item itself"
         elif _is_missing_call_id(item):
             problem = "has no `call_id`. Add it"
@@ -365,25 +381,13 @@ class PreparedHistory:
             return True
         if not _is_foreign(item, self._model, self._account_id):
             return False
-        if item["type"] != "reasoning":
+        if _type(item) != "reasoning":
             raise _foreign_compaction_error([(position, item)])
         return True
 
-    def _with_valid_id(self, item: Item) -> Item | None:
-        """Return the item with an id that the backend accepts, or without id; None for a copy of an earlier one."""
-        if "id" not in item:
-            return item
-        if _is_valid_id(item["id"], item.get("type")):
-            earlier = self._items_by_id.setdefault(item["id"], item)
-            if earlier is item and not self._is_reasoning_missing:
-                return item
-            if earlier is not item and earlier == item:
-                return None
-        return {name: value for name, value in item.items() if name != "id"}
-
     def _append(self, source: int, item: Item) -> None:
         last = self.items[-1] if self.items else {}
-        if item.get("type") == last.get("type") == "configuration_update":
+        if _type(item) == _type(last) == "configuration_update":
             self.items[-1], self.sources[-1] = _merged_update(last, item), source
             self.generation += 1
         else:
@@ -392,17 +396,50 @@ class PreparedHistory:
 
 
 def _is_of_the_model(item: Item) -> bool:
-    item_type = item.get("type")
-    return item.get("role") == "assistant" if item_type == "message" else item_type not in _OUTPUT_TYPES
+    return item.get("role") == "assistant" if _type(item) == "message" else _type(item) not in _OUTPUT_TYPES
 
 
-def _is_valid_id(item_id: Any, item_type: Any) -> bool:
+def _with_valid_id(item: Item, seen: _Seen) -> Item | None:
+    """Return the item with an id that the backend accepts, or without id; None for a copy of an earlier one."""
+    if "id" not in item:
+        return item
+    if _is_valid_id(item["id"], _type(item)):
+        earlier = seen.items_by_id.get(item["id"])
+        if earlier == item:
+            return None
+        if earlier is None:
+            seen.items_by_id[item["id"]] = item
+            if not seen.is_reasoning_missing:
+                return item
+    return {name: value for name, value in item.items() if name != "id"}
+
+
+def _is_copied(item: Item, seen: _Seen, *, is_copy: bool) -> bool:
+    """Return whether an item is a copy, or the output of a call that was left out as a copy. It may have no id."""
+    item_type, call_id = _type(item), str(item.get("call_id"))
+    if item_type in _OUTPUTS:
+        key = _OUTPUTS[item_type][0], call_id
+        if not is_copy:
+            seen.open_calls.add(key)
+        elif key not in seen.open_calls:
+            seen.copied_calls.add(key)
+    elif item_type in _OUTPUT_TYPES:
+        key = item_type, call_id
+        if key in seen.open_calls:
+            seen.open_calls.remove(key)
+        elif key in seen.copied_calls:
+            seen.copied_calls.remove(key)
+            return True
+    return is_copy
+
+
+def _is_valid_id(item_id: Any, item_type: str) -> bool:
     prefix = _ID_PREFIXES.get(item_type, "")
     return isinstance(item_id, str) and item_id.startswith(prefix) and len(prefix) < len(item_id) <= _MAX_ID_LENGTH
 
 
 def _is_missing_call_id(item: Item) -> bool:
-    item_type = item.get("type")
+    item_type = _type(item)
     is_paired = item_type in _OUTPUTS or item_type in _OUTPUT_TYPES
     return is_paired and item_type not in _EXECUTED_BY_THE_SERVER and not isinstance(item.get("call_id"), str)
 
@@ -445,7 +482,7 @@ def validate(items: Iterable[Any]) -> list[Problem]:
     problems += [
         Problem(index + 1, f"{_name(index + 1, second)} follows another one. `prepare` merges them.")
         for index, (first, second) in enumerate(pairwise(data))
-        if first.get("type") == second.get("type") == "configuration_update"
+        if _type(first) == _type(second) == "configuration_update"
     ]
     problems += _find_unpaired(data)
     return sorted(problems, key=lambda problem: problem.index)
@@ -478,19 +515,19 @@ def _find_problems(item: Any) -> Iterator[str]:
     if not isinstance(item, dict):
         yield f"is {type(item).__name__}, not an item. Remove it."
         return
-    item_type = item.get("type") or ("message" if "role" in item else None)
-    if item_type is None:
-        yield "has neither `type` nor `role`. Add one of them, or remove it."
+    item_type = _type(item)
+    if not item_type:
+        yield "has neither a `type` nor a `role`. Add one of them, or remove it."
     if item_type == "item_reference":
         yield "refers to a stored item, and the backend stores none. Pass the item itself."
     if item.get("id") is not None and not _is_valid_id(item["id"], item_type):
-        prefix = _ID_PREFIXES.get(str(item_type))
+        prefix = _ID_PREFIXES.get(item_type)
         rule = f"an id that begins with `{prefix}` and has" if prefix else "an id with"
         yield f"needs {rule} at most {_MAX_ID_LENGTH} characters. `prepare` leaves the id out."
     if item_type == "message":
         yield from _find_message_problems(item)
     elif item_type in _OUTPUTS or item_type in _OUTPUT_TYPES:
-        yield from _find_call_problems(item, str(item_type))
+        yield from _find_call_problems(item, item_type)
 
 
 def _find_message_problems(item: Item) -> Iterator[str]:
@@ -531,7 +568,7 @@ _INDEX_IN_MESSAGE: Final = re.compile(r"\binput\[(\d{1,9})\]")
 # "No tool call found for function call output with call_id call_1.", "No tool output found for function call call_1.",
 # "Item with id 'rs_1' not found.", "Duplicate item found with id msg_1."
 _ID_IN_MESSAGE: Final = re.compile(
-    r"(?:No tool (?:call|output) found for [a-z ]+?|Item with id|Duplicate item found with id) '?([A-Za-z0-9_-]+)'?"
+    r"(?:No tool (?:call|output) found for [a-z_ ]+ |Item with id '?|Duplicate item found with id '?)([A-Za-z0-9_-]+)"
 )
 
 
@@ -547,7 +584,11 @@ def failed_item_index(message: str, items: Iterable[Any] = ()) -> int | None:
     match = _ID_IN_MESSAGE.search(message)
     if match is None:
         return None
-    named = [index for index, item in enumerate(_to_items(items)) if match[1] in (item.get("id"), item.get("call_id"))]
+    data = _to_items(items)
+    named = [index for index, item in enumerate(data) if match[1] in (item.get("id"), item.get("call_id"))]
+    if match[0].startswith("No tool"):  # the call and its output have the same call id
+        is_output = match[0].startswith("No tool call")
+        named = [index for index in named if (_type(data[index]) in _OUTPUT_TYPES) is is_output]
     return named[-1] if named else None
 
 
@@ -573,7 +614,7 @@ def finished_items(events: Iterable[Any]) -> list[Item]:
     is_followed = is_completed
     for index in sorted(indexes, reverse=True):
         item = finished.get(index)
-        if item is not None and (item.get("type") != "reasoning" or is_followed):
+        if item is not None and (_type(item) != "reasoning" or is_followed):
             kept.append(item)
             is_followed = True
         else:
@@ -599,6 +640,12 @@ def _to_items(items: Iterable[Any]) -> list[Item]:
         elif not isinstance(item, dict):
             raise TypeError(f"`input[{index}]` must be a mapping or an official object, not {type(item).__name__}.")
     return data
+
+
+def _type(item: Item) -> str:
+    """Return the type of an item, or "" if it has none. A message may have only a role."""
+    item_type = item.get("type")
+    return item_type if isinstance(item_type, str) else "message" if item_type is None and "role" in item else ""
 
 
 def _name(index: int, item: Any) -> str:
