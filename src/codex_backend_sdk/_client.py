@@ -36,7 +36,7 @@ from ._upstream import FinalRequestOptions
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     import httpx2
 
@@ -96,6 +96,11 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             transport = WebSocketTransport(monotonic=self._clock.monotonic)
             transport = self._shared_transport.setdefault("websocket", transport)
         return transport
+
+    def _close_websocket(self, history: Hashable) -> None:
+        """Close the connections of a conversation, which has ended."""
+        if "websocket" in self._shared_transport:
+            self._websocket.close(history)
 
     def close(self) -> None:
         """Close the connections, as the official method does."""
@@ -318,6 +323,11 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             transport = AsyncWebSocketTransport(monotonic=self._clock.monotonic)
             transport = self._shared_transport.setdefault("websocket", transport)
         return transport
+
+    async def _close_websocket(self, history: Hashable) -> None:
+        """Close the connections of a conversation, which has ended."""
+        if "websocket" in self._shared_transport:
+            await self._websocket.close(history)
 
     async def close(self) -> None:
         """Close the connections, as the official method does."""

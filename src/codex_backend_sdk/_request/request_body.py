@@ -27,13 +27,13 @@ class PreparedInput(list[dict[str, Any]]):
 
     The client does not convert the items, and does not copy the list again. `history` identifies the history that they
     belong to. `generation` changes whenever an item of it changes or is removed, so two inputs with the same `history`
-    and `generation` begin with the same items. `turn` is the state of the turn that the call belongs to, if it belongs
-    to one.
+    and `generation` begin with the same items. The last `suffix_length` items do not belong to the history. `turn` is
+    the state of the turn that the call belongs to, if it belongs to one.
 
     It is a list, so a tracer that records the arguments of a call, or copies them, sees the items.
     """
 
-    __slots__ = ("generation", "history", "turn")
+    __slots__ = ("generation", "history", "suffix_length", "turn")
 
     def __init__(
         self,
@@ -41,11 +41,13 @@ class PreparedInput(list[dict[str, Any]]):
         *,
         history: Hashable,
         generation: int,
+        suffix_length: int = 0,
         turn: TurnState | None = None,
     ) -> None:
         super().__init__(items)
         self.history = history
         self.generation = generation
+        self.suffix_length = suffix_length
         self.turn = turn
 
 

@@ -102,12 +102,13 @@ def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark:
     prepared = body.prepared_input
     if prepared is None:
         return _InputMark(len(items), tuple(map(_digest, items)))
-    # Instructions may precede the history as a message, and the trigger of a compaction may follow it.
+    # Instructions may precede the history as a message, and the trigger of a compaction follows it.
     added_items = len(items) - len(prepared)
     first = prepared[0] if prepared else None
     leading = next((index for index in range(added_items) if items[index] is first), added_items)
+    trailing = added_items - leading + prepared.suffix_length
     prefix = (prepared.history, prepared.generation, *map(_digest, items[:leading]))
-    return _InputMark(leading + len(prepared), prefix, is_continuable=leading == added_items)
+    return _InputMark(len(items) - trailing, prefix, is_continuable=not trailing)
 
 
 def _digest(item: Any) -> bytes:

@@ -277,7 +277,10 @@ class _BaseConversation:
 
     def _request(self, exchange: Exchange) -> dict[str, Any]:
         prepared = PreparedInput(
-            exchange.items, history=(self._id, exchange.is_delivered), generation=exchange.generation
+            exchange.items,
+            history=self._id,
+            generation=exchange.generation,
+            suffix_length=0 if exchange.is_delivered else 1,  # the trigger of a compaction
         )
         return {**exchange.parameters, "input": prepared, "stream": True}
 
@@ -362,6 +365,7 @@ class Conversation(_BaseConversation):
     def close(self) -> None:
         """Close the conversation and its file. The client stays open."""
         self._is_closed = True
+        self._client._close_websocket(self._id)
 
     def send(
         self,
@@ -528,6 +532,7 @@ class AsyncConversation(_BaseConversation):
     async def close(self) -> None:
         """Close the conversation and its file. The client stays open."""
         self._is_closed = True
+        await self._client._close_websocket(self._id)
 
     async def send(
         self,
