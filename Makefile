@@ -51,7 +51,8 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	errors/test_classify errors/test_error_text errors/test_retry_policy \
 	limits/test_limit_parsing request/test_input_items request/test_instructions request/test_prompt_cache \
 	request/test_routes request/test_shaping routing/test_workspace_parsing \
-	streaming/test_accumulator streaming/test_sse))
+	streaming/test_accumulator streaming/test_sse \
+	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema))
 
 .PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz integrations lock clean environment
 

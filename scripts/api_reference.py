@@ -140,6 +140,11 @@ GROUPS: Final = (
         tuple(f"history.{name}" for name in PUBLIC_NAMES["codex_backend_sdk.history"]["history"]),
     ),
     Group(
+        "Tools",
+        "Python functions as tools, from `codex_backend_sdk.tools`. See [tools](tools.md).",
+        tuple(f"tools.{name}" for names in PUBLIC_NAMES["codex_backend_sdk.tools"].values() for name in names),
+    ),
+    Group(
         "Errors",
         "Every error is an `openai.OpenAIError`. One that comes from an HTTP response is also the official class for "
         "its status.",

@@ -55,11 +55,17 @@ def test_error_tables_are_complete() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", section("Errors"), re.MULTILINE)
     classes = {name: getattr(sdk, name) for name in sdk.__all__ if inspect.isclass(getattr(sdk, name))}
     errors = {name for name, cls in classes.items() if issubclass(cls, sdk.CodexError)}
-    # Errors of the login and of missing resources are described on other pages.
+    # Errors of the login, of missing resources and of tools are described on other pages.
     assert set(documented) == errors - {
         "CodexError",
         "CredentialStoreError",
         "LoginFailedError",
+        "MaxTurnsError",
+        "RepeatedCallError",
+        "RunPausedError",
+        "RunStoppedError",
+        "ToolDefinitionError",
+        "ToolResultError",
         "UnsupportedEndpointError",
     }
     assert len(documented) == len(set(documented))

@@ -34,15 +34,21 @@ if TYPE_CHECKING:
     from ._exceptions import LoginFailedError as LoginFailedError
     from ._exceptions import LoginRejectedError as LoginRejectedError
     from ._exceptions import LoginRequiredError as LoginRequiredError
+    from ._exceptions import MaxTurnsError as MaxTurnsError
     from ._exceptions import ModelNotAvailableError as ModelNotAvailableError
     from ._exceptions import OutputValidationError as OutputValidationError
     from ._exceptions import PolicyViolationError as PolicyViolationError
     from ._exceptions import QuotaExceededError as QuotaExceededError
     from ._exceptions import RegionNotSupportedError as RegionNotSupportedError
+    from ._exceptions import RepeatedCallError as RepeatedCallError
     from ._exceptions import ResponseFailedError as ResponseFailedError
+    from ._exceptions import RunPausedError as RunPausedError
+    from ._exceptions import RunStoppedError as RunStoppedError
     from ._exceptions import ServerOverloadedError as ServerOverloadedError
     from ._exceptions import StreamInterruptedError as StreamInterruptedError
     from ._exceptions import TokenRefreshError as TokenRefreshError
+    from ._exceptions import ToolDefinitionError as ToolDefinitionError
+    from ._exceptions import ToolResultError as ToolResultError
     from ._exceptions import TooManyRequestsError as TooManyRequestsError
     from ._exceptions import TotalTimeoutError as TotalTimeoutError
     from ._exceptions import UnexpectedResponseError as UnexpectedResponseError

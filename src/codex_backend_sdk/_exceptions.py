@@ -28,6 +28,12 @@ the error as an HTTP status or as an event within a stream of status 200.
         ├── UsageLimitError (openai.RateLimitError)              the usage limit is exhausted until `resets_at`
         ├── UsageNotIncludedError (openai.RateLimitError)        the plan does not include Codex
         ├── QuotaExceededError (openai.RateLimitError)           the workspace is out of credits
+        ├── ToolDefinitionError (TypeError)                      a function cannot be a tool
+        ├── ToolResultError (TypeError)                          a tool returned a value that cannot be sent
+        ├── RunStoppedError (RuntimeError)                       `conversation.run()` ended before the final response
+        │   ├── MaxTurnsError                                    the limit of requests is reached
+        │   ├── RepeatedCallError                                the model repeats the same call
+        │   └── RunPausedError                                   `on_call` paused; `conversation.resume()` continues
         ├── TotalTimeoutError                                    below StreamInterruptedError
         │   retry: the same request may succeed in a moment
         ├── TooManyRequestsError (openai.RateLimitError)         after `retry_after` seconds
@@ -75,16 +81,22 @@ __all__ = [
     "LoginFailedError",
     "LoginRejectedError",
     "LoginRequiredError",
+    "MaxTurnsError",
     "ModelNotAvailableError",
     "OutputValidationError",
     "PolicyViolationError",
     "QuotaExceededError",
     "RegionNotSupportedError",
+    "RepeatedCallError",
     "ResponseFailedError",
+    "RunPausedError",
+    "RunStoppedError",
     "ServerOverloadedError",
     "StreamInterruptedError",
     "TokenRefreshError",
     "TooManyRequestsError",
+    "ToolDefinitionError",
+    "ToolResultError",
     "TotalTimeoutError",
     "UnexpectedResponseError",
     "UnsupportedEndpointError",
@@ -249,6 +261,56 @@ class CloudflareBlockedError(CodexError, openai.PermissionDeniedError):
 
 class RegionNotSupportedError(CodexError, openai.PermissionDeniedError):
     """The backend does not support requests from this country or region."""
+
+
+class ToolDefinitionError(CodexError, TypeError):
+    """A function cannot be a tool, or the tools of a run do not fit together. Nothing was sent."""
+
+
+class ToolResultError(CodexError, TypeError):
+    """A tool returned a value that cannot be sent to the model. The message names the type and the remedy.
+
+    The model is told that the call has no result, and the other calls are finished before this is raised.
+    """
+
+
+class RunStoppedError(CodexError, RuntimeError):
+    """A run of tools ended before the final response. The conversation remains usable.
+
+    Attributes:
+        conversation: The conversation, with all responses and outputs so far. None in a pickled copy.
+        partial: The last response.
+    """
+
+    conversation: Any = None
+
+
+class MaxTurnsError(RunStoppedError):
+    """The run has sent `max_turns` requests, and the model still calls tools.
+
+    The outputs of the last calls are in the conversation. `conversation.resume()` continues.
+    """
+
+
+class RepeatedCallError(RunStoppedError):
+    """The model made the same calls with the same arguments `max_repeats` times in a row.
+
+    The last repetition was not run, which its outputs say. `conversation.resume()` or the next message continues.
+    """
+
+
+class RunPausedError(RunStoppedError):
+    """`on_call` returned `Pause`, so no call of the response was started.
+
+    The calls are in the history without outputs. `conversation.resume(decisions)` continues, also in another process.
+
+    Attributes:
+        calls: The calls that wait for a decision: dicts with `call_id`, `name` and `arguments`.
+    """
+
+    def __init__(self, message: str, *, calls: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.calls = list(calls)
 
 
 class UsageNotIncludedError(CodexError, openai.RateLimitError):

@@ -1,4 +1,4 @@
-"""Public names of this package, `auth` and `testing`, imported on first use (PEP 562).
+"""Public names of this package, `auth`, `testing` and `tools`, imported on first use (PEP 562).
 
 `import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a
 second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__`
@@ -39,16 +39,22 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "LoginFailedError",
             "LoginRejectedError",
             "LoginRequiredError",
+            "MaxTurnsError",
             "ModelNotAvailableError",
             "OutputValidationError",
             "PolicyViolationError",
             "QuotaExceededError",
             "RegionNotSupportedError",
+            "RepeatedCallError",
             "ResponseFailedError",
+            "RunPausedError",
+            "RunStoppedError",
             "ServerOverloadedError",
             "StreamInterruptedError",
             "TokenRefreshError",
             "TooManyRequestsError",
+            "ToolDefinitionError",
+            "ToolResultError",
             "TotalTimeoutError",
             "UnexpectedResponseError",
             "UnsupportedEndpointError",
@@ -105,6 +111,11 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "finished_items",
             "failed_item_index",
         ),
+    },
+    "codex_backend_sdk.tools": {
+        "tools.calls": ("Allow", "Deny", "Pause", "ToolCall", "ToolCallFinished", "ToolCallStarted"),
+        "tools.function_tool": ("CustomTool", "FunctionTool", "ToolSet", "tool"),
+        "tools.outputs": ("ToolFile", "ToolImage"),
     },
     "codex_backend_sdk.testing": {
         "testing.model_catalog": ("CatalogEntry", "ModelCatalog"),

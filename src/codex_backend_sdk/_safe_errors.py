@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PicklableError", "make_picklable", "redact_causes", "redact_error"]
 
-# Private attributes that are not pickled. The failure contains the body.
-_NOT_PICKLED: Final = frozenset({"_codex_failure"})
+# Attributes that are not pickled. The failure contains the body, and a conversation has the prompts and the client.
+_NOT_PICKLED: Final = frozenset({"_codex_failure", "conversation"})
 # The members of an error object that may be text. A server may repeat the prompt in others, such as `input`.
 _TEXT_MEMBERS: Final = frozenset(
     {"code", "detail", "error", "error_description", "message", "param", "plan_type", "status", "title", "type"}

@@ -27,6 +27,7 @@ __all__ = [
     "SingleFlight",
     "create_lock",
     "reset_in_child",
+    "run_into",
     "run_uninterrupted",
     "start_in_thread",
 ]
@@ -83,19 +84,20 @@ def start_in_thread(action: Callable[[], _T], *, name: str, daemon: bool) -> Fut
     """
     future: Future[_T] = Future()
     if not _try_to_start(action, future, name=name, daemon=daemon):
-        _run_into(future, action)
+        run_into(future, action)
     return future
 
 
 def _try_to_start(action: Callable[[], _T], outcome: Future[_T], *, name: str, daemon: bool) -> bool:
     try:
-        threading.Thread(target=_run_into, args=(outcome, action), name=name, daemon=daemon).start()
+        threading.Thread(target=run_into, args=(outcome, action), name=name, daemon=daemon).start()
     except RuntimeError:  # the interpreter is exiting, or the system's limit of threads is reached
         return False
     return True
 
 
-def _run_into(outcome: Future[_T], action: Callable[[], _T]) -> None:
+def run_into(outcome: Future[_T], action: Callable[[], _T]) -> None:
+    """Run `action` in this thread, and set the future to its outcome."""
     try:
         result = action()
     except BaseException as error:  # including KeyboardInterrupt and SystemExit: the caller decides
@@ -169,7 +171,7 @@ class SingleFlight(Generic[_T]):
             if is_started:
                 self._flight = flight
         if not is_started:
-            _run_into(flight, run)
+            run_into(flight, run)
         return flight
 
     def _forget_flight(self) -> None:

@@ -1,0 +1,317 @@
+"""The calls of one response: read them, decide on them, and collect one output for each. Pure.
+
+`ToolBatch` is the state machine that the sync and the async executor share. Its invariants:
+
+- A call that cannot be run (an unknown tool, invalid arguments, a denial) has its output at once.
+- Nothing is started before all calls are decided. If one is paused, none is started.
+- Every call gets exactly one output. Outputs are recorded in the order of the calls: one that finishes early waits for
+  those before it.
+- After an interruption, the remaining calls get an output that says whether they may have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic_core import from_json
+
+from .._exceptions import ToolResultError
+from .._json import encode
+from .outputs import error_text, to_output
+from .schema import ArgumentsError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .function_tool import Tool, ToolSet
+
+__all__ = [
+    "CALL_TYPES",
+    "MAY_HAVE_RUN",
+    "Allow",
+    "Decision",
+    "Deny",
+    "Pause",
+    "ToolBatch",
+    "ToolCall",
+    "ToolCallFinished",
+    "ToolCallStarted",
+    "as_decision",
+    "batch_key",
+    "read_calls",
+]
+
+Item = dict[str, Any]
+
+# type of a call → the member with its arguments
+CALL_TYPES: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+MAY_HAVE_RUN: Final = "[no result: the program was interrupted during this call, which may have run]"
+NOT_RUN: Final = "[not run: the program was interrupted before this call]"
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The decision to run a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The decision not to run a call. The model receives the reason."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The decision to end the run before any call of the response is started. `conversation.resume()` continues."""
+
+
+Decision: TypeAlias = "Allow | Deny | Pause"
+
+
+def as_decision(value: object) -> Decision:
+    """Return the decision that a hook returned: an instance or a class of the three, True, or False."""
+    if value is True or value is Allow:
+        return Allow()
+    if value is False or value is Deny:
+        return Deny()
+    if value is Pause:
+        return Pause()
+    if isinstance(value, (Allow, Deny, Pause)):
+        return value
+    raise TypeError(f"on_call returned {value!r}. Return Allow(), Deny(reason) or Pause().")
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of the model.
+
+    Attributes:
+        call_id: The ID that connects the call and its output.
+        name: The name of the tool.
+        arguments: The JSON arguments, or the text of a custom tool. They are not validated.
+        tool: The tool, or None if the model called one that does not exist.
+        args: The positional arguments of the function, validated.
+        kwargs: The keyword arguments of the function, validated.
+        may_have_run: Whether an earlier process started this call and recorded no output. Running it may repeat its
+            effects.
+        item: The item of the call.
+    """
+
+    call_id: str
+    name: str
+    arguments: Any
+    tool: Tool[..., Any] | None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    may_have_run: bool = False
+    item: Item = field(default_factory=dict, repr=False)
+    problem: str | None = None
+    index: int = 0
+
+
+def read_calls(items: Iterable[Item], tools: ToolSet, *, started: Iterable[str] = ()) -> list[ToolCall]:
+    """Return the calls among the items, in their order. `started` has the IDs of the calls that may have run."""
+    calls: list[ToolCall] = []
+    may_have_run = frozenset(started)
+    for item in items:
+        if item.get("type") in CALL_TYPES:
+            calls.append(_read_call(item, tools, len(calls), may_have_run))
+    return calls
+
+
+def _read_call(item: Item, tools: ToolSet, index: int, started: frozenset[str]) -> ToolCall:
+    name, call_id = str(item.get("name")), str(item.get("call_id"))
+    text = item.get(CALL_TYPES[item["type"]]) or ""
+    tool = tools.get(name)
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    problem = None
+    if tool is None or tool.call_type != item["type"]:
+        problem = f"There is no tool {name!r} of this kind. Tools: {', '.join(tools.names) or 'none'}."
+    else:
+        try:
+            args, kwargs = tool.parse(text)
+        except ArgumentsError as error:
+            problem = str(error)
+    return ToolCall(call_id, name, _arguments(item, text), tool, args, kwargs, call_id in started, item, problem, index)
+
+
+def _arguments(item: Item, text: str) -> Any:
+    if item["type"] == "custom_tool_call":
+        return text
+    try:
+        return from_json(text or "{}")
+    except ValueError:
+        return text
+
+
+def batch_key(calls: Iterable[ToolCall]) -> tuple[tuple[str, bytes], ...]:
+    """Return a value that is equal for batches of the same calls with the same arguments, in any order."""
+    return tuple(sorted((call.name, encode(_sorted(call.arguments))) for call in calls))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(element) for element in value] if isinstance(value, list) else value
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStarted:
+    """An event of a run: a function is about to run."""
+
+    call: ToolCall
+    type: Literal["tool_call.started"] = "tool_call.started"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFinished:
+    """An event of a run: a call has its output.
+
+    Attributes:
+        call: The call.
+        item: The output item that the model receives.
+        result: What the function returned, unchanged; None if it did not return.
+        error: What it raised; `TimeoutError` after its timeout; None if it returned, or was not run.
+    """
+
+    call: ToolCall
+    item: Item
+    result: Any = None
+    error: BaseException | None = None
+    type: Literal["tool_call.finished"] = "tool_call.finished"
+
+
+# --- the calls of a response -----------------------------------------------------------------------------------------
+
+
+class ToolBatch:
+    """The calls of one response, from the decisions to the outputs.
+
+    `decisions` are those that exist already, by call ID. A call that may have run needs one to run again. `on_error`
+    says whether the exception of a tool ends the run.
+    """
+
+    def __init__(
+        self,
+        calls: Iterable[ToolCall],
+        *,
+        decisions: Mapping[str, Decision] | None = None,
+        on_error: Literal["return", "raise"] = "return",
+    ) -> None:
+        self.calls = list(calls)
+        self.is_paused = False
+        self._on_error = on_error
+        self._errors: list[BaseException] = []
+        self._items: dict[int, Item] = {}
+        self._allowed: set[int] = set()
+        self._started: set[int] = set()
+        self._recorded = 0
+        for call in self.calls:
+            decision = (decisions or {}).get(call.call_id)
+            if call.problem is not None:
+                self.reject(call, call.problem)
+            elif decision is not None:
+                self.decide(call, decision)
+            elif call.may_have_run:
+                self.reject(call, MAY_HAVE_RUN)
+
+    @property
+    def outputs(self) -> list[Item]:
+        """The output items so far, in the order of the calls."""
+        return [self._items[index] for index in sorted(self._items)]
+
+    def undecided(self) -> list[ToolCall]:
+        """Return the calls that need a decision."""
+        return [call for call in self.calls if call.index not in self._items and call.index not in self._allowed]
+
+    def decide(self, call: ToolCall, decision: Decision) -> None:
+        """Store the decision on a call."""
+        if isinstance(decision, Pause):
+            self.is_paused = True
+        elif isinstance(decision, Allow):
+            self._allowed.add(call.index)
+        else:
+            self._set_output(call, f"The call was denied{f': {decision.reason}' if decision.reason else '.'}")
+
+    def rejected(self) -> list[ToolCallFinished]:
+        """Return the events of the calls that have an output and are not run."""
+        calls = [call for call in self.calls if call.index in self._items and call.index not in self._started]
+        return [ToolCallFinished(call, self._items[call.index]) for call in calls]
+
+    def reject(self, call: ToolCall, reason: str) -> None:
+        """Give a call that is not run its output."""
+        self._set_output(call, reason)
+
+    def allowed(self) -> list[ToolCall]:
+        """Return the calls to run."""
+        return [call for call in self.calls if call.index in self._allowed]
+
+    def start(self, call: ToolCall) -> Item:
+        """Mark a call as started, and return the record of it."""
+        self._started.add(call.index)
+        return {"type": "call_started", "call_id": call.call_id, "name": call.name}
+
+    def succeed(self, call: ToolCall, result: Any) -> ToolCallFinished:
+        """Store the result of a call."""
+        assert call.tool is not None
+        try:
+            item = self._set_output(call, to_output(result, max_bytes=call.tool.max_output_bytes))
+        except ToolResultError as error:
+            return self.fail(call, error)
+        return ToolCallFinished(call, item, result)
+
+    def fail(self, call: ToolCall, error: BaseException) -> ToolCallFinished:
+        """Store the exception of a call."""
+        assert call.tool is not None
+        error.add_note(f"It was raised by the tool {call.name!r} in the call {call.call_id!r}.")
+        self._errors.append(error)
+        item = self._set_output(call, error_text(error, max_bytes=call.tool.max_output_bytes))
+        return ToolCallFinished(call, item, error=error)
+
+    def time_out(self, call: ToolCall) -> ToolCallFinished:
+        """Store that a call did not end within its timeout."""
+        assert call.tool is not None
+        text = f"timed out after {call.tool.timeout:g} s"
+        error = TimeoutError(f"The tool {call.name!r} {text}.")
+        self._errors.append(error)
+        return ToolCallFinished(call, self._set_output(call, f"The call {text}. It may have run."), error=error)
+
+    def interrupt(self) -> None:
+        """Give every call without an output one that says whether it may have run."""
+        for call in self.calls:
+            if call.index not in self._items:
+                self._set_output(call, MAY_HAVE_RUN if call.index in self._started else NOT_RUN)
+
+    def take_outputs(self) -> list[Item]:
+        """Return the output items to record now: those of the next calls, as far as they have one."""
+        ready: list[Item] = []
+        while self._recorded in self._items:
+            ready.append(self._items[self._recorded])
+            self._recorded += 1
+        return ready
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ends the run. A result that cannot be sent and a SystemExit always do."""
+        for error in self._errors:
+            if self._on_error == "raise" or isinstance(error, ToolResultError) or not isinstance(error, Exception):
+                return error
+        return None
+
+    def _set_output(self, call: ToolCall, output: str | list[Item]) -> Item:
+        item = {"type": f"{call.item['type']}_output", "call_id": call.call_id, "output": output}
+        self._items[call.index] = item
+        return item
