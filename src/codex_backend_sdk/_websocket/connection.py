@@ -120,7 +120,7 @@ class BaseConnection:
             self._error = ConnectionLostError("The server closed the connection without a close frame.")
             return []
         try:
-            self._messages += self._decoder.feed(data)
+            self._decoder.feed(data, self._messages)
         except MessageTooLargeError as error:
             self._error = EventTooLargeError(str(error))
             return [self._encoder.close(error.code)]

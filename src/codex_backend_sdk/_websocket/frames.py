@@ -1,7 +1,7 @@
 """Encode and decode the frames of a WebSocket (RFC 6455) with its compression (RFC 7692). Pure.
 
 Only the side of a client is implemented: it sends masked frames and receives unmasked ones. A message is complete when
-`FrameDecoder.feed` returns it, even if the server sent it in fragments. Control frames are collected separately,
+`FrameDecoder.feed` appends it, even if the server sent it in fragments. Control frames are collected separately,
 because they may arrive between the fragments of a message.
 
 The module exists because a response has thousands of events, and each is a message: decoding one takes a seventh of the
@@ -130,8 +130,8 @@ class FrameDecoder:
         self._is_fragmented = False
         self._is_compressed = False
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the text messages that the data completes. Raises FrameError if it violates the protocol."""
+    def feed(self, data: bytes, messages: list[bytes]) -> None:
+        """Append the text messages that the data completes. Raises FrameError if a violation follows them."""
         self.bytes_received += len(data)
         buffer = self._buffer
         if buffer:
@@ -139,10 +139,9 @@ class FrameDecoder:
             buffer += data
             if len(data) < self._missing_bytes:
                 self._missing_bytes -= len(data)
-                return []
+                return
             data = bytes(buffer)
             buffer.clear()
-        messages: list[bytes] = []
         position, end = 0, len(data)
         self._missing_bytes = 0
         while position + 2 <= end and self.close_frame is None:
@@ -167,7 +166,6 @@ class FrameDecoder:
             else:
                 self._read_frame(head, payload, messages)
         buffer += data[position:]
-        return messages
 
     def _read_frame(self, head: int, payload: bytes, messages: list[bytes]) -> None:
         """Read any frame but a complete, uncompressed text message."""
@@ -210,7 +208,8 @@ class FrameDecoder:
             raise FrameError(f"the server sent a message that cannot be decompressed: {error}", code=1007) from error
         if len(message) > self._max_message_bytes:
             raise self._too_large()
-        if self._compression is not None and not self._compression.server_takeover:
+        # A sender may also end its stream with a message (RFC 7692, 7.2.3.4).
+        if self._inflater.eof or (self._compression is not None and not self._compression.server_takeover):
             self._inflater = self._new_inflater()
         return message
 
