@@ -8,7 +8,7 @@ is reported.
 
 Input is compared as it would be sent, after every conversion. Items of a `PreparedInput` do not change within a
 generation, so only their number is compared: the time of a turn does not grow with the history. Other input is compared
-by the digest of each item, because the caller may have changed an item in place.
+by the digest of each item, and the other members by theirs, because the caller may have changed one in place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .._json import encode
+from .._json import encode, encode_in_chunks
 from .._request.input_items import shape_item
 from .._request.prompt_cache import TURN_STATE_HEADER
 
@@ -49,7 +49,7 @@ class Baseline(NamedTuple):
     """The last completed response of a connection, and the request that it responded to."""
 
     response_id: str
-    settings: dict[str, Any]
+    settings: dict[str, bytes]  # the digests of the other members
     input_mark: _InputMark
     output: tuple[Any, ...]
 
@@ -67,25 +67,27 @@ class CreateMessage:
     text: bytes
     items_sent: int
     full_replay: str | None
-    _settings: dict[str, Any]
+    _settings: dict[str, bytes]
     _input_mark: _InputMark
 
     def completed(self, response_id: str, output: Iterable[Any]) -> Baseline | None:
         """Return the baseline for the next request after this one was answered with `output`, or None if unusable."""
         if not self._input_mark.is_continuable:
             return None
-        shaped = (shape_item(item) for item in output)
-        return Baseline(
-            response_id, self._settings, self._input_mark, tuple(item for item in shaped if item is not None)
-        )
+        try:
+            shaped = tuple(item for item in map(shape_item, output) if item is not None)
+        except TypeError:  # a damaged item
+            return None
+        return Baseline(response_id, self._settings, self._input_mark, shaped)
 
 
 def create_message(body: RequestBody, baseline: Baseline | None, turn: TurnState | None = None) -> CreateMessage:
     """Return the message for a body, incremental if the backend knows the beginning of its input.
 
-    The message has the state of the turn, which HTTP sends in a header.
+    The message has the state of the turn, which HTTP sends in a header. Raises ValueError for text with a lone
+    surrogate, which the backend rejects.
     """
-    settings = {name: value for name, value in body.members.items() if name not in (_INPUT, _CLIENT_METADATA)}
+    settings = {name: _digest(value) for name, value in body.members.items() if name not in (_INPUT, _CLIENT_METADATA)}
     items: Sequence[Any] = body.members[_INPUT]
     mark = _mark(body, items)
     reason = _replay_reason(baseline, settings, items, mark, body)
@@ -95,7 +97,12 @@ def create_message(body: RequestBody, baseline: Baseline | None, turn: TurnState
         members |= {"previous_response_id": baseline.response_id, _INPUT: items}
     if turn is not None and turn.value is not None:
         members[_CLIENT_METADATA] = {**(members.get(_CLIENT_METADATA) or {}), TURN_STATE_HEADER: turn.value}
-    return CreateMessage(encode(members), len(items), reason, settings, mark)
+    try:
+        text = b"".join(encode_in_chunks(members))
+    except ValueError:
+        _ = body.encoded  # raises the same error, with the place in the whole input
+        raise
+    return CreateMessage(text, len(items), reason, settings, mark)
 
 
 def _mark(body: RequestBody, items: Sequence[Any]) -> _InputMark:
@@ -117,7 +124,7 @@ def _digest(item: Any) -> bytes:
 
 def _replay_reason(
     baseline: Baseline | None,
-    settings: dict[str, Any],
+    settings: dict[str, bytes],
     items: Sequence[Any],
     mark: _InputMark,
     body: RequestBody,
