@@ -386,5 +386,5 @@ def test_lone_surrogate_is_rejected_with_its_place() -> None:
 def test_lone_surrogate_in_the_turn_state_is_rejected() -> None:
     turn = TurnState()
     turn.value = "\ud800"
-    with pytest.raises(ValueError, match="`client_metadata.x-codex-turn-state` contains a lone surrogate"):
+    with pytest.raises(ValueError, match=r"`client_metadata\.x-codex-turn-state` contains a lone surrogate"):
         create_message(plain(QUESTION), None, turn)

@@ -22,8 +22,7 @@ from .._json import decode, encode
 __all__ = ["ResponseHead", "ResponseMessages"]
 
 _DELTA_PREFIX: Final = b'{"type":"response.'
-_DELTA_SUFFIX: Final = b'.delta"'
-_MAX_TYPE_BYTES: Final = 80
+_DELTA_SUFFIX: Final = b".delta"
 _TERMINAL_TYPES: Final = (
     "response.completed",
     "response.incomplete",
@@ -37,6 +36,7 @@ _CONNECTION_CODES: Final = ("websocket_connection_limit_reached", "previous_resp
 # Types of messages that may precede the response and do not begin it.
 _PRELIMINARY_TYPES: Final = ("response.metadata", "keepalive", "response.heartbeat")
 _PRELIMINARY_PREFIXES: Final = ("codex.", "responsesapi.")
+_BODY_HEADER_PREFIXES: Final = ("content-", "transfer-encoding")
 
 
 class ResponseHead(NamedTuple):
@@ -79,10 +79,10 @@ class ResponseMessages:
         for message in messages:
             if self.is_finished or self.lost_because is not None:
                 break
-            if self.head is not None and _is_delta(message):
-                accepted.append(message)
-            elif self._read(message):
-                accepted.append(message if b"\n" not in message else message.replace(b"\n", b"\ndata: "))
+            if (self.head is not None and _is_delta(message)) or self._read(message):
+                # A line break is valid between the tokens of JSON, and ends a line of an event stream.
+                has_lines = b"\n" in message or b"\r" in message
+                accepted.append(b"\ndata: ".join(message.splitlines()) if has_lines else message)
         if not accepted:
             return b""
         return b"data: " + b"\n\ndata: ".join(accepted) + b"\n\n"
@@ -140,7 +140,8 @@ class ResponseMessages:
 
 
 def _is_delta(message: bytes) -> bool:
-    return message.startswith(_DELTA_PREFIX) and message.find(_DELTA_SUFFIX, 0, _MAX_TYPE_BYTES) > 0
+    start = len(_DELTA_PREFIX)
+    return message.startswith(_DELTA_PREFIX) and message.endswith(_DELTA_SUFFIX, start, message.find(b'"', start))
 
 
 def _is_preliminary(event_type: Any) -> bool:
@@ -154,9 +155,12 @@ def _index(value: Any) -> int:
 
 
 def _header_values(headers: dict[str, Any]) -> dict[str, str]:
-    """Return valid headers. A value may be a text, a number or a boolean."""
+    """Return valid headers, without those that describe another body. A value may be a text, a number or a boolean."""
     return {
         name.lower(): str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in headers.items()
-        if isinstance(value, (str, int, float)) and str(value).isascii() and str(value).isprintable() and name.isascii()
+        if isinstance(value, (str, int, float))
+        and f"{name}{value}".isascii()
+        and f"{name}{value}".isprintable()
+        and not name.lower().startswith(_BODY_HEADER_PREFIXES)
     }
