@@ -179,6 +179,16 @@ def test_fork_continues_alone_with_the_same_cache(conversation: Any, bodies: Any
     assert fork.instructions == "Be brief."
 
 
+@pytest.mark.parametrize(("characters", "auto_compact"), [(1_000_000, True), (8_000, 1_000), (8_000, True)])
+def test_long_history_may_precede_the_first_call(client: Any, bodies: Any, characters: int, auto_compact: Any) -> None:
+    """It is compacted with the model of the conversation: there is no former one."""
+    conversation = client.codex.conversation(model="gpt-5.5", auto_compact=auto_compact)  # it has 272,000 tokens
+    conversation.append(["x" * characters, {"role": "assistant", "content": [{"type": "output_text", "text": "y"}]}])
+    assert conversation.send("Say one").output_text == "one"
+    assert conversation.usage.compactions == (characters / 4 > (244_800 if auto_compact is True else auto_compact))
+    assert {body["model"] for body in bodies()} == {conversation.model}
+
+
 # --- failures and interruptions --------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,7 @@ class ConversationState:
         self._compactions_of_turn = 0
         self._last_gain = 1.0  # the share of the tokens that the last compaction saved
         self._items: list[Item] = []
+        self._item_types: set[Any] = set()
         self._active: list[int] = []
         self._saved_views: list[list[int]] = []
         self._marks: list[_Mark] = []
@@ -180,6 +181,8 @@ class ConversationState:
 
     def positions(self, *item_types: str) -> list[int]:
         """Return the positions of the items of these types that the model sees."""
+        if self._item_types.isdisjoint(item_types):
+            return []  # most histories have no item of the types that every turn looks for
         return [position for position in self._active if self._items[position].get("type") in item_types]
 
     def place_of(self, response_id: str) -> tuple[int, int]:
@@ -219,7 +222,7 @@ class ConversationState:
         """Return a state that changes independently. The items are shared, because they never change."""
         copied = ConversationState()
         for name, value in vars(self).items():
-            setattr(copied, name, value.copy() if isinstance(value, (dict, list)) else value)
+            setattr(copied, name, value.copy() if isinstance(value, (dict, list, set)) else value)
         copied._saved_views = [view.copy() for view in self._saved_views]
         copied._prepared = None
         copied._invalidate()
@@ -353,6 +356,7 @@ class ConversationState:
 
     def _add(self, item: Item) -> int:
         self._items.append(item)
+        self._item_types.add(item.get("type"))
         return len(self._items) - 1
 
     def _save_view(self) -> None:

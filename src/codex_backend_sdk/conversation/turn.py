@@ -300,7 +300,7 @@ class Turn:
         state, changes = self._state, dict(self._options.changes)
         old_model, model = state.settings.get("model"), changes.get("model", state.settings.get("model"))
         is_switch = bool(state.count) and model != old_model
-        if is_switch and self._options.auto_compact is not False:
+        if is_switch and old_model is not None and self._options.auto_compact is not False:
             tokens = state.context_tokens
             if tokens >= _SMALLEST_WINDOW_TOKENS and tokens >= compaction_limit(
                 (yield from self._catalog_entry(model))
