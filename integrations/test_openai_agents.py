@@ -5,6 +5,7 @@ from __future__ import annotations
 import agents
 import pytest
 from samples import EXTRACT, QUESTION, Person
+from support.websocket_server import websocket_server
 
 RECIPE = "OpenAI Agents SDK"
 NOT_APPLICABLE = {("stream", "sync"): "the library has only an async stream"}
@@ -47,6 +48,20 @@ async def test_streamed_run_yields_deltas_and_calls_the_tool(recipe):
     text = "".join(event.delta for event in raw if event.type == "response.output_text.delta")
     assert text == run.final_output
     assert "sunny in" in text
+
+
+@pytest.mark.anyio
+async def test_websocket_model_is_logged_in(recipe):
+    with websocket_server() as server:
+        client = recipe.client.copy(base_url=server.base_url, workspace_routing=False)
+        agent = recipe.agent.clone(
+            tools=[],
+            model=agents.OpenAIResponsesWSModel(model="gpt-6.1-terra", openai_client=client),
+            model_settings=agents.ModelSettings(store=False),
+        )
+        assert (await agents.Runner.run(agent, "Say hello")).final_output == "hello"
+    assert server.handshakes[0].headers["authorization"].startswith("Bearer ")
+    assert server.messages[0]["store"] is False
 
 
 @pytest.mark.anyio

@@ -175,13 +175,15 @@ _ATTRIBUTES: Final[dict[str, type]] = {
 _RESPONSES: Final = """\
 ### `client.responses`
 
-The official methods `create`, `parse`, `stream` and `compact`, with the official parameters. `model` may be left out.
+The official methods `create`, `parse`, `stream`, `compact` and `connect`, with the official parameters. `model` may be
+left out.
 
 - `create(...)` returns an `openai.types.responses.Response`, or with `stream=True` a `ResponseEventStream`.
 - `parse(...)` returns a `ParsedResponse` whose `output_parsed` is an instance of `text_format`. `validation_retries=n`
   sends an output that does not match back to the model with its errors, at most `n` times.
 - `stream(...)` returns the official context manager, whose events have snapshots.
 - `compact(...)` returns a `CompactedResponse`, whose `output` is the input of the next call.
+- `connect(...)` returns the official context manager for a WebSocket. It needs the extra `websocket`.
 
 With `unsupported="drop"`, a response has the attribute `dropped_parameters`: the names of the parameters that the
 client left out."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codex_backend_sdk._upstream import HOOKS, streaming_hooks
+from codex_backend_sdk._upstream import HOOKS, connection_hooks, streaming_hooks
 
-ALL_HOOKS = {**HOOKS, **streaming_hooks()}
+ALL_HOOKS = {**HOOKS, **streaming_hooks(), **connection_hooks()}
 SOURCE = Path(__file__).parent.parent / "src" / "codex_backend_sdk"
 # These modules import private names for annotations only.
 TYPE_ONLY_IMPORTERS = {"resources/models.py", "resources/responses.py"}

@@ -35,7 +35,7 @@ from ._options import (
     require_callback,
 )
 from ._request.argument_hints import ArgumentHints
-from ._request.auth_flow import RequestSigner, user_agent
+from ._request.auth_flow import RequestSigner, login_headers, user_agent
 from ._request.compression import Compression
 from ._request.context import PreparedOptions, context_of_response
 from ._request.cookies import CloudflareCookies, create_closed_jar, mark_callers_cookie
@@ -46,7 +46,7 @@ from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
 from ._streaming.events import build_item, build_response
 from ._upstream import set_default_headers
-from ._urls import require_backend_url
+from ._urls import is_websocket_url, require_backend_url
 from .auth._http import open_client
 from .auth.credentials import resolve_credentials
 from .limits.tracker import LimitsTracker
@@ -73,6 +73,9 @@ _NOT_COPYABLE: Final = (
     "{name} cannot be {verb}: it holds open connections and the login. Use `with_options()` for a client with other "
     "options, and construct a client in each process that needs one."
 )
+# Codex CLI: codex-api/src/endpoint/responses_websocket.rs.
+_BETA_HEADER: Final = "OpenAI-Beta"
+_WEBSOCKET_BETA: Final = "responses_websockets=2026-02-06"
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
 # Arguments whose default the official constructor reads from an environment variable. `webhook_secret` is not in the
 # list: its variable is used, because it verifies the requests that a program receives.
@@ -357,6 +360,24 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def platform_headers(self) -> dict[str, str]:
         return {}
 
+    @property
+    def auth_headers(self) -> dict[str, str]:
+        """The headers of the login, for code that opens a WebSocket to the backend itself; empty before it is loaded.
+
+        Raises ValueError if a login must not be sent to `websocket_base_url`.
+        """
+        login = self.credentials.ready()
+        if login is None:
+            return {}
+        websocket_url = self._official.websocket_base_url
+        if websocket_url is not None:
+            http_url = (
+                str(websocket_url).replace("ws", "http", 1) if is_websocket_url(str(websocket_url)) else websocket_url
+            )
+            require_backend_url(str(http_url), name="websocket_base_url")
+        self._checked_backend_url()
+        return {**login_headers(login, self._codex.originator), _BETA_HEADER: _WEBSOCKET_BETA}
+
     def _auth_headers(self, security: object) -> dict[str, str]:
         return {}
 
@@ -415,9 +436,31 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             options.login = login
             add_derived_key(options, login)
             self._routing.apply(options, login, backend=self._checked_backend_url().base_url_text)
+        elif is_websocket_url(options.url):
+            self._sign_handshake(options, login)
         else:
             options.follow_redirects = False  # a redirect would send the login to another host
         return options
+
+    def _sign_handshake(self, options: FinalRequestOptions, login: Login) -> None:
+        """Sign the handshake of `responses.connect()`, which openai's code sends, and route it to the workspace."""
+        routed = PreparedOptions.from_options(options, None, url="/responses", headers={})
+        if self._official.websocket_base_url is None:
+            self._routing.apply(routed, login, backend=self._checked_backend_url().base_url_text)
+            target = self._prepare_url(routed.url)
+            scheme = "ws" if target.scheme == "http" else "wss"
+            url = httpx2.URL(options.url).copy_with(scheme=scheme, host=target.host, port=target.port)
+            options.url = str(url)
+        own_headers: Mapping[str, Any] = {} if isinstance(options.headers, openai.NotGiven) else options.headers
+        # openai's code merges the names without regard to case, and later ones win.
+        options.headers = {
+            _BETA_HEADER: _WEBSOCKET_BETA,
+            **own_headers,
+            **cast("dict[str, str]", routed.headers),
+            "OpenAI-Organization": openai.Omit(),
+            "OpenAI-Project": openai.Omit(),
+            **self.auth_headers,
+        }
 
     @contextmanager
     def _total_timeout(self, options: FinalRequestOptions) -> Iterator[float | None]:

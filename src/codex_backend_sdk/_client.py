@@ -434,6 +434,12 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         send = partial(self._client.send, stream=True, follow_redirects=False)
         return await self._exchange(self._build_request(options), options.context.deadline, send)
 
+    async def _refresh_api_key(self) -> str:
+        """Load the login for `auth_headers`. The Agents SDK calls this before it opens a WebSocket."""
+        if self.credentials.ready() is None:
+            await run_in_thread(self.credentials.current)
+        return await super()._refresh_api_key()
+
     async def _refresh_login(self, rejected: Login) -> Login:
         return await run_in_thread(lambda: self.credentials.refresh(rejected))
 

@@ -1,8 +1,8 @@
 """Private names of `openai`, which only this module imports, and the signatures that this package expects.
 
-`HOOKS` and `streaming_hooks()` list the methods that this package overrides or calls, with their parameters in every
-supported version of `openai`. A test compares the lists with the installed version, so a release that changes a hook
-makes that test fail before it reaches users. `docs/design.md` lists the overrides and their reasons.
+`HOOKS`, `streaming_hooks()` and `connection_hooks()` list the methods that this package overrides or calls, with their
+parameters in every supported version of `openai`. A test compares the lists with the installed version, so a release
+that changes a hook makes that test fail before it reaches users. `docs/design.md` lists the reasons.
 
 The names for `responses.stream()` are loaded on first use (PEP 562), because `openai.lib.streaming` takes 50 ms to
 import.
@@ -45,6 +45,7 @@ __all__ = [
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
     "SyncHttpxClientWrapper",
+    "connection_hooks",
     "make_request_options",
     "request_exceptions",
     "set_body",
@@ -99,6 +100,19 @@ def streaming_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
     """Return the hooks of `responses.stream()`, in the form of `HOOKS`."""
     state_class = import_module(_STREAMING_MODULE).ResponseStreamState
     return {(state_class, "handle_event"): ("event",), (state_class, "_get_output_item"): ("output_index",)}
+
+
+def connection_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
+    """Return the hooks of `responses.connect()` and of the libraries that open a WebSocket, in the form of `HOOKS`."""
+    module = import_module("openai.resources.responses.responses")
+    connect = ("extra_query", "extra_headers")
+    return {
+        (module.ResponsesConnectionManager, "_connect_ws"): connect,
+        (module.AsyncResponsesConnectionManager, "_connect_ws"): connect,
+        (module.ResponsesConnection, "send"): ("event",),
+        (module.AsyncResponsesConnection, "send"): ("event",),
+        (import_module("openai").AsyncOpenAI, "_refresh_api_key"): (),
+    }
 
 
 def set_default_headers(client: BaseClient[Any, Any], headers: Mapping[str, str]) -> None:

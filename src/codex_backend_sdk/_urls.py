@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 
 from ._constants import ISSUER_URL, ISSUER_URL_ENV
 
-__all__ = ["LOOPBACK_HOSTS", "require_backend_url", "require_https_or_loopback", "resolve_issuer_url"]
+__all__ = [
+    "LOOPBACK_HOSTS",
+    "is_websocket_url",
+    "require_backend_url",
+    "require_https_or_loopback",
+    "resolve_issuer_url",
+]
 
 _PLATFORM_HOST: Final = "api.openai.com"
 # A DNS name, or an IPv6 address in brackets, with an optional port. httpx2 reads every URL of this form as urlsplit()
@@ -63,6 +69,11 @@ def require_backend_url(url: str, *, name: str) -> str:
             f"Remove {name}, or use `openai.OpenAI` with an API key."
         )
     return url
+
+
+def is_websocket_url(url: str) -> bool:
+    """Return whether the scheme of the URL is that of a WebSocket."""
+    return url.startswith(("ws://", "wss://"))
 
 
 def resolve_issuer_url(url: str | None) -> str:

@@ -119,7 +119,6 @@ MISSING: dict[str, Callable[[Any], Any]] = {
     "responses.cancel": lambda c: c.responses.cancel("resp_1"),
     "responses.input_items": lambda c: c.responses.input_items.list("resp_1"),
     "responses.input_tokens": lambda c: c.responses.input_tokens.count(model="m", input="x"),
-    "responses.connect": lambda c: c.responses.connect().__enter__(),
     "beta.realtime": lambda c: c.beta.realtime.connect(model="m").__enter__(),
     "realtime.connect": lambda c: c.realtime.connect(model="m").__enter__(),
     "foo": lambda c: c.post("/foo", cast_to=object),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .compression import Compression
     from .context import RequestContext
 
-__all__ = ["RefreshLogin", "RequestSigner", "auth_flow", "user_agent"]
+__all__ = ["RefreshLogin", "RequestSigner", "auth_flow", "login_headers", "user_agent"]
 
 
 class RefreshLogin(NamedTuple):
@@ -94,6 +94,15 @@ class RequestSigner:
                 del request.headers[name]
         self._cookies.sign(request, login)
         return request
+
+
+def login_headers(login: Login, originator: str) -> dict[str, str]:
+    """Return the headers of a login, with its token, for a handshake that openai's code or another library sends.
+
+    Raises LoginRequiredError as `RequestSigner.sign` does.
+    """
+    headers = {name: value for name, value in _headers(login, originator).items() if value is not None}
+    return {"Authorization": f"Bearer {login.access_token.reveal()}", **headers}
 
 
 def _headers(login: Login, originator: str) -> dict[str, str | None]:

@@ -17,7 +17,7 @@ from openai import NotGiven, Omit
 from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
-from .._urls import require_backend_url
+from .._urls import is_websocket_url, require_backend_url
 from .context import PreparedOptions, RequestContext
 from .instructions import as_message, as_parameter, requires_parameter
 from .prompt_cache import cache_headers, cache_seed, derive_key
@@ -43,6 +43,7 @@ __all__ = [
     "add_derived_key",
     "has_automatic_model",
     "prepare",
+    "prepare_message",
     "reject_resource",
     "reject_websocket",
     "use_instructions_parameter",
@@ -69,6 +70,8 @@ class BackendURL:
 
         URLs are cached: there are few paths, and parsing two URLs takes a tenth of the time of a call.
         """
+        if is_websocket_url(path):  # an absolute URL, with a query of the caller
+            return join(path)
         if path not in self._urls_by_path:
             self._urls_by_path[path] = self._account_url(path) if path.startswith("/wham/") else join(path)
         return self._urls_by_path[path]
@@ -164,9 +167,7 @@ def _prepare_response(
         else:
             body["prompt_cache_key"] = session_id
     headers |= cache_headers(body.get("prompt_cache_key"), turn)
-    uses_message = isinstance(body.get("instructions"), str) and placement.uses_message(
-        body["model"], client_options.instructions_as
-    )
+    uses_message = _uses_message(body, client_options, placement)
     if uses_message:
         body = as_message(body)
     request_body = RequestBody(body, compression, prepared_input=prepared_input)
@@ -232,6 +233,42 @@ def use_instructions_parameter(
     return True
 
 
+# Members of a `response.create` message that a request over HTTP does not have.
+_MESSAGE_MEMBERS: Final = ("type", "generate", "stream_id", "previous_response_id")
+
+
+def prepare_message(
+    message: Mapping[str, Any],
+    client_options: ClientOptions,
+    placement: InstructionsPlacement,
+    *,
+    cache_key: str | None,
+) -> dict[str, Any]:
+    """Return a `response.create` message for the WebSocket, in the form of a request over HTTP.
+
+    `cache_key` is the prompt cache key of a message without one. A message that continues a response has no message
+    with instructions, because the input of that response begins with them. Raises as `prepare` does.
+    """
+    envelope = {name: message[name] for name in _MESSAGE_MEMBERS if not is_absent(message.get(name))}
+    parameters = {name: value for name, value in message.items() if name not in _MESSAGE_MEMBERS}
+    is_continued = "previous_response_id" in envelope
+    if is_continued and is_absent(parameters.get("input")):
+        parameters["input"] = []
+    shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
+    _apply_unsupported_policy(client_options, shaped)
+    body = shaped.body
+    if cache_key is not None:
+        body.setdefault("prompt_cache_key", cache_key)
+    if _uses_message(body, client_options, placement):
+        body = {name: body[name] for name in body if name != "instructions"} if is_continued else as_message(body)
+    return {**envelope, **body}
+
+
+def _uses_message(body: Mapping[str, Any], client_options: ClientOptions, placement: InstructionsPlacement) -> bool:
+    has_text = isinstance(body.get("instructions"), str)
+    return has_text and placement.uses_message(body["model"], client_options.instructions_as)
+
+
 def _apply_unsupported_policy(client_options: ClientOptions, shaped: ShapedRequest) -> tuple[str, ...] | None:
     """Return the names of the dropped parameters, or None with `unsupported="raise"`. Raise for rejected parameters."""
     should_drop = client_options.unsupported == "drop"
@@ -246,10 +283,11 @@ def _apply_unsupported_policy(client_options: ClientOptions, shaped: ShapedReque
 
 
 def reject_websocket(url: str) -> None:
-    """Raise UnsupportedEndpointError for a WebSocket handshake, which bypasses `prepare`."""
-    if url.startswith(("ws://", "wss://")):
+    """Raise UnsupportedEndpointError for the handshake of a WebSocket that is not for responses."""
+    if is_websocket_url(url):
         name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
-        raise _unsupported_endpoint(f"{name}.connect", "Use `client.responses.create(..., stream=True)`.")
+        if name != "responses":
+            raise _unsupported_endpoint(f"{name}.connect", "Use `client.responses`.")
 
 
 def reject_resource(resource: str) -> NoReturn:

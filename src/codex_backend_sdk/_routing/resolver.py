@@ -28,6 +28,7 @@ from .._request.context import PreparedOptions, RequestContext
 from .._request.routes import Route
 from .._threads import create_lock
 from .._upstream import FinalRequestOptions, request_exceptions, timeout_exceptions
+from .._urls import is_websocket_url
 from ..types import Routing
 from .workspace_parsing import RoutingProblem, apply_routing, needs_lookup, parse_routing
 
@@ -92,7 +93,7 @@ class WorkspaceRouting:
 
     def lookup_for(self, options: object, login: Login, *, backend: str) -> RoutingLookup | None:
         """Return the lookup to run before this request, or None if the routing is cached or not needed."""
-        if not isinstance(options, PreparedOptions) or options.context.route not in _ROUTES_WITH_LOOKUP:
+        if not _is_model_request(options):
             return None
         entry = self._entry(login, backend)
         if entry is None or self.clock() < entry.next_lookup_at:
@@ -127,6 +128,13 @@ class WorkspaceRouting:
             if key not in self._entries and len(self._entries) >= _MAX_ACCOUNTS:
                 del self._entries[next(iter(self._entries))]
             return self._entries.setdefault(key, _CachedRouting())
+
+
+def _is_model_request(options: object) -> bool:
+    """Return whether the options are those of a model request or of the handshake of a WebSocket for responses."""
+    if isinstance(options, PreparedOptions):
+        return options.context.route in _ROUTES_WITH_LOOKUP
+    return is_websocket_url(getattr(options, "url", ""))
 
 
 class RoutingLookup:

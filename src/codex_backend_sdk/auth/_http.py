@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ..types import Secret
 
-__all__ = ["IssuerTransport", "open_client"]
+__all__ = ["IssuerTransport", "open_client", "tls_context"]
 
 _T = TypeVar("_T")
 
@@ -65,8 +65,7 @@ def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates; `CODEX_CA_CERTIFICATE` is added to them.
     Raises ValueError, with the name of the variable, if a variable is invalid.
     """
-    variables = (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV, _KEY_LOG_ENV)
-    context = _tls_context(*(os.environ.get(name) for name in variables))
+    context = tls_context()
     try:
         _require_proxy_addresses()
         return client_class(verify=context, mounts=_NO_PROXY_FOR_PLAIN_HTTP, **options)
@@ -78,6 +77,12 @@ def open_client(client_class: Callable[..., _T], **options: Any) -> _T:
         problem = f"{setting} is an invalid proxy. Set a URL such as http://host:port"
     # Raised after the handlers, without a context: the text of the original error may have the proxy's password.
     raise ValueError(f"{problem}, or unset {setting}.")
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return the certificates that `open_client` uses. Raises ValueError, with the name of an invalid variable."""
+    variables = (_CERT_FILE_ENV, _CERT_DIR_ENV, CA_CERTIFICATE_ENV, _KEY_LOG_ENV)
+    return _tls_context(*(os.environ.get(name) for name in variables))
 
 
 @cache  # all clients of the process share one context, because loading the certificates takes 40 ms or more

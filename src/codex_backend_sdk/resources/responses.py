@@ -115,7 +115,7 @@ def _wraps_parse(official: Callable[..., Any]) -> Callable[[_FunctionT], _Functi
 
 
 class Responses(OfficialResponses):
-    """Model responses, with openai's methods `create`, `parse`, `stream` and `compact`."""
+    """Model responses, with openai's methods `create`, `parse`, `stream`, `compact` and `connect`."""
 
     def __init__(self, client: openai.OpenAI) -> None:
         super().__init__(client)
@@ -191,9 +191,15 @@ class Responses(OfficialResponses):
             with _stream_hints:
                 return StreamManager(super().stream(**_complete(self._client, params)))
 
+        @wraps(OfficialResponses.connect)
+        def connect(self, *args: Any, **arguments: Any) -> Any:
+            from .connections import ConnectionManager  # few programs use this method
+
+            return ConnectionManager(self._client, _bind(super().connect, *args, **arguments))
+
 
 class AsyncResponses(OfficialAsyncResponses):
-    """Model responses, with openai's methods `create`, `parse`, `stream` and `compact`."""
+    """Model responses, with openai's methods `create`, `parse`, `stream`, `compact` and `connect`."""
 
     def __init__(self, client: openai.AsyncOpenAI) -> None:
         super().__init__(client)
@@ -273,6 +279,12 @@ class AsyncResponses(OfficialAsyncResponses):
             with _stream_hints:
                 return AsyncStreamManager(super().stream(**_complete(self._client, params)))
 
+        @wraps(OfficialAsyncResponses.connect)
+        def connect(self, *args: Any, **arguments: Any) -> Any:
+            from .connections import AsyncConnectionManager  # few programs use this method
+
+            return AsyncConnectionManager(self._client, _bind(super().connect, *args, **arguments))
+
 
 def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the parameters for a method of openai, with those in `bypass` moved to `extra_body`.
@@ -303,6 +315,13 @@ def _require_text_format(text_format: Any) -> None:
         raise TypeError(
             f"`text_format` must be a pydantic model, not {text_format}. Define a model with a field of this type."
         )
+
+
+def _bind(function: Callable[..., Any], *args: Any, **arguments: Any) -> dict[str, Any]:
+    """Return all arguments of a call, with the defaults. Raises TypeError as the call would."""
+    bound = inspect.signature(function).bind(*args, **arguments)
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def _is_original(method: Any) -> bool:
