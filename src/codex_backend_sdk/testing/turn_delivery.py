@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from .http import stream_transforms
-from .http.delivery import Pause, SimulatedResponse, as_chunks, body_encoder
-from .replies.reply_events import encode_sse
+from .http.delivery import Pause, SimulatedResponse, body_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .backend.turn_context import TurnContext
-    from .http.stream_transforms import ChunkTransform
+    from .http.delivery import ChunkTransform
 
 __all__ = ["BaseTurn", "DeliveryModifiers"]
 
@@ -61,7 +60,9 @@ class DeliveryModifiers(BaseTurn):
     def reset(self, after_bytes: int | None = None) -> Self:
         """Reset the connection after this many bytes of the body. With None, reset it before any byte is sent."""
         if after_bytes is None:
-            return self._modified(lambda response: replace(response, chunks=as_chunks(()), is_raw=True, ending="reset"))
+            return self._modified(
+                lambda response: replace(response, chunks=(), transforms=(), is_raw=True, ending="reset")
+            )
         return self._with_body(stream_transforms.first_bytes(after_bytes), keep_length=True, ending="reset")
 
     # Slow responses
@@ -135,7 +136,7 @@ class DeliveryModifiers(BaseTurn):
 
     def huge_event(self, size: int = 1_000_000) -> Self:
         """Insert an event of an unknown type and about `size` bytes before the terminal event."""
-        padding = encode_sse({"type": "simulator.padding", "padding": "x" * size})
+        padding = {"type": "simulator.padding", "padding": "x" * size}
         return self._with_body(stream_transforms.replace_last(lambda last_event: [padding, last_event]))
 
     def repeated_last_event(self, times: int = 2) -> Self:
@@ -145,7 +146,7 @@ class DeliveryModifiers(BaseTurn):
     def data_after_end(self, data: bytes | None = None) -> Self:
         """Send these bytes after the terminal event. The default is an event with a text delta."""
         late_delta = {"item_id": "msg_late", "output_index": 0, "content_index": 0, "delta": "Too late."}
-        late_data = data or encode_sse({"type": "response.output_text.delta", **late_delta})
+        late_data = data or {"type": "response.output_text.delta", **late_delta}
         return self._with_body(stream_transforms.replace_last(lambda last_event: [last_event, late_data]))
 
     def garbage(self, after_events: int = 3) -> Self:
@@ -162,6 +163,6 @@ class DeliveryModifiers(BaseTurn):
     def _with_body(self, transform: ChunkTransform, *, keep_length: bool = False, **changes: Any) -> Self:
         def modify(response: SimulatedResponse) -> SimulatedResponse:
             headers = tuple(pair for pair in response.headers if keep_length or pair[0].lower() != "content-length")
-            return replace(response, chunks=transform(response.chunks), headers=headers, **changes)
+            return replace(response, transforms=(*response.transforms, transform), headers=headers, **changes)
 
         return self._modified(modify)

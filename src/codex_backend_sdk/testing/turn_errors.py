@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Self
 
 from .backend.simulated_limits import SimulatedAdditionalLimit, SimulatedWindow
-from .http.delivery import SimulatedResponse, as_chunks
+from .http.delivery import SimulatedResponse
 from .replies.messages import QUOTA_CODES, cloudflare_page, default_message
 from .turn_delivery import BaseTurn
 
@@ -191,16 +191,12 @@ class ErrorTurns(BaseTurn):
         closed (`cut`) or reset (`reset`) before the response is complete.
         """
         header_pairs = tuple((headers or {}).items())
-        return cls(
-            lambda context: SimulatedResponse(
-                status=status, headers=header_pairs, chunks=as_chunks([body]), ending=then
-            )
-        )
+        return cls(lambda context: SimulatedResponse(status=status, headers=header_pairs, chunks=[body], ending=then))
 
     @classmethod
     def not_http(cls, data: bytes = b"SSH-2.0-simulator\r\n\x00\xff\r\n\r\n") -> Self:
         """Send bytes that are not an HTTP response, then close the connection."""
-        return cls(lambda context: SimulatedResponse(status=200, headers=(), chunks=as_chunks([data]), is_raw=True))
+        return cls(lambda context: SimulatedResponse(status=200, headers=(), chunks=[data], is_raw=True))
 
     @classmethod
     def redirect(cls, to: str | None = None, status: int = 307) -> Self:
@@ -212,9 +208,7 @@ class ErrorTurns(BaseTurn):
 
         def respond(context: TurnContext) -> SimulatedResponse:
             target = to or f"http://localhost:{context.port}{context.path}"
-            return SimulatedResponse(
-                status=status, headers=(("location", target), ("content-length", "0")), chunks=as_chunks(())
-            )
+            return SimulatedResponse(status=status, headers=(("location", target), ("content-length", "0")))
 
         return cls(respond)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
 
-from ..http.delivery import SimulatedResponse, as_chunks
+from ..http.delivery import SimulatedResponse
 from ..http.request_json import parse_json_object
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
@@ -152,7 +152,7 @@ class BackendRoutes:
         etag = self._model_catalog.etag
         headers = (("etag", etag),)
         if request.headers.get("if-none-match") == etag:
-            return SimulatedResponse(status=304, headers=headers, chunks=as_chunks([]))
+            return SimulatedResponse(status=304, headers=headers)
         return SimulatedResponse.json(200, self._model_catalog.visible_to(version, plan=self._account.plan), headers)
 
     async def _responses(self, request: Request) -> SimulatedResponse:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..http.delivery import SimulatedResponse, as_chunks
+from ..http.delivery import SimulatedResponse
 from ..replies.default_reply import default_items
-from ..replies.reply_events import build_events, encode_sse
+from ..replies.reply_events import build_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class TurnContext:
             return SimulatedResponse(
                 status=self.route_response.status,
                 headers=self.route_response.headers,
-                chunks=as_chunks([self.route_response.body]),
+                chunks=[self.route_response.body],
             )
         return self.event_stream(self.response_events(default_items(self.request, self.ids)))
 
@@ -90,8 +90,7 @@ class TurnContext:
 
     def event_stream(self, events: Sequence[Event | bytes]) -> SimulatedResponse:
         """Return a response that streams the events, one per chunk. Bytes are sent as is."""
-        chunks = [event if isinstance(event, bytes) else encode_sse(event) for event in events]
-        return SimulatedResponse(status=200, headers=self._stream_headers(), chunks=as_chunks(chunks))
+        return SimulatedResponse(status=200, headers=self._stream_headers(), chunks=events)
 
     def _stream_headers(self) -> Headers:
         """Return the headers of a stream (Codex CLI: codex-api/src/sse/responses.rs)."""

@@ -1,16 +1,18 @@
 """Deliver responses to the client: complete, or interrupted, delayed or compressed as a fault requires.
 
-A route returns a `SimulatedResponse`, which is an ASGI application. Its body is an async iterator of chunks: bytes and
-pauses. A fault transforms this iterator (`stream_transforms`), so faults can be combined. Only this module writes to a
-connection or ends it early.
+A route returns a `SimulatedResponse`, which is an ASGI application. Its body is a sequence of chunks: events, bytes and
+pauses. Events stay data until the response is sent: a `Wire` encodes them for one kind of connection. A fault adds a
+transform of the chunks (`stream_transforms`), so faults can be combined. Only this module and `websocket` write to a
+connection or end it early.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import anyio
 import zstandard
@@ -18,7 +20,7 @@ import zstandard
 from .asgi_server import CONNECTION_EXTENSION, wait_for_disconnect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -27,12 +29,18 @@ if TYPE_CHECKING:
 __all__ = [
     "BodyEncoder",
     "Chunk",
+    "ChunkTransform",
+    "EncodedBytes",
     "Ending",
+    "Event",
     "Headers",
+    "HttpWire",
     "Pause",
     "SimulatedResponse",
-    "as_chunks",
+    "Wire",
     "body_encoder",
+    "encode_chunks",
+    "encode_sse",
 ]
 
 Headers = tuple[tuple[str, str], ...]
@@ -55,21 +63,71 @@ class Pause:
     seconds: float | None
 
 
-Chunk = bytes | Pause
+@dataclass(frozen=True, slots=True)
+class EncodedBytes:
+    """Bytes for the connection that a wire has encoded already. A transform of bytes yields them."""
+
+    data: bytes
+
+
+Event = dict[str, Any]
+# Bytes are text of a body or of an event stream, such as a malformed event.
+Chunk = Event | bytes | EncodedBytes | Pause
+
+
+class Wire(Protocol):
+    """The encoding of chunks on one kind of connection."""
+
+    def encode(self, chunk: Event | bytes) -> bytes:
+        """Return the bytes for the connection. Chunks are encoded in the order in which they are sent."""
+        ...
+
+    def body_encoder(self, encoding: str) -> BodyEncoder:
+        """Return an encoder for a content encoding of the body."""
+        ...
+
+
+ChunkTransform = Callable[[AsyncIterator[Chunk], Wire], AsyncIterator[Chunk]]
+
+
+async def encode_chunks(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[EncodedBytes | Pause]:
+    """Encode the chunks that are not encoded yet."""
+    async for chunk in chunks:
+        yield chunk if isinstance(chunk, (EncodedBytes, Pause)) else EncodedBytes(wire.encode(chunk))
+
+
+def encode_sse(event: Event) -> bytes:
+    """Encode an event as the backend does: the type, the data, and a blank line."""
+    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
+
+
+class HttpWire:
+    """The wire of an HTTP response: events are server-sent events, and bytes are sent as is."""
+
+    def encode(self, chunk: Event | bytes) -> bytes:
+        """Return the bytes of the body."""
+        return chunk if isinstance(chunk, bytes) else encode_sse(chunk)
+
+    def body_encoder(self, encoding: str) -> BodyEncoder:
+        """Return an encoder for this content encoding. Raises `ValueError` if the encoding is unknown."""
+        return body_encoder(encoding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedResponse:
     """An HTTP response. It is an ASGI application.
 
-    The status and the headers are sent with the first chunk of bytes, which may be empty. `before` and `after` are raw
+    `transforms` change the chunks when the response is sent, in this order. The status and the headers are sent with
+    the first chunk that is not a pause, which may be empty. `before` and `after` are raw
     bytes that are sent before the status line and after the end of the response. If `is_raw` is true, only the chunks
     are sent, without a status line, headers and framing.
     """
 
     status: int
     headers: Headers
-    chunks: AsyncIterator[Chunk]
+    chunks: Sequence[Event | bytes] = ()
+    transforms: tuple[ChunkTransform, ...] = ()
     ending: Ending = "close"
     before: bytes = b""
     after: bytes = b""
@@ -80,7 +138,14 @@ class SimulatedResponse:
         """Return a JSON response with a `content-length`."""
         data = json.dumps(body, ensure_ascii=False).encode()
         content_headers = (("content-type", "application/json"), ("content-length", str(len(data))))
-        return cls(status=status, headers=(*content_headers, *headers), chunks=as_chunks([data]))
+        return cls(status=status, headers=(*content_headers, *headers), chunks=[data])
+
+    def encoded_chunks(self, wire: Wire) -> AsyncIterator[EncodedBytes | Pause]:
+        """Return the chunks for this wire, after all transforms."""
+        chunks = _iterate(self.chunks)
+        for transform in self.transforms:
+            chunks = transform(chunks, wire)
+        return encode_chunks(chunks, wire)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response. Stop early if the client disconnects."""
@@ -96,17 +161,18 @@ class SimulatedResponse:
         """Send the headers and the chunks. Return whether the response can be completed on this connection."""
         connection.write(self.before)
         needs_headers = not self.is_raw
-        async for chunk in self.chunks:
-            if needs_headers and isinstance(chunk, bytes):
-                await self._send_headers(send)
-                needs_headers = False
+        async for chunk in self.encoded_chunks(HttpWire()):
             if isinstance(chunk, Pause):
                 if await connection.pause(chunk.seconds, receive):
                     return False
-            elif self.is_raw:
-                connection.write(chunk)
-            elif chunk and self.status not in _STATUSES_WITHOUT_BODY:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                continue
+            if needs_headers:
+                await self._send_headers(send)
+                needs_headers = False
+            if self.is_raw:
+                connection.write(chunk.data)
+            elif chunk.data and self.status not in _STATUSES_WITHOUT_BODY:
+                await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
             # asyncio does not raise an error for a write to a closed connection, but logs a warning for each write.
             if connection.is_closing():
                 return False
@@ -123,8 +189,7 @@ class SimulatedResponse:
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
 
 
-async def as_chunks(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
-    """Yield the chunks."""
+async def _iterate(chunks: Sequence[Event | bytes]) -> AsyncIterator[Chunk]:
     for chunk in chunks:
         yield chunk
 

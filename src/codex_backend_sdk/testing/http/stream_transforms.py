@@ -1,35 +1,35 @@
 """Transform the body of a response. Each function returns a transform that takes and returns an iterator of chunks.
 
-Initially, a chunk is one event of a stream or another complete body. Transforms can split it. Pauses and empty chunks
-(which only send the headers) pass unchanged and are not counted as events.
+Initially, a chunk is one event of a stream or another complete body. Transforms that count or change bytes encode the
+chunks with the wire first; a chunk is then the encoding of one event. Pauses and empty chunks (which only send the
+headers) pass unchanged and are not counted as events.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from .delivery import Pause, body_encoder
+from .delivery import EncodedBytes, Pause, encode_chunks
 
 if TYPE_CHECKING:
-    from .delivery import Chunk
+    from collections.abc import AsyncIterator, Callable
 
-    ChunkTransform = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
+    from .delivery import Chunk, ChunkTransform, Wire
 
-__all__ = ["ChunkTransform", "compress", "first_bytes", "first_events", "insert_after_events", "replace_last", "split"]
+__all__ = ["compress", "first_bytes", "first_events", "insert_after_events", "replace_last", "split"]
 
 
 def first_bytes(count: int) -> ChunkTransform:
     """End the body after `count` bytes."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         remaining = count
-        async for chunk in chunks:
+        async for chunk in encode_chunks(chunks, wire):
             if isinstance(chunk, Pause):
                 yield chunk
             elif remaining > 0:
-                yield chunk[:remaining]
-                remaining -= len(chunk)
+                yield EncodedBytes(chunk.data[:remaining])
+                remaining -= len(chunk.data)
             if remaining <= 0:
                 return
 
@@ -39,7 +39,7 @@ def first_bytes(count: int) -> ChunkTransform:
 def first_events(count: int) -> ChunkTransform:
     """End the body after `count` events."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         remaining = count
         async for chunk in chunks:
             if _is_event(chunk):
@@ -54,7 +54,7 @@ def first_events(count: int) -> ChunkTransform:
 def insert_after_events(count: int, *inserted: Chunk) -> ChunkTransform:
     """Insert chunks after `count` events, or at the end if the body has fewer events."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         remaining, is_inserted = count, False
         async for chunk in chunks:
             if remaining == 0 and not is_inserted:
@@ -74,15 +74,15 @@ def insert_after_events(count: int, *inserted: Chunk) -> ChunkTransform:
 def split(size: int, delay_seconds: float) -> ChunkTransform:
     """Split the body into chunks of `size` bytes, with a pause before each chunk."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        async for chunk in chunks:
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        async for chunk in encode_chunks(chunks, wire):
             if isinstance(chunk, Pause):
                 yield chunk
                 continue
-            for start in range(0, len(chunk), size):
+            for start in range(0, len(chunk.data), size):
                 # Even a pause of zero seconds is required. Without it, the server combines the chunks in one write.
                 yield Pause(delay_seconds)
-                yield chunk[start : start + size]
+                yield EncodedBytes(chunk.data[start : start + size])
 
     return transform
 
@@ -90,11 +90,11 @@ def split(size: int, delay_seconds: float) -> ChunkTransform:
 def compress(encoding: str) -> ChunkTransform:
     """Compress the body and flush after each chunk, so that a client can decode each event on arrival."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        encoder = body_encoder(encoding)
-        async for chunk in chunks:
-            yield encoder.encode(chunk) if isinstance(chunk, bytes) and chunk else chunk
-        yield encoder.finish()
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        encoder = wire.body_encoder(encoding)
+        async for chunk in encode_chunks(chunks, wire):
+            yield EncodedBytes(encoder.encode(chunk.data)) if isinstance(chunk, EncodedBytes) and chunk.data else chunk
+        yield EncodedBytes(encoder.finish())
 
     return transform
 
@@ -102,7 +102,7 @@ def compress(encoding: str) -> ChunkTransform:
 def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
     """Replace the last chunk. In a stream, this is the terminal event."""
 
-    async def transform(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         last: Chunk | None = None
         async for chunk in chunks:
             if last is not None:
@@ -116,4 +116,6 @@ def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
 
 
 def _is_event(chunk: Chunk) -> bool:
-    return isinstance(chunk, bytes) and chunk != b""
+    if isinstance(chunk, EncodedBytes):
+        return chunk.data != b""
+    return not isinstance(chunk, Pause) and chunk != b""

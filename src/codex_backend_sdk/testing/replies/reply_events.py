@@ -23,7 +23,6 @@ __all__ = [
     "Item",
     "build_events",
     "custom_tool_call",
-    "encode_sse",
     "function_call",
     "message",
 ]
@@ -123,12 +122,6 @@ def build_events(
         events += _item_events(item, index)
     events.append({"type": f"response.{final_status}", "response": final_response})
     return [{"type": event["type"], "sequence_number": number, **event} for number, event in enumerate(events)]
-
-
-def encode_sse(event: Event) -> bytes:
-    """Encode an event as an SSE frame."""
-    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
 def _token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
