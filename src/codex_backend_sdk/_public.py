@@ -126,6 +126,8 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "testing.simulated_account": ("SimulatedAccount",),
         "testing.simulator": ("Simulator",),
         "testing.turns": ("Turn",),
+        "testing.websocket.settings": ("WebSocketSettings",),
+        "testing.websocket.websocket_log": ("RecordedFrame", "RecordedWebSocket"),
     },
 }
 

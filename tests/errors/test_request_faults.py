@@ -187,7 +187,7 @@ OTHER_STATUSES = [
     Row("status:502", openai.InternalServerError, _STATUS, "Error code: 502 - Bad Gateway", 502, waits=TWO_RETRY_WAITS),
     Row("status:503", openai.InternalServerError, _STATUS, "Error code: 503", 503, waits=TWO_RETRY_WAITS),
     Row("status:529", openai.InternalServerError, _STATUS, "Error code: 529", 529, waits=TWO_RETRY_WAITS),
-    Row("upgrade_required", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
+    Row("status:426", openai.APIStatusError, openai.APIError, "Error code: 426 - Upgrade Required", 426),
     Row("redirect", openai.APIStatusError, openai.APIError, "redirects to http://localhost:", 307),
     Row(
         "overloaded",

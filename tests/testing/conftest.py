@@ -1,4 +1,7 @@
-"""Fixtures: a running simulator and a plain HTTP client for it. These tests do not use the client of the package."""
+"""Fixtures: a running simulator, and plain clients for HTTP and WebSockets.
+
+These tests do not use the client of the package.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from websockets.sync.client import connect
 
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from websockets.sync.client import ClientConnection
 
 REQUIRED_MEMBERS = {"model": "gpt-6.1-sol", "store": False, "stream": True}
 
@@ -71,6 +77,49 @@ class RawClient:
         return "".join(part["text"] for part in message["content"])
 
 
+TERMINAL_TYPES = ("response.completed", "response.failed", "response.incomplete", "error")
+
+
+class SocketClient:
+    """A WebSocket to the simulator, by `websockets`."""
+
+    def __init__(self, raw_client: RawClient, connection: ClientConnection) -> None:
+        self.raw_client = raw_client
+        self.connection = connection
+
+    def send(self, *items: Any, **members: Any) -> None:
+        """Send `response.create`. A string is a user message. `members` are added to the message."""
+        self.connection.send(json.dumps({"type": "response.create", **self.raw_client.body(*items, **members)}))
+
+    def receive(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(self.connection.recv(timeout=10))
+        return event
+
+    def events(self) -> list[dict[str, Any]]:
+        """Receive events up to the end of the response."""
+        events = [self.receive()]
+        while events[-1]["type"] not in TERMINAL_TYPES:
+            events.append(self.receive())
+        return events
+
+    def create(self, *items: Any, **members: Any) -> list[dict[str, Any]]:
+        self.send(*items, **members)
+        return self.events()
+
+    def error(self, *items: Any, **members: Any) -> dict[str, Any]:
+        """Create a response that fails with an `error` event, and return this event."""
+        (event,) = self.create(*items, **members)
+        assert event["type"] == "error", event
+        return event
+
+    def text(self, *items: Any, **members: Any) -> str:
+        return event_text(self.create(*items, **members))
+
+
+def event_text(events: list[dict[str, Any]]) -> str:
+    return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+
+
 def user_message(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
@@ -102,6 +151,27 @@ def start_raw_client() -> Iterator[Callable[..., RawClient]]:
     for sim, http in started:
         http.close()
         sim.stop()
+
+
+@pytest.fixture
+def open_socket() -> Iterator[Callable[..., SocketClient]]:
+    """Return a function that opens a WebSocket to the simulator of a raw client. Close all of them after the test."""
+    connections: list[ClientConnection] = []
+
+    def open_socket(raw_client: RawClient, **options: Any) -> SocketClient:
+        headers = {**raw_client.headers, **options.pop("headers", {})}
+        url = f"{raw_client.sim.base_url}/responses".replace("http://", "ws://")
+        connections.append(connect(url, additional_headers=headers, proxy=None, **options))
+        return SocketClient(raw_client, connections[-1])
+
+    yield open_socket
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def socket_client(raw_client: RawClient, open_socket: Callable[..., SocketClient]) -> SocketClient:
+    return open_socket(raw_client)
 
 
 @pytest.fixture

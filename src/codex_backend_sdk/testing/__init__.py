@@ -26,5 +26,8 @@ if TYPE_CHECKING:
     from .simulated_account import SimulatedAccount as SimulatedAccount
     from .simulator import Simulator as Simulator
     from .turns import Turn as Turn
+    from .websocket.settings import WebSocketSettings as WebSocketSettings
+    from .websocket.websocket_log import RecordedFrame as RecordedFrame
+    from .websocket.websocket_log import RecordedWebSocket as RecordedWebSocket
 else:
     __all__, __getattr__, __dir__ = lazy_names(__name__, extra="testing")

@@ -37,12 +37,17 @@ class RequestedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """A model request: its decoded body and headers, and the simulator's account and model catalog."""
+    """A model request: its decoded body and headers, and the simulator's account and model catalog.
+
+    Over a WebSocket, the body has the complete input: the items of the response with `previous_response_id`, and those
+    of the message.
+    """
 
     body: dict[str, Any]
     headers: Mapping[str, str]
     account: SimulatedAccount
     model_catalog: ModelCatalog
+    previous_response_id: str | None = None
 
     @property
     def model(self) -> str:

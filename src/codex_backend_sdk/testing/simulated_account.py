@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["IssuedTokens", "SimulatedAccount", "build_login_document", "write_codex_home"]
 
 _CONFIG_HEADING = "# Written by the simulator of codex-backend-sdk."
-# The CLI rejects a provider named "OpenAI" over plain HTTP, and it tries WebSockets first unless they are disabled
-# (Codex CLI: model-provider-info/src/lib.rs). Analytics, feedback and telemetry are disabled, so that the CLI sends no
-# request to another host.
+# The CLI rejects a provider named "OpenAI" over plain HTTP (Codex CLI: model-provider-info/src/lib.rs). Analytics,
+# feedback and telemetry are disabled, so that the CLI sends no request to another host.
 _CONFIG = (
     _CONFIG_HEADING
     + """
@@ -36,7 +35,7 @@ check_for_update_on_startup = false
 name = "Simulator"
 base_url = {base_url}
 requires_openai_auth = true
-supports_websockets = false
+supports_websockets = {supports_websockets}
 
 [analytics]
 enabled = false
@@ -100,7 +99,13 @@ def build_login_document(
 
 
 def write_codex_home(
-    path: str | Path, *, login_document: dict[str, Any], chatgpt_url: str, base_url: str, model: str | None
+    path: str | Path,
+    *,
+    login_document: dict[str, Any],
+    chatgpt_url: str,
+    base_url: str,
+    model: str | None,
+    supports_websockets: bool,
 ) -> Path:
     """Write `auth.json` (mode 0600) and `config.toml` into the directory and return its path.
 
@@ -125,6 +130,7 @@ def write_codex_home(
         model="" if model is None else f"model = {json.dumps(model)}\n",
         chatgpt_url=json.dumps(chatgpt_url),
         base_url=json.dumps(base_url),
+        supports_websockets=json.dumps(supports_websockets),
     )
     config_file.write_text(config, encoding="utf-8")
     return home

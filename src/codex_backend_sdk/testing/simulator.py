@@ -17,19 +17,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from ..types import Routing
-from .backend.backend_routes import BACKEND_PATHS, BackendRoutes
+from .backend.backend_routes import BackendRoutes
 from .backend.simulated_limits import AccountLimits, SimulatedLimits
 from .backend.validation import RequestValidator
 from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
-from .http.recording import RecordedRequest, RecordingMiddleware, RequestLog
+from .http.recording import MAX_LOG_BYTES, RecordedRequest, RecordingMiddleware, RequestLog
 from .id_generator import IdGenerator
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
 from .model_catalog import ModelCatalog
 from .simulated_account import SimulatedAccount, build_login_document, write_codex_home
+from .websocket.settings import WebSocketSettings
+from .websocket.websocket_log import RecordedFrame, RecordedWebSocket, WebSocketLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +79,10 @@ class Simulator:
     - `accepts_logins_of`: another simulator. This one accepts its tokens and has the same account.
     - `account_id_required`: whether requests without the header `ChatGPT-Account-ID` are rejected. Reports of users
       differ; by default the account is that of the token.
-    - `max_recorded_requests`: how many requests the attribute `requests` keeps. Older ones are dropped.
+    - `websocket`: whether and how the simulator accepts WebSockets. The attribute may be changed at any time; open
+      connections use only the new `lifetime`.
+    - `max_recorded_requests`: how many requests the attribute `requests` keeps, and how many messages
+      `websocket_frames` keeps. Older ones are dropped.
 
     Use two simulators to simulate a workspace whose requests go to a dedicated backend:
 
@@ -103,6 +108,7 @@ class Simulator:
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
         accepts_logins_of: Simulator | None = None,
         account_id_required: bool = False,
+        websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (it is frozen)
         max_recorded_requests: int = 1000,
     ) -> None:
         self.account: SimulatedAccount = (
@@ -110,11 +116,13 @@ class Simulator:
         )
         self.refresh_delay = refresh_delay
         self.routing = routing
+        self.websocket = websocket
         self._host, self._port = host, port
         self._approval: Approval = approval
         self._clock = clock
         self._ids = IdGenerator(seed)
         self._request_log = RequestLog(max_recorded_requests)
+        self._websocket_log = WebSocketLog(max_recorded_requests, max_bytes=MAX_LOG_BYTES)
         self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
         self._url: str | None = None
@@ -145,8 +153,10 @@ class Simulator:
             ids=self._ids,
             clock=clock,
             # pyright treats the field `respond`, which contains a function, as a method.
-            next_turn=lambda: self._fault_queue.next_turn(BACKEND_PATHS["responses"]),  # pyright: ignore[reportArgumentType]
+            next_turn=self._fault_queue.next_turn,  # pyright: ignore[reportArgumentType]
             get_routing=lambda: self.routing,
+            websocket_log=self._websocket_log,
+            get_websocket_settings=lambda: self.websocket,
         )
 
     # Starting and stopping
@@ -266,14 +276,19 @@ class Simulator:
         return {"base_url": self.base_url, "issuer": self.issuer, "credentials": credentials, **options}
 
     def write_codex_home(
-        self, path: str | Path, *, model: str | None = None, expires_in: timedelta | None = None
+        self,
+        path: str | Path,
+        *,
+        model: str | None = None,
+        expires_in: timedelta | None = None,
+        supports_websockets: bool = False,
     ) -> Path:
         """Write an `auth.json` and a `config.toml` that make the real Codex CLI use this simulator; return the path.
 
         Run the CLI with `CODEX_HOME` set to this path. To make it refresh tokens at the simulator, also set
         `CODEX_REFRESH_TOKEN_URL_OVERRIDE`. `expires_in` overrides the lifetime of the access token, as in
-        `login_document`. Files that a simulator wrote are replaced. Raises `FileExistsError` if the directory contains
-        another login or configuration.
+        `login_document`. With `supports_websockets`, the CLI uses WebSockets for model requests. Files that a simulator
+        wrote are replaced. Raises `FileExistsError` if the directory contains another login or configuration.
         """
         return write_codex_home(
             path,
@@ -281,6 +296,7 @@ class Simulator:
             chatgpt_url=self.chatgpt_url,
             base_url=self.base_url,
             model=model,
+            supports_websockets=supports_websockets,
         )
 
     # Scripted turns, faults, recorded requests and limits
@@ -315,9 +331,23 @@ class Simulator:
     def requests(self) -> list[RecordedRequest]:
         """The last recorded requests (`max_recorded_requests`), in the order of arrival.
 
-        If their bodies are long, fewer are kept: together at most 128 MiB.
+        If their bodies are long, fewer are kept: together at most 128 MiB. The upgrade requests of WebSockets are among
+        them; the messages of WebSockets are not.
         """
         return self._request_log.copy()
+
+    @property
+    def websockets(self) -> list[RecordedWebSocket]:
+        """The WebSockets that the simulator accepted, in the order of arrival, with their byte counts."""
+        return self._websocket_log.sockets()
+
+    @property
+    def websocket_frames(self) -> list[RecordedFrame]:
+        """The last messages that clients sent on WebSockets (`max_recorded_requests`), in the order of arrival.
+
+        If they are long, fewer are kept: together at most 128 MiB.
+        """
+        return self._websocket_log.frames()
 
     @property
     def limits(self) -> SimulatedLimits:
@@ -335,8 +365,12 @@ class Simulator:
         self._account_limits.current = limits
 
     def clear(self) -> None:
-        """Remove recorded requests, scripted turns and faults, and restore the initial limits. Logins stay valid."""
+        """Remove recorded requests and messages, scripted turns and faults, and restore the initial limits.
+
+        Logins stay valid, and WebSockets stay open.
+        """
         self._request_log.clear()
+        self._websocket_log.clear()
         self._fault_queue.clear()
         self._account_limits.restore()
 

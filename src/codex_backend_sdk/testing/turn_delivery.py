@@ -1,5 +1,8 @@
 """Modify the delivery of a turn: interrupt it, slow it down, compress it, or insert invalid data.
 
+The modifications apply over HTTP and on a WebSocket. There, an event is a text message, the bytes of the body are those
+of the frames, and headers and compression have no effect. The last group of methods applies on a WebSocket only.
+
 Each method returns a new turn and leaves the original unchanged. Modifications apply in the order of the calls:
 `.compressed("gzip").cut_after_bytes(40)` sends 40 compressed bytes. The functions that transform the body are in
 `http.stream_transforms`. A modification of the body removes the header `Content-Length`, unless its purpose is a body
@@ -13,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from .http import stream_transforms
-from .http.delivery import Pause, SimulatedResponse, body_encoder
+from .http.delivery import CloseSocket, Pause, Ping, SimulatedResponse, body_encoder
+from .websocket.socket_delivery import CONNECTION_LIMIT_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +58,10 @@ class DeliveryModifiers(BaseTurn):
         return self._with_body(stream_transforms.first_events(count), keep_length=True, ending="cut")
 
     def clean_end_after_events(self, count: int = 4) -> Self:
-        """Send `count` events, then complete the HTTP response: the stream has no terminal event."""
+        """Send `count` events, then complete the HTTP response: the stream has no terminal event.
+
+        On a WebSocket, a close frame follows the events.
+        """
         return self._with_body(stream_transforms.first_events(count))
 
     def reset(self, after_bytes: int | None = None) -> Self:
@@ -156,6 +163,46 @@ class DeliveryModifiers(BaseTurn):
     def bytes_after_response(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
         """Send these bytes after the end of the response, where the next response on the connection would begin."""
         return self._modified(lambda response: replace(response, after=response.after + data))
+
+    # WebSockets only
+
+    def close_after_events(self, code: int = 1000, count: int = 0) -> Self:
+        """On a WebSocket, send `count` events, then a close frame with this code. 1006: close the connection only."""
+        return self._on_socket(stream_transforms.end_after_events(count, CloseSocket(code)))
+
+    def connection_limit(self, after_events: int = 0) -> Self:
+        """On a WebSocket, send `after_events` events, then `websocket_connection_limit_reached` and a close frame."""
+        end = (CONNECTION_LIMIT_EVENT, CloseSocket(1000))
+        return self._on_socket(stream_transforms.end_after_events(after_events, *end))
+
+    def silent(self, after_events: int = 0) -> Self:
+        """On a WebSocket, send `after_events` events, then nothing, as a peer that has disappeared.
+
+        The simulator keeps the connection open and does not respond to pings.
+        """
+        return self._on_socket(stream_transforms.end_after_events(after_events, Pause(None, is_deaf=True)))
+
+    def fragmented(self, frame_bytes: int = 16) -> Self:
+        """On a WebSocket, divide each message into frames of at most `frame_bytes` bytes."""
+        if frame_bytes < 1:
+            raise ValueError(f"Invalid frame size of fragmented(): {frame_bytes}. Pass 1 or more bytes.")
+        return self._on_socket(stream_transforms.fragment(frame_bytes))
+
+    def binary_message(self, after_events: int = 3) -> Self:
+        """On a WebSocket, insert a binary message after `after_events` events."""
+        return self._on_socket(stream_transforms.insert_binary_message(after_events, b"\x00binary"))
+
+    def pings(self, count: int = 1000, after_events: int = 3) -> Self:
+        """On a WebSocket, send `count` pings after `after_events` events."""
+        return self._on_socket(stream_transforms.insert_after_events(after_events, *[Ping()] * count))
+
+    def error_without_status(self, after_events: int = 3) -> Self:
+        """On a WebSocket, insert an `error` event without a status, which clients ignore."""
+        event = {"type": "error", "error": {"code": "ignored", "message": "An error event without a status."}}
+        return self._on_socket(stream_transforms.insert_after_events(after_events, event))
+
+    def _on_socket(self, transform: ChunkTransform) -> Self:
+        return self._with_body(stream_transforms.on_socket(transform), keep_length=True)
 
     def _modified(self, modify: Callable[[SimulatedResponse], SimulatedResponse]) -> Self:
         return replace(self, respond=lambda context: modify(self.respond(context)))

@@ -185,12 +185,6 @@ def test_date_is_that_of_the_clock(zone: timezone) -> None:
             assert [parsedate_to_datetime(value) for value in date] == [datetime(2030, 1, 1, 12, tzinfo=zone)]
 
 
-def test_websocket_upgrade_is_rejected(raw_client: Any) -> None:
-    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
-    response = raw_client.http.get(f"{raw_client.sim.base_url}/responses", headers={**raw_client.headers, **upgrade})
-    assert response.status_code == 426
-
-
 def test_turn_state_is_omitted_if_the_client_sends_it(raw_client: Any) -> None:
     turn_state = raw_client.create("hi").headers["x-codex-turn-state"]
     second_response = raw_client.post(raw_client.body("hi"), **{"x-codex-turn-state": turn_state})

@@ -107,7 +107,7 @@ def test_status_without_a_body_has_no_content(raw_client: Any, status: int, capl
 
 def test_faults_without_a_code_return_their_status(raw_client: Any) -> None:
     assert result(raw_client, "unauthorized") == (401, {"detail": "Unauthorized"})
-    assert result(raw_client, "upgrade_required") == (426, {"detail": "Upgrade Required"})
+    assert result(raw_client, "upgrade_required@responses") == (426, {"detail": "Upgrade Required"})
     redirect = post(raw_client, "redirect")
     assert redirect.status_code == 307
     assert redirect.headers["location"] == raw_client.sim.base_url.replace("127.0.0.1", "localhost") + "/responses"

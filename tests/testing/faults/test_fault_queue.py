@@ -49,7 +49,7 @@ def test_probability_draws_from_the_seed(start_raw_client: Any) -> None:
 def test_rejected_request_uses_up_no_fault(raw_client: Any) -> None:
     raw_client.sim.fail("overloaded")
     assert raw_client.create("hi", temperature=1).status_code == 400
-    assert raw_client.get("/codex/responses").status_code == 426, "a WebSocket is also rejected"
+    assert raw_client.get("/codex/responses").status_code == 426, "a request for an upgrade that is none"
     assert statuses(raw_client, 1) == [503]
 
 

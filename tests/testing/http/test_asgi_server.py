@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from codex_backend_sdk.testing import Simulator, Turn
+from codex_backend_sdk.testing import Simulator, Turn, WebSocketSettings
 
 
 def port_of(sim: Simulator) -> int:
@@ -88,6 +88,7 @@ def test_start_and_stop_take_milliseconds() -> None:
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
 def test_rejected_upgrade_logs_no_hint(raw_client: Any, protocol: str, caplog: pytest.LogCaptureFixture) -> None:
     """The hint of uvicorn, to install a WebSocket library, would not help."""
+    raw_client.sim.websocket = WebSocketSettings(is_enabled=False)
     headers = {**raw_client.headers, "connection": "Upgrade", "upgrade": protocol}
     assert raw_client.http.get(f"{raw_client.sim.base_url}/responses", headers=headers).status_code == 426
     assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []

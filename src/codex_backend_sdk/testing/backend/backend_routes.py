@@ -1,13 +1,17 @@
-"""Handle the HTTP requests of the Codex backend: models, model responses, usage, reset credits and workspaces.
+"""Handle the requests of the Codex backend: models, model responses, usage, reset credits and workspaces.
 
-Every route first checks the access token and the account header. A model request is then validated, and the next
-scripted turn (or the default turn) creates the response. `faults.fault_middleware` handles the faults of other routes
+Every route first checks the access token and the account header. A model request is a `POST` or a message on a
+WebSocket. It is validated, and the next scripted turn (or the default turn) creates the response; only its delivery
+differs (`http.delivery` and `websocket.socket_delivery`). `faults.fault_middleware` handles the faults of other routes
 before a request reaches this module.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import UTC
+from email.utils import format_datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +22,9 @@ from ..http.request_json import parse_json_object
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
 from ..replies.json_values import UnsupportedSchemaError
-from .turn_context import TurnContext
+from ..websocket.socket_connection import Handshake
+from ..websocket.upgrade import WebSocketUpgrade
+from .turn_context import RouteResponse, TurnContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,13 +37,18 @@ if TYPE_CHECKING:
     from ..issuer.oauth_issuer import OAuthIssuer
     from ..model_catalog import ModelCatalog
     from ..simulated_account import SimulatedAccount
+    from ..websocket.responses_session import MessageHandler, ModelMessage
+    from ..websocket.settings import WebSocketSettings
+    from ..websocket.websocket_log import WebSocketLog
     from .simulated_limits import AccountLimits
-    from .turn_context import Responder, RouteResponse
+    from .turn_context import Responder
     from .validation import RequestValidator
 
-    Handler = Callable[[Request], SimulatedResponse | Awaitable[SimulatedResponse]]
+    # Both are ASGI applications.
+    Reply = SimulatedResponse | WebSocketUpgrade
+    Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
-__all__ = ["BACKEND_PATHS", "BackendRoutes"]
+__all__ = ["BACKEND_PATHS", "WEBSOCKET_ROUTE", "BackendRoutes"]
 
 # Short route names and their paths. A fault may name any other route by its path.
 BACKEND_PATHS: Final = {
@@ -49,13 +60,17 @@ BACKEND_PATHS: Final = {
     "accounts": "/backend-api/wham/accounts/check",
 }
 
+# The upgrade requests, which have the path of the model requests. It is the name of a queue of faults, not a path.
+WEBSOCKET_ROUTE: Final = "websocket"
+
 _logger = logging.getLogger(__name__)
 
 
 class BackendRoutes:
     """The routes of the backend.
 
-    `issuer` checks access tokens. `next_turn` returns the next scripted turn, or None if no turn is scripted.
+    `issuer` checks access tokens. `next_turn` returns the next scripted turn for a path or for `WEBSOCKET_ROUTE`, or
+    None if no turn is scripted.
     """
 
     def __init__(
@@ -69,8 +84,10 @@ class BackendRoutes:
         validator: RequestValidator,
         ids: IdGenerator,
         clock: Callable[[], datetime],
-        next_turn: Callable[[], Responder | None],
+        next_turn: Callable[[str], Responder | None],
         get_routing: Callable[[], Routing],
+        websocket_log: WebSocketLog,
+        get_websocket_settings: Callable[[], WebSocketSettings],
     ) -> None:
         self._account = account
         self._issuer = issuer
@@ -82,6 +99,8 @@ class BackendRoutes:
         self._clock = clock
         self._next_turn = next_turn
         self._get_routing = get_routing
+        self._websocket_log = websocket_log
+        self._get_websocket_settings = get_websocket_settings
 
     def turn_context(
         self,
@@ -90,13 +109,21 @@ class BackendRoutes:
         headers: Mapping[str, str],
         body: dict[str, Any],
         route_response: RouteResponse | None = None,
+        message: ModelMessage | None = None,
     ) -> TurnContext:
         """Return the context for a turn that responds to this request.
 
-        `route_response` is the response of the route's own handler, for a turn that modifies it.
+        `route_response` is the response of the route's own handler, for a turn that modifies it. `message` is the
+        message on a WebSocket, if the request is one.
         """
         return TurnContext(
-            request=ParsedRequest(body=body, headers=headers, account=self._account, model_catalog=self._model_catalog),
+            request=ParsedRequest(
+                body=body,
+                headers=headers,
+                account=self._account,
+                model_catalog=self._model_catalog,
+                previous_response_id=None if message is None else message.previous_response_id,
+            ),
             ids=self._ids,
             account_limits=self._account_limits,
             now=self._clock(),
@@ -104,6 +131,7 @@ class BackendRoutes:
             path=scope["path"],
             port=scope["server"][1],
             route_response=route_response,
+            is_websocket=message is not None,
         )
 
     def routes(self) -> list[Route]:
@@ -111,7 +139,7 @@ class BackendRoutes:
         table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", BACKEND_PATHS["models"], self._models),
             ("POST", BACKEND_PATHS["responses"], self._responses),
-            ("GET", BACKEND_PATHS["responses"], self._reject_websocket),
+            ("GET", BACKEND_PATHS["responses"], self._open_websocket),
             ("GET", BACKEND_PATHS["usage"], self._usage),
             ("GET", BACKEND_PATHS["reset_credits"], self._reset_credits),
             ("POST", BACKEND_PATHS["consume"], self._consume_reset_credit),
@@ -120,13 +148,13 @@ class BackendRoutes:
         )
         return [Route(path, self._authenticated(handler), methods=[method]) for method, path, handler in table]
 
-    def _authenticated(self, handler: Handler) -> Callable[[Request], Awaitable[SimulatedResponse]]:
-        async def endpoint(request: Request) -> SimulatedResponse:
+    def _authenticated(self, handler: Handler) -> Callable[[Request], Awaitable[Reply]]:
+        async def endpoint(request: Request) -> Reply:
             error_response = self._check_authentication(request)
             if error_response is not None:
                 return error_response
             response = handler(request)
-            return response if isinstance(response, SimulatedResponse) else await response
+            return response if isinstance(response, (SimulatedResponse, WebSocketUpgrade)) else await response
 
         return endpoint
 
@@ -158,16 +186,75 @@ class BackendRoutes:
     async def _responses(self, request: Request) -> SimulatedResponse:
         body = parse_json_object(await request.body())
         context = self.turn_context(scope=request.scope, headers=dict(request.headers), body=body)
+        # `request.state.turn` is the fault that the request header selects, or None.
+        return self._respond_to_model_request(context, request.state.turn)
+
+    def _respond_to_model_request(
+        self, context: TurnContext, turn: Responder | None = None, *, generates: bool = True
+    ) -> SimulatedResponse:
         # Validate before a turn is selected, so that an invalid request does not use up a scripted turn.
         error_response = self._validator.check(context.request)
         if error_response is not None:
             return error_response
-        # `request.state.turn` is the fault that the request header selects, or None.
-        return _respond(request.state.turn or self._next_turn(), context)
+        if not generates:
+            return context.prewarm_response()
+        return _respond(turn or self._next_turn(BACKEND_PATHS["responses"]), context)
 
-    def _reject_websocket(self, request: Request) -> SimulatedResponse:
-        # After a 426, the Codex CLI uses HTTP for the rest of its session.
-        return SimulatedResponse.json(426, {"detail": "Upgrade Required"})
+    def _open_websocket(self, request: Request) -> Reply:
+        settings = self._get_websocket_settings()
+        if request.headers.get("upgrade", "").lower() != "websocket" or not settings.is_enabled:
+            # After a 426, the Codex CLI uses HTTP for the rest of its session.
+            return SimulatedResponse.json(426, {"detail": "Upgrade Required"})
+        turn = request.state.turn or self._next_turn(WEBSOCKET_ROUTE)
+        response = SimulatedResponse(status=101, headers=tuple(self._upgrade_headers(request, settings).items()))
+        if turn is not None:
+            context = self.turn_context(
+                scope=request.scope,
+                headers=dict(request.headers),
+                body={},
+                route_response=RouteResponse(response.status, response.headers, b""),
+            )
+            response = _respond(turn, context)
+        handshake = Handshake(request.url.path, request.headers.items(), settings, dict(response.headers))
+        if handshake.rejection is not None:
+            return SimulatedResponse.json(handshake.rejection.status_code, {"detail": "Invalid WebSocket upgrade"})
+        if response.status != 101:
+            return response
+        return WebSocketUpgrade(
+            response=response,
+            handshake=handshake,
+            handle=self._message_handler(request),
+            log=self._websocket_log,
+            clock=self._clock,
+            get_settings=self._get_websocket_settings,
+        )
+
+    def _upgrade_headers(self, request: Request, settings: WebSocketSettings) -> dict[str, str]:
+        # Codex CLI: codex-api/src/endpoint/responses_websocket.rs
+        headers = {
+            "date": format_datetime(self._clock().astimezone(UTC), usegmt=True),
+            "x-request-id": request.state.request_id,
+            "x-models-etag": self._model_catalog.etag,
+        }
+        if settings.max_message_bytes is not None:
+            headers["x-codex-websocket-max-message-bytes"] = str(settings.max_message_bytes)
+        return headers
+
+    def _message_handler(self, request: Request) -> MessageHandler:
+        """Return the function that responds to the model requests on the WebSocket of this upgrade request."""
+
+        def handle(message: ModelMessage) -> SimulatedResponse:
+            context = self.turn_context(
+                scope={**request.scope, "state": {"request_id": self._ids.new("req")}},
+                headers={**request.headers, **message.headers},
+                body=message.body,
+                message=message,
+            )
+            response = self._respond_to_model_request(context, generates=message.generates)
+            # An `error` event contains the headers. Over HTTP, `RecordingMiddleware` adds this one.
+            return replace(response, headers=(*response.headers, ("x-request-id", context.request_id)))
+
+        return handle
 
     def _usage(self, request: Request) -> SimulatedResponse:
         return SimulatedResponse.json(200, self._account_limits.current.usage(self._account, self._clock()))

@@ -41,7 +41,7 @@ class TurnContext:
     """The input of a turn: the request, the account's limits, the current time, and the source of identifiers.
 
     `route_response` is the response of the route's own handler. It is set on routes other than the model route, for a
-    turn that modifies this response.
+    turn that modifies this response. `is_websocket` is true if the request is a message on a WebSocket.
     """
 
     request: ParsedRequest
@@ -52,6 +52,7 @@ class TurnContext:
     path: str
     port: int
     route_response: RouteResponse | None = None
+    is_websocket: bool = False
 
     def default_response(self) -> SimulatedResponse:
         """Return the response that is sent if no turn is scripted.
@@ -66,6 +67,10 @@ class TurnContext:
             )
         return self.event_stream(self.response_events(default_items(self.request, self.ids)))
 
+    def prewarm_response(self) -> SimulatedResponse:
+        """Return the response to a prewarm: it has no output, and a later request can continue it."""
+        return self.event_stream([*self._codex_events(), *self._events(())])
+
     def response_events(
         self,
         items: Sequence[Item],
@@ -78,7 +83,13 @@ class TurnContext:
         `final_status` is the status of the response in the terminal event, and the suffix of that event's type.
         `final_members` replaces members of this response.
         """
-        events = build_events(
+        events = self._events(items, final_status=final_status, final_members=final_members)
+        return [*self._codex_events(), *self._turn_state_event(), *events]
+
+    def _events(
+        self, items: Sequence[Item], *, final_status: str = "completed", final_members: Mapping[str, Any] | None = None
+    ) -> list[Event]:
+        return build_events(
             self.request,
             items,
             response_id=self.ids.new("resp"),
@@ -86,7 +97,6 @@ class TurnContext:
             final_status=final_status,
             final_members=final_members,
         )
-        return [*self._codex_events(), *events]
 
     def event_stream(self, events: Sequence[Event | bytes]) -> SimulatedResponse:
         """Return a response that streams the events, one per chunk. Bytes are sent as is."""
@@ -102,11 +112,21 @@ class TurnContext:
             ("openai-model", self.request.model),
             *self.account_limits.current.headers(self.now),
         ]
+        if not self.is_websocket:
+            headers += self._turn_state()
+        return tuple(headers)
+
+    def _turn_state(self) -> Headers:
         # A turn of the Codex CLI may consist of several requests. The backend sends the turn state with the first
         # response, and the client returns it with the other requests of this turn.
-        if "x-codex-turn-state" not in self.request.headers:
-            headers.append(("x-codex-turn-state", self.ids.new("turn")))
-        return tuple(headers)
+        if "x-codex-turn-state" in self.request.headers:
+            return ()
+        return (("x-codex-turn-state", self.ids.new("turn")),)
+
+    def _turn_state_event(self) -> list[Event]:
+        """Return the event with the turn state. Over HTTP, a header has it."""
+        state = dict(self._turn_state()) if self.is_websocket else {}
+        return [{"type": "response.metadata", "headers": state, "metadata": {}}] if state else []
 
     def _codex_events(self) -> list[Event]:
         """Return the two events of the Codex backend that precede those of the Responses API."""

@@ -17,7 +17,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from ..backend.backend_routes import BACKEND_PATHS
+from ..backend.backend_routes import BACKEND_PATHS, WEBSOCKET_ROUTE
 from ..http.asgi_server import HANDSHAKE_FAILURES
 from ..replies.messages import POLICY_CODES, QUOTA_CODES, UNSUPPORTED_CODES
 from ..turns import Turn
@@ -33,6 +33,7 @@ ROUTES: Final = {
     **BACKEND_PATHS,
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",
+    "websocket": WEBSOCKET_ROUTE,
     "handshake": "handshake",  # not a path: the TLS handshake precedes the request
 }
 # The parsers of arguments, by argument name. Other arguments are strings.
@@ -48,7 +49,10 @@ _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A row of the table. If `is_modifier` is true, `make` takes the turn of the preceding fault first."""
+    """A row of the table. If `is_modifier` is true, `make` takes the turn of the preceding fault first.
+
+    If `is_for_websockets` is true, the fault concerns model requests on a WebSocket only.
+    """
 
     name: str
     description: str
@@ -56,6 +60,7 @@ class Fault:
     arguments: tuple[str, ...]
     route: str
     is_modifier: bool
+    is_for_websockets: bool = False
 
     @property
     def syntax(self) -> str:
@@ -74,13 +79,21 @@ def _fault(
     *arguments: str,
     route: str = "responses",
     is_modifier: bool = False,
+    is_for_websockets: bool = False,
 ) -> Fault:
     return Fault(
-        name=name, description=description, make=make, arguments=arguments, route=route, is_modifier=is_modifier
+        name=name,
+        description=description,
+        make=make,
+        arguments=arguments,
+        route=route,
+        is_modifier=is_modifier,
+        is_for_websockets=is_for_websockets,
     )
 
 
 _modifier: Final = functools.partial(_fault, is_modifier=True)
+_socket_modifier: Final = functools.partial(_fault, is_modifier=True, is_for_websockets=True)
 _token_fault: Final = functools.partial(_fault, route="token")
 _workspace_fault: Final = functools.partial(_fault, route="accounts")
 
@@ -233,8 +246,9 @@ _STATUSES = (
     ),
     _fault(
         "upgrade_required",
-        "returns 426 Upgrade Required, which the backend sends to reject a WebSocket",
+        "returns 426 Upgrade Required to the upgrade request of a WebSocket",
         lambda: _status_turn(426),
+        route="websocket",
     ),
     _fault(
         "redirect",
@@ -445,6 +459,62 @@ _DELIVERY = (
 )
 
 
+_WEBSOCKET = (
+    _fault(
+        "previous_response_not_found",
+        "returns 400 `previous_response_not_found`: the connection does not have the response to continue",
+        lambda: Turn.api_error("previous_response_not_found", param="previous_response_id"),
+        is_for_websockets=True,
+    ),
+    _socket_modifier(
+        "close",
+        "on a WebSocket, sends a close frame with `code` (default 1000) after `events` events (default 0); code 1006 "
+        "closes the connection without a close frame",
+        Turn.close_after_events,
+        "code",
+        "events",
+    ),
+    _socket_modifier(
+        "connection_limit",
+        "on a WebSocket, sends `websocket_connection_limit_reached` after `events` events (default 0) and closes the "
+        "connection",
+        Turn.connection_limit,
+        "events",
+    ),
+    _socket_modifier(
+        "silent",
+        "on a WebSocket, sends nothing after `events` events (default 0), not even a pong; the connection stays open",
+        Turn.silent,
+        "events",
+    ),
+    _socket_modifier(
+        "fragmented",
+        "on a WebSocket, divides each message into frames of at most `bytes` bytes",
+        Turn.fragmented,
+        "bytes",
+    ),
+    _socket_modifier(
+        "binary_message",
+        "on a WebSocket, inserts a binary message after `events` events",
+        Turn.binary_message,
+        "events",
+    ),
+    _socket_modifier(
+        "pings",
+        "on a WebSocket, sends `times` pings (default 1000) after `events` events",
+        Turn.pings,
+        "times",
+        "events",
+    ),
+    _socket_modifier(
+        "error_without_status",
+        "on a WebSocket, inserts an `error` event without a status after `events` events",
+        Turn.error_without_status,
+        "events",
+    ),
+)
+
+
 def _rejected_refresh(code: str) -> Fault:
     return _token_fault(
         code,
@@ -527,5 +597,5 @@ _TLS = _fault(
 
 FAULTS: Final = {
     fault.name: fault
-    for fault in (*_LIMITS, *_STATUSES, *_INVALID_REQUESTS, *_TERMINAL_EVENTS, *_DELIVERY, *_ACCOUNT, _TLS)
+    for fault in (*_LIMITS, *_STATUSES, *_INVALID_REQUESTS, *_TERMINAL_EVENTS, *_DELIVERY, *_WEBSOCKET, *_ACCOUNT, _TLS)
 }

@@ -1,8 +1,8 @@
 """Apply faults to responses, in an ASGI middleware. A fault comes from the fault queue or from a header of the request.
 
 The header `x-simulator-fault` has precedence over the queue. The middleware does not apply faults to model requests
-(`POST /responses`): the backend validates them first, because a rejected request must not use up a scripted turn. For
-these, the middleware stores the fault of the header in the scope's state.
+(`POST /responses`) and upgrade requests (`GET /responses`): the backend validates them first, because a rejected
+request must not use up a scripted turn. For these, the middleware stores the fault of the header in the scope's state.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ class FaultMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response of a fault, or call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope["path"]
+        if path == ROUTES["responses"] and scope["method"] == "GET":
+            path = ROUTES["websocket"]
         try:
-            turn = self._header_fault(headers.get(HEADER), scope["path"])
+            turn = self._header_fault(headers.get(HEADER), path)
         except ValueError as error:
             await SimulatedResponse.json(400, {"detail": f"{HEADER}: {error}"})(scope, receive, send)
             return
         if scope["path"] == ROUTES["responses"]:
             scope["state"]["turn"] = turn
-        elif (turn := turn or self._queue.next_turn(scope["path"])) is not None:
+        elif (turn := turn or self._queue.next_turn(path)) is not None:
             route_response = await _call_app(self._app, scope, receive) if turn.modifies_default else None
             context = self._turn_context(scope=scope, headers=headers, body={}, route_response=route_response)
             await turn.respond(context)(scope, receive, send)

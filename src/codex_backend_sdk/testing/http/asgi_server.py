@@ -5,7 +5,7 @@ The server is uvicorn with three changes for test suites:
 - Start and stop take milliseconds. The server waits for an event instead of polling ten times a second.
 - Stopping takes a bounded time: after half a second, the server aborts the connections of responses in progress.
 - An application can access the connection of its request (`CONNECTION_EXTENSION` in the ASGI scope). It can write raw
-  bytes, close the connection in the middle of a response, and reset it.
+  bytes, close the connection in the middle of a response, reset it, and take it over for another protocol.
 
 The server supports plain HTTP only. A TLS handshake fails, and a test can select the failure.
 """
@@ -18,7 +18,7 @@ import struct
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import anyio
 import uvicorn
@@ -34,6 +34,7 @@ __all__ = [
     "HANDSHAKE_FAILURES",
     "ControlledConnection",
     "HandshakeFailure",
+    "ProtocolReceiver",
     "ServerThread",
     "listen",
     "wait_for_disconnect",
@@ -88,6 +89,22 @@ async def wait_for_disconnect(receive: Receive, timeout_seconds: float | None = 
     return False
 
 
+class ProtocolReceiver(Protocol):
+    """The receiver of the bytes of a connection after an upgrade."""
+
+    def data_received(self, data: bytes) -> None:
+        """Process received bytes."""
+        ...
+
+    def connection_lost(self) -> None:
+        """Process the end of the connection."""
+        ...
+
+    def shut_down(self) -> None:
+        """End the connection because the server stops."""
+        ...
+
+
 class ControlledConnection(H11Protocol):
     """A server connection on which an application can send raw bytes and end the connection during a response.
 
@@ -100,6 +117,7 @@ class ControlledConnection(H11Protocol):
         self._is_first_read = True
         self._ignores_input = False
         self._is_paused = False
+        self._receiver: ProtocolReceiver | None = None
         wrapped_app = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -110,6 +128,9 @@ class ControlledConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Process received bytes. asyncio calls this method."""
+        if self._receiver is not None:
+            self._receiver.data_received(data)
+            return
         if self._is_first_read and data[0] == _TLS_HANDSHAKE_RECORD:
             self._ignores_input = True
             failure = self._next_handshake()
@@ -120,13 +141,33 @@ class ControlledConnection(H11Protocol):
         if not self._ignores_input:
             super().data_received(data)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Process the end of the connection. asyncio calls this method."""
+        super().connection_lost(exc)
+        if self._receiver is not None:
+            self._receiver.connection_lost()
+
+    def switch_protocol(self, receiver: ProtocolReceiver) -> None:
+        """Pass all further bytes to `receiver`, after the response to an upgrade request was written."""
+        self._receiver = receiver
+        self.flow.resume_reading()
+        early_data, _ = self.conn.trailing_data
+        if early_data:
+            receiver.data_received(early_data)
+
     def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: the simulator rejects WebSockets on purpose, and the hint of uvicorn would not change that."""
+        """Log nothing: uvicorn passes the upgrade request to the application, which accepts or rejects it.
+
+        Afterwards uvicorn stops reading. Resume it, to notice a client that disconnects before the response.
+        """
+        self.loop.call_soon(self.flow.resume_reading)
 
     def shutdown(self) -> None:
         """End the connection because the server stops. `_FastStoppingServer` calls this method."""
+        if self._receiver is not None:
+            self._receiver.shut_down()
         # A paused response would use up the grace period without sending a byte.
-        if self._is_paused:
+        elif self._is_paused:
             self.transport.abort()
         else:
             super().shutdown()
@@ -156,6 +197,16 @@ class ControlledConnection(H11Protocol):
         if not self.is_closing() and sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
+
+    def write_eof(self) -> None:
+        """Send FIN after the write buffer. The client can still send bytes."""
+        if not self.is_closing():
+            self.transport.write_eof()
+
+    def end_if_open(self) -> None:
+        """Close the connection if neither side has closed it."""
+        if not self.is_closing():
+            self.end(reset=False)
 
     async def pause(self, seconds: float | None, receive: Receive) -> bool:
         """Pause for `seconds`, or without a limit if it is None. Return True as soon as the client disconnects."""

@@ -30,14 +30,17 @@ __all__ = [
     "BodyEncoder",
     "Chunk",
     "ChunkTransform",
+    "CloseSocket",
     "EncodedBytes",
     "Ending",
     "Event",
     "Headers",
     "HttpWire",
     "Pause",
+    "Ping",
     "SimulatedResponse",
     "Wire",
+    "WireChunk",
     "body_encoder",
     "encode_chunks",
     "encode_sse",
@@ -58,9 +61,25 @@ _STATUSES_WITHOUT_BODY: Final = (204, 304)
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause between two chunks of a body. If `seconds` is None, it lasts until the client disconnects."""
+    """A pause between two chunks of a body. If `seconds` is None, it lasts until the client disconnects.
+
+    If `is_deaf` is true, a WebSocket ignores everything that the client sends from now on.
+    """
 
     seconds: float | None
+    is_deaf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A ping on a WebSocket."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSocket:
+    """A close frame on a WebSocket. Code 1006 stands for a closed connection without a close frame."""
+
+    code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +90,25 @@ class EncodedBytes:
 
 
 Event = dict[str, Any]
+WireChunk = EncodedBytes | Pause | Ping | CloseSocket
 # Bytes are text of a body or of an event stream, such as a malformed event.
-Chunk = Event | bytes | EncodedBytes | Pause
+Chunk = Event | bytes | WireChunk
 
 
 class Wire(Protocol):
-    """The encoding of chunks on one kind of connection."""
+    """The encoding of chunks on one kind of connection. `is_socket` is true for a WebSocket."""
 
-    def encode(self, chunk: Event | bytes) -> bytes:
-        """Return the bytes for the connection. Chunks are encoded in the order in which they are sent."""
+    is_socket: bool
+
+    def encode(self, chunk: Event | bytes, *, fragment_bytes: int | None = None) -> bytes:
+        """Return the bytes for the connection. Chunks are encoded in the order in which they are sent.
+
+        On a WebSocket, `fragment_bytes` divides a message into frames with at most this many bytes.
+        """
+        ...
+
+    def encode_binary(self, data: bytes) -> bytes:
+        """Return the bytes of a binary message. Only a WebSocket has messages."""
         ...
 
     def body_encoder(self, encoding: str) -> BodyEncoder:
@@ -90,10 +119,10 @@ class Wire(Protocol):
 ChunkTransform = Callable[[AsyncIterator[Chunk], Wire], AsyncIterator[Chunk]]
 
 
-async def encode_chunks(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[EncodedBytes | Pause]:
-    """Encode the chunks that are not encoded yet."""
+async def encode_chunks(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[WireChunk]:
+    """Encode the events and the bytes that are not encoded yet."""
     async for chunk in chunks:
-        yield chunk if isinstance(chunk, (EncodedBytes, Pause)) else EncodedBytes(wire.encode(chunk))
+        yield EncodedBytes(wire.encode(chunk)) if isinstance(chunk, (dict, bytes)) else chunk
 
 
 def encode_sse(event: Event) -> bytes:
@@ -105,9 +134,15 @@ def encode_sse(event: Event) -> bytes:
 class HttpWire:
     """The wire of an HTTP response: events are server-sent events, and bytes are sent as is."""
 
-    def encode(self, chunk: Event | bytes) -> bytes:
+    is_socket = False
+
+    def encode(self, chunk: Event | bytes, *, fragment_bytes: int | None = None) -> bytes:
         """Return the bytes of the body."""
         return chunk if isinstance(chunk, bytes) else encode_sse(chunk)
+
+    def encode_binary(self, data: bytes) -> bytes:
+        """Return the data."""
+        return data
 
     def body_encoder(self, encoding: str) -> BodyEncoder:
         """Return an encoder for this content encoding. Raises `ValueError` if the encoding is unknown."""
@@ -140,7 +175,7 @@ class SimulatedResponse:
         content_headers = (("content-type", "application/json"), ("content-length", str(len(data))))
         return cls(status=status, headers=(*content_headers, *headers), chunks=[data])
 
-    def encoded_chunks(self, wire: Wire) -> AsyncIterator[EncodedBytes | Pause]:
+    def encoded_chunks(self, wire: Wire) -> AsyncIterator[WireChunk]:
         """Return the chunks for this wire, after all transforms."""
         chunks = _iterate(self.chunks)
         for transform in self.transforms:
@@ -162,9 +197,9 @@ class SimulatedResponse:
         connection.write(self.before)
         needs_headers = not self.is_raw
         async for chunk in self.encoded_chunks(HttpWire()):
-            if isinstance(chunk, Pause):
-                if await connection.pause(chunk.seconds, receive):
-                    return False
+            if isinstance(chunk, Pause) and await connection.pause(chunk.seconds, receive):
+                return False
+            if not isinstance(chunk, EncodedBytes):
                 continue
             if needs_headers:
                 await self._send_headers(send)

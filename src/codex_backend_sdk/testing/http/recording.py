@@ -29,17 +29,21 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["MAX_BODY_BYTES", "RecordedRequest", "RecordingMiddleware", "RequestLog"]
+__all__ = ["MAX_BODY_BYTES", "MAX_LOG_BYTES", "RecordedRequest", "RecordingMiddleware", "RequestLog"]
 
 # The longest body of a request. A whole context window with images has a few megabytes.
 MAX_BODY_BYTES: Final = 32 * 2**20
 # The log keeps fewer requests if their bodies are long.
-_MAX_LOG_BYTES: Final = 4 * MAX_BODY_BYTES
+MAX_LOG_BYTES: Final = 4 * MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """A request that the simulator received. Header names are in lower case, and the body is decompressed."""
+    """A request that the simulator received. Header names are in lower case, and the body is decompressed.
+
+    `wire_bytes` is the length of the body as it was sent, before decompression. The messages of WebSockets are in
+    `Simulator.websocket_frames`.
+    """
 
     method: str
     path: str
@@ -47,6 +51,7 @@ class RecordedRequest:
     # The headers contain tokens and the body contains prompts. The output of a failed test must not show them.
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    wire_bytes: int = 0
 
     def json(self) -> Any:
         """Parse the body as JSON."""
@@ -56,7 +61,7 @@ class RecordedRequest:
 class RequestLog:
     """The last `max_requests` requests, with bodies of at most `max_bytes` in total. The class is thread-safe."""
 
-    def __init__(self, max_requests: int, *, max_bytes: int = _MAX_LOG_BYTES) -> None:
+    def __init__(self, max_requests: int, *, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -104,23 +109,26 @@ class RecordingMiddleware:
         """Record the request, then call the application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._new_request_id()
-        scope["state"] = {"request_id": request_id}
+        state: dict[str, Any] = {"request_id": request_id}
+        scope["state"] = state
         send = self._with_headers(send, request_id)
         try:
-            body = _decode(await _read_body(receive), headers.get("content-encoding", ""))
+            encoded_body = await _read_body(receive)
+            body = _decode(encoded_body, headers.get("content-encoding", ""))
         except _BodyError as error:
             response = SimulatedResponse.json(error.status, {"detail": str(error)})
             await response(scope, receive, send)
             return
-        self._log.append(
-            RecordedRequest(
-                method=scope["method"],
-                path=scope["path"],
-                query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
-                headers=headers,
-                body=body,
-            )
+        request = RecordedRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            headers=headers,
+            body=body,
+            wire_bytes=len(encoded_body),
         )
+        self._log.append(request)
+        state["recorded_request"] = request
         await self._app(scope, _replay(body, receive), send)
 
     def _with_headers(self, send: Send, request_id: str) -> Send:

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
     from .delivery import Chunk, ChunkTransform, Wire
 
-__all__ = ["compress", "first_bytes", "first_events", "insert_after_events", "replace_last", "split"]
+__all__ = [
+    "compress",
+    "end_after_events",
+    "first_bytes",
+    "first_events",
+    "fragment",
+    "insert_after_events",
+    "insert_binary_message",
+    "on_socket",
+    "replace_last",
+    "split",
+]
 
 
 def first_bytes(count: int) -> ChunkTransform:
@@ -25,7 +36,7 @@ def first_bytes(count: int) -> ChunkTransform:
     async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         remaining = count
         async for chunk in encode_chunks(chunks, wire):
-            if isinstance(chunk, Pause):
+            if not isinstance(chunk, EncodedBytes):
                 yield chunk
             elif remaining > 0:
                 yield EncodedBytes(chunk.data[:remaining])
@@ -76,7 +87,7 @@ def split(size: int, delay_seconds: float) -> ChunkTransform:
 
     async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
         async for chunk in encode_chunks(chunks, wire):
-            if isinstance(chunk, Pause):
+            if not isinstance(chunk, EncodedBytes):
                 yield chunk
                 continue
             for start in range(0, len(chunk.data), size):
@@ -115,7 +126,58 @@ def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
     return transform
 
 
+# Transforms for WebSockets only. A response over HTTP passes unchanged.
+
+
+def on_socket(transform: ChunkTransform) -> ChunkTransform:
+    """Return a transform that applies on a WebSocket only."""
+
+    def transform_on_socket(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        return transform(chunks, wire) if wire.is_socket else chunks
+
+    return transform_on_socket
+
+
+def end_after_events(count: int, *last: Chunk) -> ChunkTransform:
+    """End the response after `count` events with these chunks."""
+
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        async for chunk in first_events(count)(chunks, wire):
+            yield chunk
+        for chunk in last:
+            yield chunk
+
+    return transform
+
+
+def insert_binary_message(count: int, data: bytes) -> ChunkTransform:
+    """Insert a binary message after `count` events."""
+
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        remaining = count
+        async for chunk in chunks:
+            if remaining == 0:
+                yield EncodedBytes(wire.encode_binary(data))
+                remaining = -1
+            remaining -= _is_event(chunk)
+            yield chunk
+
+    return transform
+
+
+def fragment(size: int) -> ChunkTransform:
+    """Divide each message into frames of at most `size` bytes."""
+
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        async for chunk in chunks:
+            if isinstance(chunk, (dict, bytes)):
+                yield EncodedBytes(wire.encode(chunk, fragment_bytes=size))
+            else:
+                yield chunk
+
+    return transform
+
+
 def _is_event(chunk: Chunk) -> bool:
-    if isinstance(chunk, EncodedBytes):
-        return chunk.data != b""
-    return not isinstance(chunk, Pause) and chunk != b""
+    data = chunk.data if isinstance(chunk, EncodedBytes) else chunk
+    return isinstance(data, (dict, bytes)) and data != b""

@@ -59,6 +59,7 @@ _MESSAGES = {
     "reasoning_effort_not_supported": _EFFORT_MESSAGE,
     "unsupported_reasoning_effort": _EFFORT_MESSAGE,
     "unsupported_country_region_territory": "Country, region, or territory not supported",
+    "previous_response_not_found": "Previous response not found.",
     "refresh_token_expired": "Your refresh token has expired. Please try signing in again.",
     "refresh_token_reused": (
         "Your refresh token has already been used to generate a new access token. Please try signing in again."

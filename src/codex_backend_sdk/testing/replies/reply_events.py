@@ -155,7 +155,7 @@ def _response_object(request: ParsedRequest, response_id: str, created_at: int) 
         "metadata": {},
         "model": request.model,
         "output": [],
-        "previous_response_id": None,
+        "previous_response_id": request.previous_response_id,
         "store": False,
         "temperature": 1.0,
         "top_p": 1.0,
