@@ -26,19 +26,26 @@ from .._request.request_body import PreparedInput
 from .._request.shaping import to_json_data
 from .._threads import create_lock
 from .._upstream import parse_response, type_to_text_format_param
+from ..tools.execution import check_sync
+from ..tools.function_tool import ToolSet
+from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
 from .event_stream import AsyncConversationStream, ConversationStream
 from .state import ConversationState, ConversationUsage
+from .tool_runs import AsyncRunStream, definitions_of, plan_run, run_steps
 from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, NeedCatalog, Turn, TurnOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-    from typing import Self
+    from typing import Literal, Self, Unpack
 
     import httpx2
     from openai._types import Body, Headers, Query
     from openai.types.responses import ParsedResponse, Response
 
+    from ..tools.execution import OnCall
+    from ..tools.function_tool import ToolLike
     from .state import Item, Record
+    from .tool_runs import RunPlan
     from .turn import Step
 
     class ConversationParameters(TypedDict, total=False):
@@ -54,6 +61,17 @@ if TYPE_CHECKING:
         extra_query: Query | None
         extra_body: Body | None
         timeout: float | httpx2.Timeout | None
+
+    class RunArguments(ConversationParameters, total=False):
+        """The options of `Conversation.run`."""
+
+        tools: Iterable[ToolLike] | ToolSet | None
+        max_turns: int
+        max_repeats: int | None
+        parallel: bool
+        on_call: OnCall | None
+        on_call_timeout: float | None
+        on_error: Literal["return", "raise"]
 
 
 __all__ = ["AsyncConversation", "Conversation"]
@@ -89,6 +107,7 @@ class _BaseConversation:
         self._id = uuid.uuid4().hex
         self._call_options: dict[str, Any] = {}
         self._changes = {name: value for name, value in (settings or {}).items() if value is not None}
+        self._tool_set = ToolSet()  # of the last run
         self._busy = create_lock()
         self._stream: Any = None
         self._is_interrupted = False
@@ -267,6 +286,22 @@ class _BaseConversation:
             previous_response_id=previous_response_id,
         )
 
+    def _plan(self, input: Any, decisions: Mapping[str, object] | None, arguments: Mapping[str, Any]) -> RunPlan:
+        """Return the plan of a run, and set the tools of the conversation. Raises what is wrong with the arguments."""
+        given = arguments.get("tools")
+        tools = self._tool_set if given is None else given if isinstance(given, ToolSet) else ToolSet(given)
+        others = {name: value for name, value in arguments.items() if name != "tools"}
+        plan = plan_run(self._state, tools, input, decisions=decisions, arguments=others)
+        self._check_parameters(plan.parameters)
+        if isinstance(self, Conversation):
+            check_sync(tools)
+        self._tool_set = tools
+        current = self.tools
+        definitions = definitions_of(tools, current)
+        if definitions != current:
+            self.tools = definitions
+        return plan
+
     def _place_of(self, response_id: str) -> tuple[int, int]:
         try:
             return self._state.place_of(response_id)
@@ -328,6 +363,7 @@ class _BaseConversation:
             parameters=self._call_options,
         )
         forked._changes = dict(self._changes)
+        forked._tool_set = self._tool_set
         return forked
 
     def _edit(self, items: list[Item]) -> list[Record]:
@@ -417,6 +453,71 @@ class Conversation(_BaseConversation):
         parameters["text"] = _with_format(parameters.get("text") or self.parameters.get("text"), text_format)
         parsed: ParsedResponse[_FormatT] = _parsed(self.send(input, **parameters), text_format)
         return parsed
+
+    def run(
+        self,
+        input: Any = None,
+        *,
+        tools: Iterable[ToolLike] | ToolSet | None = None,
+        max_turns: int = DEFAULT_MAX_TURNS,
+        max_repeats: int | None = DEFAULT_MAX_REPEATS,
+        parallel: bool = True,
+        on_call: OnCall | None = None,
+        on_call_timeout: float | None = None,
+        on_error: Literal["return", "raise"] = "return",
+        **parameters: Any,
+    ) -> Response:
+        """Send the input, run the tools that the model calls, and return the first response without calls.
+
+        Args:
+            input: As for `send`.
+            tools: Python functions, `tools.FunctionTool`s, and definitions of tools that the backend runs itself. They
+                replace the functions among the tools of the conversation. By default, those of the last run.
+            max_turns: The number of requests after which MaxTurnsError is raised.
+            max_repeats: How many times in a row the model may make the same calls, before RepeatedCallError is raised;
+                None for any number.
+            parallel: Whether the calls of a response run at the same time, in threads or tasks.
+            on_call: Decides on each call before any call of its response starts. It receives a `tools.ToolCall` and
+                returns `Allow()`, `Deny(reason)`, which is told to the model, or `Pause()`, which raises
+                RunPausedError. The hook of an async conversation may be async.
+            on_call_timeout: The seconds after which a call without a decision is denied. By default, there is no limit.
+            on_error: Whether the exception of a tool is returned to the model, or raised after the other calls of the
+                response have finished and their outputs are in the history.
+            **parameters: Parameters of `responses.create` for these calls only. A `tool_choice` that requires a call
+                applies to the first request.
+
+        Raises RunStoppedError, ToolDefinitionError, ToolResultError, and what `send` raises. The history then has all
+        that was done, and `resume()` continues.
+        """
+        return self.run_stream(
+            input,
+            tools=tools,
+            max_turns=max_turns,
+            max_repeats=max_repeats,
+            parallel=parallel,
+            on_call=on_call,
+            on_call_timeout=on_call_timeout,
+            on_error=on_error,
+            **parameters,
+        ).until_done()
+
+    def run_stream(
+        self, input: Any = None, *, decisions: Mapping[str, object] | None = None, **options: Unpack[RunArguments]
+    ) -> ConversationStream:
+        """Return a stream of the events of a whole run. The options are those of `run`, or of `resume`.
+
+        It has the official events of all responses, and a `tools.ToolCallStarted` and `tools.ToolCallFinished` for each
+        call. They also have a `type`: `tool_call.started` and `tool_call.finished`. `response` is the final response.
+        """
+        return ConversationStream(partial(run_steps, self, self._plan(input, decisions, options)))
+
+    def resume(self, decisions: Mapping[str, object] | None = None, **options: Unpack[RunArguments]) -> Response:
+        """Continue a run that was paused, stopped or interrupted, also in another process.
+
+        `decisions` has the decisions on paused calls by their `call_id`. A call that was started, but has no output, is
+        reported to the model as one that may have run; `Allow()` runs it again. The options are those of `run`.
+        """
+        return self.run_stream(None, decisions=decisions, **options).until_done()
 
     def compact(self) -> None:
         """Replace the history by a summary of the model, the newest messages of the user, and those of the developer.
@@ -569,6 +670,48 @@ class AsyncConversation(_BaseConversation):
         parameters["text"] = _with_format(parameters.get("text") or self.parameters.get("text"), text_format)
         parsed: ParsedResponse[_FormatT] = _parsed(await self.send(input, **parameters), text_format)
         return parsed
+
+    async def run(
+        self,
+        input: Any = None,
+        *,
+        tools: Iterable[ToolLike] | ToolSet | None = None,
+        max_turns: int = DEFAULT_MAX_TURNS,
+        max_repeats: int | None = DEFAULT_MAX_REPEATS,
+        parallel: bool = True,
+        on_call: OnCall | None = None,
+        on_call_timeout: float | None = None,
+        on_error: Literal["return", "raise"] = "return",
+        **parameters: Any,
+    ) -> Response:
+        """Send the input, run the tools that the model calls, and return the final response; see `Conversation.run`.
+
+        Coroutine functions run in tasks, all other functions in threads.
+        """
+        stream = self.run_stream(
+            input,
+            tools=tools,
+            max_turns=max_turns,
+            max_repeats=max_repeats,
+            parallel=parallel,
+            on_call=on_call,
+            on_call_timeout=on_call_timeout,
+            on_error=on_error,
+            **parameters,
+        )
+        async with stream:
+            return await stream.until_done()
+
+    def run_stream(
+        self, input: Any = None, *, decisions: Mapping[str, object] | None = None, **options: Unpack[RunArguments]
+    ) -> AsyncRunStream:
+        """Return a stream of the events of a whole run; see `Conversation.run_stream`. Use it with `async with`."""
+        return AsyncRunStream(self, self._plan(input, decisions, options))
+
+    async def resume(self, decisions: Mapping[str, object] | None = None, **options: Unpack[RunArguments]) -> Response:
+        """Continue a run that was paused, stopped or interrupted; see `Conversation.resume`."""
+        async with self.run_stream(None, decisions=decisions, **options) as stream:
+            return await stream.until_done()
 
     async def compact(self) -> None:
         """Replace the history by a summary of the model; see `Conversation.compact`."""

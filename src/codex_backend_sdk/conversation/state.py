@@ -8,6 +8,7 @@ and members are ignored, so a file of a newer version can be read.
     item          {item}                        an item follows the others
     response      {id, model, status, usage}    the response to the items before it is finished
     call_started  {call_id, name}               a tool is about to run; its output is an item
+    call_decided  {call_id, decision, reason}   `on_call` decided while another call was paused: allow, deny or pause
     compaction    {item, kept, before, usage}   the items before `before` give way to those in `kept`, and `item`
     edit          {drop, insert}                items are removed, or inserted before others
     expand        {compaction}                  a compaction gives way to the items that it replaced
@@ -101,6 +102,7 @@ class ConversationState:
         self.settings: dict[str, Any] = {}
         self.usage = ConversationUsage()
         self.started_calls: dict[str, str] = {}  # call id → name of the tool
+        self.decisions: dict[str, Mapping[str, Any]] = {}  # call id → the record `call_decided`
         self.has_open_turn = False  # items follow the last response, or there is none
         self._compactions_of_turn = 0
         self._last_gain = 1.0  # the share of the tokens that the last compaction saved
@@ -290,6 +292,9 @@ class ConversationState:
     def _apply_call_started(self, record: Mapping[str, Any]) -> None:
         self.started_calls[str(record.get("call_id"))] = str(record.get("name"))
 
+    def _apply_call_decided(self, record: Mapping[str, Any]) -> None:
+        self.decisions[str(record.get("call_id"))] = record
+
     def _apply_compaction(self, record: Mapping[str, Any]) -> None:
         before = record.get("before")
         end = len(self._active) if before is None else self._active.index(before)
@@ -348,6 +353,7 @@ class ConversationState:
         "item": _apply_item,
         "response": _apply_response,
         "call_started": _apply_call_started,
+        "call_decided": _apply_call_decided,
         "compaction": _apply_compaction,
         "edit": _apply_edit,
         "expand": _apply_expand,

@@ -212,11 +212,10 @@ class ToolBatch:
         on_error: Literal["return", "raise"] = "return",
     ) -> None:
         self.calls = list(calls)
-        self.is_paused = False
         self._on_error = on_error
         self._errors: list[BaseException] = []
         self._items: dict[int, Item] = {}
-        self._allowed: set[int] = set()
+        self._decisions: dict[int, Decision] = {}
         self._started: set[int] = set()
         self._recorded = 0
         for call in self.calls:
@@ -235,16 +234,22 @@ class ToolBatch:
 
     def undecided(self) -> list[ToolCall]:
         """Return the calls that need a decision."""
-        return [call for call in self.calls if call.index not in self._items and call.index not in self._allowed]
+        return [call for call in self.calls if call.index not in self._items and not self._is_allowed(call)]
 
     def decide(self, call: ToolCall, decision: Decision) -> None:
         """Store the decision on a call."""
-        if isinstance(decision, Pause):
-            self.is_paused = True
-        elif isinstance(decision, Allow):
-            self._allowed.add(call.index)
-        else:
+        self._decisions[call.index] = decision
+        if isinstance(decision, Deny):
             self._set_output(call, f"The call was denied{f': {decision.reason}' if decision.reason else '.'}")
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a call is paused, so that none may start."""
+        return any(isinstance(decision, Pause) for decision in self._decisions.values())
+
+    def decisions(self) -> list[tuple[ToolCall, Decision]]:
+        """Return the decisions so far."""
+        return [(call, self._decisions[call.index]) for call in self.calls if call.index in self._decisions]
 
     def rejected(self) -> list[ToolCallFinished]:
         """Return the events of the calls that have an output and are not run."""
@@ -257,7 +262,7 @@ class ToolBatch:
 
     def allowed(self) -> list[ToolCall]:
         """Return the calls to run."""
-        return [call for call in self.calls if call.index in self._allowed]
+        return [call for call in self.calls if self._is_allowed(call)]
 
     def start(self, call: ToolCall) -> Item:
         """Mark a call as started, and return the record of it."""
@@ -310,6 +315,9 @@ class ToolBatch:
             if self._on_error == "raise" or isinstance(error, ToolResultError) or not isinstance(error, Exception):
                 return error
         return None
+
+    def _is_allowed(self, call: ToolCall) -> bool:
+        return isinstance(self._decisions.get(call.index), Allow)
 
     def _set_output(self, call: ToolCall, output: str | list[Item]) -> Item:
         item = {"type": f"{call.item['type']}_output", "call_id": call.call_id, "output": output}

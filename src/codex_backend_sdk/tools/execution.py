@@ -15,7 +15,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
@@ -267,7 +267,7 @@ class AsyncExecutor:
         # Without the exception, which would be wrapped in a group: it did not occur in a task of this one.
         await self._group.__aexit__(None, None, None)
 
-    async def execute(self, batch: ToolBatch, *, record: Record, parallel: bool = True) -> AsyncIterator[Event]:
+    async def execute(self, batch: ToolBatch, *, record: Record, parallel: bool = True) -> AsyncGenerator[Event]:
         """Run the allowed calls of a batch, and yield the events, as `execute()`."""
         waiting = deque(batch.allowed())
         running: dict[int, anyio.CancelScope] = {}

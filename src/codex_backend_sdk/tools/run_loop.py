@@ -90,17 +90,14 @@ def run_loop(
         response: Response = yield Send(outputs)
         last = response
         batch = ToolBatch(read_calls(_items(response), tools), on_error=limits.on_error)
-        if not batch.calls:
-            return response
-        if response.status != "completed":
-            _reject(batch, f"[not run: the response is {response.status}]")
-            yield from _execute(batch, response)
+        if not batch.calls or response.status != "completed":  # calls of an incomplete response may be incomplete
             return response
         key = batch_key(batch.calls)
         repeats = repeats + 1 if key == repeated else 1
         repeated = key
         if repeats == limits.max_repeats:
-            _reject(batch, f"[not run: the same call was made {repeats} times in a row]")
+            for call in batch.undecided():
+                batch.reject(call, f"[not run: the same call was made {repeats} times in a row]")
             yield from _execute(batch, response)
             raise _stopped(
                 RepeatedCallError(
@@ -138,11 +135,6 @@ def _execute(batch: ToolBatch, response: Response | None) -> Generator[Execute, 
         )
     if batch.error is not None:
         raise batch.error
-
-
-def _reject(batch: ToolBatch, reason: str) -> None:
-    for call in batch.undecided():
-        batch.reject(call, reason)
 
 
 def _stopped(error: Any, response: Response | None) -> Any:
