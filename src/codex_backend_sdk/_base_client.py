@@ -505,6 +505,12 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             options.context = replace(options.context, deadline=call_retries.deadline)
         return call_retries
 
+    def _add_fallback_note(self, error: openai.APIError, options: PreparedOptions) -> None:
+        """Add to the error of a call why its last attempt did not use the WebSocket, if that is so."""
+        transport = self._shared_transport.get("websocket")
+        if options.context.uses_websocket and transport is not None and transport.availability.reason is not None:
+            error.add_note(f"The WebSocket was not used: {transport.availability.reason}.")
+
     # Responses
 
     def _process_response(self, *, options: FinalRequestOptions, retries_taken: int = 0, **rest: Any) -> Any:

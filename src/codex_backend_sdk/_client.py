@@ -164,6 +164,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         self._add_available_models(error, call_retries.deadline)
+                    self._add_fallback_note(error, options)
                     raise error from error.__cause__
                 self._clock.sleep(wait)
                 options.retries_taken = call_retries.retries_taken
@@ -391,6 +392,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
                 if wait is None:
                     if isinstance(error, ModelNotAvailableError):
                         await self._add_available_models(error, call_retries.deadline)
+                    self._add_fallback_note(error, options)
                     raise error from error.__cause__
                 await self._clock.sleep_async(wait)
                 options.retries_taken = call_retries.retries_taken
