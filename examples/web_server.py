@@ -1,0 +1,36 @@
+"""Stream responses as server-sent events: `uvicorn web_server:app`, then `curl -N "localhost:8000/ask?question=hi"`."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from codex_backend_sdk import AsyncOpenAI, CodexError
+
+client = AsyncOpenAI()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with client:
+        await client.authenticate(interactive=False)  # a missing login stops the server here
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/ask")
+async def ask(question: str) -> StreamingResponse:
+    async def events() -> AsyncIterator[str]:
+        try:
+            stream = await client.responses.create(input=question, stream=True)
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    yield f"data: {json.dumps({'text': event.delta})}\n\n"
+        except CodexError as error:  # the status has been sent, so the error is an event
+            yield f"event: error\ndata: {json.dumps({'message': str(error)})}\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")
