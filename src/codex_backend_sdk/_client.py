@@ -91,10 +91,9 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         """The WebSocket connections of this client and its copies."""
         from ._websocket.transport import WebSocketTransport  # few programs use it
 
-        transport: WebSocketTransport | None = self._shared_transport.get("websocket")
-        if transport is None:
-            transport = WebSocketTransport(monotonic=self._clock.monotonic)
-            transport = self._shared_transport.setdefault("websocket", transport)
+        if "websocket" not in self._shared_transport:
+            self._shared_transport.setdefault("websocket", WebSocketTransport(monotonic=self._clock.monotonic))
+        transport: WebSocketTransport = self._shared_transport["websocket"]
         return transport
 
     def _close_websocket(self, history: Hashable) -> None:
@@ -319,10 +318,9 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         """The WebSocket connections of this client and its copies."""
         from ._websocket.transport import AsyncWebSocketTransport  # few programs use it
 
-        transport: AsyncWebSocketTransport | None = self._shared_transport.get("websocket")
-        if transport is None:
-            transport = AsyncWebSocketTransport(monotonic=self._clock.monotonic)
-            transport = self._shared_transport.setdefault("websocket", transport)
+        if "websocket" not in self._shared_transport:
+            self._shared_transport.setdefault("websocket", AsyncWebSocketTransport(monotonic=self._clock.monotonic))
+        transport: AsyncWebSocketTransport = self._shared_transport["websocket"]
         return transport
 
     async def _close_websocket(self, history: Hashable) -> None:

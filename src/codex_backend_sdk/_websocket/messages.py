@@ -93,12 +93,12 @@ class ResponseMessages:
             event = decode(message)
         except ValueError:  # the reader of the body reports damaged data
             event = None
-        event_type = event.get("type") if isinstance(event, dict) else None
-        if event_type == "error" and not self._read_error(event, message):
-            return False
         if not isinstance(event, dict):
             self._begin()
             return True
+        event_type = event.get("type")
+        if event_type == "error" and not self._read_error(event, message):
+            return False
         if event_type == "response.output_item.done":
             self._output.append((_index(event.get("output_index")), event.get("item")))
         self._read_response(event.get("response"))

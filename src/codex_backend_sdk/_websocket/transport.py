@@ -100,6 +100,9 @@ class Discard(NamedTuple):
     connections: list[Any]
 
 
+_Step = Open | Send | Receive | Discard
+
+
 @dataclass(slots=True)
 class _Exchange:
     """The result of an exchange: a connection on which a response is in flight."""
@@ -130,7 +133,7 @@ def exchange_steps(
     *,
     is_required: bool,
     owner: Hashable,
-) -> Generator[Open | Send | Receive | Discard, Any, httpx2.Response | _Exchange | None]:
+) -> Generator[_Step, Any, httpx2.Response | _Exchange | None]:
     """Yield the steps of one attempt. Return the result, or None if the request must be sent over HTTP.
 
     With `is_required`, failures are raised or returned instead.
@@ -201,9 +204,7 @@ def exchange_steps(
             return _Exchange(connection, messages, sent, chunk)
         _log.info("The WebSocket connection cannot be continued (%s). Opening another one.", messages.lost_because)
         yield Discard([connection])
-    raise ConnectionLostError(
-        f"The backend rejected {_MAX_CONNECTIONS_PER_CALL} WebSocket connections: {messages.lost_because}."
-    )
+    raise ConnectionLostError(f"The backend rejected {_MAX_CONNECTIONS_PER_CALL} WebSocket connections in a row.")
 
 
 def _log_fallback(reason: str) -> str:
@@ -416,7 +417,7 @@ class WebSocketTransport(_BaseTransport):
         `open_connection` sends the upgrade request and returns its response before the body is read.
         """
         steps = exchange_steps(request, context, self._pool, self.availability, is_required=is_required, owner=None)
-        connection: Connection | None = None
+        step: _Step | None = None
         result: Any = None
         error: httpx2.TransportError | None = None
         try:
@@ -424,26 +425,14 @@ class WebSocketTransport(_BaseTransport):
                 step = steps.send(result) if error is None else steps.throw(error)
                 result = error = None
                 try:
-                    if isinstance(step, Open):
-                        result = open_connection(step.request)
-                        if _is_accepted(step.request, result):
-                            result = connection = self._new_connection(result, step.key, context)
-                    elif isinstance(step, Discard):
-                        _close_all(step.connections)
-                    else:
-                        connection = step.connection
-                        with io_deadline(context.deadline):
-                            if isinstance(step, Send):
-                                connection.send(step.message, timeout_seconds=step.timeout_seconds)
-                            else:
-                                result = connection.receive(timeout_seconds=step.timeout_seconds)
+                    result = self._run(step, context, open_connection)
                 except httpx2.TransportError as failure:
                     error = failure
         except StopIteration as end:
             result = end.value
         except BaseException:  # also Ctrl-C, which may have left half a frame
-            if connection is not None:
-                connection.close()
+            if isinstance(step, (Send, Receive)):
+                step.connection.close()
             raise
         if not isinstance(result, _Exchange):
             return result  # type: ignore[no-any-return]
@@ -452,6 +441,25 @@ class WebSocketTransport(_BaseTransport):
             _close_all(self._pool.put(result.connection))
             return error_response
         return _streamed_response(request, result, _SyncBody(result, self._pool, self.availability, context))
+
+    def _run(
+        self,
+        step: _Step,
+        context: RequestContext,
+        open_connection: Callable[[httpx2.Request], httpx2.Response],
+    ) -> Any:
+        """Do the I/O of a step and return its result."""
+        if isinstance(step, Open):
+            response = open_connection(step.request)
+            is_accepted = _is_accepted(step.request, response)
+            return self._new_connection(response, step.key, context) if is_accepted else response
+        if isinstance(step, Discard):
+            _close_all(step.connections)
+            return None
+        with io_deadline(context.deadline):
+            if isinstance(step, Send):
+                return step.connection.send(step.message, timeout_seconds=step.timeout_seconds)
+            return step.connection.receive(timeout_seconds=step.timeout_seconds)
 
     def close(self, history: Hashable = None) -> None:
         """Close the idle connections, or only those of one history."""
@@ -482,7 +490,7 @@ class AsyncWebSocketTransport(_BaseTransport):
         steps = exchange_steps(
             request, context, self._pool, self.availability, is_required=is_required, owner=running_loop()
         )
-        connection: AsyncConnection | None = None
+        step: _Step | None = None
         result: Any = None
         error: httpx2.TransportError | None = None
         try:
@@ -490,26 +498,14 @@ class AsyncWebSocketTransport(_BaseTransport):
                 step = steps.send(result) if error is None else steps.throw(error)
                 result = error = None
                 try:
-                    if isinstance(step, Open):
-                        result = await open_connection(step.request)
-                        if _is_accepted(step.request, result):
-                            result = connection = self._new_connection(result, step.key, context)
-                    elif isinstance(step, Discard):
-                        await _close_all_async(step.connections)
-                    else:
-                        connection = step.connection
-                        with async_deadline(context.deadline):
-                            if isinstance(step, Send):
-                                await connection.send(step.message, timeout_seconds=step.timeout_seconds)
-                            else:
-                                result = await connection.receive(timeout_seconds=step.timeout_seconds)
+                    result = await self._run(step, context, open_connection)
                 except httpx2.TransportError as failure:
                     error = failure
         except StopIteration as end:
             result = end.value
         except BaseException:
-            if connection is not None:
-                await connection.close()
+            if isinstance(step, (Send, Receive)):
+                await step.connection.close()
             raise
         if not isinstance(result, _Exchange):
             return result  # type: ignore[no-any-return]
@@ -518,6 +514,25 @@ class AsyncWebSocketTransport(_BaseTransport):
             await _close_all_async(self._pool.put(result.connection))
             return error_response
         return _streamed_response(request, result, _AsyncBody(result, self._pool, self.availability, context))
+
+    async def _run(
+        self,
+        step: _Step,
+        context: RequestContext,
+        open_connection: Callable[[httpx2.Request], Awaitable[httpx2.Response]],
+    ) -> Any:
+        """Do the I/O of a step and return its result."""
+        if isinstance(step, Open):
+            response = await open_connection(step.request)
+            is_accepted = _is_accepted(step.request, response)
+            return self._new_connection(response, step.key, context) if is_accepted else response
+        if isinstance(step, Discard):
+            await _close_all_async(step.connections)
+            return None
+        with async_deadline(context.deadline):
+            if isinstance(step, Send):
+                return await step.connection.send(step.message, timeout_seconds=step.timeout_seconds)
+            return await step.connection.receive(timeout_seconds=step.timeout_seconds)
 
     async def close(self, history: Hashable = None) -> None:
         """Close the idle connections, or only those of one history."""
