@@ -118,11 +118,13 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
         """End the response early, from this or another thread.
 
         Over the WebSocket, the backend is asked to end it: the stream continues up to `response.incomplete` with the
-        reason `interrupted`, and the connection stays open. Over HTTP, the stream is closed.
+        reason `interrupted`, and the connection stays open. Over HTTP, the iteration raises `StreamInterruptedError`.
         """
         ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
         if ask_backend is None:
-            self.close()
+            # Without `close()`, because the other thread may be about to resume the generator.
+            self._state.is_closed = True
+            _interrupt_read(self._state.response)
         else:
             ask_backend()
 
@@ -149,7 +151,8 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
         """End the response early, from this or another task, as `ResponseEventStream.interrupt` does."""
         ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
         if ask_backend is None:
-            await self.close()
+            self._state.is_closed = True
+            await self._state.response.aclose()
         else:
             await ask_backend()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import threading
 import uuid
 from collections.abc import Iterable, Mapping
+from concurrent.futures import wait
 from contextlib import aclosing
 from copy import deepcopy
 from functools import partial
@@ -19,32 +21,36 @@ import anyio.to_thread
 import openai
 
 from .. import history
-from .._exceptions import ConversationError
+from .._exceptions import ConversationError, StreamInterruptedError
 from .._request.input_items import shape_input
 from .._request.output_parsing import parse_output
 from .._request.request_body import PreparedInput
 from .._request.shaping import to_json_data
-from .._threads import create_lock
+from .._threads import create_lock, start_in_thread
 from .._upstream import parse_response, type_to_text_format_param
 from ..tools.execution import check_sync
 from ..tools.function_tool import ToolSet
 from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
+from .conversation_file import ConversationFile
 from .event_stream import AsyncConversationStream, ConversationStream
-from .state import ConversationState, ConversationUsage
 from .tool_runs import AsyncRunStream, definitions_of, plan_run, run_steps
 from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, NeedCatalog, Turn, TurnOptions
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
     from typing import Literal, Self, Unpack
 
     import httpx2
     from openai._types import Body, Headers, Query
     from openai.types.responses import ParsedResponse, Response
 
+    from .._options import Transport
     from ..tools.execution import OnCall
     from ..tools.function_tool import ToolLike
-    from .state import Item, Record
+    from .state import ConversationState, ConversationUsage, Item, Record
     from .tool_runs import RunPlan
     from .turn import Step
 
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
 
         include: list[Any]
         parallel_tool_calls: bool
+        prompt_cache_key: str
         reasoning: Mapping[str, Any]
         service_tier: str
         text: Mapping[str, Any]
@@ -73,8 +80,22 @@ if TYPE_CHECKING:
         on_call_timeout: float | None
         on_error: Literal["return", "raise"]
 
+    class ConversationOptions(ConversationParameters, total=False):
+        """The arguments of `client.codex.conversation` other than the path."""
 
-__all__ = ["AsyncConversation", "Conversation"]
+        model: str | None
+        instructions: str | None
+        tools: Iterable[Any] | None
+        effort: str | None
+        verbosity: str | None
+        auto_compact: bool | int
+        keep_partial: bool
+        repair: bool
+        on_compaction: Callable[[CompactionEvent], object] | None
+        transport: Transport | None
+
+
+__all__ = ["AsyncConversation", "Conversation", "new_conversation"]
 
 _FormatT = TypeVar("_FormatT")
 
@@ -92,7 +113,7 @@ class _BaseConversation:
         self,
         client: Any,
         *,
-        state: ConversationState | None = None,
+        file: ConversationFile | Callable[[], ConversationFile] | None = None,
         auto_compact: bool | int = True,
         keep_partial: bool = True,
         repair: bool = False,
@@ -101,7 +122,8 @@ class _BaseConversation:
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self._client: Any = client
-        self._state = state or ConversationState()
+        self._opening = file if callable(file) else None
+        self._file = ConversationFile() if file is None or callable(file) else file
         self._auto_compact, self._keep_partial, self._repair = auto_compact, keep_partial, repair
         self._on_compaction = on_compaction
         self._id = uuid.uuid4().hex
@@ -110,16 +132,38 @@ class _BaseConversation:
         self._tool_set = ToolSet()  # of the last run
         self._busy = create_lock()
         self._stream: Any = None
+        self._exchange_in_progress: Exchange | None = None
         self._is_interrupted = False
         self._is_closed = False
-        self._set_parameters(parameters or {})
-        if state is None:
-            options: Any = self._client._codex
-            self._changes.setdefault("model", options.model)
-            self._changes.setdefault("instructions", options.instructions)
-            self._changes.setdefault("prompt_cache_key", str(uuid.uuid4()))
+        self._parameters = self._split_parameters(parameters or {})
+        if self._opening is None:
+            self._set_defaults()
+
+    def _set_defaults(self) -> None:
+        """Complete the settings that the caller passed by those of the file and of the client."""
+        if self._parameters:
+            self._changes["parameters"] = {**(self._state.settings.get("parameters") or {}), **self._parameters}
+        options: Any = self._client._codex
+        defaults = {
+            "model": options.model,
+            "instructions": options.instructions,
+            "prompt_cache_key": str(uuid.uuid4()),
+        }
+        for name, value in defaults.items():
+            if name not in self._state.settings:
+                self._changes.setdefault(name, value)
+
+    @property
+    def _state(self) -> ConversationState:
+        if self._opening is not None:
+            raise ConversationError(
+                "The file of the conversation is not open yet. Enter it: `async with conversation:`."
+            )
+        return self._file.state
 
     def __repr__(self) -> str:
+        if self._opening is not None:
+            return f"<{type(self).__name__}, not open yet>"
         return f"<{type(self).__name__} with {self._state.count} items, model {self.model!r}>"
 
     # Settings
@@ -188,7 +232,8 @@ class _BaseConversation:
         """A copy of the other parameters of `responses.create` that every call sends."""
         return {**deepcopy(self._setting("parameters") or {}), **self._call_options}
 
-    def _set_parameters(self, parameters: Mapping[str, Any]) -> None:
+    def _split_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that are saved. The others are the cache key, and options of the calls."""
         self._check_parameters(parameters)
         saved = {}
         for name, value in parameters.items():
@@ -198,8 +243,7 @@ class _BaseConversation:
                 self._call_options[name] = value
             else:
                 saved[name] = to_json_data(value, name)
-        if saved:
-            self._changes["parameters"] = {**(self._setting("parameters") or {}), **saved}
+        return saved
 
     def _check_parameters(self, parameters: Mapping[str, Any]) -> None:
         for name in parameters:
@@ -229,6 +273,11 @@ class _BaseConversation:
 
     def __bool__(self) -> bool:
         return True  # although `len()` may be 0
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the conversation, or None if it is in memory only."""
+        return self._file.path
 
     @property
     def usage(self) -> ConversationUsage:
@@ -277,7 +326,7 @@ class _BaseConversation:
         if previous_response_id is not None:
             self._place_of(previous_response_id)
         return TurnOptions(
-            changes=self._changes,
+            changes=dict(self._changes),
             call_options=self._call_options,
             overrides=overrides or {},
             auto_compact=self._auto_compact,
@@ -337,34 +386,48 @@ class _BaseConversation:
             self._stream = None
             self._busy.release()
 
-    def _apply(self, records: Sequence[Record]) -> None:
+    def _forget_changes(self, records: Sequence[Record]) -> None:
+        """Remove the changes of settings that were committed."""
         for record in records:
-            self._state.apply(record)
-            if record["type"] == "settings":
-                applied = record["settings"]
-                self._changes = {
-                    name: value
-                    for name, value in self._changes.items()
-                    if name not in applied or applied[name] != value
-                }
+            for name, value in record.get("settings", {}).items():
+                if name in self._changes and self._changes[name] == value:
+                    del self._changes[name]
 
     def _known_catalog(self) -> Sequence[Mapping[str, Any]] | None:
         catalog: Sequence[Mapping[str, Any]] | None = self._client._catalog.get(self._client.credentials.ready())
         return catalog
 
-    def _forked(self, conversation_class: Any) -> Any:
-        forked = conversation_class(
+    def _continued(self, file: ConversationFile) -> Any:
+        """Return a conversation with the settings of this one, and the history of a file."""
+        forked = type(self)(
             self._client,
-            state=self._state.copy(),
+            file=file,
             auto_compact=self._auto_compact,
             keep_partial=self._keep_partial,
             repair=self._repair,
             on_compaction=self._on_compaction,
             parameters=self._call_options,
         )
-        forked._changes = dict(self._changes)
+        forked._changes |= self._changes
         forked._tool_set = self._tool_set
         return forked
+
+    def _unsaved_settings(self) -> list[Record]:
+        return [{"type": "settings", "settings": dict(self._changes)}] if self._changes else []
+
+    def _interrupted_response(self, error: StreamInterruptedError) -> Any:
+        """Return the response of a call that `interrupt()` ended. Raise the error of any other one."""
+        exchange = self._exchange_in_progress
+        response = exchange.interrupted_response() if self._is_interrupted and exchange is not None else None
+        if response is None:
+            raise error
+        return response
+
+    @staticmethod
+    def _require_end(exchange: Exchange, stream: Any) -> None:
+        """Raise StreamInterruptedError if the stream was closed between two events."""
+        if exchange.response is None:
+            raise StreamInterruptedError("The response was interrupted.", request=stream.response.request)
 
     def _edit(self, items: list[Item]) -> list[Record]:
         record = self._state.edit_record(items)
@@ -401,6 +464,7 @@ class Conversation(_BaseConversation):
     def close(self) -> None:
         """Close the conversation and its file. The client stays open."""
         self._is_closed = True
+        self._file.close()
         self._client._close_websocket(self._id)
 
     def send(
@@ -545,18 +609,43 @@ class Conversation(_BaseConversation):
         """Make the history valid: an output for each call without one, and no output without a call."""
         self._change(self._edit(history.pair(self._state.items, repair=True)))
 
-    def fork(self) -> Conversation:
-        """Return another conversation that continues this history, with the same settings and prompt cache."""
-        forked: Conversation = self._forked(type(self))
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation to a new file, and from now on append to it.
+
+        Raises FileExistsError if the file exists, JournalError if it cannot be written, and ConversationError if the
+        conversation has a file: `fork(path)` continues in another one.
+        """
+        with self._exclusive():
+            self._file.save(path, self._unsaved_settings())
+
+    def fork(self, path: str | os.PathLike[str] | None = None) -> Conversation:
+        """Return another conversation that continues this history, with the same settings and prompt cache.
+
+        It is in memory, or in a new file. A file in the same folder refers to the file of this conversation, which must
+        stay there; a file in another folder is a copy.
+        """
+        with self._exclusive():
+            forked: Conversation = self._continued(self._file.fork(path))
         return forked
 
+    def delete(self) -> None:
+        """Close the conversation and delete its file and images. Raises JournalError if forks refer to the file."""
+        self.close()
+        self._file.delete()
+
     def interrupt(self) -> None:
-        """Stop the running call, from another thread: it raises StreamInterruptedError and keeps what was received."""
+        """End the running call early, from another thread. Do nothing if no call is running.
+
+        The call returns the response received so far, with the status `incomplete` and the reason `interrupted`. If
+        nothing was received, it raises StreamInterruptedError. `keep_partial` decides what stays in the history.
+        """
         self._is_interrupted = True
         if self._stream is not None:
-            self._stream.close()
+            self._stream.interrupt()
 
     # I/O
+
+    _writing: Future[None] | None = None
 
     def _drive(self, steps: Generator[Step, Any, Any]) -> Generator[Any, None, Any]:
         """Do the steps of a turn, yield the events for the caller, and return the response."""
@@ -580,24 +669,28 @@ class Conversation(_BaseConversation):
                     failure = CallerLeft()
                 except BaseException as error:  # the turn decides what stays of the response
                     failure = error
+                    self._finish_writing()
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
                 except StopIteration as end:
                     return end.value
                 except CallerLeft:
                     return None
+                except StreamInterruptedError as error:
+                    return self._interrupted_response(error)
 
     def _exchange(self, exchange: Exchange) -> Generator[Any]:
         with self._client.responses.create(**self._request(exchange)) as stream:
-            self._stream = stream
+            self._stream, self._exchange_in_progress = stream, exchange
             if self._is_interrupted:
-                stream.close()
+                stream.interrupt()
             for event in stream:
                 records = exchange.feed(event)
                 if records:
                     self._commit(records)
                 if exchange.is_delivered:
                     yield event
+            self._require_end(exchange, stream)
 
     def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
@@ -612,7 +705,20 @@ class Conversation(_BaseConversation):
             self._commit(records)
 
     def _commit(self, records: Sequence[Record]) -> None:
-        self._apply(records)
+        # Ctrl-C must not separate the file from the history.
+        if self._file.path is not None and threading.current_thread() is threading.main_thread():
+            self._writing = start_in_thread(
+                partial(self._file.commit, records), name="codex-conversation", daemon=False
+            )
+            self._writing.result()
+        else:
+            self._file.commit(records)
+        self._forget_changes(records)
+
+    def _finish_writing(self) -> None:
+        """Wait until the records that were being written when a call was interrupted are on the disk."""
+        if self._writing is not None:
+            wait([self._writing])
 
 
 class AsyncConversation(_BaseConversation):
@@ -625,6 +731,10 @@ class AsyncConversation(_BaseConversation):
     """
 
     async def __aenter__(self) -> Self:
+        if self._opening is not None:
+            self._file = await _in_thread(self._opening)
+            self._opening = None
+            self._set_defaults()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -633,6 +743,7 @@ class AsyncConversation(_BaseConversation):
     async def close(self) -> None:
         """Close the conversation and its file. The client stays open."""
         self._is_closed = True
+        self._file.close()
         await self._client._close_websocket(self._id)
 
     async def send(
@@ -730,16 +841,27 @@ class AsyncConversation(_BaseConversation):
         """Make the history valid: an output for each call without one, and no output without a call."""
         await self._change(self._edit(history.pair(self._state.items, repair=True)))
 
-    async def fork(self) -> AsyncConversation:
-        """Return another conversation that continues this history, with the same settings and prompt cache."""
-        forked: AsyncConversation = self._forked(type(self))
+    async def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation to a new file, and from now on append to it; see `Conversation.save`."""
+        with self._exclusive():
+            await _in_thread(partial(self._file.save, path, self._unsaved_settings()))
+
+    async def fork(self, path: str | os.PathLike[str] | None = None) -> AsyncConversation:
+        """Return another conversation that continues this history; see `Conversation.fork`."""
+        with self._exclusive():
+            forked: AsyncConversation = self._continued(await _in_thread(partial(self._file.fork, path)))
         return forked
 
+    async def delete(self) -> None:
+        """Close the conversation and delete its file and images. Raises JournalError if forks refer to the file."""
+        await self.close()
+        await _in_thread(self._file.delete)
+
     async def interrupt(self) -> None:
-        """Stop the running call, from another task: it raises StreamInterruptedError and keeps what was received."""
+        """End the running call early, from another task; see `Conversation.interrupt`."""
         self._is_interrupted = True
         if self._stream is not None:
-            await self._stream.close()
+            await self._stream.interrupt()
 
     # I/O
 
@@ -781,18 +903,24 @@ class AsyncConversation(_BaseConversation):
                     return
                 except CallerLeft:
                     return
+                except StreamInterruptedError as error:
+                    interrupted = self._interrupted_response(error)
+                    if stream is not None:
+                        stream._response = interrupted
+                    return
 
     async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Any]:
         async with await self._client.responses.create(**self._request(exchange)) as stream:
-            self._stream = stream
+            self._stream, self._exchange_in_progress = stream, exchange
             if self._is_interrupted:
-                await stream.close()
+                await stream.interrupt()
             async for event in stream:
                 records = exchange.feed(event)
                 if records:
                     await self._commit(records)
                 if exchange.is_delivered:
                     yield event
+            self._require_end(exchange, stream)
 
     async def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
@@ -807,7 +935,11 @@ class AsyncConversation(_BaseConversation):
             await self._commit(records)
 
     async def _commit(self, records: Sequence[Record], *, in_thread: bool = True) -> None:
-        self._apply(records)
+        if in_thread and self._file.path is not None:
+            await _in_thread(partial(self._file.commit, records))
+        else:
+            self._file.commit(records)
+        self._forget_changes(records)
 
 
 def _account_id(login: Any) -> str | None:
@@ -817,6 +949,46 @@ def _account_id(login: Any) -> str | None:
 
 async def _in_thread(action: Callable[[], Any]) -> Any:
     return await anyio.to_thread.run_sync(action)
+
+
+_ConversationT = TypeVar("_ConversationT", bound=_BaseConversation)
+
+
+def new_conversation(
+    conversation_class: type[_ConversationT],
+    client: Any,
+    file: ConversationFile | Callable[[], ConversationFile] | None,
+    *,
+    model: str | None = None,
+    instructions: str | None = None,
+    tools: Iterable[Any] | None = None,
+    effort: str | None = None,
+    verbosity: str | None = None,
+    auto_compact: bool | int = True,
+    keep_partial: bool = True,
+    repair: bool = False,
+    on_compaction: Callable[[CompactionEvent], object] | None = None,
+    transport: Transport | None = None,
+    **parameters: Any,
+) -> _ConversationT:
+    """Return a conversation with the arguments of `client.codex.conversation`."""
+    settings = {
+        "model": model,
+        "instructions": instructions,
+        "tools": None if tools is None else to_json_data(list(tools), "tools"),
+        "effort": effort,
+        "verbosity": verbosity,
+    }
+    return conversation_class(
+        client if transport is None else client.with_options(transport=transport),
+        file=file,
+        settings=settings,
+        auto_compact=auto_compact,
+        keep_partial=keep_partial,
+        repair=repair,
+        on_compaction=on_compaction,
+        parameters=parameters,
+    )
 
 
 def input_items(input: Any) -> list[Item]:

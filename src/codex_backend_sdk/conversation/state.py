@@ -5,7 +5,7 @@ that was loaded from its file are therefore the same: `ConversationState.apply` 
 and members are ignored, so a file of a newer version can be read.
 
     settings      {settings}                    model, instructions, tools and parameters; those not named stay
-    item          {item}                        an item follows the others
+    item          {item, position, response}    an item follows the others; `response` if it is part of one
     response      {id, model, status, usage}    the response to the items before it is finished
     call_started  {call_id, name}               a tool is about to run; its output is an item
     call_decided  {call_id, decision, reason}   `on_call` decided while another call was paused: allow, deny or pause
@@ -14,7 +14,7 @@ and members are ignored, so a file of a newer version can be read.
     expand        {compaction}                  a compaction gives way to the items that it replaced
     rollback      {to} or {view, to, undo}      the history is again what it was
 
-Items are never copied and never change. Each item has a position: the count of items before it in the records. The
+Items are never copied and never change. Each item has a position: the count of items before it in all records. The
 history is a list of positions, the view. Records that refer to items contain positions, so a compaction or a fork costs
 a few numbers. A record that removes items first saves the view, so `rollback` can restore it.
 
@@ -35,7 +35,7 @@ from .compaction import estimate_tokens, is_user_message
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["ConversationState", "ConversationUsage", "Item", "Record"]
+__all__ = ["ConversationState", "ConversationUsage", "Item", "Record", "finished_items"]
 
 Item = dict[str, Any]
 Record = dict[str, Any]
@@ -103,15 +103,15 @@ class ConversationState:
         self.usage = ConversationUsage()
         self.started_calls: dict[str, str] = {}  # call id → name of the tool
         self.decisions: dict[str, Mapping[str, Any]] = {}  # call id → the record `call_decided`
-        self.has_open_turn = False  # items follow the last response, or there is none
         self._compactions_of_turn = 0
         self._last_gain = 1.0  # the share of the tokens that the last compaction saved
-        self._items: list[Item] = []
+        self._items: list[Item | None] = []  # by position; None for an item that a damaged file has lost
         self._item_types: set[Any] = set()
         self._active: list[int] = []
         self._saved_views: list[list[int]] = []
         self._marks: list[_Mark] = []
         self._replaced: dict[int, list[int]] = {}  # position of a compaction item → the positions that it replaced
+        self._received: list[int] = []  # the items of the response that is not finished
         self._prepared: history.PreparedHistory | None = None
         self._prepared_for: tuple[str, str | None] | None = None
         self._prepared_count = 0  # of the items of the view
@@ -122,16 +122,16 @@ class ConversationState:
     @property
     def items(self) -> list[Item]:
         """The items that the model sees, in order. They are not copied."""
-        return [self._items[position] for position in self._active]
+        return self.tail(0)
 
     def tail(self, start: int) -> list[Item]:
         """Return the items that the model sees from this index on, at the cost of their number."""
-        return [self._items[position] for position in islice(self._active, start, None)]
+        return [self.item_at(position) for position in islice(self._active, start, None)]
 
     @property
     def all_items(self) -> list[Item]:
         """All items since the beginning, including those that were compacted or rolled back."""
-        return list(self._items)
+        return [item for item in self._items if item is not None]
 
     @property
     def count(self) -> int:
@@ -157,7 +157,9 @@ class ConversationState:
 
     def item_at(self, position: int) -> Item:
         """Return the item at this position of the records."""
-        return self._items[position]
+        item = self._items[position]
+        assert item is not None  # a view has known items only
+        return item
 
     @property
     def unsent_index(self) -> int:
@@ -185,7 +187,7 @@ class ConversationState:
         """Return the positions of the items of these types that the model sees."""
         if self._item_types.isdisjoint(item_types):
             return []  # most histories have no item of the types that every turn looks for
-        return [position for position in self._active if self._items[position].get("type") in item_types]
+        return [position for position in self._active if self.item_at(position).get("type") in item_types]
 
     def place_of(self, response_id: str) -> tuple[int, int]:
         """Return `view` and `to` of the rollback to the end of this response. Raises KeyError if it is unknown."""
@@ -238,7 +240,7 @@ class ConversationState:
         An item of the history is recognized by its identity.
         """
         old = self._active[start:]
-        index_of = {id(self._items[position]): index for index, position in enumerate(old)}
+        index_of = {id(self.item_at(position)): index for index, position in enumerate(old)}
         kept: set[int] = set()
         insertions: list[tuple[int, Item]] = []  # index of the kept item that precedes it → item
         last = -1
@@ -261,6 +263,35 @@ class ConversationState:
         insert = [{"before": following[index], "item": item} for index, item in insertions]
         return {"type": "edit", "drop": drop, "insert": insert}
 
+    def open_response_records(self) -> list[Record]:
+        """Return the records that end a response during which the process was killed; none if there is no such one."""
+        received = [position for position in self._received if position in self._active]
+        if not received:
+            return []
+        start = self._active.index(received[0])
+        kept = finished_items([self.item_at(position) for position in received])
+        others = [self.item_at(position) for position in self._active[start:] if position not in received]
+        edit = self.edit_record([*kept, *others], start=start)
+        record = {"type": "response", "id": None, "status": "interrupted"}
+        return [record] if edit is None else [edit, record]
+
+    def with_positions(self, records: Sequence[Record]) -> list[Record]:
+        """Return new records with the positions that their items will have, so that a damaged line moves no others."""
+        position = len(self._items)
+        positioned: list[Record] = []
+        for record in records:
+            if record["type"] in ("item", "compaction"):
+                record = {**record, "position": position}
+                position += 1
+            elif record["type"] == "edit":
+                insert = list(record["insert"])
+                for index, insertion in enumerate(insert):
+                    insert[index] = {**insertion, "position": position + index}
+                position += len(insert)
+                record = {**record, "insert": insert}
+            positioned.append(record)
+        return positioned
+
     # The fold
 
     def apply(self, record: Mapping[str, Any]) -> None:
@@ -273,9 +304,10 @@ class ConversationState:
         self.settings.update(as_mapping(record.get("settings")))
 
     def _apply_item(self, record: Mapping[str, Any]) -> None:
-        item = record["item"]
-        self._active.append(self._add(item))
-        self.has_open_turn = True
+        item, position = record["item"], self._add(record["item"], record.get("position"))
+        self._active.append(position)
+        if "response" in record:
+            self._received.append(position)
         if item.get("role") == "user":
             self._compactions_of_turn = 0
 
@@ -285,7 +317,7 @@ class ConversationState:
         tokens = as_count(usage.get("total_tokens")) if is_measured else None
         self._marks.append(_Mark(record.get("id"), self.place, tokens))
         self.usage = self.usage._plus(usage, responses=1 if is_measured else 0)
-        self.has_open_turn = False
+        self._received.clear()
         if not is_measured:  # the server and this history differ about the output of the response
             self._invalidate()
 
@@ -297,12 +329,13 @@ class ConversationState:
 
     def _apply_compaction(self, record: Mapping[str, Any]) -> None:
         before = record.get("before")
-        end = len(self._active) if before is None else self._active.index(before)
+        end = self._active.index(before) if before in self._active else len(self._active)
         replaced, rest = self._active[:end], self._active[end:]
         self._save_view()
-        position = self._add(record["item"])
+        position = self._add(record["item"], record.get("position"))
         self._replaced[position] = replaced
-        self._active = [*record.get("kept", ()), position, *rest]
+        kept = [each for each in record.get("kept", ()) if self._is_known(each)]
+        self._active = [*kept, position, *rest]
         self.usage = self.usage._plus(record.get("usage"), compactions=1)
         self._compactions_of_turn += 1
         before_tokens = as_count(record.get("tokens_before"))
@@ -313,7 +346,9 @@ class ConversationState:
         dropped = set(record.get("drop", ()))
         inserted: dict[int | None, list[int]] = {}
         for insertion in record.get("insert", ()):
-            inserted.setdefault(insertion.get("before"), []).append(self._add(insertion["item"]))
+            inserted.setdefault(insertion.get("before"), []).append(
+                self._add(insertion["item"], insertion.get("position"))
+            )
         old, self._active = self._active, []
         for position in (*old, None):
             self._active += inserted.get(position, ())
@@ -322,6 +357,8 @@ class ConversationState:
 
     def _apply_expand(self, record: Mapping[str, Any]) -> None:
         position = record["compaction"]
+        if position not in self._replaced or position not in self._active:
+            return
         index = self._active.index(position)
         replaced = self._replaced[position]
         self._save_view()
@@ -346,7 +383,7 @@ class ConversationState:
             self._active = target
             self._marks.append(replace(last, place=self.place))
         self._marks = [mark for mark in self._marks if mark.place <= self.place]
-        self.has_open_turn = not (self._marks and self._marks[-1].place == self.place)
+        self._received.clear()
 
     _FOLDS: Final[dict[str, Callable[[ConversationState, Mapping[str, Any]], None]]] = {
         "settings": _apply_settings,
@@ -360,10 +397,16 @@ class ConversationState:
         "rollback": _apply_rollback,
     }
 
-    def _add(self, item: Item) -> int:
+    def _add(self, item: Item, position: int | None) -> int:
+        """Add an item at its position. A line of the file before it may be lost."""
+        if position is not None:
+            self._items += [None] * (position - len(self._items))
         self._items.append(item)
         self._item_types.add(item.get("type"))
         return len(self._items) - 1
+
+    def _is_known(self, position: Any) -> bool:
+        return isinstance(position, int) and position < len(self._items) and self._items[position] is not None
 
     def _save_view(self) -> None:
         self._saved_views.append(list(self._active))
@@ -396,3 +439,14 @@ class ConversationState:
     def _invalidate(self) -> None:
         self._generation = self.generation + 1
         self._prepared, self._prepared_count = None, 0
+
+
+def finished_items(output: Sequence[Item]) -> list[Item]:
+    """Return the items of an interrupted response that can be sent again, with an output for each call.
+
+    Reasoning is valid only together with the item that follows it.
+    """
+    kept = [item for item in output if not (item.get("status") == "incomplete" and "call_id" in item)]
+    while kept and kept[-1].get("type") == "reasoning":
+        kept.pop()
+    return history.pair(kept, repair=True)

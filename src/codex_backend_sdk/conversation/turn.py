@@ -30,7 +30,9 @@ from .._coerce import as_mapping
 from .._constants import AUTO_MODEL
 from .._exceptions import CompactionError, ContextLengthExceededError, InvalidEncryptedContentError
 from .._request.shaping import to_json_data
+from .._streaming.events import build_response
 from .compaction import TRIGGER, compaction_limit, estimate_tokens, find_boundary, kept_indexes, shrink
+from .state import finished_items
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -149,12 +151,15 @@ class Exchange:
         self.generation = state.generation
         self.is_delivered = is_delivered
         self.response: Any = None
+        self.is_interrupted = False  # by `interrupt()`: the backend has ended the response
         self.output: list[Item] = []  # the finished items
         self._state = state
         self._start = state.count
         self._account_id = account_id
         self._model = str(parameters["model"])
+        self._created_response: Any = None
         self._response_id: str | None = None
+        self._kept: list[Item] = []
         self._texts: dict[int, list[str]] = {}  # output index of an unfinished message → its text
         self._phases: dict[int, Any] = {}
 
@@ -169,6 +174,7 @@ class Exchange:
         return [] if handler is None else handler(self, event)
 
     def _created(self, event: Any) -> list[Record]:
+        self._created_response = event.response
         self._response_id = getattr(event.response, "id", None)
         if self._model == AUTO_MODEL:
             self._model = getattr(event.response, "model", None) or AUTO_MODEL
@@ -190,28 +196,62 @@ class Exchange:
         self._texts.pop(event.output_index, None)
         item = self._stamped(event.item)
         self.output.append(item)
-        return self._records([{"type": "item", "item": item}])
+        return self._records([{"type": "item", "item": item, "response": self._response_id}])
 
     def _finished(self, event: Any) -> list[Record]:
         response = self.response = event.response
+        details = getattr(response, "incomplete_details", None)
+        self.is_interrupted = getattr(details, "reason", None) == "interrupted"
+        if self.is_interrupted:
+            return []  # `closing_records` keeps the text, too, which the backend has discarded
         final = [self._stamped(item) for item in response.output or ()]
         # An item may be completed after its own event, for example the arguments of a call.
         output = [old if old == new else new for old, new in zip(self.output, final, strict=False)]
-        output += final[len(output) :]
-        self.output = output
-        if response.status != "completed":
-            output = _finished_items(output)
-        usage = to_json_data(response.usage, "usage") if response.usage is not None else None
-        record = {
-            "type": "response",
-            "id": response.id,
-            "model": self._model,
-            "status": response.status or "completed",
-            "usage": usage,
-            "created_at": response.created_at,
-        }
-        edit = self._state.edit_record(output, start=self._start) if self.is_delivered else None
-        return self._records([record] if edit is None else [edit, record])
+        self.output = output + final[len(output) :]
+        status = response.status or "completed"
+        kept = self.output if status == "completed" else finished_items(self.output)
+        return self._records(self._ending(kept, status))
+
+    def closing_records(self) -> list[Record]:
+        """Return the records that keep what was received of an interrupted response; none if nothing is left."""
+        kept = finished_items(self.output)
+        for index in sorted(self._texts):
+            if text := "".join(self._texts[index]):
+                part = {"type": "output_text", "text": text, "annotations": []}
+                message: Item = {"type": "message", "role": "assistant", "status": "incomplete", "content": [part]}
+                if self._phases.get(index):
+                    message["phase"] = self._phases[index]
+                kept.append(message)
+        self._kept = kept
+        return self._ending(kept, "interrupted") if kept else []
+
+    def interrupted_response(self) -> Any:
+        """Return what was received of a response that the caller interrupted, None if it had not begun.
+
+        It looks like one that the backend ended over the WebSocket. Call it after `closing_records`.
+        """
+        if self.response is not None or self._created_response is None:
+            return self.response
+        output = [{name: member for name, member in item.items() if name != "stamp"} for item in self._kept]
+        return build_response(
+            {
+                **to_json_data(self._created_response, "response"),
+                "status": "incomplete",
+                "incomplete_details": {"reason": "interrupted"},
+                "output": output,
+            }
+        )
+
+    def _ending(self, kept: list[Item], status: str) -> list[Record]:
+        """Return the records that leave these items of the response in the history, and end it."""
+        record: Record = {"type": "response", "id": self._response_id, "model": self._model, "status": status}
+        if self.response is not None:
+            usage = self.response.usage
+            record["id"] = self.response.id
+            record["usage"] = None if usage is None else to_json_data(usage, "usage")
+            record["created_at"] = self.response.created_at
+        edit = self._state.edit_record(kept, start=self._start) if self.is_delivered else None
+        return [record] if edit is None else [edit, record]
 
     _HANDLERS: Final = {
         "response.created": _created,
@@ -222,39 +262,12 @@ class Exchange:
         "response.incomplete": _finished,
     }
 
-    def closing_records(self) -> list[Record]:
-        """Return the records that keep what was received of an interrupted response; none if nothing is left."""
-        kept = _finished_items(self.output)
-        for index in sorted(self._texts):
-            if text := "".join(self._texts[index]):
-                part = {"type": "output_text", "text": text, "annotations": []}
-                message: Item = {"type": "message", "role": "assistant", "status": "incomplete", "content": [part]}
-                if self._phases.get(index):
-                    message["phase"] = self._phases[index]
-                kept.append(message)
-        if not kept:
-            return []
-        edit = self._state.edit_record(kept, start=self._start)
-        record = {"type": "response", "id": self._response_id, "model": self._model, "status": "interrupted"}
-        return [record] if edit is None else [edit, record]
-
     def _records(self, records: list[Record]) -> list[Record]:
         return records if self.is_delivered else []  # the response to a compaction is no part of the history
 
     def _stamped(self, item: Any) -> Item:
         (stamped,) = history.stamp([to_json_data(item, "output")], model=self._model, account_id=self._account_id)
         return stamped
-
-
-def _finished_items(output: Sequence[Item]) -> list[Item]:
-    """Return the items of an interrupted response that can be sent again, with an output for each call.
-
-    Reasoning is valid only together with the item that follows it.
-    """
-    kept = [item for item in output if not (item.get("status") == "incomplete" and "call_id" in item)]
-    while kept and kept[-1].get("type") == "reasoning":
-        kept.pop()
-    return history.pair(kept, repair=True)
 
 
 Step = Commit | NeedAccount | NeedCatalog | Exchange | CompactionEvent
@@ -273,26 +286,27 @@ class Turn:
 
     def run(self) -> Generator[Step, Any, Any]:
         """Return the response. Raises what the request raises; the history is then as `TurnOptions` says."""
-        self._account_id = yield NeedAccount()
-        yield from self._apply_settings()
-        yield from self._expand_foreign_compactions()
+        yield from self._begin()
         try:
             yield from self._add_input()
             yield from self._compact_near_limit()
             return (yield from self._respond())
         except BaseException:
-            if self._undo is not None:
-                yield Commit([self._undo])
-            elif self._added:
-                yield Commit([{"type": "rollback", "to": self._state.count - self._added}])
+            yield from self._remove()
             raise
 
     def compact(self, trigger: Trigger = "manual") -> Generator[Step, Any, None]:
         """Compact the history."""
+        yield from self._begin()
+        yield from self._compact(trigger)
+
+    def _begin(self) -> Generator[Step, Any, None]:
+        if records := self._state.open_response_records():
+            yield Commit(records)
         self._account_id = yield NeedAccount()
         yield from self._apply_settings()
-        yield from self._expand_foreign_compactions()
-        yield from self._compact(trigger)
+        while positions := self._state.foreign_compactions(self._account_id):
+            yield Commit([{"type": "expand", "compaction": positions[-1]}])
 
     # Settings
 
@@ -335,10 +349,6 @@ class Turn:
 
     # Input
 
-    def _expand_foreign_compactions(self) -> Generator[Step, Any, None]:
-        while positions := self._state.foreign_compactions(self._account_id):
-            yield Commit([{"type": "expand", "compaction": positions[-1]}])
-
     def _add_input(self) -> Generator[Step, Any, None]:
         state, options = self._state, self._options
         if options.previous_response_id not in (None, state.last_response_id):
@@ -380,7 +390,7 @@ class Turn:
                 yield from self._close(exchange)
                 raise
             else:
-                self._added, self._undo = 0, None
+                yield from self._close(exchange)
                 return exchange.response
 
     def _recover(self, error: BaseException, recovered: set[str]) -> Generator[Step, Any, bool]:
@@ -404,16 +414,25 @@ class Turn:
         return False
 
     def _close(self, exchange: Exchange) -> Generator[Step, Any, None]:
-        """Keep what was received of an interrupted response, or leave it to `run` to remove all of the turn."""
-        if exchange.response is not None:  # complete: the caller stopped reading at the terminal event
+        """End the turn: keep what was received of an interrupted response, or remove the turn."""
+        if exchange.response is not None and not exchange.is_interrupted:
             self._added, self._undo = 0, None
             return
-        records = exchange.closing_records() if self._options.keep_partial else []
-        if records:
+        records = exchange.closing_records()
+        if records and self._options.keep_partial:
             self._added, self._undo = 0, None
             yield Commit(records)
         else:
             self._added += len(exchange.output)
+            yield from self._remove()
+
+    def _remove(self) -> Generator[Step, Any, None]:
+        """Remove what this turn added to the history."""
+        if self._undo is not None:
+            yield Commit([self._undo])
+        elif self._added:
+            yield Commit([{"type": "rollback", "to": self._state.count - self._added}])
+        self._added, self._undo = 0, None
 
     def _parameters(self) -> dict[str, Any]:
         settings, options = self._state.settings, self._options

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import openai
 
-from .._request.shaping import to_json_data
 from .._routing.resolver import ACCOUNTS_CHECK_PATH, cached_routing
 from .._routing.workspace_parsing import parse_workspaces
 from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, parse_usage_report
+from .authentication import run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    import os
+    from collections.abc import Callable, Iterator
     from typing import Unpack
 
-    from .._options import Transport
     from .._routing.resolver import RoutedClient
-    from ..conversation.conversation import AsyncConversation, Conversation, ConversationParameters
-    from ..conversation.turn import CompactionEvent
+    from ..conversation.conversation import AsyncConversation, Conversation, ConversationOptions
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
     from ..types import Routing, Workspace
@@ -94,26 +93,29 @@ class Codex(_BaseCodex[openai.OpenAI]):
 
     def conversation(
         self,
+        path: str | os.PathLike[str] | None = None,
         *,
-        model: str | None = None,
-        instructions: str | None = None,
-        tools: Iterable[Any] | None = None,
-        effort: str | None = None,
-        verbosity: str | None = None,
-        auto_compact: bool | int = True,
-        keep_partial: bool = True,
-        repair: bool = False,
-        on_compaction: Callable[[CompactionEvent], object] | None = None,
-        transport: Transport | None = None,
-        **parameters: Unpack[ConversationParameters],
+        redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Unpack[ConversationOptions],
     ) -> Conversation:
-        """Start a conversation, which keeps its history in memory. Sends no request.
+        """Start a conversation, or continue the one in a file. Sends no request.
+
+        A conversation keeps its history, in memory or in the file, and its calls continue it:
+
+            with client.codex.conversation("chat.jsonl", instructions="Be brief.") as conversation:
+                print(conversation.send("Hello").output_text)
+
+        Settings that you pass replace those in the file; all others are taken from it.
 
         Args:
+            path: The file. It is created, with mode 0600, if it does not exist, and each item is appended to it as soon
+                as it is finished. None keeps the conversation in memory; `save(path)` writes it later.
+            redact: Function that is called with each record before it is written, and returns what to write.
             model: The model (default: that of the client).
             instructions: The instructions (default: those of the client).
             tools: The definitions of the tools.
-            effort: The effort of the reasoning. Unlike `reasoning={"effort": ...}`, it can be changed later at no cost.
+            effort: The effort of the reasoning. Unlike `reasoning={"effort": ...}`, it can be changed later without
+                losing the prompt cache.
             verbosity: The verbosity of the text.
             auto_compact: Whether to compact the history when it approaches the limit of the model, or the number of
                 tokens from which to compact it.
@@ -122,19 +124,36 @@ class Codex(_BaseCodex[openai.OpenAI]):
                 is removed. Otherwise they raise HistoryError.
             on_compaction: Function that is called after each compaction.
             transport: How to send the calls of this conversation (default: as the client).
-            **parameters: Other parameters of `responses.create` for every call.
-        """
-        from ..conversation.conversation import Conversation  # openai's parser is slow to import
+            **options: Other parameters of `responses.create` for every call.
 
-        return Conversation(
-            self._client if transport is None else _with_transport(self._client, transport),
-            settings=_conversation_settings(model, instructions, tools, effort, verbosity),
-            auto_compact=auto_compact,
-            keep_partial=keep_partial,
-            repair=repair,
-            on_compaction=on_compaction,
-            parameters=parameters,
+        Raises JournalLockedError if another process has the file open, and JournalError if it is not a conversation.
+        """
+        from ..conversation.conversation import Conversation, new_conversation  # openai's parser is slow to import
+        from ..conversation.conversation_file import ConversationFile
+
+        file = (
+            ConversationFile(redact=redact) if path is None else ConversationFile.open(path, create=True, redact=redact)
         )
+        return new_conversation(Conversation, self._client, file, **options)
+
+    def load_conversation(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Unpack[ConversationOptions],
+    ) -> Conversation:
+        """Continue the conversation in a file, which must exist; see `conversation`.
+
+        With `read_only=True` the file may be open in another process, and nothing can be sent. Raises FileNotFoundError
+        if there is no such file.
+        """
+        from ..conversation.conversation import Conversation, new_conversation  # as above
+        from ..conversation.conversation_file import ConversationFile
+
+        file = ConversationFile.open(path, read_only=read_only, redact=redact)
+        return new_conversation(Conversation, self._client, file, **options)
 
     def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters. Sends no request.
@@ -175,57 +194,42 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
 
     def conversation(
         self,
+        path: str | os.PathLike[str] | None = None,
         *,
-        model: str | None = None,
-        instructions: str | None = None,
-        tools: Iterable[Any] | None = None,
-        effort: str | None = None,
-        verbosity: str | None = None,
-        auto_compact: bool | int = True,
-        keep_partial: bool = True,
-        repair: bool = False,
-        on_compaction: Callable[[CompactionEvent], object] | None = None,
-        transport: Transport | None = None,
-        **parameters: Unpack[ConversationParameters],
+        redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Unpack[ConversationOptions],
     ) -> AsyncConversation:
-        """Start a conversation, which keeps its history in memory; see `Codex.conversation`."""
-        from ..conversation.conversation import AsyncConversation  # as above
+        """Start a conversation, or continue the one in a file; see `Codex.conversation`.
 
-        return AsyncConversation(
-            self._client if transport is None else _with_transport(self._client, transport),
-            settings=_conversation_settings(model, instructions, tools, effort, verbosity),
-            auto_compact=auto_compact,
-            keep_partial=keep_partial,
-            repair=repair,
-            on_compaction=on_compaction,
-            parameters=parameters,
-        )
+        Entering it with `async with` opens the file.
+        """
+        from ..conversation.conversation import AsyncConversation, new_conversation  # as above
+        from ..conversation.conversation_file import ConversationFile
+
+        opening = partial(ConversationFile.open, path, create=True, redact=redact) if path is not None else None
+        file = opening or ConversationFile(redact=redact)
+        return new_conversation(AsyncConversation, self._client, file, **options)
+
+    async def load_conversation(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Unpack[ConversationOptions],
+    ) -> AsyncConversation:
+        """Continue the conversation in a file, which must exist; see `Codex.load_conversation`."""
+        from ..conversation.conversation import AsyncConversation, new_conversation  # as above
+        from ..conversation.conversation_file import ConversationFile
+
+        opening = partial(ConversationFile.open, path, read_only=read_only, redact=redact)
+        return new_conversation(AsyncConversation, self._client, await run_in_thread(opening), **options)
 
     async def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters; see `Codex.explain`."""
         from .explain import explain  # as above
 
         return explain(self._client, params)
-
-
-def _with_transport(client: Any, transport: Transport) -> Any:
-    return client.with_options(transport=transport)
-
-
-def _conversation_settings(
-    model: str | None,
-    instructions: str | None,
-    tools: Iterable[Any] | None,
-    effort: str | None,
-    verbosity: str | None,
-) -> dict[str, Any]:
-    return {
-        "model": model,
-        "instructions": instructions,
-        "tools": None if tools is None else to_json_data(list(tools), "tools"),
-        "effort": effort,
-        "verbosity": verbosity,
-    }
 
 
 class ResetCreditsResource:
