@@ -527,6 +527,8 @@ class Turn:
             exchange = Exchange(
                 state, parameters, [*prepared, dict(TRIGGER)], account_id=self._account_id, is_delivered=False
             )
+            if is_shrunk:
+                exchange.generation = -1  # these are not the items that were sent before
             try:
                 yield exchange
             except ContextLengthExceededError as error:
