@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class WebSocketServer:
         return None if status is None else connection.respond(HTTPStatus(status), "{}")
 
     def answer(self, connection: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):  # the Agents SDK closes without a close frame
+            self._answer(connection)
+
+    def _answer(self, connection: ServerConnection) -> None:
         for number, text in enumerate(connection, 1):
             message = json.loads(text)
             self.messages.append(message)
@@ -60,7 +65,7 @@ class WebSocketServer:
                 connection.send(json.dumps({**event, "sequence_number": sequence_number}))
 
 
-@contextmanager
+@contextlib.contextmanager
 def websocket_server(ssl_context: ssl.SSLContext | None = None) -> Iterator[WebSocketServer]:
     """Run a server in a thread."""
     state = WebSocketServer()
