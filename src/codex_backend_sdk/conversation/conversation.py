@@ -24,6 +24,7 @@ from .. import history
 from .._exceptions import ConversationError, StreamInterruptedError
 from .._request.input_items import shape_input
 from .._request.output_parsing import parse_output
+from .._request.prompt_cache import TurnState
 from .._request.request_body import PreparedInput
 from .._request.shaping import to_json_data
 from .._threads import create_lock, start_in_thread
@@ -130,6 +131,7 @@ class _BaseConversation:
         self._call_options: dict[str, Any] = {}
         self._changes = {name: value for name, value in (settings or {}).items() if value is not None}
         self._tool_set = ToolSet()  # of the last run
+        self._turn_state = TurnState()
         self._busy = create_lock()
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
@@ -360,11 +362,14 @@ class _BaseConversation:
             ) from None
 
     def _request(self, exchange: Exchange) -> dict[str, Any]:
+        if exchange.is_delivered and not _continues_turn(exchange.items):
+            self._turn_state = TurnState()
         prepared = PreparedInput(
             exchange.items,
             history=self._id,
             generation=exchange.generation,
             suffix_length=0 if exchange.is_delivered else 1,  # the trigger of a compaction
+            turn=self._turn_state,
         )
         return {**exchange.parameters, "input": prepared, "stream": True}
 
@@ -1014,3 +1019,8 @@ def _with_format(text: Any, text_format: Any) -> dict[str, Any]:
 def _parsed(response: Any, text_format: Any) -> Any:
     parse = partial(parse_response, text_format=text_format, input_tools=openai.omit)
     return parse_output(response, lambda raw: parse(response=raw))
+
+
+def _continues_turn(items: Sequence[Item]) -> bool:
+    """Return whether a request with these items belongs to the turn of the one before: it returns outputs of tools."""
+    return bool(items) and str(items[-1].get("type")).endswith("_call_output")
