@@ -53,7 +53,8 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	limits/test_limit_parsing request/test_input_items request/test_instructions request/test_prompt_cache \
 	request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse \
-	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema websocket/test_frames websocket/test_incremental websocket/test_messages))
+	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
+	websocket/test_frames websocket/test_incremental websocket/test_messages))
 
 .PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz integrations lock clean environment
 

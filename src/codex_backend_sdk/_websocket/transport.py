@@ -32,7 +32,7 @@ from .._pools import running_loop
 from .._request.prompt_cache import TURN_STATE_HEADER
 from .._streaming.streams import INTERRUPT_EXTENSION
 from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Timing
-from .frames import COMPRESSION_OFFER
+from .frames import COMPRESSION_OFFER, CompressionParameters, FrameError
 from .incremental import CreateMessage, create_message
 from .messages import ResponseMessages
 from .pool import Availability, ConnectionPool, keep_alive, keep_alive_async
@@ -164,13 +164,20 @@ def exchange_steps(
                 return None
             if isinstance(connection, httpx2.Response):
                 refusal = connection
+                if is_required and refusal.status_code == _SWITCHING_PROTOCOLS:
+                    yield Discard([refusal])
+                    raise httpx2.RemoteProtocolError("The server accepted a WebSocket that was not requested.")
                 if is_required or refusal.status_code in _SHARED_STATUSES:
                     return refusal
                 reason = f"the upgrade was answered with status {refusal.status_code}"
                 availability.record_refusal(_log_fallback(reason), for_good=refusal.status_code == _UPGRADE_REQUIRED)
                 yield Discard([refusal])
                 return None
-        sent = create_message(body, connection.baseline, context.turn)
+        try:
+            sent = create_message(body, connection.baseline, context.turn)
+        except (TypeError, ValueError):  # the body cannot be encoded
+            yield Discard(pool.put(connection))
+            raise
         if len(sent.text) > connection.max_message_bytes:
             problem = f"the message has {len(sent.text):,} bytes, and the limit is {connection.max_message_bytes:,}"
             yield Discard(pool.put(connection))
@@ -189,11 +196,11 @@ def exchange_steps(
                 chunk += messages.feed((yield Receive(connection, first_byte_seconds)))
         except ConnectionLostError as error:
             yield Discard([connection])
-            if not is_new and not chunk:
-                continue  # the server had closed the idle connection
             if error.is_message_too_big and not is_required:
                 _log_fallback(str(error))
                 return None
+            if not is_new and not chunk:
+                continue  # the server had closed the idle connection
             availability.record_loss(str(error))
             raise
         except httpx2.TransportError as error:
@@ -246,12 +253,17 @@ def upgrade_request(request: httpx2.Request) -> httpx2.Request:
 
 
 def _is_accepted(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Return whether the server accepted the upgrade (RFC 6455, 4.1)."""
+    """Return whether the server accepted this upgrade with nothing that was not offered (RFC 6455, 4.1)."""
     digest = hashlib.sha1(
         request.headers["sec-websocket-key"].encode() + _ACCEPT_SUFFIX, usedforsecurity=False
     ).digest()
-    is_accepted = response.headers.get("sec-websocket-accept") == base64.b64encode(digest).decode()
-    return response.status_code == _SWITCHING_PROTOCOLS and is_accepted
+    if response.headers.get("sec-websocket-accept") != base64.b64encode(digest).decode():
+        return False
+    try:
+        CompressionParameters.from_header(response.headers.get("sec-websocket-extensions"))
+    except FrameError:
+        return False
+    return response.status_code == _SWITCHING_PROTOCOLS
 
 
 def _error_response(request: httpx2.Request, exchange: _Exchange) -> httpx2.Response | None:

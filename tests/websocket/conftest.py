@@ -1,0 +1,95 @@
+"""Fixtures: a backend whose WebSocket follows a script, and clients of both kinds that use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from support.clocks import RecordingClock
+from support.scripted_backend import ScriptedServer
+from support.sync_adapter import SyncAdapter
+
+from codex_backend_sdk import AsyncOpenAI, OpenAI
+from codex_backend_sdk.types import Login, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TOKEN = "the-access-token"
+
+
+class FixedLogin:
+    """Credentials that count refreshes. Each refresh returns another token."""
+
+    def __init__(self) -> None:
+        self.refreshes = 0
+
+    def ready(self) -> Login:
+        return Login(access_token=Secret(f"{TOKEN}-{self.refreshes}"), account_id="account", plan="plus")
+
+    current = ready
+
+    def refresh(self, rejected: Login) -> Login:
+        self.refreshes += 1
+        return self.ready()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as scripted_server:
+        yield scripted_server
+
+
+@pytest.fixture
+def credentials() -> FixedLogin:
+    return FixedLogin()
+
+
+@pytest.fixture
+def clock() -> RecordingClock:
+    return RecordingClock()
+
+
+@pytest.fixture(params=["sync", "async"])
+def new_client(
+    request: pytest.FixtureRequest, credentials: FixedLogin, clock: RecordingClock, server: ScriptedServer
+) -> Iterator[Callable[..., Any]]:
+    """Construct clients of both kinds, with `transport="websocket"` and a clock that does not wait."""
+
+    def options(given: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "base_url": server.base_url,
+            "credentials": credentials,
+            "clock": clock,
+            "workspace_routing": False,
+            "transport": "websocket",
+            **given,
+        }
+
+    if request.param == "sync":
+        clients: list[OpenAI] = []
+
+        def make_sync(**given: Any) -> Any:
+            clients.append(OpenAI(**options(given)))
+            return clients[-1]
+
+        yield make_sync
+        for client in clients:
+            client.close()
+        return
+    with start_blocking_portal() as portal:
+        async_clients: list[AsyncOpenAI] = []
+
+        def make_async(**given: Any) -> Any:
+            async_clients.append(AsyncOpenAI(**options(given)))
+            return SyncAdapter(async_clients[-1], portal)
+
+        yield make_async
+        for async_client in async_clients:
+            portal.call(async_client.close)
+
+
+@pytest.fixture
+def client(new_client: Callable[..., Any]) -> Any:
+    return new_client()
