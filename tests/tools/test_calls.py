@@ -158,6 +158,7 @@ def test_paused_call_remains_undecided() -> None:
     made.decide(third, Deny())
     assert made.is_paused
     assert made.undecided() == [second]
+    assert made.decisions() == [(first, Allow()), (second, Pause()), (third, Deny())]
 
 
 def test_existing_decisions_apply() -> None:

@@ -413,14 +413,17 @@ def test_interrupt_ends_the_wait_and_the_program() -> None:
 def test_coroutines_and_functions_run_at_the_same_time(arunner: Callable[..., Outcome]) -> None:
     begun = anyio.Event()
     tokens: list[Any] = []
+    ready = threading.Event()
 
     async def coroutine() -> str:
         tokens.append(anyio.lowlevel.current_token())
+        ready.set()
         with anyio.fail_after(LONG):
             await begun.wait()
         return "async"
 
     def function() -> str:
+        assert ready.wait(LONG)
         from_thread.run_sync(begun.set, token=tokens[0])
         return "sync"
 

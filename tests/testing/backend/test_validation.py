@@ -19,6 +19,11 @@ OPTIONAL_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "a
 NO_ITEMS = {"type": "object", "properties": {"a": {"type": "array"}}}
 
 
+def closed(node: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with one property."""
+    return {"type": "object", "properties": {"a": node}, "required": ["a"], "additionalProperties": False}
+
+
 def function(name: str = "f", **members: Any) -> dict[str, Any]:
     return {"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}, **members}
 
@@ -85,6 +90,13 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("array_items", {"text": output_format(NO_ITEMS)}, "Invalid schema for response_format 's'"),
     ("strict_schema", {"tools": [function(strict=True, parameters=OPEN_SCHEMA)]}, "'additionalProperties' is required"),
     ("strict_schema", {"text": output_format(OPTIONAL_SCHEMA, strict=True)}, "Missing 'a'."),
+    ("strict_schema", {"tools": [function(strict=True, parameters=closed({}))]}, "schema must have a 'type' key."),
+    ("strict_schema", {"text": output_format(closed({"enum": [1]}), strict=True)}, "In context=('properties', 'a')"),
+    (
+        "strict_schema",
+        {"tools": [function(strict=True, parameters=closed({"type": "string", "format": "uri"}))]},
+        "'uri' is not a valid format.",
+    ),
     ("item_type", {"input": [HI, {"content": "hi"}]}, "Invalid value: ''. Supported values are: 'additional_tools', '"),
     ("item_type", {"input": [{"type": "", "role": "user", "content": "hi"}]}, "'tool_search_output', and 'web_search_"),
     ("item_value", {"input": [HI, answer({"type": "input_text", "text": "a"})]}, ASSISTANT_VALUES.format("input_text")),
@@ -213,6 +225,8 @@ def test_every_rule_is_tested() -> None:
         {"reasoning": {"effort": "max", "summary": "auto"}, "include": ["reasoning.encrypted_content"]},
         {"reasoning": {"effort": 80}},
         {"tools": [{"type": "web_search"}, function(strict=False, parameters=OPEN_SCHEMA)], "tool_choice": "none"},
+        {"tools": [function(strict=True, parameters=closed({"anyOf": [{"type": "string", "format": "date"}]}))]},
+        {"tools": [function(strict=False, parameters=closed({"format": "uri"}))]},
         {"prompt_cache_key": "k" * 64, "parallel_tool_calls": True, "text": {"verbosity": "low"}},
         {"client_metadata": {"session_id": "x"}, "instructions": ""},
         {"input": [HI, call(), output()]},

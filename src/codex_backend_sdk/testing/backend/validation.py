@@ -241,9 +241,18 @@ def _check_array_schemas(request: ParsedRequest) -> SimulatedResponse | None:
     return None
 
 
+_TYPE_KEYWORDS = frozenset({"type", "anyOf", "oneOf", "allOf", "$ref"})
+# https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+_STRICT_FORMATS = ("date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid")
+
+
 def _check_strict_schemas(request: ParsedRequest) -> SimulatedResponse | None:
     for schema in _request_schemas(request):
         for path, node in _subschemas(schema.schema) if schema.is_strict else ():
+            if not _TYPE_KEYWORDS & node.keys():  # can1357/oh-my-pi#211
+                return schema.error(path, "schema must have a 'type' key.")
+            if node.get("format", "date") not in _STRICT_FORMATS:  # can1357/oh-my-pi#206
+                return schema.error(path, f"'{node['format']}' is not a valid format.")
             if node.get("type") != "object":
                 continue
             required = {str(name) for name in _array_member(node, "required")}
