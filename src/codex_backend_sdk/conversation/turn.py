@@ -176,12 +176,14 @@ class Exchange:
     def _created(self, event: Any) -> list[Record]:
         self._created_response = event.response
         self._response_id = getattr(event.response, "id", None)
-        if self._model == AUTO_MODEL:
-            self._model = getattr(event.response, "model", None) or AUTO_MODEL
-        if not self.has_output:
-            return []
-        self.output, self._texts = [], {}  # the client sent the request again
-        return self._records([{"type": "rollback", "to": self._start}])
+        records: list[Record] = []
+        if self._model == AUTO_MODEL and getattr(event.response, "model", None):
+            self._model = event.response.model  # the model of a conversation is chosen once
+            records.append({"type": "settings", "settings": {"model": self._model}})
+        if self.has_output:
+            self.output, self._texts = [], {}  # the client sent the request again
+            records.append({"type": "rollback", "to": self._start})
+        return self._records(records)
 
     def _added(self, event: Any) -> list[Record]:
         if getattr(event.item, "type", None) == "message":
