@@ -29,6 +29,7 @@ from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
 from .model_catalog import ModelCatalog
+from .replies.prompt_cache import PromptCache
 from .simulated_account import SimulatedAccount, build_login_document, write_codex_home
 from .websocket.settings import WebSocketSettings
 from .websocket.websocket_log import RecordedFrame, RecordedWebSocket, WebSocketLog
@@ -143,12 +144,14 @@ class Simulator:
             get_url=lambda: self.url,
         )
         self._account_limits = AccountLimits(limits or SimulatedLimits())
+        self._prompt_cache = PromptCache()
         self._backend = BackendRoutes(
             account=self.account,
             issuer=self._issuer if accepts_logins_of is None else accepts_logins_of._issuer,
             account_id_required=account_id_required,
             model_catalog=model_catalog or ModelCatalog.standard(),
             account_limits=self._account_limits,
+            prompt_cache=self._prompt_cache,
             validator=RequestValidator(validation_rules),
             ids=self._ids,
             clock=clock,
@@ -365,13 +368,14 @@ class Simulator:
         self._account_limits.current = limits
 
     def clear(self) -> None:
-        """Remove recorded requests and messages, scripted turns and faults, and restore the initial limits.
+        """Remove recorded requests and messages, scripted turns, faults and cached prompts; restore the initial limits.
 
         Logins stay valid, and WebSockets stay open.
         """
         self._request_log.clear()
         self._websocket_log.clear()
         self._fault_queue.clear()
+        self._prompt_cache.clear()
         self._account_limits.restore()
 
 

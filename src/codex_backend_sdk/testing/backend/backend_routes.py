@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..id_generator import IdGenerator
     from ..issuer.oauth_issuer import OAuthIssuer
     from ..model_catalog import ModelCatalog
+    from ..replies.prompt_cache import PromptCache
     from ..simulated_account import SimulatedAccount
     from ..websocket.responses_session import MessageHandler, ModelMessage
     from ..websocket.settings import WebSocketSettings
@@ -81,6 +82,7 @@ class BackendRoutes:
         account_id_required: bool,
         model_catalog: ModelCatalog,
         account_limits: AccountLimits,
+        prompt_cache: PromptCache,
         validator: RequestValidator,
         ids: IdGenerator,
         clock: Callable[[], datetime],
@@ -94,6 +96,7 @@ class BackendRoutes:
         self._account_id_required = account_id_required
         self._model_catalog = model_catalog
         self._account_limits = account_limits
+        self._prompt_cache = prompt_cache
         self._validator = validator
         self._ids = ids
         self._clock = clock
@@ -126,6 +129,7 @@ class BackendRoutes:
             ),
             ids=self._ids,
             account_limits=self._account_limits,
+            prompt_cache=self._prompt_cache,
             now=self._clock(),
             request_id=scope["state"]["request_id"],
             path=scope["path"],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..http.delivery import Headers
     from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
+    from ..replies.prompt_cache import PromptCache
     from ..replies.reply_events import Event, Item
     from .simulated_limits import AccountLimits
 
@@ -47,6 +48,7 @@ class TurnContext:
     request: ParsedRequest
     ids: IdGenerator
     account_limits: AccountLimits
+    prompt_cache: PromptCache
     now: datetime
     request_id: str
     path: str
@@ -94,6 +96,7 @@ class TurnContext:
             items,
             response_id=self.ids.new("resp"),
             created_at=int(self.now.timestamp()),
+            input_tokens=self.prompt_cache.add(self.request),
             final_status=final_status,
             final_members=final_members,
         )

@@ -8,15 +8,17 @@ on the backend, the `output` of the terminal event is empty: clients read the it
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
+
+from .prompt_cache import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
+    from .prompt_cache import InputTokens
 
 __all__ = [
     "Event",
@@ -97,6 +99,7 @@ def build_events(
     *,
     response_id: str,
     created_at: int,
+    input_tokens: InputTokens,
     final_status: str = "completed",
     final_members: Mapping[str, Any] | None = None,
 ) -> list[Event]:
@@ -109,7 +112,7 @@ def build_events(
     final_response = {
         **response,
         "status": final_status,
-        "usage": _token_usage(request, items),
+        "usage": _token_usage(input_tokens, items),
         **(final_members or {}),
     }
     if final_status == "completed":
@@ -124,22 +127,17 @@ def build_events(
     return [{"type": event["type"], "sequence_number": number, **event} for number, event in enumerate(events)]
 
 
-def _token_usage(request: ParsedRequest, items: Sequence[Item]) -> dict[str, Any]:
-    """Return the `usage` object. Token counts are estimates: one token for four characters of JSON."""
-    input_tokens = _count_tokens([request.body.get(name) for name in ("instructions", "input", "tools")])
-    reasoning_tokens = sum(_count_tokens(item) for item in items if item["type"] == "reasoning")
-    output_tokens = reasoning_tokens + sum(_count_tokens(item) for item in items if item["type"] != "reasoning")
+def _token_usage(input_tokens: InputTokens, items: Sequence[Item]) -> dict[str, Any]:
+    """Return the usage. The token counts are estimates: one token for four characters of JSON."""
+    reasoning_tokens = sum(count_tokens(item) for item in items if item["type"] == "reasoning")
+    output_tokens = reasoning_tokens + sum(count_tokens(item) for item in items if item["type"] != "reasoning")
     return {
-        "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens": input_tokens.total,
+        "input_tokens_details": {"cached_tokens": input_tokens.cached, "cache_write_tokens": 0},
         "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
-        "total_tokens": input_tokens + output_tokens,
+        "total_tokens": input_tokens.total + output_tokens,
     }
-
-
-def _count_tokens(value: Any) -> int:
-    return (len(json.dumps(value, ensure_ascii=False)) + 3) // 4
 
 
 def _response_object(request: ParsedRequest, response_id: str, created_at: int) -> dict[str, Any]:
