@@ -92,7 +92,7 @@ def test_first_message_has_the_whole_body(new_body: Callable[..., RequestBody]) 
     message = create_message(new_body(QUESTION), None)
     assert sent_members(message) == {"type": "response.create", **SETTINGS, "input": [QUESTION]}
     assert next(iter(sent_members(message))) == "type"
-    assert (message.items_sent, message.full_replay) == (1, "new connection")
+    assert (message.items_sent, message.full_replay) == (1, "no response to continue on this connection")
 
 
 def test_next_message_has_only_the_new_items(new_body: Callable[..., RequestBody]) -> None:

@@ -332,7 +332,7 @@ def _with_subscriptable_items(parser: Any) -> Any:
 
 def _header(options: FinalRequestOptions, name: str) -> str | None:
     """Return the header that the caller set for this call, or None."""
-    headers = _mapping_or_empty(options.headers)
+    headers = {**_mapping_or_empty(options.headers)}  # raises TypeError, as `create()` does, for another type
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 

@@ -131,7 +131,7 @@ def _replay_reason(
 ) -> str | None:
     """Return why the whole input must be sent, or None."""
     if baseline is None:
-        return "new connection"
+        return "no response to continue on this connection"
     if settings != baseline.settings:
         names = sorted(
             name

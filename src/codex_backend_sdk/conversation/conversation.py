@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import wait
 from contextlib import aclosing
@@ -29,6 +30,7 @@ from .._request.request_body import PreparedInput
 from .._request.shaping import to_json_data
 from .._threads import create_lock, start_in_thread
 from .._upstream import parse_response, type_to_text_format_param
+from .._websocket.transport import sent_message_of
 from ..tools.execution import check_sync
 from ..tools.function_tool import ToolSet
 from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
@@ -132,6 +134,7 @@ class _BaseConversation:
         self._changes = {name: value for name, value in (settings or {}).items() if value is not None}
         self._tool_set = ToolSet()  # of the last run
         self._turn_state = TurnState()
+        self._full_replays: Counter[str] = Counter()
         self._busy = create_lock()
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
@@ -310,6 +313,20 @@ class _BaseConversation:
     def started_calls(self) -> frozenset[str]:
         """The ids of the calls whose tool was started, with or without an output."""
         return frozenset(self._state.started_calls)
+
+    @property
+    def full_replays(self) -> dict[str, int]:
+        """How often the whole history was sent over the WebSocket instead of its new items, by reason.
+
+        `no response to continue on this connection` is normal for the first call, and after a compaction or an
+        interrupted response. The others name what changed, such as `changed: tools`.
+        """
+        return dict(self._full_replays)
+
+    def _record_transport(self, stream: Any) -> None:
+        sent = sent_message_of(stream.response)
+        if sent is not None and sent.full_replay is not None:
+            self._full_replays[sent.full_replay] += 1
 
     # Calls
 
@@ -687,6 +704,7 @@ class Conversation(_BaseConversation):
     def _exchange(self, exchange: Exchange) -> Generator[Any]:
         with self._client.responses.create(**self._request(exchange)) as stream:
             self._stream, self._exchange_in_progress = stream, exchange
+            self._record_transport(stream)
             if self._is_interrupted:
                 stream.interrupt()
             for event in stream:
@@ -917,6 +935,7 @@ class AsyncConversation(_BaseConversation):
     async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Any]:
         async with await self._client.responses.create(**self._request(exchange)) as stream:
             self._stream, self._exchange_in_progress = stream, exchange
+            self._record_transport(stream)
             if self._is_interrupted:
                 await stream.interrupt()
             async for event in stream:

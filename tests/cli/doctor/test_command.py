@@ -62,9 +62,9 @@ def test_working_setup_passes_all_checks(doctor: Run, store_login: StoreLogin, s
     assert result.out.endswith("\n2 warnings.\n") or "ports 1455 and 1457" in result.out
     assert max(map(len, result.out.splitlines())) <= 100 or str(home) in result.out
     assert not any(document["tokens"][name] in result.out for name in ("access_token", "refresh_token", "id_token"))
-    paths = [request.path for request in sim.requests]
-    assert "/backend-api/codex/responses" not in paths
-    assert "/oauth/token" not in paths
+    requests = [(request.method, request.path) for request in sim.requests]
+    assert ("POST", "/backend-api/codex/responses") not in requests  # only the upgrade to a WebSocket
+    assert ("POST", "/oauth/token") not in requests
     assert (home / "auth.json").read_bytes() == before
     assert [path.name for path in home.iterdir()] == ["auth.json"]
 
@@ -411,7 +411,7 @@ def test_routing_of_the_workspace_is_reported(doctor: Run, enterprise: Simulator
     assert f"go to {workspace_backend.url}, with the routing override `us`." in results_of(result, "Workspace")
     assert f"POST {workspace_backend.base_url}/responses" in result.out
     assert "x-openai-account-routing-override: us" in " ".join(result.out.split())
-    assert not any(request.path.endswith("/responses") for request in workspace_backend.requests)
+    assert [request.method for request in workspace_backend.requests if request.path.endswith("/responses")] == ["GET"]
 
 
 @pytest.mark.parametrize(

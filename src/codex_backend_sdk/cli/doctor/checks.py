@@ -28,6 +28,7 @@ from ..._constants import (
     CALLBACK_PORTS,
     ISSUER_URL,
     ISSUER_URL_ENV,
+    TRANSPORT_ENV,
 )
 from ..._redaction import redact_data, redact_url
 from ..._timefmt import format_duration, format_local_time
@@ -71,6 +72,7 @@ _IGNORED_VARIABLES: Final = {
     "CURL_CA_BUNDLE": CA_CERTIFICATE_ENV,
     "NODE_EXTRA_CA_CERTS": CA_CERTIFICATE_ENV,
 }
+_SWITCHING_PROTOCOLS: Final = 101
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
 _NO_REFRESH: Final = "The client cannot store a refreshed login, so it does not refresh the login, which expires."
 
@@ -383,6 +385,19 @@ def check_workspace(context: CheckContext) -> Iterator[CheckResult]:
     yield ok(f"Requests of this workspace go to {routing.origin or redact_url(backend)}{override}.")
 
 
+def check_websocket(context: CheckContext) -> Iterator[CheckResult]:
+    """Report whether the backend's WebSocket can be opened, which conversations use."""
+    status = call_backend(context, lambda client: client._probe_websocket(), on_error=warning)
+    if status == _SWITCHING_PROTOCOLS:
+        yield ok("The WebSocket of the backend can be opened. Conversations use it.")
+    else:
+        yield warning(
+            f"The WebSocket of the backend cannot be opened: the response has status {status}. "
+            "Conversations send their whole history over HTTP.",
+            f"Ask whether a proxy blocks WebSockets. Set {TRANSPORT_ENV}=http to use HTTP without trying.",
+        )
+
+
 CHECKS: Final[dict[str, Check]] = {
     "Versions": check_versions,
     "Variables": check_variables,
@@ -394,4 +409,5 @@ CHECKS: Final[dict[str, Check]] = {
     "Backend": check_backend,
     "Account": check_account,
     "Workspace": check_workspace,
+    "WebSocket": check_websocket,
 }
