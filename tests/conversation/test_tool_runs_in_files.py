@@ -1,0 +1,136 @@
+"""Runs of tools that end with their process, and continue in another one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codex_backend_sdk import RunPausedError
+from codex_backend_sdk.testing import Turn
+from codex_backend_sdk.tools import Allow, Deny, Pause
+from codex_backend_sdk.tools.calls import MAY_HAVE_RUN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from codex_backend_sdk.testing import Simulator
+
+# Arguments: the conversation, the log of the side effects, the client, what happens in the call with x=2.
+PROGRAM = """
+import os, signal, sys
+import anyio
+from codex_backend_sdk import AsyncOpenAI, OpenAI, RunPausedError
+from codex_backend_sdk.tools import Allow, Deny, Pause
+path, log, client_name, event = sys.argv[1:]
+
+def count(x: int) -> str:
+    with open(log, "a") as file:
+        file.write(f"{x}\\n")
+    if x == 2 and event == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"counted {x}"
+
+def decide(call):
+    if event == "kill":
+        return True
+    return {1: Allow(), 2: Pause(), 3: Deny("not three")}[call.kwargs["x"]]
+
+options = {"tools": [count], "on_call": decide, "parallel": False}
+try:
+    if client_name == "sync":
+        with OpenAI(max_retries=0) as client, client.codex.conversation(path) as conversation:
+            conversation.run("Count.", **options)
+    else:
+        async def main():
+            async with AsyncOpenAI(max_retries=0) as client:
+                async with await anyio.to_thread.run_sync(client.codex.conversation, path) as conversation:
+                    await conversation.run("Count.", **options)
+        anyio.run(main, backend=client_name)
+except RunPausedError:
+    sys.exit(42)
+"""
+CALLS = [("count", {"x": 1}), ("count", {"x": 2}), ("count", {"x": 3})]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "private" / "chat.jsonl"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "effects"
+
+
+def run_program(sim: Simulator, tmp_path: Path, *arguments: object) -> int:
+    home = tmp_path / "home"
+    sim.write_codex_home(home)
+    environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home)}
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.run(command, env=environment, timeout=50, check=False).returncode
+
+
+def counting(log: Path) -> Any:
+    def count(x: int) -> str:
+        with log.open("a") as file:
+            file.write(f"{x}\n")
+        return f"counted {x}"
+
+    return count
+
+
+def outputs(conversation: Any) -> list[Any]:
+    return [item["output"] for item in conversation.items if item["type"] == "function_call_output"]
+
+
+@pytest.mark.parametrize("client_name", ["sync", "asyncio", "trio"])
+def test_side_effects_are_not_repeated_after_a_kill(
+    sim: Simulator, tmp_path: Path, path: Path, log: Path, client_name: str
+) -> None:
+    sim.script(Turn.calls(CALLS), Turn.text("done"))
+    assert run_program(sim, tmp_path, path, log, client_name, "kill") == -signal.SIGKILL
+    assert log.read_text().split() == ["1", "2"]
+    with sim.client() as client, client.codex.load_conversation(path) as conversation:
+        assert conversation.resume(tools=[counting(log)]).output_text == "done"
+        assert outputs(conversation) == ["counted 1", MAY_HAVE_RUN, "counted 3"]
+    assert log.read_text().split() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("client_name", ["sync", "asyncio", "trio"])
+def test_paused_run_is_resumed_by_another_process(
+    sim: Simulator, tmp_path: Path, path: Path, log: Path, client_name: str
+) -> None:
+    sim.script(Turn.calls(CALLS), Turn.text("done"))
+    assert run_program(sim, tmp_path, path, log, client_name, "pause") == 42
+    assert not log.exists()
+    with sim.client() as client, client.codex.load_conversation(path) as conversation:
+        with pytest.raises(RunPausedError) as caught:
+            conversation.resume(tools=[counting(log)])
+        (waiting,) = caught.value.calls
+        assert waiting["arguments"] == {"x": 2}
+    with sim.client() as client, client.codex.load_conversation(path) as conversation:
+        response = conversation.resume({waiting["call_id"]: Allow()}, tools=[counting(log)], parallel=False)
+        assert response.output_text == "done"
+        assert outputs(conversation) == ["counted 1", "counted 2", "The call was denied: not three"]
+    assert log.read_text().split() == ["1", "2"]
+
+
+def test_saved_conversation_has_the_decisions(sim: Simulator, path: Path, log: Path) -> None:
+    sim.script(Turn.calls(CALLS[:2]), Turn.text("done"))
+    with sim.client() as client:
+        with client.codex.conversation() as conversation:
+            with pytest.raises(RunPausedError):
+                conversation.run("Count.", tools=[counting(log)], on_call=lambda call: pause_or_deny(call.kwargs["x"]))
+            conversation.save(path)
+        with client.codex.load_conversation(path) as conversation:
+            assert conversation.resume(tools=[counting(log)], on_call=lambda _: True).output_text == "done"
+            assert outputs(conversation) == ["The call was denied: no", "counted 2"]
+
+
+def pause_or_deny(x: int) -> Deny | Pause:
+    return Deny("no") if x == 1 else Pause()
