@@ -56,6 +56,7 @@ _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 _COMPACTION_ITEMS: Final = ("compaction", "compaction_summary")
 # No model has such a small window, so shorter histories need no look at the catalog.
 _SMALLEST_WINDOW_TOKENS: Final = 16_000
+_NO_GENERATION: Final = -1  # of items that no other request begins with
 _MIN_GAIN: Final = 0.2  # a smaller gain of two compactions in a row is a loop
 _MAX_COMPACTIONS_A_TURN: Final = 10
 _CHOICES: Final = (
@@ -518,9 +519,9 @@ class Turn:
         state = self._state
         parameters = self._parameters()
         parameters["extra_headers"] = {**_COMPACTION_HEADERS, **as_mapping(parameters.get("extra_headers"))}
-        parameters["text"] = {
-            name: value for name, value in as_mapping(parameters.get("text")).items() if name != "format"
-        }
+        text = {name: value for name, value in as_mapping(parameters.pop("text", None)).items() if name != "format"}
+        if text:
+            parameters["text"] = text
         is_shrunk = False
         while True:
             prepared = history.prepare(
@@ -529,6 +530,8 @@ class Turn:
             exchange = Exchange(
                 state, parameters, [*prepared, dict(TRIGGER)], account_id=self._account_id, is_delivered=False
             )
+            if is_shrunk:
+                exchange.generation = _NO_GENERATION
             if is_shrunk:
                 exchange.generation = -1  # these are not the items that were sent before
             try:
