@@ -105,6 +105,7 @@ class AsyncWire(AsyncOfficial):
 class OpenAI(codex_backend_sdk.OpenAI, Wire):
     """The client of this package, which signs with its API key and accepts any route."""
 
+    auth_headers = Official.auth_headers
     _auth_headers = Official._auth_headers
     _validate_headers = Official._validate_headers
 
@@ -128,6 +129,7 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
 class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
     """The async counterpart of `OpenAI`."""
 
+    auth_headers = AsyncOfficial.auth_headers
     _auth_headers = AsyncOfficial._auth_headers
     _validate_headers = AsyncOfficial._validate_headers
 

@@ -68,3 +68,17 @@ def test_conversations_have_turns_of_their_own(client: Any, sim: Simulator) -> N
     for conversation in (second, first):
         conversation.send(output(1))
     assert [state for state, _ in sent(sim)] == [None, None, "b", "a"]
+
+
+def test_turn_state_is_in_the_messages_of_a_websocket(new_client: Any, sim: Simulator) -> None:
+    sim.script(Turn.call("get_weather", {}))
+    conversation = new_client(transport="websocket").codex.conversation()
+    conversation.send("What's the weather?")
+    (call,) = conversation.pending_calls
+    conversation.send([{"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}])
+    conversation.send("Thanks")
+    first, second, third = (frame.json().get("client_metadata") for frame in sim.websocket_frames)
+    assert (first, third) == (None, None)
+    assert second[HEADER].startswith("turn_")
+    (socket,) = sim.websockets
+    assert HEADER not in socket.request.headers

@@ -199,3 +199,10 @@ def test_explanation_shows_the_message(client: Any) -> None:
     for parameters in ({"instructions": ""}, {"model": "gpt-5.5"}):
         findings = client.codex.explain(**{"model": "gpt-6.2-sol", "input": "hi", **parameters}).findings
         assert not any("first message" in finding.what for finding in findings)
+
+
+def test_websocket_switches_to_the_parameter(new_client: Any, sim: Simulator) -> None:
+    client = new_client(model="gpt-6.2-sol", instructions="Be kind.", transport="websocket")
+    sim.fail("instructions_required")
+    assert client.responses.create(input="hi").status == "completed"
+    assert [placed(frame.json()) for frame in sim.websocket_frames][-1] == ("Be kind.", [])

@@ -282,3 +282,14 @@ def test_agents_sdk_is_logged_in(sim: Simulator, server: WebSocketServer) -> Non
     assert agents.Runner.run_sync(agent, "Say hello").final_output == "hello"
     assert server.handshakes[0].headers["authorization"].startswith("Bearer ")
     assert server.messages[0]["store"] is False
+
+
+def test_simulator_accepts_the_connection(client: Any, sim: Simulator) -> None:
+    with client.responses.connect() as connection:
+        connection.response.create(model="gpt-6.2-sol", input="Say one")
+        first = complete(connection)
+        connection.response.create(model="gpt-6.2-sol", input="Say two", previous_response_id=first.id)
+        assert complete(connection).status == "completed"
+    assert [len(frame.json()["input"]) for frame in sim.websocket_frames] == [2, 1]
+    (socket,) = sim.websockets
+    assert socket.request.headers["session-id"] == sim.websocket_frames[0].json()["prompt_cache_key"]
