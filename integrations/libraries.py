@@ -52,7 +52,8 @@ CLIENTS_ON_OUR_SIMULATOR = (
     Library("openai_oauth", npm_packages=("openai-oauth",)),
     Library("opencode", npm_packages=("opencode-ai",)),
     Library("chatgpt_oauth", ("chatgpt-oauth>=0.2",)),
-    Library("gpt_codex_client", ("gpt-codex-client>=1.0",)),
+    Library("gpt_codex_client", ("gpt-codex-client[websocket]>=1.0",)),
+    Library("pi_ai", npm_packages=("@earendil-works/pi-ai",)),
     Library("original", ("codex-backend-sdk==0.2.0",), is_separate=True),
     Library("llm_openai_via_codex", ("llm-openai-via-codex>=0.1a0",)),
 )

@@ -1,4 +1,4 @@
-"""gpt-codex-client on the simulator, over HTTP: the simulator has no WebSockets."""
+"""gpt-codex-client on the simulator, over HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from gpt_codex_client import AsyncCodexClient, AuthError, CodexClient
+from gpt_codex_client import AsyncCodexClient, AuthError, CodexClient, CodexError
 from samples import EXTRACT, MODEL, QUESTION, WEATHER, Person, get_weather
 
 
@@ -43,6 +43,37 @@ def test_tool_is_called_and_its_output_sent(options):
     with CodexClient(**options) as client:
         history = history_after(client.responses.create(model=MODEL, input=QUESTION, tools=[WEATHER]))
         assert "sunny in" in client.responses.create(model=MODEL, input=history, tools=[WEATHER]).output_text
+
+
+def assert_incremental(sim):
+    """The session was on one WebSocket, and continued its responses."""
+    assert len(sim.websockets) == 1
+    frames = [frame.json() for frame in sim.websocket_frames]
+    assert [len(frame["input"]) for frame in frames] == [1, 1, 1]
+    assert ["previous_response_id" in frame for frame in frames] == [False, True, True]
+    assert [request.method for request in sim.requests if request.path.endswith("/responses")] == ["GET"]
+
+
+@pytest.mark.parametrize("transport", ["websocket", "auto"])
+def test_session_continues_on_a_websocket(options, sim, transport):
+    session = {"model": MODEL, "tools": [WEATHER], "transport": transport, "session_id": "s1"}
+    with CodexClient(**options, base_url=sim.base_url) as client:
+        history = history_after(client.responses.create(input=[{"role": "user", "content": QUESTION}], **session))
+        answer = client.responses.create(input=history, **session)
+        assert "sunny in" in answer.output_text
+        history += [item if isinstance(item, dict) else item.model_dump() for item in answer.output]
+        last = client.responses.create(input=[*history, {"role": "user", "content": "Say goodbye"}], **session)
+        assert last.output
+    assert_incremental(sim)
+
+
+@pytest.mark.parametrize("fault", ["cut_after_events:2", "close:1011,2", "connection_limit"])
+def test_failed_websocket_is_an_error(options, sim, fault):
+    """It retries no failure of a WebSocket."""
+    sim.fail(fault)
+    with CodexClient(**options, base_url=sim.base_url) as client, pytest.raises(CodexError):
+        client.responses.create(model=MODEL, input="Say hello", transport="websocket")
+    assert len(sim.websocket_frames) == 1
 
 
 @pytest.mark.anyio

@@ -255,6 +255,7 @@ HARMLESS = [
     _harmless("compressed:zstd+throttled:50,0"),
     _harmless("header:x-unknown,value"),
     _harmless("huge_header"),
+    _harmless("input_transformations:prefix_mismatch"),
     _harmless("huge_event", 14),
     _harmless("informational"),
     _harmless("informational:100,3"),

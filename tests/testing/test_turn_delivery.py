@@ -14,6 +14,7 @@ import pytest
 import zstandard
 
 from codex_backend_sdk.testing import Turn
+from codex_backend_sdk.testing.parsed_request import encode_encrypted_content
 
 TEXT_TURN = Turn.text("one two three four five six")
 
@@ -242,3 +243,17 @@ def test_modified_turn_leaves_the_original_unchanged(raw_client: Any) -> None:
     base = Turn.text("whole")
     base.cut_after_bytes(1)
     assert "response.completed" in response_text(raw_client, base)
+
+
+@pytest.mark.parametrize(("ids", "expected"), [(None, ["rs_1", "rs_2"]), (["rs_9"], ["rs_9"]), ([], [])])
+def test_input_transformations_name_reasoning_items(raw_client: Any, ids: Any, expected: list[str]) -> None:
+    content = encode_encrypted_content(account=raw_client.tokens["account_id"], model="gpt-6.1-sol")
+    items = [
+        {"type": "reasoning", "id": item_id, "summary": [], "encrypted_content": content}
+        for item_id in ("rs_1", "rs_2")
+    ]
+    raw_client.sim.script(Turn.default().with_input_transformations("turn_boundary", ids))
+    response = raw_client.events(*items, "Say hello")[-1]["response"]
+    removed = {"type": "reasoning", "action": "removed", "reason": "turn_boundary"}
+    assert response["input_transformations"] == [{**removed, "id": item_id} for item_id in expected]
+    assert "input_transformations" not in raw_client.events(*items, "Say hello")[-1]["response"]

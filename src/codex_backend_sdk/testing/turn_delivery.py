@@ -20,7 +20,7 @@ from .http.delivery import CloseSocket, Pause, Ping, SimulatedResponse, body_enc
 from .websocket.socket_delivery import CONNECTION_LIMIT_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .backend.turn_context import TurnContext
     from .http.delivery import ChunkTransform
@@ -163,6 +163,27 @@ class DeliveryModifiers(BaseTurn):
     def bytes_after_response(self, data: bytes = b"\x00garbage\r\n\r\n") -> Self:
         """Send these bytes after the end of the response, where the next response on the connection would begin."""
         return self._modified(lambda response: replace(response, after=response.after + data))
+
+    # Response objects
+
+    def with_input_transformations(self, reason: str = "model_mismatch", ids: Sequence[str] | None = None) -> Self:
+        """Report in `input_transformations` that the backend removed reasoning items of the input.
+
+        `reason` is organization_mismatch, end_user_mismatch, model_mismatch, prefix_mismatch or turn_boundary. `ids`
+        are the ids of the items. They default to those of all reasoning items of the input.
+        """
+
+        def respond(context: TurnContext) -> SimulatedResponse:
+            items = [item for item in context.request.items() if item["type"] == "reasoning"]
+            removed_ids = [item.get("id") for item in items] if ids is None else ids
+            transformations = [
+                {"type": "reasoning", "id": item_id, "action": "removed", "reason": reason} for item_id in removed_ids
+            ]
+            response = self.respond(context)
+            transform = stream_transforms.update_responses({"input_transformations": transformations})
+            return replace(response, transforms=(*response.transforms, transform))
+
+        return replace(self, respond=respond)
 
     # WebSockets only
 

@@ -417,6 +417,13 @@ _DELIVERY = (
         "name",
         "value",
     ),
+    _modifier(
+        "input_transformations",
+        "reports in `input_transformations` that all reasoning items of the input were removed; `reason` is "
+        "model_mismatch (default), prefix_mismatch, organization_mismatch, end_user_mismatch or turn_boundary",
+        Turn.with_input_transformations,
+        "reason",
+    ),
     _modifier("huge_header", "adds a header with a value of `bytes` bytes", Turn.huge_header, "bytes"),
     _modifier(
         "huge_event",

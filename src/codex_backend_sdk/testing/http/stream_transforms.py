@@ -7,12 +7,12 @@ headers) pass unchanged and are not counted as events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .delivery import EncodedBytes, Pause, encode_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from .delivery import Chunk, ChunkTransform, Wire
 
@@ -27,6 +27,7 @@ __all__ = [
     "on_socket",
     "replace_last",
     "split",
+    "update_responses",
 ]
 
 
@@ -122,6 +123,19 @@ def replace_last(replacement: Callable[[Chunk], list[Chunk]]) -> ChunkTransform:
         if last is not None:
             for new_chunk in replacement(last):
                 yield new_chunk
+
+    return transform
+
+
+def update_responses(members: Mapping[str, Any]) -> ChunkTransform:
+    """Add members to the response object of each event that has one."""
+
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        async for chunk in chunks:
+            if isinstance(chunk, dict) and isinstance(chunk.get("response"), dict):
+                yield {**chunk, "response": {**chunk["response"], **members}}
+            else:
+                yield chunk
 
     return transform
 
