@@ -94,6 +94,7 @@ class Session:
         pings: The number of pings of the client.
         pongs: The payloads of its pongs.
         close_code: The code of its close frame, or None.
+        bytes_received: The size of its frames so far.
         is_closed: Set when the client has closed the connection.
     """
 
@@ -103,6 +104,7 @@ class Session:
         self.pings = 0
         self.pongs: list[bytes] = []
         self.close_code: int | None = None
+        self.bytes_received = 0
         self.is_closed = threading.Event()
         self._connection = connection
         self._protocol = protocol
@@ -169,6 +171,7 @@ class Session:
         """Read until the connection ends."""
         try:
             while data := self._connection.recv(65536):
+                self.bytes_received += len(data)
                 with self._lock:
                     self._protocol.receive_data(data)
                     self._flush()
@@ -204,21 +207,22 @@ class ScriptedServer:
         posts: The bodies of the requests over HTTP.
         upgrades: The headers of all upgrade requests, with those that were refused.
         accept_headers: Headers of the responses to upgrade requests.
+        is_compressed: Whether to accept compression.
         post_headers: The headers of the requests over HTTP.
     """
 
-    def __init__(self, certificate: Any = None, *, is_compressed: bool = True) -> None:
+    def __init__(self, certificate: Any = None) -> None:
         self.sessions: list[Session] = []
         self.messages: list[dict[str, Any]] = []
         self.posts: list[dict[str, Any]] = []
         self.post_headers: list[dict[str, str]] = []
         self.upgrades: list[dict[str, str]] = []
         self.accept_headers: dict[str, str] = {}
+        self.is_compressed = True
         self._script: deque[Callable[[Session], None]] = deque()
         self._refusals: deque[_Refusal] = deque()
         self._responses = 0
         self._certificate = certificate
-        self._is_compressed = is_compressed
         self._listener = socket.create_server(("127.0.0.1", 0))
         scheme = "http" if certificate is None else "https"
         self.port: int = self._listener.getsockname()[1]
@@ -300,7 +304,7 @@ class ScriptedServer:
             status, body, headers = self._refusals.popleft()
             connection.sendall(_http_response(status, body, {"Content-Type": "application/json", **headers}))
             return False
-        extensions = [ServerPerMessageDeflateFactory()] if self._is_compressed else []
+        extensions = [ServerPerMessageDeflateFactory()] if self.is_compressed else []
         protocol = ServerProtocol(extensions=extensions, max_size=None)
         protocol.receive_data(head + b"\r\n\r\n")
         (request,) = protocol.events_received()

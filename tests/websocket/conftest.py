@@ -51,27 +51,32 @@ def clock() -> RecordingClock:
     return RecordingClock()
 
 
+@pytest.fixture
+def client_options(credentials: FixedLogin, clock: RecordingClock, server: ScriptedServer) -> dict[str, Any]:
+    """Options for `transport="websocket"` with a clock that does not wait."""
+    return {
+        "base_url": server.base_url,
+        "credentials": credentials,
+        "clock": clock,
+        "workspace_routing": False,
+        "transport": "websocket",
+    }
+
+
+@pytest.fixture
+def new_async_client(client_options: dict[str, Any]) -> Callable[..., AsyncOpenAI]:
+    """Construct async clients, for tests with an event loop of their own."""
+    return lambda **given: AsyncOpenAI(**{**client_options, **given})
+
+
 @pytest.fixture(params=["sync", "async"])
-def new_client(
-    request: pytest.FixtureRequest, credentials: FixedLogin, clock: RecordingClock, server: ScriptedServer
-) -> Iterator[Callable[..., Any]]:
-    """Construct clients of both kinds, with `transport="websocket"` and a clock that does not wait."""
-
-    def options(given: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "base_url": server.base_url,
-            "credentials": credentials,
-            "clock": clock,
-            "workspace_routing": False,
-            "transport": "websocket",
-            **given,
-        }
-
+def new_client(request: pytest.FixtureRequest, client_options: dict[str, Any]) -> Iterator[Callable[..., Any]]:
+    """Construct clients of both kinds."""
     if request.param == "sync":
         clients: list[OpenAI] = []
 
         def make_sync(**given: Any) -> Any:
-            clients.append(OpenAI(**options(given)))
+            clients.append(OpenAI(**{**client_options, **given}))
             return clients[-1]
 
         yield make_sync
@@ -82,7 +87,7 @@ def new_client(
         async_clients: list[AsyncOpenAI] = []
 
         def make_async(**given: Any) -> Any:
-            async_clients.append(AsyncOpenAI(**options(given)))
+            async_clients.append(AsyncOpenAI(**{**client_options, **given}))
             return SyncAdapter(async_clients[-1], portal)
 
         yield make_async

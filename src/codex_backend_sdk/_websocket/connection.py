@@ -148,6 +148,8 @@ class BaseConnection:
 
     def _is_ping_due(self, now: float) -> bool:
         """Return whether to send a ping. Raises ReadTimeout if the last one was not answered in time."""
+        if self._is_buffer_full():
+            self._ping_sent_at = None  # the pong is behind messages that the caller has not read
         if self._ping_sent_at is not None:
             if now - self._ping_sent_at >= self.timing.pong:
                 raise httpx2.ReadTimeout("The server does not respond to pings.")
@@ -161,8 +163,11 @@ class BaseConnection:
         due = self._sent_at + self.timing.ping if self._ping_sent_at is None else self._ping_sent_at + self.timing.pong
         return max(min(due, silence_deadline) - now, 0.001)
 
+    def _is_buffer_full(self) -> bool:
+        return sum(map(len, self._messages)) >= _MAX_BUFFERED_BYTES
+
     def _may_buffer(self) -> bool:
-        return not self.is_closed and self._error is None and sum(map(len, self._messages)) < _MAX_BUFFERED_BYTES
+        return not self.is_closed and self._error is None and not self._is_buffer_full()
 
     def _record_sent(self, frame: bytes) -> None:
         self.bytes_sent += len(frame)
