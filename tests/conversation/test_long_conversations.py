@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 from conversation.test_conversation import sent, texts
 
-from codex_backend_sdk import CompactionError, ContextLengthExceededError
+from codex_backend_sdk import CompactionError, ContextLengthExceededError, ConversationError
 from codex_backend_sdk.testing import Turn
 
 if TYPE_CHECKING:
@@ -261,3 +262,69 @@ def test_model_auto_is_chosen_once(client: Any, bodies: Any) -> None:
     assert conversation.send("Say two").output_text == "two"
     assert sent(bodies) == ["Say one", "reasoning", "one", "Say two"]
     assert conversation.items[1]["stamp"]["model"] == bodies()[0]["model"]
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 4000}
+
+
+def test_trimming_removes_the_oldest_turns(conversation: Any, bodies: Any) -> None:
+    conversation.append({"role": "developer", "content": "Use metric units."})
+    for number in ("one", "two", "three"):
+        conversation.send(f"Say {number}")
+    conversation.trim(max_bytes=conversation.size_bytes - 100)
+    assert texts(conversation.items)[:2] == ["Use metric units.", "Say two"]
+    conversation.trim(max_tokens=200)
+    conversation.send("Say four")
+    assert sent(bodies) == ["Use metric units.", "Say three", "reasoning", "three", "Say four"]
+
+
+def test_trimming_replaces_older_images(conversation: Any) -> None:
+    text = {"type": "input_text", "text": "Say one"}
+    conversation.append({"role": "user", "content": [text, IMAGE]})
+    conversation.append({"role": "assistant", "content": "one"})
+    conversation.append({"role": "user", "content": [text, IMAGE]})
+    before = conversation.size_bytes
+    conversation.trim(image_turns=1)
+    assert texts(conversation.items[:1]) == ["Say one[omitted image]"]
+    assert conversation.items[2]["content"][1] == IMAGE
+    assert before - conversation.size_bytes > 3900
+
+
+def test_trimming_below_the_last_turn_is_an_error(conversation: Any) -> None:
+    conversation.send("Say one")
+    before = conversation.items
+    with pytest.raises(ConversationError, match="last turn alone"):
+        conversation.trim(max_tokens=1)
+    assert conversation.items == before
+
+
+def test_rejected_item_is_named(conversation: Any) -> None:
+    conversation.append(["Say one", {"role": "user", "content": [{"type": "strange"}]}])
+    with pytest.raises(openai.BadRequestError) as caught:
+        conversation.send("Say two")
+    (note,) = caught.value.__notes__
+    assert "`input[1]` is `conversation.items[1]` (message user)" in note
+    conversation.rollback(to=1)
+    assert conversation.send().output_text == "one"
+
+
+def test_export_is_complete_after_a_compaction(conversation: Any) -> None:
+    conversation.send("Say one")
+    conversation.compact()
+    text = conversation.export()
+    assert "Say one" in text
+    assert "one" in text.split("Say one", 1)[1]
+    assert len(json.loads(conversation.export("json"))["records"]) > 4
+
+
+def test_websocket_sends_new_items_only(new_client: Any) -> None:
+    conversation = new_client(transport="websocket").codex.conversation()
+    for number in ("one", "two", "three"):
+        assert conversation.send(f"Say {number}").output_text == number
+    assert conversation.full_replays == ()
+    conversation.rollback()
+    conversation.send("Say four")
+    assert conversation.full_replays == ("changed: input",)
+    conversation.close()

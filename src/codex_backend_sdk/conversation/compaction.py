@@ -20,7 +20,7 @@ from .._json import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TRIGGER", "compaction_limit", "estimate_tokens", "find_boundary", "kept_indexes", "shrink"]
+__all__ = ["TRIGGER", "compaction_limit", "estimate_tokens", "find_boundary", "kept_indexes", "shrink", "trim"]
 
 TRIGGER: Final = {"type": "compaction_trigger"}
 DEFAULT_WINDOW: Final = 272_000  # of most models; for one that the catalog does not describe
@@ -116,15 +116,54 @@ def shrink(items: Sequence[dict[str, Any]], *, share: float = 0.5) -> list[dict[
     return smaller
 
 
+def trim(
+    items: Sequence[dict[str, Any]],
+    *,
+    max_tokens: int | None = None,
+    max_bytes: int | None = None,
+    image_turns: int | None = None,
+) -> list[dict[str, Any]] | None:
+    """Return the items without the oldest turns, so that they fit; None if the last turn alone does not.
+
+    Messages of the developer and compaction items stay. With `image_turns`, images of the user and of tools before that
+    many last turns are first replaced by a short text.
+    """
+    starts = [
+        index
+        for index, item in enumerate(items)
+        if is_user_message(item) and not (index and is_user_message(items[index - 1]))
+    ]
+    if image_turns is not None:
+        kept_from = len(items) if image_turns <= 0 else starts[-image_turns] if image_turns <= len(starts) else 0
+        items = [*map(_without_images, items[:kept_from]), *items[kept_from:]]
+    tokens = [estimate_tokens(item) for item in items]
+    sizes = [len(encode(item)) for item in items]
+    for start in sorted({0, *starts}):
+        left = [index for index, item in enumerate(items) if index >= start or _is_pinned(item)]
+        fits_tokens = max_tokens is None or sum(tokens[index] for index in left) <= max_tokens
+        if fits_tokens and (max_bytes is None or sum(sizes[index] for index in left) <= max_bytes):
+            return [items[index] for index in left]
+    return None
+
+
+def _is_pinned(item: Mapping[str, Any]) -> bool:
+    return item.get("role") in ("developer", "system") or item.get("type") in ("compaction", "compaction_summary")
+
+
+def _without_images(item: dict[str, Any]) -> dict[str, Any]:
+    for member in ("content", "output"):
+        parts = item.get(member)
+        if isinstance(parts, list) and any(map(_is_image, parts)):
+            return {**item, member: [dict(_OMITTED_IMAGE) if _is_image(part) else part for part in parts]}
+    return item
+
+
 def _without_bulk(item: dict[str, Any]) -> dict[str, Any]:
     output = item.get("output")
     if output is not None and str(item.get("type")).endswith("_output"):
         is_long = len(output if isinstance(output, str) else json.dumps(output)) > _SHORT_OUTPUT
         return {**item, "output": _OMITTED_OUTPUT} if is_long else item
-    content = item.get("content")
-    if isinstance(content, list) and any(_is_image(part) for part in content):
-        return {**item, "content": [dict(_OMITTED_IMAGE) if _is_image(part) else part for part in content]}
-    return item
+    return _without_images(item)
 
 
 def _is_image(part: Any) -> bool:

@@ -23,6 +23,8 @@ import openai
 
 from .. import history
 from .._exceptions import ConversationError, StreamInterruptedError
+from .._json import encode
+from .._request.context import context_of_response
 from .._request.input_items import shape_input
 from .._request.output_parsing import parse_output
 from .._request.prompt_cache import TurnState
@@ -34,6 +36,7 @@ from .._websocket.transport import sent_message_of
 from ..tools.execution import check_sync
 from ..tools.function_tool import ToolSet
 from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
+from .compaction import trim
 from .conversation_file import ConversationFile
 from .event_stream import AsyncConversationStream, ConversationStream
 from .tool_runs import AsyncRunStream, definitions_of, plan_run, run_steps
@@ -136,6 +139,7 @@ class _BaseConversation:
         self._turn_state = TurnState()
         self._full_replays: Counter[str] = Counter()
         self._busy = create_lock()
+        self._full_replays: list[str] = []
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
         self._is_interrupted = False
@@ -300,6 +304,16 @@ class _BaseConversation:
         return self._state.context_tokens
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the history as JSON. The backend accepts at most 64 MiB, and 16 MiB in a WebSocket message."""
+        return sum(len(encode(item)) for item in self._state.items)
+
+    @property
+    def full_replays(self) -> tuple[str, ...]:
+        """The reasons for which calls over the WebSocket had to send the whole history, except the first call."""
+        return tuple(self._full_replays)
+
+    @property
     def last_response_id(self) -> str | None:
         """The ID of the newest response in the history, or None."""
         return self._state.last_response_id
@@ -445,11 +459,42 @@ class _BaseConversation:
             raise error
         return response
 
-    @staticmethod
-    def _require_end(exchange: Exchange, stream: Any) -> None:
-        """Raise StreamInterruptedError if the stream was closed between two events."""
+    def _end(self, exchange: Exchange, stream: Any) -> None:
+        """Record how a request was sent. Raises StreamInterruptedError if the stream was closed between two events."""
+        sent = sent_message_of(stream.response)
+        if sent is not None and sent.full_replay is not None and self.usage.responses > 1:
+            self._full_replays.append(sent.full_replay)
         if exchange.response is None:
             raise StreamInterruptedError("The response was interrupted.", request=stream.response.request)
+
+    def _name_item(self, error: BaseException, exchange: Any) -> None:
+        """Add a note to an error that names an item by its index in `input`: which item of the history it is."""
+        if not isinstance(error, openai.BadRequestError) or not isinstance(exchange, Exchange):
+            return
+        context, sent = context_of_response(error.response), sent_message_of(error.response)
+        items = context.body.members["input"] if context is not None and context.body is not None else exchange.items
+        first = 0 if sent is None else len(items) - sent.items_sent
+        index = history.failed_item_index(f"{error.param} {error}", items[first:])
+        if index is None or not exchange.is_delivered:
+            return
+        # Instructions may precede the history as a message.
+        source = self._state.source_index(first + index - (len(items) - len(exchange.items)))
+        if source is not None and (position := self._state.position(source)) is not None:
+            item = self._state.item_at(position)
+            name = " ".join(str(item[member]) for member in ("type", "role", "name", "call_id") if member in item)
+            error.add_note(
+                f"`input[{index}]` is `conversation.items[{source}]` ({name}). `conversation.repair()` repairs calls "
+                f"and outputs, and `conversation.rollback(to={source})` removes this item and all that follow."
+            )
+
+    def _trimmed(self, max_tokens: int | None, max_bytes: int | None, image_turns: int | None) -> list[Record]:
+        items = trim(self._state.items, max_tokens=max_tokens, max_bytes=max_bytes, image_turns=image_turns)
+        if items is None:
+            raise ConversationError(
+                f"The last turn alone is longer than that. The history has about {self.context_tokens:,} tokens and "
+                f"{self.size_bytes:,} bytes. Pass larger limits, or `image_turns=0` to omit images."
+            )
+        return self._edit(items)
 
     def _edit(self, items: list[Item]) -> list[Record]:
         record = self._state.edit_record(items)
@@ -631,6 +676,28 @@ class Conversation(_BaseConversation):
         """Make the history valid: an output for each call without one, and no output without a call."""
         self._change(self._edit(history.pair(self._state.items, repair=True)))
 
+    def trim(
+        self, *, max_tokens: int | None = None, max_bytes: int | None = None, image_turns: int | None = None
+    ) -> None:
+        """Remove the oldest turns of the history until it fits. They stay in the file.
+
+        Args:
+            max_tokens: The most tokens to keep, as estimated.
+            max_bytes: The most bytes of JSON to keep. Images have few tokens and many bytes.
+            image_turns: The number of last turns of the user that keep their images. In earlier ones, a short text
+                replaces each image.
+
+        Messages of the developer and compaction items stay. Raises ConversationError if the last turn is too long.
+        """
+        self._change(self._trimmed(max_tokens, max_bytes, image_turns))
+
+    def export(self, form: Literal["markdown", "json"] = "markdown", *, redact: bool = True) -> str:
+        """Return the whole conversation as Markdown or JSON, also what was compacted or rolled back.
+
+        With `redact=True`, keys and passwords that are recognized by their form are removed.
+        """
+        return self._file.export(form, redact=redact)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a new file, and from now on append to it.
 
@@ -692,6 +759,7 @@ class Conversation(_BaseConversation):
                 except BaseException as error:  # the turn decides what stays of the response
                     failure = error
                     self._finish_writing()
+                    self._name_item(error, step)
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
                 except StopIteration as end:
@@ -713,7 +781,7 @@ class Conversation(_BaseConversation):
                     self._commit(records)
                 if exchange.is_delivered:
                     yield event
-            self._require_end(exchange, stream)
+            self._end(exchange, stream)
 
     def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
@@ -864,6 +932,17 @@ class AsyncConversation(_BaseConversation):
         """Make the history valid: an output for each call without one, and no output without a call."""
         await self._change(self._edit(history.pair(self._state.items, repair=True)))
 
+    async def trim(
+        self, *, max_tokens: int | None = None, max_bytes: int | None = None, image_turns: int | None = None
+    ) -> None:
+        """Remove the oldest turns of the history until it fits; see `Conversation.trim`."""
+        await self._change(self._trimmed(max_tokens, max_bytes, image_turns))
+
+    async def export(self, form: Literal["markdown", "json"] = "markdown", *, redact: bool = True) -> str:
+        """Return the whole conversation as Markdown or JSON; see `Conversation.export`."""
+        text: str = await _in_thread(partial(self._file.export, form, redact=redact))
+        return text
+
     async def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a new file, and from now on append to it; see `Conversation.save`."""
         with self._exclusive():
@@ -918,6 +997,7 @@ class AsyncConversation(_BaseConversation):
                     failure = CallerLeft()
                 except BaseException as error:  # the turn decides what stays of the response
                     failure = error
+                    self._name_item(error, step)
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
                 except StopIteration as end:
@@ -944,7 +1024,7 @@ class AsyncConversation(_BaseConversation):
                     await self._commit(records)
                 if exchange.is_delivered:
                     yield event
-            self._require_end(exchange, stream)
+            self._end(exchange, stream)
 
     async def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()

@@ -5,10 +5,11 @@ A record is written before it is applied, so the state never contains what the f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .._exceptions import ConversationError
 from . import journal
+from .export import to_json, to_markdown
 from .journal import Journal
 from .state import ConversationState
 
@@ -104,6 +105,13 @@ class ConversationFile:
         if self._journal is None:
             return ConversationFile(_create(path, self._records, redact=self._redact), redact=self._redact)
         return ConversationFile(self._journal.fork(path, {}), redact=self._redact)
+
+    def export(self, form: Literal["markdown", "json"], *, redact: bool) -> str:
+        """Return all records as text."""
+        records = self._records if self._journal is None else self._journal.records()
+        if form == "json":
+            return to_json(records, redact=redact)
+        return to_markdown(records, settings=self.state.settings, redact=redact)
 
     def close(self) -> None:
         """Close the file."""

@@ -431,6 +431,11 @@ class ConversationState:
         self._prepared_count = self.count
         return prepared.items
 
+    def source_index(self, index: int) -> int | None:
+        """Return the index in the history of the item at this index of `prepared`, or None."""
+        sources = self._prepared.sources if self._prepared is not None else []
+        return sources[index] if 0 <= index < len(sources) else None
+
     @property
     def generation(self) -> int:
         """A number that changes whenever an item of `prepared` changes or goes, and when one is not sent at all."""
