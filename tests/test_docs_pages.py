@@ -44,6 +44,7 @@ FOREIGN_ERRORS = {"ValidationError", "HTTPError", "ProtocolError", "ChunkedEncod
 @parametrize_programs(*DOCS_TO_RUN)
 def test_program_runs_alone(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
+        monkeypatch.chdir(tmp_path)  # for files that an example writes
         monkeypatch.setenv("MY_TOKEN", simulator.personal_access_token())
         if "restarts" in block.code:  # the example shows a restarted stream
             simulator.script(Turn.text("half of it").cut_after_events(8))

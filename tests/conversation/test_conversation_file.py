@@ -217,7 +217,7 @@ def test_killed_program_loses_no_finished_item(
     """Kill a program 50 times in the middle of a call: each finished item is in the file, and the next one goes on."""
     home = tmp_path / "home"
     sim.write_codex_home(home)
-    environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home), "CODEX_BACKEND_TRANSPORT": "http"}
+    environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home), "CODEX_TRANSPORT": "http"}
     choose = random.Random(7)
     kept = 0
     for _ in range(50):
