@@ -139,7 +139,6 @@ class _BaseConversation:
         self._turn_state = TurnState()
         self._full_replays: Counter[str] = Counter()
         self._busy = create_lock()
-        self._full_replays: list[str] = []
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
         self._is_interrupted = False
@@ -309,11 +308,6 @@ class _BaseConversation:
         return sum(len(encode(item)) for item in self._state.items)
 
     @property
-    def full_replays(self) -> tuple[str, ...]:
-        """The reasons for which calls over the WebSocket had to send the whole history, except the first call."""
-        return tuple(self._full_replays)
-
-    @property
     def last_response_id(self) -> str | None:
         """The ID of the newest response in the history, or None."""
         return self._state.last_response_id
@@ -459,11 +453,9 @@ class _BaseConversation:
             raise error
         return response
 
-    def _end(self, exchange: Exchange, stream: Any) -> None:
-        """Record how a request was sent. Raises StreamInterruptedError if the stream was closed between two events."""
-        sent = sent_message_of(stream.response)
-        if sent is not None and sent.full_replay is not None and self.usage.responses > 1:
-            self._full_replays.append(sent.full_replay)
+    @staticmethod
+    def _require_end(exchange: Exchange, stream: Any) -> None:
+        """Raise StreamInterruptedError if the stream was closed between two events."""
         if exchange.response is None:
             raise StreamInterruptedError("The response was interrupted.", request=stream.response.request)
 
@@ -781,7 +773,7 @@ class Conversation(_BaseConversation):
                     self._commit(records)
                 if exchange.is_delivered:
                     yield event
-            self._end(exchange, stream)
+            self._require_end(exchange, stream)
 
     def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
@@ -1024,7 +1016,7 @@ class AsyncConversation(_BaseConversation):
                     await self._commit(records)
                 if exchange.is_delivered:
                     yield event
-            self._end(exchange, stream)
+            self._require_end(exchange, stream)
 
     async def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
