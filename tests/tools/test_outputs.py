@@ -75,6 +75,13 @@ def test_result_that_cannot_be_sent_raises(result: Any) -> None:
         to_output(result, max_bytes=100)
 
 
+@pytest.mark.parametrize("make", [lambda data: ToolImage(PNG + data), lambda data: ToolFile(data, filename="a")])
+def test_large_attachment_is_refused(make: Any) -> None:
+    assert to_output(make(bytes(7_000_000)), max_bytes=0)
+    with pytest.raises(ToolResultError, match=r"bytes, the limit is 8,000,000\. Return a smaller one"):
+        to_output(make(bytes(8_000_001)), max_bytes=0)
+
+
 def test_error_of_an_unsendable_result_has_a_remedy() -> None:
     with pytest.raises(ToolResultError, match=r"type object cannot be sent as JSON .*Return text"):
         to_output(object(), max_bytes=100)

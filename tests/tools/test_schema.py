@@ -455,6 +455,8 @@ def test_invalid_arguments_are_explained_to_the_model(arguments: str, message: s
 
 INEXPRESSIBLE = [
     ({"type": "object", "patternProperties": {"a": {}}}, "the schema is a mapping"),
+    ({"type": "object"}, "the schema is a mapping"),
+    ({"type": "object", "properties": {}, "additionalProperties": True}, "the schema is a mapping"),
     ({"not": {"type": "string"}}, "the schema has a conditional"),
     ({"allOf": [{"type": "string"}, {"type": "string"}]}, "the schema combines"),
     ({"type": "array"}, "the schema is a list of values of any type"),

@@ -27,6 +27,8 @@ from .._json import encode
 __all__ = ["DEFAULT_MAX_OUTPUT_BYTES", "ToolFile", "ToolImage", "cut_middle", "error_text", "to_output"]
 
 DEFAULT_MAX_OUTPUT_BYTES: Final = 32_768
+# Every later request contains the image again. A WebSocket message may have 16 MiB, and base64 adds a third.
+_MAX_ATTACHMENT_BYTES: Final = 8_000_000
 
 Part = dict[str, Any]
 
@@ -40,7 +42,7 @@ class ToolImage:
     """An image as the result of a tool, or as an element of a list of results.
 
     Attributes:
-        data: The bytes of a PNG, JPEG, GIF or WebP image, or its URL as text.
+        data: The bytes of a PNG, JPEG, GIF or WebP image, at most 8 MB, or its URL as text. They are not downscaled.
         detail: How closely the model looks at it. By default, the backend decides.
     """
 
@@ -60,7 +62,7 @@ class ToolFile:
     The public Responses API accepts files in outputs. The Codex CLI sends only text and images.
 
     Attributes:
-        data: The content.
+        data: The content, at most 8 MB.
         filename: The name that the model sees.
         media_type: The media type, for example `application/pdf`.
     """
@@ -84,6 +86,11 @@ def _image_type(data: bytes) -> str:
 
 
 def _data_url(data: bytes, media_type: str) -> str:
+    if len(data) > _MAX_ATTACHMENT_BYTES:
+        raise ToolResultError(
+            f"The {media_type} has {len(data):,} bytes, the limit is {_MAX_ATTACHMENT_BYTES:,}. Return a smaller one: "
+            "models see an image with at most about 2,000 pixels a side."
+        )
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 

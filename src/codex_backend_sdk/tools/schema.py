@@ -374,7 +374,7 @@ def _normalize(node: Schema, place: str) -> Schema:
 
 def _close_object(source: Schema, result: Schema, root: Schema, path: str) -> None:
     """Forbid other properties, and require all of them; null stands for the default of an optional one."""
-    if source.get("additionalProperties"):
+    if source.get("additionalProperties", "properties" not in source):
         raise NotStrictError(f"{path or 'the schema'} is a mapping with arbitrary keys")
     required = source.get("required", [])
     properties = result.setdefault("properties", {})
