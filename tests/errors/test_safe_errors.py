@@ -277,6 +277,8 @@ def make_error(error_class: Any) -> Any:
         lambda: error_class(message="text", request=REQUEST),
         lambda: error_class("text", parameters=["a"]),
         lambda: error_class("text", resource="files"),
+        lambda: error_class("text", indexes=[1]),
+        lambda: error_class("text", pid=7),
         lambda: error_class("text", code="access_denied"),
         lambda: error_class("text", response_object=Response.model_construct(id="resp_1", instructions=PROMPT)),
         lambda: error_class("text"),

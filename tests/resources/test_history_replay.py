@@ -73,13 +73,15 @@ UPDATE = {"type": "configuration_update", "reasoning": {"effort": "low"}}
     [
         [{**CALL, "call_id": LONG_ID}, {**OUTPUT, "call_id": LONG_ID}],
         [MESSAGE, USER, MESSAGE],
+        [{**MESSAGE, "id": "rs_1"}],
+        [{**MESSAGE, "id": "msg_" + "x" * 61}],
         [CALL],
         [OUTPUT],
         [OUTPUT, CALL],
         [UPDATE, UPDATE, USER],
         [{"type": "item_reference", "id": "msg_1"}],
     ],
-    ids=["long call id", "same id", "call", "output", "order", "updates", "reference"],
+    ids=["long call id", "same id", "wrong id", "long id", "call", "output", "order", "updates", "reference"],
 )
 def test_rejected_history_is_accepted_after_preparation(client: Any, broken: list[dict[str, Any]]) -> None:
     items = [USER, *broken, USER]

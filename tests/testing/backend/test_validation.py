@@ -110,11 +110,17 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
         "array with maximum length 0, but got an array with length 1 ",
     ),
     ("reasoning_content", {"input": [HI, reasoning(3)]}, "Invalid 'input[1].content': array too long."),
+    ("item_id", {"input": [HI, {**call(), "id": "msg_1"}, output()]}, "'msg_1'. Expected an ID that begins with 'fc'."),
+    (
+        "item_id",
+        {"input": [{**HI, "id": "msg_" + "x" * 61}]},
+        "Expected a string with maximum length 64, but got a str",
+    ),
     ("duplicate_item", {"input": [OUTPUT, HI, OUTPUT]}, "Duplicate item found with id msg_1. Remove duplicate items"),
     (
         "duplicate_item",
-        {"input": [{**call(), "id": "x_1"}, {**output(), "id": "x_1"}]},
-        "Duplicate item found with id x_1.",
+        {"input": [{**call(), "id": "fc_1"}, {**output(), "id": "fc_1"}]},
+        "Duplicate item found with id fc_1.",
     ),
     (
         "configuration_updates",

@@ -130,6 +130,32 @@ def _check_reasoning_content(request: ParsedRequest) -> SimulatedResponse | None
     return None
 
 
+# Codex CLI: protocol/src/models.rs. The backend names the prefix without the underscore (openai/codex#33176).
+_ID_PREFIXES = {
+    "compaction": "cmp",
+    "custom_tool_call": "ctc",
+    "function_call": "fc",
+    "message": "msg",
+    "reasoning": "rs",
+}
+_ID_MAX_LENGTH = 64
+
+
+def _check_item_ids(request: ParsedRequest) -> SimulatedResponse | None:
+    """Reject an id with the prefix of another type, or a long one (earendil-works/pi#5151, HKUDS/nanobot#3961)."""
+    for index, item in enumerate(request.items()):
+        item_id, prefix = item.get("id"), _ID_PREFIXES.get(item["type"], "")
+        path = f"input[{index}].id"
+        if not isinstance(item_id, str):
+            continue
+        if not item_id.startswith(prefix):
+            text = f"Invalid '{path}': '{item_id}'. Expected an ID that begins with '{prefix}'."
+            return api_error(text, param=path, code="invalid_id_prefix")
+        if len(item_id) > _ID_MAX_LENGTH:
+            return string_too_long_error(path, item_id, _ID_MAX_LENGTH)
+    return None
+
+
 def _check_item_ids_are_unique(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject two items with one id (earendil-works/pi#5165)."""
     seen: set[str] = set()
@@ -268,6 +294,7 @@ ITEM_RULES: tuple[ValidationRule, ...] = (
     ValidationRule("item_value", _check_allowed_values),
     ValidationRule("unknown_member", _check_item_members),
     ValidationRule("reasoning_content", _check_reasoning_content),
+    ValidationRule("item_id", _check_item_ids),
     ValidationRule("duplicate_item", _check_item_ids_are_unique),
     ValidationRule("configuration_updates", _check_configuration_updates),
     ValidationRule("call_id", _check_call_ids),
