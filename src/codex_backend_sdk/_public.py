@@ -120,7 +120,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "codex_backend_sdk.testing": {
         "testing.model_catalog": ("CatalogEntry", "ModelCatalog"),
         "testing.backend.simulated_limits": ("SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"),
-        "testing.http.recording": ("RecordedRequest",),
+        "testing.http.recording": ("RecordedModelRequest", "RecordedRequest"),
         "testing.issuer.device_codes": ("DeviceLoginSettings",),
         "testing.serve_command": ("serve",),
         "testing.simulated_account": ("SimulatedAccount",),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .backend.simulated_limits import SimulatedAdditionalLimit as SimulatedAdditionalLimit
     from .backend.simulated_limits import SimulatedLimits as SimulatedLimits
     from .backend.simulated_limits import SimulatedWindow as SimulatedWindow
+    from .http.recording import RecordedModelRequest as RecordedModelRequest
     from .http.recording import RecordedRequest as RecordedRequest
     from .issuer.device_codes import DeviceLoginSettings as DeviceLoginSettings
     from .model_catalog import CatalogEntry as CatalogEntry

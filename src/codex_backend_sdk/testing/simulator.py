@@ -23,7 +23,7 @@ from .backend.validation import RequestValidator
 from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
-from .http.recording import MAX_LOG_BYTES, RecordedRequest, RecordingMiddleware, RequestLog
+from .http.recording import MAX_LOG_BYTES, RecordedModelRequest, RecordedRequest, RecordingMiddleware, RequestLog
 from .id_generator import IdGenerator
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
@@ -122,7 +122,8 @@ class Simulator:
         self._approval: Approval = approval
         self._clock = clock
         self._ids = IdGenerator(seed)
-        self._request_log = RequestLog(max_recorded_requests)
+        self._request_log: RequestLog[RecordedRequest] = RequestLog(max_recorded_requests)
+        self._model_request_log: RequestLog[RecordedModelRequest] = RequestLog(max_recorded_requests)
         self._websocket_log = WebSocketLog(max_recorded_requests, max_bytes=MAX_LOG_BYTES)
         self._fault_queue = FaultQueue(seed)
         self._server: ServerThread | None = None
@@ -158,6 +159,7 @@ class Simulator:
             # pyright treats the field `respond`, which contains a function, as a method.
             next_turn=self._fault_queue.next_turn,  # pyright: ignore[reportArgumentType]
             get_routing=lambda: self.routing,
+            record_model_request=self._model_request_log.append,
             websocket_log=self._websocket_log,
             get_websocket_settings=lambda: self.websocket,
         )
@@ -340,6 +342,14 @@ class Simulator:
         return self._request_log.copy()
 
     @property
+    def model_requests(self) -> list[RecordedModelRequest]:
+        """The last model requests over HTTP and WebSockets, with their complete input, in the order of arrival.
+
+        Their number and size are limited as those of `requests`.
+        """
+        return self._model_request_log.copy()
+
+    @property
     def websockets(self) -> list[RecordedWebSocket]:
         """The WebSockets that the simulator accepted, in the order of arrival, with their byte counts."""
         return self._websocket_log.sockets()
@@ -373,6 +383,7 @@ class Simulator:
         Logins stay valid, and WebSockets stay open.
         """
         self._request_log.clear()
+        self._model_request_log.clear()
         self._websocket_log.clear()
         self._fault_queue.clear()
         self._prompt_cache.clear()

@@ -51,6 +51,24 @@ def test_continuation_has_the_stored_input_and_output(socket_client: Any) -> Non
     assert [len(frame.json()["input"]) for frame in socket_client.raw_client.sim.websocket_frames] == [1, 1, 1]
 
 
+def test_model_requests_have_the_complete_input(raw_client: Any, open_socket: Any) -> None:
+    raw_client.create("over HTTP", temperature=1)
+    socket = open_socket(raw_client, headers={"session-id": "s1"})
+    first = socket.create("one")
+    metadata = {"ws_request_header_x_test": "1"}
+    socket.create("two", previous_response_id=response_id(first), client_metadata=metadata)
+    over_http, _, last = raw_client.sim.model_requests
+    assert (over_http.transport, over_http.body["temperature"]) == ("http", 1)
+    assert over_http.plain_bytes == len(raw_client.sim.requests[0].body)
+    assert last.transport == "websocket"
+    assert [item["role"] for item in last.body["input"]] == ["user", "assistant", "user"]
+    assert {"type", "previous_response_id"} & last.body.keys() == set()
+    assert (last.headers["session-id"], last.headers["x-test"]) == ("s1", "1")
+    assert last.plain_bytes == len(raw_client.sim.websocket_frames[-1].data)
+    raw_client.sim.clear()
+    assert raw_client.sim.model_requests == []
+
+
 def event_text(events: list[dict[str, Any]]) -> str:
     return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
 

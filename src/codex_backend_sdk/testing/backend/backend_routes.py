@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route
 
 from ..http.delivery import SimulatedResponse
+from ..http.recording import RecordedModelRequest
 from ..http.request_json import parse_json_object
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
@@ -88,6 +89,7 @@ class BackendRoutes:
         clock: Callable[[], datetime],
         next_turn: Callable[[str], Responder | None],
         get_routing: Callable[[], Routing],
+        record_model_request: Callable[[RecordedModelRequest], None],
         websocket_log: WebSocketLog,
         get_websocket_settings: Callable[[], WebSocketSettings],
     ) -> None:
@@ -102,6 +104,7 @@ class BackendRoutes:
         self._clock = clock
         self._next_turn = next_turn
         self._get_routing = get_routing
+        self._record = record_model_request
         self._websocket_log = websocket_log
         self._get_websocket_settings = get_websocket_settings
 
@@ -188,8 +191,10 @@ class BackendRoutes:
         return SimulatedResponse.json(200, self._model_catalog.visible_to(version, plan=self._account.plan), headers)
 
     async def _responses(self, request: Request) -> SimulatedResponse:
-        body = parse_json_object(await request.body())
-        context = self.turn_context(scope=request.scope, headers=dict(request.headers), body=body)
+        data = await request.body()
+        body, headers = parse_json_object(data), dict(request.headers)
+        self._record(RecordedModelRequest(transport="http", plain_bytes=len(data), headers=headers, body=body))
+        context = self.turn_context(scope=request.scope, headers=headers, body=body)
         # `request.state.turn` is the fault that the request header selects, or None.
         return self._respond_to_model_request(context, request.state.turn)
 
@@ -248,9 +253,14 @@ class BackendRoutes:
         """Return the function that responds to the model requests on the WebSocket of this upgrade request."""
 
         def handle(message: ModelMessage) -> SimulatedResponse:
+            headers = {**request.headers, **message.headers}
+            size = message.plain_bytes
+            self._record(
+                RecordedModelRequest(transport="websocket", plain_bytes=size, headers=headers, body=message.body)
+            )
             context = self.turn_context(
                 scope={**request.scope, "state": {"request_id": self._ids.new("req")}},
-                headers={**request.headers, **message.headers},
+                headers=headers,
                 body=message.body,
                 message=message,
             )

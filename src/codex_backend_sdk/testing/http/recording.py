@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import zstandard
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["MAX_BODY_BYTES", "MAX_LOG_BYTES", "RecordedRequest", "RecordingMiddleware", "RequestLog"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_LOG_BYTES",
+    "RecordedModelRequest",
+    "RecordedRequest",
+    "RecordingMiddleware",
+    "RequestLog",
+]
 
 # The longest body of a request. A whole context window with images has a few megabytes.
 MAX_BODY_BYTES: Final = 32 * 2**20
@@ -58,25 +65,47 @@ class RecordedRequest:
         return json.loads(self.body)
 
 
-class RequestLog:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedModelRequest:
+    """A model request over either transport, as the backend understands it.
+
+    Over a WebSocket, the input of `body` is complete: it has the items that the message continues, and `headers` has
+    those of the upgrade and of the message. A prewarm is a model request, too. `plain_bytes` is the length of the body
+    or of the message, decompressed.
+    """
+
+    transport: Literal["http", "websocket"]
+    plain_bytes: int
+    headers: dict[str, str] = field(repr=False)
+    body: dict[str, Any] = field(repr=False)
+
+
+_Entry = TypeVar("_Entry", RecordedRequest, RecordedModelRequest)
+
+
+def _length(entry: RecordedRequest | RecordedModelRequest) -> int:
+    return len(entry.body) if isinstance(entry, RecordedRequest) else entry.plain_bytes
+
+
+class RequestLog(Generic[_Entry]):
     """The last `max_requests` requests, with bodies of at most `max_bytes` in total. The class is thread-safe."""
 
     def __init__(self, max_requests: int, *, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._requests: deque[RecordedRequest] = deque()
+        self._requests: deque[_Entry] = deque()
         self._byte_count = 0
 
-    def append(self, request: RecordedRequest) -> None:
+    def append(self, request: _Entry) -> None:
         """Add a request, and remove the oldest ones that exceed a limit."""
         with self._lock:
             self._requests.append(request)
-            self._byte_count += len(request.body)
+            self._byte_count += _length(request)
             while self._requests and (len(self._requests) > self._max_requests or self._byte_count > self._max_bytes):
-                self._byte_count -= len(self._requests.popleft().body)
+                self._byte_count -= _length(self._requests.popleft())
 
-    def copy(self) -> list[RecordedRequest]:
+    def copy(self) -> list[_Entry]:
         """Return the requests in the order of arrival."""
         with self._lock:
             return list(self._requests)
@@ -98,7 +127,12 @@ class RecordingMiddleware:
     """ASGI middleware that adds each request to `log`, and an `x-request-id` and a `date` to its response."""
 
     def __init__(
-        self, app: ASGIApp, *, log: RequestLog, new_request_id: Callable[[], str], clock: Callable[[], datetime]
+        self,
+        app: ASGIApp,
+        *,
+        log: RequestLog[RecordedRequest],
+        new_request_id: Callable[[], str],
+        clock: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._log = log

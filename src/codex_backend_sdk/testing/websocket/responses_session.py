@@ -48,13 +48,14 @@ class ModelMessage:
     """A `response.create` message as a model request.
 
     `body` has the complete input: the stored items and those of the message. `headers` are those that the message
-    contains. `generates` is false for a prewarm.
+    contains. `generates` is false for a prewarm. `plain_bytes` is the length of the message.
     """
 
     body: dict[str, Any]
     headers: dict[str, str]
     previous_response_id: str | None
     generates: bool
+    plain_bytes: int
 
 
 class MessageHandler(Protocol):
@@ -124,9 +125,9 @@ class ResponsesSession:
         elif self._delivery is not None and not self._delivery.done():
             self._send_error("response_already_in_flight", "A response is in flight on this connection.")
         else:
-            self._create(body)
+            self._create(body, len(message.frame.data))
 
-    def _create(self, body: dict[str, Any]) -> None:
+    def _create(self, body: dict[str, Any], plain_bytes: int) -> None:
         previous_id = body.get("previous_response_id")
         stored = None if previous_id is None else self._stored.get(previous_id)
         request_body = {name: value for name, value in body.items() if name not in _MESSAGE_MEMBERS}
@@ -144,6 +145,7 @@ class ResponsesSession:
                 headers=_headers_in(body.get("client_metadata")),
                 previous_response_id=previous_id,
                 generates=body.get("generate") is not False,
+                plain_bytes=plain_bytes,
             )
             response = self._handle(message)
         self._sent, self._interrupted = SentEvents(), anyio.Event()
