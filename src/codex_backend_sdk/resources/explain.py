@@ -121,7 +121,10 @@ def _prepare_request(
     )
     # The request never contains the real access token, so that no later change can show it by mistake.
     login = replace(login or Login(access_token=_PLACEHOLDER_TOKEN, account_id=None), access_token=_PLACEHOLDER_TOKEN)
-    request = client._build_request(client._set_login(prepared, login))
+    signed = client._set_login(prepared, login)
+    request = client._build_request(signed)
+    if signed.context.uses_websocket:  # the same body, shown as it would be sent over HTTP
+        request = signed.context.body.add_to(request)
     body = plain_content(request)
     # The URL is shown without the user's password and the values of the query, which may be secrets.
     url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.url.path}"
