@@ -230,6 +230,15 @@ def test_tools_of_the_backend_are_kept(client: Any, bodies: Any, sim: Simulator)
     assert names == [["web_search", "add"], ["fail", "web_search"], ["fail", "web_search"]]
 
 
+def test_run_without_functions_for_the_tools_is_refused(client: Any, sim: Simulator) -> None:
+    conversation = client.codex.conversation(tools=[{"type": "function", "name": "other"}])
+    with pytest.raises(ConversationError, match=r"has no functions for them\. Pass tools="):
+        conversation.run("Go.")
+    assert [each["name"] for each in conversation.tools] == ["other"]
+    sim.script(Turn.text("done"))
+    assert client.codex.conversation().run("Go.").output_text == "done"  # without tools, it is a plain call
+
+
 def test_tool_set_and_decorated_tools_are_accepted(conversation: Any, sim: Simulator, bodies: Any) -> None:
     sim.script(Turn.call("plus", {"x": 1, "y": 1}), Turn.text("done"))
     conversation.run("Go.", tools=ToolSet([tool(name="plus")(add), {"type": "web_search"}]))

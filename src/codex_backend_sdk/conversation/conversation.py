@@ -371,11 +371,16 @@ class _BaseConversation:
         self._check_parameters(plan.parameters)
         if isinstance(self, Conversation):
             check_sync(tools)
-        self._tool_set = tools
         current = self.tools
-        definitions = definitions_of(tools, current)
-        if definitions != current:
+        if given is None:
+            if not len(tools) and any(each.get("type") in ("function", "custom") for each in current):
+                raise ConversationError(
+                    "The conversation has tools that the model may call, but this run has no functions for them. Pass "
+                    "tools=."
+                )
+        elif (definitions := definitions_of(tools, current)) != current:
             self.tools = definitions
+        self._tool_set = tools
         return plan
 
     def _place_of(self, response_id: str) -> tuple[int, int]:
