@@ -164,12 +164,12 @@ def test_thread_beats_for_open_connections_and_ends() -> None:
     others = ping_threads()
     heartbeats = _Heartbeats()
     connections = [FakeConnection(), FakeConnection()]
-    for connection in connections:
-        heartbeats.add(connection)  # type: ignore[arg-type]
+    heartbeats.add(connections[0])  # type: ignore[arg-type]
+    heartbeats.add(connections[1])  # type: ignore[arg-type]
     (thread,) = ping_threads() - others
     wait_until(lambda: all(connection.beats >= 2 for connection in connections))
     connections[0].is_closed = True
-    del connection, connections[1]  # a connection that was discarded without being closed
+    del connections[1]  # a connection that was discarded without being closed
     gc.collect()
     thread.join(30)
     assert not thread.is_alive()

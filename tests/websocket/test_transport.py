@@ -251,7 +251,7 @@ def test_other_connections_of_the_key_are_closed(client: Any, server: ScriptedSe
 @pytest.mark.parametrize("code", CONNECTION_CODES)
 def test_connections_that_are_always_rejected_are_an_error(new_client: Any, server: ScriptedServer, code: str) -> None:
     server.script(*[send_error(code)] * 3)
-    with pytest.raises(openai.APIConnectionError, match=f"rejected 3 WebSocket connections: {code}"):
+    with pytest.raises(openai.APIConnectionError, match="rejected 3 WebSocket connections"):
         new_client(max_retries=0).responses.create(input="a")
     assert len(server.messages) == 3
 

@@ -203,20 +203,18 @@ class Connection(BaseConnection):
                     self._read(self._next_wakeup(now, silence_deadline))
 
     def heartbeat(self) -> None:
-        """Read what has arrived, unless another thread is reading, and send a ping if one is due. Never raises."""
-        if self._read_lock.acquire(blocking=False):
-            try:
-                while self._may_buffer() and self._stream.get_extra_info("is_readable"):
-                    self._read(0.001)
-            except httpx2.TransportError as error:
-                self._fail(error)
-            finally:
-                self._read_lock.release()
+        """Read what has arrived and send a ping if one is due, unless another thread is reading. Never raises."""
+        if not self._read_lock.acquire(blocking=False):
+            return  # that thread sends the pings, and must be the one to find out that the peer is dead
         try:
+            while self._may_buffer() and self._stream.get_extra_info("is_readable"):
+                self._read(0.001)
             if not self.is_closed and self._is_ping_due(time.monotonic()):
                 self._send_frames([self._encoder.ping()], is_ping=True)
         except httpx2.TransportError as error:
             self._fail(error)
+        finally:
+            self._read_lock.release()
 
     def _fail(self, error: httpx2.TransportError) -> None:
         self._error = self._error or error
@@ -287,12 +285,13 @@ class AsyncConnection(BaseConnection):
     async def heartbeat(self) -> None:
         """Read and send what is due, as `Connection.heartbeat` does."""
         try:
-            if not self._read_lock.locked():
-                async with self._read_lock:
-                    while self._may_buffer() and self._stream.get_extra_info("is_readable"):
-                        await self._read(0.001)
-            if not self.is_closed and self._is_ping_due(time.monotonic()):
-                await self._send_frames([self._encoder.ping()], is_ping=True)
+            if self._read_lock.locked():
+                return
+            async with self._read_lock:
+                while self._may_buffer() and self._stream.get_extra_info("is_readable"):
+                    await self._read(0.001)
+                if not self.is_closed and self._is_ping_due(time.monotonic()):
+                    await self._send_frames([self._encoder.ping()], is_ping=True)
         except httpx2.TransportError as error:
             self._error = self._error or error
             await self.close()
