@@ -56,7 +56,6 @@ _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 _COMPACTION_ITEMS: Final = ("compaction", "compaction_summary")
 # No model has such a small window, so shorter histories need no look at the catalog.
 _SMALLEST_WINDOW_TOKENS: Final = 16_000
-_NO_GENERATION: Final = -1  # of items that no other request begins with
 _MIN_GAIN: Final = 0.2  # a smaller gain of two compactions in a row is a loop
 _MAX_COMPACTIONS_A_TURN: Final = 10
 _CHOICES: Final = (
@@ -530,8 +529,6 @@ class Turn:
             exchange = Exchange(
                 state, parameters, [*prepared, dict(TRIGGER)], account_id=self._account_id, is_delivered=False
             )
-            if is_shrunk:
-                exchange.generation = _NO_GENERATION
             if is_shrunk:
                 exchange.generation = -1  # these are not the items that were sent before
             try:
