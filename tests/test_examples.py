@@ -93,6 +93,36 @@ def test_image_is_described_and_looked_up(programs: Programs) -> None:
     assert done.stdout.startswith("A red dot.\n\nIt is on the web.")
 
 
+def test_chat_continues_its_history(programs: Programs) -> None:
+    programs.sim.script("First.", "Second.")
+    first = programs.run("chat.py", input="Hello\n")
+    assert first.returncode == 0, first.stderr
+    assert "0 items in chat.jsonl" in first.stdout
+    assert "First." in first.stdout
+    second = programs.run("chat.py", input="/model gpt-6.1-sol\nAnd now?\n")
+    assert "2 items in chat.jsonl" in second.stdout
+    assert "Second." in second.stdout
+    assert second.returncode == 0, second.stderr
+
+
+def test_chat_survives_an_error(programs: Programs) -> None:
+    programs.sim.script(Turn.failed("cyber_policy"), "Better.")
+    done = programs.run("chat.py", input="Hello\nAgain\n")
+    assert done.returncode == 0
+    assert "Better." in done.stdout
+    assert done.stderr
+
+
+@pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("n", False)])
+def test_agent_runs_calls_in_parallel(programs: Programs, answer: str, *, is_written: bool) -> None:
+    zones = [("current_time", {"zone": zone}) for zone in ("Asia/Tokyo", "America/Lima")]
+    programs.sim.script(Turn.calls(zones), Turn.call("write_file", {"name": "times.txt", "text": "noon"}), "Done.")
+    done = programs.run("agent.py", "Write the times.", input=f"{answer}\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Done.\n")
+    assert (programs.directory / "times.txt").exists() == is_written
+
+
 @pytest.fixture
 def server(programs: Programs) -> Iterator[str]:
     with socket.socket() as free:
