@@ -453,9 +453,17 @@ def test_message_that_the_server_rejects_is_sent_over_http(new_client: Any, serv
 
 def test_required_websocket_raises_for_a_large_message(new_client: Any, server: ScriptedServer) -> None:
     server.accept_headers["x-codex-websocket-max-message-bytes"] = "2000"
-    with pytest.raises(openai.APIConnectionError, match="`transport='auto'`"):
-        new_client(max_retries=0).responses.create(input="x" * 2000)
+    with pytest.raises(openai.APIStatusError, match=r"too large for the WebSocket.*`transport='http'`") as caught:
+        new_client().responses.create(input="x" * 2000)
+    assert caught.value.status_code == 413
     assert server.messages == []
+
+
+def test_required_websocket_does_not_repeat_a_rejected_message(new_client: Any, server: ScriptedServer) -> None:
+    server.script(lambda session: session.close(1009))
+    with pytest.raises(openai.APIStatusError, match="closed the WebSocket connection with code 1009"):
+        new_client().responses.create(input="hi")
+    assert len(server.messages) == 1
 
 
 def test_text_that_cannot_be_encoded_is_an_error(client: Any, server: ScriptedServer) -> None:

@@ -181,13 +181,8 @@ def exchange_steps(
         if len(sent.text) > connection.max_message_bytes:
             problem = f"the message has {len(sent.text):,} bytes, and the limit is {connection.max_message_bytes:,}"
             yield Discard(pool.put(connection))
-            if is_required:
-                raise httpx2.WriteError(
-                    f"The request is too large for the WebSocket: {problem}. Construct the client with "
-                    "`transport='auto'`, which sends such a request over HTTP, or shorten the input."
-                )
             _log_fallback(problem)
-            return None
+            return _too_large(request, problem) if is_required else None
         connection.baseline = None  # until this response is completed
         messages, chunk = ResponseMessages(), b""
         try:
@@ -196,9 +191,9 @@ def exchange_steps(
                 chunk += messages.feed((yield Receive(connection, first_byte_seconds)))
         except ConnectionLostError as error:
             yield Discard([connection])
-            if error.is_message_too_big and not is_required:
+            if error.is_message_too_big:
                 _log_fallback(str(error))
-                return None
+                return _too_large(request, str(error)) if is_required else None
             if not is_new and not chunk:
                 continue  # the server had closed the idle connection
             availability.record_loss(str(error))
@@ -215,8 +210,17 @@ def exchange_steps(
 
 
 def _log_fallback(reason: str) -> str:
-    _log.info("Using HTTP instead of the WebSocket: %s", reason)
+    _log.info("The WebSocket cannot be used: %s", reason)
     return reason
+
+
+def _too_large(request: httpx2.Request, problem: str) -> httpx2.Response:
+    """Return an error response, because sending the same message again would fail again."""
+    message = (
+        f"The request is too large for the WebSocket: {problem}. Pass `transport='http'` for this call "
+        "(`client.with_options`), or shorten the input."
+    )
+    return httpx2.Response(413, json={"error": {"message": message, "code": "message_too_large"}}, request=request)
 
 
 def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> Hashable:
