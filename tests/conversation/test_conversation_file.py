@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import openai
 import pytest
 from conversation.test_conversation import MESSAGE, REASONING, WEATHER, sent, texts
@@ -253,3 +254,45 @@ def test_interrupt_keeps_what_was_received(client: Any, path: Path, sim: Simulat
         assert texts(conversation.items)[0] == "hi"
         assert conversation.items[-1]["status"] == "incomplete"
         assert conversation.send("Say two").output_text == "two"
+
+
+def test_ctrl_c_keeps_what_was_received(sim: Simulator, path: Path) -> None:
+    sim.script(Turn.text("one two three").stalled(after_events=9, seconds=30))
+    with sim.client(transport="http") as client, client.codex.conversation(path) as conversation:
+        stream = conversation.stream("hi")
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            stream.until_done()
+        timer.join()
+        items = conversation.items
+        assert texts(items)[0] == "hi"
+        assert items[-1]["status"] == "incomplete"
+        assert conversation.send("Say two").output_text == "two"
+    with sim.client(transport="http") as client, client.codex.load_conversation(path) as conversation:
+        assert conversation.items[: len(items)] == items
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_cancellation_keeps_what_was_received(sim: Simulator, path: Path, backend: str, keep: bool) -> None:
+    sim.script(Turn.text("one two three").stalled(after_events=9, seconds=30))
+
+    async def main() -> None:
+        async with (
+            sim.async_client(transport="http") as client,
+            client.codex.conversation(path, keep_partial=keep) as conversation,
+        ):
+            with anyio.CancelScope() as scope:
+                async for event in conversation.stream("hi"):
+                    if event.type == "response.output_text.delta":
+                        scope.deadline = anyio.current_time() + 0.3
+            assert scope.cancelled_caught
+            assert bool(conversation.items) is keep
+            assert (await conversation.send("Say two")).output_text == "two"
+            assert texts(conversation.items)[0] == ("hi" if keep else "Say two")
+
+    anyio.run(main, backend=backend)
