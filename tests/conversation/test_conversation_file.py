@@ -211,7 +211,7 @@ with OpenAI(max_retries=0) as client, client.codex.conversation(sys.argv[1]) as 
 """
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)  # 50 interpreters start, one after the other
 def test_killed_program_loses_no_finished_item(
     sim: Simulator, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
