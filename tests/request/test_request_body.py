@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
 
 from codex_backend_sdk import OpenAI
 from codex_backend_sdk._request.compression import Compression
@@ -25,10 +26,13 @@ def _prepared(items: list[dict[str, Any]]) -> Any:
     return PreparedInput(items, history="history", generation=0)
 
 
-def test_prepared_input_is_sent_unchanged(sim: Simulator) -> None:
-    with sim.client() as client:
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+def test_prepared_input_is_sent_unchanged(sim: Simulator, transport: Literal["http", "websocket"]) -> None:
+    with sim.client(transport=transport) as client:
         client.responses.create(input=_prepared([ITEM, ITEM]))
-    assert json.loads(sim.requests[-1].body)["input"] == [ITEM, ITEM]
+    (request,) = sim.model_requests
+    assert request.transport == transport
+    assert request.body["input"] == [ITEM, ITEM]
 
 
 def test_prepared_input_is_not_copied() -> None:
