@@ -10,7 +10,8 @@ import sys
 import time
 
 from bench.peers import load
-from bench.tasks import DELTA_TYPES, call_parameters
+from bench.tasks import call_parameters
+from bench.workloads import DELTA_TYPES
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """Draw the SVG plots of docs/performance.md from the results of a run.
 
-The SVG is written without a plotting library: there are four plots, and they follow the dark mode of the reader.
+The SVG is written without a plotting library: there are few plots, and they follow the dark mode of the reader.
 Each plot paints its background, because a page can be dark on a system that is set to light.
 """
 
@@ -43,8 +43,9 @@ _NAMES = {
     "original-0.2.0": "original 0.2.0",
     "original-0.5.9": "original 0.5.9",
     "floor": "floor (no types)",
+    "new items": "the new items",
 }
-_CLASSES = {"ours": "ours", "openai": "openai", "floor": "floor"}
+_CLASSES = {"ours": "ours", "openai": "openai", "floor": "floor", "new items": "floor"}
 
 
 class PlotBar(NamedTuple):
@@ -61,6 +62,8 @@ def draw(rows: dict[str, Any]) -> dict[str, str]:
         "cpu-per-event": (_cpu_per_event, ("text",)),
         "history": (_history, ("scale", "history")),
         "concurrency": (_concurrency, ("concurrent",)),
+        "agent-bytes": (_agent_bytes, ("agent",)),
+        "agent-cpu": (_agent_cpu, ("agent",)),
         "start-up": (_start_up, ("import", "cold")),
     }
     return {
@@ -96,6 +99,27 @@ def _concurrency(row: dict[str, Any]) -> str:
     for name, value in _values(row, "events_per_s"):
         curves[name].append((200, value))
     return _lines("Events per second, by concurrent streams", "streams", "events/s", curves)
+
+
+def _agent_bytes(row: dict[str, Any]) -> str:
+    curves = _curves_by_turn(row, "sent_kb_at_")
+    curves["new items"] = _curves_by_turn(row, "new_kb_at_")["ours"]
+    return _lines("Bytes that an agent has sent, by turn", "turn", "kB", curves)
+
+
+def _agent_cpu(row: dict[str, Any]) -> str:
+    return _lines("CPU time of a turn of an agent", "turn", "ms", _curves_by_turn(row, "cpu_ms_at_"))
+
+
+def _curves_by_turn(row: dict[str, Any], prefix: str) -> dict[str, list[tuple[float, float]]]:
+    return {
+        job["name"]: [
+            (int(metric.removeprefix(prefix)), value)
+            for metric, value in job["medians"].items()
+            if metric.startswith(prefix)
+        ]
+        for job in row["jobs"]
+    }
 
 
 def _values(row: dict[str, Any], metric: str) -> list[tuple[str, float]]:

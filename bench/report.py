@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class Results:
             for job in row.jobs
         ]
         description = {"name": row.name, "title": row.title, "unit": row.unit, "metric": row.metric}
+        if row.also:
+            description["also"] = [asdict(shown) for shown in row.also]
         self.rows.append({**description, "bars": [verdict.as_json() for verdict in verdicts], "jobs": jobs})
 
     @property
@@ -117,10 +119,12 @@ def table(results: dict[str, Any]) -> str:
     lines = ["| measurement | this package | peers | bar | result | met |", "|---|---|---|---|---|---|"]
     for row in results["rows"]:
         for number, bar in enumerate(row["bars"]):
-            cells = (row["title"], *_figures_of(row)) if number == 0 else ("", "", "")
+            cells = (row["title"], *_figures_of(row, row)) if number == 0 else ("", "", "")
             lines.append(
                 f"| {' | '.join(cells)} | {bar['bar']} | {bar['result']} | {'yes' if bar['met'] else '**no**'} |"
             )
+        for shown in row.get("also", ()):
+            lines.append(f"| {' | '.join((shown['title'], *_figures_of(row, shown)))} | | | |")
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"]["ours"].items())
     lines += [
@@ -135,11 +139,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _figures_of(row: dict[str, Any]) -> tuple[str, str]:
+def _figures_of(row: dict[str, Any], metric: dict[str, Any]) -> tuple[str, str]:
     """Return the figure of this package and those of its peers. Points of a curve appear in the plots only."""
-    shown = {job["name"]: job["medians"][row["metric"]] for job in row["jobs"] if job["point"] is None}
+    shown = {job["name"]: job["medians"][metric["metric"]] for job in row["jobs"] if job["point"] is None}
     others = ", ".join(f"{name} {_number(value)}" for name, value in shown.items() if name != "ours")
-    return f"{_number(shown['ours'])} {row['unit']}" if "ours" in shown else "", others
+    return f"{_number(shown['ours'])} {metric['unit']}" if "ours" in shown else "", others
 
 
 def _rounded(value: float) -> float:

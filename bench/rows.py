@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.server import ResponseSpec
 
-__all__ = ["HISTORY_SIZES", "ROWS", "Bar", "Job", "Row"]
+__all__ = ["HISTORY_SIZES", "ROWS", "Bar", "Job", "Row", "Shown"]
 
 # Clients that build official types the official way get shorter streams, so that their jobs take as long as the others.
 _SLOW = frozenset({"openai", "login-with-chatgpt"})
@@ -56,6 +56,15 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Another metric of a row, which the table shows in a line of its own."""
+
+    metric: str
+    title: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table; each of its jobs runs once in each of the `rounds`."""
 
@@ -65,6 +74,7 @@ class Row:
     jobs: tuple[Job, ...]
     bars: tuple[Bar, ...]
     rounds: int = 5
+    also: tuple[Shown, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -88,6 +98,15 @@ def _curve(peer: str, sizes: tuple[int, ...], *, name: str = "", rounds: int = 9
     return tuple(
         Job(peer, "prepare", {"items": n, "calls": calls[n], **arguments}, rounds, name=name, point=n) for n in sizes
     )
+
+
+def _agent(peer: str, way: str = "", name: str = "", rounds: int = 3) -> Job:
+    return Job(peer, "agent", {"turns": 200, "characters": 2_000, "way": way}, rounds, name)
+
+
+def _conversations(peer: str, kind: str, name: str = "", rounds: int = 99) -> Job:
+    arguments = {"response": ResponseSpec("text", 500), "count": 100, "turns": 2, "new_process": True}
+    return Job(peer, f"conversations{kind}", {**arguments, "way": "websocket"}, rounds, name)
 
 
 _CPU = "cpu_us_per_event"
@@ -114,6 +133,23 @@ ROWS = (
         "µs",
         _stream_jobs("text", (*_TYPED, "floor"), "drain_async"),
         (Bar(_CPU, "openai", at_most=1 / 20),),
+    ),
+    Row(
+        "websocket",
+        "CPU per text-delta event over the WebSocket, sync",
+        "µs",
+        (
+            Job("ours", "drain", {"response": ResponseSpec("text", _DELTAS), "how": "websocket_events"}),
+            Job("ours", "drain", {"response": ResponseSpec("text", _DELTAS)}, name="ours, SSE"),
+            Job(
+                "ours",
+                "drain",
+                {"response": ResponseSpec("text", _DELTAS), "how": "conversation_events"},
+                name="ours, conversation",
+            ),
+            Job("openai", "drain", {"response": ResponseSpec("text", _SLOW_DELTAS), "how": "websocket_events"}),
+        ),
+        (Bar(_CPU, "ours, SSE", at_most=1.5), Bar(_CPU, "openai", at_most=1 / 8)),
     ),
     Row(
         "arguments",
@@ -205,6 +241,50 @@ ROWS = (
         "ms",
         _same_job("drain", _ALL_PEERS, response=_WARM, calls=4, items=200),
         (Bar("cpu_ms", "openai", at_most=1 / 15),),
+    ),
+    Row(
+        "agent",
+        "bytes sent by an agent of 200 turns, in bytes of its new items",
+        "times",
+        (
+            _agent("ours", "websocket", rounds=5),
+            _agent("ours", "uncompressed", "ours, HTTP"),
+            _agent("ours", "zstd", "ours, HTTP + zstd"),
+            _agent("openai"),
+            _agent("original-0.5.9"),
+            _agent("gpt-codex-client"),
+        ),
+        (
+            Bar("bytes_per_new_byte", None, at_most=1.3, note="times the new items"),
+            Bar("cpu_growth", None, at_most=1.2, note="CPU of turns 181 to 200, in that of turns 10 to 29"),
+        ),
+        also=(
+            Shown("cpu_growth", "CPU of its turns 181 to 200, in that of its turns 10 to 29", "times"),
+            Shown("cpu_ms", "CPU per turn of that agent", "ms"),
+            Shown("wall_ms", "wall time per turn of that agent", "ms"),
+            Shown("sent_mb", "bytes sent by that agent", "MB"),
+        ),
+    ),
+    Row(
+        "conversations",
+        "CPU per event, 100 conversations side by side, in threads",
+        "µs",
+        (
+            _conversations("ours", ""),
+            _conversations("ours", "_async", "ours, async"),
+            _conversations("openai", "", rounds=1),
+            _conversations("openai", "_async", "openai, async", rounds=1),
+        ),
+        (
+            Bar(_CPU, "openai", at_most=1 / 3),
+            Bar(_CPU, "openai, async", at_most=1 / 3, job="ours, async"),
+            Bar("resident_kb_each", None, at_most=200, note="memory per conversation, in kB"),
+        ),
+        rounds=3,
+        also=(
+            Shown("events_per_s", "events per second of those conversations", "events/s"),
+            Shown("resident_kb_each", "memory per conversation", "kB"),
+        ),
     ),
     Row(
         "concurrent",

@@ -55,10 +55,15 @@ print(int("openai" in sys.modules))
 
 
 class Session:
-    """A context in which rows can run. Its processes cannot see the login or the configuration of the user."""
+    """A context in which rows can run. Its processes cannot see the login or the configuration of the user.
+
+    Attributes:
+        server: The URL of the server.
+    """
 
     def __init__(self, python: Callable[[str], Path] = interpreter_of) -> None:
         """`python` returns the interpreter that a peer is installed for."""
+        self.server = ""
         self._python = python
         self._stack = ExitStack()
         self._peers: dict[str, subprocess.Popen[str]] = {}
@@ -71,7 +76,7 @@ class Session:
         self._environment = inherited | homes | {"PYTHONHASHSEED": "0"}
         server = self._start(sys.executable, "-m", "bench.server")
         assert server.stdout is not None
-        self._server = server.stdout.readline().strip()
+        self.server = server.stdout.readline().strip()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +126,7 @@ class Session:
         return {"wall_ms": float(wall), "cpu_ms": float(cpu)}
 
     def _time_cold_start(self, job: Job) -> dict[str, float]:
-        url = self._server + base_path(ResponseSpec(*job.arguments["response"]))
+        url = self.server + base_path(ResponseSpec(*job.arguments["response"]))
         figures: dict[str, float] = json.loads(self._output(job.peer, "-m", "bench.cold_start", job.peer, url))
         return figures
 
@@ -159,7 +164,7 @@ class Session:
         return self._peers[name]
 
     def _start_peer(self, name: str) -> subprocess.Popen[str]:
-        return self._start(str(self._python(name)), "-m", "bench.peers", name, self._server)
+        return self._start(str(self._python(name)), "-m", "bench.peers", name, self.server)
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -181,5 +186,5 @@ class Session:
 
     def _prepare_response(self, job: Job) -> None:
         if "response" in job.arguments:
-            url = self._server + base_path(ResponseSpec(*job.arguments["response"]))
+            url = self.server + base_path(ResponseSpec(*job.arguments["response"]))
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url).close()

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import statistics
 import sys
 import time
 import tracemalloc
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.server import ResponseSpec, base_path
-from bench.workloads import history, short_input, stream
+from bench.workloads import DELTA_TYPES, MODEL, history, short_input, stream, tool_output, user_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from bench.peers import Peer
 
-__all__ = ["DELTA_TYPES", "TASKS", "PeerClients", "call_parameters"]
+__all__ = ["AGENT_POINTS", "TASKS", "PeerClients", "call_parameters"]
 
-DELTA_TYPES: Final = frozenset(
-    {
-        "response.output_text.delta",
-        "response.function_call_arguments.delta",
-        "response.reasoning_summary_text.delta",
-    }
-)
+# The turns for which the figures of an agent are plotted.
+AGENT_POINTS: Final = (1, 2, 5, 10, 20, 50, 100, 200)
 _WARM_DELTAS: Final = 200
 _Figures = dict[str, float]
 
@@ -63,7 +61,7 @@ def _check_length(characters: int, expected: int) -> None:
 
 def call_parameters(items: int = 0) -> dict[str, Any]:
     """Return the parameters of a call with a history of `items` items, or with a short input."""
-    return {"model": "gpt-5.5", "instructions": "Be brief.", "input": history(items) if items else short_input()}
+    return {"model": MODEL, "instructions": "Be brief.", "input": history(items) if items else short_input()}
 
 
 def _count(events: Iterator[Any], *, is_untyped: bool) -> tuple[int, int]:
@@ -103,7 +101,7 @@ def _cpu_milliseconds(action: Callable[[], object], count: int) -> float:
 def drain(
     clients: PeerClients, response: list[Any], *, calls: int = 1, how: str = "events", items: int = 0
 ) -> _Figures:
-    """Read all events of a streamed call. `how` is "events" or "helper_events"."""
+    """Read all events of a streamed call. `how` is the method of the peer that returns them."""
     spec, parameters = ResponseSpec(*response), call_parameters(items)
     read = getattr(clients.peer, how)
     _count(read(clients.client(spec._replace(deltas=_WARM_DELTAS)), parameters), is_untyped=clients.peer.is_untyped)
@@ -237,6 +235,169 @@ def memory(clients: PeerClients, response: list[Any]) -> _Figures:
     }
 
 
+def agent(clients: PeerClients, *, turns: int, characters: int, way: str = "") -> _Figures:
+    """Run an agent: in each turn, the model calls a tool, whose output has this many characters.
+
+    `bytes_per_new_byte` divides the bytes that the server received, including the upgrade and the heads of requests, by
+    those of the new items as JSON. `cpu_growth` divides the CPU time of the last tenth of the turns by that of the
+    tenth that begins with turn 10. For the latter, another agent takes turns with the first one, so that a change in
+    the load of the machine affects both. The figures for points of a curve have the number of the turn.
+    """
+    window = max(1, turns // 10)
+    _AgentRun(clients, characters, way).take_turns(min(turns, 3))
+    long, young = _AgentRun(clients, characters, way), _AgentRun(clients, characters, way)
+    gc.collect()
+    long.take_turns(turns - window)
+    young.take_turns(min(9, turns - window))
+    for _ in range(window):
+        long.take_turns(1)
+        young.take_turns(1)
+    received = long.close()
+    young.close()
+    figures = {
+        "bytes_per_new_byte": received[-1] / sum(long.new_bytes),
+        "sent_mb": received[-1] / 1e6,
+        "cpu_growth": sum(long.cpu[-window:]) / sum(young.cpu[-window:]),
+        "cpu_ms": sum(long.cpu) / turns * 1e3,
+        "wall_ms": sum(long.wall) / turns * 1e3,
+    }
+    for point in [number for number in AGENT_POINTS if number <= turns]:
+        around = long.cpu[max(0, point - 1 - window // 2) : point + window // 2]
+        figures[f"sent_kb_at_{point}"] = received[point - 1] / 1e3
+        figures[f"new_kb_at_{point}"] = sum(long.new_bytes[:point]) / 1e3
+        figures[f"cpu_ms_at_{point}"] = statistics.median(around) * 1e3
+    return figures
+
+
+class _AgentRun:
+    """An agent, and for each of its turns the seconds of CPU and of wall time and the bytes of the new item."""
+
+    def __init__(self, clients: PeerClients, characters: int, way: str) -> None:
+        self.cpu: list[float] = []
+        self.wall: list[float] = []
+        self.new_bytes: list[int] = []
+        self._clients = clients
+        self._characters = characters
+        self._spec = ResponseSpec("agent", 20, 0, 0, _new_session())
+        self._expected = stream(self._spec.kind, self._spec.deltas)
+        (self._agent,) = clients.peer.agents(clients.server + base_path(self._spec), way)
+        self._call_id = ""
+
+    def take_turns(self, count: int) -> None:
+        for _ in range(count):
+            number = len(self.cpu)
+            item = tool_output(self._call_id, number, self._characters) if number else user_message("Fix the test.")
+            wall, cpu = time.perf_counter(), time.process_time()
+            turn = self._agent.turn([item])
+            self.cpu.append(time.process_time() - cpu)
+            self.wall.append(time.perf_counter() - wall)
+            self.new_bytes.append(len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()))
+            self._call_id = turn.call_id
+            _check_length(turn.characters, self._expected.characters)
+
+    def close(self) -> list[int]:
+        """Return the bytes that the server received up to each turn."""
+        self._agent.close()
+        turns = len(self.cpu)
+        return _received_bytes(self._clients, self._spec, turns, turns + (turns - 1) * self._expected.items)
+
+
+def _new_session() -> int:
+    return time.monotonic_ns() % 10**12 + 1
+
+
+def _received_bytes(clients: PeerClients, spec: ResponseSpec, requests: int, known_items: int | None) -> list[int]:
+    """Return the bytes that the server received up to each request. Raises ValueError for missing items.
+
+    The server counts the items over the WebSocket only.
+    """
+    url = clients.server + base_path(spec) + "/received"
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as response:
+        received = json.load(response)
+    if len(received["bytes_by_request"]) != requests or received["replays"]:
+        raise ValueError(
+            f"The server received {len(received['bytes_by_request'])} requests instead of {requests}, and "
+            f"{received['replays']} of them sent a known history again."
+        )
+    if known_items is not None and received["known_items"] not in (0, known_items):
+        raise ValueError(f"The server knows {received['known_items']} of {known_items} items.")
+    result: list[int] = received["bytes_by_request"]
+    return result
+
+
+def conversations(clients: PeerClients, response: list[Any], *, count: int, turns: int, way: str = "") -> _Figures:
+    """Run conversations side by side, each in a thread."""
+    spec = ResponseSpec(*response)._replace(session=_new_session())
+    inputs = [user_message(f"Tell me more about part {number}.") for number in range(turns)]
+
+    def measure(spec: ResponseSpec, count: int) -> _Figures:
+        agents = clients.peer.agents(clients.server + base_path(spec), way, count)
+
+        def run(agent: Any) -> list[Any]:
+            return [agent.turn([item]) for item in inputs]
+
+        def run_all() -> list[list[Any]]:
+            with ThreadPoolExecutor(count) as threads:
+                return list(threads.map(run, agents))
+
+        figures = _measure_conversations(run_all, spec)
+        for agent in agents:
+            agent.close()
+        _received_bytes(clients, spec, count * turns, None)
+        return figures
+
+    measure(spec._replace(session=_new_session()), 2)
+    return measure(spec, count)
+
+
+def conversations_async(
+    clients: PeerClients, response: list[Any], *, count: int, turns: int, way: str = ""
+) -> _Figures:
+    """Run conversations side by side, each in a task."""
+    spec = ResponseSpec(*response)._replace(session=_new_session())
+    inputs = [user_message(f"Tell me more about part {number}.") for number in range(turns)]
+
+    def measure(spec: ResponseSpec, count: int) -> _Figures:
+        agents = clients.runner.run(clients.peer.async_agents(clients.server + base_path(spec), way, count))
+
+        async def run(agent: Any) -> list[Any]:
+            return [await agent.turn([item]) for item in inputs]
+
+        async def run_all() -> list[list[Any]]:
+            return await asyncio.gather(*map(run, agents))
+
+        async def close_all() -> None:
+            for agent in agents:
+                await agent.close()
+
+        figures = _measure_conversations(lambda: clients.runner.run(run_all()), spec)
+        clients.runner.run(close_all())
+        _received_bytes(clients, spec, count * turns, None)
+        return figures
+
+    measure(spec._replace(session=_new_session()), 2)
+    return measure(spec, count)
+
+
+def _measure_conversations(run_all: Callable[[], list[list[Any]]], spec: ResponseSpec) -> _Figures:
+    expected = stream(spec.kind, spec.deltas)
+    gc.collect()
+    resident = _max_resident()
+    wall, cpu = time.perf_counter(), time.process_time()
+    results = run_all()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    for turn in (turn for turns in results for turn in turns):
+        _check_length(turn.characters, expected.characters)
+    events = sum(turn.events for turns in results for turn in turns)
+    return {
+        "cpu_us_per_event": cpu / events * 1e6,
+        "events_per_s": events / wall,
+        "wall_ms": wall * 1e3,
+        "resident_mb": (_max_resident() - resident) / 1e6,
+        "resident_kb_each": (_max_resident() - resident) / 1e3 / len(results),
+    }
+
+
 def _max_resident() -> int:
     import resource  # not on Windows
 
@@ -244,5 +405,18 @@ def _max_resident() -> int:
 
 
 TASKS: Final[dict[str, Callable[..., _Figures]]] = {
-    task.__name__: task for task in (drain, drain_async, long_event, collect, prepare, first_event, concurrent, memory)
+    task.__name__: task
+    for task in (
+        drain,
+        drain_async,
+        long_event,
+        collect,
+        prepare,
+        first_event,
+        concurrent,
+        memory,
+        agent,
+        conversations,
+        conversations_async,
+    )
 }

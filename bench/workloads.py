@@ -16,9 +16,35 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Stream", "history", "short_input", "stream"]
+__all__ = [
+    "AGENT_INSTRUCTIONS",
+    "AGENT_TOOL",
+    "CIPHER_MARK",
+    "DELTA_TYPES",
+    "ID_MARK",
+    "MODEL",
+    "Stream",
+    "cipher",
+    "history",
+    "short_input",
+    "stream",
+    "tool_output",
+    "user_message",
+]
 
+MODEL = "gpt-5.5"
+DELTA_TYPES = frozenset(
+    {
+        "response.output_text.delta",
+        "response.function_call_arguments.delta",
+        "response.reasoning_summary_text.delta",
+    }
+)
 FOUR_MEGABYTES = 4_000_000
+# The end of all ids in a stream, and the encrypted reasoning of `agent`. A server may replace them by others of the
+# same length, so that each response of an agent is different.
+ID_MARK = b"_0a1"
+CIPHER_MARK = b"gAAAA" + b"x" * 760
 
 _SYLLABLES = (
     "ab", "cd", "ef", "gh", "ij", "kl", "mn", "op", "qr", "st", "uv", "wx", "yz", "ka", "lo", "mi", "ré", "to",
@@ -33,17 +59,19 @@ _USAGE = {
 
 
 class Stream(NamedTuple):
-    """A recorded stream: its SSE frames, and the total number of characters in its deltas."""
+    """A recorded stream: its SSE frames, the number of characters in its deltas, and the number of output items."""
 
     frames: list[bytes]
     characters: int
+    items: int
 
 
 def stream(kind: str, deltas: int) -> Stream:
     """Return the stream of this kind with this many deltas."""
     events = list(_KINDS[kind](deltas))
     frames = [_frame(number, event) for number, event in enumerate(events)]
-    return Stream(frames, sum(len(event["delta"]) for event in events if "delta" in event))
+    characters = sum(len(event["delta"]) for event in events if "delta" in event)
+    return Stream(frames, characters, sum(event["type"] == "response.output_item.done" for event in events))
 
 
 def _frame(number: int, event: dict[str, Any]) -> bytes:
@@ -65,7 +93,7 @@ def _response(status: str, **members: Any) -> dict[str, Any]:
         "object": "response",
         "created_at": 1795326400,
         "status": status,
-        "model": "gpt-5.5",
+        "model": MODEL,
         "output": [],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
@@ -138,12 +166,12 @@ def _codex(deltas: int) -> Iterator[dict[str, Any]]:
     window = {"used_percent": 42, "window_minutes": 300, "reset_after_seconds": 3600, "reset_at": 1795330000}
     limits = {"allowed": True, "limit_reached": False, "primary": window, "secondary": None}
     yield {"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": limits}
-    yield {"type": "codex.response.metadata", "headers": {"openai-model": "gpt-5.5"}, "request_id": "req_0a1"}
+    yield {"type": "codex.response.metadata", "headers": {"openai-model": MODEL}, "request_id": "req_0a1"}
     for event in _text(deltas):
         if "response" in event:
             kept = {name: event["response"][name] for name in ("id", "object", "created_at", "status", "output")}
             usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}
-            event["response"] = {**kept, "model": "gpt-5.5", "usage": usage}
+            event["response"] = {**kept, "model": MODEL, "usage": usage}
         yield event
         if event["type"] == "response.in_progress":
             yield {"type": "keepalive"}
@@ -162,12 +190,41 @@ def _huge(_deltas: int) -> Iterator[dict[str, Any]]:
     yield {"type": "response.completed", "response": _response("completed", usage=_USAGE)}
 
 
+def _agent(deltas: int) -> Iterator[dict[str, Any]]:
+    """Yield the response of an agent: reasoning, then the call of a tool. The usage is that of a medium history."""
+    item = {"type": "reasoning", "id": "rs_0a1", "summary": [], "encrypted_content": CIPHER_MARK.decode()}
+    reasoning = [
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+    ]
+    usage = {**_USAGE, "input_tokens": 40_000, "total_tokens": 40_010}
+    for number, event in enumerate(_arguments(deltas)):
+        if number == 2:
+            yield from reasoning
+        if number >= 2 and "output_index" in event:
+            event["output_index"] = 1
+        if event["type"] == "response.completed":
+            event["response"]["usage"] = usage
+        yield event
+
+
 _KINDS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
     "text": _text,
     "arguments": _arguments,
     "reasoning": _reasoning,
     "codex": _codex,
     "huge": _huge,
+    "agent": _agent,
+}
+
+# The agent's settings, which every request repeats.
+AGENT_INSTRUCTIONS = "You are a coding agent. Use the tool until the task is done."
+AGENT_TOOL: dict[str, Any] = {
+    "type": "function",
+    "name": "shell",
+    "description": "Run a command and return its output.",
+    "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+    "strict": False,
 }
 
 
@@ -182,8 +239,20 @@ def _prose(words: int, seed: int) -> str:
 
 
 @cache
-def _cipher(seed: int) -> str:
+def cipher(seed: int) -> str:
+    """Return encrypted reasoning: 760 characters that cannot be compressed well."""
     return base64.b64encode(random.Random(seed).randbytes(570)).decode()
+
+
+def user_message(text: str) -> dict[str, Any]:
+    """Return the first input of an agent."""
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+def tool_output(call_id: str, seed: int, characters: int) -> dict[str, Any]:
+    """Return the output of a tool with this many characters, a different text for each seed."""
+    text = "".join(_words(characters // 5, seed))[:characters].strip()
+    return {"type": "function_call_output", "call_id": call_id, "output": text}
 
 
 def history(items: int) -> list[dict[str, Any]]:
@@ -193,7 +262,7 @@ def history(items: int) -> list[dict[str, Any]]:
         call = f"call_{number:08d}"
         turns += [
             {"type": "message", "role": "user", "content": [_part("input_text", 75, number % 97)]},
-            {"type": "reasoning", "summary": [], "encrypted_content": f"gAAAA{number:08d}" + _cipher(number % 1009)},
+            {"type": "reasoning", "summary": [], "encrypted_content": f"gAAAA{number:08d}" + cipher(number % 1009)},
             {
                 "type": "function_call",
                 "call_id": call,

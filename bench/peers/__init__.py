@@ -32,7 +32,12 @@ class Peer(Protocol):
     def events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]: ...
     async def async_events(self, client: Any, params: dict[str, Any]) -> AsyncIterator[Any]: ...
     def helper_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]: ...
+    def websocket_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]: ...
     def collected_text(self, client: Any, params: dict[str, Any]) -> str: ...
+    def agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        """Return agents (see bench/peers/agents.py) that share a client. `way` selects the transport of a peer."""
+
+    async def async_agents(self, base_url: str, way: str, count: int = 1) -> list[Any]: ...
 
 
 # Peer → its module in this package, and its class there.
@@ -42,6 +47,7 @@ _CLASSES = {
     "login-with-chatgpt": ("official", "LoginWithChatGPT"),
     "original-0.2.0": ("original", "Original020"),
     "original-0.5.9": ("original", "Original059"),
+    "gpt-codex-client": ("gpt_codex", "GptCodexClient"),
     "floor": ("floor", "Floor"),
 }
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.fake_login import ACCOUNT_ID, access_token, login_document
+from bench.peers.agents import SETTINGS, Turn, TurnReader, read_turn, read_turn_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -63,6 +64,60 @@ class Official:
         text: str = client.responses.create(**params).output_text
         return text
 
+    def websocket_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
+        with client.responses.connect() as connection:
+            connection.response.create(stream=True, **params)
+            for event in connection:
+                yield event
+                if event.type == "response.completed":
+                    return
+
+    def agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        """Return agents on the WebSocket of `responses.connect()`, which leaves the history to the program."""
+        client = self.client(base_url)
+        return [_ConnectedAgent(client) for _ in range(count)]
+
+    async def async_agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        client = self.async_client(base_url)
+        return [_AsyncConnectedAgent(client) for _ in range(count)]
+
+
+class _ConnectedAgent:
+    def __init__(self, client: Any) -> None:
+        self._connection = client.responses.connect().enter()
+        self._previous: dict[str, Any] = {}
+
+    def turn(self, items: list[dict[str, Any]]) -> Turn:
+        self._connection.response.create(input=items, store=False, stream=True, **SETTINGS, **self._previous)
+        reader = TurnReader()
+        while not reader.is_complete:
+            reader.read(self._connection.recv())
+        self._previous = {"previous_response_id": reader.turn.response_id}
+        return reader.turn
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _AsyncConnectedAgent:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._connection: Any = None
+        self._previous: dict[str, Any] = {}
+
+    async def turn(self, items: list[dict[str, Any]]) -> Turn:
+        if self._connection is None:
+            self._connection = await self._client.responses.connect().enter()
+        await self._connection.response.create(input=items, store=False, stream=True, **SETTINGS, **self._previous)
+        reader = TurnReader()
+        while not reader.is_complete:
+            reader.read(await self._connection.recv())
+        self._previous = {"previous_response_id": reader.turn.response_id}
+        return reader.turn
+
+    async def close(self) -> None:
+        await self._connection.close()
+
 
 class Ours(Official):
     """This package, from the working tree."""
@@ -73,6 +128,56 @@ class Ours(Official):
         self._openai = import_module("codex_backend_sdk")
         self._options = {"credentials": import_module("codex_backend_sdk.auth").MemoryStore(login_document())}
         assert self._openai.OpenAI  # the attribute imports the client on first use
+
+    def websocket_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
+        return self.events(client.with_options(transport="websocket"), params)
+
+    def conversation_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
+        settings = {name: value for name, value in params.items() if name != "input"}
+        conversation = client.codex.conversation(transport="websocket", **settings)
+        return iter(conversation.stream(params["input"]))
+
+    def agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        """Return conversations. `way` is the transport; over HTTP, `uncompressed` and `zstd` select the compression."""
+        client = self.client(base_url).with_options(**_OPTIONS_BY_WAY[way])
+        return [_Conversation(client) for _ in range(count)]
+
+    async def async_agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        client = self.async_client(base_url).with_options(**_OPTIONS_BY_WAY[way])
+        return [_AsyncConversation(client) for _ in range(count)]
+
+
+_OPTIONS_BY_WAY: dict[str, dict[str, Any]] = {
+    "websocket": {"transport": "websocket"},
+    "uncompressed": {"transport": "http", "compress_requests": False},
+    "zstd": {"transport": "http"},
+}
+
+
+class _Conversation:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.conversation = client.codex.conversation(**SETTINGS)
+
+    def turn(self, items: list[dict[str, Any]]) -> Turn:
+        return read_turn(self.conversation.stream(items))
+
+    def close(self) -> None:
+        self.conversation.close()
+        self._client.close()
+
+
+class _AsyncConversation:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.conversation = client.codex.conversation(**SETTINGS)
+
+    async def turn(self, items: list[dict[str, Any]]) -> Turn:
+        return await read_turn_async(aiter(self.conversation.stream(items)))
+
+    async def close(self) -> None:
+        await self.conversation.close()
+        await self._client.close()
 
 
 class LoginWithChatGPT(Official):

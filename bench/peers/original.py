@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bench.fake_login import access_token
+from bench.peers.agents import SETTINGS, Turn, read_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,29 @@ class _Original:
         self._module.BASE_URL = client.bench_url
         text: str = client.responses.create(**params).output_text
         return text
+
+    def agents(self, base_url: str, way: str, count: int = 1) -> list[Any]:
+        """Return agents that send their whole history with each request."""
+        return [_Agent(self, self.client(base_url)) for _ in range(count)]
+
+
+class _Agent:
+    def __init__(self, peer: _Original, client: Any) -> None:
+        self._peer, self._client = peer, client
+        self._history: list[dict[str, Any]] = []
+
+    def turn(self, items: list[dict[str, Any]]) -> Turn:
+        self._history += items
+        return read_turn(self._with_output(self._peer.events(self._client, {**SETTINGS, "input": self._history})))
+
+    def _with_output(self, events: Iterator[Any]) -> Iterator[Any]:
+        for event in events:
+            if event.type == "response.output_item.done":
+                self._history.append(event.item)
+            yield event
+
+    def close(self) -> None:
+        self._client._session.close()
 
 
 class Original020(_Original):

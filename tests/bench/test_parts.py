@@ -4,6 +4,7 @@ import json
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from bench import report
 from bench.bar_verdicts import judge_row
 from bench.peers.__main__ import block_other_hosts
-from bench.rows import HISTORY_SIZES, ROWS, Bar, Job, Row
-from bench.server import ResponseSpec, http_chunks
+from bench.rows import HISTORY_SIZES, ROWS, Bar, Job, Row, Shown
+from bench.server import ResponseSpec, http_chunks, websocket_writes
 from bench.tasks import TASKS, PeerClients
-from bench.workloads import history, stream
+from bench.workloads import history, stream, tool_output
+from codex_backend_sdk._websocket.frames import FrameDecoder
 
-KINDS = ("text", "arguments", "reasoning", "codex", "huge")
+KINDS = ("text", "arguments", "reasoning", "codex", "huge", "agent")
 
 
 class LossyPeer:
@@ -72,6 +74,23 @@ def test_chunk_size_zero_sends_one_event_per_chunk() -> None:
     assert [int(chunk.partition(b"\r\n")[0], 16) for chunk in chunks] == [len(frame) for frame in frames]
 
 
+@pytest.mark.parametrize("size", [0, 100, 4096])
+def test_websocket_has_the_events_of_the_stream(size: int) -> None:
+    decoder = FrameDecoder(max_message_bytes=1 << 20)
+    messages: list[bytes] = []
+    for data in websocket_writes("agent", 4, size):
+        decoder.feed(data, messages)
+    assert [b"\ndata: " + message + b"\n\n" for message in messages] == [
+        frame[frame.index(b"\n") :] for frame in stream("agent", 4).frames
+    ]
+
+
+def test_output_of_a_tool_has_its_size_and_differs() -> None:
+    sizes = [len(json.dumps(tool_output("call_1", number, 2_000))) for number in range(1, 4)]
+    assert all(2_000 < size < 2_500 for size in sizes)
+    assert tool_output("call_1", 1, 2_000) == tool_output("call_1", 1, 2_000) != tool_output("call_1", 2, 2_000)
+
+
 def test_peer_cannot_reach_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
     block_other_hosts()
@@ -124,12 +143,29 @@ def test_report_replaces_only_its_part_of_the_page(tmp_path: Path) -> None:
     assert all(row["title"] in written for row in results["rows"])
 
 
+def test_table_shows_other_metrics_of_a_row() -> None:
+    figures = {"ours": {"cpu_ms": [1.0], "wall_ms": [3.0]}, "openai": {"cpu_ms": [4.0], "wall_ms": [8.0]}}
+    shown = replace(row(Bar("cpu_ms", "openai", at_most=1)), also=(Shown("wall_ms", "Another title", "ms"),))
+    results = report.Results({"machine": dict.fromkeys(("cpu", "cpus", "system", "python"), "x")}, 0.0)
+    results.add(shown, figures, judge_row(shown, figures))
+    machine = {**results.conditions["machine"], "load": 0, "load_at_end": 0}
+    text = report.table({"machine": machine, "versions": {"ours": {}}, "seconds": 1, "rows": results.rows})
+    assert "| Another title | 3 ms | openai 8 | | | |" in text
+
+
 def test_plots_are_svg_and_linked_from_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("")
     report.render(json.loads(report.RESULTS.read_text()), page=page, folder=tmp_path)
     names = {path.name for path in tmp_path.glob("*.svg")}
-    assert names == {"cpu-per-event.svg", "history.svg", "concurrency.svg", "start-up.svg"}
+    assert names == {
+        "cpu-per-event.svg",
+        "history.svg",
+        "concurrency.svg",
+        "start-up.svg",
+        "agent-bytes.svg",
+        "agent-cpu.svg",
+    }
     for name in names:
         assert ET.parse(tmp_path / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert f"(performance/{name})" in report.PAGE.read_text()

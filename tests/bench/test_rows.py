@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.exceptions import WebSocketException
 
 from bench import report
 from bench.bar_verdicts import judge_row, medians
+from bench.peers import official
+from bench.peers.agents import Turn
 from bench.rows import ROWS, Job, Row
-from bench.server import ResponseSpec
+from bench.server import ResponseSpec, base_path
 from bench.session import Session
+from bench.tasks import TASKS, PeerClients
+from bench.workloads import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INSTALLED = ("ours", "openai", "floor")
-TINY = {"items": 2, "calls": 1, "streams": 2}
+TINY = {"items": 2, "calls": 1, "streams": 2, "turns": 3, "count": 2}
 
 
 def tiny(row: Row) -> Row:
@@ -61,3 +66,38 @@ def test_row_has_the_figures_for_its_bars(session: Session, name: str) -> None:
     results.add(row, figures, verdicts)
     assert row.metric in results.rows[0]["jobs"][0]["medians"]
     assert row.title in report.progress(row, medians(figures), verdicts)
+
+
+class IdleAgent:
+    """An agent that sends no request, and returns the text that it should have received."""
+
+    def turn(self, _items: list[dict[str, Any]]) -> Turn:
+        return Turn(28, stream("agent", 20).characters, "call_1", "resp_1")
+
+    def close(self) -> None:
+        pass
+
+
+class PeerWithAgents:
+    def __init__(self, agent: Any) -> None:
+        self._agent = agent
+
+    def agents(self, _base_url: str, _way: str, _count: int = 1) -> list[Any]:
+        return [self._agent]
+
+
+def test_agent_that_sends_nothing_fails_the_task(session: Session) -> None:
+    clients = PeerClients(PeerWithAgents(IdleAgent()), session.server)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="received 0 requests instead of 1"):
+        TASKS["agent"](clients, turns=1, characters=10)
+    clients.close()
+
+
+def test_server_ends_a_websocket_that_continues_another_response(session: Session) -> None:
+    spec = ResponseSpec("agent", 3, session=1)
+    client = official.Official().client(session.server + base_path(spec))
+    with client.responses.connect() as connection:
+        parameters = {"model": "m", "input": [], "previous_response_id": "resp_other"}
+        connection.response.create(**parameters)
+        with pytest.raises(WebSocketException):
+            connection.recv()
