@@ -95,6 +95,15 @@ def test_connection_ends_as_the_turn_requires(socket_client: Any, turn: Turn, me
                                                                "response.metadata"][:messages]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("fault", "messages", "code"), [("close", 0, 1000), ("close:1001,2", 2, 1001), ("close:1009", 0, 1009)]
+)
+def test_close_fault_sends_its_code(socket_client: Any, fault: str, messages: int, code: int) -> None:
+    run(socket_client, fault)
+    events, closed_with = received(socket_client)
+    assert (len(events), closed_with) == (messages, code)
+
+
 def test_cut_may_fall_within_a_frame(raw_client: Any, open_socket: Any) -> None:
     socket = open_socket(raw_client)
     run(socket, TEXT.cut_after_bytes(700))

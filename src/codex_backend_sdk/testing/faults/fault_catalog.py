@@ -39,6 +39,7 @@ ROUTES: Final = {
 # The parsers of arguments, by argument name. Other arguments are strings.
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "status": int,
+    "close_code": int,
     "bytes": int,
     "events": int,
     "times": int,
@@ -475,10 +476,10 @@ _WEBSOCKET = (
     ),
     _socket_modifier(
         "close",
-        "on a WebSocket, sends a close frame with `code` (default 1000) after `events` events (default 0); code 1006 "
-        "closes the connection without a close frame",
+        "on a WebSocket, sends a close frame with `close_code` (default 1000) after `events` events (default 0); code "
+        "1006 closes the connection without a close frame",
         Turn.close_after_events,
-        "code",
+        "close_code",
         "events",
     ),
     _socket_modifier(
