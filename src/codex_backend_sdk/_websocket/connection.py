@@ -191,16 +191,14 @@ class Connection(BaseConnection):
         """Return the next messages, at least one. Raises ReadTimeout if none arrives within `timeout_seconds`."""
         silence_deadline = inf if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:
-            if messages := self._take_messages():
-                return messages
-            now = time.monotonic()
-            if self._is_ping_due(now):
-                self._send_frames([self._encoder.ping()], is_ping=True)
+            with self._read_lock:  # `heartbeat()` may be reading messages
+                if messages := self._take_messages():
+                    return messages
                 now = time.monotonic()
-            with self._read_lock:
-                # `heartbeat()` may have read a message while this thread waited for the lock.
-                if not self._messages and self._error is None:
-                    self._read(self._next_wakeup(now, silence_deadline))
+                if self._is_ping_due(now):
+                    self._send_frames([self._encoder.ping()], is_ping=True)
+                    now = time.monotonic()
+                self._read(self._next_wakeup(now, silence_deadline))
 
     def heartbeat(self) -> None:
         """Read what has arrived and send a ping if one is due, unless another thread is reading. Never raises."""
