@@ -278,7 +278,7 @@ ROWS = (
         (
             Bar(_CPU, "openai", at_most=1 / 3),
             Bar(_CPU, "openai, async", at_most=1 / 3, job="ours, async"),
-            Bar("resident_kb_each", None, at_most=200, note="memory per conversation, in kB"),
+            Bar("resident_kb_each", "openai", at_most=1, note="memory per conversation"),
         ),
         rounds=3,
         also=(
