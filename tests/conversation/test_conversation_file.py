@@ -154,6 +154,26 @@ def test_deleting_removes_the_file(client: Any, path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_deleting_refuses_or_keeps_the_forks(client: Any, path: Path) -> None:
+    target = path.with_name("fork.jsonl")
+    with client.codex.conversation(path) as conversation:
+        conversation.send("Say one")
+        conversation.fork(target).close()
+    with pytest.raises(JournalError, match=r"fork\.jsonl.*`forks=\"keep\"` to `delete\(\)`"):
+        conversation.delete()
+    conversation.delete(forks="keep")
+    assert not path.exists()
+    with client.codex.load_conversation(target) as fork:
+        assert texts(fork.items) == ["Say one", "reasoning", "one"]
+
+
+def test_saving_to_a_used_name_names_the_way_out(client: Any, path: Path) -> None:
+    with client.codex.conversation(path) as conversation:
+        conversation.send("Say one")
+    with client.codex.conversation() as conversation, pytest.raises(FileExistsError, match="`load_conversation`"):
+        conversation.save(path)
+
+
 def test_redaction_applies_to_the_file_only(client: Any, path: Path, bodies: Any) -> None:
     def redact(record: dict[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps(record).replace("secret", "[...]"))

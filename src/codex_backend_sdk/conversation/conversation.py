@@ -714,10 +714,14 @@ class Conversation(_BaseConversation):
             forked: Conversation = self._continued(self._file.fork(path))
         return forked
 
-    def delete(self) -> None:
-        """Close the conversation and delete its file and images. Raises JournalError if forks refer to the file."""
+    def delete(self, *, forks: Literal["refuse", "keep"] = "refuse") -> None:
+        """Close the conversation and delete its file and images.
+
+        If forks refer to the file, raises JournalError that lists them. With `forks="keep"`, the records are first
+        copied into each of them. Raises JournalLockedError if such a fork is open.
+        """
         self.close()
-        self._file.delete()
+        self._file.delete(forks=forks)
 
     def interrupt(self) -> None:
         """End the running call early, from another thread. Do nothing if no call is running.
@@ -951,10 +955,10 @@ class AsyncConversation(_BaseConversation):
             forked: AsyncConversation = self._continued(await _in_thread(partial(self._file.fork, path)))
         return forked
 
-    async def delete(self) -> None:
-        """Close the conversation and delete its file and images. Raises JournalError if forks refer to the file."""
+    async def delete(self, *, forks: Literal["refuse", "keep"] = "refuse") -> None:
+        """Close the conversation and delete its file and images; see `Conversation.delete`."""
         await self.close()
-        await _in_thread(self._file.delete)
+        await _in_thread(partial(self._file.delete, forks=forks))
 
     async def interrupt(self) -> None:
         """End the running call early, from another task; see `Conversation.interrupt`."""

@@ -118,10 +118,10 @@ class ConversationFile:
         if self._journal is not None:
             self._journal.close()
 
-    def delete(self) -> None:
-        """Delete the file, which must be closed."""
+    def delete(self, *, forks: Literal["refuse", "keep"] = "refuse") -> None:
+        """Delete the file, which must be closed. Raises as `journal.delete` does."""
         if self._journal is not None:
-            journal.delete(self._journal.path)
+            journal.delete(self._journal.path, forks=forks)
 
 
 def _create(path: str | os.PathLike[str], records: Sequence[dict[str, Any]], *, redact: Redact | None) -> Journal:

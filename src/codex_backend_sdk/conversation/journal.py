@@ -245,7 +245,7 @@ class Journal:
         if self._file is None:
             raise JournalError(f"{self.path} is open with `read_only=True`. Open it for writing, or `fork()` it.")
         if self._file.closed:
-            raise JournalError(f"{self.path} is closed. Open it again with `Journal.open`.")
+            raise JournalError(f"{self.path} is closed. Open it again with `load_conversation`.")
         if self._process_id != os.getpid():
             raise JournalError(
                 f"{self.path} was opened by process {self._process_id}, of which this one is a fork. Call `fork()` to "
@@ -354,7 +354,7 @@ def delete(path: str | os.PathLike[str], *, forks: Literal["refuse", "keep"] = "
                 names = ", ".join(child.name for child in children)
                 raise JournalError(
                     f"{path} was not deleted, because forks refer to its records: {names}. Delete them first, or pass "
-                    '`forks="keep"` to copy the records into them.'
+                    '`forks="keep"` to `delete()` to copy the records into them.'
                 )
             for child in children:
                 _make_independent(child)
@@ -489,7 +489,7 @@ def _create_file(path: Path) -> FileIO:
     if not _is_interrupted_header(line) or foreign_owner(path) is not None:
         file.close()
         raise FileExistsError(
-            errno.EEXIST, "The file exists. Open it with `Journal.open`, or choose another", str(path)
+            errno.EEXIST, "The file exists. Open it with `load_conversation`, or choose another", str(path)
         )
     file.seek(0)
     file.truncate(0)
