@@ -27,9 +27,8 @@ async def ask(question: str) -> StreamingResponse:
     async def events() -> AsyncIterator[str]:
         try:
             stream = await client.responses.create(input=question, stream=True)
-            async for event in stream:
-                if event.type == "response.output_text.delta":
-                    yield f"data: {json.dumps({'text': event.delta})}\n\n"
+            async for text in stream.text_deltas():
+                yield f"data: {json.dumps({'text': text})}\n\n"
         except CodexError as error:  # the status has been sent, so the error is an event
             yield f"event: error\ndata: {json.dumps({'message': str(error)})}\n\n"
 

@@ -13,6 +13,8 @@ from openai.resources.responses import AsyncResponses, Responses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from codex_backend_sdk.testing import Simulator
+
 TOOL = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
 PROMPT = [{"role": "user", "content": "Say hello"}]
 SENT_PROMPT = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Say hello"}]}]
@@ -70,6 +72,19 @@ def test_tracer_of_a_method_sees_the_default_model(
     with contextlib.suppress(openai.APIStatusError):  # the model "x" does not exist
         getattr(client.responses, method)(input=PROMPT, **model)
     assert [call["model"] for call in calls] == [recorded]
+
+
+def test_traced_conversation_uses_the_websocket(
+    new_client: Callable[..., Any], sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+    for resource in (Responses, AsyncResponses):
+        monkeypatch.setattr(resource, "create", wrapped(vars(resource)["create"], calls.append))
+    conversation = new_client().codex.conversation()
+    conversation.send("Say hello")
+    conversation.send("Say bye")
+    assert [call["input"][-1]["content"][0]["text"] for call in calls] == ["Say hello", "Say bye"]
+    assert [len(frame.json()["input"]) for frame in sim.websocket_frames] == [1, 1]
 
 
 def test_untraced_method_gets_no_input(new_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

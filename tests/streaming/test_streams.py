@@ -26,6 +26,12 @@ def text_of(events: list[Any]) -> str:
     return "".join(event.delta for event in events[last:] if event.type == "response.output_text.delta")
 
 
+def test_text_deltas_are_the_text(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.text("one two three"))
+    stream = client.responses.create(input="hi", stream=True)
+    assert "".join(stream.text_deltas()) == "one two three"
+
+
 OVERLOADED = Turn.error(503, {"error": {"code": "server_is_overloaded"}})
 
 

@@ -105,6 +105,12 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
     def __stream__(self) -> Iterator[ResponseStreamEvent]:
         return _read(self._state)
 
+    def text_deltas(self) -> Iterator[str]:
+        """Iterate over the text of the response, in the pieces in which it arrives."""
+        for event in self:
+            if event.type == "response.output_text.delta":
+                yield event.delta
+
     def close(self) -> None:
         """Close the connection. From another thread this interrupts the iteration with `StreamInterruptedError`."""
         self._state.is_closed = True
@@ -139,6 +145,12 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
 
     def __stream__(self) -> AsyncIterator[ResponseStreamEvent]:
         return _async_read(self._state)
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """Iterate over the text of the response, in the pieces in which it arrives."""
+        async for event in self:
+            if event.type == "response.output_text.delta":
+                yield event.delta
 
     async def close(self) -> None:
         """Close the connection."""

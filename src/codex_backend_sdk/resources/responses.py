@@ -23,6 +23,7 @@ from openai.resources.responses import Responses as OfficialResponses
 
 from .._exceptions import OutputValidationError
 from .._request.argument_hints import RESPONSES_HINTS, ArgumentHints
+from .._request.request_body import PreparedInput
 from .._request.shaping import is_absent
 from .._request.validation_retries import ParseAttempts
 
@@ -298,6 +299,8 @@ def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: t
     if isinstance(params.get("tools"), Iterator):
         params["tools"] = list(params["tools"])
     if not _is_original(method):
+        if isinstance(params.get("input"), PreparedInput):  # openai's transform makes a plain list of the argument
+            params["extra_body"] = {"input": params["input"], **(params.get("extra_body") or {})}
         return _with_model(client, params)
     bypassed = {name: params.pop(name) for name in bypass if not is_absent(params.get(name))}
     if bypassed:
