@@ -342,3 +342,36 @@ def test_damaged_message_does_not_end_the_response(message: bytes) -> None:
     messages = ResponseMessages()
     assert read_data(feed(messages, CREATED, message, COMPLETED)) == [to_json(CREATED), message, to_json(COMPLETED)]
     assert messages.is_completed
+
+
+PREVIOUS = {"id": "resp_0", "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        {"type": "response.completed", "response": PREVIOUS},
+        {"type": "response.created", "response": PREVIOUS},
+        {"type": "response.output_text.delta", "delta": "late"},
+        {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message"}},
+        {"type": "response.interrupt.failed", "response_id": "resp_0"},
+    ],
+    ids=lambda event: event["type"],
+)
+def test_message_of_the_previous_response_is_ignored(stale: dict[str, Any]) -> None:
+    messages = ResponseMessages(previous_id="resp_0")
+    assert read_data(feed(messages, stale, METADATA, stale, CREATED)) == [to_json(METADATA), to_json(CREATED)]
+    assert messages.response_id == CREATED["response"]["id"]
+    assert messages.output == []
+    assert not messages.is_finished
+
+
+@pytest.mark.parametrize(
+    "first",
+    [CREATED, failure(503), {"type": "response.failed", "response": {"id": "resp_1"}}, {"type": "other"}, {"type": 7}],
+    ids=lambda event: str(event["type"]),
+)
+def test_other_response_begins_after_a_previous_one(first: dict[str, Any]) -> None:
+    messages = ResponseMessages(previous_id="resp_0")
+    feed(messages, first)
+    assert messages.head is not None

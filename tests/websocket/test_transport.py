@@ -117,6 +117,20 @@ def test_response_that_was_not_completed_is_not_continued(client: Any, server: S
     assert is_full(server.messages[1])
 
 
+@pytest.mark.parametrize("late", [-1, 2], ids=["terminal event", "delta"])
+def test_late_event_is_not_part_of_the_next_response(client: Any, server: ScriptedServer, late: int) -> None:
+    def begin_late(session: Session) -> None:
+        session.send(response_events("one", "resp_1")[late])
+        reply("two")(session)
+
+    server.script(reply("one"), begin_late)
+    first = client.responses.create(input=[user("a")], prompt_cache_key="k")
+    second = client.responses.create(input=[user("a"), *first.output, user("b")], prompt_cache_key="k")
+    assert (first.output_text, second.output_text) == ("one", "two")
+    assert first.id != second.id
+    assert len(server.sessions) == 1
+
+
 def test_each_key_has_a_connection(client: Any, server: ScriptedServer) -> None:
     for key in ("a", "b", "a"):
         client.responses.create(input="hi", prompt_cache_key=key)

@@ -73,6 +73,7 @@ class BaseConnection:
         key: The calls that may use the connection have this key.
         timing: When to ping and to retire the connection.
         baseline: The last completed response, which the next request may continue.
+        last_response_id: The id of the last response, completed or not.
         is_closed: Whether the connection is unusable.
         max_message_bytes: The largest message that the backend accepts.
         headers: The headers of the handshake response.
@@ -84,6 +85,7 @@ class BaseConnection:
         self.key = key
         self.timing = timing
         self.baseline: Baseline | None = None
+        self.last_response_id: str | None = None
         self.is_closed = False
         self.headers = response.headers
         self.bytes_sent = 0

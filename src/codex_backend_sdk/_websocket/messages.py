@@ -50,6 +50,9 @@ class ResponseHead(NamedTuple):
 class ResponseMessages:
     """The messages of one response.
 
+    `previous_id` is the id of the response before it on the same connection. Messages that belong to that one may still
+    arrive: they are ignored until this response begins.
+
     Attributes:
         head: The head of the response, or None until it is known.
         is_finished: Whether the last message was received.
@@ -59,12 +62,13 @@ class ResponseMessages:
             be sent again on another connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, previous_id: str | None = None) -> None:
         self.head: ResponseHead | None = None
         self.is_finished = False
         self.is_completed = False
         self.response_id: str | None = None
         self.lost_because: str | None = None
+        self._previous_id = previous_id
         self._output: list[tuple[int, Any]] = []
         self._headers: dict[str, str] = {}
 
@@ -97,6 +101,8 @@ class ResponseMessages:
             self._begin()
             return True
         event_type = event.get("type")
+        if self.head is None and self._is_stale(event, event_type):
+            return False
         if event_type == "error" and not self._read_error(event, message):
             return False
         if event_type == "response.output_item.done":
@@ -110,6 +116,15 @@ class ResponseMessages:
         if not _is_preliminary(event_type):
             self._begin()
         return True
+
+    def _is_stale(self, event: dict[str, Any], event_type: Any) -> bool:
+        """Return whether an event that precedes this response belongs to the previous one."""
+        if self._previous_id is None or not isinstance(event_type, str) or _is_preliminary(event_type):
+            return False
+        response = event.get("response")
+        if isinstance(response, dict):
+            return response.get("id") == self._previous_id
+        return event_type.startswith("response.")
 
     def _read_response(self, response: Any) -> None:
         if isinstance(response, dict) and isinstance(response.get("id"), str):

@@ -184,7 +184,7 @@ def exchange_steps(
             _log_fallback(problem)
             return _too_large(request, problem) if is_required else None
         connection.baseline = None  # until this response is completed
-        messages, chunk = ResponseMessages(), b""
+        messages, chunk = ResponseMessages(previous_id=connection.last_response_id), b""
         try:
             yield Send(connection, sent.text, first_byte_seconds)
             while messages.head is None and messages.lost_because is None:
@@ -340,6 +340,7 @@ class _Body:
         self._is_ended = True
         messages, connection = self.exchange.messages, self.exchange.connection
         self._availability.record_success()
+        connection.last_response_id = messages.response_id
         if messages.is_completed and messages.response_id is not None:
             connection.baseline = self.exchange.sent.completed(messages.response_id, messages.output)
         return self._pool.put(connection)
