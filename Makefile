@@ -16,6 +16,7 @@
 #   make lowest        the tests on the lowest versions that pyproject.toml declares
 #   make conformance   the official package's own tests on this client, on every Python and openai version
 #   make soak          many callers on a backend that fails (MINUTES=10): checks for errors and leaks
+#   make fault-run     a conversation of 300 turns on a backend that fails at random (TURNS=300 SEED=1)
 #   make fuzz          malformed input for everything that parses foreign bytes (SECONDS_EACH=20)
 #   make faults        this client and its peers under faults; writes docs/fault-comparison.md
 #   make integrations  other libraries on this client, other clients on the simulator (ONLY="langchain llm": only these)
@@ -56,10 +57,10 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_messages))
 
-.PHONY: help demo test lint coverage docs lowest conformance bench faults soak fuzz integrations lock clean environment
+.PHONY: help demo test lint coverage docs lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 
 help:
-	@sed -n '4,25s/^# \{0,1\}//p' Makefile
+	@sed -n '4,26s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -103,6 +104,11 @@ integrations: $(UV)
 MINUTES := 10
 soak: $(DEV_READY)
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+TURNS := 300
+SEED := 1
+fault-run: $(DEV_READY)
+	FAULT_RUN_TURNS=$(TURNS) FAULT_RUN_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/websocket/test_fault_run.py
 
 # atheris is optional: without it, a mutation loop in pure Python runs and finds less.
 fuzz: $(DEV_READY)
