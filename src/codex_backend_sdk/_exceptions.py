@@ -200,7 +200,7 @@ class HistoryError(CodexError, ValueError):
 
 
 class ConversationError(CodexError, RuntimeError):
-    """A conversation cannot make this call: another one is running, it was closed, or its file is read-only."""
+    """A conversation cannot make this call: another one is running, or it was closed."""
 
 
 class CompactionError(ConversationError):
@@ -212,7 +212,7 @@ class JournalError(CodexError, RuntimeError):
 
 
 class JournalLockedError(JournalError):
-    """Another process has opened the file of a conversation for writing. `pid` is its process id, None if unknown.
+    """Another process or object has the file of a conversation open for writing. `pid` is the process id, or None.
 
     Open the file with `read_only=True`, or `fork()` it.
     """
@@ -270,7 +270,7 @@ class ToolDefinitionError(CodexError, TypeError):
 class ToolResultError(CodexError, TypeError):
     """A tool returned a value that cannot be sent to the model. The message names the type and the remedy.
 
-    The model is told that the call has no result, and the other calls are finished before this is raised.
+    The output of the call is this message, and the other calls are finished before this is raised.
     """
 
 

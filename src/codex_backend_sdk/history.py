@@ -10,7 +10,7 @@ A history should therefore be kept as it came, and be prepared at every call:
 
 - `stamp` records for which model and account reasoning and compaction items are encrypted. `strip` removes the
   reasoning that another model or account cannot read. The client removes the stamps before it sends the items.
-- `pair` finds calls without an output and outputs without a call, and repairs them if asked.
+- `pair` finds calls without an output and outputs without a call, and repairs them with `repair=True`.
 - `validate` lists what the backend would reject. It changes nothing.
 - `prepare` does all that is safe: it strips, pairs, and corrects ids. `PreparedHistory` does the same for a history
   that grows.
@@ -84,7 +84,7 @@ _MAX_ID_LENGTH: Final = 64
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-# Call type → the type of its output, and the members of an output that says nothing.
+# Call type → the type of its output, and the members of an output without a result.
 _OUTPUTS: Final[dict[str, tuple[str, Item]]] = {
     "function_call": ("function_call_output", {"output": _MISSING_OUTPUT}),
     "custom_tool_call": ("custom_tool_call_output", {"output": _MISSING_OUTPUT}),
@@ -218,7 +218,7 @@ def _pair(sourced: list[tuple[int, Item]], *, repair: bool) -> list[tuple[int, I
     pairing = _find_pairs(items)
     if not repair and any(pairing[:-1]):
         raise _pairing_error(sourced, pairing)
-    unanswered = set(pairing.calls)
+    open_positions = set(pairing.calls)
     skipped = {*pairing.without_id, *pairing.repeated_calls, *pairing.outputs, *pairing.moved.values()}
     paired = []
     for position, (source, item) in enumerate(sourced):
@@ -227,7 +227,7 @@ def _pair(sourced: list[tuple[int, Item]], *, repair: bool) -> list[tuple[int, I
         paired.append((source, item))
         if position in pairing.moved:
             paired.append(sourced[pairing.moved[position]])
-        elif position in unanswered:
+        elif position in open_positions:
             output_type, members = _OUTPUTS[_type(item)]
             paired.append((source, {"type": output_type, "call_id": item["call_id"], **members}))
     return paired
@@ -277,8 +277,8 @@ def _pairing_error(sourced: list[tuple[int, Item]], pairing: _Pairing) -> Histor
     more = f"; and {len(named) - _MAX_LISTED} more" if len(named) > _MAX_LISTED else ""
     return HistoryError(
         f"{'; '.join(text for _, text in named[:_MAX_LISTED])}{more}. The backend would reject the history. Add the "
-        "outputs or remove the items, or pass `repair=True`, which answers such calls with "
-        f'"{_MISSING_OUTPUT}" and removes outputs without a call.',
+        "outputs or remove the items, or pass `repair=True`, which adds the output "
+        f'"{_MISSING_OUTPUT}" to such calls and removes outputs without a call.',
         indexes=[index for index, _ in named],
     )
 
@@ -310,7 +310,7 @@ def prepare(
 
 @dataclass(slots=True)
 class _Seen:
-    """What decides about the next item: the items before it, in the order in which they were passed."""
+    """The state after the items so far, on which the preparation of the next item depends."""
 
     items_by_id: dict[str, Item] = field(default_factory=dict)
     # Keys of outputs: of calls that have no output yet, and of calls that were left out as copies.
@@ -468,8 +468,8 @@ def _merged_update(first: Item, second: Item) -> Item:
 def validate(items: Iterable[Any]) -> list[Problem]:
     """Return the problems for which the backend would reject the items as `input`, in the order of the items.
 
-    What the client corrects in every call is no problem, such as reasoning with `content`. Each message names the item
-    by index, type and call id, and the remedy.
+    Problems that the client corrects in every call are not listed, such as reasoning with `content`. Each message names
+    the item by index, type and call id, and the remedy.
     """
     data = _to_list(items)
     problems = [

@@ -7,8 +7,8 @@ model, the instructions and the first input item, which later calls of a convers
 
 The hash is keyed with the user id of the login. All processes and machines of a user therefore derive the same key, so
 the workers of a server share the cache, without a file and without state. The key appears in a header, and logs of
-proxies contain headers: somebody who reads them cannot test whether a guessed prompt was sent, because the user id is
-only in the access token.
+proxies contain headers: a reader of them cannot test whether a guessed prompt was sent, because the user id is only
+in the access token.
 
 A turn is a user message and everything up to the final response, so several requests if tools are called. Within a turn
 the backend returns an opaque `x-codex-turn-state`, which the later requests of the turn repeat. Wire source: Codex CLI,

@@ -8,8 +8,8 @@ the handling of a fork are those of the HTTP client. Two clocks run while a resp
 
 A ping is sent whenever nothing was sent for 25 s, because proxies close connections that are idle for 60 s. While a
 response is read, the reading code sends them. At all other times `heartbeat()` does: a thread calls it for sync
-connections (`pool`), a timer of the event loop for async ones. It also answers the pings of the server and detects that
-the server closed the connection.
+connections (`pool`), a timer of the event loop for async ones. It also responds to the pings of the server and detects
+that the server closed the connection.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class BaseConnection:
         except FrameError as error:
             self._error = ConnectionLostError(f"The WebSocket connection is damaged: {error}.")
             return [self._encoder.close(error.code)]
-        answers = [self._encoder.pong(payload) for opcode, payload in self._decoder.controls if opcode == PING]
+        replies = [self._encoder.pong(payload) for opcode, payload in self._decoder.controls if opcode == PING]
         self._decoder.controls.clear()
         close_frame = self._decoder.close_frame
         if close_frame is not None:
@@ -138,8 +138,8 @@ class BaseConnection:
                 f"The server closed the WebSocket connection with code {close_frame.code}{reason}.",
                 code=close_frame.code,
             )
-            answers.append(self._encoder.close(_NORMAL_CLOSURE))
-        return answers
+            replies.append(self._encoder.close(_NORMAL_CLOSURE))
+        return replies
 
     def _take_messages(self) -> list[bytes]:
         """Return the messages received so far. Raises the error that follows them."""
@@ -149,7 +149,7 @@ class BaseConnection:
         return messages
 
     def _is_ping_due(self, now: float) -> bool:
-        """Return whether to send a ping. Raises ReadTimeout if the last one was not answered in time."""
+        """Return whether to send a ping. Raises ReadTimeout if no pong followed the last one in time."""
         if self._is_buffer_full():
             self._ping_sent_at = None  # the pong is behind messages that the caller has not read
         if self._ping_sent_at is not None:

@@ -71,7 +71,7 @@ class CreateMessage:
     _input_mark: _InputMark
 
     def completed(self, response_id: str, output: Iterable[Any]) -> Baseline | None:
-        """Return the baseline for the next request after this one was answered with `output`, or None if unusable."""
+        """Return the baseline after the response with `output`, or None if no request can continue it."""
         if not self._input_mark.is_continuable:
             return None
         try:

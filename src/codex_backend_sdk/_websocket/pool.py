@@ -5,7 +5,7 @@ flight on it: a second call with the same key opens another connection.
 
 `Availability` is the policy for failures, in the order of the table:
 
-    the upgrade is answered with 426     HTTP for good
+    the status of the upgrade is 426     HTTP for good
     the upgrade fails in another way     HTTP for a minute, and twice as long after each further failure, up to an hour
     a connection is lost                 another connection; the second loss in a row counts as a failed upgrade
     a message is too large               HTTP for this request; not counted
@@ -100,7 +100,7 @@ class ConnectionPool(Generic[_ConnectionT]):
     def put(self, connection: _ConnectionT) -> list[_ConnectionT]:
         """Keep a connection for the next call. Return the connections to close: those unused for the longest time."""
         with self._lock:
-            # A key is inserted anew, so that the oldest keys come first.
+            # A key that is used moves to the end, so that the oldest keys come first.
             self._idle[connection.key] = [*self._idle.pop(connection.key, []), connection]
             surplus: list[_ConnectionT] = []
             while sum(map(len, self._idle.values())) > _MAX_IDLE_CONNECTIONS:

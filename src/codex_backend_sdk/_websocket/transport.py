@@ -169,7 +169,7 @@ def exchange_steps(
                     raise httpx2.RemoteProtocolError("The server accepted a WebSocket that was not requested.")
                 if is_required or refusal.status_code in _SHARED_STATUSES:
                     return refusal
-                reason = f"the upgrade was answered with status {refusal.status_code}"
+                reason = f"the response to the upgrade has status {refusal.status_code}"
                 availability.record_refusal(_log_fallback(reason), for_good=refusal.status_code == _UPGRADE_REQUIRED)
                 yield Discard([refusal])
                 return None

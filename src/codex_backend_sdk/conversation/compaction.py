@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TRIGGER", "compaction_limit", "estimate_tokens", "find_boundary", "kept_indexes", "shrink", "trim"]
 
 TRIGGER: Final = {"type": "compaction_trigger"}
-DEFAULT_WINDOW: Final = 272_000  # of most models; for one that the catalog does not describe
+_DEFAULT_WINDOW_TOKENS: Final = 272_000  # of most models; for one that the catalog does not describe
 _LIMIT_SHARE: Final = 0.9  # Codex CLI: at most 90 % of the window
 _KEPT_TOKENS: Final = 64_000
 _BYTES_PER_TOKEN: Final = 4
@@ -39,7 +39,7 @@ _OMITTED_IMAGE: Final = {"type": "input_text", "text": "[omitted image]"}
 def compaction_limit(model: Mapping[str, Any] | None) -> int:
     """Return the number of tokens from which a history is compacted, for an entry of the model catalog."""
     model = model or {}
-    window = as_count(model.get("context_window")) or DEFAULT_WINDOW
+    window = as_count(model.get("context_window")) or _DEFAULT_WINDOW_TOKENS
     at_most = int(window * _LIMIT_SHARE)
     return min(as_count(model.get("auto_compact_token_limit")) or at_most, at_most)
 

@@ -109,7 +109,7 @@ _FormatT = TypeVar("_FormatT")
 _CALL_OPTIONS: Final = ("extra_headers", "extra_query", "extra_body", "timeout")
 # Parameters of `create` that a conversation sets itself.
 _OWN_PARAMETERS: Final = ("input", "stream", "model", "instructions", "tools", "previous_response_id", "store")
-_PAUSED: Final = "Read its stream to the end, or close it: `with conversation.stream(...) as stream:`."
+_READ_THE_STREAM: Final = "Read its stream to the end, or close it: `with conversation.stream(...) as stream:`."
 
 
 class _BaseConversation:
@@ -412,7 +412,7 @@ class _BaseConversation:
             )
         if not self._busy.acquire(blocking=False):
             raise ConversationError(
-                f"Another call of this conversation is running. {_PAUSED} Use `fork()` for parallel calls."
+                f"Another call of this conversation is running. {_READ_THE_STREAM} Use `fork()` for parallel calls."
             )
         self._is_interrupted = False
         try:
@@ -516,7 +516,7 @@ class Conversation(_BaseConversation):
             for text in conversation.stream("Tell me more.").text_deltas():
                 print(text, end="")
 
-    One call runs at a time. What a response contained is in `items` after the call, also if the call was interrupted.
+    One call runs at a time. After it, the output of the response is in `items`, also if the call was interrupted.
     """
 
     def __enter__(self) -> Self:
@@ -549,7 +549,8 @@ class Conversation(_BaseConversation):
             **parameters: Parameters of `responses.create` for this call only.
 
         Raises ConversationError if another call is running, HistoryError for calls of tools without an output, and what
-        `responses.create` raises. If a call fails, the history is as before.
+        `responses.create` raises. If a call fails before any output, the history is as before; `keep_partial` decides
+        about a later failure.
         """
         return self.stream(
             input, keep_partial=keep_partial, previous_response_id=previous_response_id, **parameters
@@ -606,7 +607,7 @@ class Conversation(_BaseConversation):
                 None for any number.
             parallel: Whether the calls of a response run at the same time, in threads or tasks.
             on_call: Decides on each call before any call of its response starts. It receives a `tools.ToolCall` and
-                returns `Allow()`, `Deny(reason)`, which is told to the model, or `Pause()`, which raises
+                returns `Allow()`, `Deny(reason)`, whose reason the model receives, or `Pause()`, which raises
                 RunPausedError. The hook of an async conversation may be async.
             on_call_timeout: The seconds after which a call without a decision is denied. By default, there is no limit.
             on_error: Whether the exception of a tool is returned to the model, or raised after the other calls of the
@@ -615,7 +616,7 @@ class Conversation(_BaseConversation):
                 applies to the first request.
 
         Raises RunStoppedError, ToolDefinitionError, ToolResultError, and what `send` raises. The history then has all
-        that was done, and `resume()` continues.
+        outputs so far, and `resume()` continues.
         """
         return self.run_stream(
             input,
@@ -787,7 +788,7 @@ class Conversation(_BaseConversation):
     def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
         if catalog is None:
-            with contextlib.suppress(openai.OpenAIError):  # the catalog is a help, no condition
+            with contextlib.suppress(openai.OpenAIError):  # the catalog is optional
                 self._client.models.list()
             catalog = self._known_catalog()
         return catalog or ()
@@ -816,10 +817,12 @@ class Conversation(_BaseConversation):
 class AsyncConversation(_BaseConversation):
     """The async counterpart of `Conversation`, with the same methods as coroutines.
 
-    async with client.codex.conversation(instructions="Be brief.") as conversation:
-        print((await conversation.send("Hello")).output_text)
-        async for text in conversation.stream("Tell me more.").text_deltas():
-            print(text, end="")
+    Enter it with `async with`, which opens its file:
+
+        async with client.codex.conversation(instructions="Be brief.") as conversation:
+            print((await conversation.send("Hello")).output_text)
+            async for text in conversation.stream("Tell me more.").text_deltas():
+                print(text, end="")
     """
 
     async def __aenter__(self) -> Self:
@@ -1030,7 +1033,7 @@ class AsyncConversation(_BaseConversation):
     async def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
         if catalog is None:
-            with contextlib.suppress(openai.OpenAIError):  # the catalog is a help, no condition
+            with contextlib.suppress(openai.OpenAIError):  # the catalog is optional
                 await self._client.models.list()
             catalog = self._known_catalog()
         return catalog or ()

@@ -54,7 +54,7 @@ class ConversationStream(_BaseStream):
         return event
 
     def text_deltas(self) -> Iterator[str]:
-        """Iterate over the text of the response, in the pieces in which it arrives."""
+        """Iterate over the text of the response, chunk by chunk, as it arrives."""
         for event in self._events:
             if event.type == "response.output_text.delta":
                 yield event.delta
@@ -66,7 +66,7 @@ class ConversationStream(_BaseStream):
         return self.response
 
     def close(self) -> None:
-        """Stop reading and close the connection. What was received stays or goes, as `keep_partial` says."""
+        """Stop reading and close the connection. `keep_partial` decides whether the received part stays."""
         self._events.close()
 
 
@@ -90,7 +90,7 @@ class AsyncConversationStream(_BaseStream):
         return event
 
     async def text_deltas(self) -> AsyncIterator[str]:
-        """Iterate over the text of the response, in the pieces in which it arrives."""
+        """Iterate over the text of the response, chunk by chunk, as it arrives."""
         async for event in self._events:
             if event.type == "response.output_text.delta":
                 yield event.delta
@@ -102,5 +102,5 @@ class AsyncConversationStream(_BaseStream):
         return self.response
 
     async def close(self) -> None:
-        """Stop reading and close the connection. What was received stays or goes, as `keep_partial` says."""
+        """Stop reading and close the connection. `keep_partial` decides whether the received part stays."""
         await self._events.aclose()

@@ -2,7 +2,7 @@
 
 The operating system releases the lock when the process ends, also if it is killed. The lock file has the process id of
 the writer, for the message to others; the writer deletes it. A process that waited for it meanwhile would lock a file
-that nobody can find any more, so a lock counts only if its file is still the one at the path. The file itself is not
+that has no path any more, so a lock counts only if its file is still the one at the path. The file itself is not
 locked: on Windows, that would exclude readers.
 
 A child that is forked inherits the descriptor, and with it the lock. It closes the descriptor, which leaves the lock

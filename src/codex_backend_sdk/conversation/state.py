@@ -9,9 +9,9 @@ and members are ignored, so a file of a newer version can be read.
     response      {id, model, status, usage}    the response to the items before it is finished
     call_started  {call_id, name}               a tool is about to run; its output is an item
     call_decided  {call_id, decision, reason}   `on_call` decided while another call was paused: allow, deny or pause
-    compaction    {item, kept, before, usage}   the items before `before` give way to those in `kept`, and `item`
+    compaction    {item, kept, before, usage}   `kept` and `item` replace the items before `before`
     edit          {drop, insert}                items are removed, or inserted before others
-    expand        {compaction}                  a compaction gives way to the items that it replaced
+    expand        {compaction}                  the replaced items replace their compaction
     rollback      {to} or {view, to, undo}      the history is again what it was
 
 Items are never copied and never change. Each item has a position: the count of items before it in all records. The
@@ -438,7 +438,7 @@ class ConversationState:
 
     @property
     def generation(self) -> int:
-        """A number that changes whenever an item of `prepared` changes or goes, and when one is not sent at all."""
+        """A number that changes when an item of `prepared` changes or is removed, and when one is not sent at all."""
         return self._generation + (self._prepared.generation if self._prepared else 0)
 
     def _invalidate(self) -> None:

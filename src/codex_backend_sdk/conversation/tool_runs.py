@@ -74,7 +74,7 @@ class RunPlan:
     def request(self, is_first: bool) -> tuple[Any, dict[str, Any]]:
         """Return the input and the parameters of the next call. The outputs of tools are in the history already."""
         parameters = dict(self.parameters)
-        # A tool that is required once would be required for ever.
+        # A call that every request requires would never let the run end.
         if not is_first and parameters.get("tool_choice") not in ("auto", "none"):
             parameters.pop("tool_choice", None)
         return (self.input if is_first else None), parameters
@@ -98,7 +98,7 @@ def plan_run(
         names = ", ".join(sorted({str(item.get("name")) for item in open_calls}))
         raise ConversationError(
             f"The history has calls without an output ({names}). Call conversation.resume() to continue the run, or "
-            "conversation.repair() to answer them without running them."
+            "conversation.repair() to add outputs without running them."
         )
     if open_calls and not len(tools):
         raise ConversationError("The history has calls without an output. Pass tools= to run them.")

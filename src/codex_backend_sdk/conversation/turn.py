@@ -10,14 +10,15 @@ conversation do it, send the result back, or throw the exception in:
     CompactionEvent  report it to the caller
 
 Records are committed as soon as an item is finished, so the history on disk is complete up to the item in flight. When
-a call fails or is interrupted, the same generator decides what stays, whatever the reason was.
+a call fails or is interrupted for any reason, the same generator decides what stays.
 
 The cases, in the order in which they are handled:
 - The effort of the reasoning changes by a `configuration_update` item if the model supports it, else by the parameter.
 - Before a model with a smaller window, or a history near the limit, the history is compacted.
 - `InvalidEncryptedContentError`: the request is sent once more without reasoning and with compactions undone.
 - `ContextLengthExceededError`: the history is compacted, and the request sent once more.
-- Any other end before the terminal event: the finished items and the text so far stay, or nothing and the input goes.
+- Any other end before the terminal event: the finished items and the text so far stay; with `keep_partial=False`, or
+  without any, the input is removed, too.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ class CompactionEvent:
 
     Attributes:
         trigger: Why: `manual` (`compact()`), `limit`, `context_length_exceeded` or `model_switch`.
-        tokens_before: The tokens of the history before, as measured or estimated.
+        tokens_before: The tokens of the history before it, as measured or estimated.
         tokens_after: An estimate of the tokens after it.
-        items_before: The number of items before.
+        items_before: The number of items before it.
         items_after: The number of items after it.
     """
 
@@ -113,7 +114,7 @@ class TurnOptions:
         overrides: Parameters of this call only.
         auto_compact: Whether to compact near the limit of the model, or the number of tokens from which to compact.
         keep_partial: Whether an interrupted response stays, as far as it was received.
-        repair: Whether calls without an output get one, and outputs without a call go.
+        repair: Whether calls without an output get one, and outputs without a call are removed.
         previous_response_id: The response that the input follows, if it is not the last one.
     """
 

@@ -2,7 +2,7 @@
 
 Google (`Args:`), NumPy (a title with a line of dashes) and Sphinx (`:param name:`) are recognized by the lines
 themselves, so a docstring may mix them. Only the sections about parameters are taken out. All other sections, such as
-`Returns:` and `Note:`, remain in the text as they were written, because they tell the model how to use the tool.
+`Returns:` and `Note:`, remain in the text as they were written, because the model needs them to use the tool.
 """
 
 from __future__ import annotations

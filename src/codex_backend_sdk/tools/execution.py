@@ -1,6 +1,6 @@
 """Run the calls of a `ToolBatch`: in threads for the sync client, in tasks and threads for the async client.
 
-A function cannot be stopped from outside. A call that exceeds its timeout is abandoned: the model is told so, a warning
+A function cannot be stopped from outside. A call that exceeds its timeout is abandoned: its output says so, a warning
 counts the threads that still run, and the late result is dropped. The threads are daemons, so an abandoned one does not
 keep the program from ending. They see the context variables of the caller.
 
@@ -65,8 +65,8 @@ def _abandon(call: ToolCall, outcome: Future[Any]) -> None:
     _abandoned.add(outcome)
     outcome.add_done_callback(_abandoned.discard)
     _log.warning(
-        "The call of the tool %r was given up, but its thread cannot be stopped. Its result will be dropped. Abandoned "
-        "threads that still run: %d.",
+        "The call of the tool %r was abandoned, but its thread cannot be stopped. Its result will be dropped. "
+        "Abandoned threads that still run: %d.",
         call.name,
         len(_abandoned),
     )
@@ -91,7 +91,7 @@ def decide(
     seconds: float | None = None,
     default: Mapping[str, Decision] | None = None,
 ) -> None:
-    """Ask the hook about each call that is not decided, one after the other.
+    """Call the hook for each call that is not decided, one after the other.
 
     Without a hook, a call is decided by `default`, or allowed. With `seconds`, the hook runs in a thread, and a call
     that is not decided in time is denied.
@@ -100,21 +100,25 @@ def decide(
         if on_call is None:
             batch.decide(call, (default or {}).get(call.call_id, Allow()))
         else:
-            batch.decide(call, _ask(on_call, call, seconds))
+            batch.decide(call, _invoke_hook(on_call, call, seconds))
 
 
-def _ask(on_call: OnCall, call: ToolCall, seconds: float | None) -> Decision:
+def _invoke_hook(on_call: OnCall, call: ToolCall, seconds: float | None) -> Decision:
     if seconds is None:
-        answer = on_call(call)
+        returned = on_call(call)
     else:
         try:
-            answer = _start(partial(on_call, call), name="approval").result(seconds)
+            returned = _start(partial(on_call, call), name="approval").result(seconds)
         except TimeoutError:
-            return Deny(f"there was no decision within {seconds:g} s")
-    if inspect.isawaitable(answer):
-        _close(answer)
+            return _late_denial(seconds)
+    if inspect.isawaitable(returned):
+        _close(returned)
         raise TypeError("on_call returned an awaitable, which the sync client cannot await. Use AsyncOpenAI.")
-    return as_decision(answer)
+    return as_decision(returned)
+
+
+def _late_denial(seconds: float) -> Deny:
+    return Deny(f"there was no decision within {seconds:g} s")
 
 
 def _close(awaitable: object) -> None:
@@ -210,15 +214,15 @@ async def adecide(
     seconds: float | None = None,
     default: Mapping[str, Decision] | None = None,
 ) -> None:
-    """Ask the hook about each call that is not decided, as `decide`. A sync hook runs in a thread."""
+    """Call the hook for each call that is not decided, as `decide` does. A sync hook runs in a thread."""
     for call in batch.undecided():
         if on_call is None:
             batch.decide(call, (default or {}).get(call.call_id, Allow()))
             continue
-        answer: object = Deny(f"there was no decision within {seconds} s")
+        returned: object = None if seconds is None else _late_denial(seconds)
         with anyio.move_on_after(seconds):
-            answer = await _invoke(partial(on_call, call), name="approval")
-        batch.decide(call, as_decision(answer))
+            returned = await _invoke(partial(on_call, call), name="approval")
+        batch.decide(call, as_decision(returned))
 
 
 async def _invoke(action: Callable[[], Any], *, name: str, call: ToolCall | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Python functions as tools: what the model is told about them, and how its calls become Python calls. Pure.
+"""Python functions as tools: their definitions for the model, and its calls as Python calls. Pure.
 
 A `FunctionTool` is made from a function's signature and docstring, once, when it is registered. Everything that can be
 wrong with it is reported then, before any request. A `CustomTool` takes free text instead of JSON. A `ToolSet` holds
@@ -38,7 +38,7 @@ class Tool(Generic[_P, _R]):
 
     Attributes:
         name: The name that the model calls.
-        description: The text that tells the model what the tool does.
+        description: The description that the model receives.
         definition: The definition for the parameter `tools` of `responses.create()`.
         function: The Python function.
         timeout: The seconds that a call may take, or None.
@@ -119,7 +119,7 @@ class FunctionTool(Tool[_P, _R]):
             function: Sync or async. The async client runs both, the sync client only sync functions.
             name: The name for the model; by default, that of the function.
             description: The description for the model; by default, the docstring without its parameters.
-            timeout: The seconds that a call may take. The model is then told that it timed out.
+            timeout: The seconds that a call may take. After them, the model receives an output that says so.
             max_output_bytes: The length that text of an output may have. Longer text is cut in the middle.
             strict: Whether the backend guarantees arguments that match the schema. By default, it does if strict mode
                 can express the signature.

@@ -39,7 +39,7 @@ __all__ = ["Handshake", "Message", "SocketConnection"]
 _CLOSE_TIMEOUT_SECONDS: Final = 2.0
 _FLUSH_POLL_SECONDS: Final = 0.005
 _MASK_BYTES: Final = 4
-# Clients that fail are the purpose of a simulator. They are no reason to log anything.
+# Clients that fail are the purpose of a simulator. Log nothing about them.
 _LOGGER: Final = logging.getLogger("codex_backend_sdk.testing.websocket.protocol")
 _LOGGER.setLevel(logging.CRITICAL)
 
@@ -127,7 +127,7 @@ class SocketConnection:
         self._parts: list[bytes] = []
         self._wire_bytes = 0
         self._is_text = True
-        self._is_deaf = False
+        self._ignores_input = False
         # Encoded bytes that are not written yet. Control frames may not be written within another frame.
         self._unwritten = 0
         self._delayed_output = b""
@@ -141,7 +141,7 @@ class SocketConnection:
     def data_received(self, data: bytes) -> None:
         """Process received bytes."""
         self.record.received_bytes += len(data)
-        if self._is_deaf:
+        if self._ignores_input:
             return
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
@@ -249,7 +249,7 @@ class SocketConnection:
 
     def become_silent(self) -> None:
         """Ignore everything that the client sends from now on. The client still has an open connection."""
-        self._is_deaf = True
+        self._ignores_input = True
 
     def _encoded(self) -> bytes:
         data = b"".join(self._protocol.data_to_send())

@@ -41,7 +41,7 @@ _BODY_HEADERS: Final = ("content-type", "content-length")
 
 
 class SentEvents:
-    """What the events of a response have told the client: its id, its complete and its partial items, and its end."""
+    """The part of a response that its events contain so far: its id, complete items, partial items, and its end."""
 
     def __init__(self) -> None:
         self.response: dict[str, Any] = {}
