@@ -19,7 +19,7 @@ from openai.types.responses import CompactedResponse, Response
 
 from ._catalog import CatalogCache
 from ._connections import DeadlineExceededError, fork_generation
-from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_MAX_EVENT_BYTES
+from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_MAX_EVENT_BYTES, WEBSOCKET_BETA_HEADERS
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status, total_timeout_error
 from ._errors.retrying import CallRetries, SharedLimit, SystemClock
@@ -73,9 +73,6 @@ _NOT_COPYABLE: Final = (
     "{name} cannot be {verb}: it holds open connections and the login. Use `with_options()` for a client with other "
     "options, and construct a client in each process that needs one."
 )
-# Codex CLI: codex-api/src/endpoint/responses_websocket.rs.
-_BETA_HEADER: Final = "OpenAI-Beta"
-_WEBSOCKET_BETA: Final = "responses_websockets=2026-02-06"
 _KEY_IS_UNUSED: Final = "The `api_key` argument is not used by this client."
 # Arguments whose default the official constructor reads from an environment variable. `webhook_secret` is not in the
 # list: its variable is used, because it verifies the requests that a program receives.
@@ -376,7 +373,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             )
             require_backend_url(str(http_url), name="websocket_base_url")
         self._checked_backend_url()
-        return {**login_headers(login, self._codex.originator), _BETA_HEADER: _WEBSOCKET_BETA}
+        return {**login_headers(login, self._codex.originator), **WEBSOCKET_BETA_HEADERS}
 
     def _auth_headers(self, security: object) -> dict[str, str]:
         return {}
@@ -454,7 +451,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         own_headers: Mapping[str, Any] = {} if isinstance(options.headers, openai.NotGiven) else options.headers
         # openai's code merges the names without regard to case, and later ones win.
         options.headers = {
-            _BETA_HEADER: _WEBSOCKET_BETA,
+            **WEBSOCKET_BETA_HEADERS,
             **own_headers,
             **cast("dict[str, str]", routed.headers),
             "OpenAI-Organization": openai.Omit(),

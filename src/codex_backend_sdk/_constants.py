@@ -44,6 +44,9 @@ DEFAULT_ORIGINATOR: Final = "codex_backend_sdk"
 # Codex CLI: codex-api/src/endpoint/models.rs.
 CATALOG_CLIENT_VERSION: Final = "0.171.0"
 
+# The header of the upgrade request of a WebSocket. Codex CLI: codex-api/src/endpoint/responses_websocket.rs.
+WEBSOCKET_BETA_HEADERS: Final = {"OpenAI-Beta": "responses_websockets=2026-02-06"}
+
 # The model with the lowest `priority` of those that the free plan gets, in the catalog that is bundled with Codex CLI
 # 0.171.0. Of all models it has the most plans: every one except `rosalind_academic`. gpt-6.2-sol comes before it, but
 # the plans `free`, `free_workspace` and `k12` do not get it.

@@ -75,8 +75,10 @@ def test_hook_may_return_classes_and_booleans(value: object, decision: object) -
 
 @pytest.mark.parametrize("value", [None, "allow", 1, 0, Exception()])
 def test_other_values_are_no_decision(value: object) -> None:
-    with pytest.raises(TypeError, match=r"on_call returned .*Return Allow\(\)"):
+    with pytest.raises(TypeError, match=r"on_call returned .*Use Allow\(\)"):
         as_decision(value)
+    with pytest.raises(TypeError, match="The decision on the call 'c1' is "):
+        as_decision(value, origin="The decision on the call 'c1' is")
 
 
 def test_calls_are_read_in_order() -> None:

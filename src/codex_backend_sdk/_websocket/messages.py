@@ -18,19 +18,12 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from .._json import decode, encode
+from .._streaming.accumulator import TERMINAL_EVENTS
 
 __all__ = ["ResponseHead", "ResponseMessages"]
 
 _DELTA_PREFIX: Final = b'{"type":"response.'
 _DELTA_SUFFIX: Final = b".delta"
-_TERMINAL_TYPES: Final = (
-    "response.completed",
-    "response.incomplete",
-    "response.failed",
-    "response.cancelled",
-    "response.done",
-    "error",
-)
 # The connection is 60 minutes old, or is not the one that produced the previous response.
 _CONNECTION_CODES: Final = ("websocket_connection_limit_reached", "previous_response_not_found")
 # Types of messages that may precede the response and do not begin it.
@@ -108,7 +101,7 @@ class ResponseMessages:
         if event_type == "response.output_item.done":
             self._output.append((_index(event.get("output_index")), event.get("item")))
         self._read_response(event.get("response"))
-        if event_type in _TERMINAL_TYPES:
+        if isinstance(event_type, str) and event_type in TERMINAL_EVENTS:
             self.is_finished = True
             self.is_completed = event_type == "response.completed"
         elif event_type == "codex.response.metadata" and isinstance(event.get("headers"), dict):

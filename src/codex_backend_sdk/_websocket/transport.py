@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import httpx2
 
 from .._connections import DeadlineExceededError, async_deadline, io_deadline
+from .._constants import WEBSOCKET_BETA_HEADERS
 from .._json import encode
 from .._pools import running_loop
 from .._request.prompt_cache import TURN_STATE_HEADER
@@ -46,8 +47,7 @@ __all__ = ["AsyncWebSocketTransport", "WebSocketTransport", "sent_message_of", "
 
 _log = logging.getLogger("codex_backend_sdk")
 
-# Codex CLI: codex-api/src/endpoint/responses_websocket.rs and model-provider-info.
-_BETA: Final = "responses_websockets=2026-02-06"
+# Codex CLI: model-provider-info.
 _CONNECT_SECONDS: Final = 15.0
 # Headers of the POST request that do not belong to the upgrade request. The Codex CLI sends no cookies with it.
 _POST_HEADERS: Final = frozenset(
@@ -250,7 +250,7 @@ def upgrade_request(request: httpx2.Request) -> httpx2.Request:
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", base64.b64encode(os.urandom(16)).decode()),
             ("Sec-WebSocket-Extensions", COMPRESSION_OFFER),
-            ("OpenAI-Beta", _BETA),
+            *WEBSOCKET_BETA_HEADERS.items(),
         ],
         extensions={**request.extensions, "timeout": timeouts},
     )
@@ -299,7 +299,8 @@ def _streamed_response(request: httpx2.Request, exchange: _Exchange, body: Any) 
     )
 
 
-# Headers of the upgrade response that apply to the responses on the connection (Codex CLI: as `_BETA`).
+# Headers of the upgrade response that apply to the responses on the connection. Codex CLI:
+# codex-api/src/endpoint/responses_websocket.rs.
 _SHARED_HEADERS: Final = ("openai-model", "x-models-etag", "x-reasoning-included", "cf-ray")
 
 

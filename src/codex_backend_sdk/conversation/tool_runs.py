@@ -103,7 +103,10 @@ def plan_run(
     if open_calls and not len(tools):
         raise ConversationError("The history has calls without an output. Pass tools= to run them.")
     known = {str(item.get("call_id")) for item in open_calls}
-    given = {call_id: as_decision(value) for call_id, value in (decisions or {}).items()}
+    given = {
+        call_id: as_decision(value, origin=f"The decision on the call {call_id!r} is")
+        for call_id, value in (decisions or {}).items()
+    }
     unknown = [call_id for call_id in given if call_id not in known]
     if unknown:
         raise ValueError(f"There is no open call {unknown[0]!r}. Open calls: {', '.join(sorted(known)) or 'none'}.")

@@ -74,8 +74,11 @@ class Pause:
 Decision: TypeAlias = "Allow | Deny | Pause"
 
 
-def as_decision(value: object) -> Decision:
-    """Return the decision that a hook returned: an instance or a class of the three, True, or False."""
+def as_decision(value: object, *, origin: str = "on_call returned") -> Decision:
+    """Return the decision for a value: an instance or a class of the three, True for Allow, or False for Deny.
+
+    `origin` begins the message of the TypeError for any other value.
+    """
     if value is True or value is Allow:
         return Allow()
     if value is False or value is Deny:
@@ -84,7 +87,7 @@ def as_decision(value: object) -> Decision:
         return Pause()
     if isinstance(value, (Allow, Deny, Pause)):
         return value
-    raise TypeError(f"on_call returned {value!r}. Return Allow(), Deny(reason) or Pause().")
+    raise TypeError(f"{origin} {value!r}. Use Allow(), Deny(reason) or Pause().")
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -104,6 +107,8 @@ class ToolCall:
         may_have_run: Whether an earlier process started this call and recorded no output. Running it may repeat its
             effects.
         item: The item of the call.
+        problem: Why the call cannot be run, as the model receives it, or None.
+        index: The position among the calls of the response.
     """
 
     call_id: str

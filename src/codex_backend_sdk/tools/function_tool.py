@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar, overload
 
-from pydantic_core import from_json
-
 from .._exceptions import ToolDefinitionError
 from .docstrings import parse_docstring
 from .outputs import DEFAULT_MAX_OUTPUT_BYTES
-from .schema import ArgumentsError, Signature, function_name, without_partials
+from .schema import Signature, function_name, parse_object, without_partials
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -164,7 +162,11 @@ class FunctionTool(Tool[_P, _R]):
         if definition.get("type") != "function" or not isinstance(definition.get("name"), str):
             raise ToolDefinitionError("A definition of a function tool has the type 'function' and a name.")
         made: FunctionTool[..., _R] = cls._create(
-            function, dict(definition), _parse_object, timeout=timeout, max_output_bytes=max_output_bytes
+            function,
+            dict(definition),
+            lambda text: ((), parse_object(text)),
+            timeout=timeout,
+            max_output_bytes=max_output_bytes,
         )
         return made
 
@@ -302,16 +304,6 @@ def _hosted(definition: Mapping[str, Any]) -> dict[str, Any]:
             "function)."
         )
     return dict(definition)
-
-
-def _parse_object(arguments: str) -> _Call:
-    try:
-        value = from_json(arguments or "{}")
-    except ValueError as error:
-        raise ArgumentsError(f"The arguments are not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ArgumentsError("The arguments must be a JSON object.")
-    return (), value
 
 
 def _name(function: Callable[..., Any]) -> str:

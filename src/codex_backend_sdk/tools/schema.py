@@ -39,6 +39,7 @@ __all__ = [
     "NotStrictError",
     "Signature",
     "function_name",
+    "parse_object",
     "strict_schema",
     "without_defaulted_nulls",
     "without_partials",
@@ -137,13 +138,7 @@ class Signature:
 
         Raises ArgumentsError with a text for the model.
         """
-        try:
-            value = from_json(arguments or "{}")
-        except ValueError as error:
-            raise ArgumentsError(f"The arguments are not valid JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise ArgumentsError("The arguments must be a JSON object.")
-        value = without_defaulted_nulls(value, self._source)
+        value = without_defaulted_nulls(parse_object(arguments), self._source)
         try:
             validated = self._model.model_validate_json(encode(value))
         except ValidationError as error:
@@ -163,6 +158,17 @@ class Signature:
             else:
                 by_keyword[parameter.name] = value
         return tuple(positional), by_keyword
+
+
+def parse_object(arguments: str) -> dict[str, Any]:
+    """Return the JSON object in the text of a call. Raises ArgumentsError with a text for the model."""
+    try:
+        value = from_json(arguments or "{}")
+    except ValueError as error:
+        raise ArgumentsError(f"The arguments are not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ArgumentsError("The arguments must be a JSON object.")
+    return value
 
 
 def _read_parameters(function: Callable[..., Any]) -> Iterator[_Parameter]:
