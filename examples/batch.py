@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from codex_backend_sdk import CodexError, OpenAI
+from openai import OpenAIError
+
+from codex_backend_sdk import OpenAI
 
 questions, answers = Path(sys.argv[1]), Path(sys.argv[2])
 answered = {json.loads(line)["question"] for line in answers.open()} if answers.exists() else set()
@@ -21,7 +23,7 @@ client = OpenAI(max_retries=4, wait_for_limit=timedelta(hours=5)).authenticate()
 def answer(question: str) -> dict[str, str]:
     try:
         return {"question": question, "answer": client.responses.create(input=question).output_text}
-    except CodexError as error:
+    except OpenAIError as error:
         return {"question": question, "error": str(error)}
 
 

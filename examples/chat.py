@@ -5,7 +5,9 @@ python examples/chat.py [FILE]
 
 import sys
 
-from codex_backend_sdk import CodexError, OpenAI
+from openai import OpenAIError
+
+from codex_backend_sdk import OpenAI
 
 path = sys.argv[1] if len(sys.argv) > 1 else "chat.jsonl"
 client = OpenAI().authenticate()
@@ -26,7 +28,7 @@ with client.codex.conversation(path, instructions="Be brief.") as conversation:
             print()
         except KeyboardInterrupt:
             print(" [stopped]")  # what arrived stays in the history
-        except CodexError as error:
+        except OpenAIError as error:
             print(error, file=sys.stderr)
     usage = conversation.usage
     print(f"\n{usage.total_tokens} tokens, {conversation.cache_hit_ratio:.0%} of the input from the prompt cache.")

@@ -3,9 +3,10 @@
 import asyncio
 from datetime import date
 
+from openai import OpenAIError
 from pydantic import BaseModel, Field
 
-from codex_backend_sdk import AsyncOpenAI, CodexError
+from codex_backend_sdk import AsyncOpenAI
 
 TEXTS = [
     f"Order {number}: {number % 5 + 1} boxes of tea, please, by 2026-12-{number % 28 + 1:02}." for number in range(30)
@@ -18,12 +19,12 @@ class Order(BaseModel):
     deliver_by: date
 
 
-async def extract(client: AsyncOpenAI, slots: asyncio.Semaphore, text: str) -> Order | CodexError | None:
+async def extract(client: AsyncOpenAI, slots: asyncio.Semaphore, text: str) -> Order | OpenAIError | None:
     async with slots:
         try:
             # A response that does not match is sent back with the errors of the validation, up to twice.
             response = await client.responses.parse(input=text, text_format=Order, validation_retries=2)
-        except CodexError as error:
+        except OpenAIError as error:
             return error
         return response.output_parsed
 

@@ -16,20 +16,14 @@ data_url = f"data:{media_type};base64,{base64.b64encode(image.read_bytes()).deco
 
 client = OpenAI().authenticate()
 with client.codex.conversation(tools=[{"type": "web_search"}], reasoning={"summary": "auto"}) as conversation:
-    stream = conversation.stream(
-        {
-            "role": "user",
-            "content": [
-                {"type": "input_text", "text": "What does this show?"},
-                {"type": "input_image", "image_url": data_url},
-            ],
-        }
-    )
-    for event in stream:
-        if event.type == "response.reasoning_summary_text.delta":
-            print(event.delta, end="", file=sys.stderr)
-        elif event.type == "response.output_text.delta":
-            print(event.delta, end="", flush=True)
+    question = {"type": "input_text", "text": "What does this show?"}
+    content = [question, {"type": "input_image", "image_url": data_url}]
+    with conversation.stream({"role": "user", "content": content}) as stream:
+        for event in stream:
+            if event.type == "response.reasoning_summary_text.delta":
+                print(event.delta, end="", file=sys.stderr)
+            elif event.type == "response.output_text.delta":
+                print(event.delta, end="", flush=True)
     response = conversation.send("Look it up on the web, and name your sources.")
     print("\n\n" + response.output_text)
     for item in response.output:

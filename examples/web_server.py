@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
+from openai import OpenAIError
 
-from codex_backend_sdk import AsyncOpenAI, CodexError
+from codex_backend_sdk import AsyncOpenAI
 
 client = AsyncOpenAI()
 
@@ -29,7 +30,7 @@ async def ask(question: str) -> StreamingResponse:
             stream = await client.responses.create(input=question, stream=True)
             async for text in stream.text_deltas():
                 yield f"data: {json.dumps({'text': text})}\n\n"
-        except CodexError as error:  # the status has been sent, so the error is an event
+        except OpenAIError as error:  # the status has been sent, so the error is an event
             yield f"event: error\ndata: {json.dumps({'message': str(error)})}\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream")

@@ -36,7 +36,7 @@ OUTPUTS = {
     "AsyncOpenAI": "quicksort",
     "Explain quicksort": "quicksort",
     "Say 'hi' five times": "hi hi hi hi hi\n",
-    "get_weather": '"celsius": 18',
+    "get_weather": "celsius",
     "class Person": "name='",
     "limits.windows": "weekly 66.0 ",
     "sim.script": "",

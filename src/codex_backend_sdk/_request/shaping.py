@@ -79,7 +79,7 @@ _DROPPABLE: Final[dict[str, str | None]] = {
 _NOT_DROPPABLE: Final = {
     "background": "use `stream=True` or an async client: the backend does not support background responses",
     "conversation": "pass the earlier items in `input`: the backend stores no conversations",
-    "previous_response_id": "pass the earlier items in `input`: the backend stores no responses",
+    "previous_response_id": "use `client.codex.conversation()`, or pass the earlier items in `input`",
     "prompt": "pass `instructions` and `input`: the backend stores no prompts",
     "store": "keep the response in your program: the backend stores no responses",
 }

@@ -138,6 +138,7 @@ class _BaseConversation:
         self._tool_set = ToolSet()  # of the last run
         self._turn_state = TurnState()
         self._full_replays: Counter[str] = Counter()
+        self._transport: str | None = None
         self._busy = create_lock()
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
@@ -331,8 +332,14 @@ class _BaseConversation:
         """
         return dict(self._full_replays)
 
+    @property
+    def transport(self) -> str | None:
+        """The transport of the last call, `websocket` or `http`, or None before the first one."""
+        return self._transport
+
     def _record_transport(self, stream: Any) -> None:
         sent = sent_message_of(stream.response)
+        self._transport = "http" if sent is None else "websocket"
         if sent is not None and sent.full_replay is not None:
             self._full_replays[sent.full_replay] += 1
 
