@@ -221,7 +221,7 @@ class FaultRun:
         if self._is_likely(0.1):
             self._sim_clock.offset += timedelta(minutes=61)
         if self._is_likely(0.1):
-            limit = self._random.choice((None, 2_000, 20_000))
+            limit = self._random.choice((None, None, None, 20_000))  # a longer history then uses HTTP
             self._sim.websocket = WebSocketSettings(accepts_deflate=self._is_likely(0.5), max_message_bytes=limit)
         if self._faults:
             self._sim.fail(*self._faults)
