@@ -54,6 +54,8 @@ def test_explain_shows_the_body_and_sends_nothing(
     explanation = new_client(transport=transport).codex.explain(input=conversation, model="gpt-5.5")
     assert explanation.prepared_request is not None
     assert explanation.prepared_request.body["input"][-1] == item
+    assert explanation.prepared_request.transport == "websocket"
+    assert "or a message on the WebSocket" in str(explanation)
     assert server.upgrades == server.messages == server.posts == []
 
 

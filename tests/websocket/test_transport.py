@@ -447,6 +447,13 @@ def test_overload_is_retried_on_the_same_connection(client: Any, server: Scripte
     assert len(server.sessions) == 1
 
 
+def test_required_websocket_that_is_not_offered_names_the_remedy(new_client: Any, server: ScriptedServer) -> None:
+    server.refuse(426)
+    with pytest.raises(openai.APIStatusError, match="does not offer the WebSocket") as caught:
+        new_client().responses.create(input="hi")
+    assert caught.value.status_code == 426
+
+
 # --- sizes -------------------------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,10 @@ _SHARED_STATUSES: Final = (401, 429)
 _UPGRADE_REQUIRED: Final = 426
 _SWITCHING_PROTOCOLS: Final = 101
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_NOT_AVAILABLE: Final = (
+    "The backend, or a proxy before it, does not offer the WebSocket (status 426). Pass `transport='auto'` or "
+    "`transport='http'` to the client."
+)
 _MAX_CONNECTIONS_PER_CALL: Final = 3
 _EXTENSION: Final = "codex_backend_sdk.websocket"
 
@@ -167,6 +171,9 @@ def exchange_steps(
                 if is_required and refusal.status_code == _SWITCHING_PROTOCOLS:
                     yield Discard([refusal])
                     raise httpx2.RemoteProtocolError("The server accepted a WebSocket that was not requested.")
+                if is_required and refusal.status_code == _UPGRADE_REQUIRED:
+                    yield Discard([refusal])
+                    return _error(request, _UPGRADE_REQUIRED, "websocket_not_available", _NOT_AVAILABLE)
                 if is_required or refusal.status_code in _SHARED_STATUSES:
                     return refusal
                 reason = f"the response to the upgrade has status {refusal.status_code}"
@@ -220,7 +227,11 @@ def _too_large(request: httpx2.Request, problem: str) -> httpx2.Response:
         f"The request is too large for the WebSocket: {problem}. Pass `transport='http'` for this call "
         "(`client.with_options`), or shorten the input."
     )
-    return httpx2.Response(413, json={"error": {"message": message, "code": "message_too_large"}}, request=request)
+    return _error(request, 413, "message_too_large", message)
+
+
+def _error(request: httpx2.Request, status: int, code: str, message: str) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"message": message, "code": code}}, request=request)
 
 
 def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> Hashable:

@@ -139,6 +139,7 @@ def _prepare_request(
         plain_bytes=len(body),
         sent_bytes=len(request.content),
         encoding=request.headers.get("content-encoding"),
+        transport="websocket" if signed.context.uses_websocket else "http",
     )
 
 

@@ -71,7 +71,8 @@ class PreparedRequest:
 
     `headers` has `…` as the value of each header that may be secret. `body` is the JSON document. `plain_bytes` is the
     size of the document before compression, `sent_bytes` its size after compression. `encoding` is the compression
-    (`zstd`), or None if the body is not compressed.
+    (`zstd`), or None if the body is not compressed. With the `transport` `websocket`, the body is sent as a message if
+    the WebSocket is available; the other fields show the request over HTTP.
     """
 
     method: str
@@ -81,6 +82,7 @@ class PreparedRequest:
     plain_bytes: int
     sent_bytes: int
     encoding: str | None = None
+    transport: Literal["http", "websocket"] = "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,8 @@ def summary_rows(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if (request := explanation.prepared_request) is None:
         return
     body = request.body
-    yield "request", f"{request.method} {request.url}"
+    is_message = request.transport == "websocket"
+    yield "request", f"{request.method} {request.url}" + (", or a message on the WebSocket" if is_message else "")
     yield "model", explanation.model
     items = [as_mapping(item) for item in as_list(body.get("input"))]
     types = Counter(f"{item.get('role') if item.get('type') == 'message' else ''} {item.get('type')}" for item in items)
