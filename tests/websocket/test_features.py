@@ -55,7 +55,7 @@ def test_explain_shows_the_body_and_sends_nothing(
     assert explanation.prepared_request is not None
     assert explanation.prepared_request.body["input"][-1] == item
     assert explanation.prepared_request.transport == "websocket"
-    assert "or a message on the WebSocket" in str(explanation)
+    assert "or a message on the WebSocket" in " ".join(str(explanation).split())
     assert server.upgrades == server.messages == server.posts == []
 
 
