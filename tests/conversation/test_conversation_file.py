@@ -154,6 +154,20 @@ def test_deleting_removes_the_file(client: Any, path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("has_file", [True, False])
+def test_export_has_each_setting_where_it_changed(client: Any, path: Path, has_file: bool) -> None:
+    with client.codex.conversation(path if has_file else None, instructions="Be brief.") as conversation:
+        first_model = conversation.model
+        conversation.send("Say one")
+        conversation.model, conversation.instructions = "gpt-6.1-sol", "Be long."
+        conversation.send("Say two")
+        text = conversation.export()
+    values = [first_model, "Be brief.", "Say one", "gpt-6.1-sol", "Be long.", "Say two"]
+    places = [text.index(value) for value in values]
+    assert places == sorted(places)
+    assert [text.count(value) for value in ("Be brief.", "Be long.")] == [1, 1]
+
+
 def test_deleting_refuses_or_keeps_the_forks(client: Any, path: Path) -> None:
     target = path.with_name("fork.jsonl")
     with client.codex.conversation(path) as conversation:

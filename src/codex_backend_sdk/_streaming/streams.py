@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERRUPT_EXTENSION", "AsyncResponseEventStream", "ResponseEventStream", "with_reader"]
 
-# In `response.extensions`: the function that asks the backend to end the response early. Only a WebSocket has one.
+# In `response.extensions`: the function that requests an early end of the response. Only a WebSocket has one.
 INTERRUPT_EXTENSION: Final = "codex_backend_sdk.interrupt"
 
 # For a response without a context: a custom `auth` of the HTTP client may replace the request.
@@ -106,7 +106,7 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
         return _read(self._state)
 
     def text_deltas(self) -> Iterator[str]:
-        """Iterate over the text of the response, in the pieces in which it arrives."""
+        """Iterate over the text of the response, chunk by chunk, as it arrives."""
         for event in self:
             if event.type == "response.output_text.delta":
                 yield event.delta
@@ -123,16 +123,16 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
     def interrupt(self) -> None:
         """End the response early, from this or another thread.
 
-        Over the WebSocket, the backend is asked to end it: the stream continues up to `response.incomplete` with the
+        Over the WebSocket, the client sends an interrupt: the stream continues up to `response.incomplete` with the
         reason `interrupted`, and the connection stays open. Over HTTP, the iteration raises `StreamInterruptedError`.
         """
-        ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
-        if ask_backend is None:
+        request_interrupt = self._state.response.extensions.get(INTERRUPT_EXTENSION)
+        if request_interrupt is None:
             # Without `close()`, because the other thread may be about to resume the generator.
             self._state.is_closed = True
             _interrupt_read(self._state.response)
         else:
-            ask_backend()
+            request_interrupt()
 
 
 class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
@@ -147,7 +147,7 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
         return _async_read(self._state)
 
     async def text_deltas(self) -> AsyncIterator[str]:
-        """Iterate over the text of the response, in the pieces in which it arrives."""
+        """Iterate over the text of the response, chunk by chunk, as it arrives."""
         async for event in self:
             if event.type == "response.output_text.delta":
                 yield event.delta
@@ -161,12 +161,12 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
 
     async def interrupt(self) -> None:
         """End the response early, from this or another task, as `ResponseEventStream.interrupt` does."""
-        ask_backend = self._state.response.extensions.get(INTERRUPT_EXTENSION)
-        if ask_backend is None:
+        request_interrupt = self._state.response.extensions.get(INTERRUPT_EXTENSION)
+        if request_interrupt is None:
             self._state.is_closed = True
             await self._state.response.aclose()
         else:
-            await ask_backend()
+            await request_interrupt()
 
 
 def with_reader(stream_class: Any, reader_class: type) -> type:

@@ -111,7 +111,7 @@ class ConversationFile:
         records = self._records if self._journal is None else self._journal.records()
         if form == "json":
             return to_json(records, redact=redact)
-        return to_markdown(records, settings=self.state.settings, redact=redact)
+        return to_markdown(records, redact=redact)
 
     def close(self) -> None:
         """Close the file."""
