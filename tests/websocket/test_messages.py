@@ -351,7 +351,7 @@ PREVIOUS = {"id": "resp_0", "status": "completed"}
     "stale",
     [
         {"type": "response.completed", "response": PREVIOUS},
-        {"type": "response.created", "response": PREVIOUS},
+        {"type": "response.failed", "response": PREVIOUS},
         {"type": "response.output_text.delta", "delta": "late"},
         {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message"}},
         {"type": "response.interrupt.failed", "response_id": "resp_0"},
@@ -374,4 +374,51 @@ def test_message_of_the_previous_response_is_ignored(stale: dict[str, Any]) -> N
 def test_other_response_begins_after_a_previous_one(first: dict[str, Any]) -> None:
     messages = ResponseMessages(previous_id="resp_0")
     feed(messages, first)
+    assert messages.head is not None
+
+
+# --- late messages of the previous response ------------------------------------------------------------------------
+
+OTHER = {"id": "resp_2", "status": "in_progress"}
+OTHER_EVENTS = [
+    {"type": "response.created", "response": OTHER},
+    DELTA,
+    item_done(0, {"type": "message"}),
+    {"type": "response.completed", "response": {**OTHER, "status": "completed"}},
+]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        [COMPLETED],
+        [DELTA],
+        [item_done(0, {"type": "message", "id": "late"})],
+        [DELTA, item_done(0, {"type": "message", "id": "late"}), COMPLETED],
+        [{"type": "response.incomplete", "response": {"id": "resp_1", "status": "incomplete"}}],
+    ],
+    ids=["its end again", "delta", "item", "several", "another end"],
+)
+@pytest.mark.parametrize("position", [0, 1], ids=["before", "after the first event"])
+def test_late_end_of_the_previous_response_is_ignored(late: list[Any], position: int) -> None:
+    if position:  # an event without a response belongs to the response that began
+        late = [event for event in late if "response" in event]
+    messages = ResponseMessages(previous_id="resp_1")
+    stream = feed(messages, *OTHER_EVENTS[:position], *late, *OTHER_EVENTS[position:])
+    assert read_events(stream) == OTHER_EVENTS
+    assert (messages.response_id, messages.output, messages.is_completed) == ("resp_2", [{"type": "message"}], True)
+
+
+def test_response_may_fail_at_once_or_have_the_same_id() -> None:
+    """A server for tests may give all responses the same id."""
+    for events in ([{**OTHER_EVENTS[-1], "type": "response.failed"}], [CREATED, DELTA, COMPLETED]):
+        messages = ResponseMessages(previous_id="resp_1")
+        assert read_events(feed(messages, RATE_LIMITS, *events)) == [RATE_LIMITS, *events]
+        assert messages.is_finished
+
+
+@pytest.mark.parametrize("event", [failure(500, error={"code": "x"}), b"damaged"])
+def test_error_after_another_response_begins_the_next_one(event: Any) -> None:
+    messages = ResponseMessages(previous_id="resp_1")
+    feed(messages, event)
     assert messages.head is not None

@@ -495,3 +495,61 @@ def test_text_that_cannot_be_encoded_is_an_error(client: Any, server: ScriptedSe
             client.responses.create(input="\ud800", prompt_cache_key="k")
     assert client.responses.create(input="a", prompt_cache_key="k").output_text == "hello"
     assert len(server.sessions) == len(server.messages) == 1
+
+
+# --- messages between responses ------------------------------------------------------------------------------------
+
+END = response_events("late", "resp_1")[-1]
+
+
+LATE = {
+    "end": [END],
+    "two ends": [END, END],
+    "events": response_events("late", "resp_1")[2:],
+}
+
+
+@pytest.mark.parametrize(
+    ("late", "is_sent_before_the_next_call"),
+    [
+        *((late, is_before) for late in LATE.values() for is_before in (True, False)),
+        ([error_message("server_error", 500)], True),  # an error does not name its response
+    ],
+)
+def test_late_message_is_not_part_of_the_next_response(
+    new_client: Callable[..., Any], server: ScriptedServer, late: list[Any], is_sent_before_the_next_call: bool
+) -> None:
+    """The history of the backend would otherwise differ from that of the caller."""
+
+    def late_reply(session: Session) -> None:
+        session.send(*late)
+        session.send(*response_events("two", "resp_2"))
+
+    client = new_client(max_retries=0)
+    server.script(reply("one"), *([] if is_sent_before_the_next_call else [late_reply]), reply("two"), reply("three"))
+    history: list[Any] = [user("a")]
+    history += [*client.responses.create(input=history, prompt_cache_key="k").output, user("b")]
+    if is_sent_before_the_next_call:
+        server.sessions[0].send(*late)
+    history += [*client.responses.create(input=history, prompt_cache_key="k").output, user("c")]
+    assert history[-2].content[0].text == "two"
+    client.responses.create(input=history, prompt_cache_key="k")
+    assert server.messages[-1]["input"] == [user("c")]
+    assert server.messages[-1]["previous_response_id"] == "resp_2"
+    assert len(server.sessions) == 1
+
+
+def test_flood_between_responses_opens_another_connection(client: Any, server: ScriptedServer) -> None:
+    flood = {"type": "codex.rate_limits", "padding": "x" * (1 << 20)}
+    server.script(reply("one"))
+    client.responses.create(input="a", prompt_cache_key="k")
+    sender = threading.Thread(target=lambda: server.sessions[0].send(*[flood] * 20), daemon=True)
+    sender.start()
+    assert client.responses.create(input="b", prompt_cache_key="k").output_text == "hello"
+    sender.join(30)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "-1", "1e9", ""])
+def test_invalid_message_limit_of_the_server_is_ignored(client: Any, server: ScriptedServer, value: str) -> None:
+    server.accept_headers = {"x-codex-websocket-max-message-bytes": value}
+    assert client.responses.create(input="a").output_text == "hello"

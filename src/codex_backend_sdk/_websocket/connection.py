@@ -41,8 +41,13 @@ _MAX_BUFFERED_BYTES: Final = 1 << 20
 # The backend rejects messages of more than 16 MiB. Below that, the limit leaves room for its own members.
 _MAX_MESSAGE_BYTES: Final = 15 << 20
 _MAX_MESSAGE_HEADER: Final = "x-codex-websocket-max-message-bytes"
+# A header with a number that no message reaches is ignored.
+_MAX_LIMIT_DIGITS: Final = 18
+# What may arrive between two responses, in reads.
+_MAX_LATE_READS: Final = 16
 _MESSAGE_TOO_BIG: Final = 1009
 _NORMAL_CLOSURE: Final = 1000
+_UNREQUESTED: Final = "The server sends messages that were not requested."
 
 
 class Timing(NamedTuple):
@@ -90,7 +95,8 @@ class BaseConnection:
         self.headers = response.headers
         self.bytes_sent = 0
         limit = response.headers.get(_MAX_MESSAGE_HEADER, "")
-        self.max_message_bytes = int(limit) if limit.isascii() and limit.isdecimal() else _MAX_MESSAGE_BYTES
+        is_number = limit.isascii() and limit.isdecimal() and len(limit) <= _MAX_LIMIT_DIGITS
+        self.max_message_bytes = int(limit) if is_number else _MAX_MESSAGE_BYTES
         self._response = response  # closing it closes the connection
         self._stream: Any = response.extensions["network_stream"]
         self._decoder = FrameDecoder(max_message_bytes=max_event_bytes, compression=compression)
@@ -171,6 +177,13 @@ class BaseConnection:
     def _may_buffer(self) -> bool:
         return not self.is_closed and self._error is None and not self._is_buffer_full()
 
+    def _is_late_data_expected(self) -> bool:
+        """Drop the messages that no response is awaiting. Return whether to read for more."""
+        self._messages.clear()
+        if self._error is not None:
+            raise ConnectionLostError(str(self._error)) from self._error
+        return bool(self._stream.get_extra_info("is_readable"))
+
     def _record_sent(self, frame: bytes) -> None:
         self.bytes_sent += len(frame)
         self._sent_at = time.monotonic()
@@ -188,6 +201,15 @@ class Connection(BaseConnection):
         """Send a text message. Raises an exception of httpx2 if the connection is lost."""
         with self._write_lock:
             self._write(self._encoder.text(message), timeout_seconds)
+
+    def discard_messages(self) -> None:
+        """Discard what arrived since the last response. Raises ConnectionLostError if the server closed."""
+        with self._read_lock:
+            for _ in range(_MAX_LATE_READS):
+                if not self._is_late_data_expected():
+                    return
+                self._read(0.001)
+        raise ConnectionLostError(_UNREQUESTED)
 
     def receive(self, *, timeout_seconds: float | None) -> list[bytes]:
         """Return the next messages, at least one. Raises ReadTimeout if none arrives within `timeout_seconds`."""
@@ -267,6 +289,15 @@ class AsyncConnection(BaseConnection):
         """Send a text message, as `Connection.send` does."""
         async with self._write_lock:
             await self._write(self._encoder.text(message), timeout_seconds)
+
+    async def discard_messages(self) -> None:
+        """Discard what arrived since the last response, as `Connection.discard_messages` does."""
+        async with self._read_lock:
+            for _ in range(_MAX_LATE_READS):
+                if not self._is_late_data_expected():
+                    return
+                await self._read(0.001)
+        raise ConnectionLostError(_UNREQUESTED)
 
     async def receive(self, *, timeout_seconds: float | None) -> list[bytes]:
         """Return the next messages, as `Connection.receive` does."""

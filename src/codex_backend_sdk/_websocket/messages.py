@@ -9,6 +9,9 @@ error message without a status, or with one of success, is ignored, as there.
     error with a status                              the head is the error
     any other message                                the head is 200
 
+A message may arrive late: an event of the last response after its end, or that end once more. It must not become a part
+of the next response on the connection, so that response begins with an event that names it.
+
 The messages of deltas are not decoded here. All others are, because the client needs the response id and the output
 items for its next request, and the end of the response.
 """
@@ -94,7 +97,7 @@ class ResponseMessages:
             self._begin()
             return True
         event_type = event.get("type")
-        if self.head is None and self._is_stale(event, event_type):
+        if self._previous_id is not None and self._is_late(event_type, event.get("response")):
             return False
         if event_type == "error" and not self._read_error(event, message):
             return False
@@ -110,14 +113,16 @@ class ResponseMessages:
             self._begin()
         return True
 
-    def _is_stale(self, event: dict[str, Any], event_type: Any) -> bool:
-        """Return whether an event that precedes this response belongs to the previous one."""
-        if self._previous_id is None or not isinstance(event_type, str) or _is_preliminary(event_type):
-            return False
-        response = event.get("response")
+    def _is_late(self, event_type: Any, response: Any) -> bool:
+        """Return whether an event belongs to the previous response.
+
+        Only the end of that one is recognized by its id, because a server for tests may give all responses the same.
+        """
         if isinstance(response, dict):
-            return response.get("id") == self._previous_id
-        return event_type.startswith("response.")
+            is_of_previous = response.get("id") == self._previous_id != self.response_id
+            return is_of_previous and (self.head is not None or event_type in TERMINAL_EVENTS)
+        is_of_a_response = isinstance(event_type, str) and event_type.startswith("response.")
+        return self.head is None and is_of_a_response and not _is_preliminary(event_type)
 
     def _read_response(self, response: Any) -> None:
         if isinstance(response, dict) and isinstance(response.get("id"), str):

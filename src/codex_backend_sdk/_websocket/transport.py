@@ -84,11 +84,12 @@ class Open(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send a message."""
+    """Send a message. On a connection that had a response, discard what arrived after it."""
 
     connection: Any
     message: bytes
     timeout_seconds: float | None
+    is_reused: bool
 
 
 class Receive(NamedTuple):
@@ -193,7 +194,7 @@ def exchange_steps(
         connection.baseline = None  # until this response is completed
         messages, chunk = ResponseMessages(previous_id=connection.last_response_id), b""
         try:
-            yield Send(connection, sent.text, first_byte_seconds)
+            yield Send(connection, sent.text, first_byte_seconds, is_reused=not is_new)
             while messages.head is None and messages.lost_because is None:
                 chunk += messages.feed((yield Receive(connection, first_byte_seconds)))
         except ConnectionLostError as error:
@@ -487,6 +488,8 @@ class WebSocketTransport(_BaseTransport):
             return None
         with io_deadline(context.deadline):
             if isinstance(step, Send):
+                if step.is_reused:
+                    step.connection.discard_messages()
                 return step.connection.send(step.message, timeout_seconds=step.timeout_seconds)
             return step.connection.receive(timeout_seconds=step.timeout_seconds)
 
@@ -560,6 +563,8 @@ class AsyncWebSocketTransport(_BaseTransport):
             return None
         with async_deadline(context.deadline):
             if isinstance(step, Send):
+                if step.is_reused:
+                    await step.connection.discard_messages()
                 return await step.connection.send(step.message, timeout_seconds=step.timeout_seconds)
             return await step.connection.receive(timeout_seconds=step.timeout_seconds)
 
