@@ -8,6 +8,7 @@ import pytest
 
 from codex_backend_sdk import HistoryError
 from codex_backend_sdk.conversation.state import ConversationState, finished_items
+from codex_backend_sdk.tools.calls import MAY_HAVE_RUN, NOT_RUN
 
 
 def user(text: str) -> dict[str, Any]:
@@ -165,6 +166,36 @@ def test_calls_are_pending_until_their_output() -> None:
     assert "c" in state.decisions
     state.apply(item(OUTPUT))
     assert state.pending_calls() == []
+
+
+def started(call_id: str) -> dict[str, Any]:
+    return {"type": "call_started", "call_id": call_id, "name": "f"}
+
+
+def finished(call_id: str) -> dict[str, Any]:
+    return {"type": "call_finished", "call_id": call_id, "item": {**OUTPUT, "call_id": call_id}}
+
+
+SECOND = {**CALL, "call_id": "d"}
+SHELL_CALL = {"type": "local_shell_call", "call_id": "s"}
+CALLS = (item(user("a")), item(CALL), item(OUTPUT), item(REASONING), item(SECOND), item({**CALL, "call_id": "e"}))
+INTERRUPTED: list[tuple[Any, list[str]]] = [
+    (CALLS, []),
+    ((*CALLS, started("c")), []),  # of the response before
+    ((*CALLS, started("d")), [MAY_HAVE_RUN, NOT_RUN]),
+    ((*CALLS, started("e")), [NOT_RUN, MAY_HAVE_RUN]),
+    ((*CALLS, started("d"), started("e"), finished("e")), [MAY_HAVE_RUN, "y"]),
+    ((*CALLS, started("d"), item({**OUTPUT, "call_id": "d"})), [NOT_RUN]),
+    ((*CALLS, started("d"), item(user("b"))), [MAY_HAVE_RUN, NOT_RUN]),
+    ((*CALLS, started("d"), finished("d"), started("d")), [MAY_HAVE_RUN, NOT_RUN]),
+    ((item(SHELL_CALL), started("s")), []),
+    ((item(CALL), started("c"), item(OUTPUT), item(CALL)), []),  # the ID is used again
+]
+
+
+@pytest.mark.parametrize(("records", "expected"), INTERRUPTED)
+def test_interrupted_calls_get_outputs(records: Any, expected: list[str]) -> None:
+    assert [output["output"] for output in fold(*records).interrupted_outputs()] == expected
 
 
 @pytest.mark.parametrize(("records", "index"), [((), 0), (TURN, 2), ((item(said("x")),), 0)])

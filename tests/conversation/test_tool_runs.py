@@ -21,7 +21,7 @@ from codex_backend_sdk import (
 )
 from codex_backend_sdk.testing import Turn
 from codex_backend_sdk.tools import Allow, CustomTool, Deny, Pause, ToolImage, ToolSet, tool
-from codex_backend_sdk.tools.calls import MAY_HAVE_RUN
+from codex_backend_sdk.tools.calls import MAY_HAVE_RUN, NOT_RUN
 
 if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
@@ -372,12 +372,15 @@ def open_call(call_id: str, x: int) -> dict[str, Any]:
     return {"type": "function_call", "call_id": call_id, "name": "count", "arguments": f'{{"x": {x}}}'}
 
 
-def interrupted(conversation: Any) -> None:
+def interrupted(conversation: Any, *, finished: str | None = None) -> None:
     """The records of a process that was killed while the first of two calls was running."""
     target = getattr(conversation, "_target", conversation)
     for item in ({"type": "message", "role": "user", "content": "Go."}, open_call("c1", 1), open_call("c2", 2)):
         target._state.apply({"type": "item", "item": item})
     target._state.apply({"type": "call_started", "call_id": "c1", "name": "count"})
+    if finished is not None:
+        output = {"type": "function_call_output", "call_id": finished, "output": "recorded"}
+        target._state.apply({"type": "call_finished", "call_id": finished, "item": output})
 
 
 def test_started_call_is_not_repeated_by_itself(conversation: Any, counter: Counter) -> None:
@@ -392,6 +395,53 @@ def test_started_call_is_repeated_on_demand(conversation: Any, counter: Counter)
     interrupted(conversation)
     conversation.resume({"c1": Allow()}, tools=[counter.count])
     assert sorted(counter.runs) == [1, 2]
+
+
+def test_recorded_result_is_used_by_resume(conversation: Any, counter: Counter) -> None:
+    interrupted(conversation, finished="c2")
+    assert [call["call_id"] for call in conversation.pending_calls] == ["c1"]
+    with pytest.raises(ValueError, match=r"no open call 'c2'\. Open calls: c1"):
+        conversation.resume({"c2": Allow()}, tools=[counter.count])
+    conversation.resume(tools=[counter.count])
+    assert counter.runs == []
+    assert outputs(conversation) == [MAY_HAVE_RUN, "recorded"]
+
+
+NEW_MESSAGES = [
+    (None, [MAY_HAVE_RUN, NOT_RUN]),
+    ("c2", [MAY_HAVE_RUN, "recorded"]),
+    ("c1", ["recorded", NOT_RUN]),
+]
+
+
+@pytest.mark.parametrize("method", ["send", "run"])
+@pytest.mark.parametrize(("finished", "expected"), NEW_MESSAGES)
+def test_new_message_reports_interrupted_calls(
+    conversation: Any, sim: Simulator, counter: Counter, method: str, finished: str | None, expected: list[str]
+) -> None:
+    interrupted(conversation, finished=finished)
+    sim.script(Turn.text("done"))
+    options: dict[str, Any] = {"tools": [counter.count]} if method == "run" else {}
+    assert getattr(conversation, method)("Something else.", **options).output_text == "done"
+    assert (outputs(conversation), counter.runs) == (expected, [])
+    assert types(conversation)[-4:] == ["function_call_output", "function_call_output", "message", "message"]
+
+
+def test_failed_message_leaves_interrupted_calls_open(conversation: Any, sim: Simulator, counter: Counter) -> None:
+    interrupted(conversation, finished="c2")
+    sim.script(Turn.error(400, {"error": {"message": "bad"}}), Turn.text("done"))
+    with pytest.raises(openai.BadRequestError):
+        conversation.send("Something else.")
+    assert outputs(conversation) == []
+    conversation.resume({"c1": Allow()}, tools=[counter.count])
+    assert outputs(conversation) == ["counted 1", "recorded"]
+
+
+def test_output_of_the_caller_answers_an_interrupted_call(conversation: Any, sim: Simulator) -> None:
+    interrupted(conversation)
+    sim.script(Turn.text("done"))
+    conversation.send([{"type": "function_call_output", "call_id": "c1", "output": "mine"}])
+    assert outputs(conversation) == [NOT_RUN, "mine"]
 
 
 def test_earlier_decision_does_not_repeat_a_started_call(conversation: Any, counter: Counter) -> None:
@@ -535,8 +585,9 @@ def test_left_stream_keeps_what_was_done(sim: Simulator, counter: Counter) -> No
                 if event.type == "tool_call.finished":
                     break
         assert counter.runs == [1]
-        assert outputs(conversation) == ["counted 1", "[not run: the program was interrupted before this call]"]
+        assert outputs(conversation) == ["counted 1"]
         assert conversation.resume().output_text == "done"
+        assert outputs(conversation) == ["counted 1", "counted 2"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

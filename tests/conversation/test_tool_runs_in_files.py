@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Arguments: the conversation, the log of the side effects, the client, what happens in the call with x=2.
 PROGRAM = """
-import os, signal, sys
+import os, pathlib, signal, sys, time
 import anyio
 from codex_backend_sdk import AsyncOpenAI, OpenAI, RunPausedError
 from codex_backend_sdk.tools import Allow, Deny, Pause
@@ -33,14 +33,22 @@ def count(x: int) -> str:
         file.write(f"{x}\\n")
     if x == 2 and event == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if x == 1 and event in SIGNALS:
+        while pathlib.Path(path).read_text().count('"call_finished"') < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), SIGNALS[event])
+        time.sleep(600)
     return f"counted {x}"
 
+SIGNALS = {"kill of the first": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
+
 def decide(call):
-    if event == "kill":
+    if event != "pause":
         return True
     return {1: Allow(), 2: Pause(), 3: Deny("not three")}[call.kwargs["x"]]
 
-options = {"tools": [count], "on_call": decide, "parallel": False}
+options = {"tools": [count], "on_call": decide, "parallel": event in SIGNALS}
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     if client_name == "sync":
         with OpenAI(max_retries=0) as client, client.codex.conversation(path) as conversation:
@@ -53,6 +61,8 @@ try:
         anyio.run(main, backend=client_name)
 except RunPausedError:
     sys.exit(42)
+except KeyboardInterrupt:
+    sys.exit(43)
 """
 CALLS = [("count", {"x": 1}), ("count", {"x": 2}), ("count", {"x": 3})]
 
@@ -99,6 +109,23 @@ def test_side_effects_are_not_repeated_after_a_kill(
         assert conversation.resume(tools=[counting(log)]).output_text == "done"
         assert outputs(conversation) == ["counted 1", MAY_HAVE_RUN, "counted 3"]
     assert log.read_text().split() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("client_name", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize(("event", "status"), [("kill of the first", -signal.SIGKILL), ("Ctrl-C", 43)])
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_results_of_finished_calls_survive(
+    sim: Simulator, tmp_path: Path, path: Path, log: Path, client_name: str, event: str, status: int, is_repeated: bool
+) -> None:
+    sim.script(Turn.calls(CALLS), Turn.text("done"))
+    assert run_program(sim, tmp_path, path, log, client_name, event) == status
+    assert sorted(log.read_text().split()) == ["1", "2", "3"]
+    with sim.client() as client, client.codex.load_conversation(path) as conversation:
+        (call,) = conversation.pending_calls
+        decisions = {call["call_id"]: Allow()} if is_repeated else None
+        assert conversation.resume(decisions, tools=[counting(log)]).output_text == "done"
+        assert outputs(conversation) == ["counted 1" if is_repeated else MAY_HAVE_RUN, "counted 2", "counted 3"]
+    assert sorted(log.read_text().split()) == [*["1"] * (1 + is_repeated), "2", "3"]
 
 
 @pytest.mark.parametrize("client_name", ["sync", "asyncio", "trio"])

@@ -8,7 +8,6 @@ from codex_backend_sdk import ToolResultError
 from codex_backend_sdk.tools import Allow, CustomTool, Deny, Pause, ToolSet, tool
 from codex_backend_sdk.tools.calls import (
     MAY_HAVE_RUN,
-    NOT_RUN,
     ToolBatch,
     ToolCallFinished,
     as_decision,
@@ -128,17 +127,37 @@ def test_arguments_that_are_no_json_are_kept_as_text() -> None:
     assert only.arguments == "{x"
 
 
+def kinds(records: list[Any]) -> list[Any]:
+    return [(record["type"].removeprefix("function_"), record["call_id"]) for record in records]
+
+
 def test_outputs_are_taken_in_the_order_of_the_calls() -> None:
     made = allow_all(three())
     first, second, third = made.allowed()
     assert made.start(first) == {"type": "call_started", "call_id": "c1", "name": "double"}
     assert made.succeed(third, 3) == ToolCallFinished(third, made.outputs[0], 3)
-    assert made.take_outputs() == []
+    assert made.take_records() == [{"type": "call_finished", "call_id": "c3", "item": made.outputs[0]}]
+    assert made.take_records() == []
     made.succeed(first, 1)
-    assert [item["call_id"] for item in made.take_outputs()] == ["c1"]
+    assert kinds(made.take_records()) == [("call_output", "c1")]
     made.succeed(second, 2)
-    assert [item["call_id"] for item in made.take_outputs()] == ["c2", "c3"]
+    assert kinds(made.take_records()) == [("call_output", "c2"), ("call_output", "c3")]
     assert texts(made) == ["1", "2", "3"]
+
+
+def test_recorded_output_is_used_instead_of_a_run() -> None:
+    output = {"type": "function_call_output", "call_id": "c2", "output": "recorded"}
+    made = three(started=("c1", "c2"), outputs={"c2": output})
+    assert texts(made) == [MAY_HAVE_RUN, "recorded"]
+    assert [event.item["output"] for event in made.rejected()] == [MAY_HAVE_RUN, "recorded"]
+    assert kinds(made.take_records()) == [("call_output", "c1"), ("call_output", "c2")]
+    assert [each.call_id for each in made.undecided()] == ["c3"]
+
+
+def test_recorded_output_is_not_recorded_early_again() -> None:
+    output = {"type": "function_call_output", "call_id": "c3", "output": "recorded"}
+    made = three(outputs={"c3": output})
+    assert made.take_records() == []
 
 
 def test_denied_call_tells_the_reason() -> None:
@@ -174,16 +193,6 @@ def test_started_call_is_not_repeated_by_itself() -> None:
     assert texts(made) == [MAY_HAVE_RUN]
     assert [(each.call_id, each.may_have_run) for each in made.allowed()] == [("c2", True)]
     assert [each.call_id for each in made.undecided()] == ["c3"]
-
-
-def test_interruption_says_what_may_have_run() -> None:
-    made = three(decisions={"c1": Allow(), "c2": Allow()})
-    first, _ = made.allowed()
-    made.start(first)
-    made.interrupt()
-    assert texts(made) == [MAY_HAVE_RUN, NOT_RUN, NOT_RUN]
-    made.interrupt()
-    assert len(made.take_outputs()) == 3
 
 
 def test_exception_becomes_an_output() -> None:

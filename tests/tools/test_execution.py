@@ -21,7 +21,7 @@ from anyio import from_thread
 
 from codex_backend_sdk import ToolDefinitionError, ToolResultError
 from codex_backend_sdk.tools import Allow, Deny, FunctionTool, Pause, ToolSet
-from codex_backend_sdk.tools.calls import MAY_HAVE_RUN, NOT_RUN, ToolBatch, ToolCall, read_calls
+from codex_backend_sdk.tools.calls import NOT_RUN, ToolBatch, ToolCall, read_calls
 from codex_backend_sdk.tools.execution import AsyncExecutor, adecide, check_sync, decide, execute
 
 LONG = 30.0  # an upper bound for what takes milliseconds
@@ -30,10 +30,16 @@ LONG = 30.0  # an upper bound for what takes milliseconds
 class Outcome:
     """What the execution of a batch did: its events, records and outputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Any = None) -> None:
         self.events: list[Any] = []
         self.records: list[dict[str, Any]] = []
         self.batch: Any = None
+        self._watch = watch
+
+    def record(self, entry: dict[str, Any]) -> None:
+        self.records.append(entry)
+        if self._watch is not None:
+            self._watch(entry)
 
     @property
     def outputs(self) -> list[Any]:
@@ -54,22 +60,26 @@ def batch_of(*functions: Callable[..., Any], on_error: Any = "return", **options
     return ToolBatch(read_calls(items, ToolSet(tools)), on_error=on_error)
 
 
-def run_sync(made: ToolBatch, *, on_call: Any = None, seconds: Any = None, **options: Any) -> Outcome:
-    outcome = Outcome()
+def run_sync(
+    made: ToolBatch, *, on_call: Any = None, seconds: Any = None, watch: Any = None, **options: Any
+) -> Outcome:
+    outcome = Outcome(watch)
     outcome.batch = made
     decide(made, on_call, seconds=seconds)
     if not made.is_paused:
-        outcome.events = [*execute(made, record=outcome.records.append, **options)]
+        outcome.events = [*execute(made, record=outcome.record, **options)]
     return outcome
 
 
-async def arun(made: ToolBatch, *, on_call: Any = None, seconds: Any = None, **options: Any) -> Outcome:
-    outcome = Outcome()
+async def arun(
+    made: ToolBatch, *, on_call: Any = None, seconds: Any = None, watch: Any = None, **options: Any
+) -> Outcome:
+    outcome = Outcome(watch)
     outcome.batch = made
     await adecide(made, on_call, seconds=seconds)
     if not made.is_paused:
         async with AsyncExecutor() as executor:
-            outcome.events = [event async for event in executor.execute(made, record=outcome.records.append, **options)]
+            outcome.events = [event async for event in executor.execute(made, record=outcome.record, **options)]
     return outcome
 
 
@@ -127,21 +137,25 @@ def test_calls_run_at_the_same_time(run: Callable[..., Outcome]) -> None:
 
 
 def test_outputs_have_the_order_of_the_calls(run: Callable[..., Outcome]) -> None:
-    second_ended = threading.Event()
+    second_recorded = threading.Event()
 
     def first() -> str:
-        assert second_ended.wait(LONG)
+        assert second_recorded.wait(LONG)
         return "first"
 
     def second() -> str:
-        second_ended.set()
         return "second"
 
-    outcome = run(batch_of(first, second))
+    def watch(entry: dict[str, Any]) -> None:
+        if entry["type"] == "call_finished":
+            second_recorded.set()
+
+    outcome = run(batch_of(first, second), watch=watch)
     assert outcome.outputs == ["first", "second"]
     assert [(record["type"], record["call_id"]) for record in outcome.records] == [
         ("call_started", "c0"),
         ("call_started", "c1"),
+        ("call_finished", "c1"),
         ("function_call_output", "c0"),
         ("function_call_output", "c1"),
     ]
@@ -368,7 +382,7 @@ def test_sync_client_refuses_async_hooks(seconds: float | None) -> None:
         run_sync(batch_of(one), on_call=ask, seconds=seconds)
 
 
-def test_closed_iterator_leaves_an_output_for_each_call(release: threading.Event) -> None:
+def test_closed_iterator_leaves_unfinished_calls_open(release: threading.Event) -> None:
     def hang() -> None:
         release.wait(LONG)
 
@@ -380,7 +394,39 @@ def test_closed_iterator_leaves_an_output_for_each_call(release: threading.Event
         pass
     events.close()
     outputs = [record["output"] for record in records if "output" in record]
-    assert outputs == ["1", MAY_HAVE_RUN, NOT_RUN]
+    assert outputs == ["1"]
+    assert [each.name for each in made.calls if each.call_id not in {item["call_id"] for item in made.outputs}] == [
+        "hang",
+        "two",
+    ]
+
+
+def test_closed_iterator_records_the_results_that_exist(release: threading.Event) -> None:
+    ended = threading.Event()
+
+    def hang() -> None:
+        release.wait(LONG)
+
+    def end() -> str:
+        ended.set()
+        return "ended"
+
+    records: list[Any] = []
+    made = batch_of(hang, end)
+    decide(made, None)
+    events = execute(made, record=records.append)
+    next(events)
+    assert ended.wait(LONG)
+    wait_for_thread("codex-tool-end")
+    events.close()
+    assert [record["type"] for record in records] == ["call_started", "call_started", "call_finished"]
+    assert records[-1]["item"] == {"type": "function_call_output", "call_id": "c1", "output": "ended"}
+
+
+def wait_for_thread(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(LONG)
 
 
 INTERRUPTED = """
@@ -404,7 +450,7 @@ except KeyboardInterrupt:
 
 def test_interrupt_ends_the_wait_and_the_program() -> None:
     result = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=50, check=True)
-    assert result.stdout.splitlines() == ["call_started", MAY_HAVE_RUN, "interrupted"]
+    assert result.stdout.splitlines() == ["call_started", "interrupted"]
 
 
 # --- async only ------------------------------------------------------------------------------------------------------
@@ -507,7 +553,7 @@ def test_async_records_are_awaited(arunner: Callable[..., Outcome]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cancellation_leaves_an_output_for_each_call(backend: str, release: threading.Event) -> None:
+def test_cancellation_leaves_unfinished_calls_open(backend: str, release: threading.Event) -> None:
     started = threading.Event()
 
     async def hang() -> None:
@@ -528,11 +574,11 @@ def test_cancellation_leaves_an_output_for_each_call(backend: str, release: thre
                         scope.cancel()
         return [record["output"] for record in records if "output" in record]
 
-    assert anyio.run(main, backend=backend) == ["1", MAY_HAVE_RUN, MAY_HAVE_RUN]
+    assert anyio.run(main, backend=backend) == ["1"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_early_end_of_the_iteration_leaves_outputs(backend: str) -> None:
+def test_early_end_of_the_iteration_leaves_calls_open(backend: str) -> None:
     async def hang() -> None:
         await anyio.sleep(LONG)
 
@@ -547,7 +593,7 @@ def test_early_end_of_the_iteration_leaves_outputs(backend: str) -> None:
             await events.aclose()  # type: ignore[attr-defined]
         return [record.get("output") for record in records]
 
-    assert anyio.run(main, backend=backend) == [None, MAY_HAVE_RUN]
+    assert anyio.run(main, backend=backend) == [None]
 
 
 ABANDONED = """

@@ -315,8 +315,9 @@ class _BaseConversation:
 
     @property
     def pending_calls(self) -> list[Item]:
-        """The calls of tools in the history that have no output yet, in their order."""
-        return deepcopy(self._state.pending_calls())
+        """The calls of tools that have no output yet, in their order."""
+        pending = self._state.pending_calls()
+        return deepcopy([call for call in pending if call["call_id"] not in self._state.finished_calls])
 
     @property
     def started_calls(self) -> frozenset[str]:

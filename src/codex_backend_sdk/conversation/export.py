@@ -98,7 +98,8 @@ def _is_record(entry: Entry) -> bool:
 
 
 _RECORD_TYPES: Final = (
-    "settings", "item", "response", "call_started", "call_decided", "compaction", "edit", "expand", "rollback",
+    "settings", "item", "response", "call_started", "call_finished", "call_decided", "compaction", "edit", "expand",
+    "rollback",
 )  # fmt: skip
 
 

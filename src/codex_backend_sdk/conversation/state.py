@@ -8,6 +8,7 @@ and members are ignored, so a file of a newer version can be read.
     item          {item, position, response}    an item follows the others; `response` if it is part of one
     response      {id, model, status, usage}    the response to the items before it is finished
     call_started  {call_id, name}               a tool is about to run; its output is an item
+    call_finished {call_id, item}               the output of a call, while an earlier call of the response has none
     call_decided  {call_id, decision, reason}   `on_call` decided while another call was paused: allow, deny or pause
     compaction    {item, kept, before, usage}   `kept` and `item` replace the items before `before`
     edit          {drop, insert}                items are removed, or inserted before others
@@ -30,6 +31,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import history
 from .._coerce import as_count, as_mapping
+from ..tools.calls import CALL_TYPES as RUN_CALL_TYPES
+from ..tools.calls import MAY_HAVE_RUN, NOT_RUN, output_item
 from .compaction import estimate_tokens, is_user_message
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ class ConversationState:
         self.settings: dict[str, Any] = {}
         self.usage = ConversationUsage()
         self.started_calls: dict[str, str] = {}  # call id → name of the tool
+        self.finished_calls: dict[str, Item] = {}  # call id → the output of the record `call_finished`
         self.decisions: dict[str, Mapping[str, Any]] = {}  # call id → the record `call_decided`
         self._compactions_of_turn = 0
         self._last_gain = 1.0  # the share of the tokens that the last compaction saved
@@ -202,7 +206,7 @@ class ConversationState:
         return len(self._saved_views), len(self._active)
 
     def pending_calls(self) -> list[Item]:
-        """Return the calls that have no output yet, in their order."""
+        """Return the calls that have no output in the history, in their order."""
         pending: dict[Any, Item] = {}
         for item in self.items:
             item_type, call_id = str(item.get("type")), item.get("call_id")
@@ -211,6 +215,31 @@ class ConversationState:
             elif item_type.endswith("_output"):
                 pending.pop(call_id, None)
         return list(pending.values())
+
+    def interrupted_outputs(self) -> list[Item]:
+        """Return outputs for the open calls of a response whose calls were being run when the run was interrupted.
+
+        An output says what the tool returned, if that was recorded, or whether the call may have run. If no call of the
+        response was started, there are none: the calls are still to be decided.
+        """
+        pending = [item for item in self.pending_calls() if item["type"] in RUN_CALL_TYPES]
+        if not pending:
+            return []
+        items = self.items
+        first = last = next(index for index, item in enumerate(items) if item is pending[0])
+        while first and _is_output_of_model(items[first - 1]):
+            first -= 1
+        while last < len(items) and _is_output_of_model(items[last]):
+            last += 1
+        response = items[first:last]
+        if not any(item.get("call_id") in self.started_calls for item in response):
+            return []
+        return [self._output_of(call) for call in pending if any(call is item for item in response)]
+
+    def _output_of(self, call: Item) -> Item:
+        call_id = str(call["call_id"])
+        text = MAY_HAVE_RUN if call_id in self.started_calls else NOT_RUN
+        return self.finished_calls.get(call_id) or output_item(call, text)
 
     def last_turn_index(self) -> int:
         """Return the index of the first of the last messages of the user, 0 if there is none."""
@@ -310,6 +339,9 @@ class ConversationState:
             self._received.append(position)
         if item.get("role") == "user":
             self._compactions_of_turn = 0
+        if item.get("type") in RUN_CALL_TYPES:  # an ID that was used before belongs to the new call
+            for of_calls in (self.started_calls, self.finished_calls, self.decisions):
+                of_calls.pop(str(item.get("call_id")), None)
 
     def _apply_response(self, record: Mapping[str, Any]) -> None:
         usage = as_mapping(record.get("usage"))
@@ -322,7 +354,12 @@ class ConversationState:
             self._invalidate()
 
     def _apply_call_started(self, record: Mapping[str, Any]) -> None:
-        self.started_calls[str(record.get("call_id"))] = str(record.get("name"))
+        call_id = str(record.get("call_id"))
+        self.started_calls[call_id] = str(record.get("name"))
+        self.finished_calls.pop(call_id, None)
+
+    def _apply_call_finished(self, record: Mapping[str, Any]) -> None:
+        self.finished_calls[str(record.get("call_id"))] = record["item"]
 
     def _apply_call_decided(self, record: Mapping[str, Any]) -> None:
         self.decisions[str(record.get("call_id"))] = record
@@ -390,6 +427,7 @@ class ConversationState:
         "item": _apply_item,
         "response": _apply_response,
         "call_started": _apply_call_started,
+        "call_finished": _apply_call_finished,
         "call_decided": _apply_call_decided,
         "compaction": _apply_compaction,
         "edit": _apply_edit,
@@ -444,6 +482,10 @@ class ConversationState:
     def _invalidate(self) -> None:
         self._generation = self.generation + 1
         self._prepared, self._prepared_count = None, 0
+
+
+def _is_output_of_model(item: Item) -> bool:
+    return item.get("role") in (None, "assistant") and not str(item.get("type")).endswith("_output")
 
 
 def finished_items(output: Sequence[Item]) -> list[Item]:

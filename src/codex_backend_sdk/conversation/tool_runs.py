@@ -3,12 +3,14 @@
 `tools.run_loop` says what comes next, without I/O. The two drivers here do it: they send with `conversation.stream()`,
 and execute with `tools.execution`. Everything a run does is in the records of the conversation as soon as it is done:
 
-- A call and the response are recorded by the conversation, `call_started` before a function runs, and each output.
+- A call and the response are recorded by the conversation, `call_started` before a function runs, and each output as
+  soon as the function has returned.
 - If `on_call` pauses, the decisions so far are recorded, and the calls stay open. `resume` continues from the records,
   in this process or in another one.
 
-So an interrupted run leaves open calls in the history. On `resume`, a call that was started is reported to the model as
-one that may have run; it is repeated only if the caller's decision says so.
+So an interrupted run leaves open calls in the history, whether the process was killed, Ctrl-C or a cancellation ended
+the run, or the caller left its stream. On `resume`, a call that was started is reported to the model as one that may
+have run; it is repeated only if the caller's decision says so. A new message reports all open calls to the model.
 """
 
 from __future__ import annotations
@@ -63,12 +65,18 @@ class RunPlan:
     open_calls: list[dict[str, Any]]
     started: frozenset[str]
     decisions: dict[str, Decision]
+    finished: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     undecided: dict[str, Decision] = field(default_factory=dict)  # without a hook
 
     def loop(self) -> Generator[Send | Execute, Any, Response]:
         """Return the loop of the run."""
         return run_loop(
-            self.tools, self.limits, open_calls=self.open_calls, started=self.started, decisions=self.decisions
+            self.tools,
+            self.limits,
+            open_calls=self.open_calls,
+            started=self.started,
+            decisions=self.decisions,
+            finished=self.finished,
         )
 
     def request(self, is_first: bool) -> tuple[Any, dict[str, Any]]:
@@ -94,6 +102,8 @@ def plan_run(
         **{each.name: parameters.pop(each.name) for each in fields(RunOptions) if each.name in parameters}
     )
     open_calls = [item for item in state.pending_calls() if item.get("type") in CALL_TYPES]
+    if input is not None and state.interrupted_outputs():
+        open_calls = []  # the new message reports them to the model
     if open_calls and input is not None:
         names = ", ".join(sorted({str(item.get("name")) for item in open_calls}))
         raise ConversationError(
@@ -102,7 +112,7 @@ def plan_run(
         )
     if open_calls and not len(tools):
         raise ConversationError("The history has calls without an output. Pass tools= to run them.")
-    known = {str(item.get("call_id")) for item in open_calls}
+    known = {str(item.get("call_id")) for item in open_calls} - state.finished_calls.keys()
     given = {
         call_id: as_decision(value, origin=f"The decision on the call {call_id!r} is")
         for call_id, value in (decisions or {}).items()
@@ -125,6 +135,7 @@ def plan_run(
         limits=RunLimits(max_turns=options.max_turns, max_repeats=options.max_repeats, on_error=options.on_error),
         open_calls=open_calls,
         started=frozenset(state.started_calls),
+        finished=state.finished_calls,
         decisions={**{call_id: each for call_id, each in recorded.items() if call_id not in paused}, **given},
         undecided=paused,
     )
@@ -144,7 +155,7 @@ def _decision_records(batch: ToolBatch) -> list[Record]:
 
 
 def _record_of(entry: dict[str, Any]) -> Record:
-    return entry if entry["type"] == "call_started" else {"type": "item", "item": entry}
+    return entry if entry["type"] in ("call_started", "call_finished") else {"type": "item", "item": entry}
 
 
 def definitions_of(tools: ToolSet, current: Iterable[Any]) -> list[Any]:

@@ -360,6 +360,9 @@ class Turn:
             here_view, here_to = state.place
             yield Commit([{"type": "rollback", "view": view, "to": to}])
             self._undo = {"type": "rollback", "view": here_view, "to": here_to, "undo": True}
+        given = {item.get("call_id") for item in self._items}
+        interrupted = [output for output in state.interrupted_outputs() if output["call_id"] not in given]
+        self._items = [*interrupted, *self._items]
         if options.repair:
             yield from self._repair()
         if self._items:

@@ -4,9 +4,9 @@
 
 - A call that cannot be run (an unknown tool, invalid arguments, a denial) has its output at once.
 - Nothing is started before all calls are decided. If one is paused, none is started.
-- Every call gets exactly one output. Outputs are recorded in the order of the calls: one that finishes early waits for
-  those before it.
-- After an interruption, the remaining calls get an output that says whether they may have run.
+- Every call gets exactly one output. Outputs enter the history in the order of the calls. One that is ready before
+  those of earlier calls is recorded at once as `call_finished`, so that a crash does not lose it.
+- An interruption leaves the calls without an output open. `resume` decides on them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ __all__ = [
     "ToolCallStarted",
     "as_decision",
     "batch_key",
+    "output_item",
     "read_calls",
 ]
 
@@ -205,8 +206,8 @@ class ToolCallFinished:
 class ToolBatch:
     """The calls of one response, from the decisions to the outputs.
 
-    `decisions` are those that exist already, by call ID. A call that may have run needs one to run again. `on_error`
-    says whether the exception of a tool ends the run.
+    `decisions` and `outputs` are those that exist already, by call ID: a call with an output is not run again, and one
+    that may have run is if there is a decision. `on_error` says whether the exception of a tool ends the run.
     """
 
     def __init__(
@@ -214,6 +215,7 @@ class ToolBatch:
         calls: Iterable[ToolCall],
         *,
         decisions: Mapping[str, Decision] | None = None,
+        outputs: Mapping[str, Item] | None = None,
         on_error: Literal["return", "raise"] = "return",
     ) -> None:
         self.calls = list(calls)
@@ -222,10 +224,15 @@ class ToolBatch:
         self._items: dict[int, Item] = {}
         self._decisions: dict[int, Decision] = {}
         self._started: set[int] = set()
-        self._recorded = 0
+        self._recorded = 0  # the number of outputs in the history
+        self._recorded_early: set[int] = set()
         for call in self.calls:
             decision = (decisions or {}).get(call.call_id)
-            if call.problem is not None:
+            output = (outputs or {}).get(call.call_id)
+            if output is not None:
+                self._items[call.index] = output
+                self._recorded_early.add(call.index)
+            elif call.problem is not None:
                 self.reject(call, call.problem)
             elif decision is not None:
                 self.decide(call, decision)
@@ -299,19 +306,18 @@ class ToolBatch:
         self._errors.append(error)
         return ToolCallFinished(call, self._set_output(call, f"The call {text}. It may have run."), error=error)
 
-    def interrupt(self) -> None:
-        """Give every call without an output one that says whether it may have run."""
-        for call in self.calls:
-            if call.index not in self._items:
-                self._set_output(call, MAY_HAVE_RUN if call.index in self._started else NOT_RUN)
-
-    def take_outputs(self) -> list[Item]:
-        """Return the output items to record now: those of the next calls, as far as they have one."""
-        ready: list[Item] = []
+    def take_records(self) -> list[dict[str, Any]]:
+        """Return what to record now: the output items of the next calls, `call_finished` for those of later calls."""
+        records: list[dict[str, Any]] = []
         while self._recorded in self._items:
-            ready.append(self._items[self._recorded])
+            records.append(self._items[self._recorded])
             self._recorded += 1
-        return ready
+        for index in sorted(self._items):
+            if index > self._recorded and index not in self._recorded_early:
+                self._recorded_early.add(index)
+                item = self._items[index]
+                records.append({"type": "call_finished", "call_id": item["call_id"], "item": item})
+        return records
 
     @property
     def error(self) -> BaseException | None:
@@ -325,6 +331,10 @@ class ToolBatch:
         return isinstance(self._decisions.get(call.index), Allow)
 
     def _set_output(self, call: ToolCall, output: str | list[Item]) -> Item:
-        item = {"type": f"{call.item['type']}_output", "call_id": call.call_id, "output": output}
-        self._items[call.index] = item
+        item = self._items[call.index] = output_item(call.item, output)
         return item
+
+
+def output_item(call: Item, output: str | list[Item]) -> Item:
+    """Return the output item of the item of a call."""
+    return {"type": f"{call['type']}_output", "call_id": str(call.get("call_id")), "output": output}

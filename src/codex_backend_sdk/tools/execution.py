@@ -4,8 +4,9 @@ A function cannot be stopped from outside. A call that exceeds its timeout is ab
 counts the threads that still run, and the late result is dropped. The threads are daemons, so an abandoned one does not
 keep the program from ending. They see the context variables of the caller.
 
-`record` stores what happened before it matters: `call_started` before a function runs, and each output item after it.
-It is called only from the caller's own thread or task, in the order of the calls.
+`record` stores what happened before it matters: `call_started` before a function runs, and after it the output item, or
+`call_finished` with the item while an earlier call has no output yet. It is called only from the caller's own thread or
+task. An interruption leaves the calls without a result open.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from anyio.lowlevel import current_token
 
 from .._exceptions import ToolDefinitionError, ToolResultError
 from .._threads import run_into, start_in_thread
-from .calls import Allow, Deny, ToolBatch, ToolCall, ToolCallFinished, ToolCallStarted, as_decision
+from .calls import NOT_RUN, Allow, Deny, ToolBatch, ToolCall, ToolCallFinished, ToolCallStarted, as_decision
 
 if TYPE_CHECKING:
     from typing import Self, TypeAlias
@@ -129,13 +130,13 @@ def _close(awaitable: object) -> None:
 def execute(batch: ToolBatch, *, record: Record, parallel: bool = True) -> Iterator[Event]:
     """Run the allowed calls of a batch, and yield the events.
 
-    If the iterator is closed or interrupted, the remaining calls get outputs that say so.
+    If the iterator is closed or interrupted, the results that exist are recorded, and the other calls stay open.
     """
     waiting = deque(batch.allowed())
     running: dict[int, _Running] = {}
     finished: SimpleQueue[int] = SimpleQueue()
     try:
-        _record_outputs(batch, record)
+        _record(batch, record)
         yield from batch.rejected()
         while waiting or running:
             started: list[Event] = []
@@ -145,21 +146,29 @@ def execute(batch: ToolBatch, *, record: Record, parallel: bool = True) -> Itera
                 running[call.index] = _Running(call, finished)
                 started.append(ToolCallStarted(call))
             yield from started  # after the start of all, so that a slow reader delays none
-            for event in _wait(batch, running, finished):
-                _record_outputs(batch, record)
-                yield event
+            events = _wait(batch, running, finished)
+            _record(batch, record)
+            yield from events
             if batch.error is not None:
-                waiting.clear()
+                _skip(batch, waiting)
+                _record(batch, record)
     finally:
         for each in running.values():
-            _abandon(each.call, each.outcome)
-        batch.interrupt()
-        _record_outputs(batch, record)
+            if each.outcome.done():
+                _settle(batch, each.call, each.outcome)
+            else:
+                _abandon(each.call, each.outcome)
+        _record(batch, record)
 
 
-def _record_outputs(batch: ToolBatch, record: Record) -> None:
-    for item in batch.take_outputs():
-        record(item)
+def _record(batch: ToolBatch, record: Record) -> None:
+    for entry in batch.take_records():
+        record(entry)
+
+
+def _skip(batch: ToolBatch, waiting: deque[ToolCall]) -> None:
+    while waiting:
+        batch.reject(waiting.popleft(), NOT_RUN)
 
 
 class _Running:
@@ -174,22 +183,27 @@ class _Running:
         self.outcome.add_done_callback(lambda _: finished.put(call.index))
 
 
-def _wait(batch: ToolBatch, running: dict[int, _Running], finished: SimpleQueue[int]) -> Iterator[Event]:
-    """Wait for the next call that returns, or for the next timeout, but not for long."""
+def _wait(batch: ToolBatch, running: dict[int, _Running], finished: SimpleQueue[int]) -> list[Event]:
+    """Wait for the next calls that return, or for the next timeout, but not for long."""
+    events: list[Event] = []
     deadlines = [each.deadline for each in running.values() if each.deadline is not None]
     remaining = min([_WAIT_SECONDS, *(deadline - time.monotonic() for deadline in deadlines)])
     try:
         index = finished.get(timeout=max(0.0, remaining))
+        while True:
+            if index in running:  # else it was abandoned
+                events.append(_settle(batch, running[index].call, running[index].outcome))
+                del running[index]
+            index = finished.get_nowait()
     except Empty:
+        pass
+    if not events:
         for each in [*running.values()]:
             if each.deadline is not None and time.monotonic() >= each.deadline:
                 del running[each.call.index]
                 _abandon(each.call, each.outcome)
-                yield batch.time_out(each.call)
-        return
-    done = running.pop(index, None)
-    if done is not None:  # else it was abandoned
-        yield _settle(batch, done.call, done.outcome)
+                events.append(batch.time_out(each.call))
+    return events
 
 
 def _settle(batch: ToolBatch, call: ToolCall, outcome: Future[Any]) -> ToolCallFinished:
@@ -277,7 +291,7 @@ class AsyncExecutor:
         running: dict[int, anyio.CancelScope] = {}
         finished = _Finished()
         try:
-            await _arecord(record, batch.take_outputs())
+            await _arecord(record, batch.take_records())
             for rejected in batch.rejected():
                 yield rejected
             while waiting or running:
@@ -290,19 +304,20 @@ class AsyncExecutor:
                     started.append(ToolCallStarted(call))
                 for event in started:
                     yield event
-                call, settle = await finished.get()
-                del running[call.index]
-                done = settle(batch)
-                await _arecord(record, batch.take_outputs())
-                yield done
+                await finished.wait()
+                events = finished.settle(batch, running)
+                await _arecord(record, batch.take_records())
+                for event in events:
+                    yield event
                 if batch.error is not None:
-                    waiting.clear()
+                    _skip(batch, waiting)
+                    await _arecord(record, batch.take_records())
         finally:
+            finished.settle(batch, running)
             for scope in running.values():
                 scope.cancel()
-            batch.interrupt()
             with anyio.CancelScope(shield=True):
-                await _arecord(record, batch.take_outputs())
+                await _arecord(record, batch.take_records())
 
 
 async def _arecord(record: Record, entries: Iterable[dict[str, Any]]) -> None:
@@ -323,11 +338,20 @@ class _Finished:
         self._entries.append((call, settle))
         self._added.set()
 
-    async def get(self) -> tuple[ToolCall, Settle]:
+    async def wait(self) -> None:
+        """Wait for an entry."""
         while not self._entries:
             self._added = anyio.Event()
             await self._added.wait()
-        return self._entries.popleft()
+
+    def settle(self, batch: ToolBatch, running: dict[int, anyio.CancelScope]) -> list[Event]:
+        """Store all outcomes in the batch, remove their calls from `running`, and return the events."""
+        events: list[Event] = []
+        while self._entries:
+            call, settle = self._entries.popleft()
+            del running[call.index]
+            events.append(settle(batch))
+        return events
 
 
 async def _run(call: ToolCall, scope: anyio.CancelScope, finished: _Finished) -> None:

@@ -69,12 +69,13 @@ def run_loop(
     open_calls: Iterable[dict[str, Any]] = (),
     started: Iterable[str] = (),
     decisions: Mapping[str, Decision] | None = None,
+    finished: Mapping[str, dict[str, Any]] | None = None,
 ) -> Generator[Send | Execute, Any, Response]:
     """Return the final response.
 
     `Send(None)` stands for the input of the caller, or for the history alone when a run is resumed. `open_calls` are
-    the calls of the history without output, `started` the IDs of those that may have run, and `decisions` those that
-    exist.
+    the calls of the history without output, `started` the IDs of those that may have run, `decisions` those that
+    exist, and `finished` the output items, by call ID, that exist outside of the history.
 
     Raises MaxTurnsError, RepeatedCallError, RunPausedError, or the exception of a tool.
     """
@@ -82,7 +83,9 @@ def run_loop(
     repeats = 0
     outputs: list[dict[str, Any]] | None = None
     last: Response | None = None
-    batch = ToolBatch(read_calls(open_calls, tools, started=started), decisions=decisions, on_error=limits.on_error)
+    batch = ToolBatch(
+        read_calls(open_calls, tools, started=started), decisions=decisions, outputs=finished, on_error=limits.on_error
+    )
     if batch.calls:
         yield from _execute(batch, None)
         outputs = batch.outputs
