@@ -138,6 +138,24 @@ def test_each_key_has_a_connection(client: Any, server: ScriptedServer) -> None:
     assert [len(session.messages) for session in server.sessions] == [2, 1]
 
 
+@pytest.mark.parametrize("name", ["X-Custom", "OpenAI-Beta"])
+@pytest.mark.parametrize("is_of_the_client", [False, True])
+def test_other_headers_open_another_connection(
+    client: Any, server: ScriptedServer, name: str, is_of_the_client: bool
+) -> None:
+    """Only the upgrade request has headers, so those of a later call would be lost."""
+
+    def call(value: str) -> None:
+        if is_of_the_client:
+            client.with_options(default_headers={name: value}).responses.create(input="a", prompt_cache_key="k")
+        else:
+            client.responses.create(input="a", prompt_cache_key="k", extra_headers={name: value})
+
+    for value in ("one", "two", "one"):
+        call(value)
+    assert [len(session.messages) for session in server.sessions] == [2, 1]
+
+
 def test_copies_share_connections(client: Any, server: ScriptedServer) -> None:
     for each in (client, client.with_options(max_retries=1), client.copy()):
         each.responses.create(input="hi", prompt_cache_key="k")

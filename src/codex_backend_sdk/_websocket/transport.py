@@ -235,14 +235,31 @@ def _error(request: httpx2.Request, status: int, code: str, message: str) -> htt
     return httpx2.Response(status, json={"error": {"message": message, "code": code}}, request=request)
 
 
+# Headers of a request that may differ between two requests on one connection. The login is a part of the key itself.
+_VOLATILE_HEADERS: Final = _POST_HEADERS | {"authorization"}
+_VOLATILE_HEADER_PREFIX: Final = "x-stainless-"
+
+
 def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> Hashable:
-    """Return the key of the connections that a call may use."""
+    """Return the key of the connections that a call may use.
+
+    Only the upgrade request has headers, so a call with others needs another connection.
+    """
     body = context.body
     assert body is not None
     login = context.login
-    user = None if login is None else (login.account_id, login.user_id)
+    # Without ids, only the token tells two accounts apart. A refresh of it then opens another connection.
+    user: Hashable = None if login is None else (login.account_id, login.user_id)
+    if login is None or login.account_id is None:
+        token = request.headers.get("authorization", "").encode()
+        user = (user, hashlib.sha256(token).digest())
+    headers = frozenset(
+        (name.lower(), value)
+        for name, value in request.headers.multi_items()
+        if name.lower() not in _VOLATILE_HEADERS and not name.lower().startswith(_VOLATILE_HEADER_PREFIX)
+    )
     conversation = body.members.get("prompt_cache_key") if body.prepared_input is None else body.prepared_input.history
-    return owner, str(request.url), user, conversation
+    return owner, str(request.url), user, headers, conversation
 
 
 def upgrade_request(request: httpx2.Request) -> httpx2.Request:
