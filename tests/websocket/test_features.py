@@ -20,6 +20,7 @@ from support.tunnels import serve_proxy
 
 from codex_backend_sdk import OpenAI, StreamInterruptedError
 from codex_backend_sdk._request.request_body import PreparedInput
+from codex_backend_sdk.auth import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +55,16 @@ def test_explain_shows_the_body_and_sends_nothing(
     explanation = new_client(transport=transport).codex.explain(input=conversation, model="gpt-5.5")
     assert explanation.prepared_request is not None
     assert explanation.prepared_request.body["input"][-1] == item
+    assert server.upgrades == server.messages == server.posts == []
+
+
+def test_explanation_names_the_transport() -> None:
+    client = OpenAI(credentials=MemoryStore(), transport="websocket")
+    explanation = client.codex.explain(input="hi")
+    assert explanation.prepared_request is not None
     assert explanation.prepared_request.transport == "websocket"
     assert "or a message on the WebSocket" in " ".join(str(explanation).split())
-    assert server.upgrades == server.messages == server.posts == []
+    assert "WebSocket" not in str(client.with_options(transport="http").codex.explain(input="hi"))
 
 
 def test_retry_is_reported(new_client: Callable[..., Any], server: ScriptedServer) -> None:
