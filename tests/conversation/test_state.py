@@ -50,7 +50,11 @@ TURN = (item(user("a")), item(said("b")), response("r1", 100), item(user("c")), 
 
 
 def texts(state: ConversationState) -> str:
-    return "".join(each["content"][0]["text"] if "content" in each else each["type"][0].upper() for each in state.items)
+    return texts_of(state.items)
+
+
+def texts_of(items: Any) -> str:
+    return "".join(each["content"][0]["text"] if "content" in each else each["type"][0].upper() for each in items)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,31 @@ def test_calls_are_pending_until_their_output() -> None:
     assert "c" in state.decisions
     state.apply(item(OUTPUT))
     assert state.pending_calls() == []
+
+
+SUMMARY = {"type": "compaction", "item": COMPACTION, "kept": [0]}
+FINISHED: list[tuple[Any, tuple[str, str] | None]] = [
+    ((), None),
+    (TURN, ("r2", "d")),
+    ((*TURN, item(user("e"))), None),
+    ((*TURN, item(user("e")), {"type": "rollback", "to": 4}), ("r2", "d")),
+    ((*TURN, {"type": "rollback", "view": 0, "to": 2}), ("r1", "b")),
+    ((*TURN, {"type": "rollback", "view": 0, "to": 3}), None),
+    ((*TURN, SUMMARY), ("r2", "d")),
+    ((*TURN, SUMMARY, item(user("e"))), None),
+    ((*TURN, {"type": "edit", "drop": [0, 1], "insert": []}), ("r2", "d")),
+    ((*TURN[:5], response("r2", status="interrupted")), None),
+    ((item(CALL), response("r1"), item(OUTPUT)), None),
+    ((item(CALL), response("r1"), item(OUTPUT), item(said("b")), response("r2")), ("r2", "b")),
+    ((item(user("a")), item(said("b")), item(CALL), item(OUTPUT), response("r1", status="incomplete")), ("r1", "bF")),
+    ((item(said("a")), response("r1"), item(said("b")), response("r2")), ("r2", "b")),
+]
+
+
+@pytest.mark.parametrize(("records", "expected"), FINISHED)
+def test_finished_response_ends_the_history(records: Any, expected: tuple[str, str] | None) -> None:
+    members = fold(*records).finished_response()
+    assert (members and (members["id"], texts_of(members["output"]))) == expected
 
 
 def started(call_id: str) -> dict[str, Any]:

@@ -481,6 +481,34 @@ def test_failed_request_can_be_resumed(conversation: Any, sim: Simulator, counte
     assert counter.runs == [1]
 
 
+def finish(conversation: Any, sim: Simulator, counter: Counter) -> Any:
+    sim.script(Turn.text("hello"), Turn.call("count", {"x": 1}), Turn.text("done"), Turn.text("more"))
+    conversation.send("Hello.")
+    return conversation.run("Count.", tools=[counter.count])
+
+
+def test_complete_run_is_not_sent_again(conversation: Any, sim: Simulator, counter: Counter) -> None:
+    final = finish(conversation, sim, counter)
+    requests = len(sim.model_requests)
+    resumed = conversation.resume()
+    assert (resumed.id, resumed.output_text, resumed.status) == (final.id, "done", "completed")
+    assert (resumed.model, resumed.usage.total_tokens) == (final.model, final.usage.total_tokens)
+    assert [item.type for item in resumed.output] == [item.type for item in final.output]
+    assert (len(sim.model_requests), counter.runs) == (requests, [1])
+
+
+def test_message_after_a_complete_run_is_sent(conversation: Any, sim: Simulator, counter: Counter) -> None:
+    finish(conversation, sim, counter)
+    conversation.append("More.")
+    assert conversation.resume().output_text == "more"
+
+
+def test_empty_conversation_cannot_be_resumed(conversation: Any, sim: Simulator) -> None:
+    with pytest.raises(ConversationError, match=r"nothing to resume: the history is empty\. Call conversation\.run"):
+        conversation.resume(tools=[add])
+    assert sim.model_requests == []
+
+
 def test_calls_of_an_incomplete_response_are_not_run(conversation: Any, sim: Simulator, counter: Counter) -> None:
     call = {"id": "fc_1", "status": "completed", **open_call("c1", 1)}
     final = {**CREATED, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}

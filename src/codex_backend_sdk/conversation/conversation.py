@@ -653,6 +653,10 @@ class Conversation(_BaseConversation):
 
         `decisions` has the decisions on paused calls by their `call_id`. A call that was started, but has no output, is
         reported to the model as one that may have run; `Allow()` runs it again. The options are those of `run`.
+
+        If the run is complete, returns its last response without a request, rebuilt from the history: its output, ID,
+        model, status and usage. So a program may always begin with `resume()`. Raises ConversationError if the history
+        is empty.
         """
         return self.run_stream(None, decisions=decisions, **options).until_done()
 

@@ -91,11 +91,18 @@ class ConversationUsage:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The end of a response: its place, which is a view and the number of items in it, and the tokens up to there."""
+    """The end of a response: its place, which is a view and the number of items in it, and the tokens up to there.
+
+    `record` is the record of a response that the backend ended, `output` the positions of its items, and `end` the
+    position of the next item.
+    """
 
     response_id: str | None
     place: tuple[int, int]
     tokens: int | None
+    record: Mapping[str, Any] | None = None
+    output: tuple[int, ...] = ()
+    end: int = 0
 
 
 class ConversationState:
@@ -236,6 +243,20 @@ class ConversationState:
             return []
         return [self._output_of(call) for call in pending if any(call is item for item in response)]
 
+    def finished_response(self) -> dict[str, Any] | None:
+        """Return the members of the response that ends the history, or None if something follows it.
+
+        A compaction may follow it. A response that was interrupted does not count.
+        """
+        mark = self._marks[-1] if self._marks else None
+        if mark is None or mark.record is None:
+            return None
+        later = (item for item in self._items[mark.end :] if item is not None)
+        if mark.place != self.place and any(item.get("type") != "compaction" for item in later):
+            return None
+        members = {name: mark.record.get(name) for name in ("id", "created_at", "model", "status", "usage")}
+        return {**members, "object": "response", "output": [self.item_at(position) for position in mark.output]}
+
     def _output_of(self, call: Item) -> Item:
         call_id = str(call["call_id"])
         text = MAY_HAVE_RUN if call_id in self.started_calls else NOT_RUN
@@ -347,11 +368,25 @@ class ConversationState:
         usage = as_mapping(record.get("usage"))
         is_measured = record.get("status") in _MEASURED_STATUSES
         tokens = as_count(usage.get("total_tokens")) if is_measured else None
-        self._marks.append(_Mark(record.get("id"), self.place, tokens))
+        output = self._output_positions()
+        ended = record if is_measured else None
+        self._marks.append(_Mark(record.get("id"), self.place, tokens, ended, output, len(self._items)))
         self.usage = self.usage._plus(usage, responses=1 if is_measured else 0)
         self._received.clear()
         if not is_measured:  # the server and this history differ about the output of the response
             self._invalidate()
+
+    def _output_positions(self) -> tuple[int, ...]:
+        """Return the positions of the items of the response that ends the history."""
+        view, first = self._marks[-1].place if self._marks else (0, 0)
+        first = first if view == self.place[0] else 0
+        end = self.count
+        while end > first and str(self.item_at(self._active[end - 1]).get("type")).endswith("_output"):
+            end -= 1
+        start = end
+        while start > first and _is_output_of_model(self.item_at(self._active[start - 1])):
+            start -= 1
+        return tuple(self._active[start:end])
 
     def _apply_call_started(self, record: Mapping[str, Any]) -> None:
         call_id = str(record.get("call_id"))

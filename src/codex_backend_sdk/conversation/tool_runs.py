@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .._exceptions import ConversationError, RunStoppedError
+from .._streaming.events import build_response
 from ..tools.calls import CALL_TYPES, Allow, Deny, Pause, as_decision
 from ..tools.execution import AsyncExecutor, adecide, decide, execute
 from ..tools.function_tool import ToolSet
@@ -66,6 +67,7 @@ class RunPlan:
     started: frozenset[str]
     decisions: dict[str, Decision]
     finished: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    response: Response | None = None  # of a run that is complete already
     undecided: dict[str, Decision] = field(default_factory=dict)  # without a hook
 
     def loop(self) -> Generator[Send | Execute, Any, Response]:
@@ -120,6 +122,9 @@ def plan_run(
     unknown = [call_id for call_id in given if call_id not in known]
     if unknown:
         raise ValueError(f"There is no open call {unknown[0]!r}. Open calls: {', '.join(sorted(known)) or 'none'}.")
+    is_idle = input is None and not open_calls
+    if is_idle and not state.count:
+        raise ConversationError("There is nothing to resume: the history is empty. Call conversation.run(input).")
     # A decision is for one run of the call: after it was started, it may have run.
     recorded = {
         call_id: _restored(record)
@@ -136,9 +141,20 @@ def plan_run(
         open_calls=open_calls,
         started=frozenset(state.started_calls),
         finished=state.finished_calls,
+        response=_finished_response(state) if is_idle else None,
         decisions={**{call_id: each for call_id, each in recorded.items() if call_id not in paused}, **given},
         undecided=paused,
     )
+
+
+def _finished_response(state: ConversationState) -> Response | None:
+    members = state.finished_response()
+    if members is None:
+        return None
+    output = [{name: value for name, value in item.items() if name != "stamp"} for item in members["output"]]
+    defaults = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    response: Response = build_response({**defaults, **members, "output": output})
+    return response
 
 
 def _restored(record: Mapping[str, Any]) -> Decision:
@@ -172,6 +188,8 @@ def definitions_of(tools: ToolSet, current: Iterable[Any]) -> list[Any]:
 
 def run_steps(conversation: Any, plan: RunPlan) -> Generator[Any, None, Response]:
     """Do the steps of a run, yield the events, and return the final response."""
+    if plan.response is not None:
+        return plan.response
     loop = plan.loop()
     is_first = True
     try:
@@ -235,6 +253,9 @@ class AsyncRunStream(AsyncConversationStream):
     async def _steps(self, conversation: Any, plan: RunPlan) -> AsyncGenerator[Any]:
         if not self._is_entered:
             raise ConversationError("Use the stream of a run with `async with`: its tools run in tasks.")
+        if plan.response is not None:
+            self._response = plan.response
+            return
         loop = plan.loop()
         is_first = True
         try:
