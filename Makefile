@@ -55,7 +55,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
-	websocket/test_frames websocket/test_incremental websocket/test_messages))
+	websocket/test_frames websocket/test_incremental websocket/test_response_messages))
 
 .PHONY: help demo test lint coverage docs lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 

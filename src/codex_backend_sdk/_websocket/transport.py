@@ -35,8 +35,8 @@ from .._streaming.streams import INTERRUPT_EXTENSION
 from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Timing
 from .frames import COMPRESSION_OFFER, CompressionParameters, FrameError
 from .incremental import CreateMessage, create_message
-from .messages import ResponseMessages
 from .pool import Availability, ConnectionPool, keep_alive, keep_alive_async
+from .response_messages import ResponseMessages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Iterator

@@ -29,7 +29,7 @@ from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
 from .issuer.oauth_issuer import Approval, OAuthIssuer
 from .model_catalog import ModelCatalog
-from .replies.prompt_cache import PromptCache
+from .replies.simulated_cache import PromptCache
 from .simulated_account import SimulatedAccount, build_login_document, write_codex_home
 from .websocket.settings import WebSocketSettings
 from .websocket.websocket_log import RecordedFrame, RecordedWebSocket, WebSocketLog

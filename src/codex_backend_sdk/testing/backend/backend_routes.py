@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..id_generator import IdGenerator
     from ..issuer.oauth_issuer import OAuthIssuer
     from ..model_catalog import ModelCatalog
-    from ..replies.prompt_cache import PromptCache
+    from ..replies.simulated_cache import PromptCache
     from ..simulated_account import SimulatedAccount
     from ..websocket.responses_session import MessageHandler, ModelMessage
     from ..websocket.settings import WebSocketSettings

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..http.delivery import Headers
     from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
-    from ..replies.prompt_cache import PromptCache
     from ..replies.reply_events import Event, Item
+    from ..replies.simulated_cache import PromptCache
     from .simulated_limits import AccountLimits
 
 __all__ = ["Responder", "RouteResponse", "TurnContext"]

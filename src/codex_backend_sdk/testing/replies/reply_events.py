@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .prompt_cache import count_tokens
+from .simulated_cache import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
-    from .prompt_cache import InputTokens
+    from .simulated_cache import InputTokens
 
 __all__ = [
     "Event",

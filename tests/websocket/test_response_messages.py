@@ -9,7 +9,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from codex_backend_sdk._streaming.sse import EventDecoder, parse_frames
-from codex_backend_sdk._websocket.messages import ResponseHead, ResponseMessages
+from codex_backend_sdk._websocket.response_messages import ResponseHead, ResponseMessages
 
 RATE_LIMITS = {"type": "codex.rate_limits", "rate_limits": {"primary": {"used_percent": 1}}}
 METADATA = {"type": "codex.response.metadata", "headers": {"OpenAI-Model": "gpt-5.5", "x-request-id": "req_1"}}
