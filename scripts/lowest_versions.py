@@ -37,7 +37,9 @@ TEST_TOOLS += ("pytest-xdist", "trio", "trustme", "typing-extensions", "websocke
 # The official tests, the type checkers, the benchmarks and the Codex CLI do not test the declared versions. The test of
 # this script would create the same environments again.
 LEFT_OUT_TESTS = ("conformance", "typing", "bench", "test_codex_cli.py", "test_codex_cli_login.py")
-LEFT_OUT_TESTS += ("test_lowest_versions.py",)
+LEFT_OUT_TESTS += ("test_codex_cli_websocket.py", "test_lowest_versions.py")
+# FastAPI requires newer versions of pydantic and Starlette than this package.
+SELECTED_NAMES = "not web_server"
 INSTALL_TIMEOUT_SECONDS = 600
 SMOKE_TIMEOUT_SECONDS = 120
 TESTS_TIMEOUT_SECONDS = 3600
@@ -176,9 +178,10 @@ def passes_tests(uv: str) -> bool:
         print(tools.stderr, file=sys.stderr)
         return False
     ignored = [f"--ignore=tests/{name}" for name in LEFT_OUT_TESTS]
+    selected = ["-k", SELECTED_NAMES, *ignored]
     commands = (
         [python.with_name("codex-backend"), "demo"],
-        [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "-p", "no:cacheprovider", *ignored],
+        [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "-p", "no:cacheprovider", *selected],
     )
     return all(
         subprocess.run(command, cwd=ROOT, timeout=TESTS_TIMEOUT_SECONDS, check=False).returncode == 0
