@@ -13,7 +13,7 @@ from codex_backend_sdk._upstream import HOOKS, connection_hooks, streaming_hooks
 ALL_HOOKS = {**HOOKS, **streaming_hooks(), **connection_hooks()}
 SOURCE = Path(__file__).parent.parent / "src" / "codex_backend_sdk"
 # These modules import private names for annotations only.
-TYPE_ONLY_IMPORTERS = {"resources/models.py", "resources/responses.py"}
+TYPE_ONLY_IMPORTERS = {"conversation/conversation.py", "resources/models.py", "resources/responses.py"}
 
 
 @pytest.mark.parametrize(("owner", "name"), ALL_HOOKS)

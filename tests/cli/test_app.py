@@ -142,7 +142,8 @@ def test_full_disk_is_one_line(run_in_process: Run, store_login: StoreLogin, com
     )
 
 
-@pytest.mark.parametrize("command", ["status", "usage", "demo"])
+# The tests of the demo, which takes longer, check its colors.
+@pytest.mark.parametrize("command", ["status", "usage"])
 def test_color_is_printed_to_terminals_only(
     run_in_process: Run, run_in_terminal: Callable[..., str], store_login: StoreLogin, command: str
 ) -> None:

@@ -38,9 +38,13 @@ def test_demo_shows_every_step_and_succeeds(run_in_process: Run, home: Path) -> 
     assert not home.exists(), "the demo must not change the login of the user"
 
 
-@pytest.mark.parametrize("columns", [40, 80])
-def test_demo_wraps_its_text_between_words(run_in_terminal: Callable[..., str], columns: int) -> None:
-    *_, last_paragraph = click.unstyle(run_in_terminal("demo", columns=columns)).split("\n\n")
+@pytest.mark.parametrize(("columns", "environment"), [(40, {}), (80, {"NO_COLOR": "1"})])
+def test_demo_wraps_and_colors_its_text(
+    run_in_terminal: Callable[..., str], columns: int, environment: dict[str, str]
+) -> None:
+    output = run_in_terminal("demo", columns=columns, **environment)
+    assert ("\x1b" in output) == (not environment)
+    *_, last_paragraph = click.unstyle(output).split("\n\n")
     assert last_paragraph.startswith("All ")
     assert all(len(line) <= columns or len(line.split()) <= 2 for line in last_paragraph.splitlines()), last_paragraph
 
