@@ -433,7 +433,7 @@ def test_url_is_logged_if_the_opener_fails(result: object, caplog: pytest.LogCap
         return result
 
     with caplog.at_level(logging.WARNING, "codex_backend_sdk.auth"), pytest.raises(LoginFailedError):
-        log_in(opener, timeout=0.3)  # type: ignore[arg-type]
+        log_in(opener, timeout=2)  # type: ignore[arg-type]
     lines = caplog.records[-1].getMessage().splitlines()
     assert lines[0] == "No browser could be opened. Open this URL in a browser to log in:"
     assert lines[1].startswith("http://127.0.0.1:9/oauth/authorize")
@@ -447,14 +447,14 @@ def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFix
     browser_options = browser.BrowserLoginOptions(open_browser=False, on_url=urls.append)
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
-            lambda grant: LOGIN, browser_options=browser_options, deadline=LoginDeadline(0.1), **options
+            lambda grant: LOGIN, browser_options=browser_options, deadline=LoginDeadline(2), **options
         )
     assert (len(urls), caplog.text) == (1, "")
     with pytest.raises(LoginFailedError):
         browser.log_in_with_browser(
             lambda grant: LOGIN,
             browser_options=browser.BrowserLoginOptions(open_browser=False),
-            deadline=LoginDeadline(0.1),
+            deadline=LoginDeadline(2),
             **options,
         )
     assert "Open this URL in a browser to log in:\nhttp://127.0.0.1:9/oauth/authorize" in caplog.text
