@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -244,8 +245,43 @@ def test_abandoned_threads_are_counted(release: threading.Event, caplog: pytest.
 
     caplog.set_level(logging.WARNING)
     run_sync(batch_of(hang, stuck, timeout=0.1))
-    counts = [int(message.rstrip(".").rpartition(" ")[2]) for message in caplog.messages]
+    messages = [message for message in caplog.messages if "Abandoned threads" in message]
+    counts = [int(message.rstrip(".").rpartition(" ")[2]) for message in messages]
     assert counts[1] == counts[0] + 1
+
+
+def secret() -> str:
+    return "password"
+
+
+def test_failed_calls_are_logged_once(run: Callable[..., Outcome], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "codex_backend_sdk")
+    run(batch_of(fails, secret))
+    (entry,) = caplog.records
+    assert entry.getMessage().startswith("Tool fails raised ValueError after ")
+    assert entry.exc_info is not None
+    assert isinstance(entry.exc_info[1], ValueError)
+    assert 'raise ValueError("bad")' in caplog.text
+
+
+def test_calls_are_logged_with_their_duration(run: Callable[..., Outcome], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "codex_backend_sdk")
+    run(batch_of(secret))
+    messages = [entry.getMessage() for entry in caplog.records if entry.name == "codex_backend_sdk"]
+    assert messages[0] == "Tool secret started (c0)."
+    assert re.fullmatch(r"Tool secret finished after \d+\.\d{3} s \(c0\)\.", messages[1])
+    assert "password" not in caplog.text
+
+
+def test_timeout_is_logged(
+    run: Callable[..., Outcome], release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang() -> None:
+        release.wait(LONG)
+
+    caplog.set_level(logging.WARNING, "codex_backend_sdk")
+    run(batch_of(hang, timeout=0.1))
+    assert sum("Tool hang raised TimeoutError" in message for message in caplog.messages) == 1
 
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE")
@@ -266,6 +302,7 @@ def test_calls_that_are_not_run_have_an_event(run: Callable[..., Outcome]) -> No
     outcome = run(batch_of(one, two), on_call=lambda call: call.name == "two")
     assert outcome.outputs == ["The call was denied.", "2"]
     assert outcome.kinds == [("finished", "one"), ("started", "two"), ("finished", "two")]
+    assert (outcome.events[0].was_run, outcome.events[2].was_run) == (False, True)
     assert [record["type"] for record in outcome.records] == [
         "function_call_output",
         "call_started",

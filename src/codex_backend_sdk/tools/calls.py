@@ -101,7 +101,8 @@ class ToolCall:
     Attributes:
         call_id: The ID that connects the call and its output.
         name: The name of the tool.
-        arguments: The JSON arguments, or the text of a custom tool. They are not validated.
+        arguments: The arguments as the model sent them: a dict, decoded from the JSON, or the text of a custom tool.
+            They are not validated; if they are not valid JSON, they are the text.
         tool: The tool, or None if the model called one that does not exist.
         args: The positional arguments of the function, validated.
         kwargs: The keyword arguments of the function, validated.
@@ -191,12 +192,15 @@ class ToolCallFinished:
         item: The output item that the model receives.
         result: What the function returned, unchanged; None if it did not return.
         error: What it raised; `TimeoutError` after its timeout; None if it returned, or was not run.
+        was_run: Whether this run called the function. False for a call that was denied, is invalid, or has its output
+            from an earlier run: `item` says why.
     """
 
     call: ToolCall
     item: Item
     result: Any = None
     error: BaseException | None = None
+    was_run: bool = True
     type: Literal["tool_call.finished"] = "tool_call.finished"
 
 
@@ -266,7 +270,7 @@ class ToolBatch:
     def rejected(self) -> list[ToolCallFinished]:
         """Return the events of the calls that have an output and are not run."""
         calls = [call for call in self.calls if call.index in self._items and call.index not in self._started]
-        return [ToolCallFinished(call, self._items[call.index]) for call in calls]
+        return [ToolCallFinished(call, self._items[call.index], was_run=False) for call in calls]
 
     def reject(self, call: ToolCall, reason: str) -> None:
         """Give a call that is not run its output."""

@@ -77,6 +77,20 @@ def _start(action: Callable[[], Any], *, name: str) -> Future[Any]:
     return start_in_thread(partial(copy_context().run, action), name=f"codex-tool-{name}", daemon=True)
 
 
+def _log_start(call: ToolCall) -> None:
+    _log.debug("Tool %s started (%s).", call.name, call.call_id)
+
+
+def _log_end(event: ToolCallFinished, started: float) -> None:
+    """Log how a call ended, without its arguments and its result, which may be secret."""
+    name, call_id, seconds = event.call.name, event.call.call_id, time.monotonic() - started
+    if event.error is None:
+        _log.debug("Tool %s finished after %.3f s (%s).", name, seconds, call_id)
+    else:
+        kind = type(event.error).__name__
+        _log.warning("Tool %s raised %s after %.3f s (%s).", name, kind, seconds, call_id, exc_info=event.error)
+
+
 def _bound(call: ToolCall) -> Callable[[], Any]:
     assert call.tool is not None
     return partial(call.tool.function, *call.args, **call.kwargs)
@@ -155,7 +169,7 @@ def execute(batch: ToolBatch, *, record: Record, parallel: bool = True) -> Itera
     finally:
         for each in running.values():
             if each.outcome.done():
-                _settle(batch, each.call, each.outcome)
+                _settle(batch, each)
             else:
                 _abandon(each.call, each.outcome)
         _record(batch, record)
@@ -178,7 +192,9 @@ class _Running:
         assert call.tool is not None
         self.call = call
         timeout = call.tool.timeout
-        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.started = time.monotonic()
+        self.deadline = None if timeout is None else self.started + timeout
+        _log_start(call)
         self.outcome = _start(_bound(call), name=call.name)
         self.outcome.add_done_callback(lambda _: finished.put(call.index))
 
@@ -192,8 +208,7 @@ def _wait(batch: ToolBatch, running: dict[int, _Running], finished: SimpleQueue[
         index = finished.get(timeout=max(0.0, remaining))
         while True:
             if index in running:  # else it was abandoned
-                events.append(_settle(batch, running[index].call, running[index].outcome))
-                del running[index]
+                events.append(_settle(batch, running.pop(index)))
             index = finished.get_nowait()
     except Empty:
         pass
@@ -202,20 +217,22 @@ def _wait(batch: ToolBatch, running: dict[int, _Running], finished: SimpleQueue[
             if each.deadline is not None and time.monotonic() >= each.deadline:
                 del running[each.call.index]
                 _abandon(each.call, each.outcome)
-                events.append(batch.time_out(each.call))
+                event = batch.time_out(each.call)
+                _log_end(event, each.started)
+                events.append(event)
     return events
 
 
-def _settle(batch: ToolBatch, call: ToolCall, outcome: Future[Any]) -> ToolCallFinished:
-    error = outcome.exception()
-    if error is not None:
-        return batch.fail(call, error)
-    result = outcome.result()
+def _settle(batch: ToolBatch, running: _Running) -> ToolCallFinished:
+    call, error = running.call, running.outcome.exception()
+    result = None if error is not None else running.outcome.result()
     if inspect.isawaitable(result):
         _close(result)
         text = f"The tool {call.name!r} returned an awaitable, which the sync client cannot await. Use AsyncOpenAI."
-        return batch.fail(call, ToolResultError(text))
-    return batch.succeed(call, result)
+        error = ToolResultError(text)
+    event = batch.succeed(call, result) if error is None else batch.fail(call, error)
+    _log_end(event, running.started)
+    return event
 
 
 # --- async -----------------------------------------------------------------------------------------------------------
@@ -328,14 +345,14 @@ async def _arecord(record: Record, entries: Iterable[dict[str, Any]]) -> None:
 
 
 class _Finished:
-    """A queue from the tasks to the executor: each entry is a call and how its outcome is stored in the batch."""
+    """A queue from the tasks to the executor: a call, how its outcome is stored in the batch, and when it started."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[ToolCall, Settle]] = deque()
+        self._entries: deque[tuple[ToolCall, Settle, float]] = deque()
         self._added = anyio.Event()
 
-    def put(self, call: ToolCall, settle: Settle) -> None:
-        self._entries.append((call, settle))
+    def put(self, call: ToolCall, settle: Settle, started: float) -> None:
+        self._entries.append((call, settle, started))
         self._added.set()
 
     async def wait(self) -> None:
@@ -348,15 +365,19 @@ class _Finished:
         """Store all outcomes in the batch, remove their calls from `running`, and return the events."""
         events: list[Event] = []
         while self._entries:
-            call, settle = self._entries.popleft()
+            call, settle, started = self._entries.popleft()
             del running[call.index]
-            events.append(settle(batch))
+            event = settle(batch)
+            _log_end(event, started)
+            events.append(event)
         return events
 
 
 async def _run(call: ToolCall, scope: anyio.CancelScope, finished: _Finished) -> None:
     assert call.tool is not None
     settle: Settle | None = None
+    started = time.monotonic()
+    _log_start(call)
     with scope, anyio.move_on_after(call.tool.timeout) as limit:
         try:
             result = await _invoke(_bound(call), name=call.name, call=call)
@@ -369,4 +390,4 @@ async def _run(call: ToolCall, scope: anyio.CancelScope, finished: _Finished) ->
     if limit.cancel_called:
         settle = partial(ToolBatch.time_out, call=call)
     if settle is not None:
-        finished.put(call, settle)
+        finished.put(call, settle, started)
