@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import aclosing
 from copy import deepcopy
 from functools import partial
@@ -30,7 +30,7 @@ from .._request.output_parsing import parse_output
 from .._request.prompt_cache import TurnState
 from .._request.request_body import PreparedInput
 from .._request.shaping import to_json_data
-from .._threads import create_lock, start_in_thread
+from .._threads import create_lock, run_into, start_in_thread
 from .._upstream import parse_response, type_to_text_format_param
 from .._websocket.transport import sent_message_of
 from ..tools.execution import check_sync
@@ -45,7 +45,6 @@ from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, Ne
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
     from typing import Literal, Self, Unpack
 
@@ -748,8 +747,6 @@ class Conversation(_BaseConversation):
 
     # I/O
 
-    _writing: Future[None] | None = None
-
     def _drive(self, steps: Generator[Step, Any, Any]) -> Generator[Any, None, Any]:
         """Do the steps of a turn, yield the events for the caller, and return the response."""
         with self._exclusive():
@@ -772,7 +769,6 @@ class Conversation(_BaseConversation):
                     failure = CallerLeft()
                 except BaseException as error:  # the turn decides what stays of the response
                     failure = error
-                    self._finish_writing()
                     self._name_item(error, step)
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
@@ -812,18 +808,16 @@ class Conversation(_BaseConversation):
     def _commit(self, records: Sequence[Record]) -> None:
         # Ctrl-C must not separate the file from the history.
         if self._file.path is not None and threading.current_thread() is threading.main_thread():
-            self._writing = start_in_thread(
-                partial(self._file.commit, records), name="codex-conversation", daemon=False
-            )
-            self._writing.result()
+            writing = _Writing(self._file, records)
+            try:
+                start_in_thread(writing.run, name="codex-conversation", daemon=False)
+                writing.outcome.result()
+            except BaseException:
+                writing.finish()
+                raise
         else:
             self._file.commit(records)
         self._forget_changes(records)
-
-    def _finish_writing(self) -> None:
-        """Wait until the records that were being written when a call was interrupted are on the disk."""
-        if self._writing is not None:
-            wait([self._writing])
 
 
 class AsyncConversation(_BaseConversation):
@@ -1056,10 +1050,37 @@ class AsyncConversation(_BaseConversation):
 
     async def _commit(self, records: Sequence[Record], *, in_thread: bool = True) -> None:
         if in_thread and self._file.path is not None:
-            await _in_thread(partial(self._file.commit, records))
+            writing = _Writing(self._file, records)
+            try:
+                await _in_thread(writing.run)
+                writing.outcome.result()
+            except BaseException:  # a cancellation does not stop the thread
+                writing.finish()
+                raise
         else:
             self._file.commit(records)
         self._forget_changes(records)
+
+
+class _Writing:
+    """A commit of records in another thread. A caller that is interrupted calls `finish`, and then knows its outcome.
+
+    Otherwise the thread would write its records after those that undo them.
+    """
+
+    def __init__(self, file: ConversationFile, records: Sequence[Record]) -> None:
+        self.outcome: Future[None] = Future()
+        self._commit = partial(file.commit, records)
+
+    def run(self) -> None:
+        """Commit the records, unless the caller has given up."""
+        if self.outcome.set_running_or_notify_cancel():
+            run_into(self.outcome, self._commit)
+
+    def finish(self) -> None:
+        """Wait for the thread if it has begun, or keep it from beginning."""
+        if not self.outcome.cancel():
+            wait([self.outcome])
 
 
 def _account_id(login: Any) -> str | None:

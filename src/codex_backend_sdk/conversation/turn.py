@@ -155,7 +155,7 @@ class Exchange:
         self.is_interrupted = False  # by `interrupt()`: the backend has ended the response
         self.output: list[Item] = []  # the finished items
         self._state = state
-        self._start = state.count
+        self.start = state.count  # the index of the first item of the response
         self._account_id = account_id
         self._model = str(parameters["model"])
         self._created_response: Any = None
@@ -183,7 +183,7 @@ class Exchange:
             records.append({"type": "settings", "settings": {"model": self._model}})
         if self.has_output:
             self.output, self._texts = [], {}  # the client sent the request again
-            records.append({"type": "rollback", "to": self._start})
+            records.append({"type": "rollback", "to": self.start})
         return self._records(records)
 
     def _added(self, event: Any) -> list[Record]:
@@ -253,7 +253,7 @@ class Exchange:
             record["id"] = self.response.id
             record["usage"] = None if usage is None else to_json_data(usage, "usage")
             record["created_at"] = self.response.created_at
-        edit = self._state.edit_record(kept, start=self._start) if self.is_delivered else None
+        edit = self._state.edit_record(kept, start=self.start) if self.is_delivered else None
         return [record] if edit is None else [edit, record]
 
     _HANDLERS: Final = {
@@ -358,16 +358,22 @@ class Turn:
             assert options.previous_response_id is not None
             view, to = state.place_of(options.previous_response_id)
             here_view, here_to = state.place
-            yield Commit([{"type": "rollback", "view": view, "to": to}])
-            self._undo = {"type": "rollback", "view": here_view, "to": here_to, "undo": True}
+            try:
+                yield Commit([{"type": "rollback", "view": view, "to": to}])
+            finally:
+                if state.place != (here_view, here_to):
+                    self._undo = {"type": "rollback", "view": here_view, "to": here_to, "undo": True}
         given = {item.get("call_id") for item in self._items}
         interrupted = [output for output in state.interrupted_outputs() if output["call_id"] not in given]
         self._items = [*interrupted, *self._items]
         if options.repair:
             yield from self._repair()
         if self._items:
-            yield Commit([{"type": "item", "item": item} for item in self._items])
-            self._added = len(self._items)
+            start = state.count
+            try:
+                yield Commit([{"type": "item", "item": item} for item in self._items])
+            finally:
+                self._added = state.count - start  # also if Ctrl-C came after the records were written
 
     def _repair(self) -> Generator[Step, Any, None]:
         """Pair calls and outputs of the input and of the items before it that were not sent yet."""
@@ -429,7 +435,7 @@ class Turn:
             self._added, self._undo = 0, None
             yield Commit(records)
         else:
-            self._added += len(exchange.output)
+            self._added += self._state.count - exchange.start  # an item may be received and not be recorded
             yield from self._remove()
 
     def _remove(self) -> Generator[Step, Any, None]:
