@@ -5,13 +5,14 @@ A record is written before it is applied, so the state never contains what the f
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .._exceptions import ConversationError
 from . import journal
 from .export import to_json, to_markdown
 from .journal import Journal
-from .state import ConversationState
+from .state import ConversationState, find_problem
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversationFile"]
 
+log = logging.getLogger("codex_backend_sdk.conversation")
+
 
 class ConversationFile:
     """The state of a conversation, and its journal or, without a file, the list of its records."""
@@ -35,6 +38,8 @@ class ConversationFile:
         self._records: list[Record] = []
         if opened is not None:
             for record in opened.records():
+                if (problem := find_problem(record)) is not None:
+                    log.warning("Skipped a record of %s of the type %r: %s.", opened.path, record["type"], problem)
                 self.state.apply(record)
             self._close_response(opened)
 
@@ -107,7 +112,9 @@ class ConversationFile:
         return ConversationFile(self._journal.fork(path, {}), redact=self._redact)
 
     def export(self, form: Literal["markdown", "json"], *, redact: bool) -> str:
-        """Return all records as text."""
+        """Return all records as text. Raises ValueError for another form."""
+        if form not in ("markdown", "json"):
+            raise ValueError(f"The form of an export is 'markdown' or 'json', not {form!r}.")
         records = self._records if self._journal is None else self._journal.records()
         if form == "json":
             return to_json(records, redact=redact)

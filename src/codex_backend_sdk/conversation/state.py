@@ -17,7 +17,8 @@ and members are ignored, so a file of a newer version can be read.
 
 Items are never copied and never change. Each item has a position: the count of items before it in all records. The
 history is a list of positions, the view. Records that refer to items contain positions, so a compaction or a fork costs
-a few numbers. A record that removes items first saves the view, so `rollback` can restore it.
+a few numbers. A record that removes items first saves the view, so `rollback` can restore it; it has the number of
+views saved before it, `views`. So a lost line affects its own items and edits only.
 
 `prepared` returns the history as it is sent. It prepares only the items that are new since the last call, so that the
 cost of a call does not grow with the history; after a change before the end, it prepares all items again.
@@ -38,12 +39,13 @@ from .compaction import estimate_tokens, is_user_message
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["ConversationState", "ConversationUsage", "Item", "Record", "finished_items"]
+__all__ = ["ConversationState", "ConversationUsage", "Item", "Record", "find_problem", "finished_items"]
 
 Item = dict[str, Any]
 Record = dict[str, Any]
 
 CALL_TYPES: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
+_MAX_COUNT: Final = 10_000_000  # of the items of a conversation; a larger position is an error
 _MEASURED_STATUSES: Final = ("completed", "incomplete")
 
 
@@ -326,10 +328,19 @@ class ConversationState:
         return [record] if edit is None else [edit, record]
 
     def with_positions(self, records: Sequence[Record]) -> list[Record]:
-        """Return new records with the positions that their items will have, so that a damaged line moves no others."""
-        position = len(self._items)
+        """Return new records with the positions that their items will have, so that a damaged line moves no others.
+
+        A record that saves the view has the number of saved views, for the same reason. Raises TypeError for a record
+        that could not be applied.
+        """
+        position, views = len(self._items), len(self._saved_views)
         positioned: list[Record] = []
         for record in records:
+            if (problem := find_problem(record)) is not None:
+                raise TypeError(f"Invalid record of the type {record['type']!r}: {problem}.")
+            if record["type"] in ("compaction", "edit", "expand") or "view" in record:
+                record = {**record, "views": views}
+                views += 1
             if record["type"] in ("item", "compaction"):
                 record = {**record, "position": position}
                 position += 1
@@ -345,9 +356,12 @@ class ConversationState:
     # The fold
 
     def apply(self, record: Mapping[str, Any]) -> None:
-        """Change the state by one record. A record of an unknown type changes nothing."""
+        """Change the state by one record. A record of an unknown type, or with a problem, changes nothing."""
         fold = self._FOLDS.get(str(record.get("type")))
-        if fold is not None:
+        if fold is not None and find_problem(record) is None:
+            missing = (record.get("views") or 0) - len(self._saved_views)
+            if missing > 0:  # lines of the file before it are lost
+                self._saved_views += [list(self._active)] * missing
             fold(self, record)
 
     def _apply_settings(self, record: Mapping[str, Any]) -> None:
@@ -443,11 +457,11 @@ class ConversationState:
             del self._active[to:]
             self._invalidate()
         elif record.get("undo"):
-            self._active = [*self._saved_views, self._active][view][:to]
+            self._active = self._view(view)[:to]
             del self._saved_views[view:]
             self._invalidate()
         else:
-            target = [*self._saved_views, self._active][view][:to]
+            target = self._view(view)[:to]
             last = next(
                 (mark for mark in reversed(self._marks) if mark.place == (view, to)), _Mark(None, (view, to), None)
             )
@@ -480,6 +494,9 @@ class ConversationState:
 
     def _is_known(self, position: Any) -> bool:
         return isinstance(position, int) and position < len(self._items) and self._items[position] is not None
+
+    def _view(self, number: int) -> list[int]:
+        return self._saved_views[number] if number < len(self._saved_views) else self._active
 
     def _save_view(self) -> None:
         self._saved_views.append(list(self._active))
@@ -521,6 +538,56 @@ class ConversationState:
 
 def _is_output_of_model(item: Item) -> bool:
     return item.get("role") in (None, "assistant") and not str(item.get("type")).endswith("_output")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _is_count_or_none(value: Any) -> bool:
+    return value is None or _is_count(value)
+
+
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_is_count, value))
+
+
+def _is_item(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+def _is_insertions(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(each, dict)
+        and _is_item(each.get("item"))
+        and _is_count_or_none(each.get("before"))
+        and _is_count_or_none(each.get("position"))
+        for each in value
+    )
+
+
+# Type of a record → its members that must be valid, whether or not they must exist.
+_MEMBERS: Final[dict[str, dict[str, Callable[[Any], bool]]]] = {
+    "item": {"item": _is_item, "position": _is_count_or_none},
+    "compaction": {
+        "item": _is_item,
+        "kept": _is_counts,
+        "before": _is_count_or_none,
+        "position": _is_count_or_none,
+        "views": _is_count_or_none,
+    },
+    "edit": {"drop": _is_counts, "insert": _is_insertions, "views": _is_count_or_none},
+    "expand": {"compaction": _is_count, "views": _is_count_or_none},
+    "rollback": {"to": _is_count, "view": _is_count_or_none, "views": _is_count_or_none},
+}
+
+
+def find_problem(record: Mapping[str, Any]) -> str | None:
+    """Return why a record cannot be applied, or None if it can. A file may have been edited by hand."""
+    for name, is_valid in _MEMBERS.get(str(record.get("type")), {}).items():
+        if not is_valid(record.get(name)):
+            return f"the member `{name}` is missing or invalid"
+    return None
 
 
 def finished_items(output: Sequence[Item]) -> list[Item]:
