@@ -56,7 +56,10 @@ def test_result_becomes_text(result: Any, text: str) -> None:
     assert to_output(result, max_bytes=100) == text
 
 
+CYCLIC: list[Any] = []
+CYCLIC.append(CYCLIC)
 UNSENDABLE = [
+    CYCLIC,
     b"bytes",
     bytearray(b"x"),
     memoryview(b"x"),

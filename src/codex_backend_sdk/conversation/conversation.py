@@ -509,6 +509,8 @@ class _BaseConversation:
             view, count = self._place_of(to)
         else:
             count = self._state.last_turn_index() if to is None else to
+            if not isinstance(count, int):
+                raise TypeError(f"`to` must be a number of items or the `id` of a response, not {type(to).__name__}.")
             if not 0 <= count <= self._state.count:
                 raise ValueError(f"`to` must be from 0 to {self._state.count}, the number of items, not {count}.")
             view = self._state.place[0]
@@ -927,7 +929,7 @@ class AsyncConversation(_BaseConversation):
 
     async def compact(self) -> None:
         """Replace the history by a summary of the model; see `Conversation.compact`."""
-        async for _ in self._drive(Turn(self._state, (), self._turn_options()).compact(), None):
+        async for _ in self._drive(Turn(self._state, (), self._turn_options()).compact(), []):
             pass  # pragma: no cover - no event of a compaction is delivered
 
     async def append(self, input: Any) -> None:
@@ -977,10 +979,8 @@ class AsyncConversation(_BaseConversation):
 
     # I/O
 
-    async def _drive(
-        self, steps: Generator[Step, Any, Any], stream: AsyncConversationStream | None
-    ) -> AsyncGenerator[Any]:
-        """Do the steps of a turn, yield the events for the caller, and set the response of the stream."""
+    async def _drive(self, steps: Generator[Step, Any, Any], responses: list[Response]) -> AsyncGenerator[Any]:
+        """Do the steps of a turn, yield the events for the caller, and add the response to `responses`."""
         with self._exclusive():
             step = next(steps)
             failure: BaseException | None = None
@@ -1011,15 +1011,13 @@ class AsyncConversation(_BaseConversation):
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
                 except StopIteration as end:
-                    if stream is not None:
-                        stream._response = end.value
+                    if end.value is not None:
+                        responses.append(end.value)
                     return
                 except CallerLeft:
                     return
                 except StreamInterruptedError as error:
-                    interrupted = self._interrupted_response(error)
-                    if stream is not None:
-                        stream._response = interrupted
+                    responses.append(self._interrupted_response(error))
                     return
 
     async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Any]:
@@ -1143,6 +1141,8 @@ def input_items(input: Any) -> list[Item]:
     items: list[Item] = []
     for given in to_json_data(list(input), "input"):
         for item in shape_input([given]):
+            if not isinstance(item.get("type"), str) or not item["type"]:
+                raise TypeError("An item of the input has neither a `type` nor a `role`. Add one of them.")
             stamp = given.get("stamp") if isinstance(given, dict) else None
             items.append(item if stamp is None else {**item, "stamp": stamp})
     return items

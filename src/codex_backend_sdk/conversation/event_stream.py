@@ -21,24 +21,25 @@ _NO_RESPONSE = "The stream has no response yet. Read it to its end: `for event i
 
 
 class _BaseStream:
-    _response: Response | None = None
+    def __init__(self) -> None:
+        # The generator has this list instead of the stream, so that a stream that nobody reads any more is not part of
+        # a cycle, and is closed at once.
+        self._responses: list[Response] = []
 
     @property
     def response(self) -> Response:
         """The response, after the last event. Raises ConversationError before."""
-        if self._response is None:
+        if not self._responses:
             raise ConversationError(_NO_RESPONSE)
-        return self._response
+        return self._responses[-1]
 
 
 class ConversationStream(_BaseStream):
     """The stream that `conversation.stream()` returns: a context manager and an iterator of official events."""
 
-    def __init__(self, start: Callable[[], Generator[Any, None, Response]]) -> None:
-        self._events = self._read(start)
-
-    def _read(self, start: Callable[[], Generator[Any, None, Response]]) -> Generator[Any]:
-        self._response = yield from start()
+    def __init__(self, start: Callable[[], Generator[Any, None, Response | None]]) -> None:
+        super().__init__()
+        self._events = _read(start, self._responses)
 
     def __enter__(self) -> Self:
         return self
@@ -70,11 +71,18 @@ class ConversationStream(_BaseStream):
         self._events.close()
 
 
+def _read(start: Callable[[], Generator[Any, None, Response | None]], responses: list[Response]) -> Generator[Any]:
+    response = yield from start()
+    if response is not None:
+        responses.append(response)
+
+
 class AsyncConversationStream(_BaseStream):
     """The stream that `conversation.stream()` returns: an async context manager and iterator of official events."""
 
-    def __init__(self, start: Callable[[AsyncConversationStream], AsyncGenerator[Any]]) -> None:
-        self._events = start(self)
+    def __init__(self, start: Callable[[list[Response]], AsyncGenerator[Any]]) -> None:
+        super().__init__()
+        self._events = start(self._responses)
 
     async def __aenter__(self) -> Self:
         return self

@@ -96,6 +96,11 @@ class FileClaim:
             with suppress(OSError):
                 self._path.unlink()
 
+    def __del__(self) -> None:
+        # A journal that nobody has closed: otherwise, the file would stay locked until the process ends.
+        if getattr(self, "_descriptor", None) is not None:
+            self.release()
+
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -28,6 +28,7 @@ import re
 import secrets
 import stat
 from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
@@ -127,7 +128,7 @@ class Journal:
     @classmethod
     def _create(cls, path: Path, header: Record, *, parent: Record | None, redact: Redact | None) -> Self:
         path = Path(os.path.realpath(path.parent)) / path.name
-        line = _header_line(redact(header) if redact else header, parent=parent)
+        line = _header_line(redact(deepcopy(header)) if redact else header, parent=parent)
         with ExitStack() as stack, _wrapped_errors(path):
             create_private_folder(path.parent)
             claim = FileClaim(path)
@@ -233,7 +234,7 @@ class Journal:
 
     def _encode(self, record: Record) -> bytes:
         if self._redact is not None:
-            record = self._redact(record)
+            record = self._redact(deepcopy(record))  # the function may change it, and the history must stay
         if not isinstance(record, dict):
             raise TypeError(f"A record must be a dict, not {type(record).__name__}. Check the function `redact`.")
         line = encode(self._blobs.store(record)) + b"\n"

@@ -569,6 +569,7 @@ def _is_insertions(value: Any) -> bool:
 # Type of a record → its members that must be valid, whether or not they must exist.
 _MEMBERS: Final[dict[str, dict[str, Callable[[Any], bool]]]] = {
     "item": {"item": _is_item, "position": _is_count_or_none},
+    "call_finished": {"item": _is_item},
     "compaction": {
         "item": _is_item,
         "kept": _is_counts,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import aclosing
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -171,6 +172,7 @@ def _decision_records(batch: ToolBatch) -> list[Record]:
 
 
 def _record_of(entry: dict[str, Any]) -> Record:
+    entry = deepcopy(entry)  # the caller gets the same item in an event
     return entry if entry["type"] in ("call_started", "call_finished") else {"type": "item", "item": entry}
 
 
@@ -237,7 +239,7 @@ class AsyncRunStream(AsyncConversationStream):
     def __init__(self, conversation: Any, plan: RunPlan) -> None:
         self._executor = AsyncExecutor()
         self._is_entered = False
-        super().__init__(lambda _: self._steps(conversation, plan))
+        super().__init__(lambda responses: self._steps(conversation, plan, responses))
 
     async def __aenter__(self) -> Self:
         await self._executor.__aenter__()
@@ -250,7 +252,7 @@ class AsyncRunStream(AsyncConversationStream):
         finally:
             await self._executor.__aexit__(*exception)
 
-    async def _steps(self, conversation: Any, plan: RunPlan) -> AsyncGenerator[Any]:
+    async def _steps(self, conversation: Any, plan: RunPlan, responses: list[Response]) -> AsyncGenerator[Any]:
         if not self._is_entered:
             raise ConversationError("Use the stream of a run with `async with`: its tools run in tasks.")
         if plan.response is not None:
@@ -276,7 +278,7 @@ class AsyncRunStream(AsyncConversationStream):
                 try:
                     step = loop.send(response)
                 except StopIteration as end:
-                    self._response = end.value
+                    responses.append(end.value)
                     return
         except RunStoppedError as error:
             error.conversation = conversation

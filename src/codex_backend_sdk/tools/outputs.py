@@ -118,9 +118,11 @@ def _text(value: object, max_bytes: int) -> str:
         return ""
     if isinstance(value, str):
         return cut_middle(value, max_bytes)
-    _reject_bytes(value)
     try:
+        _reject_bytes(value)
         text = encode(value).decode()
+    except ToolResultError:
+        raise
     except (PydanticSerializationError, TypeError, ValueError, RecursionError) as error:
         raise ToolResultError(
             f"The result of the type {type(value).__name__} cannot be sent as JSON ({error}). Return text, a model, a "
