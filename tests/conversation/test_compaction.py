@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -127,3 +128,13 @@ def test_trimming_replaces_images_of_older_turns(turns: int, images: int) -> Non
     trimmed = trim([with_image, ASSISTANT, with_image], image_turns=turns)
     assert trimmed is not None
     assert sum(part["type"] == "input_image" for item in trimmed for part in item["content"]) == images
+
+
+def test_trimming_a_long_history_takes_linear_time() -> None:
+    roles = [{"role": "user"}, {"role": "assistant"}]
+    items = [{"type": "message", **role, "content": [{"type": "input_text", "text": "x"}]} for role in roles * 10_000]
+    start = time.process_time()
+    trimmed = trim(items, max_tokens=1000)
+    assert trimmed is not None
+    assert 0 < len(trimmed) < 1000
+    assert time.process_time() - start < 10  # it takes 0.3 s; it took a minute when each turn was counted again

@@ -138,11 +138,16 @@ def trim(
         items = [*map(_without_images, items[:kept_from]), *items[kept_from:]]
     tokens = [estimate_tokens(item) for item in items]
     sizes = [len(encode(item)) for item in items]
+    pinned = list(map(_is_pinned, items))
+    left_tokens, left_bytes, position = sum(tokens), sum(sizes), 0
     for start in sorted({0, *starts}):
-        left = [index for index, item in enumerate(items) if index >= start or _is_pinned(item)]
-        fits_tokens = max_tokens is None or sum(tokens[index] for index in left) <= max_tokens
-        if fits_tokens and (max_bytes is None or sum(sizes[index] for index in left) <= max_bytes):
-            return [items[index] for index in left]
+        for index in range(position, start):
+            if not pinned[index]:
+                left_tokens -= tokens[index]
+                left_bytes -= sizes[index]
+        position = start
+        if (max_tokens is None or left_tokens <= max_tokens) and (max_bytes is None or left_bytes <= max_bytes):
+            return [item for index, item in enumerate(items) if index >= start or pinned[index]]
     return None
 
 
