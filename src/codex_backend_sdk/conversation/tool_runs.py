@@ -256,7 +256,7 @@ class AsyncRunStream(AsyncConversationStream):
         if not self._is_entered:
             raise ConversationError("Use the stream of a run with `async with`: its tools run in tasks.")
         if plan.response is not None:
-            self._response = plan.response
+            responses.append(plan.response)
             return
         loop = plan.loop()
         is_first = True
