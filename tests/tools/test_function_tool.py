@@ -122,6 +122,55 @@ def documents_other(x: int) -> None:
     """
 
 
+class Kit:
+    def search(self, query: str) -> str:
+        return query
+
+    @classmethod
+    def of(cls, query: str) -> str:
+        return query
+
+    @staticmethod
+    def plain(query: str) -> str:
+        return query
+
+
+def takes_self(self: str) -> str:
+    return self
+
+
+METHODS = [Kit().search, Kit.of, Kit.plain, functools.partial(Kit.search, Kit())]
+
+
+@pytest.mark.parametrize("function", METHODS)
+def test_bound_methods_are_tools(function: Any) -> None:
+    assert [*FunctionTool.from_function(function).definition["parameters"]["properties"]] == ["query"]
+
+
+def test_parameter_of_a_function_may_be_self() -> None:
+    def inner(self: str) -> str:
+        return self
+
+    assert [FunctionTool.from_function(each).name for each in (takes_self, inner)] == ["takes_self", "inner"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (Kit.search, r"Kit\.search is a method without an instance\. Pass it bound, as tools=\[instance\.search\]"),
+        (functools.partial(Kit.search, query="x"), r"Kit\.search is a method without an instance"),
+        (Kit, "Kit is a class"),
+        (functools.partial(Kit), "Kit is a class"),
+        (str, "str is a class"),
+    ],
+)
+def test_classes_and_unbound_methods_are_refused(function: Any, message: str) -> None:
+    definition = {"type": "function", "name": "f"}
+    for make in (FunctionTool.from_function, CustomTool, lambda each: FunctionTool.from_definition(definition, each)):
+        with pytest.raises(ToolDefinitionError, match=message):
+            make(function)  # type: ignore[operator]
+
+
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (documents_other, {}, r"docstring of documents_other\(\) describes 'y', which is not one of its parameters"),
     (lambda: None, {}, "'<lambda>' cannot be the name of a tool"),
@@ -205,9 +254,16 @@ def test_tool_set_keeps_the_order() -> None:
         ([weather, CustomTool(run_script, name="weather")], "Two tools have the name 'weather'"),
         ([{"type": "function", "name": "f"}], "'f' has no Python function"),
         ([{"type": "custom", "name": "c"}], "'c' has no Python function"),
+        ([{"type": "function", "function": {"name": "f"}}], "'f' has the form of Chat Completions"),
+        ([weather, {"type": "function", "name": "weather"}], "function 'weather' and a definition .* Leave out the"),
+        ([{"type": "function", "name": "weather"}, weather], "function 'weather' and a definition .* Leave out the"),
+        (weather, "Pass a list"),
+        (tool(weather), "Pass a list"),
+        ({"type": "web_search"}, "Pass a list"),
+        ("weather", "Pass a list"),
     ],
 )
-def test_tools_that_do_not_fit_together_are_refused(tools: list[Any], message: str) -> None:
+def test_tools_that_do_not_fit_together_are_refused(tools: Any, message: str) -> None:
     with pytest.raises(ToolDefinitionError, match=message):
         ToolSet(tools)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import aclosing
 from copy import deepcopy
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
@@ -39,7 +40,7 @@ from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
 from .compaction import trim
 from .conversation_file import ConversationFile
 from .event_stream import AsyncConversationStream, ConversationStream
-from .tool_runs import AsyncRunStream, definitions_of, plan_run, run_steps
+from .tool_runs import AsyncRunStream, RunOptions, definitions_of, plan_run, run_steps
 from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, NeedCatalog, Turn, TurnOptions
 
 if TYPE_CHECKING:
@@ -253,12 +254,20 @@ class _BaseConversation:
                 saved[name] = to_json_data(value, name)
         return saved
 
-    def _check_parameters(self, parameters: Mapping[str, Any]) -> None:
+    def _check_parameters(self, parameters: Mapping[str, Any], *, options: Iterable[str] = ()) -> None:
+        """Raise TypeError for a parameter that `create` does not have. `options` are others that the method has."""
         for name in parameters:
             if name in _OWN_PARAMETERS:
                 raise TypeError(f"A call of a conversation cannot set `{name}`. Set it on the conversation.")
-            if name not in inspect.signature(self._client.responses.create).parameters:
-                raise TypeError(f"`{name}` is not a parameter of `responses.create`. Remove it.")
+            known = inspect.signature(self._client.responses.create).parameters
+            if name not in known:
+                from difflib import get_close_matches  # 5 ms, only for this error
+
+                close = get_close_matches(
+                    name, [*options, *(each for each in known if each not in _OWN_PARAMETERS)], n=1
+                )
+                hint = f"Did you mean `{close[0]}`?" if close else "Remove it."
+                raise TypeError(f"`{name}` is not a parameter of this method or of `responses.create`. {hint}")
 
     @property
     def prompt_cache_key(self) -> str:
@@ -347,7 +356,7 @@ class _BaseConversation:
 
     def _turn(self, input: Any, overrides: Mapping[str, Any], **options: Any) -> Turn:
         """Return the turn of one call. Raises TypeError or ValueError for an invalid argument."""
-        self._check_parameters(overrides)
+        self._check_parameters(overrides, options=("keep_partial", "previous_response_id"))
         return Turn(self._state, input_items(input), self._turn_options(overrides, **options))
 
     def _turn_options(
@@ -375,7 +384,7 @@ class _BaseConversation:
         tools = self._tool_set if given is None else given if isinstance(given, ToolSet) else ToolSet(given)
         others = {name: value for name, value in arguments.items() if name != "tools"}
         plan = plan_run(self._state, tools, input, decisions=decisions, arguments=others)
-        self._check_parameters(plan.parameters)
+        self._check_parameters(plan.parameters, options=("tools", *(each.name for each in fields(RunOptions))))
         if isinstance(self, Conversation):
             check_sync(tools)
         current = self.tools

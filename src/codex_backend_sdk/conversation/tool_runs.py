@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..tools.execution import OnCall
     from .state import ConversationState, Record
 
-__all__ = ["AsyncRunStream", "RunPlan", "definitions_of", "plan_run", "run_steps"]
+__all__ = ["AsyncRunStream", "RunOptions", "RunPlan", "definitions_of", "plan_run", "run_steps"]
 
 _DECISIONS: Final[dict[str, type[Allow | Deny | Pause]]] = {"allow": Allow, "deny": Deny, "pause": Pause}
 
@@ -116,6 +116,10 @@ def plan_run(
     if open_calls and not len(tools):
         raise ConversationError("The history has calls without an output. Pass tools= to run them.")
     known = {str(item.get("call_id")) for item in open_calls} - state.finished_calls.keys()
+    if decisions is not None and not isinstance(decisions, Mapping):
+        raise TypeError(
+            f"The decisions are {decisions!r}, which is not a dict. Pass them by call_id: resume({{call_id: Allow()}})."
+        )
     given = {
         call_id: as_decision(value, origin=f"The decision on the call {call_id!r} is")
         for call_id, value in (decisions or {}).items()

@@ -62,7 +62,7 @@ class Tool(Generic[_P, _R]):
         if not _NAME.fullmatch(self.name):
             raise ToolDefinitionError(
                 f"{self.name!r} cannot be the name of a tool: it must have 1 to 64 letters, digits, underscores and "
-                "dashes. Pass name=."
+                'dashes. Pass tool(name="...")(function) instead of the function.'
             )
         if timeout is not None and not timeout > 0:
             raise ToolDefinitionError(f"The timeout of the tool {self.name!r} is {timeout}. It must be above 0.")
@@ -159,6 +159,7 @@ class FunctionTool(Tool[_P, _R]):
 
         The function receives the members of the JSON arguments as keyword arguments. They are not validated.
         """
+        _name(function)
         if definition.get("type") != "function" or not isinstance(definition.get("name"), str):
             raise ToolDefinitionError("A definition of a function tool has the type 'function' and a name.")
         made: FunctionTool[..., _R] = cls._create(
@@ -265,21 +266,31 @@ class ToolSet:
         tools: Functions, `FunctionTool`s, `CustomTool`s, and definitions of tools that the backend runs itself, such as
             `{"type": "web_search"}`.
 
-    Raises ToolDefinitionError if two tools have one name, or if a function has no Python function.
+    Raises ToolDefinitionError if two tools have one name, or if a definition of a function has no Python function.
     """
 
     def __init__(self, tools: Iterable[ToolLike] = ()) -> None:
         self._by_name: dict[str, Tool[..., Any]] = {}
         self.definitions: list[dict[str, Any]] = []
+        if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+            raise ToolDefinitionError(
+                f"tools must be a list, but it is {tools!r}. Pass a list, such as tools=[function]."
+            )
+        hosted: list[dict[str, Any]] = []
         for each in tools:
             if isinstance(each, Mapping):
-                self.definitions.append(_hosted(each))
+                hosted.append(dict(each))
+                self.definitions.append(hosted[-1])
                 continue
             made = each if isinstance(each, Tool) else FunctionTool.from_function(each)
             if made.name in self._by_name:
-                raise ToolDefinitionError(f"Two tools have the name {made.name!r}. Pass name= to one of them.")
+                raise ToolDefinitionError(
+                    f'Two tools have the name {made.name!r}. Pass tool(name="...")(function) for one of them.'
+                )
             self._by_name[made.name] = made
             self.definitions.append(made.definition)
+        for definition in hosted:
+            _check_hosted(definition, self._by_name)
 
     def __iter__(self) -> Iterator[Tool[..., Any]]:
         return iter(self._by_name.values())
@@ -297,19 +308,46 @@ class ToolSet:
         return [*self._by_name]
 
 
-def _hosted(definition: Mapping[str, Any]) -> dict[str, Any]:
-    if definition.get("type") in ("function", "custom"):
+def _check_hosted(definition: Mapping[str, Any], functions: Mapping[str, object]) -> None:
+    """Raise ToolDefinitionError for the definition of a tool that the backend does not run itself."""
+    if definition.get("type") not in ("function", "custom"):
+        return
+    inner, name = definition.get("function"), definition.get("name")
+    if name is None and isinstance(inner, Mapping):
         raise ToolDefinitionError(
-            f"The tool {definition.get('name')!r} has no Python function. Use FunctionTool.from_definition(definition, "
-            "function)."
+            f"The definition of {inner.get('name')!r} has the form of Chat Completions. Pass the Python function "
+            'instead, or FunctionTool.from_definition({"type": "function", **definition["function"]}, function).'
         )
-    return dict(definition)
+    if name in functions:
+        raise ToolDefinitionError(
+            f"The tools contain the function {name!r} and a definition of it. Leave out the definition: the function "
+            "has its own. To use that one, pass FunctionTool.from_definition(definition, function) only."
+        )
+    raise ToolDefinitionError(
+        f"The tool {name!r} has no Python function. Use FunctionTool.from_definition(definition, function)."
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:
     if not callable(function):
         raise ToolDefinitionError(f"A tool must be a function, but {function!r} cannot be called.")
+    _reject_classes(without_partials(function), function)
     return function_name(function)
+
+
+def _reject_classes(base: Any, function: Callable[..., Any]) -> None:
+    if inspect.isclass(base):
+        raise ToolDefinitionError(
+            f"A tool must be a function, but {base.__name__} is a class. Pass a bound method, such as "
+            "`instance.method`, or a function that calls the class."
+        )
+    place, _, name = getattr(base, "__qualname__", "").rpartition(".")
+    is_in_class = inspect.isfunction(base) and place and not place.endswith("<locals>")
+    if is_in_class and next(iter(inspect.signature(function).parameters), None) in ("self", "cls"):
+        raise ToolDefinitionError(
+            f"{place.rpartition('.')[2]}.{name} is a method without an instance. Pass it bound, as "
+            f"tools=[instance.{name}] or tool(...)(instance.{name}), and do not decorate it in the class."
+        )
 
 
 def _docstring(function: Callable[..., Any]) -> str:
