@@ -45,7 +45,7 @@ UV_VERSION := 0.13.9
 # The official tests on the official client. They check the runner, not this package; `make conformance` runs them.
 CONTROL := tests/conformance/test_upstream.py::test_official_tests_deviate_only_as_listed[off]
 
-# Tests of the modules that do no I/O. They take about ten seconds.
+# Tests of the modules that do no I/O. They take about 20 seconds.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	test_body_buffer test_catalog test_coerce test_history test_json test_redaction test_timefmt \
 	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_login_arguments auth/test_oauth \

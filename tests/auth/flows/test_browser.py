@@ -438,7 +438,7 @@ def test_url_is_logged_if_the_opener_fails(result: object, caplog: pytest.LogCap
     assert lines[0] == "No browser could be opened. Open this URL in a browser to log in:"
     assert lines[1].startswith("http://127.0.0.1:9/oauth/authorize")
     assert "the final page will not load. Copy its address" in lines[2]
-    assert lines[3].endswith("run `codex-backend login --device`. This login waits for 0.3 seconds.")
+    assert lines[3].endswith("run `codex-backend login --device`. This login waits for 2 seconds.")
 
 
 def test_url_is_logged_without_browser_and_callback(caplog: pytest.LogCaptureFixture) -> None:
