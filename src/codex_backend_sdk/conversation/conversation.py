@@ -13,12 +13,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
-from contextlib import aclosing
 from copy import deepcopy
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+from weakref import WeakSet
 
+import anyio
 import anyio.to_thread
 import openai
 
@@ -39,7 +40,7 @@ from ..tools.function_tool import ToolSet
 from ..tools.run_loop import DEFAULT_MAX_REPEATS, DEFAULT_MAX_TURNS
 from .compaction import trim
 from .conversation_file import ConversationFile
-from .event_stream import AsyncConversationStream, ConversationStream
+from .event_stream import AsyncConversationStream, ConversationStream, Outcome
 from .tool_runs import AsyncRunStream, RunOptions, definitions_of, plan_run, run_steps
 from .turn import CallerLeft, Commit, CompactionEvent, Exchange, NeedAccount, NeedCatalog, Turn, TurnOptions
 
@@ -109,7 +110,11 @@ _FormatT = TypeVar("_FormatT")
 _CALL_OPTIONS: Final = ("extra_headers", "extra_query", "extra_body", "timeout")
 # Parameters of `create` that a conversation sets itself.
 _OWN_PARAMETERS: Final = ("input", "stream", "model", "instructions", "tools", "previous_response_id", "store")
-_READ_THE_STREAM: Final = "Read its stream to the end, or close it: `with conversation.stream(...) as stream:`."
+_READ_THE_STREAM: Final = (
+    "Read its stream to the end, close it (`with conversation.stream(...) as stream:`), or call `interrupt()`."
+)
+# An event loop closes a stream that was dropped. It is busy at most with the end of a connection.
+_CLOSING_SECONDS: Final = 30.0
 
 
 class _BaseConversation:
@@ -140,6 +145,7 @@ class _BaseConversation:
         self._full_replays: Counter[str] = Counter()
         self._transport: str | None = None
         self._busy = create_lock()
+        self._streams: WeakSet[Any] = WeakSet()  # those that were begun
         self._stream: Any = None
         self._exchange_in_progress: Exchange | None = None
         self._is_interrupted = False
@@ -430,12 +436,22 @@ class _BaseConversation:
             raise ConversationError(
                 f"Another call of this conversation is running. {_READ_THE_STREAM} Use `fork()` for parallel calls."
             )
-        self._is_interrupted = False
+        self._is_interrupted, self._exchange_in_progress = False, None
         try:
             yield
         finally:
             self._stream = None
             self._busy.release()
+
+    def _unread_streams(self, *, is_interrupted: bool) -> list[Any]:
+        """Return the streams that hold the conversation, but are not being read."""
+        return [each for each in list(self._streams) if each._may_be_closed(is_interrupted=is_interrupted)]
+
+    def _finish(self, outcome: Outcome, response: Any) -> None:
+        """Set the response of a stream, and the exchange of one that the caller left."""
+        outcome.response = response
+        if outcome.is_left:
+            outcome.exchange = self._exchange_in_progress
 
     def _forget_changes(self, records: Sequence[Record]) -> None:
         """Remove the changes of settings that were committed."""
@@ -589,7 +605,7 @@ class Conversation(_BaseConversation):
         earlier interrupts the response.
         """
         turn = self._turn(input, parameters, keep_partial=keep_partial, previous_response_id=previous_response_id)
-        return ConversationStream(partial(self._drive, turn.run()))
+        return ConversationStream(partial(self._drive, turn.run), self._streams)
 
     def parse(self, input: Any = None, *, text_format: type[_FormatT], **parameters: Any) -> ParsedResponse[_FormatT]:
         """Send the input and return the response with its text parsed as `text_format`, a pydantic model.
@@ -656,7 +672,8 @@ class Conversation(_BaseConversation):
         It has the official events of all responses, and a `tools.ToolCallStarted` and `tools.ToolCallFinished` for each
         call. They also have a `type`: `tool_call.started` and `tool_call.finished`. `response` is the final response.
         """
-        return ConversationStream(partial(run_steps, self, self._plan(input, decisions, options)))
+        plan = self._plan(input, decisions, options)
+        return ConversationStream(partial(run_steps, self, plan), self._streams)
 
     def resume(self, decisions: Mapping[str, object] | None = None, **options: Unpack[RunArguments]) -> Response:
         """Continue a run that was paused, stopped or interrupted, also in another process.
@@ -676,7 +693,7 @@ class Conversation(_BaseConversation):
         Calls do this by themselves near the limit of the model (`auto_compact`). The replaced items stay in the file.
         Raises what `responses.create` raises, and CompactionError; the history is then unchanged.
         """
-        for _ in self._drive(Turn(self._state, (), self._turn_options()).compact()):
+        for _ in self._drive(Turn(self._state, (), self._turn_options()).compact, Outcome()):
             pass  # pragma: no cover - no event of a compaction is delivered
 
     def append(self, input: Any) -> None:
@@ -724,7 +741,7 @@ class Conversation(_BaseConversation):
         Raises FileExistsError if the file exists, JournalError if it cannot be written, and ConversationError if the
         conversation has a file: `fork(path)` continues in another one.
         """
-        with self._exclusive():
+        with self._exclusive_call():
             self._file.save(path, self._unsaved_settings())
 
     def fork(self, path: str | os.PathLike[str] | None = None) -> Conversation:
@@ -733,7 +750,7 @@ class Conversation(_BaseConversation):
         It is in memory, or in a new file. A file in the same folder refers to the file of this conversation, which must
         stay there; a file in another folder is a copy.
         """
-        with self._exclusive():
+        with self._exclusive_call():
             forked: Conversation = self._continued(self._file.fork(path))
         return forked
 
@@ -753,14 +770,28 @@ class Conversation(_BaseConversation):
         nothing was received, it raises StreamInterruptedError. `keep_partial` decides what stays in the history.
         """
         self._is_interrupted = True
-        if self._stream is not None:
+        if not self._close_unread(is_interrupted=False) and self._stream is not None:
             self._stream.interrupt()
 
     # I/O
 
-    def _drive(self, steps: Generator[Step, Any, Any]) -> Generator[Any, None, Any]:
-        """Do the steps of a turn, yield the events for the caller, and return the response."""
+    def _close_unread(self, *, is_interrupted: bool) -> bool:
+        """Close the streams that are not being read. Return whether there was one."""
+        streams = self._unread_streams(is_interrupted=is_interrupted) if self._busy.locked() else []
+        for stream in streams:
+            stream.close()
+        return bool(streams)
+
+    @contextlib.contextmanager
+    def _exclusive_call(self) -> Iterator[None]:
+        self._close_unread(is_interrupted=self._is_interrupted)
         with self._exclusive():
+            yield
+
+    def _drive(self, start: Callable[[], Generator[Step, Any, Any]], outcome: Outcome) -> Generator[Any]:
+        """Do the steps of a turn, yield the events for the caller, and set the response of the outcome."""
+        with self._exclusive_call():
+            steps = start()
             step = next(steps)
             while True:
                 result: Any = None
@@ -777,18 +808,18 @@ class Conversation(_BaseConversation):
                     elif self._on_compaction is not None:
                         self._on_compaction(step)
                 except GeneratorExit:
-                    failure = CallerLeft()
+                    failure, outcome.is_left = CallerLeft(), True
                 except BaseException as error:  # the turn decides what stays of the response
                     failure = error
                     self._name_item(error, step)
                 try:
                     step = steps.send(result) if failure is None else steps.throw(failure)
                 except StopIteration as end:
-                    return end.value
+                    return self._finish(outcome, end.value)
                 except CallerLeft:
-                    return None
+                    return self._finish(outcome, None)
                 except StreamInterruptedError as error:
-                    return self._interrupted_response(error)
+                    return self._finish(outcome, self._interrupted_response(error))
 
     def _exchange(self, exchange: Exchange) -> Generator[Any]:
         with self._client.responses.create(**self._request(exchange)) as stream:
@@ -813,7 +844,7 @@ class Conversation(_BaseConversation):
         return catalog or ()
 
     def _change(self, records: Sequence[Record]) -> None:
-        with self._exclusive():
+        with self._exclusive_call():
             self._commit(records)
 
     def _commit(self, records: Sequence[Record]) -> None:
@@ -884,7 +915,7 @@ class AsyncConversation(_BaseConversation):
         Use it with `async with` if you may leave it before its end.
         """
         turn = self._turn(input, parameters, keep_partial=keep_partial, previous_response_id=previous_response_id)
-        return AsyncConversationStream(partial(self._drive, turn.run()))
+        return AsyncConversationStream(partial(self._drive, turn.run), self._streams)
 
     async def parse(
         self, input: Any = None, *, text_format: type[_FormatT], **parameters: Any
@@ -938,7 +969,7 @@ class AsyncConversation(_BaseConversation):
 
     async def compact(self) -> None:
         """Replace the history by a summary of the model; see `Conversation.compact`."""
-        async for _ in self._drive(Turn(self._state, (), self._turn_options()).compact(), []):
+        async for _ in self._drive(Turn(self._state, (), self._turn_options()).compact, Outcome()):
             pass  # pragma: no cover - no event of a compaction is delivered
 
     async def append(self, input: Any) -> None:
@@ -966,11 +997,13 @@ class AsyncConversation(_BaseConversation):
 
     async def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a new file, and from now on append to it; see `Conversation.save`."""
+        await self._close_unread(is_interrupted=self._is_interrupted)
         with self._exclusive():
             await _in_thread(partial(self._file.save, path, self._unsaved_settings()))
 
     async def fork(self, path: str | os.PathLike[str] | None = None) -> AsyncConversation:
         """Return another conversation that continues this history; see `Conversation.fork`."""
+        await self._close_unread(is_interrupted=self._is_interrupted)
         with self._exclusive():
             forked: AsyncConversation = self._continued(await _in_thread(partial(self._file.fork, path)))
         return forked
@@ -983,65 +1016,87 @@ class AsyncConversation(_BaseConversation):
     async def interrupt(self) -> None:
         """End the running call early, from another task; see `Conversation.interrupt`."""
         self._is_interrupted = True
-        if self._stream is not None:
+        if not await self._close_unread(is_interrupted=False) and self._stream is not None:
             await self._stream.interrupt()
 
     # I/O
 
-    async def _drive(self, steps: Generator[Step, Any, Any], responses: list[Response]) -> AsyncGenerator[Any]:
-        """Do the steps of a turn, yield the events for the caller, and add the response to `responses`."""
-        with self._exclusive():
-            step = next(steps)
-            failure: BaseException | None = None
-            while True:
-                # After a cancellation nothing can be awaited: the records are then written without a thread.
-                is_cancelled = failure is not None and not isinstance(failure, Exception)
-                result: Any = None
-                failure = None
-                try:
-                    if isinstance(step, Exchange):
-                        async with aclosing(self._exchange(step)) as events:
-                            async for event in events:
-                                yield event
-                    elif isinstance(step, Commit):
-                        await self._commit(step.records, in_thread=not is_cancelled)
-                    elif isinstance(step, NeedAccount):
-                        credentials = self._client.credentials
-                        result = _account_id(credentials.ready() or await _in_thread(credentials.current))
-                    elif isinstance(step, NeedCatalog):
-                        result = await self._catalog()
-                    elif self._on_compaction is not None:
-                        self._on_compaction(step)
-                except GeneratorExit:
-                    failure = CallerLeft()
-                except BaseException as error:  # the turn decides what stays of the response
-                    failure = error
-                    self._name_item(error, step)
-                try:
-                    step = steps.send(result) if failure is None else steps.throw(failure)
-                except StopIteration as end:
-                    if end.value is not None:
-                        responses.append(end.value)
-                    return
-                except CallerLeft:
-                    return
-                except StreamInterruptedError as error:
-                    responses.append(self._interrupted_response(error))
-                    return
+    _outcome: Outcome | None = None  # of the running call
 
-    async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Any]:
-        async with await self._client.responses.create(**self._request(exchange)) as stream:
-            self._stream, self._exchange_in_progress = stream, exchange
-            self._record_transport(stream)
-            if self._is_interrupted:
-                await stream.interrupt()
-            async for event in stream:
-                records = exchange.feed(event)
-                if records:
-                    await self._commit(records)
-                if exchange.is_delivered:
-                    yield event
-            self._require_end(exchange, stream)
+    async def _close_unread(self, *, is_interrupted: bool) -> bool:
+        """Close the streams that are not being read. Return whether there was one."""
+        if not self._busy.locked():
+            return False
+        streams = self._unread_streams(is_interrupted=is_interrupted)
+        for stream in streams:
+            await stream.close()
+        outcome = self._outcome
+        if outcome is None or not outcome.is_dropped or outcome.end is None:
+            return bool(streams)
+        with anyio.move_on_after(_CLOSING_SECONDS):
+            await outcome.end.wait()
+        return True
+
+    async def _drive(self, start: Callable[[], Generator[Step, Any, Any]], outcome: Outcome) -> AsyncGenerator[Any]:
+        """Do the steps of a turn, yield the events for the caller, and set the response of the outcome."""
+        await self._close_unread(is_interrupted=self._is_interrupted)
+        outcome.end = anyio.Event()
+        try:
+            with self._exclusive():
+                self._outcome = outcome
+                steps = start()
+                step = next(steps)
+                failure: BaseException | None = None
+                while True:
+                    # After a cancellation nothing can be awaited: the records are then written without a thread.
+                    is_cancelled = failure is not None and not isinstance(failure, Exception)
+                    result: Any = None
+                    failure = None
+                    try:
+                        if isinstance(step, Exchange):
+                            # Not in a generator of its own: an event loop that ends closes all of them in any order.
+                            async with await self._client.responses.create(**self._request(step)) as events:
+                                await self._begin_exchange(events, step)
+                                async for event in events:
+                                    records = step.feed(event)
+                                    if records:
+                                        await self._commit(records)
+                                    if step.is_delivered:
+                                        yield event
+                                self._require_end(step, events)
+                        elif isinstance(step, Commit):
+                            await self._commit(step.records, in_thread=not is_cancelled)
+                        elif isinstance(step, NeedAccount):
+                            credentials = self._client.credentials
+                            result = _account_id(credentials.ready() or await _in_thread(credentials.current))
+                        elif isinstance(step, NeedCatalog):
+                            result = await self._catalog()
+                        elif self._on_compaction is not None:
+                            self._on_compaction(step)
+                    except GeneratorExit:
+                        failure, outcome.is_left = CallerLeft(), True
+                    except BaseException as error:  # the turn decides what stays of the response
+                        failure = error
+                        self._name_item(error, step)
+                    try:
+                        step = steps.send(result) if failure is None else steps.throw(failure)
+                    except StopIteration as end:
+                        self._finish(outcome, end.value)
+                        return
+                    except CallerLeft:
+                        self._finish(outcome, None)
+                        return
+                    except StreamInterruptedError as error:
+                        self._finish(outcome, self._interrupted_response(error))
+                        return
+        finally:
+            outcome.end.set()
+
+    async def _begin_exchange(self, events: Any, exchange: Exchange) -> None:
+        self._stream, self._exchange_in_progress = events, exchange
+        self._record_transport(events)
+        if self._is_interrupted:
+            await events.interrupt()
 
     async def _catalog(self) -> Sequence[Mapping[str, Any]]:
         catalog = self._known_catalog()
@@ -1052,6 +1107,7 @@ class AsyncConversation(_BaseConversation):
         return catalog or ()
 
     async def _change(self, records: Sequence[Record]) -> None:
+        await self._close_unread(is_interrupted=self._is_interrupted)
         with self._exclusive():
             await self._commit(records)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ..tools.calls import Decision, ToolBatch
     from ..tools.execution import OnCall
+    from .event_stream import Outcome
     from .state import ConversationState, Record
 
 __all__ = ["AsyncRunStream", "RunOptions", "RunPlan", "definitions_of", "plan_run", "run_steps"]
@@ -192,10 +193,11 @@ def definitions_of(tools: ToolSet, current: Iterable[Any]) -> list[Any]:
 # --- sync ------------------------------------------------------------------------------------------------------------
 
 
-def run_steps(conversation: Any, plan: RunPlan) -> Generator[Any, None, Response]:
-    """Do the steps of a run, yield the events, and return the final response."""
+def run_steps(conversation: Any, plan: RunPlan, outcome: Outcome) -> Generator[Any]:
+    """Do the steps of a run, yield the events, and set the response of the outcome: the final one."""
     if plan.response is not None:
-        return plan.response
+        outcome.response = plan.response
+        return
     loop = plan.loop()
     is_first = True
     try:
@@ -203,24 +205,29 @@ def run_steps(conversation: Any, plan: RunPlan) -> Generator[Any, None, Response
         while True:
             response: Response | None = None
             if isinstance(step, Send):
-                response = yield from _send(conversation, plan, is_first)
+                response = yield from _send(conversation, plan, is_first, outcome)
                 is_first = False
             else:
                 yield from _execute(conversation, plan, step.batch)
             try:
                 step = loop.send(response)
             except StopIteration as end:
-                final: Response = end.value
-                return final
+                outcome.response = end.value
+                return
     except RunStoppedError as error:
         error.conversation = conversation
         raise
 
 
-def _send(conversation: Any, plan: RunPlan, is_first: bool) -> Generator[Any, None, Response]:
+def _send(conversation: Any, plan: RunPlan, is_first: bool, outcome: Outcome) -> Generator[Any, None, Response]:
     input, parameters = plan.request(is_first)
-    with conversation.stream(input, **parameters) as stream:
-        yield from stream
+    stream = conversation.stream(input, **parameters)
+    try:
+        with stream:
+            yield from stream
+    except GeneratorExit:
+        outcome.is_left, outcome.exchange = True, stream._outcome.exchange
+        raise
     response: Response = stream.response
     return response
 
@@ -243,11 +250,11 @@ class AsyncRunStream(AsyncConversationStream):
     def __init__(self, conversation: Any, plan: RunPlan) -> None:
         self._executor = AsyncExecutor()
         self._is_entered = False
-        super().__init__(lambda responses: self._steps(conversation, plan, responses))
+        super().__init__(lambda outcome: self._steps(conversation, plan, outcome), conversation._streams)
 
     async def __aenter__(self) -> Self:
         await self._executor.__aenter__()
-        self._is_entered = True
+        self._is_entered = self._is_held = True
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -256,11 +263,11 @@ class AsyncRunStream(AsyncConversationStream):
         finally:
             await self._executor.__aexit__(*exception)
 
-    async def _steps(self, conversation: Any, plan: RunPlan, responses: list[Response]) -> AsyncGenerator[Any]:
+    async def _steps(self, conversation: Any, plan: RunPlan, outcome: Outcome) -> AsyncGenerator[Any]:
         if not self._is_entered:
             raise ConversationError("Use the stream of a run with `async with`: its tools run in tasks.")
         if plan.response is not None:
-            responses.append(plan.response)
+            outcome.response = plan.response
             return
         loop = plan.loop()
         is_first = True
@@ -270,9 +277,14 @@ class AsyncRunStream(AsyncConversationStream):
                 response: Response | None = None
                 if isinstance(step, Send):
                     input, parameters = plan.request(is_first)
-                    async with conversation.stream(input, **parameters) as stream:
-                        async for event in stream:
-                            yield event
+                    stream = conversation.stream(input, **parameters)
+                    try:
+                        async with stream:
+                            async for event in stream:
+                                yield event
+                    except GeneratorExit:
+                        outcome.is_left, outcome.exchange = True, stream._outcome.exchange
+                        raise
                     response = stream.response
                     is_first = False
                 else:
@@ -282,7 +294,7 @@ class AsyncRunStream(AsyncConversationStream):
                 try:
                     step = loop.send(response)
                 except StopIteration as end:
-                    responses.append(end.value)
+                    outcome.response = end.value
                     return
         except RunStoppedError as error:
             error.conversation = conversation
