@@ -255,7 +255,9 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         if context.uses_websocket and context.body is not None:
             upgrade = partial(self._exchange, deadline=context.deadline, send=send)
             is_required = self._codex.transport == "websocket"
-            response = self._websocket.send(request, context, upgrade, is_required=is_required)
+            response = self._websocket.send(
+                request, context, upgrade, is_required=is_required, http_client=self._client
+            )
             if response is not None:
                 return response
             request = context.body.add_to(request)
@@ -479,7 +481,9 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         if context.uses_websocket and context.body is not None:
             upgrade = partial(self._exchange, deadline=context.deadline, send=send)
             is_required = self._codex.transport == "websocket"
-            response = await self._websocket.send(request, context, upgrade, is_required=is_required)
+            response = await self._websocket.send(
+                request, context, upgrade, is_required=is_required, http_client=self._client
+            )
             if response is not None:
                 return response
             request = context.body.add_to(request)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["AsyncPooledClient", "PooledClient", "running_loop"]
+__all__ = ["AsyncPooledClient", "PooledClient", "has_ended", "running_loop"]
 
 
 class _Pool(NamedTuple):
@@ -50,7 +50,7 @@ class _Pools:
         if pool is not None:
             return pool
         with self._lock:
-            for other in [other for other in self._by_owner if _has_ended(other)]:
+            for other in [other for other in self._by_owner if has_ended(other)]:
                 del self._by_owner[other]
             if owner not in self._by_owner:
                 self._by_owner[owner] = self._unused.pop() if self._unused else self._open()
@@ -138,7 +138,8 @@ def running_loop() -> Hashable:
         return None
 
 
-def _has_ended(owner: Any) -> bool:
+def has_ended(owner: Any) -> bool:
+    """Return whether this event loop, or trio token, belongs to a loop that has ended. None never ends."""
     if owner is None:
         return False
     if isinstance(owner, asyncio.AbstractEventLoop):

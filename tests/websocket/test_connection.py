@@ -260,6 +260,16 @@ def test_event_above_the_limit_is_an_error(
     assert server.sessions[0].close_code == 1009
 
 
+def test_too_large_first_event_names_the_limit(new_client: Callable[..., Any], server: ScriptedServer) -> None:
+    client = new_client(max_event_bytes=10_000)
+    for _ in range(3):  # not a failure of the transport, so the WebSocket is used again
+        server.script(lambda session: session.send({**DELTA, "delta": "x" * 20_000}))
+    for _ in range(3):
+        with pytest.raises(UnexpectedResponseError, match=r"10,000 bytes, the limit of `max_event_bytes`"):
+            ask(client)
+    assert server.posts == []
+
+
 @pytest.mark.parametrize("is_compressed", [True, False])
 def test_large_messages_arrive_in_both_directions(
     new_client: Callable[..., Any], server: ScriptedServer, is_compressed: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import subprocess
@@ -93,8 +94,8 @@ def test_reason_is_that_of_the_last_failure() -> None:
 class FakeConnection:
     """A connection without I/O, which can be a key of a weak reference."""
 
-    def __init__(self, key: Hashable = "k", *, is_usable: bool = True) -> None:
-        self.key = key
+    def __init__(self, *key: Hashable, is_usable: bool = True) -> None:
+        self.key = (None, *(key or ("k",)))
         self.timing = Timing(ping=0.05)
         self.is_closed = False
         self.beats = 0
@@ -117,40 +118,63 @@ def new_pool(*connections: FakeConnection) -> ConnectionPool[Any]:
 def test_connection_is_taken_by_its_key_once() -> None:
     first, other = FakeConnection("a"), FakeConnection("b")
     pool = new_pool(first, other)
-    assert pool.take("a") == (first, [])
-    assert pool.take("a") == (None, [])
-    assert pool.take("b") == (other, [])
+    assert pool.take((None, "a")) == (first, [])
+    assert pool.take((None, "a")) == (None, [])
+    assert pool.take((None, "b")) == (other, [])
 
 
 def test_latest_connection_of_a_key_is_taken_first() -> None:
     """It has the latest response as its baseline."""
     first, second = FakeConnection(), FakeConnection()
     pool = new_pool(first, second)
-    assert [pool.take("k")[0], pool.take("k")[0]] == [second, first]
+    assert [pool.take((None, "k"))[0], pool.take((None, "k"))[0]] == [second, first]
 
 
 def test_unusable_connections_are_returned_for_closing() -> None:
     usable, *unusable = FakeConnection(), FakeConnection(is_usable=False), FakeConnection(is_usable=False)
     pool = new_pool(usable, *unusable)
-    assert pool.take("k") == (usable, unusable[::-1])
-    assert new_pool(*unusable).take("k") == (None, unusable[::-1])
+    assert pool.take((None, "k")) == (usable, unusable[::-1])
+    assert new_pool(*unusable).take((None, "k")) == (None, unusable[::-1])
 
 
 def test_pool_drops_the_keys_unused_for_the_longest_time() -> None:
     connections = [FakeConnection(number) for number in range(100)]
     pool = new_pool(*connections)
-    assert pool.take(0)[0] is connections[0]
+    assert pool.take((None, 0))[0] is connections[0]
     assert pool.put(connections[0]) == []  # type: ignore[arg-type]
     assert pool.put(FakeConnection("new")) == [connections[1]]  # type: ignore[arg-type]
-    assert pool.take(0)[0] is connections[0]
+    assert pool.take((None, 0))[0] is connections[0]
+
+
+def test_connections_of_an_ended_loop_are_dropped() -> None:
+    ended, running = asyncio.new_event_loop(), asyncio.new_event_loop()
+    connections = [FakeConnection(), FakeConnection()]
+    for connection, loop in zip(connections, (ended, running), strict=True):
+        connection.key = (loop, "k")
+    pool = new_pool(*connections)
+    ended.close()
+    assert pool.take((None, "k")) == (None, [])
+    assert pool.remove_all(ended) == []
+    assert pool.remove_all(running) == connections[1:]
+    running.close()
+
+
+def test_connections_of_another_loop_are_kept() -> None:
+    loop = asyncio.new_event_loop()
+    connection = FakeConnection()
+    connection.key = (loop, "k")
+    pool = new_pool(connection)
+    assert pool.remove_all(None) == []
+    assert pool.take((loop, "k"))[0] is connection
+    loop.close()
 
 
 def test_matching_connections_are_removed() -> None:
-    connections = [FakeConnection(("client", number % 2)) for number in range(4)]
+    connections = [FakeConnection("client", number % 2) for number in range(4)]
     pool = new_pool(*connections)
-    assert pool.remove_all(lambda key: key == ("client", 0)) == connections[::2]
-    assert pool.remove_all() == connections[1::2]
-    assert pool.remove_all() == []
+    assert pool.remove_all(None, lambda key: key == (None, "client", 0)) == connections[::2]
+    assert pool.remove_all(None) == connections[1::2]
+    assert pool.remove_all(None) == []
 
 
 # --- pings -------------------------------------------------------------------------------------------------------
@@ -194,7 +218,7 @@ from codex_backend_sdk._websocket.connection import Timing
 from codex_backend_sdk._websocket.pool import ConnectionPool, _Heartbeats
 
 class Connection:
-    key, timing, is_closed, beats = "k", Timing(ping=0.05), False, 0
+    key, timing, is_closed, beats = (None, "k"), Timing(ping=0.05), False, 0
     def is_usable(self):
         return True
     def heartbeat(self):
@@ -214,13 +238,14 @@ if os.fork() == 0:
     count = connection.beats
     own = Connection()
     heartbeats.add(own)
-    result = {"inherited": pool.take("k")[0] is not None, "beats": beats(own), "parent": connection.beats > count}
+    inherited = pool.take((None, "k"))[0]
+    result = {"inherited": inherited is not None, "beats": beats(own), "parent": connection.beats > count}
     os.write(writer, json.dumps(result).encode())
     os._exit(0)
 os.close(writer)
 with open(reader) as file:
     child = json.load(file)
-print(json.dumps({"child": child, "beats": beats(connection), "kept": pool.take("k")[0] is connection}))
+print(json.dumps({"child": child, "beats": beats(connection), "kept": pool.take((None, "k"))[0] is connection}))
 """
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 import pytest
 from support.scripted_backend import OVER_HTTP, ScriptedServer, Session, reply, response_events
 
-from codex_backend_sdk import StreamInterruptedError, UsageLimitError
+from codex_backend_sdk import OpenAI, StreamInterruptedError, UsageLimitError
 from codex_backend_sdk._request.request_body import PreparedInput
 
 if TYPE_CHECKING:
@@ -472,12 +473,21 @@ def test_required_websocket_that_is_not_offered_names_the_remedy(new_client: Any
     assert caught.value.status_code == 426
 
 
+def test_copy_with_another_http_client_opens_a_connection(
+    client_options: dict[str, Any], server: ScriptedServer
+) -> None:
+    with OpenAI(**{**client_options, "transport": "websocket"}) as client, httpx2.Client() as http_client:
+        for used in (client, client.copy(http_client=http_client), client):
+            assert used.responses.create(input="a", prompt_cache_key="k").output_text == "hello"
+    assert len(server.sessions) == 2
+
+
 # --- sizes -------------------------------------------------------------------------------------------------------
 
 
 def test_message_above_the_limit_is_sent_over_http(new_client: Any, server: ScriptedServer) -> None:
     server.accept_headers["x-codex-websocket-max-message-bytes"] = "2000"
-    client = new_client(transport="auto")
+    client = new_client(transport="auto", prompt_cache=False)  # one session id
     large = conversation(user("x" * 2000))
     assert client.responses.create(input=large).output_text == OVER_HTTP
     assert texts(client) == ["hello"]

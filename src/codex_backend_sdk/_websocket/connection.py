@@ -18,7 +18,7 @@ import contextlib
 import os
 import time
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import anyio
 import httpcore2
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .incremental import Baseline
 
-__all__ = ["AsyncConnection", "BaseConnection", "Connection", "ConnectionLostError", "Timing"]
+__all__ = ["AsyncConnection", "BaseConnection", "Connection", "ConnectionLostError", "Key", "Timing"]
 
 _READ_BYTES: Final = 1 << 16
 # What `heartbeat()` buffers for a caller that does not read. TCP then stops the server.
@@ -48,6 +48,9 @@ _MAX_LATE_READS: Final = 16
 _MESSAGE_TOO_BIG: Final = 1009
 _NORMAL_CLOSURE: Final = 1000
 _UNREQUESTED: Final = "The server sends messages that were not requested."
+
+
+Key: TypeAlias = "tuple[Hashable, ...]"
 
 
 class Timing(NamedTuple):
@@ -85,7 +88,7 @@ class BaseConnection:
         bytes_sent: The number of bytes sent so far, without the handshake.
     """
 
-    def __init__(self, response: httpx2.Response, *, key: Hashable, max_event_bytes: float, timing: Timing) -> None:
+    def __init__(self, response: httpx2.Response, *, key: Key, max_event_bytes: float, timing: Timing) -> None:
         compression = CompressionParameters.from_header(response.headers.get("sec-websocket-extensions"))
         self.key = key
         self.timing = timing
@@ -192,7 +195,7 @@ class BaseConnection:
 class Connection(BaseConnection):
     """A connection of the sync client. One thread reads; `heartbeat()` and `interrupt()` may run in others."""
 
-    def __init__(self, response: httpx2.Response, *, key: Hashable, max_event_bytes: float, timing: Timing) -> None:
+    def __init__(self, response: httpx2.Response, *, key: Key, max_event_bytes: float, timing: Timing) -> None:
         super().__init__(response, key=key, max_event_bytes=max_event_bytes, timing=timing)
         self._read_lock = create_lock()
         self._write_lock = create_lock()
@@ -280,7 +283,7 @@ class Connection(BaseConnection):
 class AsyncConnection(BaseConnection):
     """A connection of the async client. One task reads; `heartbeat()` and `interrupt()` may run in others."""
 
-    def __init__(self, response: httpx2.Response, *, key: Hashable, max_event_bytes: float, timing: Timing) -> None:
+    def __init__(self, response: httpx2.Response, *, key: Key, max_event_bytes: float, timing: Timing) -> None:
         super().__init__(response, key=key, max_event_bytes=max_event_bytes, timing=timing)
         self._read_lock = anyio.Lock()
         self._write_lock = anyio.Lock()

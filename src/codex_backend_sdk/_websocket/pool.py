@@ -20,9 +20,9 @@ import weakref
 from math import inf
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from .._pools import running_loop
+from .._pools import has_ended, running_loop
 from .._threads import create_lock, reset_in_child
-from .connection import AsyncConnection, BaseConnection, Connection
+from .connection import AsyncConnection, BaseConnection, Connection, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -77,17 +77,23 @@ class Availability:
 
 
 class ConnectionPool(Generic[_ConnectionT]):
-    """The idle connections of a client, by key."""
+    """The idle connections of a client, by key.
+
+    A key is a tuple. It begins with the event loop of async connections, which no other loop can close, or None, and
+    ends with the conversation.
+    """
 
     def __init__(self) -> None:
         self._lock = create_lock()
-        self._idle: dict[Hashable, list[_ConnectionT]] = {}
+        self._idle: dict[Key, list[_ConnectionT]] = {}
         reset_in_child(self, ConnectionPool._forget)
 
-    def take(self, key: Hashable) -> tuple[_ConnectionT | None, list[_ConnectionT]]:
+    def take(self, key: Key) -> tuple[_ConnectionT | None, list[_ConnectionT]]:
         """Remove and return a usable connection with this key, or None, and the connections to close."""
         unusable: list[_ConnectionT] = []
         with self._lock:
+            for other in [other for other in self._idle if has_ended(other[0])]:
+                del self._idle[other]  # the connections cannot be closed in another loop
             connections = self._idle.get(key, [])
             while connections:
                 connection = connections.pop()
@@ -103,14 +109,15 @@ class ConnectionPool(Generic[_ConnectionT]):
             # A key that is used moves to the end, so that the oldest keys come first.
             self._idle[connection.key] = [*self._idle.pop(connection.key, []), connection]
             surplus: list[_ConnectionT] = []
-            while sum(map(len, self._idle.values())) > _MAX_IDLE_CONNECTIONS:
-                surplus += self._idle.pop(next(iter(self._idle)))
+            keys = [key for key in self._idle if key[0] == connection.key[0]]
+            while sum(len(self._idle[key]) for key in keys) > _MAX_IDLE_CONNECTIONS:
+                surplus += self._idle.pop(keys.pop(0))
             return surplus
 
-    def remove_all(self, matches: Callable[[Hashable], bool] = lambda key: True) -> list[_ConnectionT]:
-        """Remove and return the idle connections whose key matches."""
+    def remove_all(self, owner: Hashable, matches: Callable[[Key], bool] = lambda key: True) -> list[_ConnectionT]:
+        """Remove and return the idle connections of an event loop, or of no loop, whose key matches."""
         with self._lock:
-            keys = [key for key in self._idle if matches(key)]
+            keys = [key for key in self._idle if key[0] == owner and matches(key)]
             return [connection for key in keys for connection in self._idle.pop(key)]
 
     def _forget(self) -> None:

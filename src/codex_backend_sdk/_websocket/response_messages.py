@@ -94,7 +94,7 @@ class ResponseMessages:
         except ValueError:  # the reader of the body reports damaged data
             event = None
         if not isinstance(event, dict):
-            self._begin()
+            self.begin()
             return True
         event_type = event.get("type")
         if self._previous_id is not None and self._is_late(event_type, event.get("response")):
@@ -110,7 +110,7 @@ class ResponseMessages:
         elif event_type == "codex.response.metadata" and isinstance(event.get("headers"), dict):
             self._headers |= _header_values(event["headers"])
         if not _is_preliminary(event_type):
-            self._begin()
+            self.begin()
         return True
 
     def _is_late(self, event_type: Any, response: Any) -> bool:
@@ -147,7 +147,8 @@ class ResponseMessages:
             )
         return True
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Set the head of a response that has begun, unless it is known already."""
         if self.head is None:
             self.head = ResponseHead(200, {"content-type": "text/event-stream", **self._headers})
 

@@ -31,8 +31,9 @@ from .._constants import WEBSOCKET_BETA_HEADERS
 from .._json import encode
 from .._pools import running_loop
 from .._request.prompt_cache import TURN_STATE_HEADER
+from .._streaming.reader import EventTooLargeError
 from .._streaming.streams import INTERRUPT_EXTENSION
-from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Timing
+from .connection import AsyncConnection, BaseConnection, Connection, ConnectionLostError, Key, Timing
 from .frames import COMPRESSION_OFFER, CompressionParameters, FrameError
 from .incremental import CreateMessage, create_message
 from .pool import Availability, ConnectionPool, keep_alive, keep_alive_async
@@ -80,7 +81,7 @@ class Open(NamedTuple):
     """Send the upgrade request."""
 
     request: httpx2.Request
-    key: Hashable
+    key: Key
 
 
 class Send(NamedTuple):
@@ -138,6 +139,7 @@ def exchange_steps(
     *,
     is_required: bool,
     owner: Hashable,
+    http_client: Hashable,
 ) -> Generator[_Step, Any, httpx2.Response | _Exchange | None]:
     """Yield the steps of one attempt. Return the result, or None if the request must be sent over HTTP.
 
@@ -152,10 +154,12 @@ def exchange_steps(
     if not is_required and not (availability.is_available() and isinstance(request, httpx2.Request)):
         return None
     body = context.body
-    key = _key(request, context, owner)
+    key = _key(request, context, owner, http_client)
     first_byte_seconds = request.extensions.get("timeout", {}).get("read")
     for opened in range(_MAX_CONNECTIONS_PER_CALL):
-        connection, unusable = pool.take(key) if opened == 0 else (None, pool.remove_all(lambda other: other == key))
+        connection, unusable = (
+            pool.take(key) if opened == 0 else (None, pool.remove_all(owner, lambda other: other == key))
+        )
         if unusable:
             yield Discard(unusable)
         is_new = connection is None
@@ -206,6 +210,8 @@ def exchange_steps(
                 continue  # the server had closed the idle connection
             availability.record_loss(str(error))
             raise
+        except EventTooLargeError:
+            messages.begin()  # the reader of the body raises the error again, and reports it as over HTTP
         except httpx2.TransportError as error:
             yield Discard([connection])
             availability.record_loss(str(error))
@@ -240,7 +246,7 @@ _VOLATILE_HEADERS: Final = _POST_HEADERS | {"authorization"}
 _VOLATILE_HEADER_PREFIX: Final = "x-stainless-"
 
 
-def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> Hashable:
+def _key(request: httpx2.Request, context: RequestContext, owner: Hashable, http_client: Hashable) -> Key:
     """Return the key of the connections that a call may use.
 
     Only the upgrade request has headers, so a call with others needs another connection.
@@ -259,7 +265,7 @@ def _key(request: httpx2.Request, context: RequestContext, owner: Hashable) -> H
         if name.lower() not in _VOLATILE_HEADERS and not name.lower().startswith(_VOLATILE_HEADER_PREFIX)
     )
     conversation = body.members.get("prompt_cache_key") if body.prepared_input is None else body.prepared_input.history
-    return owner, str(request.url), user, headers, conversation
+    return owner, http_client, str(request.url), user, headers, conversation
 
 
 def upgrade_request(request: httpx2.Request) -> httpx2.Request:
@@ -377,7 +383,8 @@ class _Body:
 
     def _record_loss(self, error: httpx2.TransportError) -> None:
         self._is_ended = True
-        self._availability.record_loss(str(error))
+        if not isinstance(error, EventTooLargeError):
+            self._availability.record_loss(str(error))
 
 
 class _SyncBody(_Body, httpx2.SyncByteStream):
@@ -458,12 +465,22 @@ class WebSocketTransport(_BaseTransport):
         open_connection: Callable[[httpx2.Request], httpx2.Response],
         *,
         is_required: bool,
+        http_client: Hashable,
     ) -> httpx2.Response | None:
         """Send the body of the context. Return the response, or None if it must be sent over HTTP.
 
-        `open_connection` sends the upgrade request and returns its response before the body is read.
+        `open_connection` sends the upgrade request and returns its response before the body is read. `http_client` is
+        the client that it uses: a connection of another one may have other certificates, or another proxy.
         """
-        steps = exchange_steps(request, context, self._pool, self.availability, is_required=is_required, owner=None)
+        steps = exchange_steps(
+            request,
+            context,
+            self._pool,
+            self.availability,
+            is_required=is_required,
+            owner=None,
+            http_client=http_client,
+        )
         step: _Step | None = None
         result: Any = None
         error: httpx2.TransportError | None = None
@@ -512,9 +529,9 @@ class WebSocketTransport(_BaseTransport):
 
     def close(self, history: Hashable = None) -> None:
         """Close the idle connections, or only those of one history."""
-        _close_all(self._pool.remove_all(_matcher(history)))
+        _close_all(self._pool.remove_all(None, _matcher(history)))
 
-    def _new_connection(self, response: httpx2.Response, key: Hashable, context: RequestContext) -> Connection:
+    def _new_connection(self, response: httpx2.Response, key: Key, context: RequestContext) -> Connection:
         connection = Connection(response, key=key, max_event_bytes=context.max_event_bytes, timing=self.timing)
         keep_alive(connection)
         return connection
@@ -534,10 +551,17 @@ class AsyncWebSocketTransport(_BaseTransport):
         open_connection: Callable[[httpx2.Request], Awaitable[httpx2.Response]],
         *,
         is_required: bool,
+        http_client: Hashable,
     ) -> httpx2.Response | None:
         """Send the body of the context, as `WebSocketTransport.send` does."""
         steps = exchange_steps(
-            request, context, self._pool, self.availability, is_required=is_required, owner=running_loop()
+            request,
+            context,
+            self._pool,
+            self.availability,
+            is_required=is_required,
+            owner=running_loop(),
+            http_client=http_client,
         )
         step: _Step | None = None
         result: Any = None
@@ -587,16 +611,16 @@ class AsyncWebSocketTransport(_BaseTransport):
 
     async def close(self, history: Hashable = None) -> None:
         """Close the idle connections, or only those of one history."""
-        await _close_all_async(self._pool.remove_all(_matcher(history)))
+        await _close_all_async(self._pool.remove_all(running_loop(), _matcher(history)))
 
-    def _new_connection(self, response: httpx2.Response, key: Hashable, context: RequestContext) -> AsyncConnection:
+    def _new_connection(self, response: httpx2.Response, key: Key, context: RequestContext) -> AsyncConnection:
         connection = AsyncConnection(response, key=key, max_event_bytes=context.max_event_bytes, timing=self.timing)
         keep_alive_async(connection)
         return connection
 
 
-def _matcher(history: Hashable) -> Callable[[Hashable], bool]:
-    return lambda key: history is None or (isinstance(key, tuple) and key[-1] == history)
+def _matcher(history: Hashable) -> Callable[[Key], bool]:
+    return lambda key: history is None or key[-1] == history
 
 
 def _close_all(connections: list[Any]) -> None:
