@@ -443,6 +443,13 @@ def test_failed_message_leaves_interrupted_calls_open(conversation: Any, sim: Si
     assert outputs(conversation) == ["counted 1", "recorded"]
 
 
+def test_repair_uses_recorded_results(conversation: Any) -> None:
+    interrupted(conversation, finished="c2")
+    conversation.repair()
+    assert outputs(conversation) == [MAY_HAVE_RUN, "recorded"]
+    assert conversation.pending_calls == []
+
+
 def test_output_of_the_caller_answers_an_interrupted_call(conversation: Any, sim: Simulator) -> None:
     interrupted(conversation)
     sim.script(Turn.text("done"))

@@ -525,6 +525,10 @@ class _BaseConversation:
             )
         return self._edit(items)
 
+    def _repaired(self) -> list[Record]:
+        outputs = self._state.interrupted_outputs()
+        return self._edit(history.pair([*self._state.items, *outputs], repair=True))
+
     def _edit(self, items: list[Item]) -> list[Record]:
         record = self._state.edit_record(items)
         return [] if record is None else [record]
@@ -582,7 +586,9 @@ class Conversation(_BaseConversation):
             previous_response_id: An earlier response of this conversation. The history after it is rolled back.
             **parameters: Parameters of `responses.create` for this call only.
 
-        Raises ConversationError if another call is running, HistoryError for calls of tools without an output, and what
+        Calls of an interrupted run get outputs that say whether they may have run.
+
+        Raises ConversationError if another call is running, HistoryError for other calls without an output, and what
         `responses.create` raises. If a call fails before any output, the history is as before; `keep_partial` decides
         about a later failure.
         """
@@ -711,7 +717,7 @@ class Conversation(_BaseConversation):
 
     def repair(self) -> None:
         """Make the history valid: an output for each call without one, and no output without a call."""
-        self._change(self._edit(history.pair(self._state.items, repair=True)))
+        self._change(self._repaired())
 
     def trim(
         self, *, max_tokens: int | None = None, max_bytes: int | None = None, image_turns: int | None = None
@@ -982,7 +988,7 @@ class AsyncConversation(_BaseConversation):
 
     async def repair(self) -> None:
         """Make the history valid: an output for each call without one, and no output without a call."""
-        await self._change(self._edit(history.pair(self._state.items, repair=True)))
+        await self._change(self._repaired())
 
     async def trim(
         self, *, max_tokens: int | None = None, max_bytes: int | None = None, image_turns: int | None = None
