@@ -12,6 +12,7 @@ from codex_backend_sdk.conversation.compaction import (
     estimate_tokens,
     find_boundary,
     kept_indexes,
+    kept_tokens,
     shrink,
     trim,
 )
@@ -90,6 +91,11 @@ def test_last_turn_is_not_compacted(items: Any, boundary: int) -> None:
 )
 def test_newest_user_messages_stay_in_order(items: Any, max_tokens: int, kept: list[int]) -> None:
     assert kept_indexes(items, max_tokens=max_tokens) == kept
+
+
+@pytest.mark.parametrize(("limit", "tokens"), [(1_000, 500), (20_000, 10_000), (128_000, 64_000), (400_000, 64_000)])
+def test_compaction_keeps_at_most_half_of_the_limit(limit: int, tokens: int) -> None:
+    assert kept_tokens(limit) == tokens
 
 
 def test_shrinking_begins_with_the_oldest() -> None:

@@ -143,19 +143,30 @@ def test_compaction_during_tool_calls_keeps_the_open_turn(client: Any, sim: Simu
 
 
 def test_compaction_that_saves_little_is_no_loop(client: Any, sim: Simulator) -> None:
-    conversation = client.codex.conversation(auto_compact=10)
-    conversation.send("Say one")
-    conversation.send("Say two")
-    assert conversation.usage.compactions == 1
-
-    def continue_often() -> None:
-        for _ in range(5):
-            conversation.send()
-
-    with pytest.raises(CompactionError, match="loop"):
-        continue_often()
-    assert conversation.usage.compactions <= 3
+    conversation = client.codex.conversation(auto_compact=1_000)
+    conversation.append({"role": "developer", "content": "x" * 8_000})
+    for number in ("one", "two", "three", "four"):
+        assert conversation.send(f"Say {number}").output_text == number
+    assert conversation.usage.compactions <= 1
+    conversation.send("x" * 4_000)
+    conversation.send("Say five")
+    assert conversation.usage.compactions == 2
     conversation.compact()  # the user may
+
+
+def test_compaction_leaves_room_below_its_limit(client: Any) -> None:
+    conversation = client.codex.conversation(auto_compact=8_000)
+    for number in range(24):
+        conversation.append("x" * 4_000)
+        conversation.send(f"Say {number}")
+    assert 3 <= conversation.usage.compactions <= 9
+    assert conversation.context_tokens < 10_000
+
+
+@pytest.mark.parametrize("value", [0, -1, 999, 0.9, "x", None])
+def test_invalid_limit_of_compaction_is_an_error(client: Any, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"auto_compact.*1,000"):
+        client.codex.conversation(auto_compact=value)
 
 
 def test_compaction_is_undone_by_a_rollback(conversation: Any, bodies: Any) -> None:

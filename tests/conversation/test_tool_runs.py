@@ -269,7 +269,7 @@ def test_wrong_argument_is_refused_before_sending(
     with pytest.raises(error, match=message):
         conversation.run_stream("Go.", **arguments)
     assert sim.requests == []
-    assert conversation.items == []
+    assert conversation.items == ()
 
 
 # --- approval --------------------------------------------------------------------------------------------------------

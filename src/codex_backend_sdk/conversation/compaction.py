@@ -20,7 +20,16 @@ from .._json import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TRIGGER", "compaction_limit", "estimate_tokens", "find_boundary", "kept_indexes", "shrink", "trim"]
+__all__ = [
+    "TRIGGER",
+    "compaction_limit",
+    "estimate_tokens",
+    "find_boundary",
+    "kept_indexes",
+    "kept_tokens",
+    "shrink",
+    "trim",
+]
 
 TRIGGER: Final = {"type": "compaction_trigger"}
 _DEFAULT_WINDOW_TOKENS: Final = 272_000  # of most models; for one that the catalog does not describe
@@ -84,6 +93,11 @@ def find_boundary(items: Sequence[Mapping[str, Any]]) -> int:
     before = sum(map(estimate_tokens, items[:start]))
     since = sum(map(estimate_tokens, items[start:]))
     return len(items) if since > _MAX_OPEN_SHARE * (before + since) else start
+
+
+def kept_tokens(limit: int) -> int:
+    """Return how many tokens of user messages a compaction keeps, so that at least half of the limit is free."""
+    return min(_KEPT_TOKENS, limit // 2)
 
 
 def kept_indexes(items: Sequence[Mapping[str, Any]], *, max_tokens: int = _KEPT_TOKENS) -> list[int]:

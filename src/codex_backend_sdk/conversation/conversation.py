@@ -113,6 +113,7 @@ _OWN_PARAMETERS: Final = ("input", "stream", "model", "instructions", "tools", "
 _READ_THE_STREAM: Final = (
     "Read its stream to the end, close it (`with conversation.stream(...) as stream:`), or call `interrupt()`."
 )
+_MIN_LIMIT_TOKENS: Final = 1_000
 # An event loop closes a stream that was dropped. It is busy at most with the end of a connection.
 _CLOSING_SECONDS: Final = 30.0
 
@@ -135,7 +136,7 @@ class _BaseConversation:
         self._client: Any = client
         self._opening = file if callable(file) else None
         self._file = ConversationFile() if file is None or callable(file) else file
-        self._auto_compact, self._keep_partial, self._repair = auto_compact, keep_partial, repair
+        self._auto_compact, self._keep_partial, self._repair = _checked_limit(auto_compact), keep_partial, repair
         self._on_compaction = on_compaction
         self._id = uuid.uuid4().hex
         self._call_options: dict[str, Any] = {}
@@ -283,13 +284,13 @@ class _BaseConversation:
     # History
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> tuple[Item, ...]:
         """A copy of the history: the items that the model sees, as plain dicts.
 
         Changing the copy does not change the conversation: use `append`, `rollback`, `repair` and `trim`. Reasoning and
         compaction items have the member `stamp`, which names the model and the account that can read them.
         """
-        return deepcopy(self._state.items)
+        return tuple(deepcopy(self._state.items))
 
     def __len__(self) -> int:
         return self._state.count
@@ -1150,6 +1151,15 @@ class _Writing:
         """Wait for the thread if it has begun, or keep it from beginning."""
         if not self.outcome.cancel():
             wait([self.outcome])
+
+
+def _checked_limit(auto_compact: Any) -> bool | int:
+    if isinstance(auto_compact, bool) or (isinstance(auto_compact, int) and auto_compact >= _MIN_LIMIT_TOKENS):
+        return auto_compact
+    raise ValueError(
+        f"`auto_compact` must be True, False or a number of tokens of at least {_MIN_LIMIT_TOKENS:,}, not "
+        f"{auto_compact!r}. Pass `auto_compact=False` to turn compaction off."
+    )
 
 
 def _account_id(login: Any) -> str | None:

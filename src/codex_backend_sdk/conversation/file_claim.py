@@ -140,7 +140,7 @@ def _read_pid(descriptor: int) -> int | None:
 def _locked_error(file: Path, pid: int | None) -> JournalLockedError:
     owner = "this process" if pid == os.getpid() else "another process" if pid is None else f"process {pid}"
     return JournalLockedError(
-        f"{file} is open for writing in {owner}. Close it there, open it with `read_only=True`, or copy it to another "
-        "file with `fork()`.",
+        f"{file} is open for writing in {owner}. Close it there, or continue it in another file: "
+        "`load_conversation(path, read_only=True).fork(new_path)`.",
         pid=pid,
     )

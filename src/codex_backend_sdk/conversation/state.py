@@ -118,6 +118,7 @@ class ConversationState:
         self.decisions: dict[str, Mapping[str, Any]] = {}  # call id → the record `call_decided`
         self._compactions_of_turn = 0
         self._last_gain = 1.0  # the share of the tokens that the last compaction saved
+        self._tokens_after_compaction = 0
         self._items: list[Item | None] = []  # by position; None for an item that a damaged file has lost
         self._item_types: set[Any] = set()
         self._active: list[int] = []
@@ -188,6 +189,10 @@ class ConversationState:
         if not self._compactions_of_turn:
             return False
         return self._compactions_of_turn >= at_most or self._last_gain < min_gain
+
+    def is_compaction_early(self, tokens: int, *, min_gain: float) -> bool:
+        """Return whether the last compaction saved little, and the history has not grown by that share since."""
+        return self._last_gain < min_gain and tokens < self._tokens_after_compaction * (1 + min_gain)
 
     def foreign_compactions(self, account_id: str | None) -> list[int]:
         """Return the positions of the compaction items that only another account can read."""
@@ -425,7 +430,8 @@ class ConversationState:
         self.usage = self.usage._plus(record.get("usage"), compactions=1)
         self._compactions_of_turn += 1
         before_tokens = as_count(record.get("tokens_before"))
-        self._last_gain = 1 - (as_count(record.get("tokens_after")) or 0) / before_tokens if before_tokens else 1.0
+        self._tokens_after_compaction = as_count(record.get("tokens_after")) or 0
+        self._last_gain = 1 - self._tokens_after_compaction / before_tokens if before_tokens else 1.0
 
     def _apply_edit(self, record: Mapping[str, Any]) -> None:
         self._save_view()

@@ -32,7 +32,7 @@ from .._constants import AUTO_MODEL
 from .._exceptions import CompactionError, ContextLengthExceededError, InvalidEncryptedContentError
 from .._request.shaping import to_json_data
 from .._streaming.events import build_response
-from .compaction import TRIGGER, compaction_limit, estimate_tokens, find_boundary, kept_indexes, shrink
+from .compaction import TRIGGER, compaction_limit, estimate_tokens, find_boundary, kept_indexes, kept_tokens, shrink
 from .state import finished_items
 
 if TYPE_CHECKING:
@@ -483,11 +483,14 @@ class Turn:
                 f"The history has about {tokens:,} tokens again, the limit is {limit:,}, and the last compaction saved "
                 f"little. Another one would be a loop. {_CHOICES}"
             )
-        if find_boundary(state.items):
-            yield from self._compact("limit")
+        if find_boundary(state.items) and not state.is_compaction_early(tokens, min_gain=_MIN_GAIN):
+            yield from self._compact("limit", limit=limit)
 
-    def _compact(self, trigger: Trigger) -> Generator[Step, Any, None]:
+    def _compact(self, trigger: Trigger, *, limit: int | None = None) -> Generator[Step, Any, None]:
         state = self._state
+        if limit is None:
+            own = self._options.auto_compact
+            limit = compaction_limit(None) if isinstance(own, bool) else own
         items = state.items
         boundary = find_boundary(items) if trigger != "manual" else len(items)
         if not boundary:
@@ -497,11 +500,10 @@ class Turn:
         tokens_before, items_before = state.context_tokens, len(items)
         replaced = items[:boundary]
         exchange = yield from self._request_compaction(replaced)
-        kept = [state.position(index) for index in kept_indexes(replaced)]
+        indexes = kept_indexes(replaced, max_tokens=kept_tokens(limit))
+        kept = [state.position(index) for index in indexes]
         (item,) = (item for item in exchange.output if item.get("type") in _COMPACTION_ITEMS)
-        tokens_after = sum(
-            map(estimate_tokens, [item, *(items[index] for index in kept_indexes(replaced)), *items[boundary:]])
-        )
+        tokens_after = sum(map(estimate_tokens, [item, *(items[index] for index in indexes), *items[boundary:]]))
         record = {
             "type": "compaction",
             "item": item,
