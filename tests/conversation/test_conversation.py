@@ -131,6 +131,16 @@ def test_none_continues_the_history(conversation: Any, bodies: Any) -> None:
     assert sent(bodies) == ["Say one"]
 
 
+@pytest.mark.parametrize("given", [None, "", [], ()])
+def test_empty_input_without_a_history_is_an_error(conversation: Any, bodies: Any, given: Any) -> None:
+    for call in (conversation.send, conversation.stream):
+        with pytest.raises(ValueError, match="nothing to answer"):
+            call(given)
+    assert bodies() == []
+    conversation.append("Say one")
+    assert conversation.send(given).output_text == "one"
+
+
 def test_parse_returns_the_model_and_keeps_the_text(conversation: Any) -> None:
     assert isinstance(conversation.parse("?", text_format=Answer).output_parsed, Answer)
     assert texts(conversation.items)[0] == "?"

@@ -364,7 +364,13 @@ class _BaseConversation:
     def _turn(self, input: Any, overrides: Mapping[str, Any], **options: Any) -> Turn:
         """Return the turn of one call. Raises TypeError or ValueError for an invalid argument."""
         self._check_parameters(overrides, options=("keep_partial", "previous_response_id"))
-        return Turn(self._state, input_items(input), self._turn_options(overrides, **options))
+        items = [] if input == "" else input_items(input)
+        if not items and not self._state.count:
+            raise ValueError(
+                "There is nothing to answer: the input and the history are empty. Pass an input, or call "
+                "`conversation.append(...)` first."
+            )
+        return Turn(self._state, items, self._turn_options(overrides, **options))
 
     def _turn_options(
         self,
