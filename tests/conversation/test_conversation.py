@@ -395,3 +395,19 @@ def test_rollback_to_an_unknown_place_is_an_error(conversation: Any, to: Any) ->
     conversation.send("Say one")
     with pytest.raises(ValueError, match=r"resp_other|from 0 to 3"):
         conversation.rollback(to)
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"store": True}, "keeps them"),
+        ({"stream": True}, r"Call `stream\(\)`"),
+        ({"instruction": "x"}, "Did you mean `instructions`"),
+        ({"tools": [print]}, r"`conversation\.run\(input, tools="),
+        ({"tools": {"type": "web_search"}}, "must be a list"),
+        ({"on_compaction": 5}, "must be a synchronous function"),
+    ],
+)
+def test_invalid_option_names_the_remedy(client: Any, options: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(TypeError, match=remedy):
+        client.codex.conversation(**options)

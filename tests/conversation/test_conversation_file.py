@@ -59,6 +59,48 @@ def test_settings_of_load_replace_those_of_the_file(client: Any, path: Path, bod
     assert "New." not in json.dumps(bodies()[-1]["input"])
 
 
+def test_closing_saves_changed_settings(client: Any, path: Path) -> None:
+    with client.codex.conversation(path, instructions="Be brief.") as conversation:
+        pass
+    with client.codex.load_conversation(path) as conversation:
+        assert conversation.instructions == "Be brief."
+        conversation.send("Say one")
+        conversation.model = "gpt-6.1-sol"
+    with client.codex.load_conversation(path) as conversation:
+        assert (conversation.model, conversation.instructions) == ("gpt-6.1-sol", "Be brief.")
+
+
+def test_empty_file_becomes_a_conversation(client: Any, path: Path) -> None:
+    path.touch(mode=0o600)
+    with client.codex.conversation(path) as conversation:
+        conversation.send("Say one")
+    with client.codex.load_conversation(path) as conversation:
+        assert texts(conversation.items)[0] == "Say one"
+
+
+def test_refused_deletion_leaves_the_conversation_open(client: Any, path: Path) -> None:
+    with client.codex.conversation(path) as conversation:
+        conversation.send("Say one")
+        conversation.fork(path.with_name("fork.jsonl")).close()
+        with pytest.raises(JournalError, match=r"fork\.jsonl"):
+            conversation.delete()
+        assert conversation.send("Say two").output_text == "two"
+
+
+@pytest.mark.anyio
+async def test_async_file_is_opened_by_with_or_await(sim: Simulator, path: Path) -> None:
+    async with sim.async_client() as client:
+        async with client.codex.conversation(path) as conversation:
+            await conversation.send("Say one")
+        async with client.codex.load_conversation(path) as conversation:
+            assert len(conversation) == 3
+        conversation = await client.codex.load_conversation(path)
+        assert len(conversation) == 3
+        await conversation.close()
+        with pytest.raises(FileNotFoundError):
+            await client.codex.load_conversation(path.with_name("other.jsonl"))
+
+
 def test_missing_file_is_an_error_to_load(client: Any, path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         client.codex.load_conversation(path)

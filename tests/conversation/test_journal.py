@@ -267,7 +267,7 @@ def test_records_are_streamed(path: Path) -> None:
 def test_second_writer_is_refused_with_ways_out(path: Path) -> None:
     with Journal.create(path, HEADER) as journal:
         journal.append(RECORDS[0])
-        message = rf"{path} is open for writing in this process\. .*`read_only=True`.*`fork\(\)`"
+        message = rf"{path} is open for writing in this process\. .*read_only=True\)\.fork\(new_path\)`"
         with pytest.raises(JournalLockedError, match=message) as error:
             Journal.open(path)
         assert error.value.pid == os.getpid()

@@ -224,6 +224,17 @@ def test_rejection_that_remains_is_an_error(conversation: Any, sim: Simulator) -
     assert "Say two" not in texts(conversation.items)
 
 
+def test_rejected_reasoning_is_not_compacted(conversation: Any, sim: Simulator, bodies: Any) -> None:
+    conversation.send("Say one")
+    sim.script(REJECTED)
+    conversation.compact()
+    assert sent(bodies) == ["Say one", "one", "compaction_trigger"]
+    sim.script(REJECTED, REJECTED)
+    with pytest.raises(openai.BadRequestError):
+        conversation.compact()
+    assert conversation.send("Say two").output_text == "two"
+
+
 def test_compaction_of_another_account_gives_way(client: Any, tmp_path: Any, bodies: Any) -> None:
     path = tmp_path / "chat.jsonl"
     with client.codex.conversation(path) as conversation:

@@ -374,3 +374,15 @@ def test_invalid_record_is_not_applied(record: dict[str, Any]) -> None:
     assert texts(state) == "abcd"
     with pytest.raises(TypeError, match=f"type '{record['type']}': the member"):
         state.with_positions([record])
+
+
+def test_compaction_is_early_until_the_history_has_grown() -> None:
+    state = ConversationState()
+    assert not state.is_compaction_early(100, min_gain=0.2)
+    state.apply({"type": "item", "item": {"type": "message", "role": "user", "content": []}})
+    record = {"type": "compaction", "item": {"type": "compaction"}, "kept": [], "tokens_before": 1000}
+    state.apply({**record, "tokens_after": 900})
+    assert state.is_compaction_early(1000, min_gain=0.2)
+    assert not state.is_compaction_early(1080, min_gain=0.2)
+    state.apply({**record, "tokens_after": 100})
+    assert not state.is_compaction_early(101, min_gain=0.2)

@@ -257,7 +257,7 @@ WRONG: list[tuple[dict[str, Any], Any, str]] = [
     ({"decisions": ["c1"]}, TypeError, r"decisions are \['c1'\], which is not a dict\. Pass them by call_id"),
     ({"decisions": True}, TypeError, "decisions are True, which is not a dict"),
     ({"decisions": {"c1": "deny"}}, TypeError, "decision on the call 'c1' is 'deny'"),
-    ({"tools": [add], "model": "m"}, TypeError, "cannot set `model`"),
+    ({"tools": [add], "model": "m"}, TypeError, "`model` cannot be a parameter"),
     ({"decisions": {"c1": True}}, ValueError, r"no open call 'c1'\. Open calls: none"),
 ]
 

@@ -26,6 +26,7 @@ import openai
 from .. import history
 from .._exceptions import ConversationError, StreamInterruptedError
 from .._json import encode
+from .._options import require_callback
 from .._request.context import context_of_response
 from .._request.input_items import shape_input
 from .._request.output_parsing import parse_output
@@ -109,7 +110,20 @@ _FormatT = TypeVar("_FormatT")
 # Parameters that are not saved: they may contain secrets, or are no JSON.
 _CALL_OPTIONS: Final = ("extra_headers", "extra_query", "extra_body", "timeout")
 # Parameters of `create` that a conversation sets itself.
-_OWN_PARAMETERS: Final = ("input", "stream", "model", "instructions", "tools", "previous_response_id", "store")
+_OWN_PARAMETERS: Final = {
+    "input": "Pass it to `send()`, `stream()` or `append()`.",
+    "stream": "Call `stream()` instead of `send()`.",
+    "model": "Assign `conversation.model`.",
+    "instructions": "Assign `conversation.instructions`.",
+    "tools": "Assign `conversation.tools`, or pass functions to `run()`.",
+    "previous_response_id": "Pass it to `send()` or `stream()`, or call `rollback()`.",
+    "store": "The backend stores no responses: the conversation keeps them.",
+}
+# The options of a conversation that are not parameters of `create`.
+_OPTIONS: Final = (
+    "auto_compact", "effort", "instructions", "keep_partial", "model", "on_compaction", "path", "redact", "repair",
+    "tools", "transport", "verbosity",
+)  # fmt: skip
 _READ_THE_STREAM: Final = (
     "Read its stream to the end, close it (`with conversation.stream(...) as stream:`), or call `interrupt()`."
 )
@@ -137,6 +151,7 @@ class _BaseConversation:
         self._opening = file if callable(file) else None
         self._file = ConversationFile() if file is None or callable(file) else file
         self._auto_compact, self._keep_partial, self._repair = _checked_limit(auto_compact), keep_partial, repair
+        require_callback("on_compaction", on_compaction)
         self._on_compaction = on_compaction
         self._id = uuid.uuid4().hex
         self._call_options: dict[str, Any] = {}
@@ -217,7 +232,7 @@ class _BaseConversation:
 
     @tools.setter
     def tools(self, tools: Iterable[Any] | None) -> None:
-        self._changes["tools"] = to_json_data(list(tools or ()), "tools")
+        self._changes["tools"] = tool_definitions(tools or ())
 
     @property
     def effort(self) -> str | None:
@@ -250,7 +265,7 @@ class _BaseConversation:
 
     def _split_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that are saved. The others are the cache key, and options of the calls."""
-        self._check_parameters(parameters)
+        self._check_parameters(parameters, options=_OPTIONS)
         saved = {}
         for name, value in parameters.items():
             if name == "prompt_cache_key":
@@ -265,7 +280,7 @@ class _BaseConversation:
         """Raise TypeError for a parameter that `create` does not have. `options` are others that the method has."""
         for name in parameters:
             if name in _OWN_PARAMETERS:
-                raise TypeError(f"A call of a conversation cannot set `{name}`. Set it on the conversation.")
+                raise TypeError(f"`{name}` cannot be a parameter here. {_OWN_PARAMETERS[name]}")
             known = inspect.signature(self._client.responses.create).parameters
             if name not in known:
                 from difflib import get_close_matches  # 5 ms, only for this error
@@ -489,6 +504,10 @@ class _BaseConversation:
     def _unsaved_settings(self) -> list[Record]:
         return [{"type": "settings", "settings": dict(self._changes)}] if self._changes else []
 
+    def _has_unwritten_settings(self) -> bool:
+        """Return whether settings were changed since the last call that the file does not have."""
+        return bool(self._changes) and not self._is_closed and self._file.is_writable
+
     def _interrupted_response(self, error: StreamInterruptedError) -> Any:
         """Return the response of a call that `interrupt()` ended. Raise the error of any other one."""
         exchange = self._exchange_in_progress
@@ -571,10 +590,14 @@ class Conversation(_BaseConversation):
         self.close()
 
     def close(self) -> None:
-        """Close the conversation and its file. The client stays open."""
-        self._is_closed = True
-        self._file.close()
-        self._client._close_websocket(self._id)
+        """Save changed settings, and close the conversation and its file. The client stays open."""
+        try:
+            if self._has_unwritten_settings():
+                self._commit(self._unsaved_settings())
+        finally:
+            self._is_closed = True
+            self._file.close()
+            self._client._close_websocket(self._id)
 
     def send(
         self,
@@ -773,6 +796,7 @@ class Conversation(_BaseConversation):
         If forks refer to the file, raises JournalError that lists them. With `forks="keep"`, the records are first
         copied into each of them. Raises JournalLockedError if such a fork is open.
         """
+        self._file.require_deletable(forks=forks)
         self.close()
         self._file.delete(forks=forks)
 
@@ -886,6 +910,10 @@ class AsyncConversation(_BaseConversation):
                 print(text, end="")
     """
 
+    def __await__(self) -> Generator[Any, Any, Self]:
+        """Open the file and return the conversation, for programs that close it themselves."""
+        return self.__aenter__().__await__()
+
     async def __aenter__(self) -> Self:
         if self._opening is not None:
             self._file = await _in_thread(self._opening)
@@ -897,10 +925,14 @@ class AsyncConversation(_BaseConversation):
         await self.close()
 
     async def close(self) -> None:
-        """Close the conversation and its file. The client stays open."""
-        self._is_closed = True
-        self._file.close()
-        await self._client._close_websocket(self._id)
+        """Save changed settings, and close the conversation and its file. The client stays open."""
+        try:
+            if self._has_unwritten_settings():
+                await self._commit(self._unsaved_settings())
+        finally:
+            self._is_closed = True
+            self._file.close()
+            await self._client._close_websocket(self._id)
 
     async def send(
         self,
@@ -1023,6 +1055,7 @@ class AsyncConversation(_BaseConversation):
 
     async def delete(self, *, forks: Literal["refuse", "keep"] = "refuse") -> None:
         """Close the conversation and delete its file and images; see `Conversation.delete`."""
+        await _in_thread(partial(self._file.require_deletable, forks=forks))
         await self.close()
         await _in_thread(partial(self._file.delete, forks=forks))
 
@@ -1201,7 +1234,7 @@ def new_conversation(
     settings = {
         "model": model,
         "instructions": instructions,
-        "tools": None if tools is None else to_json_data(list(tools), "tools"),
+        "tools": None if tools is None else tool_definitions(tools),
         "effort": effort,
         "verbosity": verbosity,
     }
@@ -1215,6 +1248,19 @@ def new_conversation(
         on_compaction=on_compaction,
         parameters=parameters,
     )
+
+
+def tool_definitions(tools: Iterable[Any]) -> list[Any]:
+    """Return the definitions of tools as JSON data. Raises TypeError for a function."""
+    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+        raise TypeError(f"`tools` must be a list of definitions, not {type(tools).__name__}.")
+    tools = list(tools)
+    if any(callable(tool) for tool in tools):
+        raise TypeError(
+            "The `tools` of a conversation are definitions. Pass functions to `conversation.run(input, tools=[...])`."
+        )
+    definitions: list[Any] = to_json_data(tools, "tools")
+    return definitions
 
 
 def input_items(input: Any) -> list[Item]:

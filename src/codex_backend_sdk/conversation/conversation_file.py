@@ -6,6 +6,7 @@ A record is written before it is applied, so the state never contains what the f
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .._exceptions import ConversationError
@@ -15,7 +16,6 @@ from .journal import Journal
 from .state import ConversationState, find_problem
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -62,12 +62,10 @@ class ConversationFile:
         redact: Redact | None = None,
     ) -> Self:
         """Load a file, or with `create=True` create it if it does not exist. Raises as `Journal.open` does."""
-        try:
-            opened = Journal.open(path, read_only=read_only, redact=redact)
-        except FileNotFoundError:
-            if not create or read_only:
-                raise
+        if create and not read_only and _is_missing_or_empty(path):
             opened = Journal.create(path, {}, redact=redact)
+        else:
+            opened = Journal.open(path, read_only=read_only, redact=redact)
         try:
             return cls(opened, redact=redact)
         except BaseException:
@@ -78,6 +76,11 @@ class ConversationFile:
     def path(self) -> Path | None:
         """The file, or None."""
         return None if self._journal is None else self._journal.path
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is a file to which records can be appended."""
+        return self._journal is not None and not self._journal.is_read_only
 
     def commit(self, records: Sequence[Record]) -> None:
         """Write the records, then apply them. Raises JournalError if they cannot be written, and applies none then."""
@@ -125,10 +128,22 @@ class ConversationFile:
         if self._journal is not None:
             self._journal.close()
 
+    def require_deletable(self, *, forks: Literal["refuse", "keep"]) -> None:
+        """Raise JournalError if forks refer to the file and `forks` is `refuse`."""
+        if self._journal is not None and forks == "refuse":
+            journal.require_no_forks(self._journal.path)
+
     def delete(self, *, forks: Literal["refuse", "keep"] = "refuse") -> None:
         """Delete the file, which must be closed. Raises as `journal.delete` does."""
         if self._journal is not None:
             journal.delete(self._journal.path, forks=forks)
+
+
+def _is_missing_or_empty(path: str | os.PathLike[str]) -> bool:
+    try:
+        return os.stat(path).st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _create(path: str | os.PathLike[str], records: Sequence[dict[str, Any]], *, redact: Redact | None) -> Journal:

@@ -350,14 +350,9 @@ def delete(path: str | os.PathLike[str], *, forks: Literal["refuse", "keep"] = "
         _check_is_journal(path)
         claim = FileClaim(path)
         try:
-            children = forks_of(path)
-            if children and forks == "refuse":
-                names = ", ".join(child.name for child in children)
-                raise JournalError(
-                    f"{path} was not deleted, because forks refer to its records: {names}. Delete them first, or pass "
-                    '`forks="keep"` to `delete()` to copy the records into them.'
-                )
-            for child in children:
+            if forks == "refuse":
+                require_no_forks(path)
+            for child in forks_of(path):
                 _make_independent(child)
             # In this order, because a deletion that is interrupted can then be repeated.
             BlobStore(_blob_folder(path)).delete()
@@ -365,6 +360,16 @@ def delete(path: str | os.PathLike[str], *, forks: Literal["refuse", "keep"] = "
             sync_folder(path.parent)
         finally:
             claim.release()
+
+
+def require_no_forks(path: Path) -> None:
+    """Raise JournalError if forks refer to a journal."""
+    if children := forks_of(path):
+        names = ", ".join(child.name for child in children)
+        raise JournalError(
+            f"{path} was not deleted, because forks refer to its records: {names}. Delete them first, or pass "
+            '`forks="keep"` to `delete()` to copy the records into them.'
+        )
 
 
 def _make_independent(child: Path) -> None:

@@ -533,18 +533,24 @@ class Turn:
         text = {name: value for name, value in as_mapping(parameters.pop("text", None)).items() if name != "format"}
         if text:
             parameters["text"] = text
-        is_shrunk = False
+        is_shrunk = is_without_reasoning = False
         while True:
-            prepared = history.prepare(
-                shrink(replaced) if is_shrunk else replaced, model=state.settings["model"], account_id=self._account_id
-            )
+            items = shrink(replaced) if is_shrunk else replaced
+            if is_without_reasoning:
+                items = history.without_reasoning(items)
+            prepared = history.prepare(items, model=state.settings["model"], account_id=self._account_id)
             exchange = Exchange(
                 state, parameters, [*prepared, dict(TRIGGER)], account_id=self._account_id, is_delivered=False
             )
-            if is_shrunk:
+            if is_shrunk or is_without_reasoning:
                 exchange.generation = -1  # these are not the items that were sent before
             try:
                 yield exchange
+            except InvalidEncryptedContentError:
+                if is_without_reasoning:
+                    raise
+                is_without_reasoning = True
+                continue
             except ContextLengthExceededError as error:
                 if is_shrunk:
                     raise CompactionError(

@@ -17,7 +17,6 @@ import openai
 from .._routing.resolver import ACCOUNTS_CHECK_PATH, cached_routing
 from .._routing.workspace_parsing import parse_workspaces
 from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, parse_usage_report
-from .authentication import run_in_thread
 
 if TYPE_CHECKING:
     import os
@@ -210,7 +209,7 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         file = opening or ConversationFile(redact=redact)
         return new_conversation(AsyncConversation, self._client, file, **options)
 
-    async def load_conversation(
+    def load_conversation(
         self,
         path: str | os.PathLike[str],
         *,
@@ -218,12 +217,15 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
         redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         **options: Unpack[ConversationOptions],
     ) -> AsyncConversation:
-        """Continue the conversation in a file, which must exist; see `Codex.load_conversation`."""
+        """Continue the conversation in a file, which must exist; see `Codex.load_conversation`.
+
+        `async with` or `await` opens the file.
+        """
         from ..conversation.conversation import AsyncConversation, new_conversation  # as above
         from ..conversation.conversation_file import ConversationFile
 
         opening = partial(ConversationFile.open, path, read_only=read_only, redact=redact)
-        return new_conversation(AsyncConversation, self._client, await run_in_thread(opening), **options)
+        return new_conversation(AsyncConversation, self._client, opening, **options)
 
     async def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters; see `Codex.explain`."""
