@@ -49,6 +49,7 @@ def judge_row(row: Row, figures: dict[str, Figures]) -> list[BarVerdict]:
 def _judge_bar(bar: Bar, figures: dict[str, Figures]) -> BarVerdict:
     values = figures[bar.job][bar.metric]
     references = figures[bar.compared_with][bar.metric] if bar.compared_with is not None else [1.0]
+    references = [reference or 1.0 for reference in references]  # a short run may allocate no memory at all
     value = median(values) / median(references)
     # Rounds are compared one by one, which shows the noise. A job with fewer rounds is represented by its median.
     if len(references) != len(values):

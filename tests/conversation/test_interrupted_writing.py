@@ -34,7 +34,7 @@ def interrupting(interrupt: Any, text: str) -> Any:
 
 def saved_items(client: Any, path: Path) -> Any:
     with client.codex.load_conversation(path, read_only=True) as conversation:
-        return conversation.items
+        return list(conversation.items)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_change_waits_for_its_thread(sim: Simulator, tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             conversation.append("first")
         conversation.append("second")
-        items = conversation.items
+        items = list(conversation.items)
         assert [item["content"][0]["text"] for item in items] == ["first", "second"]
     with sim.client() as client:
         assert saved_items(client, path) == items
