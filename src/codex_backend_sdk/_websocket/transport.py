@@ -217,7 +217,11 @@ def exchange_steps(
             availability.record_loss(str(error))
             raise
         if messages.lost_because is None:
-            return _Exchange(connection, messages, sent, chunk)
+            error_response = _error_response(request, messages)
+            if error_response is None:
+                return _Exchange(connection, messages, sent, chunk)
+            yield Discard(pool.put(connection))
+            return error_response
         _log.info("The WebSocket connection cannot be continued (%s). Opening another one.", messages.lost_because)
         yield Discard([connection])
     raise ConnectionLostError(f"The backend rejected {_MAX_CONNECTIONS_PER_CALL} WebSocket connections in a row.")
@@ -305,9 +309,9 @@ def _is_accepted(request: httpx2.Request, response: httpx2.Response) -> bool:
     return response.status_code == _SWITCHING_PROTOCOLS
 
 
-def _error_response(request: httpx2.Request, exchange: _Exchange) -> httpx2.Response | None:
+def _error_response(request: httpx2.Request, messages: ResponseMessages) -> httpx2.Response | None:
     """Return the response for an error message, or None if the response has begun."""
-    head = exchange.messages.head
+    head = messages.head
     assert head is not None
     if head.error_body is None:
         return None
@@ -500,10 +504,6 @@ class WebSocketTransport(_BaseTransport):
             raise
         if not isinstance(result, _Exchange):
             return result  # type: ignore[no-any-return]
-        error_response = _error_response(request, result)
-        if error_response is not None:
-            _close_all(self._pool.put(result.connection))
-            return error_response
         return _streamed_response(request, result, _SyncBody(result, self._pool, self.availability, context))
 
     def _run(
@@ -582,10 +582,6 @@ class AsyncWebSocketTransport(_BaseTransport):
             raise
         if not isinstance(result, _Exchange):
             return result  # type: ignore[no-any-return]
-        error_response = _error_response(request, result)
-        if error_response is not None:
-            await _close_all_async(self._pool.put(result.connection))
-            return error_response
         return _streamed_response(request, result, _AsyncBody(result, self._pool, self.availability, context))
 
     async def _run(
