@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk import HistoryError
-from codex_backend_sdk.conversation.state import ConversationState, finished_items
+from codex_backend_sdk.conversation.state import ConversationState, resendable_items
 from codex_backend_sdk.tools.calls import MAY_HAVE_RUN, NOT_RUN
 
 
@@ -152,7 +152,7 @@ def test_killed_response_is_ended(received: list[dict[str, Any]], kept: str) -> 
         state.apply(record)
     assert texts(state) == "abcde" + kept
     assert state.open_response_records() == []
-    assert [each["type"] for each in finished_items(received)] == [each["type"] for each in state.items[5:]]
+    assert [each["type"] for each in resendable_items(received)] == [each["type"] for each in state.items[5:]]
 
 
 def test_items_after_a_killed_response_stay() -> None:

@@ -1,4 +1,4 @@
-"""Test calls over the WebSocket, on real sockets: what is sent, and what a failure leads to."""
+"""Test calls over the WebSocket, on real sockets: the messages that the client sends, and its reaction to failures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def is_full(message: dict[str, Any]) -> bool:
     return "previous_response_id" not in message
 
 
-# --- what is sent ------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------
 
 
 def test_second_turn_sends_only_its_new_items(client: Any, server: ScriptedServer) -> None:

@@ -88,7 +88,7 @@ class ResponseMessages:
         return b"data: " + b"\n\ndata: ".join(accepted) + b"\n\n"
 
     def _read(self, message: bytes) -> bool:
-        """Read a message that is no delta, and return whether it belongs to the body."""
+        """Read a message other than a delta, and return whether it belongs to the body."""
         try:
             event = decode(message)
         except ValueError:  # the reader of the body reports damaged data

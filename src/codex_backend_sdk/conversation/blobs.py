@@ -1,4 +1,4 @@
-"""Store the images and files of a journal once each, beside it, in the folder `NAME.blobs`.
+"""Store the images and files of a journal once each, in the folder `NAME.blobs` next to it.
 
 An image of a message is a data URL: few tokens, many bytes. `store` replaces each data URL of at least 4 kB in a
 record, and the result of an `image_generation_call`, by a reference: `{"$blob": NAME, "before": PREFIX}`. NAME is the

@@ -1,4 +1,4 @@
-"""When a conversation is compacted, what is kept, and how the request is made smaller. Pure.
+"""Decide when to compact a conversation, which items to keep, and how to shorten the request. Pure.
 
 A compaction is a request whose input ends with a `compaction_trigger`. The response has one `compaction` item, which
 stands for all items before the trigger. Source: Codex CLI, core/src/compact_remote_v2.rs.

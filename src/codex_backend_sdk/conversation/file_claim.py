@@ -1,4 +1,4 @@
-"""Claim a file for one writer, with a lock on the file `NAME.lock` beside it.
+"""Claim a file for one writer, with a lock on the file `NAME.lock` next to it.
 
 The operating system releases the lock when the process ends, also if it is killed. The lock file has the process id of
 the writer, for the message to others; the writer deletes it. A process that waited for it meanwhile would lock a file
@@ -97,7 +97,7 @@ class FileClaim:
                 self._path.unlink()
 
     def __del__(self) -> None:
-        # A journal that nobody has closed: otherwise, the file would stay locked until the process ends.
+        # The program did not close the journal: otherwise, the file would stay locked until the process ends.
         if getattr(self, "_descriptor", None) is not None:
             self.release()
 

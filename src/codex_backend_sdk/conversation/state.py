@@ -32,19 +32,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import history
 from .._coerce import as_count, as_mapping
-from ..tools.calls import CALL_TYPES as RUN_CALL_TYPES
-from ..tools.calls import MAY_HAVE_RUN, NOT_RUN, output_item
+from ..tools.calls import CALL_TYPES, MAY_HAVE_RUN, NOT_RUN, output_item
 from .compaction import estimate_tokens, is_user_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["ConversationState", "ConversationUsage", "Item", "Record", "find_problem", "finished_items"]
+__all__ = ["ConversationState", "ConversationUsage", "Item", "Record", "find_problem", "resendable_items"]
 
 Item = dict[str, Any]
 Record = dict[str, Any]
 
-CALL_TYPES: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
+TYPES_WITH_OUTPUT: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
 _MAX_COUNT: Final = 10_000_000  # of the items of a conversation; a larger position is an error
 _MEASURED_STATUSES: Final = ("completed", "incomplete")
 
@@ -224,7 +223,7 @@ class ConversationState:
         pending: dict[Any, Item] = {}
         for item in self.items:
             item_type, call_id = str(item.get("type")), item.get("call_id")
-            if item_type in CALL_TYPES and call_id is not None:
+            if item_type in TYPES_WITH_OUTPUT and call_id is not None:
                 pending[call_id] = item
             elif item_type.endswith("_output"):
                 pending.pop(call_id, None)
@@ -236,7 +235,7 @@ class ConversationState:
         An output says what the tool returned, if that was recorded, or whether the call may have run. If no call of the
         response was started, there are none: the calls are still to be decided.
         """
-        pending = [item for item in self.pending_calls() if item["type"] in RUN_CALL_TYPES]
+        pending = [item for item in self.pending_calls() if item["type"] in CALL_TYPES]
         if not pending:
             return []
         items = self.items
@@ -326,7 +325,7 @@ class ConversationState:
         if not received:
             return []
         start = self._active.index(received[0])
-        kept = finished_items([self.item_at(position) for position in received])
+        kept = resendable_items([self.item_at(position) for position in received])
         others = [self.item_at(position) for position in self._active[start:] if position not in received]
         edit = self.edit_record([*kept, *others], start=start)
         record = {"type": "response", "id": None, "status": "interrupted"}
@@ -379,7 +378,7 @@ class ConversationState:
             self._received.append(position)
         if item.get("role") == "user":
             self._compactions_of_turn = 0
-        if item.get("type") in RUN_CALL_TYPES:  # an ID that was used before belongs to the new call
+        if item.get("type") in CALL_TYPES:  # an ID that was used before belongs to the new call
             for of_calls in (self.started_calls, self.finished_calls, self.decisions):
                 of_calls.pop(str(item.get("call_id")), None)
 
@@ -597,7 +596,7 @@ def find_problem(record: Mapping[str, Any]) -> str | None:
     return None
 
 
-def finished_items(output: Sequence[Item]) -> list[Item]:
+def resendable_items(output: Sequence[Item]) -> list[Item]:
     """Return the items of an interrupted response that can be sent again, with an output for each call.
 
     Reasoning is valid only together with the item that follows it.

@@ -58,7 +58,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """A run that is about to start: its input, tools, options, and what is left of an earlier run."""
+    """A run that is about to start: its input, tools, options, and the unfinished part of an earlier run."""
 
     input: Any
     parameters: Mapping[str, Any]

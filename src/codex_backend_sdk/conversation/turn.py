@@ -33,7 +33,7 @@ from .._exceptions import CompactionError, ContextLengthExceededError, InvalidEn
 from .._request.shaping import to_json_data
 from .._streaming.events import build_response
 from .compaction import TRIGGER, compaction_limit, estimate_tokens, find_boundary, kept_indexes, kept_tokens, shrink
-from .state import finished_items
+from .state import resendable_items
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -212,12 +212,12 @@ class Exchange:
         output = [old if old == new else new for old, new in zip(self.output, final, strict=False)]
         self.output = output + final[len(output) :]
         status = response.status or "completed"
-        kept = self.output if status == "completed" else finished_items(self.output)
+        kept = self.output if status == "completed" else resendable_items(self.output)
         return self._records(self._ending(kept, status))
 
     def closing_records(self) -> list[Record]:
         """Return the records that keep what was received of an interrupted response; none if nothing is left."""
-        kept = finished_items(self.output)
+        kept = resendable_items(self.output)
         for index in sorted(self._texts):
             if text := "".join(self._texts[index]):
                 part = {"type": "output_text", "text": text, "annotations": []}
