@@ -165,7 +165,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 lock: $(UV)
 	$(COMPILE) $(UPGRADE) pyproject.toml scripts/conformance-requirements.txt --all-extras --group dev \
 		--output-file requirements/dev.txt
-	$(COMPILE) pyproject.toml --extra cli --extra testing --group build --constraint requirements/dev.txt \
+	$(COMPILE) pyproject.toml --extra testing --group build --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 
 $(UV): Makefile | environment

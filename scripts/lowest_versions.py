@@ -53,8 +53,7 @@ import importlib, pkgutil, sys
 import codex_backend_sdk
 extras = set(sys.argv[1:])
 needs = {
-    "codex_backend_sdk.cli": {"cli"},
-    "codex_backend_sdk.cli.demo_steps": {"cli", "testing"},
+    "codex_backend_sdk.cli.demo_steps": {"testing"},
     "codex_backend_sdk.testing": {"testing"},
     "codex_backend_sdk.testing.plugin": {"pytest"},
 }
@@ -78,10 +77,9 @@ if "testing" in extras:
         assert client.responses.create(input="Say hello").output_text == "hello"
         assert [*client.responses.create(input="Say hello", stream=True)][-1].type == "response.completed"
         assert isinstance(client.responses.parse(input="hi", text_format=Person).output_parsed, Person)
-if "cli" in extras:
-    import subprocess
-    command = [sys.executable, "-m", "codex_backend_sdk", "doctor", "--help"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+import subprocess
+command = [sys.executable, "-m", "codex_backend_sdk", "doctor", "--help"]
+subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 if "keyring" in extras:
     import keyring
     assert KeyringStore() and keyring.get_keyring()

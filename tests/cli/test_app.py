@@ -61,20 +61,13 @@ def test_python_dash_m_runs_the_command(environment: dict[str, str]) -> None:
     assert result.stdout.startswith("Not logged in\n")
 
 
-def test_missing_click_names_the_extra(run_in_process: Run) -> None:
-    result = run_in_process("--help", code=HIDE_PACKAGE.format("click"))
-    assert (result.code, result.out) == (1, "")
-    assert "pip install 'codex-backend-sdk[cli]'" in result.err
-    assert result.err.count("\n") == 1
-
-
 @pytest.mark.parametrize("command", ["demo", "simulate"])
 @pytest.mark.parametrize("package", ["uvicorn", "starlette", "zstandard"])
 def test_missing_simulator_package_names_the_extra(run_in_process: Run, command: str, package: str) -> None:
     result = run_in_process(command, code=HIDE_PACKAGE.format(package))
     assert result.code == 1
     assert f"the package {package}" in result.err
-    assert "pip install 'codex-backend-sdk[cli,testing]'" in result.err
+    assert "pip install 'codex-backend-sdk[testing]'" in result.err
     assert "Traceback" not in result.err
 
 

@@ -157,5 +157,5 @@ def requires_extra(extra: str) -> Iterator[None]:
             raise
         raise click.ClickException(
             f"This command needs the package {name}, which is not installed. "
-            f"Run: pip install 'codex-backend-sdk[cli,{extra}]'"
+            f"Run: pip install 'codex-backend-sdk[{extra}]'"
         ) from error
