@@ -26,6 +26,12 @@ def test_import_does_not_load_openai(module: str) -> None:
     assert run(f"import sys, {module}; print('openai' in sys.modules)") == "False"
 
 
+def test_client_does_not_load_the_packages_of_the_command() -> None:
+    packages = {"click", "rich", "prompt_toolkit", "platformdirs"}
+    code = "import sys, codex_backend_sdk as c; c.OpenAI(credentials=c.auth.MemoryStore()).responses"
+    assert run(f"{code}; print(sorted({packages} & sys.modules.keys()))") == "[]"
+
+
 @pytest.mark.parametrize("name", codex_backend_sdk.__all__)
 def test_public_name_is_importable(name: str) -> None:
     assert getattr(codex_backend_sdk, name).__name__ == name
