@@ -19,6 +19,10 @@ ISSUER_URL_ENV: Final = "CODEX_ISSUER_URL"
 CODEX_HOME_ENV: Final = "CODEX_HOME"
 # The default of the argument `transport`, for example `http` behind a proxy that blocks WebSockets.
 TRANSPORT_ENV: Final = "CODEX_TRANSPORT"
+# The folder for saved conversations and the usage history.
+DATA_FOLDER_ENV: Final = "CODEX_BACKEND_DATA"
+# Whether clients record the usage limits by default: a path, or a boolean such as `1`.
+USAGE_HISTORY_ENV: Final = "CODEX_USAGE_HISTORY"
 # An access token that replaces the stored login. Codex CLI: login/src/auth/manager.rs.
 ACCESS_TOKEN_ENV: Final = "CODEX_ACCESS_TOKEN"
 # A PEM file with additional certificate authorities, as for the Codex CLI.
