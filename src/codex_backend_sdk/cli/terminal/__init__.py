@@ -1,0 +1,1 @@
+"""Print responses on a terminal: filtered, rendered while they arrive, and only by appending."""
