@@ -57,7 +57,7 @@ def test_status_of_an_expired_login(run: Run, store_login: StoreLogin, sim: Simu
     del document["tokens"]["refresh_token"]
     store_login(document)
     result = run("status")
-    assert result.code == 1
+    assert result.code == 3
     assert "has expired and cannot be refreshed. Run `codex-backend login`" in result.out
 
 
@@ -85,11 +85,13 @@ def test_status_of_a_token_in_the_environment(
         assert [request.path for request in sim.requests] == paths
 
 
-@pytest.mark.parametrize("token", ["at-unknown", "sk-mine"])
-def test_status_of_a_rejected_token_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+@pytest.mark.parametrize(("token", "code"), [("at-unknown", 3), ("sk-mine", 1)])
+def test_status_of_a_rejected_token_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str, code: int
+) -> None:
     monkeypatch.setenv("CODEX_ACCESS_TOKEN", token)
     result = run("status")
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (code, "")
     assert re.fullmatch(r"Error: .*CODEX_ACCESS_TOKEN.*\n", result.err)
     assert token not in result.err
 
@@ -104,7 +106,7 @@ def test_status_of_a_stored_personal_access_token(run: Run, store_login: StoreLo
 
 def test_status_without_a_login_names_the_command(run: Run, home: Path) -> None:
     result = run("status")
-    assert (result.code, result.err) == (1, "")
+    assert (result.code, result.err) == (3, "")
     text = f"Not logged in\nThere is no login in {home / 'auth.json'}. Run `codex-backend login` to log in.\n"
     assert result.out == text
 
@@ -112,7 +114,7 @@ def test_status_without_a_login_names_the_command(run: Run, home: Path) -> None:
 def test_status_of_an_api_key_hides_it(run: Run, store_login: StoreLogin) -> None:
     store_login({"OPENAI_API_KEY": "sk-secret"})
     result = run("status")
-    assert result.code == 1
+    assert result.code == 3
     assert "an OpenAI API key, not a ChatGPT login." in result.out
     assert "sk-secret" not in result.out
 
@@ -240,7 +242,7 @@ def test_usage_with_an_unknown_login_is_one_line(run: Run, store_login: StoreLog
     with Simulator(seed=7) as other:
         store_login(other.login_document())
     result = run("usage")
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (3, "")
     assert re.fullmatch(r"Error: .*codex-backend login.*\n", result.err)
 
 

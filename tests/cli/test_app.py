@@ -57,7 +57,7 @@ def test_version_matches_the_package(run: Run) -> None:
 def test_python_dash_m_runs_the_command(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "codex_backend_sdk", "status"]
     result = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=40, check=False)
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (3, "")
     assert result.stdout.startswith("Not logged in\n")
 
 
@@ -80,7 +80,7 @@ def test_unknown_command_is_a_usage_error(run: Run) -> None:
 
 def test_error_is_one_line_unless_debug_is_given(run_in_process: Run) -> None:
     result = run_in_process("models")
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (3, "")
     assert re.fullmatch(r"Error: There is no login in .*`codex-backend login`.*\n", result.err)
     assert "client." not in result.err
     with_debug = run_in_process("--debug", "models")
@@ -147,7 +147,7 @@ def test_color_is_printed_to_terminals_only(
 
 
 def test_error_in_a_terminal_is_wrapped(run_in_terminal: Callable[..., str]) -> None:
-    output = click.unstyle(run_in_terminal("models", columns=60, code=1))
+    output = click.unstyle(run_in_terminal("models", columns=60, code=3))
     assert output.startswith("Error: There is no login in")
     assert len(output.splitlines()) > 1
 

@@ -42,7 +42,7 @@ def test_interrupted_stream_prints_the_received_text(spawn: Spawn, sim: Simulato
     sim.script(*[Turn.text("one two three").cut_after_events(7)] * 3)
     with spawn("ask", "Count.") as process:
         out, err = process.communicate(timeout=40)
-    assert process.returncode == 1
+    assert process.returncode == 5
     assert out.startswith("one ")
     assert out.endswith("\n"), "the error starts on its own line"
     assert err == "Error: The response was interrupted and is incomplete. Run the command again.\n"
@@ -51,7 +51,7 @@ def test_interrupted_stream_prints_the_received_text(spawn: Spawn, sim: Simulato
 def test_interrupted_response_prints_nothing(run: Run, sim: Simulator) -> None:
     sim.fail("cut_after_events:4", times=None)
     result = run("ask", "Count.", "--no-stream")
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (5, "")
     assert result.err == "Error: The response was interrupted and is incomplete. Run the command again.\n"
 
 
@@ -79,7 +79,7 @@ def test_empty_prompt_is_a_usage_error(run: Run, sim: Simulator, prompt: str) ->
 def test_incomplete_response_is_printed_and_fails(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.incomplete("max_output_tokens", text="Once upon"))
     result = run("ask", "Tell a story.", option)
-    assert (result.code, result.out) == (1, "Once upon\n")
+    assert (result.code, result.out) == (5, "Once upon\n")
     assert result.err == "Error: The response is incomplete: max_output_tokens. Change the prompt and try again.\n"
 
 
@@ -87,7 +87,7 @@ def test_incomplete_response_is_printed_and_fails(run: Run, sim: Simulator, opti
 def test_failed_response_is_one_line(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.failed("invalid_prompt", "This prompt\nis not allowed."))
     result = run("ask", "Hm.", option)
-    assert result.code == 1
+    assert result.code == 5
     assert re.fullmatch(r"Error: .*This prompt is not allowed\..*\n", result.err)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -68,6 +71,39 @@ def test_relative_time_has_at_most_two_units(delta: timedelta, text: str) -> Non
     assert output.format_relative_time(NOW + delta, now=NOW) == text
 
 
+@pytest.mark.parametrize(
+    ("encoding", "env", "expected"),
+    [
+        ("cp1252", {}, b"\xe2\x96\x88"),  # Windows, output to a pipe
+        ("ascii", {}, b"\xe2\x96\x88"),
+        ("latin-1", {"PYTHONIOENCODING": "latin-1"}, b"?"),
+    ],
+)
+def test_output_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str, env: dict[str, str], expected: bytes) -> None:
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    output.set_output_encoding()
+    for stream in streams.values():
+        stream.write("█")
+        stream.flush()
+        assert stream.buffer.getvalue() == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a Windows console accepts UTF-8")
+@pytest.mark.parametrize(("percent", "bar"), [(0, "." * 12), (50, "######......"), (100, "#" * 12), (250, "#" * 12)])
+def test_usage_bar_is_ascii_if_the_encoding_is(monkeypatch: pytest.MonkeyPatch, percent: float, bar: str) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="iso8859-15"))
+    assert click.unstyle(output.usage_bar(percent)) == bar
+
+
+def test_usage_bar_has_blocks_and_the_given_length() -> None:
+    assert click.unstyle(output.usage_bar(50, cells=4)) == "██░░"
+
+
 @pytest.mark.parametrize("columns", [20, 40, 80, 120])
 @pytest.mark.parametrize("is_logged_in", [False, True])
 def test_status_wraps_whole_words(
@@ -75,7 +111,7 @@ def test_status_wraps_whole_words(
 ) -> None:
     if is_logged_in:
         store_login()
-    status = click.unstyle(run_in_terminal("status", columns=columns, code=0 if is_logged_in else 1))
+    status = click.unstyle(run_in_terminal("status", columns=columns, code=0 if is_logged_in else 3))
     assert "\n" in status
     for line in status.splitlines():
         # Only a word that is longer than the line may exceed it. The test's CODEX_HOME contains a space.

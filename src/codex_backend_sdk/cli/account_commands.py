@@ -9,8 +9,9 @@ import click
 
 from .._timefmt import format_local_time
 from ..limits.limit_types import format_percent
+from .exit_codes import ExitCode
 from .login import resolve_login
-from .output import Styled, format_relative_time, join, print_fields, print_json, print_table, print_text, style
+from .output import format_relative_time, join, print_fields, print_json, print_table, print_text, style, usage_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["models", "status", "usage", "usage_lines"]
 
-_BAR_CELLS: Final = 12
-# The lowest percentage of each color of a usage bar.
-_BAR_COLORS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 _MODEL_HEADINGS: Final = ("MODEL", "NAME", "CONTEXT", "REASONING EFFORTS")
 
 
 @click.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Show the account of the login. The exit code is 1 if there is no valid login.
+    """Show the account of the login. The exit code is 3 if there is no valid login.
 
     The command reads the stored login and does not refresh it, so it cannot detect that the login was revoked. It sends
     no requests, except for a personal access token, which does not contain the account.
@@ -44,7 +42,7 @@ def status(context: click.Context) -> None:
     if login is None or problem is not None:
         print_text("Not logged in", bold=True)
         print_text(f"{problem} Run `codex-backend login` to log in.")
-        context.exit(1)
+        context.exit(ExitCode.SIGNED_OUT)
     refresh_text = "refreshed automatically" if resolved_login.is_refreshable else "cannot be refreshed"
     expiry = (
         f"{format_local_time(login.expires_at)} ({format_relative_time(login.expires_at, now=now)})"
@@ -88,7 +86,7 @@ def usage_lines(report: UsageReport, *, now: datetime) -> Iterator[tuple[str, in
             reset = (
                 f", resets {format_relative_time(window.resets_at, now=now)} ({format_local_time(window.resets_at)})"
             )
-        yield join(f"  {name.ljust(name_width)}  ", _bar(window.used_percent), f" {percent} used{reset}"), 4
+        yield join(f"  {name.ljust(name_width)}  ", usage_bar(window.used_percent), f" {percent} used{reset}"), 4
     if not rows:
         yield "The backend reports no limits for this account.", 0
     for remark in _limit_remarks(report.limits):
@@ -105,12 +103,6 @@ def _usage_rows(report: UsageReport) -> Iterator[tuple[str, RateLimitWindow]]:
         name = join(limit.name or limit.id or "additional")
         for window in limit.windows:
             yield f"{name}, {window.name}", window
-
-
-def _bar(percent: float) -> Styled:
-    filled = min(_BAR_CELLS, round(percent * _BAR_CELLS / 100))
-    color = [name for threshold, name in _BAR_COLORS if percent >= threshold][-1]
-    return join(style("█" * filled, fg=color), style("░" * (_BAR_CELLS - filled), dim=True))
 
 
 def _limit_remarks(limits: RateLimits) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Define the command group: its commands and the handling of their errors.
 
 An expected error (every `openai.OpenAIError`, and `ValueError` for invalid settings) is printed as one line on standard
-error, with exit code 1. Any other exception is a bug and shows its traceback. `--debug` shows all tracebacks.
-
-Exit codes: 0 success, 1 error, 2 usage error (as in click), 130 Ctrl-C, 141 broken pipe.
+error; `exit_codes` has its exit code. If the command has an option for the parameter `as_json` and was called with it,
+standard output gets the error as a JSON object. Any other exception is a bug and shows its traceback. `--debug` shows
+all tracebacks, with exit code 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from .output import print_text
+from .exit_codes import ExitCode, ExitError, exit_code_of
+from .output import print_json, print_text, set_output_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +40,7 @@ _COMMAND_MODULES: Final = {
 }
 # Some error messages suggest a Python call or a command. The pattern matches the Python call, which is removed here.
 _PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]{0,40}+\)`? or (?:run )?(?=`codex-backend )")
-_EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in a shell
-_EXIT_BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
+_CALLED_COMMAND: Final = f"{__name__}.called_command"  # a key of `click.Context.meta`
 
 
 class _CommandGroup(click.Group):
@@ -57,7 +57,7 @@ class _CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
-            return super().resolve_command(ctx, args)
+            resolved = super().resolve_command(ctx, args)
         except click.UsageError as error:
             from difflib import get_close_matches  # 5 ms, only for a misspelt command
 
@@ -65,19 +65,58 @@ class _CommandGroup(click.Group):
             if not matches:
                 raise
             raise click.UsageError(f"{error.message} Did you mean {matches[0]!r}?", ctx) from None
+        ctx.meta[_CALLED_COMMAND] = (resolved[1], list(resolved[2]))  # a copy: parsing empties the list
+        return resolved
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
         except Exception as error:
-            if ctx.params["debug"] or not _is_expected_error(error):
+            if not _is_expected_error(error):
                 raise
-            raise click.ClickException(_error_message(error)) from error
+            message, code = _error_message(error), exit_code_of(error)
+            if _prints_json(ctx):
+                print_json(_error_data(error, message, code))
+            if ctx.params["debug"] or isinstance(error, click.ClickException):
+                raise
+            raise ExitError(message, code) from error
+
+
+def _prints_json(context: click.Context) -> bool:
+    """Return whether the called command has the parameter `as_json` and its arguments set it, even if others fail."""
+    command, arguments = context.meta.get(_CALLED_COMMAND, (None, []))
+    if command is None or all(parameter.name != "as_json" for parameter in command.params):
+        return False
+    settings = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+    with command.make_context(command.name, list(arguments), parent=context, **settings) as parsed:
+        return bool(parsed.params.get("as_json"))
+
+
+def _error_data(error: Exception, message: str, code: ExitCode) -> dict[str, Any]:
+    """Return the JSON object of an error. `output_text` is the text that the model had sent before the error."""
+    resets_at = getattr(error, "resets_at", None)
+    data: dict[str, Any] = {
+        **(error.data if isinstance(error, ExitError) else {}),
+        "error": {
+            "type": type(error).__name__,
+            "message": message,
+            "exit_code": int(code),
+            "code": getattr(error, "code", None),
+            "request_id": getattr(error, "request_id", None),
+            "resets_at": resets_at.isoformat() if resets_at is not None else None,
+        },
+    }
+    partial = getattr(error, "partial", None)
+    if partial is not None:
+        data["output_text"] = partial.output_text
+    return data
 
 
 @click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="codex-backend-sdk", prog_name="codex-backend")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error; the exit code is 1.")
 @click.pass_context
 def codex_backend(context: click.Context, debug: bool) -> None:
     """Use the ChatGPT Codex backend with your own ChatGPT plan.
@@ -92,10 +131,7 @@ def codex_backend(context: click.Context, debug: bool) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line interface with these arguments (default: `sys.argv[1:]`) and return the exit code."""
     sys.stdout = sys.stdout or io.StringIO()  # None when the shell closed it with `>&-`
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A response may contain characters that the terminal cannot encode.
-            stream.reconfigure(errors="replace")
+    set_output_encoding()
     try:
         return codex_backend.main(arguments, prog_name="codex-backend", standalone_mode=False) or 0
     except click.UsageError as error:
@@ -106,9 +142,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:  # click's exception for Ctrl-C
         print_text("Cancelled.", err=True)
-        return _EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except SystemExit:  # without standalone mode, click exits only after a broken pipe (`codex-backend … | head`)
-        return _EXIT_BROKEN_PIPE
+        return ExitCode.BROKEN_PIPE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -126,11 +162,14 @@ def _is_expected_error(error: Exception) -> bool:
     If `openai` is not imported, the error cannot be an instance of its classes, so this function does not import it.
     Another thread may be importing it: then it has no classes yet.
     """
-    return isinstance(error, (ValueError, getattr(sys.modules.get("openai"), "OpenAIError", ValueError)))
+    openai_error = getattr(sys.modules.get("openai"), "OpenAIError", ValueError)
+    return isinstance(error, (ValueError, click.ClickException, openai_error))
 
 
 def _error_message(error: Exception) -> str:
     """Return the message in one line, with remedies for the command line."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
     text = _command_line_message(error) if "openai" in sys.modules else None
     if text is None:
         text = str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .exit_codes import ExitCode, ExitError
 from .output import print_response_text
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def ask(prompt: str, model: str | None, stream: bool) -> None:
             print_response_text(response.output_text)
     if response is not None and response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details else None
-        raise click.ClickException(
-            f"The response is incomplete: {reason or 'the backend sent no reason'}. Change the prompt and try again."
+        raise ExitError(
+            f"The response is incomplete: {reason or 'the backend sent no reason'}. Change the prompt and try again.",
+            ExitCode.INCOMPLETE,
         )
 
 

@@ -1,10 +1,20 @@
-"""The exit codes of the command. docs/commands.md documents them; a test compares the two."""
+"""The exit codes of the command, and the code of each error. docs/commands.md documents them; a test compares the two.
+
+Commands raise the exceptions of the library, or `ExitError`. `app.py` turns both into a message and an exit code.
+"""
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-__all__ = ["ExitCode"]
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ExitCode", "ExitError", "exit_code_of"]
 
 
 class ExitCode(IntEnum):
@@ -19,3 +29,54 @@ class ExitCode(IntEnum):
     PARTLY_FAILED = 6  # some lines of a batch failed
     INTERRUPTED = 130  # 128 + SIGINT, as in a shell
     BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class ExitError(click.ClickException):
+    """End the command with a message and an exit code.
+
+    With `--json`, standard output gets the members of `data` and an `error` in one object.
+    """
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.ERROR, *, data: Mapping[str, object] | None = None):
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
+        self.data = dict(data or {})
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """Return the exit code of a command that ends with this exception."""
+    if isinstance(error, click.ClickException):
+        return ExitCode(error.exit_code)
+    return next((code for classes, code in _error_table() if isinstance(error, classes)), ExitCode.ERROR)
+
+
+def _error_table() -> tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]:
+    """Return the exit code of each exception class. The first match counts; all others are `ExitCode.ERROR`."""
+    table: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
+        ((KeyboardInterrupt, click.Abort), ExitCode.INTERRUPTED),
+        ((BrokenPipeError,), ExitCode.BROKEN_PIPE),
+    )
+    # An exception of the library exists only if its module is imported. Importing it here would slow down `status`.
+    if f"{__package__.rpartition('.')[0]}._exceptions" not in sys.modules:
+        return table
+    import openai
+
+    from .. import _exceptions as exceptions
+
+    return (
+        *table,
+        ((exceptions.LoginRequiredError, openai.AuthenticationError), ExitCode.SIGNED_OUT),
+        (
+            (exceptions.UsageLimitError, exceptions.QuotaExceededError, exceptions.UsageNotIncludedError),
+            ExitCode.LIMIT,
+        ),
+        (
+            (
+                exceptions.StreamInterruptedError,
+                exceptions.PolicyViolationError,
+                exceptions.OutputValidationError,
+                exceptions.RunStoppedError,
+            ),
+            ExitCode.INCOMPLETE,
+        ),
+    )

@@ -8,11 +8,15 @@ whole message in one line. A word that is longer than a line (a URL, a path, a c
 it.
 
 `click.echo` removes the escape sequences of colors if the stream is not a terminal.
+
+Pipes and files get UTF-8. A terminal gets the encoding of its locale; what that lacks is replaced, and bars are ASCII.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -33,6 +37,7 @@ __all__ = [
     "MAX_WIDTH_COLUMNS",
     "NARROW_WIDTH_COLUMNS",
     "Styled",
+    "can_encode",
     "format_relative_time",
     "join",
     "line_width",
@@ -43,12 +48,36 @@ __all__ = [
     "print_table",
     "print_text",
     "requires_extra",
+    "set_output_encoding",
     "style",
+    "usage_bar",
     "wrap",
 ]
 
 MAX_WIDTH_COLUMNS: Final = 100
 NARROW_WIDTH_COLUMNS: Final = 60  # below this width, values follow their name directly instead of in a column
+# The lowest percentage of each color of a usage bar.
+_BAR_COLORS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
+
+
+def set_output_encoding() -> None:
+    """Set the encoding of standard output and standard error, so that no character of a response is an error.
+
+    `PYTHONIOENCODING` wins. On POSIX, the locale says what a terminal can show; on Windows, consoles accept UTF-8.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not in a test or a notebook
+            is_fixed = "PYTHONIOENCODING" in os.environ or (os.name == "posix" and stream.isatty())
+            stream.reconfigure(encoding=None if is_fixed else "utf-8", errors="replace")
+
+
+def can_encode(text: str, *, err: bool = False) -> bool:
+    """Return whether standard output (or standard error) can print these characters."""
+    try:
+        text.encode(getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Styled(str):
@@ -69,6 +98,14 @@ def join(*parts: str) -> Styled:
 
 def _redacted(text: str) -> Styled:
     return text if isinstance(text, Styled) else Styled(redact(text))
+
+
+def usage_bar(percent: float, *, cells: int = 12, err: bool = False) -> Styled:
+    """Return a bar that is filled to `percent`: green, yellow from 70, red from 90."""
+    full, empty = ("█", "░") if can_encode("█░", err=err) else ("#", ".")
+    filled = min(cells, round(percent * cells / 100))
+    color = [name for threshold, name in _BAR_COLORS if percent >= threshold][-1]
+    return join(style(full * filled, fg=color), style(empty * (cells - filled), dim=True))
 
 
 def line_width(*, err: bool = False) -> int:
