@@ -1,20 +1,34 @@
 """Print a response while it arrives.
 
-The text is the result and goes to standard output. Everything else (reasoning, calls of tools, searches, sources) goes
-to standard error. Control characters of the model never reach the terminal.
+The text is the result and goes to standard output; everything else (reasoning, calls of tools, searches, sources) goes
+to standard error. On a terminal, Markdown is rendered, and only by appending: what was printed is never drawn again, so
+scrolling, copying and resizing work. Elsewhere, the text is printed as it is.
+
+Control characters of the model reach neither.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from ..._redaction import remove_control_characters
+from .escape_filter import EscapeFilter
+from .markdown_stream import MarkdownStream
 
 if TYPE_CHECKING:
-    from openai.types.responses import Response
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["ResponsePrinter"]
+    from openai.types.responses import Response
+    from rich.console import Console
+
+    from .markdown_spans import Span
+
+__all__ = ["ResponsePrinter", "cited_urls", "one_line"]
+
+_MAX_ARGUMENTS: Final = 400  # characters of the arguments of a call
+_MIN_WIDTH: Final = 20
 
 
 class ResponsePrinter:
@@ -28,7 +42,8 @@ class ResponsePrinter:
         err: The stream of everything else (default: `sys.stderr`).
         raw: Print the text as it is, without rendering its Markdown. It is always raw if `out` is not a terminal.
         show_reasoning: Print the summaries of the reasoning, if `err` is a terminal.
-        width: The width of the lines (default: that of the terminal).
+        width: The width of the lines (default: that of the terminal, also after it was resized).
+        color: Whether to use styles (default: if the stream is a terminal; `NO_COLOR` leaves bold and dim text).
     """
 
     def __init__(
@@ -39,12 +54,21 @@ class ResponsePrinter:
         raw: bool = False,
         show_reasoning: bool = True,
         width: int | None = None,
+        color: bool | None = None,
     ) -> None:
+        from rich.console import Console  # slow to import
+
         self._out, self._err = out or sys.stdout, err or sys.stderr
-        self._raw = raw or not self._out.isatty()
+        self._consoles = {
+            stream: Console(file=stream, width=width, force_terminal=color, highlight=False, legacy_windows=False)
+            for stream in (self._out, self._err)
+        }
+        self._is_raw = raw or not self._out.isatty()
         self._show_reasoning = show_reasoning and self._err.isatty()
-        self._width = width
-        self._last = "\n"
+        self._filter = EscapeFilter()
+        self._stream: MarkdownStream | None = None
+        self._part: Literal["", "text", "reasoning", "notice"] = ""
+        self._is_line_start = True
 
     def event(self, event: Any) -> None:
         """Print what an event of a stream adds. Events of other types are ignored."""
@@ -53,51 +77,120 @@ class ResponsePrinter:
                 self.text(event.delta)
             case "response.reasoning_summary_text.delta":
                 self.reasoning(event.delta)
+            case "response.reasoning_summary_part.done" | "response.output_text.done" | "response.refusal.done":
+                self.end_part()
             case "tool_call.started":
                 self.tool_call(event.call.name, event.call.arguments)
             case "tool_call.finished" if event.error is not None:
                 self.notice(f"{event.call.name} failed: {event.error}")
             case "response.output_item.done" if event.item.type == "web_search_call":
-                self.web_search(getattr(event.item.action, "query", None) or "")
+                self.web_search(_query(event.item))
 
     def text(self, delta: str) -> None:
         """Print a part of the text."""
-        self._write(self._out, delta)
+        if self._is_raw:
+            self._begin("text")
+            self._print(self._out, [(self._filter.feed(delta), "")])
+        else:
+            self._render("text", self._out, delta)
 
     def reasoning(self, delta: str) -> None:
         """Print a part of the summary of the reasoning, dimmed."""
         if self._show_reasoning:
-            self._write(self._err, delta)
+            self._render("reasoning", self._err, delta, style="dim")
 
     def tool_call(self, name: str, arguments: str) -> None:
         """Print that a tool is called. `arguments` are JSON, or the input of a custom tool."""
-        self.notice(f"{name} {arguments}")
+        self.notice(f"{one_line(name)}({format_arguments(arguments)})")
 
     def web_search(self, query: str) -> None:
-        """Print that the backend searched the web."""
-        self.notice(f"Searched the web: {query}")
+        """Print that the backend searched the web. `query` may be empty."""
+        self.notice(f"Searched the web: {query}" if query else "Searched the web")
 
     def notice(self, text: str) -> None:
-        """Print a line on standard error, between the parts of the response."""
-        self._start_line()
-        self._write(self._err, text + "\n")
+        """Print a dimmed line on standard error, between the parts of the response."""
+        self._begin("notice")
+        self._print(self._err, [(one_line(text), "dim"), ("\n", "")])
+
+    def end_part(self) -> None:
+        """Print what is withheld of the text or the reasoning, and end its line."""
+        stream = self._err if self._part == "reasoning" else self._out
+        if self._stream is not None:
+            spans, self._stream = self._stream.finish(), None
+            self._print(stream, spans)
+        rest = self._filter.finish()
+        self._print(stream, [(rest, "")])
+        if not self._is_line_start:
+            self._print(stream, [("\n", "")])
 
     def finish(self, response: Response | None = None) -> None:
-        """Print what is still withheld, and the sources that the response cites."""
-        self._start_line()
-        for number, url in enumerate(cited_urls(response), start=1):
-            self._write(self._err, f"[{number}] {url}\n")
+        """Print what is withheld, and the sources that the response cites."""
+        self.end_part()
+        urls = cited_urls(response)
+        if urls:
+            self._begin("notice")
+            heading = [("\n", "")] if self._err.isatty() else []
+            lines = [(f"[{number}] {url}\n", "dim") for number, url in enumerate(urls, start=1)]
+            self._print(self._err, [*heading, ("Sources:\n", "dim"), *lines])
+        self._part = ""
 
-    def _start_line(self) -> None:
-        if self._last != "\n":
-            self._write(self._out, "\n")
+    def _render(self, part: Literal["text", "reasoning"], stream: TextIO, delta: str, *, style: str = "") -> None:
+        self._begin(part)
+        if self._stream is None:
+            console = self._consoles[stream]
+            self._stream = MarkdownStream(lambda: max(_MIN_WIDTH, console.width), style=style)
+        self._print(stream, self._stream.feed(delta))
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        text = remove_control_characters(text)
-        if text:
-            stream.write(text)
+    def _begin(self, part: Literal["text", "reasoning", "notice"]) -> None:
+        """End the part before, if this is another one. On a terminal, an empty line separates them."""
+        if part == self._part:
+            return
+        before = self._part
+        self.end_part()
+        self._part = part
+        if before and self._err.isatty() and self._out.isatty():
+            self._print(self._err, [("\n", "")])
+
+    def _print(self, stream: TextIO, spans: Iterable[Span]) -> None:
+        spans = [span for span in spans if span[0]]
+        if spans:
+            print_spans(self._consoles[stream], spans)
             stream.flush()
-            self._last = text[-1]
+            self._is_line_start = spans[-1][0].endswith("\n")
+
+
+def print_spans(console: Console, spans: Sequence[Span]) -> None:
+    """Print spans as they are: no wrapping, no tabs expanded, nothing padded."""
+    from rich.segment import Segment, Segments
+
+    if not console.is_terminal:
+        console.file.write("".join(text for text, _ in spans))
+        return
+    segments = [Segment(text, console.get_style(style) if style else None) for text, style in spans]
+    console.print(Segments(segments), end="", soft_wrap=True)
+
+
+def one_line(text: str) -> str:
+    """Return a text without control characters, as one line."""
+    return " ".join(remove_control_characters(text).split())
+
+
+def format_arguments(arguments: str) -> str:
+    """Return the arguments of a call as one line: `city="Rome", days=2`; text that is no JSON object as it is."""
+    try:
+        members = json.loads(arguments)
+    except (ValueError, RecursionError):
+        members = None
+    text = arguments
+    if isinstance(members, dict):
+        text = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items())
+    line = one_line(text)
+    return line if len(line) <= _MAX_ARGUMENTS else f"{line[:_MAX_ARGUMENTS]}… ({len(line):,} characters)"
+
+
+def _query(item: Any) -> str:
+    action = getattr(item, "action", None)
+    return str(getattr(action, "query", None) or getattr(action, "url", None) or "")
 
 
 def cited_urls(response: Response | None) -> list[str]:
@@ -110,4 +203,4 @@ def cited_urls(response: Response | None) -> list[str]:
         if part.type == "output_text"
         for annotation in part.annotations
     ]
-    return list(dict.fromkeys(each.url for each in annotations if each.type == "url_citation"))
+    return list(dict.fromkeys(one_line(each.url) for each in annotations if each.type == "url_citation"))
