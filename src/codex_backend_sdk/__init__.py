@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from .limits.limit_types import ResetResult as ResetResult
     from .limits.limit_types import SpendControl as SpendControl
     from .limits.limit_types import UsageReport as UsageReport
+    from .limits.usage_history import UsageHistory as UsageHistory
+    from .limits.usage_history import UsageReading as UsageReading
     from .resources.explain_report import Explanation as Explanation
     from .resources.explain_report import Finding as Finding
     from .resources.explain_report import PreparedRequest as PreparedRequest

@@ -19,7 +19,13 @@ from openai.types.responses import CompactedResponse, Response
 
 from ._catalog import CatalogCache
 from ._connections import DeadlineExceededError, fork_generation
-from ._constants import BACKEND_URL, BACKEND_URL_ENV, DEFAULT_MAX_EVENT_BYTES, WEBSOCKET_BETA_HEADERS
+from ._constants import (
+    BACKEND_URL,
+    BACKEND_URL_ENV,
+    DEFAULT_MAX_EVENT_BYTES,
+    USAGE_HISTORY_ENV,
+    WEBSOCKET_BETA_HEADERS,
+)
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status, total_timeout_error
 from ._errors.retrying import CallRetries, SharedLimit, SystemClock
@@ -61,6 +67,7 @@ if TYPE_CHECKING:
     from ._upstream import FinalRequestOptions
     from .auth import CredentialSource, CredentialStore
     from .limits.limit_types import RateLimits
+    from .limits.usage_history import UsageHistory
     from .types import Clock, Login, Retry
 
 __all__ = ["BaseCodexClient"]
@@ -116,6 +123,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
+        usage_history: bool | str | os.PathLike[str] | UsageHistory | None = None,
         **official: Unpack[OfficialOptions[HttpClientT, KeyFunctionT]],
     ) -> None:
         """Construct a client. The constructor does no I/O: the first call opens files and connections.
@@ -159,6 +167,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
                 call, so it must be synchronous and return quickly.
             on_retry: Function that is called before the client waits and sends a request again. The same
                 conditions apply.
+            usage_history: Whether to store the usage limits that responses report, or the path of the file (default:
+                `CODEX_USAGE_HISTORY`, else off). `UsageHistory` describes what is stored.
             **official: Every other argument of the official client, such as `timeout`, `max_retries`, `http_client`,
                 `base_url` (default: `CODEX_BASE_URL`, else the Codex backend) or `default_headers`.
         """
@@ -182,7 +192,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             instructions_as=instructions_as,
         )
         self._clock = clock or SystemClock()
-        self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now)
+        self._limits = LimitsTracker(on_limits=on_limits, now=self._clock.now, history=_resolve_history(usage_history))
         require_callback("on_retry", on_retry)
         self._on_retry = on_retry
         self._shared_limit = SharedLimit()
@@ -271,6 +281,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         clock: Clock | None = None,
         on_limits: Callable[[RateLimits], object] | None = None,
         on_retry: Callable[[Retry], object] | None = None,
+        usage_history: bool | str | os.PathLike[str] | UsageHistory | None = None,
         _extra_kwargs: Mapping[str, Any] = {},
         **official: Unpack[OfficialCopyOptions[HttpClientT, KeyFunctionT]],
     ) -> Self:
@@ -301,6 +312,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "instructions_as": instructions_as,
             "clock": clock,
             "on_retry": on_retry,
+            "usage_history": usage_history,
         }
         arguments = {
             **self._codex.as_arguments(),
@@ -309,6 +321,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
             "workspace_routing": self._routing,
             "clock": self._clock,
             "on_retry": self._on_retry,
+            "usage_history": self._limits.history or False,
             "issuer": issuer,
             **{name: value for name, value in changes.items() if value is not None},
         }
@@ -321,9 +334,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if has_same_login:
             copied._shared_limit = self._shared_limit
             copied._shared_transport = self._shared_transport
-        copied._limits = (
-            self._limits.with_callback(on_limits) if has_same_login else self._limits.for_other_login(on_limits)
-        )
+        copied._limits = self._limits.for_copy(on_limits, copied._limits.history, has_same_login=has_same_login)
         return copied
 
     with_options = copy
@@ -533,6 +544,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
 
     def _make_status_error(self, err_msg: str, *, body: Any, response: httpx2.Response) -> openai.APIStatusError:
         failure = classify(response.status_code, body, response.headers, now=self._clock.now())
+        context = context_of_response(response)
+        if failure.limit is not None and failure.limit.limits is not None and context is not None:
+            self._limits.record_refusal(failure.limit.limits, account_id=context.account_id)
         make_official = super()._make_status_error  # type: ignore[misc]
         return from_status(
             failure, response, official=lambda: make_official(failure.message, body=body, response=response)
@@ -548,6 +562,14 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
 
     def _cached_models(self, context: RequestContext) -> Sequence[Mapping[str, Any]] | None:
         return self._catalog.get_fresh(context.login, now=self._clock.monotonic())
+
+
+def _resolve_history(value: bool | str | os.PathLike[str] | UsageHistory | None) -> UsageHistory | None:
+    if value is False or (value is None and not os.environ.get(USAGE_HISTORY_ENV)):
+        return None
+    from .limits.usage_history import UsageHistory  # few programs use it
+
+    return UsageHistory.from_argument(value)
 
 
 add_options_to_signature(BaseCodexClient.__init__, OfficialOptions)

@@ -82,6 +82,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "SpendControl",
             "UsageReport",
         ),
+        "limits.usage_history": ("UsageHistory", "UsageReading"),
         "resources.explain_report": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
         "resources.models": ("Model", "ReasoningLevel"),
         "types": ("Account", "Clock", "DeviceCode", "Login", "Retry", "Routing", "Secret", "Workspace"),

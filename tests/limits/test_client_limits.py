@@ -93,6 +93,39 @@ def test_usage_limit_error_reports_limits(client: Any, sim: Simulator) -> None:
     assert limits.exhausted_window.resets_at == limits.five_hours.resets_at == caught.value.resets_at
 
 
+REFUSAL = {"type": "usage_limit_reached", "message": "no"}
+
+
+def test_refusal_in_a_stream_at_99_percent_is_exhausted(client: Any, sim: Simulator) -> None:
+    sim.limits = SimulatedLimits(primary=SimulatedWindow(99, minutes=300), secondary=SimulatedWindow(34, minutes=10080))
+    sim.script(Turn.events([{"type": "response.failed", "response": {"id": "r", "error": REFUSAL}}]))
+    with pytest.raises(UsageLimitError) as caught:
+        client.responses.create(input="hi")
+    for limits in (client.codex.limits, caught.value.limits):
+        assert (limits.is_exhausted, limits.exhausted_window.used_percent) == (True, 99)
+    client.responses.create(input="hi")
+    assert not client.codex.limits.is_exhausted  # the backend accepts requests again
+
+
+@pytest.mark.parametrize("active_limit", ["codex", "codex_spark"])
+def test_refused_status_at_99_percent_is_exhausted(sim: Simulator, active_limit: str) -> None:
+    headers = {
+        "x-codex-primary-used-percent": "99",
+        "x-codex-spark-primary-used-percent": "98",
+        "x-codex-spark-limit-name": "Spark",
+        "x-codex-active-limit": active_limit,
+    }
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(429, headers=headers, json={"error": REFUSAL}))
+    with sim.client(http_client=httpx2.Client(transport=transport), workspace_routing=False) as client:
+        with pytest.raises(UsageLimitError):
+            client.responses.create(input="hi")
+        limits = client.codex.limits
+    assert limits is not None
+    spark = limits.limit("Spark")
+    assert spark is not None
+    assert (limits.is_exhausted, spark.is_exhausted) == (active_limit == "codex", active_limit != "codex")
+
+
 def test_model_limit_leaves_the_plans_own(client: Any, sim: Simulator) -> None:
     sim.fail("usage_limit_model:Spark")
     with pytest.raises(UsageLimitError):
@@ -163,8 +196,7 @@ def test_on_limits_is_called_for_changes_only(new_client: Callable[..., Any], si
     client = new_client(on_limits=received.append)
     client.responses.create(input="hi")
     client.responses.create(input="hi")
-    first = len(received)
-    assert 1 <= first <= 4  # the event adds what the headers lack
+    assert [limits.plan for limits in received] == [None, "pro"]  # the first event adds what the headers lack
     client.codex.usage()
     before = len(received)
     client.codex.usage()

@@ -70,6 +70,27 @@ def test_exhausted_window_is_the_one_that_resets_last() -> None:
     assert without_reset.exhausted_window is without_reset.windows[0]
 
 
+def test_refused_limit_is_exhausted_below_100_percent() -> None:
+    windows = (window(99), window(40, WEEK, NEXT_WEEK))
+    assert limits_of(*windows).exhausted_window is None
+    assert limits_of(*windows, limit_reached=False).exhausted_window is None
+    assert limits_of(*windows, limit_reached=True).exhausted_window is windows[0]
+    assert limits_of(limit_reached=True).exhausted_window is None
+
+
+@pytest.mark.parametrize(
+    ("percents", "index"),
+    [((10, 80), 1), ((80, 10), 0), ((50, 50), 1), ((100, 99), 0), ((100, 100), 1), ((0, 0), 1)],
+)
+def test_binding_window_stops_requests_first(percents: tuple[int, int], index: int) -> None:
+    windows = (window(percents[0]), window(percents[1], WEEK, NEXT_WEEK))
+    assert limits_of(*windows).binding_window is windows[index]
+
+
+def test_binding_window_of_no_windows_is_none() -> None:
+    assert limits_of().binding_window is None
+
+
 @pytest.mark.parametrize(
     ("limits", "is_exhausted"),
     [

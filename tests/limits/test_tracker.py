@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HEADERS = {"x-codex-primary-used-percent": "5", "x-codex-primary-window-minutes": "300"}
-EVENT = {
+EVENT: dict[str, Any] = {
     "type": "codex.rate_limits",
     "plan_type": "plus",
     "rate_limits": {"primary": {"used_percent": 77, "window_minutes": 300}},
@@ -55,6 +55,19 @@ def test_pending_reports_are_bounded() -> None:
         assert len(state._pending) <= 8
     assert tracker.newest is not None
     assert len(tracker.newest.additional) == 1000
+
+
+def test_callback_ignores_what_headers_do_not_have() -> None:
+    received: list[RateLimits] = []
+    tracker = LimitsTracker(now=lambda: NOW, on_limits=received.append)
+    headers = {**HEADERS, "x-codex-primary-used-percent": "77", "x-codex-active-limit": "codex"}
+    event = {**EVENT, "rate_limits": {**EVENT["rate_limits"], "limit_reached": False}}
+    for _ in range(3):
+        tracker.record_headers(httpx2.Headers(headers), account_id="a")
+        tracker.record_event(event, account_id="a")
+    assert [limits.plan for limits in received] == [None, "plus"]
+    tracker.record_event({**event, "rate_limits": {**event["rate_limits"], "limit_reached": True}}, account_id="a")
+    assert [limits.is_exhausted for limits in received] == [False, False, True]
 
 
 def test_concurrent_reports_are_all_merged() -> None:

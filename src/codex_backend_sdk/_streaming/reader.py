@@ -240,11 +240,11 @@ class ResponseReader:
         """Return the exception for a terminal event of a failed or empty response, else None."""
         failure, response = self._accumulator.failure, self._accumulator.response
         if failure is not None:
-            return from_stream(
-                classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC)),
-                self._response,
-                partial=build_response(self._accumulator.partial),
-            )
+            classified = classify(None, {"error": failure}, self._response.headers, now=datetime.now(UTC))
+            tracker, limit = self._context.limits_tracker, classified.limit
+            if tracker is not None and limit is not None and limit.limits is not None:
+                tracker.record_refusal(limit.limits, account_id=self._context.account_id)
+            return from_stream(classified, self._response, partial=build_response(self._accumulator.partial))
         if self._accumulator.is_contradictory:
             return self._unexpected_response(
                 f"The response ended with `{self._accumulator.terminal_event_type}`, but its status is "

@@ -7,7 +7,7 @@ I/O, clock or randomness. Wire source of fields and headers: Codex CLI, protocol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,7 +63,8 @@ class ExhaustedLimit:
     """The exhausted limit for which the backend rejected a request. A field that the backend did not report is None.
 
     `limit_name` is set for the limit of a single model. `reached_type` is the value of the header
-    `x-codex-rate-limit-reached-type`. `limits` is parsed from the response headers. `message` is the message of the
+    `x-codex-rate-limit-reached-type`. `limits` is parsed from the response headers, with the refused limit as used
+    up. `message` is the message of the
     exception.
     """
 
@@ -78,10 +79,12 @@ class ExhaustedLimit:
 
 def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], *, now: datetime) -> ExhaustedLimit:
     """Return the exhausted limit from an error object of type `usage_limit_reached` and the response headers."""
+    limit_name = _model_limit_name(headers)
     limits = parse_headers(headers, received_at=now)
+    if limits is not None:
+        limits = _with_refusal(limits, limit_name)
     plan = as_text(error.get("plan_type"))
     reached_type = as_text(headers.get("x-codex-rate-limit-reached-type"))
-    limit_name = _model_limit_name(headers)
     resets_at = parse_reset_time(error.get, received_at=now, clock_offset=parse_clock_offset(headers, now=now))
     window = _exhausted_window(error, resets_at, limits, limit_name)
     promo = as_text(headers.get("x-codex-promo-message"))
@@ -110,6 +113,16 @@ def parse_exhausted_limit(error: Mapping[str, Any], headers: Mapping[str, str], 
         limits=limits,
         message=message,
     )
+
+
+def _with_refusal(limits: RateLimits, limit_name: str | None) -> RateLimits:
+    """Return the limits with the refused one marked as used up: the backend may refuse at a reported 99 %."""
+    if limit_name is None:
+        return replace(limits, limit_reached=True)
+    additional = tuple(
+        replace(limit, limit_reached=True) if limit.name == limit_name else limit for limit in limits.additional
+    )
+    return replace(limits, additional=additional)
 
 
 def _exhausted_window(

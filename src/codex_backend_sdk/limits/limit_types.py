@@ -164,10 +164,21 @@ class _LimitWindows(_SparseRepr):
         return self.window(_WEEK)
 
     @property
-    def exhausted_window(self) -> RateLimitWindow | None:
-        """The window that is used up, or None. If there are several, the one that resets last."""
+    def binding_window(self) -> RateLimitWindow | None:
+        """The window that stops requests first, or None if there is no window.
+
+        It is the used-up window that resets last, or else the one with the highest percentage.
+        """
         exhausted = [window for window in self.windows if window.is_exhausted]
-        return max(exhausted, key=lambda w: w.resets_at.timestamp() if w.resets_at else float("inf"), default=None)
+        if exhausted:
+            return max(exhausted, key=lambda w: w.resets_at.timestamp() if w.resets_at else float("inf"))
+        return max(self.windows, key=lambda w: (w.used_percent, w.length or timedelta.max), default=None)
+
+    @property
+    def exhausted_window(self) -> RateLimitWindow | None:
+        """The binding window if it is used up, or None. If the backend reports so, it is used up below 100 %, too."""
+        window = self.binding_window
+        return window if window is not None and (window.is_exhausted or self.limit_reached) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -5,11 +5,14 @@ read them. So a report is stored unparsed. It is parsed when the limits are read
 callback. Reports are merged in the order in which they were received (`limit_parsing.merge`).
 
 Limits belong to an account. When a report of another account is received, all earlier limits are removed.
+
+With a usage history, every report is parsed at once and passed on to it.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._options import require_callback
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from .limit_types import RateLimits
+    from .usage_history import UsageHistory
 
 __all__ = ["LimitsState", "LimitsTracker"]
 
@@ -92,27 +96,42 @@ class LimitsState:
 
 
 class LimitsTracker:
-    """Records the limits that the responses to a client report, and calls `on_limits` when they change."""
+    """Records the limits that the responses to a client report, and calls `on_limits` when they change.
+
+    With `history`, it also passes every report on to the usage history.
+    """
 
     def __init__(
         self,
         *,
         now: Callable[[], datetime],
         on_limits: Callable[[RateLimits], object] | None = None,
+        history: UsageHistory | None = None,
         state: LimitsState | None = None,
     ) -> None:
         require_callback("on_limits", on_limits)
         self.now = now
+        self.history = history
         self._on_limits = on_limits
         self._state = state or LimitsState(now=now)
 
-    def with_callback(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return the tracker for a copy of the client. It shares the limits, and uses `on_limits` unless it is None."""
-        return self if on_limits is None else LimitsTracker(now=self.now, on_limits=on_limits, state=self._state)
+    def for_copy(
+        self,
+        on_limits: Callable[[RateLimits], object] | None,
+        history: UsageHistory | None,
+        *,
+        has_same_login: bool,
+    ) -> LimitsTracker:
+        """Return the tracker for a copy of the client. It shares the limits if the copy has the same login.
 
-    def for_other_login(self, on_limits: Callable[[RateLimits], object] | None) -> LimitsTracker:
-        """Return an empty tracker for a copy of the client that has another login."""
-        return LimitsTracker(now=self.now, on_limits=on_limits or self._on_limits)
+        It uses `on_limits` unless that is None.
+        """
+        return LimitsTracker(
+            now=self.now,
+            on_limits=on_limits or self._on_limits,
+            history=history,
+            state=self._state if has_same_login else None,
+        )
 
     @property
     def newest(self) -> RateLimits | None:
@@ -130,6 +149,10 @@ class LimitsTracker:
         self._record(
             ("event", *names), lambda received_at: _parser().parse_event(event, received_at=received_at), account_id
         )
+
+    def record_refusal(self, limits: RateLimits, *, account_id: str | None) -> None:
+        """Record the limits of an error that reports a used-up limit. Their percentages may be below 100."""
+        self._record("refusal", lambda received_at: limits, account_id)
 
     def record_usage(self, usage: dict[str, Any], *, account_id: str | None) -> None:
         """Record a response of the usage endpoint, which is complete."""
@@ -149,12 +172,30 @@ class LimitsTracker:
         is_complete: bool = False,
     ) -> None:
         self._state.add(key, parse, account_id=account_id, is_complete=is_complete)
-        if self._on_limits is None:
+        if self._on_limits is None and self.history is None:
             return
         before, after = self._state.update()
-        if after is not None and after != before:
+        if after is None:
+            return
+        if self.history is not None:
+            self.history.record(after, account_id=account_id)
+        if self._on_limits is not None and (before is None or _state_of(before) != _state_of(after)):
             # The lock is not held here, because the callback may use the client.
             try:
                 self._on_limits(after)
             except Exception:  # a bug in the callback must not make the call fail
                 _log.exception("`on_limits` raised an exception. The call that reported the limits continues.")
+
+
+def _state_of(limits: RateLimits) -> RateLimits:
+    """Return the limits without what differs between the reports of one response.
+
+    Headers do not have `limit_reached`, which the event of the same response has.
+    """
+    return replace(
+        limits,
+        limit_reached=limits.is_exhausted,
+        reached_type=None,
+        active_limit=None,
+        additional=tuple(replace(limit, limit_reached=limit.is_exhausted) for limit in limits.additional),
+    )

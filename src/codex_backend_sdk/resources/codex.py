@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..conversation.conversation import AsyncConversation, Conversation, ConversationOptions
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
+    from ..limits.usage_history import UsageHistory
     from ..types import Routing, Workspace
     from .explain_report import Explanation
 
@@ -54,6 +55,11 @@ class _BaseCodex(Generic[_ClientT]):
         copies share them. `refresh_limits()` requests them.
         """
         return self._limits.newest
+
+    @property
+    def usage_history(self) -> UsageHistory | None:
+        """The stored usage limits, or None if the client stores none; see the argument `usage_history`."""
+        return self._limits.history
 
     @property
     def routing(self) -> Routing | None:
