@@ -24,7 +24,7 @@ from .output import print_json, print_text, set_output_encoding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["codex_backend", "run"]
+__all__ = ["codex_backend", "error_message", "is_expected_error", "run"]
 
 # The module of each command, in the order in which `--help` lists them. It is imported when the command is used.
 _COMMAND_MODULES: Final = {
@@ -74,9 +74,9 @@ class _CommandGroup(click.Group):
         except click.exceptions.Exit:
             raise
         except Exception as error:
-            if not _is_expected_error(error):
+            if not is_expected_error(error):
                 raise
-            message, code = _error_message(error), exit_code_of(error)
+            message, code = error_message(error), exit_code_of(error)
             if _prints_json(ctx):
                 print_json(_error_data(error, message, code))
             if ctx.params["debug"] or isinstance(error, click.ClickException):
@@ -156,7 +156,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _is_expected_error(error: Exception) -> bool:
+def is_expected_error(error: Exception) -> bool:
     """Return whether the message of the error is written for users.
 
     If `openai` is not imported, the error cannot be an instance of its classes, so this function does not import it.
@@ -166,7 +166,7 @@ def _is_expected_error(error: Exception) -> bool:
     return isinstance(error, (ValueError, click.ClickException, openai_error))
 
 
-def _error_message(error: Exception) -> str:
+def error_message(error: Exception) -> str:
     """Return the message in one line, with remedies for the command line."""
     if isinstance(error, click.ClickException):
         return error.format_message()

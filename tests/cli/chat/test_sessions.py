@@ -184,12 +184,3 @@ def test_age_is_a_number_and_a_unit(text: str, age: timedelta) -> None:
 def test_an_invalid_age_is_explained(text: str) -> None:
     with pytest.raises(ValueError, match="for example 30d"):
         sessions.parse_age(text)
-
-
-def test_the_default_folder_is_the_data_folder_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("CODEX_BACKEND_DATA", raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-    assert "codex-backend-sdk" in sessions.conversations_folder().parts
-    assert sessions.conversations_folder().name == "conversations"

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._data_folder import data_folder
 from ..._json import decode
 from ..._redaction import excerpt
 
@@ -88,13 +89,8 @@ class Session:
 
 
 def conversations_folder() -> Path:
-    """Return the folder of the conversations: in `CODEX_BACKEND_DATA`, or else in the data folder of the user."""
-    data = os.environ.get("CODEX_BACKEND_DATA")
-    if data:
-        return Path(data) / "conversations"
-    from platformdirs import user_data_path
-
-    return user_data_path("codex-backend-sdk", appauthor=False) / "conversations"
+    """Return the folder of the conversations. It may not exist yet."""
+    return data_folder() / "conversations"
 
 
 def session_id(path: Path) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .markdown_spans import Span
 
-__all__ = ["ResponsePrinter", "cited_urls", "one_line"]
+__all__ = ["ResponsePrinter", "cited_urls", "format_arguments", "one_line", "print_spans"]
 
 _MAX_ARGUMENTS: Final = 400  # characters of the arguments of a call
 _MIN_WIDTH: Final = 20
@@ -99,8 +99,8 @@ class ResponsePrinter:
         if self._show_reasoning:
             self._render("reasoning", self._err, delta, style="dim")
 
-    def tool_call(self, name: str, arguments: str) -> None:
-        """Print that a tool is called. `arguments` are JSON, or the input of a custom tool."""
+    def tool_call(self, name: str, arguments: Any) -> None:
+        """Print that a tool is called. `arguments` are a dict, JSON, or the input of a custom tool."""
         self.notice(f"{one_line(name)}({format_arguments(arguments)})")
 
     def web_search(self, query: str) -> None:
@@ -175,13 +175,15 @@ def one_line(text: str) -> str:
     return " ".join(remove_control_characters(text).split())
 
 
-def format_arguments(arguments: str) -> str:
+def format_arguments(arguments: Any) -> str:
     """Return the arguments of a call as one line: `city="Rome", days=2`; text that is no JSON object as it is."""
-    try:
-        members = json.loads(arguments)
-    except (ValueError, RecursionError):
-        members = None
-    text = arguments
+    members = arguments
+    if isinstance(arguments, str):
+        try:
+            members = json.loads(arguments)
+        except (ValueError, RecursionError):
+            members = None
+    text = str(arguments)
     if isinstance(members, dict):
         text = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items())
     line = one_line(text)
