@@ -109,6 +109,8 @@ GROUPS: Final = (
             "ResetCredits",
             "ResetCredit",
             "ResetResult",
+            "UsageHistory",
+            "UsageReading",
         ),
     ),
     Group(
