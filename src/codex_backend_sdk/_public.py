@@ -4,7 +4,7 @@
 second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__`
 therefore imports its public names for type checkers only, and gets them from `lazy_names` at run time.
 
-`PUBLIC_NAMES` defines the public names. A test compares it with the imports for type checkers, and `docs/api.md`
+`PUBLIC_NAMES` defines the public names. A test compares it with the imports for type checkers, and `docs/reference`
 documents all of them.
 """
 
