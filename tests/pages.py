@@ -1,14 +1,20 @@
 """Read a documentation page, run each of its examples alone, and check its links.
 
-Each Python block runs in a fresh namespace, without the other blocks, because readers copy one block into a file. It
-finds a simulator through the environment. A block of pytest tests runs in its own pytest process. A block after the
-line `<!-- not run -->` is skipped.
+Each Python block runs as a file in a process of its own, because readers copy one block into a file. It finds a
+simulator through the environment. A block of pytest tests runs in its own pytest process. A block after the line
+`<!-- not run -->` is skipped, and so is one that imports a library that is not installed.
 """
 
 from __future__ import annotations
 
+import ast
+import base64
 import contextlib
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,11 +35,14 @@ __all__ = [
     "parametrize_programs",
     "parametrize_pytest_files",
     "run_program",
+    "run_script",
     "run_tests",
     "simulator_in_environment",
+    "write_sample_files",
 ]
 
 ROOT = Path(__file__).parent.parent
+TIMEOUT_SECONDS = 120
 _BLOCK = re.compile(
     r"^(?P<marker><!-- not run -->\n+)?```(?P<language>\w+)\n(?P<code>.+?)^```", re.MULTILINE | re.DOTALL
 )
@@ -74,7 +83,9 @@ def parametrize_pytest_files(*pages: Path) -> pytest.MarkDecorator:
 
 
 def _parametrize(blocks: Iterable[Block]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("block", list(blocks), ids=lambda block: f"{block.page.name}:{block.line}")
+    return pytest.mark.parametrize(
+        "block", list(blocks), ids=lambda block: f"{block.page.relative_to(ROOT).as_posix()}:{block.line}"
+    )
 
 
 @contextlib.contextmanager
@@ -86,6 +97,52 @@ def simulator_in_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         for name, value in {**simulator.environment, "CODEX_HOME": str(home)}.items():
             monkeypatch.setenv(name, value)
         yield simulator
+
+
+def write_sample_files(folder: Path) -> None:
+    """Write the files that examples read."""
+    (folder / "photo.png").write_bytes(
+        base64.b64decode(
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+        )
+    )
+
+
+def run_script(block: Block, folder: Path, *, input: str = "") -> str:
+    """Run the block as a file in its own process, in the folder, and return what it prints.
+
+    Skips the test if a library that the block imports is not installed. Fails if the process fails or warns.
+    """
+    missing = [name for name in _imported_packages(block.code) if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    (folder / "example.py").write_text(block.code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        input=input,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for sign in ("Traceback", "Exception ignored", "Warning:"):
+        assert sign not in done.stderr, done.stderr
+    return done.stdout
+
+
+def _imported_packages(code: str) -> set[str]:
+    """Return the top-level packages that the program imports."""
+    packages: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            packages |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            packages.add(node.module.partition(".")[0])
+    return packages
 
 
 def run_program(block: Block, *, close: bool = True) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from pages import (
     assert_links,
     parametrize_programs,
     parametrize_pytest_files,
-    run_program,
+    find_blocks,
+    run_script,
     run_tests,
     simulator_in_environment,
+    write_sample_files,
 )
 
 import codex_backend_sdk
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 
-# The README has tests of its own.
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+# The README has tests of its own, and so has the API reference.
+DOCS = sorted(
+    page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "reference" and page.name != "commands.md"
+)
 # The libraries of the recipes have environments of their own: `make integrations`.
 DOCS_TO_RUN = [page for page in DOCS if page.name != "integrations.md"]
 PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
-NAMES = [page.name for page in PAGES]
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+COOKBOOK = [page for page in DOCS if page.parent.name == "cookbook" and page.name != "README.md"]
 
 # Pages with names of earlier versions, which no longer exist.
 PAGES_ABOUT_OLD_NAMES = {"migrating.md"}
@@ -41,19 +46,39 @@ PAGES_ABOUT_OLD_NAMES = {"migrating.md"}
 FOREIGN_ERRORS = {"ValidationError", "HTTPError", "ProtocolError", "ChunkedEncodingError"}
 
 
+@pytest.mark.timeout(180)
 @parametrize_programs(*DOCS_TO_RUN)
 def test_program_runs_alone(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sample_files(tmp_path)
     with simulator_in_environment(tmp_path, monkeypatch) as simulator:
-        monkeypatch.chdir(tmp_path)  # for files that an example writes
         monkeypatch.setenv("MY_TOKEN", simulator.personal_access_token())
         if "restarts" in block.code:  # the example shows a restarted stream
             simulator.script(Turn.text("half of it").cut_after_events(8))
-        run_program(block)
+        run_script(block, tmp_path, input="Hello\ny\n")
 
 
 @parametrize_pytest_files(*DOCS_TO_RUN)
 def test_pytest_file_passes_alone(block: Block, pytester: pytest.Pytester) -> None:
     run_tests(block, pytester)
+
+
+@pytest.mark.parametrize("page", COOKBOOK, ids=lambda page: page.name)
+def test_cookbook_page_begins_with_one_complete_file(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    heading, introduction, rest = text.split("\n\n", 2)
+    assert heading.startswith("# ")
+    assert 1 <= len(re.findall(r"[.!?](?:\s|$)", introduction)) <= 2
+    assert rest.startswith("```python\n")
+    assert 120 <= len(text.split()) <= 350
+    # The other programs are variants: each is shorter than the file.
+    (first, *variants) = find_blocks(page)
+    assert text.startswith(first.code, text.index("```python\n") + len("```python\n"))
+    assert all(len(variant.code) < len(first.code) or "Celery" in variant.code for variant in variants)
+
+
+def test_index_lists_every_cookbook_page() -> None:
+    index = (ROOT / "docs" / "cookbook" / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\]\((\w[\w-]*\.md)\) \|$", index, re.MULTILINE)) == [page.name for page in COOKBOOK]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
