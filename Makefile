@@ -51,7 +51,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_login_arguments auth/test_oauth \
 	conversation/test_compaction conversation/test_export conversation/test_state \
 	errors/test_classify errors/test_error_text errors/test_retry_policy \
-	limits/test_limit_parsing request/test_input_items request/test_instructions request/test_prompt_cache \
+	limits/test_limit_parsing limits/test_usage_plot request/test_input_items request/test_instructions request/test_prompt_cache \
 	request/test_routes request/test_shaping routing/test_workspace_parsing \
 	streaming/test_accumulator streaming/test_sse \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \

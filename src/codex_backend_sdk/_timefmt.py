@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["format_duration", "format_local_time"]
+__all__ = ["format_duration", "format_local_time", "format_zone"]
 
 _MAX_ABBREVIATION_LENGTH: Final = 5
 _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
@@ -16,12 +16,17 @@ _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta
 
 def format_local_time(moment: datetime) -> str:
     """Return an aware time in the local time zone, with the zone: `2026-11-22 19:00 EST`, `… UTC+05:30`."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M} {format_zone(moment)}"
+
+
+def format_zone(moment: datetime) -> str:
+    """Return the name of the local time zone at this moment: `EST`, `UTC+05:30`."""
     local = moment.astimezone()
     zone = local.tzname() or ""
     # Some zones have no abbreviation: POSIX returns `+03`, and Windows returns a phrase. Show the UTC offset instead.
     if not (zone.isalpha() and len(zone) <= _MAX_ABBREVIATION_LENGTH):
-        zone = str(timezone(local.utcoffset() or timedelta(0)))
-    return f"{local:%Y-%m-%d %H:%M} {zone}"
+        return str(timezone(local.utcoffset() or timedelta(0)))
+    return zone
 
 
 def format_duration(duration: timedelta) -> str:

@@ -119,10 +119,13 @@ def run_in_process(spawn: Spawn) -> Run:
 
 @pytest.fixture
 def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
-    """Run the command with a pseudo-terminal as its output, and return what the terminal received."""
+    """Run the command with a pseudo-terminal as its output, and return what the terminal received.
+
+    `code` is the expected exit code; `program` is code that runs first.
+    """
     pty = pytest.importorskip("pty")  # not on Windows
 
-    def call(*arguments: str, columns: int = 80, code: int = 0, **env: str) -> str:
+    def call(*arguments: str, columns: int = 80, code: int = 0, program: str = "", **env: str) -> str:
         controller, terminal = pty.openpty()
         received = bytearray()
 
@@ -134,7 +137,7 @@ def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
                 pass
 
         env = {"TERM": "xterm-256color", "COLUMNS": str(columns), **env}
-        with spawn(*arguments, stdout=terminal, stderr=terminal, env=env) as process:
+        with spawn(*arguments, code=program, stdout=terminal, stderr=terminal, env=env) as process:
             os.close(terminal)
             reader = Thread(target=read)
             reader.start()

@@ -30,9 +30,9 @@ __all__ = ["codex_backend", "error_message", "is_expected_error", "run"]
 _COMMAND_MODULES: Final = {
     "login": "login",
     "logout": "login",
-    "status": "account_commands",
-    "usage": "account_commands",
-    "models": "account_commands",
+    "status": "status",
+    "usage": "usage",
+    "models": "models",
     "ask": "ask",
     "doctor": "doctor.command",
     "demo": "demo",

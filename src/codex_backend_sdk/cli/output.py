@@ -44,6 +44,7 @@ __all__ = [
     "print_block",
     "print_fields",
     "print_json",
+    "print_json_line",
     "print_response_text",
     "print_table",
     "print_text",
@@ -154,6 +155,11 @@ def print_response_text(text: str, *, is_complete: bool = True) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON, for other programs."""
     click.echo(json.dumps(redact_data(value), indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON in one line, for a stream of values."""
+    click.echo(json.dumps(redact_data(value), ensure_ascii=False))
 
 
 def print_fields(*pairs: tuple[str, str]) -> None:

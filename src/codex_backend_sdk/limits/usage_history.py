@@ -32,13 +32,11 @@ from .._data_folder import data_folder
 from .._files import create_private_file, create_private_folder
 from .._threads import create_lock, reset_in_child, start_in_thread
 from .limit_parsing import PLAN_LIMIT_ID
-from .limit_types import RateLimitWindow
+from .limit_types import AdditionalLimit, RateLimits, RateLimitWindow
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
-
-    from .limit_types import RateLimits
 
 __all__ = ["UsageHistory", "UsageReading", "account_hash"]
 
@@ -262,6 +260,37 @@ class UsageHistory:
             raise OSError(f"The usage history {self._path} cannot be read ({error}).") from error
         return [_reading(_Row(*row)) for row in rows]
 
+    def newest(self, *, account_id: str | None) -> RateLimits | None:
+        """Return the newest limits of an account that any client has stored, or None if there are none.
+
+        They have no window whose reset has passed. Raises OSError if the history cannot be read.
+        """
+        newest = {(reading.limit, reading.window.length): reading for reading in self.readings(account_id=account_id)}
+        now = datetime.now(UTC)
+        current = [each for each in newest.values() if each.window.resets_at is None or each.window.resets_at > now]
+        if not current:
+            return None
+        last = max(current, key=lambda reading: reading.received_at)
+        by_limit: dict[str, list[UsageReading]] = {}
+        for reading in current:
+            by_limit.setdefault(reading.limit, []).append(reading)
+        plan = by_limit.pop(PLAN_LIMIT_ID, [])
+        return RateLimits(
+            received_at=last.received_at,
+            plan=last.plan,
+            windows=_windows(plan),
+            limit_reached=any(reading.is_exhausted for reading in plan) or None,
+            additional=tuple(
+                AdditionalLimit(
+                    id=limit_id,
+                    name=own[0].limit_name,
+                    windows=_windows(own),
+                    limit_reached=any(reading.is_exhausted for reading in own) or None,
+                )
+                for limit_id, own in by_limit.items()
+            ),
+        )
+
     def clear(self) -> None:
         """Delete all readings. Raises OSError if the file cannot be deleted."""
         self.flush()
@@ -304,6 +333,11 @@ def _reading(row: _Row) -> UsageReading:
         ),
         is_exhausted=bool(row.is_exhausted),
     )
+
+
+def _windows(readings: Iterable[UsageReading]) -> tuple[RateLimitWindow, ...]:
+    windows = (reading.window for reading in readings)
+    return tuple(sorted(windows, key=lambda window: window.length or timedelta.max))
 
 
 def _is_repetition(
