@@ -14,7 +14,7 @@ from codex_backend_sdk import auth, testing
 
 TEXT = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (.+) \| (.+) \|$", TEXT, re.MULTILINE)
-NEW_NAMES = sorted({name for _, new in ROWS for name in re.findall(r"`([A-Z]\w+)(?:\(|\.|`)", new)})
+NEW_NAMES = sorted({name for _, new in ROWS for name in re.findall(r"`([A-Z]\w*[a-z]\w*)(?:\(|\.|`)", new)})
 
 
 @pytest.mark.parametrize("name", NEW_NAMES)
