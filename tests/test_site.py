@@ -135,7 +135,7 @@ def test_search_index_has_the_reference(site: Path) -> None:
 # A frame of the width of a phone opens one page after the other. Tables and pictures must not be wider than their
 # column, even where the theme would let the reader scroll them.
 MEASURE = """
-<iframe width="WIDTH" height="800" style="border: 0"></iframe>
+<iframe scrolling="no" width="WIDTH" height="800" style="border: 0"></iframe>
 <pre id="result"></pre>
 <script>
 (async () => {
@@ -144,8 +144,9 @@ MEASURE = """
   for (const page of PAGES) {
     await new Promise((resolve) => { frame.onload = resolve; frame.src = page; });
     const root = frame.contentDocument.documentElement;
-    const wide = [...root.querySelectorAll("article table, article img, article svg")]
-      .filter((element) => element.offsetWidth > element.parentElement.clientWidth)
+    const column = root.querySelector("article").getBoundingClientRect();
+    const wide = [...root.querySelectorAll("article table, article img")]
+      .filter((element) => element.getBoundingClientRect().right > column.right)
       .map((element) => element.textContent.trim().slice(0, 60) || element.src);
     result[page] = [frame.contentWindow.innerWidth, root.scrollWidth, wide];
   }
