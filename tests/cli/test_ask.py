@@ -100,7 +100,7 @@ def test_unknown_model_is_one_line(run: Run) -> None:
 @both_modes
 def test_response_cannot_control_the_terminal(run: Run, sim: Simulator, option: str) -> None:
     sim.script(Turn.text("a\x1b]0;title\x07b\x9b2Jc\r\td\n"))
-    assert run("ask", "hi", option).out == "abc\td\n\n"
+    assert run("ask", "hi", option).out == "abc\td\n"
 
 
 @pytest.mark.parametrize("argument", [b"caf\xe9", b"\xff", b"a \xed\xa0\xbd"], ids=["latin-1", "byte", "surrogate"])

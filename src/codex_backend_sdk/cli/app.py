@@ -1,9 +1,9 @@
 """Define the command group: its commands and the handling of their errors.
 
 An expected error (every `openai.OpenAIError`, and `ValueError` for invalid settings) is printed as one line on standard
-error; `exit_codes` has its exit code. If the command has an option for the parameter `as_json` and was called with it,
-standard output gets the error as a JSON object. Any other exception is a bug and shows its traceback. `--debug` shows
-all tracebacks, with exit code 1.
+error; `exit_codes` has its exit code. If the command was called with an option for the parameter `as_json` (or
+`as_jsonl`), standard output gets the error as a JSON object. Any other exception is a bug and shows its traceback.
+`--debug` shows all tracebacks, with exit code 1.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
+from .._redaction import redact_data
 from .exit_codes import ExitCode, ExitError, exit_code_of
 from .output import print_json, print_text, set_output_encoding
 
@@ -77,21 +78,25 @@ class _CommandGroup(click.Group):
             if not is_expected_error(error):
                 raise
             message, code = error_message(error), exit_code_of(error)
-            if _prints_json(ctx):
-                print_json(_error_data(error, message, code))
+            json_form = _json_form(ctx)
+            if json_form is not None:
+                data = _error_data(error, message, code)
+                print_json(data, is_model_text=True, is_one_line=json_form == "as_jsonl")
             if ctx.params["debug"] or isinstance(error, click.ClickException):
                 raise
             raise ExitError(message, code) from error
 
 
-def _prints_json(context: click.Context) -> bool:
-    """Return whether the called command has the parameter `as_json` and its arguments set it, even if others fail."""
+def _json_form(context: click.Context) -> str | None:
+    """Return the parameter that the arguments of the called command set, also if others are invalid: `as_json`,
+    `as_jsonl`, or None.
+    """
     command, arguments = context.meta.get(_CALLED_COMMAND, (None, []))
-    if command is None or all(parameter.name != "as_json" for parameter in command.params):
-        return False
+    if command is None:
+        return None
     settings = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
     with command.make_context(command.name, list(arguments), parent=context, **settings) as parsed:
-        return bool(parsed.params.get("as_json"))
+        return next((name for name in ("as_json", "as_jsonl") if parsed.params.get(name)), None)
 
 
 def _error_data(error: Exception, message: str, code: ExitCode) -> dict[str, Any]:
@@ -99,14 +104,16 @@ def _error_data(error: Exception, message: str, code: ExitCode) -> dict[str, Any
     resets_at = getattr(error, "resets_at", None)
     data: dict[str, Any] = {
         **(error.data if isinstance(error, ExitError) else {}),
-        "error": {
-            "type": type(error).__name__,
-            "message": message,
-            "exit_code": int(code),
-            "code": getattr(error, "code", None),
-            "request_id": getattr(error, "request_id", None),
-            "resets_at": resets_at.isoformat() if resets_at is not None else None,
-        },
+        "error": redact_data(
+            {
+                "type": type(error).__name__,
+                "message": message,
+                "exit_code": int(code),
+                "code": getattr(error, "code", None),
+                "request_id": getattr(error, "request_id", None),
+                "resets_at": resets_at.isoformat() if resets_at is not None else None,
+            }
+        ),
     }
     partial = getattr(error, "partial", None)
     if partial is not None:

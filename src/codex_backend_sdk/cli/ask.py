@@ -1,75 +1,410 @@
-"""The command `ask`: send one prompt and print the response."""
+"""The command `ask`: send one prompt and print the response.
+
+Standard output gets only the result: the text of the response, or JSON. Everything else goes to standard error. Each
+call is a conversation, in memory unless it is saved, so that plain calls, tools and continued conversations take the
+same path.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from typing import TYPE_CHECKING
+import time
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._constants import TRANSPORT_ENV
+from .._redaction import excerpt, remove_control_characters
+from .chat.sessions import find_session, new_session_path, newest_session, session_id
 from .exit_codes import ExitCode, ExitError
-from .output import print_response_text
+from .output import json_text, print_block, print_json, print_response_text, print_text
+from .prompt_options import prompt_options
+from .stdin_text import read_stdin_text
 
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
     from openai.types.responses import Response
 
     from .. import OpenAI
+    from ..conversation.conversation import Conversation
+    from ..tools import ToolSet
+    from .output_schema import OutputSchema
+    from .prompt_options import PromptOptions
 
 __all__ = ["ask"]
 
+# Options that contradict each other.
+_CONFLICTS: Final = (
+    ("--json", "--jsonl"),
+    ("--extract", "--json"),
+    ("--extract", "--jsonl"),
+    ("--extract", "--schema"),
+    ("--output", "--jsonl"),
+    ("--save", "--no-save"),
+    ("--continue", "--conversation"),
+    ("--stdin", "--no-stdin"),
+    ("--dry-run", "--jsonl"),
+    ("--dry-run", "--extract"),
+    ("--dry-run", "--output"),
+)
+
 
 @click.command()
-@click.argument("prompt")
-@click.option("--model", help="A model that `codex-backend models` lists.")
+@click.argument("prompt", required=False)
+@prompt_options
+@click.option(
+    "--schema",
+    "--output-schema",
+    "schema_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Require JSON that matches the JSON Schema in this file.",
+)
+@click.option("--save", is_flag=True, help="Save the conversation, so that it can be continued.")
+@click.option("-c", "--continue", "continue_newest", is_flag=True, help="Continue the conversation that was used last.")
+@click.option(
+    "--conversation", "conversation_id", metavar="ID|NAME", help="Continue this one. With --save, create it if needed."
+)
+@click.option(
+    "--no-save", "--ephemeral", "no_save", is_flag=True, help="Continue a conversation without saving what is added."
+)
+@click.option("--stdin", "require_stdin", is_flag=True, help="Wait for standard input, and send it with the prompt.")
+@click.option("--no-stdin", is_flag=True, help="Do not read standard input.")
+@click.option("--raw", is_flag=True, help="Print the Markdown of the response as it is, also on a terminal.")
+@click.option("-x", "--extract", is_flag=True, help="Print only the first code block, without its fence.")
 @click.option(
     "--stream/--no-stream", default=True, help="Print the response as it arrives (default), or when it is complete."
 )
-def ask(prompt: str, model: str | None, stream: bool) -> None:
-    """Send PROMPT and print the response. `-` reads the prompt from standard input."""
-    text = _read_prompt(prompt)
-    if not text.strip():
-        raise click.UsageError("The prompt is empty. Pass a text.")
-    from .. import OpenAI
+@click.option(
+    "-o",
+    "--output",
+    "output_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the result to this file instead of standard output.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result and errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print the events, and then the result, as JSON Lines.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@click.pass_context
+def ask(context: click.Context, /, **arguments: Any) -> None:
+    """Send PROMPT and print the response.
 
-    with OpenAI(model=model) as client:
-        if stream:
-            response = _print_stream(client, text)
+    Text that is piped into the command is sent with the prompt; without a PROMPT, or if it is `-`, it is the prompt.
+    The exit code is 0 only if the response is complete.
+    """
+    _check_conflicts(context)
+    call = _Call(**arguments)
+    if call.dry_run:
+        context.exit(call.explain())
+    call.run()
+
+
+def _check_conflicts(context: click.Context) -> None:
+    given = {
+        option
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option) and context.params.get(parameter.name or "") not in (None, False, ())
+        for option in parameter.opts
+    }
+    for first, second in _CONFLICTS:
+        if first in given and second in given:
+            raise click.UsageError(f"{first} and {second} cannot be combined. Remove one of them.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One call of the command: its arguments, and what they mean."""
+
+    prompt: str | None
+    options: PromptOptions
+    schema_path: Path | None
+    save: bool
+    continue_newest: bool
+    conversation_id: str | None
+    no_save: bool
+    require_stdin: bool
+    no_stdin: bool
+    raw: bool
+    extract: bool
+    stream: bool
+    output_path: Path | None
+    quiet: bool
+    as_json: bool
+    as_jsonl: bool
+    dry_run: bool
+
+    def run(self) -> None:
+        message, schema, tools = self._message(), self._schema(), self.options.functions()
+        if tools is not None and not self.options.yes:
+            from .terminal.approval import has_terminal
+
+            if not has_terminal():
+                raise click.UsageError("There is no terminal to confirm the calls of --tools. Pass --yes to allow all.")
+        from .. import OpenAI
+
+        path = self._path()
+        is_new = path is not None and not path.exists()
+        with (
+            _OutputFile(self.output_path) as file,
+            OpenAI() as client,
+            self._conversation(client, path) as conversation,
+        ):
+            if path is not None:
+                self._notify(f"Conversation: {session_id(path)}")
+            try:
+                self._send(client, conversation, message, schema, tools, file)
+            finally:
+                if is_new and not len(conversation):
+                    conversation.delete()  # nothing was received
+
+    def explain(self) -> int:
+        """Print what the call would send. Return the exit code."""
+        from .. import OpenAI
+
+        schema, tools, params = self._schema(), self.options.functions(), self.options.create_params()
+        items: list[Any] = [self._message()]
+        with OpenAI() as client:
+            path = self._path()
+            if path is not None and path.exists():
+                with client.codex.load_conversation(path, read_only=True) as conversation:
+                    items = [*conversation.items, *items]
+                    params = {"model": conversation.model, "instructions": conversation.instructions} | params
+                    params["tools"] = [*conversation.tools, *params.get("tools", ())]
+            if tools is not None:
+                params["tools"] = [*params.get("tools", ()), *tools.definitions]
+            if schema is not None:
+                params["text"] = schema.text_parameter()
+            explanation = client.codex.explain(**params, input=items)
+        if self.as_json:
+            print_json({"is_refused": explanation.is_refused, **asdict(explanation)}, is_model_text=True)
         else:
-            response = client.responses.create(input=text)
-            print_response_text(response.output_text)
-    if response is not None and response.status == "incomplete":
-        reason = response.incomplete_details.reason if response.incomplete_details else None
-        raise ExitError(
-            f"The response is incomplete: {reason or 'the backend sent no reason'}. Change the prompt and try again.",
-            ExitCode.INCOMPLETE,
+            print_block(str(explanation))
+        return ExitCode.ERROR if explanation.is_refused else ExitCode.COMPLETE
+
+    # Input
+
+    def _notify(self, text: str) -> None:
+        if not self.quiet:
+            print_text(text, err=True)
+
+    def _message(self) -> dict[str, Any]:
+        """Return the message of the user. Raises click.UsageError if it is empty or cannot be read."""
+        prompt = None if self.prompt == "-" else self.prompt
+        if self.prompt == "-" and self.no_stdin:
+            raise click.UsageError("The prompt `-` and --no-stdin cannot be combined. Pass a text.")
+        prompt = None if prompt is None else _decoded(prompt)
+        text = read_stdin_text(
+            "never" if self.no_stdin else "required" if self.require_stdin or self.prompt == "-" else "auto",
+            has_prompt=prompt is not None,
+            notify=self._notify,
         )
+        if prompt is None:
+            prompt, text = text or "", None
+        if not prompt.strip():
+            raise click.UsageError("The prompt is empty. Pass a text.")
+        return self.options.message(prompt, stdin_text=text)
+
+    def _schema(self) -> OutputSchema | None:
+        if self.schema_path is None:
+            return None
+        from .output_schema import OutputSchema
+
+        return OutputSchema.read(self.schema_path)
+
+    # The conversation
+
+    def _path(self) -> Path | None:
+        """Return the file of the conversation, which may not exist yet, or None for one in memory."""
+        if self.continue_newest:
+            return newest_session().path
+        if self.conversation_id is not None:
+            try:
+                return find_session(self.conversation_id).path
+            except ValueError:
+                if not self.save:
+                    raise
+            return new_session_path(self.conversation_id)
+        return new_session_path() if self.save else None
+
+    def _conversation(self, client: OpenAI, path: Path | None) -> Conversation:
+        settings = self.options.settings()
+        if TRANSPORT_ENV not in os.environ and self.options.tools_path is None:
+            settings["transport"] = "http"  # one request does not need a WebSocket
+        if path is None:
+            return client.codex.conversation(auto_compact=False, **settings)
+        if not path.exists():
+            return client.codex.conversation(path, **settings)
+        tools = settings.pop("tools", [])
+        conversation = client.codex.load_conversation(path, read_only=self.no_save, **settings)
+        new_tools = [tool for tool in tools if tool not in conversation.tools]
+        if new_tools:
+            conversation.tools = [*conversation.tools, *new_tools]
+        if not self.no_save:
+            return conversation
+        with conversation:
+            return conversation.fork()
+
+    # Output
+
+    def _send(
+        self,
+        client: OpenAI,
+        conversation: Conversation,
+        message: dict[str, Any],
+        schema: OutputSchema | None,
+        tools: ToolSet | None,
+        file: _OutputFile,
+    ) -> None:
+        from .ask_result import require_complete, result_data
+        from .terminal.footer import TokenCounts, footer_lines, limit_warnings
+        from .terminal.response_printer import ResponsePrinter
+
+        # A run of tools has texts between the calls, which are not the result.
+        has_file, is_terminal = self.output_path is not None, sys.stdout.isatty()
+        is_streamed = self.stream and not (self.as_json or self.as_jsonl or self.extract or has_file)
+        is_streamed = is_streamed and (tools is None or is_terminal)
+        err: Any = io.StringIO() if self.quiet else sys.stderr
+        is_raw = self.raw or schema is not None
+        printer = ResponsePrinter(out=sys.stdout if is_streamed else io.StringIO(), err=err, raw=is_raw)
+        parameters: dict[str, Any] = {"reasoning": {"summary": "auto"}}
+        if schema is not None:
+            parameters["text"] = schema.text_parameter()
+        before, started_at = TokenCounts.of(conversation.usage), time.monotonic()
+        if tools is None:
+            stream = conversation.stream(message, **parameters)
+        else:
+            from .terminal.approval import ToolApproval
+
+            stream = conversation.run_stream(
+                message, tools=tools, on_call=ToolApproval(allow_all=self.options.yes), **parameters
+            )
+        out = sys.stdout
+        with stream, redirect_stdout(sys.stderr):  # a tool may print
+            try:
+                for event in stream:
+                    printer.event(event)
+                    if self.as_jsonl:
+                        out.write(json_text(_event_data(event), is_one_line=True) + "\n")
+                        out.flush()
+            finally:
+                printer.end_part()
+        response = stream.response
+        seconds, tokens = time.monotonic() - started_at, TokenCounts.of(conversation.usage).since(before)
+        error: ExitError | None = None
+        output = None
+        try:
+            require_complete(response)
+            output = None if schema is None else schema.parse(response.output_text)
+        except ExitError as failure:
+            error = failure
+        data = result_data(
+            response,
+            output=output,
+            conversation=session_id(conversation.path) if conversation.path is not None else None,
+            tokens=tokens,
+            seconds=seconds,
+            limits=client.codex.limits,
+        )
+        if self.as_json or self.as_jsonl:
+            if error is not None:
+                error.data = data
+                raise error
+            result = {"type": "ask.result", **data} if self.as_jsonl else data
+            file.write(json_text(result, is_one_line=self.as_jsonl) + "\n")
+        elif not is_streamed:
+            self._print_result(response, file, raw=is_raw)
+        printer.finish(response)
+        if not self.quiet and sys.stderr.isatty():
+            limits = client.codex.limits
+            for line in (*footer_lines(tokens, seconds=seconds, after=limits), *limit_warnings(None, limits)):
+                print_text(line, err=True, dim=True)
+        if error is not None:
+            raise error
+
+    def _print_result(self, response: Response, file: _OutputFile, *, raw: bool) -> None:
+        from .ask_result import first_code_block
+        from .terminal.response_printer import ResponsePrinter
+
+        text = _text_of(response)
+        block = first_code_block(text) if self.extract else None
+        if self.extract and block is None:
+            self._notify("The response has no code block; this is its whole text.")
+        if block is not None or self.output_path is not None:
+            file.write(block if block is not None else text.removesuffix("\n") + "\n")
+            return
+        printer = ResponsePrinter(raw=raw)
+        printer.text(text)
+        printer.end_part()
 
 
-def _read_prompt(prompt: str) -> str:
+def _text_of(response: Response) -> str:
+    """Return the text of a response, or of its refusal."""
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    return "".join(part.text if part.type == "output_text" else part.refusal for part in parts)
+
+
+def _event_data(event: Any) -> dict[str, Any]:
+    """Return an event as JSON data: an official event, or the start or the end of a call of a tool."""
+    if hasattr(event, "to_dict"):
+        data: dict[str, Any] = event.to_dict(mode="json")
+        return data
+    call = event.call
+    data = {"type": event.type, "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
+    if event.type == "tool_call.finished":
+        data |= {"was_run": event.was_run, "error": None if event.error is None else excerpt(str(event.error))}
+    return data
+
+
+def _decoded(prompt: str) -> str:
     """Return the prompt as text. Decode bytes that the locale does not define (`LC_ALL=C`) as UTF-8."""
     try:
-        text = sys.stdin.read() if prompt == "-" else prompt
-        return text.encode("utf-8", "surrogateescape").decode()
+        return prompt.encode("utf-8", "surrogateescape").decode()
     except UnicodeDecodeError as error:
-        source = "Standard input" if prompt == "-" else "PROMPT"
         raise click.UsageError(
-            f"{source} is not valid text: it has the byte 0x{error.object[error.start]:02X}. Convert it to UTF-8."
+            f"PROMPT is not valid text: it has the byte 0x{error.object[error.start]:02X}. Convert it to UTF-8."
         ) from None
     except UnicodeEncodeError:  # Windows
         raise click.UsageError("PROMPT contains a lone surrogate, which is not a character. Remove it.") from None
 
 
-def _print_stream(client: OpenAI, prompt: str) -> Response | None:
-    """Print the text as it arrives. Print a final newline even if the stream is interrupted."""
-    response, has_printed = None, False
-    try:
-        for event in client.responses.create(input=prompt, stream=True):
-            if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
-                print_response_text(event.delta, is_complete=False)
-                has_printed = True
-            elif event.type == "response.completed" or event.type == "response.incomplete":
-                response = event.response
-    finally:
-        if has_printed or response is not None:
-            print_response_text("")
-    return response
+class _OutputFile:
+    """The file of `--output`, or standard output. That it can be written is checked before the request is sent."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._is_new = path is not None and not path.exists()
+
+    def __enter__(self) -> Self:
+        if self._path is not None and (self._is_new or self._path.is_file()):
+            try:
+                self._path.open("a").close()
+            except OSError as error:
+                raise click.UsageError(
+                    f"Cannot write to {excerpt(str(self._path))}: {error.strerror}. Pass another file."
+                ) from None
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._path is not None and self._is_new and self._path.is_file() and not self._path.stat().st_size:
+            self._path.unlink()
+
+    def write(self, text: str) -> None:
+        """Write the result, without control characters."""
+        if self._path is None:
+            print_response_text(text, is_complete=False)
+            return
+        try:
+            self._path.write_text(remove_control_characters(text), encoding="utf-8", newline="\n", errors="replace")
+        except OSError as error:
+            raise ExitError(f"Cannot write to {excerpt(str(self._path))}: {error.strerror}.") from error

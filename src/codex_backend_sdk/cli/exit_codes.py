@@ -57,7 +57,7 @@ def _error_table() -> tuple[tuple[tuple[type[BaseException], ...], ExitCode], ..
         ((BrokenPipeError,), ExitCode.BROKEN_PIPE),
     )
     # An exception of the library exists only if its module is imported. Importing it here would slow down `status`.
-    if f"{__package__.rpartition('.')[0]}._exceptions" not in sys.modules:
+    if "codex_backend_sdk._exceptions" not in sys.modules:
         return table
     import openai
 

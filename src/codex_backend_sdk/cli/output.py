@@ -40,6 +40,7 @@ __all__ = [
     "can_encode",
     "format_relative_time",
     "join",
+    "json_text",
     "line_width",
     "print_block",
     "print_fields",
@@ -57,6 +58,8 @@ __all__ = [
 
 MAX_WIDTH_COLUMNS: Final = 100
 NARROW_WIDTH_COLUMNS: Final = 60  # below this width, values follow their name directly instead of in a column
+# What JSON does not escape: C1 controls, separators of lines, controls of the writing direction, lone surrogates.
+_UNSAFE_IN_JSON: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # The lowest percentage of each color of a usage bar.
 _BAR_COLORS: Final = ((0, "green"), (70, "yellow"), (90, "red"))
 
@@ -152,9 +155,15 @@ def print_response_text(text: str, *, is_complete: bool = True) -> None:
     click.echo(remove_control_characters(text), nl=is_complete)
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON, for other programs."""
-    click.echo(json.dumps(redact_data(value), indent=2, ensure_ascii=False))
+def print_json(value: Any, *, is_model_text: bool = False, is_one_line: bool = False) -> None:
+    """Print a value as JSON, for other programs. Text of a model may be about tokens: it is not redacted."""
+    click.echo(json_text(value if is_model_text else redact_data(value), is_one_line=is_one_line))
+
+
+def json_text(value: Any, *, is_one_line: bool = False) -> str:
+    """Return a value as JSON. Control characters are escaped, so a terminal can show it; no character is lost."""
+    text = json.dumps(value, indent=None if is_one_line else 2, ensure_ascii=False, default=str)
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def print_json_line(value: Any) -> None:

@@ -24,7 +24,15 @@ from pydantic_core import PydanticSerializationError
 from .._exceptions import ToolResultError
 from .._json import encode
 
-__all__ = ["DEFAULT_MAX_OUTPUT_BYTES", "ToolFile", "ToolImage", "cut_middle", "error_text", "to_output"]
+__all__ = [
+    "DEFAULT_MAX_OUTPUT_BYTES",
+    "ToolFile",
+    "ToolImage",
+    "cut_middle",
+    "error_text",
+    "image_media_type",
+    "to_output",
+]
 
 DEFAULT_MAX_OUTPUT_BYTES: Final = 32_768
 # Every later request contains the image again. A WebSocket message may have 16 MiB, and base64 adds a third.
@@ -51,7 +59,12 @@ class ToolImage:
 
     def part(self) -> Part:
         """Return the content part. Raises ToolResultError if the data is not an image that the models read."""
-        url = self.data if isinstance(self.data, str) else _data_url(self.data, _image_type(self.data))
+        if isinstance(self.data, str):
+            url = self.data
+        elif (media_type := image_media_type(self.data)) is not None:
+            url = _data_url(self.data, media_type)
+        else:
+            raise ToolResultError("A ToolImage must contain a PNG, JPEG, GIF or WebP image. Convert the image.")
         return {"type": "input_image", "image_url": url} | ({} if self.detail is None else {"detail": self.detail})
 
 
@@ -76,13 +89,12 @@ class ToolFile:
         return {"type": "input_file", "filename": self.filename, "file_data": _data_url(self.data, self.media_type)}
 
 
-def _image_type(data: bytes) -> str:
+def image_media_type(data: bytes) -> str | None:
+    """Return the media type of an image that the models read, or None for other data."""
     for signature, media_type in _IMAGE_SIGNATURES:
         if data.startswith(signature):
             return media_type
-    if (data[:4], data[8:12]) == _WEBP:
-        return "image/webp"
-    raise ToolResultError("A ToolImage must contain a PNG, JPEG, GIF or WebP image. Convert the image.")
+    return "image/webp" if (data[:4], data[8:12]) == _WEBP else None
 
 
 def _data_url(data: bytes, media_type: str) -> str:

@@ -1,0 +1,113 @@
+"""The JSON Schema of `--schema`: read it, request it, and check the response against it.
+
+The backend guarantees that a response matches a schema only in strict mode, which supports a part of JSON Schema and
+requires all properties. So the schema is requested in strict mode if it can be, and every response is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._redaction import excerpt
+from .attachments import read_text_file
+from .exit_codes import ExitCode, ExitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["OutputSchema"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """A JSON Schema (draft 2020-12, or the draft that its `$schema` names), and the name of its file."""
+
+    schema: dict[str, Any]
+    name: str
+
+    @classmethod
+    def read(cls, path: Path) -> OutputSchema:
+        """Read the schema from a file. Raises click.UsageError if it is not a valid JSON Schema."""
+        import jsonschema
+
+        name = excerpt(str(path))
+        try:
+            schema = json.loads(read_text_file(path))
+        except (ValueError, RecursionError) as error:
+            raise click.UsageError(f"{name} is not JSON: {excerpt(str(error))}. Correct the file.") from None
+        if not isinstance(schema, dict):
+            raise click.UsageError(f"{name} is not a JSON Schema. It must contain a JSON object.")
+        output_schema = cls(schema, path.stem)
+        try:
+            type(output_schema._validator()).check_schema(schema)
+        except jsonschema.SchemaError as error:
+            raise click.UsageError(
+                f"{name} is not a valid JSON Schema. At {error.json_path}: {excerpt(error.message)}. Correct the file."
+            ) from None
+        return output_schema
+
+    def text_parameter(self) -> dict[str, Any]:
+        """Return the parameter `text` of `responses.create()`."""
+        from ..tools.schema import NotStrictError, strict_schema
+
+        schema = {name: value for name, value in self.schema.items() if name not in ("$schema", "$id")}
+        is_strict = False
+        if _requires_all_properties(schema):
+            # The other errors come from a keyword whose value has an unusual form.
+            with suppress(NotStrictError, AttributeError, TypeError):
+                schema, is_strict = strict_schema(schema), True
+        name = re.sub(r"[^\w-]", "_", self.name, flags=re.ASCII)[:64] or "output"
+        return {"format": {"type": "json_schema", "name": name, "schema": schema, "strict": is_strict}}
+
+    def parse(self, text: str) -> Any:
+        """Return the value of a JSON text that matches the schema. Raises ExitError for any other text."""
+        from jsonschema.exceptions import best_match
+        from referencing.exceptions import Unresolvable
+
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _mismatch(f"it is not JSON ({excerpt(str(error))})") from None
+        try:
+            problem = best_match(self._validator().iter_errors(value))
+        except Unresolvable as unresolvable:
+            raise click.UsageError(
+                f"The schema refers to {excerpt(str(unresolvable.ref))!r}, which it does not have. Put it in `$defs`."
+            ) from None
+        if problem is not None:
+            raise _mismatch(f"at {excerpt(problem.json_path)}, {excerpt(problem.message)}")
+        return value
+
+    def _validator(self) -> Any:
+        import jsonschema
+        import referencing
+
+        validator_class = jsonschema.validators.validator_for(self.schema, default=jsonschema.Draft202012Validator)
+        # With a registry of its own, it downloads no schemas.
+        return validator_class(self.schema, registry=referencing.Registry())
+
+
+def _mismatch(problem: str) -> ExitError:
+    return ExitError(
+        f"The response does not match the schema: {problem}. Send the prompt again, or explain the format in it.",
+        ExitCode.INCOMPLETE,
+    )
+
+
+def _requires_all_properties(node: Any) -> bool:
+    """Return whether each object of the schema requires all its properties. Strict mode would make others nullable."""
+    if isinstance(node, list):
+        return all(map(_requires_all_properties, node))
+    if not isinstance(node, dict):
+        return True
+    properties = node.get("properties")
+    required = node.get("required", [])
+    if isinstance(properties, dict) and not (isinstance(required, list) and set(properties) <= set(map(str, required))):
+        return False
+    return all(map(_requires_all_properties, node.values()))

@@ -1,0 +1,245 @@
+"""The options that `ask` and `chat` share: model, effort, instructions, attachments and tools."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from .._redaction import excerpt
+from .attachments import attachment_part, read_text_file, tagged_text
+from .exit_codes import ExitCode, ExitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+    from ..tools import ToolSet
+    from .attachments import AttachmentKind
+
+__all__ = ["PromptOptions", "complete_model", "load_tools", "prompt_options"]
+
+_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptOptions:
+    """The options that were passed. None, or an empty tuple, stands for an option that was not."""
+
+    model: str | None = None
+    effort: str | None = None
+    instructions: str | None = None
+    attachments: tuple[tuple[AttachmentKind, Path], ...] = ()
+    web: bool = False
+    tools_path: Path | None = None
+    yes: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """Return the options as arguments of `client.codex.conversation()`: only those that were passed.
+
+        Functions of `--tools` are not among them. Raises click.UsageError if the file of the instructions cannot be
+        read.
+        """
+        instructions = self.instructions
+        if instructions is not None and instructions.startswith("@"):
+            instructions = read_text_file(Path(instructions[1:])).strip()
+        settings: dict[str, Any] = {"model": self.model, "effort": self.effort, "instructions": instructions}
+        if self.web:
+            settings["tools"] = [{"type": "web_search"}]
+        return {name: value for name, value in settings.items() if value is not None}
+
+    def create_params(self) -> dict[str, Any]:
+        """Return the options as parameters of `responses.create()`; see `settings`."""
+        params = self.settings()
+        params["reasoning"] = {"summary": "auto"}
+        if "effort" in params:
+            params["reasoning"]["effort"] = params.pop("effort")
+        return params
+
+    def message(self, prompt: str, *, stdin_text: str | None = None) -> dict[str, Any]:
+        """Return the message of the user: the prompt, the attachments, and the text of standard input.
+
+        Raises click.UsageError if an attachment cannot be sent.
+        """
+        parts = [{"type": "input_text", "text": prompt}] if prompt else []
+        parts += [attachment_part(path, kind) for kind, path in self.attachments]
+        if stdin_text:
+            parts.append({"type": "input_text", "text": tagged_text("stdin", stdin_text)})
+        return {"type": "message", "role": "user", "content": parts}
+
+    def functions(self) -> ToolSet | None:
+        """Return the functions of `--tools`, or None without it. See `load_tools`."""
+        return None if self.tools_path is None else load_tools(self.tools_path)
+
+
+def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the models of the catalog that was saved last. Sends no request."""
+    return []
+
+
+def _complete_effort(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [effort for effort in _EFFORTS if effort.startswith(incomplete)]
+
+
+_FILE_TYPE: Final = click.Path(path_type=Path)
+
+_OPTIONS: Final = (
+    click.option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        shell_complete=complete_model,
+        help="Model; `codex-backend models` lists them.",
+    ),
+    click.option(
+        "-e",
+        "--effort",
+        metavar="EFFORT",
+        shell_complete=_complete_effort,
+        help="Effort of the reasoning, such as low, medium or high.",
+    ),
+    click.option(
+        "-s", "--instructions", metavar="TEXT|@FILE", help="Instructions (system prompt), or a file with them."
+    ),
+    click.option(
+        "-i",
+        "--image",
+        "images",
+        type=_FILE_TYPE,
+        multiple=True,
+        metavar="FILE",
+        help="Send an image. Can be repeated.",
+    ),
+    click.option(
+        "-f",
+        "--file",
+        "files",
+        type=_FILE_TYPE,
+        multiple=True,
+        metavar="FILE",
+        help="Send a text or PDF file. Can be repeated.",
+    ),
+    click.option(
+        "-a",
+        "others",
+        type=_FILE_TYPE,
+        multiple=True,
+        metavar="FILE",
+        help="Send a file of any of these types. Can be repeated.",
+    ),
+    click.option("--web", is_flag=True, help="Let the model search the web. The sources are listed at the end."),
+    click.option(
+        "--tools",
+        "tools_path",
+        type=_FILE_TYPE,
+        metavar="FILE.py",
+        help="Let the model call functions of a Python file: those with the decorator `@tool`, or else all public "
+        "ones. You confirm each call.",
+    ),
+    click.option("--yes", is_flag=True, help="Run the calls of --tools without confirmation."),
+)
+
+
+def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with the options. It gets them as one `PromptOptions` in the argument `options`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        model: str | None,
+        effort: str | None,
+        instructions: str | None,
+        web: bool,
+        tools_path: Path | None,
+        yes: bool,
+        images: tuple[Path, ...],
+        files: tuple[Path, ...],
+        others: tuple[Path, ...],
+        **arguments: Any,
+    ) -> Any:
+        options = PromptOptions(
+            model=model,
+            effort=effort,
+            instructions=instructions,
+            attachments=(
+                *(("image", path) for path in images),
+                *(("file", path) for path in files),
+                *(("any", path) for path in others),
+            ),
+            web=web,
+            tools_path=tools_path,
+            yes=yes,
+        )
+        return function(*args, options=options, **arguments)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def load_tools(path: Path) -> ToolSet:
+    """Run a Python file and return its tools: those decorated with `@tool`, or else its public functions.
+
+    What the file prints goes to standard error. Raises click.UsageError if the file has no tool, one that the sync
+    client cannot run, or one without a schema, and ExitError if it raises an exception.
+    """
+    from .._exceptions import ToolDefinitionError
+    from ..tools import CustomTool, FunctionTool, ToolSet
+    from ..tools.execution import check_sync
+
+    name = excerpt(str(path))
+    module = _run_file(path, name)
+    values = list(vars(module).values())
+    tools: list[Any] = [each for each in values if isinstance(each, (FunctionTool, CustomTool))]
+    try:
+        tool_set = ToolSet(tools or [each for each in values if _is_public_function(each, module.__name__)])
+        check_sync(tool_set)
+    except ToolDefinitionError as error:
+        raise click.UsageError(f"{name}: {error}") from None
+    if not len(tool_set):
+        raise click.UsageError(f"{name} has no public function. Define one, with a docstring and type annotations.")
+    return tool_set
+
+
+def _is_public_function(value: object, module_name: str) -> bool:
+    return inspect.isfunction(value) and value.__module__ == module_name and not value.__name__.startswith("_")
+
+
+def _run_file(path: Path, name: str) -> Any:
+    read_text_file(path)  # reports a file that cannot be read
+    module_name = f"codex_backend_tools_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise click.UsageError(f"{name} is not a Python file. Rename it to end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses and pydantic look their annotations up there
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        with redirect_stdout(sys.stderr):  # standard output has only the result
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        line = _line_in(error, str(path.resolve()))
+        place = f", line {line}" if line else ""
+        raise ExitError(
+            f"{name}{place} raised {type(error).__name__}: {excerpt(str(error))}. Correct the file.", ExitCode.ERROR
+        ) from error
+    return module
+
+
+def _line_in(error: BaseException, file: str) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    lines, trace = [], error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            lines.append(trace.tb_lineno)
+        trace = trace.tb_next
+    return lines[-1] if lines else None

@@ -1,0 +1,245 @@
+"""Test the reading of standard input: silent, slow, closed, and of all kinds of files."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from codex_backend_sdk.cli.stdin_text import decode_text, read_stdin_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import FileIO
+    from pathlib import Path
+    from typing import Any
+
+    from cli.command_runs import CommandResult, Run, Spawn, StoreLogin
+
+    from codex_backend_sdk.cli.stdin_text import StdinMode
+    from codex_backend_sdk.testing import Simulator
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
+with_and_without_select = pytest.mark.parametrize("can_select", [pytest.param(True, marks=posix_only), False])
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
+    """The writing end of a pipe that is standard input."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb", buffering=0) as stdin, os.fdopen(writer, "wb", buffering=0) as file:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield file
+
+
+def read(mode: StdinMode = "auto", *, has_prompt: bool = True, **options: Any) -> tuple[str | None, list[str]]:
+    notices: list[str] = []
+    return read_stdin_text(mode, has_prompt=has_prompt, notify=notices.append, **options), notices
+
+
+@with_and_without_select
+def test_silent_pipe_is_ignored(pipe: FileIO, can_select: bool) -> None:
+    text, notices = read(can_select=can_select)
+    assert text is None
+    assert notices == ["Standard input is open but silent. It is ignored without --stdin."]
+
+
+@with_and_without_select
+@pytest.mark.parametrize("data", [b"", b"some text\n"])
+def test_pipe_with_data_or_an_end_is_read(pipe: FileIO, can_select: bool, data: bytes) -> None:
+    pipe.write(data)
+    pipe.close()
+    assert read(can_select=can_select) == (data.decode(), [])
+
+
+@posix_only
+def test_silent_pipe_loses_no_data_for_others(pipe: FileIO) -> None:
+    read()
+    pipe.write(b"later")
+    assert os.read(sys.stdin.fileno(), 10) == b"later"
+
+
+@pytest.mark.parametrize(("mode", "has_prompt"), [("required", True), ("auto", False)])
+def test_only_input_is_awaited(pipe: FileIO, mode: StdinMode, has_prompt: bool) -> None:
+    notices: list[str] = []
+
+    def end(notice: str) -> None:
+        notices.append(notice)
+        pipe.write(b"late")
+        pipe.close()
+
+    assert read_stdin_text(mode, has_prompt=has_prompt, notify=end, notice_seconds=0.01) == "late"
+    assert notices == ["Waiting for the end of standard input. Ctrl-C cancels."]
+
+
+@posix_only
+def test_non_blocking_pipe_is_read_to_its_end(pipe: FileIO) -> None:
+    os.set_blocking(sys.stdin.fileno(), False)
+    pipe.write(b"one ")
+
+    def end(notice: str) -> None:
+        pipe.write(b"two")
+        pipe.close()
+
+    assert read_stdin_text("auto", has_prompt=True, notify=end, notice_seconds=0.05) == "one two"
+
+
+@pytest.mark.parametrize(
+    ("mode", "position", "expected"),
+    [("auto", 0, "first\nsecond\n"), ("auto", 6, None), ("required", 6, "second\n"), ("never", 0, None)],
+)
+def test_file_is_read_from_its_start_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: StdinMode, position: int, expected: str | None
+) -> None:
+    (tmp_path / "list").write_bytes(b"first\r\nsecond\n" if not position else b"first\nsecond\n")
+    with (tmp_path / "list").open("rb", buffering=0) as file:
+        file.seek(position)
+        monkeypatch.setattr(sys, "stdin", file)
+        text, notices = read(mode)
+    assert text == expected
+    assert len(notices) == (1 if (mode, position) == ("auto", 6) else 0)
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_closed_standard_input_has_no_text(monkeypatch: pytest.MonkeyPatch, mode: StdinMode) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert read(mode) == (None, [])
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("auto", None), ("required", "text")])
+def test_stream_without_a_descriptor(monkeypatch: pytest.MonkeyPatch, mode: StdinMode, expected: str | None) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("text"))
+    assert read(mode) == (expected, [])
+
+
+def test_too_long_text_is_a_usage_error(pipe: FileIO) -> None:
+    pipe.write(b"four")
+    with pytest.raises(click.UsageError, match="Standard input has more than 3 bytes"):
+        read(max_bytes=3)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("süß 漢".encode(), "süß 漢"),
+        ("süß".encode("utf-8-sig"), "süß"),
+        ("süß\r\n".encode("utf-16"), "süß\n"),
+    ],
+)
+def test_text_of_windows_programs_is_decoded(data: bytes, text: str) -> None:
+    assert decode_text(data, "x") == text
+
+
+@pytest.mark.parametrize("data", [b"caf\xe9", b"\xff\xfea"])
+def test_other_bytes_are_a_usage_error(data: bytes) -> None:
+    with pytest.raises(click.UsageError, match="FILE is not valid text: it has the byte 0x"):
+        decode_text(data, "FILE")
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def silent_pipe(tmp_path: Path) -> tuple[int, int]:
+    return os.pipe()
+
+
+def silent_fifo(tmp_path: Path) -> tuple[int, int]:
+    os.mkfifo(tmp_path / "fifo")
+    descriptor = os.open(tmp_path / "fifo", os.O_RDWR)
+    return descriptor, os.dup(descriptor)
+
+
+def silent_socket(tmp_path: Path) -> tuple[int, int]:
+    ours, theirs = socket.socketpair()
+    return ours.detach(), theirs.detach()
+
+
+def silent_terminal(tmp_path: Path) -> tuple[int, int]:
+    import pty
+
+    controller, terminal = pty.openpty()
+    return terminal, controller
+
+
+def null_device(tmp_path: Path) -> tuple[int, int]:
+    return os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_RDONLY)
+
+
+@posix_only
+@pytest.mark.parametrize("opened", [silent_pipe, silent_fifo, silent_socket, silent_terminal, null_device])
+def test_silent_standard_input_does_not_hang(
+    spawn: Spawn, store_login: StoreLogin, tmp_path: Path, opened: Callable[[Path], tuple[int, int]]
+) -> None:
+    store_login()
+    stdin, other_end = opened(tmp_path)
+    with spawn("ask", "Say hi.", stdin=stdin) as process:
+        os.close(stdin)
+        out, err = process.communicate(timeout=40)
+    os.close(other_end)
+    assert (process.returncode, out) == (0, "hi\n")
+    assert ("silent" in err) == (opened in (silent_pipe, silent_fifo, silent_socket))
+
+
+@posix_only
+@pytest.mark.parametrize("redirection", ["<&-", "</dev/null"])
+def test_absent_standard_input_is_no_error(
+    environment: dict[str, str], store_login: StoreLogin, redirection: str
+) -> None:
+    store_login()
+    command = ["sh", "-c", f'"{sys.executable}" -m codex_backend_sdk ask "Say hi." {redirection}']
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=40, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "hi\n", "")
+
+
+def piped(spawn: Spawn, data: bytes, *arguments: str) -> CommandResult:
+    from cli.command_runs import CommandResult
+
+    with spawn(*arguments, stdin=subprocess.PIPE) as process:
+        process.stdin.buffer.write(data)
+        out, err = process.communicate(timeout=40)
+    return CommandResult(process.returncode, out, err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("Summarize.",), ["Summarize.", "<stdin>\nSay hi.\n</stdin>"]),
+        (("Summarize.", "--stdin"), ["Summarize.", "<stdin>\nSay hi.\n</stdin>"]),
+        (("Summarize.", "--no-stdin"), ["Summarize."]),
+        ((), ["Say hi.\n"]),
+        (("-",), ["Say hi.\n"]),
+        (("--stdin",), ["Say hi.\n"]),
+    ],
+)
+def test_piped_text_is_context_or_prompt(
+    spawn: Spawn, sim: Simulator, store_login: StoreLogin, arguments: tuple[str, ...], expected: list[str]
+) -> None:
+    store_login()
+    assert piped(spawn, b"Say hi.\n", "ask", *arguments).code == 0
+    content = sim.requests[-1].json()["input"][-1]["content"]
+    assert [part["text"] for part in content] == expected
+
+
+@posix_only
+def test_shell_loop_over_a_file_sees_every_line(
+    environment: dict[str, str], sim: Simulator, store_login: StoreLogin, tmp_path: Path
+) -> None:
+    store_login()
+    (tmp_path / "list").write_text("one\ntwo\nthree\n")
+    script = f'while read -r line; do "{sys.executable}" -m codex_backend_sdk ask -q "Say $line."; done < list'
+    result = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50, check=True
+    )
+    assert (result.stdout, result.stderr) == ("one\ntwo\nthree\n", "")
+
+
+@pytest.mark.parametrize("arguments", [("-", "--no-stdin"), ("hi", "--stdin", "--no-stdin"), ("--no-stdin",)])
+def test_contradicting_options_are_usage_errors(run: Run, sim: Simulator, arguments: tuple[str, ...]) -> None:
+    assert run("ask", *arguments).code == 2
+    assert sim.requests == []
