@@ -1,7 +1,7 @@
 """Highlight code that arrives line by line.
 
 A lexer of Pygments needs the text from a point outside of strings and comments. So each line is lexed together with the
-lines before it; of a long block, only with those since the last empty line that is not part of a string or a comment.
+lines before it; of a long block, only with those since a line without indentation that ended outside of both.
 The styles are colors of the terminal's own palette, so they are readable on light and on dark backgrounds.
 
 This module has no I/O.
@@ -39,7 +39,7 @@ _STYLES: Final = {
     Name.Builtin: "cyan",
     Name.Decorator: "cyan",
 }
-_MAX_LINES: Final = 60  # from here on, the lines before an empty line are forgotten
+_MAX_LINES: Final = 40  # from here on, the lines up to one that ended outside of strings are forgotten
 _MAX_CHARACTERS: Final = 20_000  # of the lines to lex; a longer block is not highlighted any more
 
 
@@ -52,38 +52,28 @@ class CodeHighlighter:
 
     def line(self, text: str) -> list[Span]:
         """Return a line as spans. Their text is the line, unchanged."""
-        if self._lexer is None or not text.strip():
-            self._keep(text)
-            return [(text, "")] if text else []
+        plain = [(text, "")] if text else []
+        if self._lexer is None:
+            return plain
         spans: list[Span] = []
-        position = 0
-        start = len(self._before)
+        position, start, last = 0, len(self._before), Text
         for token, part in self._lexer.get_tokens(f"{self._before}{text}\n"):
             position += len(part)
             if position > start:
+                last = token
                 part = part[max(0, start - (position - len(part))) :].rstrip("\n")
                 if part:
                     spans.append((part, _style(token)))
-        self._keep(text)
-        return spans if "".join(part for part, _ in spans) == text else [(text, "")]
+        self._keep(text, is_outside=last in Text or last in Whitespace)
+        return spans if "".join(part for part, _ in spans) == text else plain
 
-    def _keep(self, text: str) -> None:
-        if self._lexer is None:
-            return
-        if not text.strip() and self._before.count("\n") >= _MAX_LINES and self._is_outside():
-            self._before = ""
-            return
+    def _keep(self, text: str, *, is_outside: bool) -> None:
+        """Keep the line for those that follow. `is_outside`: its newline is not part of a string or a comment."""
         self._before += f"{text}\n"
+        if is_outside and not text.startswith((" ", "\t")) and self._before.count("\n") > _MAX_LINES:
+            self._before = ""
         if len(self._before) > _MAX_CHARACTERS:
             self._lexer, self._before = None, ""
-
-    def _is_outside(self) -> bool:
-        """Return whether an empty line after the text so far is not part of a string or a comment."""
-        assert self._lexer is not None
-        last: Any = Text
-        for token, part in self._lexer.get_tokens(f"{self._before}\n\n"):
-            last = token if part else last
-        return last in Text or last in Whitespace
 
 
 def _find_lexer(language: str) -> Any:

@@ -11,9 +11,11 @@ from ...limits.limit_types import format_percent
 if TYPE_CHECKING:
     from ...limits.limit_types import RateLimits, RateLimitWindow
 
-__all__ = ["TokenCounts", "footer_lines", "limit_warnings"]
+__all__ = ["TokenCounts", "cache_warning", "footer_lines", "limit_warnings"]
 
 _THRESHOLDS: Final = (90, 75)  # percent of a window
+_MIN_CACHED_TOKENS: Final = 2_000  # the backend caches prompts from about 1,000 tokens on
+_CACHE_SECONDS: Final = 300.0  # after which a miss is no surprise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +95,18 @@ def limit_warnings(before: RateLimits | None, after: RateLimits | None) -> list[
             reset = f", resets {format_local_time(window.resets_at)}" if window.resets_at else ""
             warnings.append(f"The {window.name} limit is {format_percent(window.used_percent)} used{reset}.")
     return warnings
+
+
+def cache_warning(before: Any, after: Any, *, idle_seconds: float) -> str | None:
+    """Return a warning if a call found much less in the prompt cache than the call before it had sent.
+
+    `before` and `after` are the usages of two responses of a conversation, of which only the end has changed, and
+    `idle_seconds` the time between them.
+    """
+    expected, counts = TokenCounts.of(before).input_tokens, TokenCounts.of(after)
+    if expected < _MIN_CACHED_TOKENS or idle_seconds > _CACHE_SECONDS or counts.cached_tokens > expected / 2:
+        return None
+    return (
+        f"Only {counts.cached_tokens:,} of {counts.input_tokens:,} input tokens came from the prompt cache, although "
+        f"about {expected:,} were sent before. This call used more of the plan."
+    )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-__all__ = ["WORD_END", "Block", "CodeLine", "MarkdownBlocks", "parse", "stable_length"]
+__all__ = ["WORD_END", "Block", "CodeLine", "MarkdownBlocks", "code_blocks", "parse", "stable_length"]
 
 # HTML is shown as text. A line of dashes under a text is a rule: models mean that, and not a heading. Definitions of
 # references would vanish, and the texts that refer to them are in other blocks.
@@ -225,9 +226,20 @@ class MarkdownBlocks:
         return self._index - 1
 
 
-def parse(source: str) -> list[Token]:
-    """Return the tokens of a source."""
+@lru_cache(maxsize=4)  # the beginning of a block is parsed for its structure, and then to be rendered
+def parse(source: str) -> Sequence[Token]:
+    """Return the tokens of a source, which must not be changed."""
     return _PARSER.parse(source)
+
+
+def code_blocks(source: str) -> list[str]:
+    """Return the fenced code in a Markdown text, also that in lists, without the last newline of each."""
+    blocks: dict[int, list[str]] = {}
+    splitter = MarkdownBlocks()
+    for block in [*splitter.feed(source), *splitter.finish()]:
+        if isinstance(block, CodeLine):
+            blocks.setdefault(block.index, []).append(block.text)
+    return ["\n".join(lines) for lines in blocks.values()]
 
 
 def _bounds(lines: Sequence[str]) -> Iterator[tuple[int, int]]:

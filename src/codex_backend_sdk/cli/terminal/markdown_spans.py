@@ -88,8 +88,6 @@ class _Writer:
 
     def empty_line(self) -> None:
         """Add a line with the prefixes only, without spaces at its end."""
-        if not self.spans:
-            return
         self.spans.append(("\n", ""))
         texts = "".join(each.other[0] for each in (self.base, *self.prefixes)).rstrip()
         self.spans += [(texts, self._styled("dim"))] if texts else []
@@ -178,6 +176,7 @@ def _render_tokens(writer: _Writer, tokens: Sequence[Token]) -> None:
                 item = writer.prefixes[-1]
                 if item.first != item.other:  # an empty item
                     writer.start_line()
+                    writer.spans[-1] = (writer.spans[-1][0].rstrip(), writer.spans[-1][1])
                 writer.prefixes.pop()
                 is_first = True
             case "blockquote_close":
@@ -212,8 +211,6 @@ def _inline_spans(tokens: Sequence[Token], style: str) -> list[Span]:
     for token in tokens:
         current = " ".join(filter(None, styles))
         match token.type:
-            case "text":
-                spans.append((token.content, current))
             case "softbreak" | "hardbreak":
                 spans.append(("\n", current))
             case "code_inline":
@@ -236,7 +233,7 @@ def _inline_spans(tokens: Sequence[Token], style: str) -> list[Span]:
                 styles.pop()
             case "image":
                 spans.append((f"[{token.content}] ({token.attrs['src']})", current))
-            case _:
+            case _:  # text
                 spans.append((token.content, current))
     return [(text, each) for text, each in spans if text]
 
