@@ -19,6 +19,8 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from ._client import AsyncOpenAI as AsyncOpenAI
     from ._client import OpenAI as OpenAI
+    from ._exceptions import BatchInputError as BatchInputError
+    from ._exceptions import BatchStoppedError as BatchStoppedError
     from ._exceptions import CloudflareBlockedError as CloudflareBlockedError
     from ._exceptions import CodexBackendUnsupportedParameterError as CodexBackendUnsupportedParameterError
     from ._exceptions import CodexError as CodexError

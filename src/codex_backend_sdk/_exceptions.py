@@ -17,6 +17,8 @@ the error as an HTTP status or as an event within a stream of status 200.
         ├── HistoryError (ValueError)                            items of a history that the backend would reject
         ├── ConversationError (RuntimeError)                     the conversation cannot make this call now
         │   └── CompactionError                                  the history cannot be made shorter
+        ├── BatchInputError (ValueError)                         the lines of a batch are invalid, or have changed
+        ├── BatchStoppedError (RuntimeError)                     a batch ended before its last line
         ├── JournalError (RuntimeError)                          the file of a conversation is damaged or not writable
         │   └── JournalLockedError                               another process writes to it
         ├── ModelNotAvailableError (openai.NotFoundError, openai.BadRequestError, LookupError)
@@ -66,6 +68,8 @@ if TYPE_CHECKING:
     from .limits.limit_types import RateLimits
 
 __all__ = [
+    "BatchInputError",
+    "BatchStoppedError",
     "CloudflareBlockedError",
     "CodexBackendUnsupportedParameterError",
     "CodexError",
@@ -207,8 +211,41 @@ class CompactionError(ConversationError):
     """The history of a conversation is too long and cannot be compacted. It is unchanged; the message has choices."""
 
 
+class BatchInputError(CodexError, ValueError):
+    """The lines of a batch are invalid, have the same id twice, or differ from those of the journal. Nothing was sent.
+
+    `changed` is the number of lines whose request differs from the one in the journal, else None.
+    """
+
+    def __init__(self, message: str, *, changed: int | None = None) -> None:
+        super().__init__(message)
+        self.changed = changed
+
+
+class BatchStoppedError(CodexError, RuntimeError):
+    """A batch ended before its last line. The finished lines are in the journal, and the next run continues.
+
+    The cause (`__cause__`) is the error that ended it, if there is one.
+
+    Attributes:
+        reason: `usage_limit`: the backend rejects requests until `resets_at`. `stop_at`: the share of the plan that
+            `stop_at` allows is used. `failures`: many requests failed in a row. `stopped`: `stop()` was called.
+        resets_at: The time of the reset, as an aware datetime, or None.
+        progress: The `BatchProgress` at the end.
+    """
+
+    def __init__(self, message: str, *, reason: str, resets_at: datetime | None = None, progress: Any = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.resets_at = resets_at
+        self.progress = progress
+
+
 class JournalError(CodexError, RuntimeError):
-    """The file of a conversation is damaged, of an unknown format, or cannot be written. The message has the remedy."""
+    """The file of a conversation or batch is damaged, of an unknown format, or cannot be written.
+
+    The message has the remedy.
+    """
 
 
 class JournalLockedError(JournalError):

@@ -1,4 +1,4 @@
-"""Public names of this package, `auth`, `testing` and `tools`, imported on first use (PEP 562).
+"""Public names of this package, `auth`, `batch`, `testing` and `tools`, imported on first use (PEP 562).
 
 `import codex_backend_sdk` and `import codex_backend_sdk.auth` must not import `openai`, which takes a third of a
 second, and the pytest plugin must not import the simulator in a test run that does not use it. Each `__init__`
@@ -24,6 +24,8 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "codex_backend_sdk": {
         "_client": ("AsyncOpenAI", "OpenAI"),
         "_exceptions": (
+            "BatchInputError",
+            "BatchStoppedError",
             "CloudflareBlockedError",
             "CodexBackendUnsupportedParameterError",
             "CodexError",
@@ -86,6 +88,11 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "resources.explain_report": ("Explanation", "Finding", "PreparedRequest", "TokenEstimate"),
         "resources.models": ("Model", "ReasoningLevel"),
         "types": ("Account", "Clock", "DeviceCode", "Login", "Retry", "Routing", "Secret", "Workspace"),
+    },
+    "codex_backend_sdk.batch": {
+        "batch.batch": ("AsyncBatch", "Batch"),
+        "batch.inputs": ("read_requests",),
+        "batch.results": ("BatchError", "BatchProgress", "BatchResult", "read_results"),
     },
     "codex_backend_sdk.auth": {
         "auth.credentials": ("Credentials", "exchange_api_key", "resolve_credentials"),

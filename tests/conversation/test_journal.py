@@ -375,7 +375,7 @@ def test_open_file_mode_is_warned_about(path: Path, caplog: pytest.LogCaptureFix
     Journal.open(path, read_only=True).close()
     assert caplog.messages == []
     Journal.open(path).close()
-    message = f"Other users can access the conversation {path} (mode 0644). Run `chmod 600 {path}`."
+    message = f"Other users can access {path} (mode 0644). Run `chmod 600 {path}`."
     assert caplog.messages == [message]
 
 

@@ -279,6 +279,7 @@ def make_error(error_class: Any) -> Any:
         lambda: error_class("text", resource="files"),
         lambda: error_class("text", indexes=[1]),
         lambda: error_class("text", pid=7),
+        lambda: error_class("text", reason="stopped"),
         lambda: error_class("text", code="access_denied"),
         lambda: error_class("text", response_object=Response.model_construct(id="resp_1", instructions=PROMPT)),
         lambda: error_class("text"),

@@ -31,7 +31,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from .._exceptions import JournalError
 from .._files import (
@@ -50,7 +50,7 @@ from .file_claim import FileClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from io import FileIO
+    from io import BufferedReader, FileIO
 
 __all__ = ["Journal", "delete", "forks_of"]
 
@@ -79,6 +79,15 @@ class _Header:
     parent: Record | None
     size: int
     members: Record
+
+
+class _Line(NamedTuple):
+    """A line of a file: its number from 1, and where it begins."""
+
+    path: Path
+    number: int
+    position: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,7 @@ class Journal:
         self._lock = create_lock()
         self._process_id = os.getpid()
         self._has_torn_tail = False
+        self._reader: BufferedReader | None = None  # for `record_at`
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -176,8 +186,9 @@ class Journal:
     def close(self) -> None:
         """Close the file and release the claim. Closing again does nothing."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
+            for file in (self._file, self._reader):
+                if file is not None:
+                    file.close()
             # A forked child has the claim no more, and must leave the lock file to its parent.
             if self._claim is not None:
                 self._claim.release()
@@ -196,24 +207,46 @@ class Journal:
         Records that are appended after the first one was requested are not included. A damaged line is skipped, with a
         warning that names it. With `with_blobs=False`, references to stored images are returned as they are written.
         """
-        for path, number, line in self._lines():
-            record = _parse(line)
-            if record is None:
-                log.warning("Skipped line %d of %s: it is damaged. The other records were read.", number, path)
-            elif with_blobs and may_have_references(line):
-                yield BlobStore(_blob_folder(path)).restore(record)
-            else:
-                yield record
+        for _, record in self._positions_and_records(with_blobs=with_blobs):
+            yield record
 
-    def _lines(self) -> Iterator[tuple[Path, int, bytes]]:
-        """Yield the lines of all records with their files and line numbers."""
+    def positions_and_records(self) -> Iterator[tuple[int, Record]]:
+        """Iterate over the positions and the records of a journal that is no fork, without its stored images."""
+        return self._positions_and_records(with_blobs=False)
+
+    def record_at(self, position: int) -> Record:
+        """Return the record at a position of this file. Raises JournalError if it is not there any more."""
+        with self._lock, _wrapped_errors(self.path):
+            if self._reader is None:
+                self._reader = os.fdopen(open_regular_file(self.path, os.O_RDONLY), "rb")
+            self._reader.seek(position)
+            line = self._reader.readline(_MAX_RECORD_BYTES)
+        record = _parse(line)
+        if record is None:
+            raise JournalError(f"{self.path} was changed while it was open: there is no record at byte {position}.")
+        return self._blobs.restore(record) if may_have_references(line) else record
+
+    def _positions_and_records(self, *, with_blobs: bool) -> Iterator[tuple[int, Record]]:
+        for line in self._lines():
+            record = _parse(line.data)
+            if record is None:
+                log.warning(
+                    "Skipped line %d of %s: it is damaged. The other records were read.", line.number, line.path
+                )
+            elif with_blobs and may_have_references(line.data):
+                yield line.position, BlobStore(_blob_folder(line.path)).restore(record)
+            else:
+                yield line.position, record
+
+    def _lines(self) -> Iterator[_Line]:
+        """Yield the lines of all records."""
         count = 0
         for segment in self._segments():
-            for number, line in _read_lines(segment):
+            for line in _read_lines(segment):
                 if count == segment.limit:
                     break
                 count += 1
-                yield segment.path, number, line
+                yield line
             if segment.limit is not None and count < segment.limit:
                 log.warning("%s has lost %d records that a fork needs.", segment.path, segment.limit - count)
 
@@ -295,10 +328,10 @@ class Journal:
 
     def _copy_lines_of(self, source: Journal, file: FileIO) -> None:
         """Write the records of another journal as they are to a file, and its images to the folder of this one."""
-        for path, _, line in source._lines():
-            if may_have_references(line):
-                self._blobs.copy_from(BlobStore(_blob_folder(path)), line)
-            write_all(file, line)
+        for line in source._lines():
+            if may_have_references(line.data):
+                self._blobs.copy_from(BlobStore(_blob_folder(line.path)), line.data)
+            write_all(file, line.data)
         os.fsync(file.fileno())
 
     def _segments(self) -> list[_Segment]:
@@ -454,7 +487,10 @@ def _parse_header(path: Path, line: bytes) -> _Header:
 def _header_error(path: Path, line: bytes) -> JournalError:
     if _is_interrupted_header(line):
         return JournalError(f"{path} has no records: the program was stopped while it created the file. Delete it.")
-    return JournalError(f"{path} is not a saved conversation, or its first line is damaged. Choose another file.")
+    return JournalError(
+        f"{path} is not a saved conversation or the journal of a batch, or its first line is damaged. Choose another "
+        "file."
+    )
 
 
 def _is_interrupted_header(line: bytes) -> bool:
@@ -509,7 +545,7 @@ def _blob_folder(path: Path) -> Path:
 def _warn_about_mode(file: FileIO, path: Path) -> None:
     mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        log.warning("Other users can access the conversation %s (mode %04o). Run `chmod 600 %s`.", path, mode, path)
+        log.warning("Other users can access %s (mode %04o). Run `chmod 600 %s`.", path, mode, path)
 
 
 def _parse(line: bytes) -> Record | None:
@@ -521,25 +557,26 @@ def _parse(line: bytes) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def _read_lines(segment: _Segment) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a segment with their numbers. A line that is too long is empty; a torn tail is left out."""
+def _read_lines(segment: _Segment) -> Iterator[_Line]:
+    """Yield the lines of a segment. A line that is too long is empty; a torn tail is left out."""
     with os.fdopen(open_regular_file(segment.path, os.O_RDONLY), "rb") as file:
         position = file.seek(segment.start)
         number = 1
         while position < segment.end:
+            start = position
             line = file.readline(min(_MAX_RECORD_BYTES, segment.end - position))
             position += len(line)
             number += 1
             if not line.endswith(b"\n"):
                 if position >= segment.end or not line:
                     if _parse(line) is not None:
-                        yield number, line + b"\n"
+                        yield _Line(segment.path, number, start, line + b"\n")
                     return
                 while line and not line.endswith(b"\n"):
                     line = file.readline(_MAX_RECORD_BYTES)
                     position += len(line)
                 line = b"\n"
-            yield number, line
+            yield _Line(segment.path, number, start, line)
 
 
 def _repair_tail(file: FileIO, path: Path) -> None:

@@ -20,10 +20,13 @@ from ..limits.limit_parsing import parse_reset_credits, parse_reset_result, pars
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
-    from typing import Unpack
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import timedelta
+    from typing import Literal, Unpack
 
     from .._routing.resolver import RoutedClient
+    from ..batch.batch import AsyncBatch, Batch
+    from ..batch.results import BatchProgress
     from ..conversation.conversation import AsyncConversation, Conversation, ConversationOptions
     from ..limits.limit_types import RateLimits, ResetCredits, ResetResult, UsageReport
     from ..limits.tracker import LimitsTracker
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncCodex", "AsyncResetCreditsResource", "Codex", "ResetCreditsResource"]
 
+_FormatT = TypeVar("_FormatT")
 _ClientT = TypeVar("_ClientT", openai.OpenAI, openai.AsyncOpenAI)
 
 _USAGE: Final = "/wham/usage"
@@ -160,6 +164,80 @@ class Codex(_BaseCodex[openai.OpenAI]):
         file = ConversationFile.open(path, read_only=read_only, redact=redact)
         return new_conversation(Conversation, self._client, file, **options)
 
+    def batch(
+        self,
+        requests: Iterable[str | dict[str, Any]],
+        *,
+        concurrency: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[BatchProgress], object] | None = None,
+        ordered: bool = False,
+        stop_at: float | None = None,
+        wait_for_limit: bool | None = None,
+        max_wait: timedelta | None = None,
+        on_change: Literal["error", "redo", "keep"] = "error",
+        dedupe: bool = False,
+        retry_failed: bool = False,
+        text_format: type[_FormatT] | dict[str, Any] | None = None,
+        retries: int | None = None,
+        dask: Any = None,
+        connect: Callable[[], openai.OpenAI] | None = None,
+        **params: Any,
+    ) -> Batch[_FormatT]:
+        """Send many requests with bounded concurrency. Nothing is sent until the batch is iterated.
+
+            for result in client.codex.batch(["First prompt", "Second prompt"], journal="batch.journal"):
+                print(result.custom_id, result.output_text)
+
+        The first request is sent when all lines were read and checked. Requests are retried as those of the client, at
+        least four times, and the number of concurrent requests adapts to the backend.
+
+        Args:
+            requests: The lines, as an iterable that is read once: a prompt, the parameters of `responses.create()`
+                with an optional `custom_id`, or a line of the official Batch API (`{"custom_id": ..., "body": ...}`).
+                `codex_backend_sdk.batch.read_requests(path)` reads them from a file.
+            concurrency: The most requests at once (default: it starts at 4 and adapts).
+            journal: A file with the finished lines, in mode 0600. A later batch with it does not send them again.
+            on_progress: Function that is called with the `BatchProgress` after results, and each second.
+            ordered: Whether results have the order of the lines, instead of that in which they are finished.
+            stop_at: The percentage of a usage limit from which no request is started: 90 for 90 %.
+            wait_for_limit: Whether to wait for the reset of a usage limit (default: as the client).
+            max_wait: The longest wait for one reset.
+            on_change: What to do if a finished line has another request now: raise an `"error"` before the first
+                request, `"redo"` the line, or `"keep"` its result.
+            dedupe: Whether to send the same request only once.
+            retry_failed: Whether to send lines again that failed for a reason in the line, such as a policy.
+            text_format: The format of the responses: a class, as for `responses.parse()`, or a JSON schema. An output
+                that does not match is requested once more, then the line has failed.
+            retries: How often to retry each request (default: as the client, and at least 4).
+            dask: The address of a Dask scheduler, or a `distributed.Client`: its workers send the requests. Requires
+                the extra `dask` and the sync client.
+            connect: Function that returns a logged-in `OpenAI` on a Dask worker. It is pickled, so it must not contain
+                a token (default: a client with the options of this one and the worker's own login).
+            **params: Parameters of `responses.create()` for lines that do not have them.
+        """
+        from ..batch.batch import Batch  # few programs use it
+        from ..batch.run import BatchOptions
+
+        options = BatchOptions(
+            concurrency=concurrency,
+            journal=journal,
+            on_progress=on_progress,
+            ordered=ordered,
+            stop_at=stop_at,
+            wait_for_limit=wait_for_limit,
+            max_wait=max_wait,
+            on_change=on_change,
+            dedupe=dedupe,
+            retry_failed=retry_failed,
+            text_format=text_format,
+            retries=retries,
+            dask=dask,
+            connect=connect,
+            defaults=params,
+        )
+        return Batch(self._client, requests, options)
+
     def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters. Sends no request.
 
@@ -232,6 +310,49 @@ class AsyncCodex(_BaseCodex[openai.AsyncOpenAI]):
 
         opening = partial(ConversationFile.open, path, read_only=read_only, redact=redact)
         return new_conversation(AsyncConversation, self._client, opening, **options)
+
+    def batch(
+        self,
+        requests: Iterable[str | dict[str, Any]],
+        *,
+        concurrency: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[BatchProgress], object] | None = None,
+        ordered: bool = False,
+        stop_at: float | None = None,
+        wait_for_limit: bool | None = None,
+        max_wait: timedelta | None = None,
+        on_change: Literal["error", "redo", "keep"] = "error",
+        dedupe: bool = False,
+        retry_failed: bool = False,
+        text_format: type[_FormatT] | dict[str, Any] | None = None,
+        retries: int | None = None,
+        dask: Any = None,
+        connect: Callable[[], openai.OpenAI] | None = None,
+        **params: Any,
+    ) -> AsyncBatch[_FormatT]:
+        """Send many requests with bounded concurrency; see `Codex.batch`. Iterate over it with `async for`."""
+        from ..batch.batch import AsyncBatch  # few programs use it
+        from ..batch.run import BatchOptions
+
+        options = BatchOptions(
+            concurrency=concurrency,
+            journal=journal,
+            on_progress=on_progress,
+            ordered=ordered,
+            stop_at=stop_at,
+            wait_for_limit=wait_for_limit,
+            max_wait=max_wait,
+            on_change=on_change,
+            dedupe=dedupe,
+            retry_failed=retry_failed,
+            text_format=text_format,
+            retries=retries,
+            dask=dask,
+            connect=connect,
+            defaults=params,
+        )
+        return AsyncBatch(self._client, requests, options)
 
     async def explain(self, **params: Any) -> Explanation:
         """Explain a call of `client.responses.create()` with these parameters; see `Codex.explain`."""

@@ -1,0 +1,162 @@
+"""Test the files of a batch: requests in their formats, results, and the outputs of a run."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import codex_backend_sdk as sdk
+from codex_backend_sdk.batch import read_requests, read_results
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from codex_backend_sdk.testing import Simulator
+
+ROWS = '{"id": 1, "text": "one"}\n\n{"id": 2, "text": "two"}\n'
+TABLE = "id,text,tone\n1,one,\n2,two,kind\n"
+FROM_TEMPLATE = [{"input": "Say one", "custom_id": "1"}, {"input": "Say two", "custom_id": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "template", "expected"),
+    [
+        ("in.jsonl", '"hi"\n{"input": "x", "custom_id": "a"}\n', None, ["hi", {"input": "x", "custom_id": "a"}]),
+        ("in.jsonl", "\ufeff" + ROWS, "Say {text}", FROM_TEMPLATE),
+        ("in.csv", TABLE, "Say {text}", FROM_TEMPLATE),
+        ("in.csv", "\ufeff" + TABLE, "Say {text}", FROM_TEMPLATE),
+        ("in.tsv", TABLE.replace(",", "\t"), "Say {text}", FROM_TEMPLATE),
+        ("in.csv", "custom_id,input,model\na,hi,\nb,ho,m\n", None, [
+            {"custom_id": "a", "input": "hi"}, {"custom_id": "b", "input": "ho", "model": "m"}]),
+        ("in.csv", 'input\n"two\nlines"\n', None, [{"input": "two\nlines"}]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_requests_are_read(
+    name: str, content: str, template: Any, expected: Any, is_compressed: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / (f"{name}.gz" if is_compressed else name)
+    data = content.encode()
+    path.write_bytes(gzip.compress(data) if is_compressed else data)
+    assert list(read_requests(path, template)) == expected
+
+
+def test_parquet_is_read(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"id": [1, 2], "text": ["one", "two"]}), tmp_path / "in.parquet")
+    assert list(read_requests(tmp_path / "in.parquet", "Say {text}")) == FROM_TEMPLATE
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'"hi"\n')))
+    assert list(read_requests("-")) == ["hi"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "template", "message"),
+    [
+        ("in.jsonl", b'"hi"\n{"input": \n', None, "Line 2 of .*is not JSON"),
+        ("in.jsonl", b'"hi"\n', "Say {text}", "Line 1 of the batch is not an object"),
+        ("in.csv", b"text\none\n", "Say {word}", "no column 'word', which the template needs. It has text"),
+        ("in.csv", b"input\n\xff\n", None, "Save the file as CSV in UTF-8"),
+    ],
+)
+def test_damaged_input_is_named(name: str, content: bytes, template: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(sdk.BatchInputError, match=message):
+        list(read_requests(tmp_path / name, template))
+
+
+def test_missing_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="Check the name of the batch's input"):
+        read_requests(tmp_path / "in.jsonl")
+
+
+# --- outputs ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_results_and_failures_have_files_of_their_own(client: Any, sim: Simulator, tmp_path: Path) -> None:
+    sim.fail("cyber_policy")
+    batch = client.codex.batch(["a", "b", "c"], journal=tmp_path / "j")
+    progress = batch.write(tmp_path / "out.jsonl")
+    assert (progress.completed, progress.failed) == (2, 1)
+    assert len(read(tmp_path / "out.jsonl")) == 2
+    (failure,) = read(tmp_path / "out.errors.jsonl")
+    assert failure["error"]["type"] == "PolicyViolationError"
+    results = list(read_results(tmp_path / "out.jsonl", tmp_path / "out.errors.jsonl"))
+    assert [result.error is None for result in results] == [True, True, False]
+    assert results[0].output_text
+    # When the failure succeeds, it moves, and the file of failures disappears.
+    client.codex.batch(["a", "b", "c"], journal=tmp_path / "j", retry_failed=True).write(tmp_path / "out.jsonl")
+    assert len(read(tmp_path / "out.jsonl")) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "out.jsonl"]
+
+
+def test_outputs_are_written_again_from_the_journal(client: Any, tmp_path: Path) -> None:
+    client.codex.batch(["a", "b"], journal=tmp_path / "j").write(tmp_path / "out.jsonl")
+    (tmp_path / "out.jsonl").write_text("damaged")
+    client.codex.batch(["a", "b", "c"], journal=tmp_path / "j").write(tmp_path / "out.jsonl", tmp_path / "failed.jsonl")
+    assert len({line["custom_id"] for line in read(tmp_path / "out.jsonl")}) == 3
+
+
+def test_outputs_are_kept_if_the_input_is_invalid(client: Any, tmp_path: Path) -> None:
+    client.codex.batch(["a"], journal=tmp_path / "j").write(tmp_path / "out.jsonl")
+    batch = client.codex.batch(["a", ""], journal=tmp_path / "j")
+    with pytest.raises(sdk.BatchInputError):
+        batch.write(tmp_path / "out.jsonl")
+    assert len(read(tmp_path / "out.jsonl")) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "out.jsonl"]
+
+
+def test_outputs_have_finished_lines_at_a_limit(client: Any, sim: Simulator, tmp_path: Path) -> None:
+    client.codex.batch(["a"], journal=tmp_path / "j").write(tmp_path / "out.jsonl")
+    (tmp_path / "out.jsonl").unlink()
+    sim.fail("usage_limit:plus,3600")
+    batch = client.codex.batch(["a", "b"], journal=tmp_path / "j")
+    with pytest.raises(sdk.BatchStoppedError):
+        batch.write(tmp_path / "out.jsonl")
+    assert len(read(tmp_path / "out.jsonl")) == 1
+
+
+def test_official_failures_are_read(tmp_path: Path) -> None:
+    """The official API has an error in the body of a response with status 400, or beside a missing response."""
+    response = {"status_code": 400, "request_id": "r", "body": {"error": {"code": "bad", "message": "No."}}}
+    (tmp_path / "out.jsonl").write_text(
+        json.dumps({"custom_id": "a", "response": response, "error": None})
+        + "\n"
+        + json.dumps({"custom_id": "b", "response": None, "error": {"code": "batch_expired", "message": "Late."}})
+        + "\n"
+    )
+    results = list(read_results(tmp_path / "out.jsonl", tmp_path / "missing.jsonl"))
+    assert [(result.error.code, result.error.message) for result in results if result.error] == [
+        ("bad", "No."),
+        ("batch_expired", "Late."),
+    ]
+
+
+def test_text_of_all_output_items_is_joined(tmp_path: Path) -> None:
+    message = {"type": "message", "content": [{"type": "output_text", "text": "x"}, {"type": "refusal"}]}
+    body = {"output": [{"type": "reasoning"}, message, message]}
+    line = {"custom_id": "a", "response": {"status_code": 200, "body": body}, "error": None}
+    with gzip.open(tmp_path / "out.jsonl.gz", "wt") as file:
+        file.write(json.dumps(line) + "\n\n")
+    (result,) = read_results(tmp_path / "out.jsonl.gz")
+    assert (result.output_text, repr(result)) == ("xx", "<BatchResult 'a': complete>")
+
+
+@pytest.mark.parametrize("text", ["[]", "no JSON", '{"input": "hi"}'])
+def test_file_that_has_no_results_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_text(text + "\n")
+    with pytest.raises(ValueError, match=r"Line 1 of .* is not a result of a batch"):
+        list(read_results(tmp_path / "out.jsonl"))
