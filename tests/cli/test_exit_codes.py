@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXCEPTIONS = [getattr(_exceptions, name) for name in _exceptions.__all__]
 CODES = {
     ExitCode.SIGNED_OUT: {"LoginRequiredError", "LoginRejectedError"},
-    ExitCode.LIMIT: {"UsageLimitError", "QuotaExceededError", "UsageNotIncludedError"},
+    ExitCode.LIMIT: {"UsageLimitError", "QuotaExceededError", "UsageNotIncludedError", "BatchStoppedError"},
     ExitCode.INCOMPLETE: {
         "StreamInterruptedError",
         "IdleTimeoutError",

@@ -67,7 +67,12 @@ def _error_table() -> tuple[tuple[tuple[type[BaseException], ...], ExitCode], ..
         *table,
         ((exceptions.LoginRequiredError, openai.AuthenticationError), ExitCode.SIGNED_OUT),
         (
-            (exceptions.UsageLimitError, exceptions.QuotaExceededError, exceptions.UsageNotIncludedError),
+            (
+                exceptions.UsageLimitError,
+                exceptions.QuotaExceededError,
+                exceptions.UsageNotIncludedError,
+                exceptions.BatchStoppedError,
+            ),
             ExitCode.LIMIT,
         ),
         (
