@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Literal, Unpack
 
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
     from .._routing.resolver import RoutedClient
     from ..batch.batch import AsyncBatch, Batch
     from ..batch.results import BatchProgress
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
     from ..types import Routing, Workspace
     from .explain_report import Explanation
 
+    _FormatT = TypeVarWithDefault("_FormatT", default=Any)
+
 __all__ = ["AsyncCodex", "AsyncResetCreditsResource", "Codex", "ResetCreditsResource"]
 
-_FormatT = TypeVar("_FormatT")
 _ClientT = TypeVar("_ClientT", openai.OpenAI, openai.AsyncOpenAI)
 
 _USAGE: Final = "/wham/usage"
