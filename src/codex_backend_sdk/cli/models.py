@@ -24,7 +24,7 @@ _TABLE_COLUMNS: Final = 80  # in a narrower terminal, each model is a block of l
 @click.option("--all", "include_hidden", is_flag=True, help="Include the models that the backend hides from pickers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model catalog, or the model, as JSON.")
 def models(model: str | None, include_hidden: bool, as_json: bool) -> None:
-    """List the models that are available to this account, or describe one MODEL.
+    """List the models of this account, or describe one MODEL.
 
     An asterisk marks the default model, and the default reasoning effort of each model.
     """

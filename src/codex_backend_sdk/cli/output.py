@@ -38,6 +38,7 @@ __all__ = [
     "NARROW_WIDTH_COLUMNS",
     "Styled",
     "can_encode",
+    "erase_lines",
     "format_relative_time",
     "join",
     "json_text",
@@ -148,6 +149,12 @@ def print_text(text: str, *, indent: int = 0, err: bool = False, **attributes: A
 def print_block(text: str, *, err: bool = False, **attributes: Any) -> None:
     """Print a text that is not wrapped and not redacted, such as the URL of a login. Control characters are removed."""
     click.secho(text if isinstance(text, Styled) else remove_control_characters(text), err=err, **attributes)
+
+
+def erase_lines(count: int) -> None:
+    """Move the cursor of the terminal to the beginning of the line `count` lines above, and erase what follows."""
+    sys.stdout.write(f"\x1b[{count}A\r\x1b[J")  # click removes escape sequences if `NO_COLOR` is set
+    sys.stdout.flush()
 
 
 def print_response_text(text: str, *, is_complete: bool = True) -> None:

@@ -16,7 +16,7 @@ import click
 
 from .._timefmt import format_local_time
 from .exit_codes import ExitCode, ExitError
-from .output import line_width, print_json, print_json_line, print_text, wrap
+from .output import erase_lines, line_width, print_block, print_json, print_json_line, print_text, wrap
 from .parameter_types import SECONDS, FiniteFloatRange
 from .usage_report import limit_over_threshold, usage_data, usage_lines
 
@@ -69,6 +69,7 @@ class UsageCheckError(ExitError):
     type=FiniteFloatRange(0, _MAX_DAYS, min_open=True),
     default=30,
     show_default=True,
+    metavar="DAYS",
     help="Days that --plot shows.",
 )
 @click.option("--reset", "must_reset", is_flag=True, help="Use a reset credit, which resets the windows of the plan.")
@@ -213,10 +214,9 @@ class _LiveArea:
         size = shutil.get_terminal_size()
         # After a change of the size, the terminal may have wrapped the lines in another way: start below them.
         if self._size == size and self._height < size.lines:
-            sys.stdout.write(f"\x1b[{self._height}A\r\x1b[J")
+            erase_lines(self._height)
         for line, indent in lines:
             print_text(line, indent=indent)
-        sys.stdout.flush()
         self._height, self._size = height, size
 
 
@@ -245,7 +245,7 @@ def _plot(path: str, *, days: float, as_json: bool) -> None:
         )
     svg = draw_usage(readings, since=now - timedelta(days=days), until=now)
     if path == "-":
-        click.echo(svg, nl=False)
+        print_block(svg.rstrip())
         return
     try:
         Path(path).write_text(svg, encoding="utf-8")
