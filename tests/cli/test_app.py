@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cli.command_runs import Run, Spawn, StoreLogin
 
 HIDE_PACKAGE = "import sys; sys.modules[{!r}] = None"
-COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "doctor", "demo", "simulate")
+COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "chat", "doctor", "demo", "simulate")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("login", "--help"), ("status",), ("logout",), ("--version",)])
