@@ -135,6 +135,18 @@ class Batch(_BaseBatch[_FormatT]):
             except StopIteration as end:
                 return self._run.settle(request, end.value)
 
+    def preview(self) -> BatchProgress:
+        """Read and check the input as a run does, and return the counts, with those of the journal. Sends nothing.
+
+        The batch cannot be iterated after that.
+        """
+        self._begin()
+        try:
+            self._run.open()
+            return self._run.count_finished()
+        finally:
+            self._run.close()
+
     def write(self, output: str | os.PathLike[str], errors: str | os.PathLike[str] | None = None) -> BatchProgress:
         """Send the requests, write the results to files, and return the final progress.
 
@@ -219,6 +231,15 @@ class AsyncBatch(_BaseBatch[_FormatT]):
                 params = flow.send(reply)
             except StopIteration as end:
                 return self._run.settle(request, end.value)
+
+    async def preview(self) -> BatchProgress:
+        """Read and check the input as a run does, and return the counts; see `Batch.preview`."""
+        self._begin()
+        try:
+            await anyio.to_thread.run_sync(self._run.open)
+            return await anyio.to_thread.run_sync(self._run.count_finished)
+        finally:
+            self._run.close()
 
     async def write(
         self, output: str | os.PathLike[str], errors: str | os.PathLike[str] | None = None

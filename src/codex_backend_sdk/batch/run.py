@@ -249,6 +249,14 @@ class BatchRun:
         entry = self._index.get(hash_id(custom_id))
         return entry is not None and bool(entry.number & _SEEN)
 
+    def count_finished(self) -> BatchProgress:
+        """Count the lines that earlier runs finished."""
+        for request in self._spooled_requests():
+            line = self._journal_line(request)
+            if line is not None:
+                self._count(line, from_journal=True)
+        return self.progress()
+
     def close(self) -> None:
         """Write the journal to the disk and close all files. Closing again does nothing."""
         with self._limiter.lock:

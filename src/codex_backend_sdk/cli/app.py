@@ -35,6 +35,7 @@ _COMMAND_MODULES: Final = {
     "usage": "usage",
     "models": "models",
     "ask": "ask",
+    "batch": "batch",
     "chat": "chat.command",
     "doctor": "doctor.command",
     "demo": "demo",

@@ -1,0 +1,299 @@
+"""The command `batch`: send the lines of a file, and continue after an interruption."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import shutil
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from .._timefmt import format_duration, format_local_time
+from .exit_codes import ExitCode, ExitError
+from .output import can_encode, print_json, print_text, usage_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from ..batch import Batch, BatchProgress
+
+__all__ = ["batch", "progress_text"]
+
+_REPORT_SECONDS: Final = 30.0  # between two lines in a log
+_REDRAW_SECONDS: Final = 0.2
+_JSON_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 10.0
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_ARGUMENTS: Final = f"{__name__}.arguments"  # a key of `click.Context.meta`
+
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic since click 8.4
+
+
+class _Duration(_ParamType):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s?([smhd]?)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is not a duration. Write for example 30m, 6h or 2d.", param, ctx)
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+class _Percent(_ParamType):
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?)\s?%?", str(value).strip())
+        if match is None or not 0 < float(match[1]) <= 100:
+            self.fail(f"{value!r} is not a percentage. Write for example 90%.", param, ctx)
+        return float(match[1])
+
+
+class _BatchCommand(click.Command):
+    """Keep the arguments, for the command that continues the batch."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_BatchCommand)
+@click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Results.")
+@click.option(
+    "--errors", type=click.Path(path_type=Path), metavar="FILE", help="Failures (default: OUTPUT with `.errors`)."
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Most requests at once (default: adapts)."
+)
+@click.option("--stop-at", type=_Percent(), metavar="90%", help="Stop when this share of a usage limit is used.")
+@click.option("--wait", is_flag=True, help="Wait for the reset of a usage limit, and continue.")
+@click.option("--max-wait", type=_Duration(), metavar="6h", help="Longest wait for one reset; implies --wait.")
+@click.option("--template", metavar="TEXT", help="Prompt made of columns or members: 'Translate: {text}'.")
+@click.option("--ordered", is_flag=True, help="Write the results in the order of the input.")
+@click.option(
+    "--on-change",
+    type=click.Choice(["error", "redo", "keep"]),
+    default="error",
+    show_default=True,
+    help="What to do with finished lines whose request has changed.",
+)
+@click.option("--dedupe", is_flag=True, help="Send the same request only once.")
+@click.option("--retry-failed", is_flag=True, help="Send lines again that failed.")
+@click.option(
+    "--schema",
+    "--output-schema",
+    "schema_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON Schema that each response must match.",
+)
+@click.option("-m", "--model", metavar="MODEL", help="Model of lines that have none.")
+@click.option("-e", "--effort", metavar="EFFORT", help="Effort of the reasoning of lines that have none.")
+@click.option("-s", "--instructions", metavar="TEXT|@FILE", help="Instructions of lines that have none.")
+@click.option("--dask", metavar="ADDRESS", help="Send the requests from the workers of this Dask scheduler.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="A bar on a terminal, else a line each 30 seconds; or JSON lines. On standard error.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.option("--dry-run", is_flag=True, help="Check the input and print the counts. Send nothing.")
+@click.pass_context
+def batch(context: click.Context, /, input_path: Path, output: Path, **options: Any) -> None:
+    """Send each line of INPUT, and write the responses to a file.
+
+    INPUT is JSON Lines, CSV, TSV or Parquet, also with .gz; `-` is standard input. A line is a text, an object with
+    `input`, or a line of the official Batch API, whose format the results have.
+
+    OUTPUT.journal has the finished lines. Run the same command again to continue: they are not sent again. The exit
+    code is 6 if some lines failed, and 4 if a usage limit ended the run.
+    """
+    from .. import BatchStoppedError, OpenAI
+    from ..batch import read_requests
+
+    journal = Path(f"{output}.journal")
+    if str(input_path) != "-" and not input_path.exists():
+        raise click.UsageError(f"{input_path} does not exist. Check the name of the input.")
+    if output.exists() and output.stat().st_size and not journal.exists():
+        raise click.UsageError(f"{output} exists, and has no journal. Choose another output, or delete it.")
+    reporter = _Reporter(options["progress"])
+    with OpenAI() as client:
+        arguments = {
+            name: options[name]
+            for name in ("concurrency", "stop_at", "ordered", "on_change", "dedupe", "retry_failed", "max_wait", "dask")
+        }
+        created: Batch[Any] = client.codex.batch(
+            read_requests(input_path, options["template"]),
+            journal=journal if journal.exists() or not options["dry_run"] else None,
+            on_progress=reporter,
+            wait_for_limit=options["wait"] or options["max_wait"] is not None,
+            text_format=_read_schema(options["schema_path"]),
+            **arguments,
+            **_create_params(options),
+        )
+        if options["dry_run"]:
+            _print_counts(created.preview(), output, options, verb="to send")
+            return
+        try:
+            with _stop_on_interrupt(created):
+                progress = created.write(output, options["errors"])
+        except BatchStoppedError as error:
+            reporter.finish()
+            if error.reason == "stopped":
+                command = shlex.join(["codex-backend", "batch", *context.meta[_ARGUMENTS]])
+                raise ExitError(f"{error} Continue with: {command}", ExitCode.INTERRUPTED) from None
+            if error.reason == "failures":
+                raise ExitError(str(error)) from None
+            raise
+        reporter.finish()
+    _print_counts(progress, output, options, verb="left")
+    if progress.failed:
+        context.exit(ExitCode.PARTLY_FAILED)
+
+
+def _read_schema(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    from .output_schema import OutputSchema
+
+    parameter: dict[str, Any] = OutputSchema.read(path).text_parameter()["format"]
+    return {name: parameter[name] for name in ("name", "schema", "strict")}
+
+
+def _create_params(options: dict[str, Any]) -> dict[str, Any]:
+    from .prompt_options import PromptOptions
+
+    settings = PromptOptions(model=options["model"], instructions=options["instructions"]).settings()
+    return settings if options["effort"] is None else {**settings, "reasoning": {"effort": options["effort"]}}
+
+
+@contextmanager
+def _stop_on_interrupt(created: Batch[Any]) -> Iterator[None]:
+    """On the first Ctrl-C, let the running requests end, at most for ten seconds. A second one ends at once."""
+
+    def stop(_: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print_text("\nStopping: running requests may finish within 10 seconds. Ctrl-C again ends at once.", err=True)
+        created.stop(_GRACE_SECONDS)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _print_counts(progress: BatchProgress, output: Path, options: dict[str, Any], *, verb: str) -> None:
+    if options["as_json"]:
+        print_json({**progress_data(progress), "output": str(output), "journal": f"{output}.journal"})
+        return
+    earlier = f", {progress.from_journal:,} of them in earlier runs" if progress.from_journal else ""
+    left = f", {progress.remaining:,} {verb}" if progress.remaining else ""
+    print_text(
+        f"{progress.total:,} lines: {progress.completed:,} complete, {progress.failed:,} failed{earlier}{left}.",
+        err=True,
+    )
+    if progress.failed and not options["dry_run"]:
+        from ..batch.output_files import default_errors_path
+
+        print_text(f"Failures: {options['errors'] or default_errors_path(output)}", err=True)
+
+
+def progress_data(progress: BatchProgress) -> dict[str, Any]:
+    """Return the progress as JSON data, for `--json` and `--progress json`."""
+    windows = progress.limits.windows if progress.limits is not None else ()
+    return {
+        "total": progress.total,
+        "completed": progress.completed,
+        "failed": progress.failed,
+        "remaining": progress.remaining,
+        "from_journal": progress.from_journal,
+        "running": progress.running,
+        "concurrency": progress.concurrency,
+        "retries": progress.retries,
+        "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+        "paused_until": None if progress.paused_until is None else progress.paused_until.isoformat(),
+        "limits": [{"window": window.name, "used_percent": window.used_percent} for window in windows],
+    }
+
+
+class _Reporter:
+    """Show the progress on standard error: a line that is redrawn, lines of a log, or JSON lines."""
+
+    def __init__(self, form: str) -> None:
+        self._is_terminal = form == "auto" and sys.stderr.isatty()
+        self._form = form
+        self._next = 0.0 if self._is_terminal or form == "json" else time.monotonic() + _REPORT_SECONDS
+        self._width = 0
+
+    def __call__(self, progress: BatchProgress) -> None:
+        now = time.monotonic()
+        if self._form == "none" or now < self._next:
+            return
+        if self._form == "json":
+            self._next = now + _JSON_SECONDS
+            _print_error_json(progress)
+        elif self._is_terminal:
+            self._next = now + _REDRAW_SECONDS
+            columns = shutil.get_terminal_size().columns - 1
+            text = progress_text(progress, width=columns, has_bar=True)
+            length = len(click.unstyle(text))
+            click.echo("\r" + text + " " * (min(self._width, columns) - length), nl=False, err=True)
+            self._width = length
+        else:
+            self._next = now + _REPORT_SECONDS
+            click.echo(progress_text(progress, width=math.inf), err=True)
+
+    def finish(self) -> None:
+        """Leave the line that is redrawn."""
+        if self._width:
+            click.echo(err=True)
+
+
+def _print_error_json(progress: BatchProgress) -> None:
+    click.echo(json.dumps(progress_data(progress)), err=True)
+
+
+def progress_text(progress: BatchProgress, *, width: float, has_bar: bool = False) -> str:
+    """Return the progress in one line. Parts that do not fit the width are left out, the least important ones first."""
+    finished = progress.completed + progress.failed
+    bar = ""
+    if has_bar and width >= 60:
+        bar = f"{usage_bar(100 * finished / progress.total if progress.total else 100, err=True)} "
+    parts = [f"{finished:,} of {progress.total:,}"]
+    if progress.paused_until is not None:
+        parts.append(f"limit resets {format_local_time(progress.paused_until)}")
+    elif progress.eta_seconds is not None and progress.remaining:
+        parts.append(f"{format_duration(timedelta(seconds=max(1, round(progress.eta_seconds))))} left")
+    if progress.failed:
+        parts.append(f"{progress.failed:,} failed")
+    windows = progress.limits.windows if progress.limits is not None else ()
+    if windows:
+        binding = max(windows, key=lambda window: window.used_percent)
+        parts.append(f"{binding.name} limit {binding.used_percent:g} % used")
+    parts.append(f"{progress.running} at once")
+    while len(parts) > 1 and len(click.unstyle(bar)) + len(" · ".join(parts)) > width:
+        parts.pop()
+    separator = " · " if can_encode("·", err=True) else " - "
+    return bar + separator.join(parts)
