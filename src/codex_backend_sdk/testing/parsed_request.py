@@ -27,12 +27,16 @@ _ENCRYPTED_PREFIX = "gAAAAA"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedTool:
-    """A tool that the model may call. `namespace` is the name of the namespace tool that contains it, if any."""
+    """A tool that the model may call. `namespace` is the name of the namespace tool that contains it, if any.
+
+    `partial_images` is the member of an image generation tool: how many previews the stream contains.
+    """
 
     type: str
     name: str
     parameters: Mapping[str, Any] | None = None
     namespace: str | None = None
+    partial_images: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +123,11 @@ def _flatten_namespaces(tool: Mapping[str, Any], namespace: str | None = None) -
         for nested_tool in _objects(tool.get("tools")):
             yield from _flatten_namespaces(nested_tool, str(tool.get("name")))
         return
-    parameters = tool.get("parameters")
+    parameters, partial_images = tool.get("parameters"), tool.get("partial_images")
     yield RequestedTool(
         type=tool_type,
         name=str(tool.get("name", tool_type)),  # hosted tools have no name
         parameters=parameters if isinstance(parameters, dict) else None,
         namespace=namespace,
+        partial_images=partial_images if isinstance(partial_images, int) else 0,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
+import zlib
 from typing import Any
 
 import jsonschema
@@ -86,7 +89,7 @@ def test_compaction_contains_earlier_messages(raw_client: Any) -> None:
 
 
 def test_first_tool_is_called_with_valid_arguments(raw_client: Any) -> None:
-    (call,) = raw_client.items("What's the weather in Paris?", tools=[MAIL, WEATHER])
+    (call,) = raw_client.items("Please help.", tools=[MAIL, WEATHER])
     assert (call["type"], call["name"], call["status"]) == ("function_call", "send_mail", "completed")
     jsonschema.validate(json.loads(call["arguments"]), MAIL["parameters"])
 
@@ -95,8 +98,9 @@ def test_first_tool_is_called_with_valid_arguments(raw_client: Any) -> None:
     ("choice", "name"),
     [
         ("none", None),
-        ("auto", "send_mail"),
-        ("required", "send_mail"),
+        ("auto", "get_weather"),
+        ("required", "get_weather"),
+        ({"type": "function", "name": "send_mail"}, "send_mail"),
         ({"type": "function", "name": "get_weather"}, "get_weather"),
         (
             {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_weather"}]},
@@ -107,6 +111,35 @@ def test_first_tool_is_called_with_valid_arguments(raw_client: Any) -> None:
 def test_tool_choice_is_obeyed(raw_client: Any, choice: Any, name: str | None) -> None:
     (item,) = raw_client.items("What's the weather in Paris?", tools=[MAIL, WEATHER], tool_choice=choice)
     assert item.get("name") == name
+
+
+TIME = {"type": "function", "name": "currentTime", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "members", "names"),
+    [
+        ("What are the weather and the time in Rome?", {}, ["get_weather", "currentTime"]),
+        ("WEATHER? Time?", {}, ["get_weather", "currentTime"]),
+        ("What are the weather and the time?", {"parallel_tool_calls": True}, ["get_weather", "currentTime"]),
+        ("What are the weather and the time?", {"parallel_tool_calls": False}, ["get_weather"]),
+        ("What's the weather?", {}, ["get_weather"]),
+        ("Please send a mail, then get the weather.", {}, ["send_mail", "get_weather"]),
+        ("Get it.", {}, ["send_mail"]),
+        ("the time", {"tool_choice": {"type": "function", "name": "get_weather"}}, ["get_weather"]),
+    ],
+)
+def test_tools_that_the_prompt_names_are_called(
+    raw_client: Any, prompt: str, members: dict[str, Any], names: list[str]
+) -> None:
+    items = raw_client.items(prompt, tools=[MAIL, WEATHER, TIME], **members)
+    assert [item["name"] for item in items] == names
+    assert len({item["call_id"] for item in items}) == len(names)
+
+
+def test_search_and_function_call_have_no_message_yet(raw_client: Any) -> None:
+    items = raw_client.items("Search for the weather", tools=[{"type": "web_search"}, WEATHER])
+    assert [item["type"] for item in items] == ["web_search_call", "function_call"]
 
 
 def test_coding_agent_gets_no_invented_command(raw_client: Any) -> None:
@@ -152,9 +185,70 @@ def test_web_search_is_followed_by_a_message(raw_client: Any) -> None:
     tools = [{"type": "web_search"}]
     search, message = raw_client.items("Explain tides", tools=tools)
     assert (search["type"], message["type"]) == ("web_search_call", "message")
-    assert search["action"] == {"type": "search", "query": "Explain tides"}
+    assert search["action"] == {"type": "search", "query": "Explain tides", "queries": ["Explain tides"]}
     chosen = raw_client.items("Explain tides", tools=[WEATHER, *tools], tool_choice={"type": "web_search"})
     assert [item["type"] for item in chosen] == ["web_search_call", "message"]
+
+
+def test_citations_mark_the_links_in_the_text(raw_client: Any) -> None:
+    _, message = raw_client.items("Explain “tides” 🌊", tools=[{"type": "web_search"}])
+    (part,) = message["content"]
+    assert len(part["annotations"]) == 2
+    for annotation in part["annotations"]:
+        cited = part["text"][annotation["start_index"] : annotation["end_index"]]
+        assert annotation["type"] == "url_citation"
+        assert annotation["title"]
+        assert cited.startswith("([")
+        assert cited.endswith(f"]({annotation['url']}))")
+
+
+@pytest.mark.parametrize("members", [{"text": json_format(PERSON)}, {"tool_choice": "none"}])
+def test_other_texts_have_no_citations(raw_client: Any, members: dict[str, Any]) -> None:
+    message = raw_client.items("Explain tides", tools=[{"type": "web_search"}], **members)[-1]
+    assert message["content"][0]["annotations"] == []
+    assert raw_client.text("Say hello", tools=[{"type": "web_search"}]) == "hello"
+
+
+def test_sources_of_a_search_are_sent_on_request(raw_client: Any) -> None:
+    include = ["web_search_call.action.sources"]
+    search, message = raw_client.items("tides", tools=[{"type": "web_search"}], include=include)
+    urls = [source["url"] for source in search["action"]["sources"]]
+    assert urls == [annotation["url"] for annotation in message["content"][0]["annotations"]]
+
+
+def test_image_generation_returns_a_png(raw_client: Any) -> None:
+    tools = [{"type": "image_generation"}]
+    image, message = raw_client.items("Draw a cat", tools=tools)
+    assert (image["type"], image["status"], image["output_format"]) == ("image_generation_call", "completed", "png")
+    assert message["content"][0]["text"]
+    assert decode_png(base64.b64decode(image["result"])) == (64, 64)
+    other, _ = raw_client.items("Draw a dog", tools=tools)
+    assert other["result"] != image["result"]
+    chosen, *_ = raw_client.items("Please paint the weather", tools=[{"type": "web_search"}, *tools])
+    assert chosen["type"] == "image_generation_call"
+
+
+def decode_png(data: bytes) -> tuple[int, int]:
+    """Check the chunks of a PNG and return its width and height."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    position, chunks = 8, {}
+    while position < len(data):
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        name, body = data[position + 4 : position + 8], data[position + 8 : position + 8 + length]
+        assert struct.unpack(">I", data[position + 8 + length : position + 12 + length]) == (zlib.crc32(name + body),)
+        chunks[name] = body
+        position += 12 + length
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    assert len(zlib.decompress(chunks[b"IDAT"])) == height * (1 + 3 * width)
+    return width, height
+
+
+def test_markdown_on_request_has_the_elements_of_a_renderer(raw_client: Any) -> None:
+    text = raw_client.text("Explain tides in Markdown.")
+    for element in ("# ", "\n- ", "\n1. ", "\n| --- |", "\n```python\n", "**", "](https://", "\n> "):
+        assert element in text, element
+    assert "Explain tides in Markdown." in text
+    assert "\n" not in raw_client.text("Explain markdowns.")
 
 
 # JSON

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from codex_backend_sdk.testing import Simulator
+from codex_backend_sdk.testing.backend.validation import RULES
+
 KEY = {"prompt_cache_key": "k1"}
 LONG = "A long question. " * 50
 TOOL = {"type": "function", "name": "f", "parameters": {}}
@@ -74,6 +77,26 @@ def test_continuation_on_a_socket_hits_the_cache(raw_client: Any, open_socket: A
     assert first["usage"]["input_tokens_details"]["cached_tokens"] > 200
     second = socket.create("next", previous_response_id=first["id"], **KEY)[-1]["response"]["usage"]
     assert second["input_tokens_details"]["cached_tokens"] > first["usage"]["input_tokens_details"]["cached_tokens"]
+
+
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 70_000}
+BODIES: list[dict[str, Any]] = [
+    {"input": "Grüße 🌊"},
+    {"input": [{"role": "user", "content": [{"type": "input_text", "text": "What?"}, IMAGE, IMAGE]}]},
+    {"input": "hi", "instructions": "Be brief.", "tools": [TOOL], "text": {"verbosity": "low"}},
+    {"input": [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAA" + "A" * 4000}]},
+    {"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "x" * 99}]}]},
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_input_tokens_agree_with_explain(body: dict[str, Any]) -> None:
+    with Simulator(validation_rules={rule.name: False for rule in RULES}) as sim, sim.client() as client:
+        tokens = client.codex.explain(**body).tokens
+        assert tokens is not None
+        usage = client.responses.create(**body).usage
+        assert usage is not None
+        assert abs(usage.input_tokens - tokens.likely) <= 2
 
 
 def test_clear_empties_the_cache(raw_client: Any) -> None:

@@ -3,7 +3,10 @@
 The backend caches prefixes of prompts. A request has hits only if it has the `prompt_cache_key` and the `session-id` of
 the earlier one, because these select the machine that has the cache (users report this). The prefix is the model, the
 effort, the tools and the instructions, then the input items; from GPT-6.2 on, the instructions are behind the items.
-The simulator compares whole items and estimates tokens; the backend uses blocks of 128 tokens, from 1,024 on.
+The simulator compares whole items; the backend uses blocks of 128 tokens, from 1,024 on. The simulator estimates tokens
+by the rule of the Codex CLI, as `client.codex.explain()` does, so that a program can compare the two
+(core/src/context_manager/history.rs and utils/string/src/truncate.rs): four bytes of text are a token, an image is
+7,373 bytes, and encrypted content is smaller than its text.
 """
 
 from __future__ import annotations
@@ -16,11 +19,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..parsed_request import ParsedRequest
 
 __all__ = ["InputTokens", "PromptCache", "count_tokens"]
 
 _MAX_KEYS: Final = 1000
+_BYTES_PER_TOKEN: Final = 4
+_IMAGE_BYTES: Final = 7373 // _BYTES_PER_TOKEN * _BYTES_PER_TOKEN  # whole tokens
+_REASONING_OVERHEAD_BYTES: Final = 650
 _INSTRUCTIONS_AT_END: Final = "gpt-6.2"
 
 
@@ -42,36 +50,33 @@ class PromptCache:
     def add(self, request: ParsedRequest) -> InputTokens:
         """Count the tokens of a request, and add its prefixes to the cache."""
         body = request.body
-        texts = {name: _text(body.get(name)) for name in ("instructions", "tools")}
-        items = [_text(item) for item in body["input"]] if isinstance(body.get("input"), list) else []
-        # One token for four characters of the JSON text of `[instructions, input, tools]`.
-        characters = sum(map(len, texts.values())) + sum(map(len, items)) + 2 * max(len(items) - 1, 0) + 8
+        items = body["input"] if isinstance(body.get("input"), list) else []
         reasoning = body.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-        head = [(0, f"{request.model} {effort}"), (len(texts["tools"]), texts["tools"])]
-        instructions, item_parts = [(len(texts["instructions"]), texts["instructions"])], [(len(t), t) for t in items]
+        head = [(0, f"{request.model} {effort}"), _member(body, "tools")]
+        instructions = [_member(body, "instructions")]
+        item_parts = [(_item_bytes(item), _json_text(item)) for item in items]
         is_at_end = request.model.startswith(_INSTRUCTIONS_AT_END)
         parts = [*head, *item_parts, *instructions] if is_at_end else [*head, *instructions, *item_parts]
+        total = (sum(count for count, _ in parts) + _member(body, "text")[0]) // _BYTES_PER_TOKEN
         key = (str(body.get("prompt_cache_key")), str(request.headers.get("session-id")))
-        if key == ("None", "None"):
-            return InputTokens(_tokens(characters), 0)
-        return InputTokens(_tokens(characters), self._cached_characters(key, parts) // 4)
+        return InputTokens(total, 0 if key == ("None", "None") else self._cached_bytes(key, parts) // _BYTES_PER_TOKEN)
 
     def clear(self) -> None:
         """Remove all prefixes."""
         with self._lock:
             self._prefixes.clear()
 
-    def _cached_characters(self, key: tuple[str, str], parts: list[tuple[int, str]]) -> int:
-        digest, characters, cached, is_hit = b"", 0, 0, True
+    def _cached_bytes(self, key: tuple[str, str], parts: list[tuple[int, str]]) -> int:
+        digest, byte_count, cached, is_hit = b"", 0, 0, True
         with self._lock:
             known = self._prefixes.setdefault(key, set())
             self._prefixes.move_to_end(key)
-            for length, text in parts:
+            for count, text in parts:
                 digest = hashlib.blake2b(digest + text.encode(errors="replace"), digest_size=16).digest()
-                characters += length
+                byte_count += count
                 is_hit = is_hit and digest in known
-                cached = characters if is_hit else cached
+                cached = byte_count if is_hit else cached
                 known.add(digest)
             while len(self._prefixes) > _MAX_KEYS:
                 self._prefixes.popitem(last=False)
@@ -79,13 +84,43 @@ class PromptCache:
 
 
 def count_tokens(value: Any) -> int:
-    """Return the estimated tokens of a JSON value: one for four characters of its text."""
-    return _tokens(len(_text(value)))
+    """Return the estimated tokens of a JSON value: one for four bytes of its text."""
+    return -(-_json_bytes(value) // _BYTES_PER_TOKEN)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _member(body: Mapping[str, Any], name: str) -> tuple[int, str]:
+    value = body.get(name)
+    return (_json_bytes(value) if value else 0), _json_text(value)
 
 
-def _tokens(characters: int) -> int:
-    return (characters + 3) // 4
+def _item_bytes(item: Any) -> int:
+    """Return the size of an input item, by the rule of the Codex CLI. Its parts count one by one."""
+    if not isinstance(item, dict):
+        return _json_bytes(item)
+    lists = [name for name in ("content", "output") if isinstance(item.get(name), list)]
+    if lists:
+        rest = {name: value for name, value in item.items() if name not in lists}
+        return _part_bytes(rest) + sum(_part_bytes(part) for name in lists for part in item[name])
+    return _part_bytes(item)
+
+
+def _part_bytes(part: Any) -> int:
+    part_type = part.get("type") if isinstance(part, dict) else None
+    if part_type == "input_image":
+        return _IMAGE_BYTES
+    if part_type in ("input_audio", "input_file"):
+        return 0  # the CLI has no rule for them
+    encrypted = part.get("encrypted_content") if isinstance(part, dict) else None
+    if not isinstance(encrypted, str):
+        return _json_bytes(part)
+    if part_type == "encrypted_content":
+        return len(encrypted) * 9 // 16
+    return max(0, len(encrypted) * 3 // 4 - _REASONING_OVERHEAD_BYTES)
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _json_bytes(value: Any) -> int:
+    return len(_json_text(value).encode(errors="replace"))
