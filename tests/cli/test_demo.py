@@ -32,8 +32,10 @@ def test_demo_shows_every_step_and_succeeds(run_in_process: Run, home: Path) -> 
     for step in demo_steps.STEPS:
         assert textwrap.indent(demo.function_body(step.run), "    ") in result.out
     assert "\x1b" not in result.out
-    assert len(result.out.splitlines()) <= 85
+    assert len(result.out.splitlines()) <= 95
     assert "  > UsageLimitError: " in result.out
+    assert "upgrade to the Pro plan" in result.out, "the error names its remedy"
+    assert not re.search(r"http[a-z0-9]*\.(get|post)|extra_headers", result.out)
     assert "  > 5 h: 12 % used\n" in result.out
     assert not home.exists(), "the demo must not change the login of the user"
 
@@ -47,6 +49,22 @@ def test_demo_wraps_and_colors_its_text(
     *_, last_paragraph = click.unstyle(output).split("\n\n")
     assert last_paragraph.startswith("All ")
     assert all(len(line) <= columns or len(line.split()) <= 2 for line in last_paragraph.splitlines()), last_paragraph
+
+
+def test_each_step_fits_a_terminal_of_24_lines(run_in_terminal: Callable[..., str]) -> None:
+    output = click.unstyle(run_in_terminal("demo", columns=80))
+    steps = re.split(r"^(?=\d\. )", output, flags=re.MULTILINE)
+    assert len(steps) == len(demo_steps.STEPS) + 1
+    for step in steps:
+        assert len(step.rstrip().splitlines()) <= 24, step
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_narrow_terminal_does_not_cut_words(run_in_terminal: Callable[..., str]) -> None:
+    output = click.unstyle(run_in_terminal("demo", columns=40, NO_COLOR="1"))
+    for line in output.splitlines():
+        is_one_word = len(line.split()) <= 2  # a marker and an URL, or a setting
+        assert len(line.rstrip()) <= 40 or is_one_word, line
 
 
 def test_demo_ends_with_a_command_that_works(environment: dict[str, str]) -> None:

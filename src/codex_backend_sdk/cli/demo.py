@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["OutputTee", "demo", "function_body", "restart_command", "run_step"]
 
 _COMMAND: Final = "codex-backend"
+_TOKENS_PER_SECOND: Final = 60
 _INDENT: Final = "    "
 _OUTPUT_MARK: Final = "  > "
 # Requests to the simulator must not use a proxy. The lower-case name has precedence over the upper-case name.
@@ -44,9 +45,10 @@ def demo() -> None:
     """Demonstrate this package on a simulated backend."""
     started = time.monotonic()
     with requires_extra("testing"):
-        from ..testing import Simulator
+        from ..testing import SimulatedAccount, Simulator
 
-        simulator = Simulator()
+        # The pace makes a stream visible.
+        simulator = Simulator(account=SimulatedAccount(plan="plus"), pace=_TOKENS_PER_SECOND)
     from .demo_steps import STEPS
 
     with simulator, TemporaryDirectory(prefix="codex-backend-demo-") as home:
@@ -54,6 +56,7 @@ def demo() -> None:
         settings = {**simulator.environment, "CODEX_HOME": home}
         _print_introduction(settings)
         os.environ.update({**settings, **_NO_PROXY})  # this process ends with the demo
+        simulator.script(*STEPS[0].script)
         with run_step(1, STEPS[0]) as client:
             for number, step in enumerate(STEPS[1:], 2):
                 simulator.script(*step.script)
@@ -80,8 +83,8 @@ def restart_command(program: str, *, path: str | None = None) -> str:
 def _print_introduction(settings: Mapping[str, str]) -> None:
     print_text("The official OpenAI client on the ChatGPT Codex backend", bold=True)
     print_text(
-        "\nThe backend in this demo is a simulator on 127.0.0.1. It generates every response without a model and sends "
-        "no requests to other machines. Your own login is not used. Three settings select the simulator:\n"
+        "\nThe backend in this demo is a simulator on 127.0.0.1, so you need no account, and your own login is not "
+        "used. The responses are prepared texts, not those of a model. Three settings select the simulator:\n"
     )
     for name, value in settings.items():
         print_block(f"{_INDENT}{name}={value}", dim=True)
@@ -120,18 +123,20 @@ def function_body(function: Callable[..., Any]) -> str:
 
 
 def _print_code(code: str) -> None:
-    """Print code, with syntax highlighting on a terminal."""
-    context = click.get_current_context(silent=True)
-    has_colour = sys.stdout.isatty() and not (context and context.color is False)
-    if not has_colour:
+    """Print code. On a terminal, highlight its syntax and wrap it between words."""
+    if not sys.stdout.isatty():
         print_block(textwrap.indent(code, _INDENT))
         return
     from rich.console import Console
     from rich.padding import Padding
     from rich.syntax import Syntax
 
-    highlighted = Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-    Console(file=sys.stdout, highlight=False).print(Padding(highlighted, (0, 0, 0, len(_INDENT))))
+    context = click.get_current_context(silent=True)
+    has_color = not (context and context.color is False)
+    # Without colors, rich still wraps the code between words.
+    syntax = Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, color_system="auto" if has_color else None)
+    console.print(Padding(syntax, (0, 0, 0, len(_INDENT))))
 
 
 class OutputTee(io.TextIOBase):
