@@ -129,6 +129,7 @@ PUBLIC_NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "testing.model_catalog": ("CatalogEntry", "ModelCatalog"),
         "testing.backend.simulated_limits": ("SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"),
         "testing.http.recording": ("RecordedModelRequest", "RecordedRequest"),
+        "testing.http.request_summary": ("RequestSummary", "ResponseSummary"),
         "testing.issuer.device_codes": ("DeviceLoginSettings",),
         "testing.serve_command": ("serve",),
         "testing.simulated_account": ("SimulatedAccount",),

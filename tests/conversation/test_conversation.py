@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from codex_backend_sdk import ConversationError, HistoryError, OutputValidationError
-from codex_backend_sdk.testing import Turn
+from codex_backend_sdk.testing import SimulatedLimits, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +211,7 @@ def test_failed_call_leaves_the_history(conversation: Any, sim: Simulator, bodie
     with pytest.raises(openai.OpenAIError):
         conversation.send("Say two")
     assert conversation.items == before
+    sim.limits = SimulatedLimits()
     conversation.send("Say two")
     assert sent(bodies) == ["Say one", "reasoning", "one", "Say two"]
 

@@ -37,7 +37,7 @@ def test_marker_makes_requests_fail(pytester: pytest.Pytester) -> None:
 
         @pytest.mark.codex_faults("status:500", times=2)
         class TestBoth:
-            @pytest.mark.codex_faults("usage_limit:plus,60", "failed:server_error")
+            @pytest.mark.codex_faults("rate_limited", "failed:server_error")
             def test_one(self, codex_simulator, codex_client):
                 codex_client = codex_client.with_options(max_retries=0)
                 for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -90,8 +91,10 @@ def test_signal_during_the_last_line_exits_0(number: signal.Signals) -> None:
     assert subprocess.run(command, timeout=30, check=False).returncode == 0
 
 
-def test_port_in_use_is_reported_without_a_traceback() -> None:
+def test_port_in_use_raises() -> None:
     lines: list[str] = []
-    with Simulator() as sim:
-        assert serve(int(sim.url.rsplit(":", 1)[1]), echo=lines.append) == 1
-    assert "Choose another port" in lines[0]
+    problem = r"Cannot listen on 127\.0\.0\.1:\d+: .* Choose another port\."
+    with Simulator() as sim, pytest.raises(OSError, match=problem) as caught:
+        serve(int(sim.url.rsplit(":", 1)[1]), echo=lines.append)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert lines == []

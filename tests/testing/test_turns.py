@@ -56,6 +56,33 @@ def test_parallel_calls_have_different_ids(raw_client: Any) -> None:
     assert calls[0]["call_id"] != calls[1]["call_id"]
 
 
+def test_text_may_have_a_reasoning_summary(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.text("Yes.", reasoning="A short question."))
+    reasoning, message = raw_client.items("hi")
+    assert reasoning["summary"] == [{"type": "summary_text", "text": "A short question."}]
+    assert message["content"][0]["text"] == "Yes."
+
+
+def test_web_search_turn_cites_its_sources(raw_client: Any) -> None:
+    sources = {"https://a.example/x?y=1": "A", "https://b.example": "B"}
+    raw_client.sim.script(Turn.web_search("tides", "The Moon.", sources), Turn.web_search("tides", "Nothing.", {}))
+    search, message = raw_client.items("hi")
+    assert search["action"]["query"] == "tides"
+    (part,) = message["content"]
+    assert part["text"] == "The Moon. ([a.example](https://a.example/x?y=1)) ([b.example](https://b.example))"
+    assert [(entry["url"], entry["title"]) for entry in part["annotations"]] == list(sources.items())
+    assert raw_client.items("hi")[1]["content"][0]["annotations"] == []
+
+
+def test_image_turn_has_an_image(raw_client: Any) -> None:
+    raw_client.sim.script(Turn.image("a cat"), Turn.image("a cat", "Here it is."))
+    (image,) = raw_client.items("hi")
+    assert (image["type"], image["revised_prompt"]) == ("image_generation_call", "a cat")
+    same_image, message = raw_client.items("hi")
+    assert same_image["result"] == image["result"]
+    assert message["content"][0]["text"] == "Here it is."
+
+
 def test_items_of_unknown_types_are_streamed(raw_client: Any) -> None:
     raw_client.sim.script(Turn.items({"type": "something_new", "id": "x_1", "value": 1}, usage={"input_tokens": 1}))
     events = raw_client.events("hi")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .backend.simulated_limits import SimulatedWindow as SimulatedWindow
     from .http.recording import RecordedModelRequest as RecordedModelRequest
     from .http.recording import RecordedRequest as RecordedRequest
+    from .http.request_summary import RequestSummary as RequestSummary
+    from .http.request_summary import ResponseSummary as ResponseSummary
     from .issuer.device_codes import DeviceLoginSettings as DeviceLoginSettings
     from .model_catalog import CatalogEntry as CatalogEntry
     from .model_catalog import ModelCatalog as ModelCatalog

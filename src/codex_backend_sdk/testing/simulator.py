@@ -24,6 +24,7 @@ from .faults.fault_middleware import FaultMiddleware
 from .faults.fault_queue import FaultQueue
 from .http.asgi_server import ServerThread, listen
 from .http.recording import MAX_LOG_BYTES, RecordedModelRequest, RecordedRequest, RecordingMiddleware, RequestLog
+from .http.request_summary import RequestSummary
 from .id_generator import IdGenerator
 from .issuer.device_codes import DeviceCodes, DeviceLoginSettings
 from .issuer.issuer_routes import IssuerRoutes
@@ -72,7 +73,7 @@ class Simulator:
     - `validation_rules`: enables or disables validation rules by name (`testing.backend.validation.RULES`).
     - `model_catalog`: the available models. The default has the models of Codex CLI 0.171.0; the plan of the
       account selects from them.
-    - `limits`: the initial value of the attribute `limits`.
+    - `limits`, `limit_after`: the initial values of the attributes.
     - `seed`: determines the identifiers, the tokens and the random choices of faults.
     - `clock`: returns the current time, as an aware datetime.
     - `routing`: the origin and the override that the backend reports for the account's workspace. The attribute may be
@@ -84,6 +85,10 @@ class Simulator:
       connections use only the new `lifetime`.
     - `max_recorded_requests`: how many requests the attribute `requests` keeps, and how many messages
       `websocket_frames` keeps. Older ones are dropped.
+    - `pace`: how many tokens a second responses stream, over HTTP and WebSockets. By default, they are sent at once.
+      The attribute may be changed at any time.
+    - `on_request`: called with a `RequestSummary` when the response to a request has ended, also for a message on a
+      WebSocket. It is called in the thread of the server and must return quickly.
 
     Use two simulators to simulate a workspace whose requests go to a dedicated backend:
 
@@ -104,6 +109,7 @@ class Simulator:
         validation_rules: Mapping[str, bool] | None = None,
         model_catalog: ModelCatalog | None = None,
         limits: SimulatedLimits | None = None,
+        limit_after: int | None = None,
         seed: int = 0,
         clock: Callable[[], datetime] = _utc_now,
         routing: Routing = Routing(),  # noqa: B008  (it is frozen)
@@ -111,6 +117,8 @@ class Simulator:
         account_id_required: bool = False,
         websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (it is frozen)
         max_recorded_requests: int = 1000,
+        pace: float | None = None,
+        on_request: Callable[[RequestSummary], object] | None = None,
     ) -> None:
         self.account: SimulatedAccount = (
             (account or SimulatedAccount()) if accepts_logins_of is None else accepts_logins_of.account
@@ -118,6 +126,8 @@ class Simulator:
         self.refresh_delay = refresh_delay
         self.routing = routing
         self.websocket = websocket
+        self._on_request = on_request
+        self.pace = pace
         self._host, self._port = host, port
         self._approval: Approval = approval
         self._clock = clock
@@ -144,7 +154,7 @@ class Simulator:
             clock=clock,
             get_url=lambda: self.url,
         )
-        self._account_limits = AccountLimits(limits or SimulatedLimits())
+        self._account_limits = AccountLimits(limits or SimulatedLimits(), limit_after=limit_after, clock=clock)
         self._prompt_cache = PromptCache()
         self._backend = BackendRoutes(
             account=self.account,
@@ -162,6 +172,8 @@ class Simulator:
             record_model_request=self._model_request_log.append,
             websocket_log=self._websocket_log,
             get_websocket_settings=lambda: self.websocket,
+            get_pace=lambda: self.pace,
+            on_request=self._report_request,
         )
 
     # Starting and stopping
@@ -208,8 +220,16 @@ class Simulator:
         )
         with_faults = FaultMiddleware(app, queue=self._fault_queue, turn_context=self._backend.turn_context)
         return RecordingMiddleware(
-            with_faults, log=self._request_log, new_request_id=lambda: self._ids.new("req"), clock=self._clock
+            with_faults,
+            log=self._request_log,
+            new_request_id=lambda: self._ids.new("req"),
+            clock=self._clock,
+            on_request=self._report_request,
         )
+
+    def _report_request(self, summary: RequestSummary) -> None:
+        if self._on_request is not None:
+            self._on_request(summary)
 
     # URLs
 
@@ -304,6 +324,17 @@ class Simulator:
             supports_websockets=supports_websockets,
         )
 
+    @property
+    def pace(self) -> float | None:
+        """How many tokens a second responses stream, or None if they are sent at once."""
+        return self._pace
+
+    @pace.setter
+    def pace(self, tokens_per_second: float | None) -> None:
+        if tokens_per_second is not None and not tokens_per_second > 0:
+            raise ValueError(f"Invalid pace: {tokens_per_second}. Pass the number of tokens a second, or None.")
+        self._pace = tokens_per_second
+
     # Scripted turns, faults, recorded requests and limits
 
     def script(self, *turns: TurnLike) -> None:
@@ -313,6 +344,15 @@ class Simulator:
         the queue unchanged. When the queue is empty, the simulator generates default responses again.
         """
         self._fault_queue.script(turns)
+
+    def script_file(self, path: str | Path) -> None:
+        """Queue the turns of a YAML or JSON file for the next model requests, in order (docs/testing.md).
+
+        Raises `ValueError` if the file cannot be read or has an invalid turn. The message names the turn and its line.
+        """
+        from .script_file import read_script
+
+        self._fault_queue.script(read_script(path))
 
     def fail(
         self, *faults: str | Turn, times: int | None = 1, route: str | None = None, probability: float | None = None
@@ -368,14 +408,32 @@ class Simulator:
 
             sim.limits = SimulatedLimits(primary=SimulatedWindow(97, minutes=300), reset_credits=1)
 
-        The simulator rejects no request because of them. The fault `usage_limit` rejects one request, and also marks
-        its window in these limits as exhausted.
+        While a window of the plan is exhausted (100 %) and the account has no credits, the simulator rejects model
+        requests as the backend does: until the window resets, a reset credit is consumed, or `clear` is called. The
+        fault `usage_limit` rejects one request and exhausts its window. Turns and faults that are queued after it
+        apply first, and then the simulator rejects requests.
         """
         return self._account_limits.current
 
     @limits.setter
     def limits(self, limits: SimulatedLimits) -> None:
         self._account_limits.current = limits
+
+    @property
+    def limit_after(self) -> int | None:
+        """The number of model requests that use up the 5-hour window, or None. It may be assigned at any time.
+
+            sim.limit_after = 100
+
+        Each response uses an equal share of the window (`limits.primary`), and then the simulator rejects requests.
+        The window resets five hours after the first request, on the simulator's `clock`. With None, requests do not
+        change the limits.
+        """
+        return self._account_limits.limit_after
+
+    @limit_after.setter
+    def limit_after(self, count: int | None) -> None:
+        self._account_limits.limit_after = count
 
     def clear(self) -> None:
         """Remove recorded requests and messages, scripted turns, faults and cached prompts; restore the initial limits.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Self
 
-from .backend.simulated_limits import SimulatedAdditionalLimit, SimulatedWindow
+from .backend.simulated_limits import ExhaustedLimit, SimulatedAdditionalLimit, SimulatedWindow
 from .http.delivery import SimulatedResponse
 from .replies.messages import QUOTA_CODES, cloudflare_page, default_message
 from .turn_delivery import BaseTurn
@@ -48,6 +48,8 @@ class ErrorTurns(BaseTurn):
     ) -> Self:
         """Return 429 `usage_limit_reached`, and mark the window in `Simulator.limits` as exhausted.
 
+        Until the reset, the simulator rejects later requests, too, except those for which a turn or a fault is queued.
+
         - `plan`: the plan in the error. It defaults to the account's plan.
         - `resets_in`: the time until the window resets. With None, the response does not contain the time of the reset.
         - `window`: the length of the exhausted window.
@@ -57,35 +59,19 @@ class ErrorTurns(BaseTurn):
         """
 
         def respond(context: TurnContext) -> SimulatedResponse:
-            resets_at = None if resets_in is None else context.now + resets_in
-            timestamp = None if resets_at is None else int(resets_at.timestamp())
-            limit_id = "codex" if limit_name is None else _MODEL_LIMIT_ID
-            prefix = f"x-{limit_id.replace('_', '-')}"
             minutes = int(window.total_seconds() // 60)
-            headers = {
-                "x-codex-active-limit": limit_id,
-                f"{prefix}-primary-used-percent": "100.0",
-                f"{prefix}-primary-window-minutes": str(minutes),
-                f"{prefix}-primary-reset-at": None if timestamp is None else str(timestamp),
-                f"{prefix}-limit-name": limit_name,
-                "x-codex-rate-limit-reached-type": reached,
-                "x-codex-promo-message": promo,
-            }
-            error = {
-                "type": "usage_limit_reached",
-                "message": default_message("usage_limit_reached"),
-                "plan_type": plan or context.request.account.plan,
-                "resets_at": timestamp,
-                "resets_in_seconds": None if resets_in is None else int(resets_in.total_seconds()),
-                "limit_window_minutes": minutes,
-                "eligible_promo": None,
-            }
-            model_limit = None if limit_name is None else SimulatedAdditionalLimit(id=limit_id, name=limit_name)
-            context.account_limits.exhaust(
-                SimulatedWindow(100, minutes=minutes, resets_at=resets_at), reached_type=reached, additional=model_limit
+            resets_at = None if resets_in is None else context.now + resets_in
+            exhausted = ExhaustedLimit(
+                window=SimulatedWindow(100, minutes=minutes, resets_at=resets_at),
+                has_reset=resets_at is not None,
+                plan=plan,
+                reached_type=reached,
+                promo=promo,
+                additional=None if limit_name is None else _model_limit(limit_name, context.request.model),
+                is_from_fault=True,
             )
-            header_pairs = tuple((name, value) for name, value in headers.items() if value is not None)
-            return SimulatedResponse.json(429, {"error": error}, header_pairs)
+            context.account_limits.exhaust(exhausted)
+            return context.limit_response(exhausted)
 
         return cls(respond)
 
@@ -211,6 +197,10 @@ class ErrorTurns(BaseTurn):
             return SimulatedResponse(status=status, headers=(("location", target), ("content-length", "0")))
 
         return cls(respond)
+
+
+def _model_limit(name: str, model: str) -> SimulatedAdditionalLimit:
+    return SimulatedAdditionalLimit(id=_MODEL_LIMIT_ID, name=name, model=model)
 
 
 def _retry_after_header(value: float | str | None) -> dict[str, str]:

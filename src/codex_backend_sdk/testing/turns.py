@@ -15,7 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from .replies.messages import default_message
-from .replies.reply_events import custom_tool_call, function_call, message
+from .replies.reply_events import (
+    Source,
+    cited_message,
+    custom_tool_call,
+    function_call,
+    image_generation_call,
+    message,
+    web_search_call,
+)
+from .replies.reply_events import reasoning as reasoning_item
 from .turn_delivery import DeliveryModifiers
 from .turn_errors import ErrorTurns
 
@@ -39,9 +48,41 @@ class Turn(ErrorTurns, DeliveryModifiers):
     __slots__ = ()
 
     @classmethod
-    def text(cls, text: str, *, usage: Mapping[str, Any] | None = None) -> Self:
-        """Return a turn that replies with this text. `usage` replaces the estimated token counts."""
-        return cls._reply(lambda context: [message(text, context.ids)], usage=usage)
+    def text(cls, text: str, *, reasoning: str | None = None, usage: Mapping[str, Any] | None = None) -> Self:
+        """Return a turn that replies with this text.
+
+        `reasoning` is the reasoning summary that precedes the text. `usage` replaces the estimated token counts.
+        """
+        summaries = [] if reasoning is None else [reasoning]
+        return cls._reply(
+            lambda context: [
+                *(reasoning_item([summary], context.ids) for summary in summaries),
+                message(text, context.ids),
+            ],
+            usage=usage,
+        )
+
+    @classmethod
+    def web_search(cls, query: str, text: str, sources: Mapping[str, str]) -> Self:
+        """Return a turn that searches the web and replies with a text that cites sources.
+
+        `sources` are URLs and the titles of their pages. A link to each source is added at the end of the text, and
+        the message has a `url_citation` for it.
+
+            Turn.web_search("tides", "The Moon causes them.", {"https://example.com/tides": "Tides"})
+        """
+        pages = [Source(url, title) for url, title in sources.items()]
+        parts = [text, *(part for page in pages for part in (" ", page))]
+        return cls._reply(lambda context: [web_search_call(query, context.ids), cited_message(parts, context.ids)])
+
+    @classmethod
+    def image(cls, prompt: str, text: str = "") -> Self:
+        """Return a turn that generates a small PNG image, whose color depends on the prompt, and replies with `text`.
+
+        If the image generation tool of the request has `partial_images`, the stream contains as many previews.
+        """
+        make_message = _optional_message(text)
+        return cls._reply(lambda context: [image_generation_call(prompt, context.ids), *make_message(context)])
 
     @classmethod
     def call(

@@ -21,7 +21,7 @@ def test_faults_and_scripted_turns_share_a_queue(raw_client: Any) -> None:
     raw_client.sim.fail(Turn.slow_down(), "status:500*2")
     assert statuses(raw_client, 2) == [503, 429]
     assert raw_client.text("hi") == "Between."
-    assert statuses(raw_client, 4) == [503, 500, 500, 200]
+    assert statuses(raw_client, 4) == [503, 500, 500, 429], "the usage limit applies after the queue"
 
 
 def test_faults_repeat_in_turn_until_clear(raw_client: Any) -> None:

@@ -51,6 +51,7 @@ def test_http_error_is_an_error_event(socket_client: Any, fault: str, status: in
     error = socket_client.receive()
     assert (error["type"], error["status"], error["error"].get("code")) == ("error", status, code)
     assert error["error"]["message"]
+    socket_client.raw_client.sim.clear()  # a usage limit lasts
     assert socket_client.text("Say hello") == "hello", "the connection stays usable"
 
 

@@ -58,6 +58,7 @@ def test_fault_rejects_the_upgrade(raw_client: Any, open_socket: Any, fault: str
             open_socket(raw_client, open_timeout=5, headers={"authorization": "Bearer none"})
         return
     assert rejection(open_socket, raw_client)[0] == status
+    raw_client.sim.clear()  # a usage limit lasts
     assert open_socket(raw_client).text("Say hello") == "hello"
 
 

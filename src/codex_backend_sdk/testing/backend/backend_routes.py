@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from email.utils import format_datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,11 +20,14 @@ from starlette.routing import Route
 from ..http.delivery import SimulatedResponse
 from ..http.recording import RecordedModelRequest
 from ..http.request_json import parse_json_object
+from ..http.request_summary import RequestSummary, summarize_response
+from ..http.stream_transforms import paced
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
 from ..replies.json_values import UnsupportedSchemaError
 from ..websocket.socket_connection import Handshake
 from ..websocket.upgrade import WebSocketUpgrade
+from .simulated_limits import AccountLimits
 from .turn_context import RouteResponse, TurnContext
 
 if TYPE_CHECKING:
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from ..websocket.responses_session import MessageHandler, ModelMessage
     from ..websocket.settings import WebSocketSettings
     from ..websocket.websocket_log import WebSocketLog
-    from .simulated_limits import AccountLimits
     from .turn_context import Responder
     from .validation import RequestValidator
 
@@ -92,6 +94,8 @@ class BackendRoutes:
         record_model_request: Callable[[RecordedModelRequest], None],
         websocket_log: WebSocketLog,
         get_websocket_settings: Callable[[], WebSocketSettings],
+        get_pace: Callable[[], float | None],
+        on_request: Callable[[RequestSummary], None],
     ) -> None:
         self._account = account
         self._issuer = issuer
@@ -107,6 +111,8 @@ class BackendRoutes:
         self._record = record_model_request
         self._websocket_log = websocket_log
         self._get_websocket_settings = get_websocket_settings
+        self._get_pace = get_pace
+        self._on_request = on_request
 
     def turn_context(
         self,
@@ -196,18 +202,35 @@ class BackendRoutes:
         self._record(RecordedModelRequest(transport="http", plain_bytes=len(data), headers=headers, body=body))
         context = self.turn_context(scope=request.scope, headers=headers, body=body)
         # `request.state.turn` is the fault that the request header selects, or None.
-        return self._respond_to_model_request(context, request.state.turn)
+        response = self._respond_to_model_request(context, request.state.turn)
+        request.state.model, request.state.response = context.request.model, summarize_response(response)
+        return response
 
     def _respond_to_model_request(
         self, context: TurnContext, turn: Responder | None = None, *, generates: bool = True
     ) -> SimulatedResponse:
+        response, pace = self._model_response(context, turn, generates=generates), self._get_pace()
+        # The modifications of a scripted turn follow, so that it may cut or throttle the paced response.
+        return response if pace is None else replace(response, transforms=(paced(pace), *response.transforms))
+
+    def _model_response(self, context: TurnContext, turn: Responder | None, *, generates: bool) -> SimulatedResponse:
         # Validate before a turn is selected, so that an invalid request does not use up a scripted turn.
         error_response = self._validator.check(context.request)
         if error_response is not None:
             return error_response
         if not generates:
             return context.prewarm_response()
-        return _respond(turn or self._next_turn(BACKEND_PATHS["responses"]), context)
+        if turn is not None:
+            # A fault of a request header concerns this request only: other tests may use the same simulator.
+            limits = AccountLimits(self._account_limits.current, clock=self._clock)
+            return _respond(turn, replace(context, account_limits=limits))
+        exhausted = self._account_limits.find_exhausted(context.request.model, context.now)
+        if exhausted is not None and not exhausted.is_from_fault:
+            return context.limit_response(exhausted)
+        turn = self._next_turn(BACKEND_PATHS["responses"])
+        if turn is None and exhausted is not None:
+            return context.limit_response(exhausted)
+        return _respond(turn, context)
 
     def _open_websocket(self, request: Request) -> Reply:
         settings = self._get_websocket_settings()
@@ -215,6 +238,7 @@ class BackendRoutes:
             # After a 426, the Codex CLI uses HTTP for the rest of its session.
             return SimulatedResponse.json(426, {"detail": "Upgrade Required"})
         turn = request.state.turn or self._next_turn(WEBSOCKET_ROUTE)
+        request.state.upgrade_status = 101
         response = SimulatedResponse(status=101, headers=tuple(self._upgrade_headers(request, settings).items()))
         if turn is not None:
             context = self.turn_context(
@@ -236,7 +260,21 @@ class BackendRoutes:
             log=self._websocket_log,
             clock=self._clock,
             get_settings=self._get_websocket_settings,
+            on_response=self._report_message,
         )
+
+    def _report_message(self, model: str, response: SimulatedResponse, seconds: float) -> None:
+        """Report a message on a WebSocket, after its response was delivered."""
+        summary = RequestSummary(
+            time=self._clock() - timedelta(seconds=seconds),
+            method="WS",
+            path=BACKEND_PATHS["responses"],
+            status=response.status,
+            seconds=seconds,
+            model=model,
+            response=summarize_response(response),
+        )
+        self._on_request(summary)
 
     def _upgrade_headers(self, request: Request, settings: WebSocketSettings) -> dict[str, str]:
         # Codex CLI: codex-api/src/endpoint/responses_websocket.rs

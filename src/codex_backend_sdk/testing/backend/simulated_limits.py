@@ -1,23 +1,24 @@
 """Simulate the usage limits of the account, in the three formats in which the backend reports them.
 
 The response headers, the `codex.rate_limits` event and `GET /wham/usage` are built from one `SimulatedLimits` object,
-so they are consistent. Requests do not change the limits. A test assigns the limits that it needs, a `usage_limit`
-fault exhausts a window, and a reset credit resets the windows.
+so they are consistent. A test assigns the limits that it needs, a `usage_limit` fault exhausts a window, and a reset
+credit resets the windows. With `limit_after`, each model request uses a share of the primary window. While a window is
+exhausted and the account has no credits, the backend rejects model requests (`AccountLimits.find_exhausted`).
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..simulated_account import SimulatedAccount
 
-__all__ = ["AccountLimits", "SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"]
+__all__ = ["AccountLimits", "ExhaustedLimit", "SimulatedAdditionalLimit", "SimulatedLimits", "SimulatedWindow"]
 
 _GRANTED_AT = "2026-06-17T00:00:00Z"
 # These values of `rate_limit_reached_type` report a reached spend cap. The other values report exhausted credits.
@@ -51,12 +52,17 @@ class SimulatedWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedAdditionalLimit:
-    """A limit of a single model, in addition to the limits of the plan."""
+    """A limit of a single model, in addition to the limits of the plan.
+
+    `model` is the slug of the model whose requests are rejected while the limit is exhausted. With None, the limit is
+    only reported.
+    """
 
     id: str = "codex_bengalfox"
     name: str = "GPT-X-Spark"
     primary: SimulatedWindow = SimulatedWindow(1, minutes=300)
     secondary: SimulatedWindow | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,16 +205,40 @@ def _window_state(window: SimulatedWindow, now: datetime) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExhaustedLimit:
+    """An exhausted window, and what the backend says about it when it rejects a request.
+
+    - `has_reset`: whether the error contains the time of the reset.
+    - `plan`: the plan in the error. None stands for the account's plan.
+    - `reached_type`, `promo`: the values of two headers of the error.
+    - `additional`: the limit of a single model that is exhausted. None stands for the plan's limit.
+    - `is_from_fault`: whether a `usage_limit` fault exhausted the window.
+    """
+
+    window: SimulatedWindow
+    has_reset: bool = True
+    plan: str | None = None
+    reached_type: str | None = None
+    promo: str | None = None
+    additional: SimulatedAdditionalLimit | None = None
+    is_from_fault: bool = False
+
+
 class AccountLimits:
     """The current limits and the reset credits of the account. The class is thread-safe.
 
-    An assignment to `current` replaces the limits and all reset credits, including the redeemed ones.
+    An assignment to `current` replaces the limits and all reset credits, including the redeemed ones. `limit_after` is
+    the number of model requests that use up the primary window, or None if requests do not change the limits.
     """
 
-    def __init__(self, limits: SimulatedLimits) -> None:
+    def __init__(
+        self, limits: SimulatedLimits, *, limit_after: int | None = None, clock: Callable[[], datetime]
+    ) -> None:
         self._lock = threading.Lock()
-        self._initial = limits
-        self.current = limits
+        self._initial = (limits, limit_after)
+        self._clock = clock
+        self.restore()
 
     @property
     def current(self) -> SimulatedLimits:
@@ -225,23 +255,71 @@ class AccountLimits:
             }
             self._redeem_request_ids: set[str] = set()
 
-    def restore(self) -> None:
-        """Restore the limits that were passed to the constructor."""
-        self.current = self._initial
+    @property
+    def limit_after(self) -> int | None:
+        """The number of model requests that use up the primary window."""
+        return self._limit_after
 
-    def exhaust(
-        self,
-        window: SimulatedWindow,
-        *,
-        reached_type: str | None = None,
-        additional: SimulatedAdditionalLimit | None = None,
-    ) -> None:
-        """Replace a window by this exhausted one: a window of `additional`, if given, or else of the plan.
+    @limit_after.setter
+    def limit_after(self, count: int | None) -> None:
+        if count is not None and count < 0:
+            raise ValueError(f"Invalid value of limit_after: {count}. Pass a number of requests, or None.")
+        with self._lock:
+            self._limit_after, self._request_count = count, 0
+            if count is not None:
+                self._set_primary_use(self._clock())
+
+    def restore(self) -> None:
+        """Restore the limits and `limit_after` that were passed to the constructor."""
+        self._fault: ExhaustedLimit | None = None
+        self.current, self.limit_after = self._initial
+
+    def count_request(self, now: datetime) -> None:
+        """Add a model request to the use of the primary window, if `limit_after` is set."""
+        with self._lock:
+            if self._limit_after is not None:
+                window = self._current.primary
+                if window.resets_at is not None and window.resets_at <= now:
+                    self._request_count = 0
+                self._request_count += 1
+                self._set_primary_use(now)
+
+    def _set_primary_use(self, now: datetime) -> None:
+        count, limit, window = self._request_count, self._limit_after or 0, self._current.primary
+        resets_at = window.resets_at
+        if resets_at is None or resets_at <= now:
+            resets_at = now + timedelta(minutes=window.minutes)
+        used_percent = 100 if count >= limit else 100 * count // limit
+        self._current = replace(
+            self._current, primary=SimulatedWindow(used_percent, minutes=window.minutes, resets_at=resets_at)
+        )
+
+    def find_exhausted(self, model: str, now: datetime) -> ExhaustedLimit | None:
+        """Return the exhausted limit because of which the backend rejects a request for this model, or None.
+
+        Credits replace the limits of the plan.
+        """
+        with self._lock:
+            limits, fault = self._current, self._fault
+        plan = ExhaustedLimit(window=limits.primary, reached_type=limits.reached_type)
+        candidates = [] if limits.has_credits else [plan, replace(plan, window=limits.secondary or limits.primary)]
+        for limit in limits.additional:
+            if limit.model == model:
+                exhausted = ExhaustedLimit(window=limit.primary, additional=limit)
+                candidates += [exhausted, replace(exhausted, window=limit.secondary or limit.primary)]
+        for candidate in candidates:
+            if candidate.window.used_percent_at(now) >= 100:
+                return fault if fault is not None and fault.window == candidate.window else candidate
+        return None
+
+    def exhaust(self, exhausted: ExhaustedLimit) -> None:
+        """Replace a window by this exhausted one: a window of a single model's limit, or a window of the plan.
 
         In the plan, it replaces the secondary window if this has the same length, and the primary window otherwise.
         """
+        window, additional, reached_type = exhausted.window, exhausted.additional, exhausted.reached_type
         with self._lock:
-            limits = self._current
+            limits, self._fault = self._current, exhausted
             if additional is not None:
                 other_limits = tuple(limit for limit in limits.additional if limit.id != additional.id)
                 self._current = replace(limits, additional=(*other_limits, replace(additional, primary=window)))
@@ -295,6 +373,7 @@ class AccountLimits:
             self._redeem_request_ids.add(request_id)
             redeemed_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
             self._redeemed_at[credit_id or available_ids[0]] = redeemed_at
+            self._request_count = 0
             self._current = replace(
                 limits,
                 primary=SimulatedWindow(0, minutes=limits.primary.minutes),

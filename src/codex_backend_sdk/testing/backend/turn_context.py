@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..http.delivery import SimulatedResponse
 from ..replies.default_reply import default_items
+from ..replies.messages import default_message
 from ..replies.reply_events import build_events
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..parsed_request import ParsedRequest
     from ..replies.reply_events import Event, Item
     from ..replies.simulated_cache import PromptCache
-    from .simulated_limits import AccountLimits
+    from .simulated_limits import AccountLimits, ExhaustedLimit
 
 __all__ = ["Responder", "RouteResponse", "TurnContext"]
 
@@ -73,6 +74,34 @@ class TurnContext:
         """Return the response to a prewarm: it has no output, and a later request can continue it."""
         return self.event_stream([*self._codex_events(), *self._events(())])
 
+    def limit_response(self, exhausted: ExhaustedLimit) -> SimulatedResponse:
+        """Return 429 `usage_limit_reached` for a request that the backend rejects because of this limit."""
+        window, additional = exhausted.window, exhausted.additional
+        resets_at = window.next_reset(self.now) if window.resets_at is None else int(window.resets_at.timestamp())
+        timestamp = resets_at if exhausted.has_reset else None
+        limit_id = "codex" if additional is None else additional.id
+        prefix = f"x-{limit_id.replace('_', '-')}"
+        headers = {
+            "x-codex-active-limit": limit_id,
+            f"{prefix}-primary-used-percent": "100.0",
+            f"{prefix}-primary-window-minutes": str(window.minutes),
+            f"{prefix}-primary-reset-at": None if timestamp is None else str(timestamp),
+            f"{prefix}-limit-name": None if additional is None else additional.name,
+            "x-codex-rate-limit-reached-type": exhausted.reached_type,
+            "x-codex-promo-message": exhausted.promo,
+        }
+        error = {
+            "type": "usage_limit_reached",
+            "message": default_message("usage_limit_reached"),
+            "plan_type": exhausted.plan or self.request.account.plan,
+            "resets_at": timestamp,
+            "resets_in_seconds": None if timestamp is None else timestamp - int(self.now.timestamp()),
+            "limit_window_minutes": window.minutes,
+            "eligible_promo": None,
+        }
+        header_pairs = tuple((name, value) for name, value in headers.items() if value is not None)
+        return SimulatedResponse.json(429, {"error": error}, header_pairs)
+
     def response_events(
         self,
         items: Sequence[Item],
@@ -85,6 +114,7 @@ class TurnContext:
         `final_status` is the status of the response in the terminal event, and the suffix of that event's type.
         `final_members` replaces members of this response.
         """
+        self.account_limits.count_request(self.now)
         events = self._events(items, final_status=final_status, final_members=final_members)
         return [*self._codex_events(), *self._turn_state_event(), *events]
 

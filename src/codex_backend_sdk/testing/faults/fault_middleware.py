@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend.turn_context import RouteResponse
 from ..http.delivery import SimulatedResponse
+from ..http.request_summary import summarize_response
 from ..turns import Turn
 from .fault_catalog import ROUTES
 from .fault_syntax import parse_fault
@@ -52,7 +53,9 @@ class FaultMiddleware:
         elif (turn := turn or self._queue.next_turn(path)) is not None:
             route_response = await _call_app(self._app, scope, receive) if turn.modifies_default else None
             context = self._turn_context(scope=scope, headers=headers, body={}, route_response=route_response)
-            await turn.respond(context)(scope, receive, send)
+            response = turn.respond(context)
+            scope["state"]["response"] = summarize_response(response)
+            await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from io import BytesIO
@@ -23,6 +24,7 @@ from urllib.parse import parse_qsl
 import zstandard
 
 from .delivery import SimulatedResponse
+from .request_summary import RequestSummary, ResponseSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +126,11 @@ class _BodyError(Exception):
 
 
 class RecordingMiddleware:
-    """ASGI middleware that adds each request to `log`, and an `x-request-id` and a `date` to its response."""
+    """ASGI middleware that adds each request to `log`, and an `x-request-id` and a `date` to its response.
+
+    `on_request` is called with the summary of each exchange when it ends. The application may add the `model` and the
+    `response` (`ResponseSummary`) to the state of the scope.
+    """
 
     def __init__(
         self,
@@ -133,19 +139,49 @@ class RecordingMiddleware:
         log: RequestLog[RecordedRequest],
         new_request_id: Callable[[], str],
         clock: Callable[[], datetime],
+        on_request: Callable[[RequestSummary], None],
     ) -> None:
         self._app = app
         self._log = log
         self._new_request_id = new_request_id
         self._clock = clock
+        self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Record the request, then call the application."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = self._new_request_id()
-        state: dict[str, Any] = {"request_id": request_id}
+        """Record the request, call the application, and report the summary of the exchange."""
+        started, time_of_arrival = time.perf_counter(), self._clock()
+        state: dict[str, Any] = {"request_id": self._new_request_id()}
         scope["state"] = state
-        send = self._with_headers(send, request_id)
+        statuses: list[int] = []
+        is_complete = False
+
+        async def observed_send(message: Any) -> None:
+            nonlocal is_complete
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._handle(scope, receive, self._with_headers(observed_send, state["request_id"]))
+        finally:
+            response: ResponseSummary = state.get("response", ResponseSummary())
+            if not is_complete and response.problem is None and statuses:
+                response = replace(response, problem="client disconnected")
+            self._on_request(
+                RequestSummary(
+                    time=time_of_arrival,
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=statuses[0] if statuses else state.get("upgrade_status"),
+                    seconds=time.perf_counter() - started,
+                    model=state.get("model"),
+                    response=response,
+                )
+            )
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             encoded_body = await _read_body(receive)
             body = _decode(encoded_body, headers.get("content-encoding", ""))
@@ -162,7 +198,7 @@ class RecordingMiddleware:
             wire_bytes=len(encoded_body),
         )
         self._log.append(request)
-        state["recorded_request"] = request
+        scope["state"]["recorded_request"] = request
         await self._app(scope, _replay(body, receive), send)
 
     def _with_headers(self, send: Send, request_id: str) -> Send:

@@ -7,6 +7,7 @@ headers) pass unchanged and are not counted as events.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from .delivery import EncodedBytes, Pause, encode_chunks
@@ -95,6 +96,24 @@ def split(size: int, delay_seconds: float) -> ChunkTransform:
                 # Even a pause of zero seconds is required. Without it, the server combines the chunks in one write.
                 yield Pause(delay_seconds)
                 yield EncodedBytes(chunk.data[start : start + size])
+
+    return transform
+
+
+def paced(tokens_per_second: float) -> ChunkTransform:
+    """Send the deltas of text at this pace. A delta has at least one token, and one for four characters."""
+
+    async def transform(chunks: AsyncIterator[Chunk], wire: Wire) -> AsyncIterator[Chunk]:
+        due = time.monotonic()
+        async for chunk in chunks:
+            delta = chunk.get("delta") if isinstance(chunk, dict) else None
+            if isinstance(delta, str):
+                due += max(1, len(delta) / 4) / tokens_per_second
+                # The pauses depend on the time that has passed, so that their inaccuracy does not accumulate.
+                delay_seconds = due - time.monotonic()
+                if delay_seconds > 0:
+                    yield Pause(delay_seconds)
+            yield chunk
 
     return transform
 

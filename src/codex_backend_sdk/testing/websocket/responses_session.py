@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .settings import WebSocketSettings
     from .socket_connection import Message, SocketConnection
 
-__all__ = ["ModelMessage", "ResponsesSession"]
+__all__ = ["ModelMessage", "ResponseCallback", "ResponsesSession"]
 
 _CLOSE_UNSUPPORTED_DATA: Final = 1003
 _CLOSE_INTERNAL_ERROR: Final = 1011
@@ -66,6 +67,14 @@ class MessageHandler(Protocol):
         ...
 
 
+class ResponseCallback(Protocol):
+    """Report a response that was delivered."""
+
+    def __call__(self, model: str, response: SimulatedResponse, seconds: float) -> None:
+        """Receive the model of the request, the response, and how long the exchange took."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _StoredResponse:
     items: list[Any]
@@ -81,8 +90,10 @@ class ResponsesSession:
         handle: MessageHandler,
         clock: Callable[[], datetime],
         get_settings: Callable[[], WebSocketSettings],
+        on_response: ResponseCallback,
     ) -> None:
         self._handle = handle
+        self._on_response = on_response
         self._clock = clock
         self._get_settings = get_settings
         self._opened_at = clock()
@@ -128,6 +139,7 @@ class ResponsesSession:
             self._create(body, len(message.frame.data))
 
     def _create(self, body: dict[str, Any], plain_bytes: int) -> None:
+        started = time.perf_counter()
         previous_id = body.get("previous_response_id")
         stored = None if previous_id is None else self._stored.get(previous_id)
         request_body = {name: value for name, value in body.items() if name not in _MESSAGE_MEMBERS}
@@ -149,9 +161,16 @@ class ResponsesSession:
             )
             response = self._handle(message)
         self._sent, self._interrupted = SentEvents(), anyio.Event()
-        self._delivery = asyncio.create_task(
-            self._deliver(response, request_body.get("input"), previous_id, body.get("generate") is False)
-        )
+        self._delivery = asyncio.create_task(self._deliver_and_report(response, request_body, body, started))
+
+    async def _deliver_and_report(
+        self, response: SimulatedResponse, request_body: dict[str, Any], body: dict[str, Any], started: float
+    ) -> None:
+        is_prewarm = body.get("generate") is False
+        try:
+            await self._deliver(response, request_body.get("input"), body.get("previous_response_id"), is_prewarm)
+        finally:
+            self._on_response(str(body.get("model")), response, time.perf_counter() - started)
 
     async def _deliver(self, response: SimulatedResponse, items: Any, previous_id: Any, is_prewarm: bool) -> None:
         sent = self._sent

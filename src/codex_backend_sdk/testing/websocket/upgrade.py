@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..http.asgi_server import ControlledConnection
     from ..http.delivery import SimulatedResponse
-    from .responses_session import MessageHandler
+    from .responses_session import MessageHandler, ResponseCallback
     from .settings import WebSocketSettings
     from .socket_connection import Handshake
     from .websocket_log import WebSocketLog
@@ -39,6 +39,7 @@ class WebSocketUpgrade:
     log: WebSocketLog
     clock: Callable[[], datetime]
     get_settings: Callable[[], WebSocketSettings]
+    on_response: ResponseCallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept the WebSocket and serve its messages."""
@@ -56,5 +57,7 @@ class WebSocketUpgrade:
 
     async def _serve(self, connection: ControlledConnection, scope: Scope) -> None:
         record = self.log.open(scope["state"]["recorded_request"], uses_deflate=self.handshake.uses_deflate)
-        session = ResponsesSession(handle=self.handle, clock=self.clock, get_settings=self.get_settings)
+        session = ResponsesSession(
+            handle=self.handle, clock=self.clock, get_settings=self.get_settings, on_response=self.on_response
+        )
         await session.run(SocketConnection(connection, self.handshake, record, self.log.append))
