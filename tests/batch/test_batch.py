@@ -336,7 +336,9 @@ def test_run_waits_for_the_reset_and_probes(new_client: Any, sim: Simulator) -> 
     client = new_client(clock=clock)
     pauses: list[Any] = []
     sim.script("x")
-    sim.fail("usage_limit:plus,60", times=4)
+    # The clock of the client is not that of the simulator, where `usage_limit` would last a minute.
+    error = {"type": "usage_limit_reached", "plan_type": "plus", "resets_in_seconds": 60, "limit_window_minutes": 300}
+    sim.fail(Turn.error(429, {"error": {**error, "resets_at": int(clock.now().timestamp()) + 60}}), times=4)
     batch = client.codex.batch(
         PROMPTS, wait_for_limit=True, on_progress=lambda progress: pauses.append(progress.paused_until)
     )
