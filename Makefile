@@ -9,6 +9,7 @@
 #   make lint          lint, types and layers
 #   make coverage      100 % branch coverage of the modules that do no I/O
 #   make site          build the documentation site (build/site/html/index.html)
+#   make pictures      draw the terminal pictures of the documentation again
 #   make lock          update requirements/*.txt after a change of pyproject.toml (UPGRADE=--upgrade: newest versions)
 #   make clean         remove everything that the other targets created
 #
@@ -60,10 +61,10 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_response_messages))
 
-.PHONY: help demo test lint coverage site lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
+.PHONY: help demo test lint coverage site pictures lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 
 help:
-	@sed -n '4,26s/^# \{0,1\}//p' Makefile
+	@sed -n '4,27s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -87,6 +88,9 @@ lint: $(DEV_READY)
 # `make test` builds it, too, and checks its links and its width on a phone (tests/test_site.py).
 site: $(DEV_READY)
 	@$(BIN)/python scripts/build_site.py
+
+pictures: $(DEV_READY)
+	$(BIN)/python scripts/terminal_pictures.py
 
 lowest: $(DEV_READY) $(UV)
 	$(BIN)/python scripts/lowest_versions.py --uv $(UV) --tests
