@@ -225,3 +225,38 @@ def test_login_accepts_a_pasted_url(spawn: Spawn, home: Path) -> None:
     assert "codex-backend login --device" in out
     assert "Logged in as user@example.com" in out
     assert (home / "auth.json").is_file()
+
+
+def test_login_json_has_the_account_and_nothing_else(spawn: Spawn, home: Path, sim: Simulator) -> None:
+    with start_login(spawn, extra=("--json",)) as process:
+        while (match := URL_PATTERN.search(process.stderr.readline())) is None:
+            assert process.poll() is None
+        httpx2.get(match[0], follow_redirects=True, timeout=10).raise_for_status()
+        out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(timeout=30) == 0
+    assert json.loads(out) == {
+        "email": "user@example.com",
+        "plan": "pro",
+        "account_id": sim.account.account_id,
+        "stored_in": str(home / "auth.json"),
+    }
+    assert "Waiting up to 30 s for the login to complete." in err
+
+
+def test_device_login_json_prints_the_code_to_stderr(run: Run) -> None:
+    result = run("login", "--device", "--timeout", "90", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["email"] == "user@example.com"
+    assert "enter this code within 15 min" in result.err
+    assert "Waiting up to 1 min for the login to complete." in result.err
+
+
+@pytest.mark.parametrize("options", [(), ("--revoke",)])
+def test_logout_json_says_what_was_deleted(
+    run: Run, store_login: StoreLogin, home: Path, options: tuple[str, ...]
+) -> None:
+    store_login()
+    expected = {"had_login": True, "is_revoked": bool(options), "stored_in": str(home / "auth.json")}
+    assert json.loads(run("logout", "--json", *options).out) == expected
+    expected = {"had_login": False, "is_revoked": False, "stored_in": str(home / "auth.json")}
+    assert json.loads(run("logout", "--json", *options).out) == expected

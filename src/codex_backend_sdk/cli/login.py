@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
-from .output import line_width, print_block, print_text, wrap
+from .._timefmt import format_duration
+from .output import line_width, print_block, print_json, print_text, wrap
 from .parameter_types import SECONDS
 
 if TYPE_CHECKING:
@@ -99,6 +102,7 @@ def _read_login(store: CredentialStore) -> ResolvedLogin:
     help="Local port for the callback. The first free port is used. OpenAI's issuer accepts only the defaults. "
     "0 selects a free port.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON. Instructions are on standard error.")
 @click.pass_context
 def login(
     context: click.Context,
@@ -107,6 +111,7 @@ def login(
     workspace: str | None,
     timeout: float,
     ports: tuple[int, ...],
+    as_json: bool,
 ) -> None:
     """Log in with your browser and store the login.
 
@@ -121,7 +126,7 @@ def login(
         has_timeout = context.get_parameter_source("timeout") is not click.core.ParameterSource.DEFAULT
         new_login = credentials.authenticate_device_code(
             force=True,
-            on_code=lambda code: _print_code(code, store),
+            on_code=lambda code: _print_code(code, store, timeout=timeout if has_timeout else None, err=as_json),
             timeout=timeout if has_timeout else None,
             workspace_id=workspace,
         )
@@ -131,22 +136,35 @@ def login(
         new_login = credentials.authenticate(
             force=True,
             open_browser=no_browser_reason is None,
-            on_url=lambda url: _print_url(url, store, no_browser_reason=no_browser_reason, can_paste=can_paste),
-            paste=_read_pasted_url if can_paste else None,
+            on_url=lambda url: _print_url(
+                url, store, no_browser_reason=no_browser_reason, can_paste=can_paste, timeout=timeout, err=as_json
+            ),
+            paste=partial(_read_pasted_url, err=as_json) if can_paste else None,
             timeout=timeout,
             ports=ports,
             workspace_id=workspace,
         )
-    name = new_login.email or new_login.account_id or "an unnamed account"
-    plan = f" (plan {new_login.plan})" if new_login.plan else ""
-    print_text(f"Logged in as {name}{plan}.", fg="green")
-    print_text(f"The login is stored in {store.location}.")
+    if as_json:
+        print_json(
+            {
+                "email": new_login.email,
+                "plan": new_login.plan,
+                "account_id": new_login.account_id,
+                "stored_in": store.location,
+            }
+        )
+    else:
+        name = new_login.email or new_login.account_id or "an unnamed account"
+        plan = f" (plan {new_login.plan})" if new_login.plan else ""
+        print_text(f"Logged in as {name}{plan}.", fg="green")
+        print_text(f"The login is stored in {store.location}.")
     _warn_about_token_variable()
 
 
 @click.command()
 @click.option("--revoke", is_flag=True, help="Also revoke the tokens at the issuer, so that copies stop working.")
-def logout(revoke: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def logout(revoke: bool, as_json: bool) -> None:
     """Delete the stored login.
 
     The Codex CLI uses the same login, so this logs it out as well.
@@ -158,7 +176,9 @@ def logout(revoke: bool) -> None:
     had_tokens = revoke and load_tokens(credentials.store) is not None
     had_login = credentials.revoke(must_confirm=True) if revoke else credentials.logout()
     location = credentials.store.location
-    if not had_login:
+    if as_json:
+        print_json({"had_login": had_login, "is_revoked": had_tokens, "stored_in": location})
+    elif not had_login:
         print_text(f"There was no login in {location}.")
     elif had_tokens:
         print_text(f"Logged out. The login in {location} was deleted and its tokens were revoked.")
@@ -174,7 +194,7 @@ def _no_browser_reason(no_browser: bool) -> str | None:
     return "--no-browser was given" if no_browser else browser_unavailable_reason()
 
 
-def _print_replaced_login(store: CredentialStore) -> None:
+def _print_replaced_login(store: CredentialStore, *, err: bool) -> None:
     """Print the login that the new login will replace. Print nothing if the store is empty or damaged."""
     from ..auth import _auth_errors
 
@@ -184,51 +204,67 @@ def _print_replaced_login(store: CredentialStore) -> None:
         return
     if resolved_login.login is not None:
         name = resolved_login.login.email or resolved_login.login.account_id or "an unnamed account"
-        print_text(f"Logged in as {name}. The new login will replace this one.\n")
+        print_text(f"Logged in as {name}. The new login will replace this one.\n", err=err)
     elif resolved_login.other_credentials is not None:
-        print_text(f"{resolved_login.problem} The new login will replace it, also for the Codex CLI.\n")
+        print_text(f"{resolved_login.problem} The new login will replace it, also for the Codex CLI.\n", err=err)
 
 
-def _print_url(url: str, store: CredentialStore, *, no_browser_reason: str | None, can_paste: bool) -> None:
-    _print_replaced_login(store)
+def _print_url(
+    url: str,
+    store: CredentialStore,
+    *,
+    no_browser_reason: str | None,
+    can_paste: bool,
+    timeout: float,
+    err: bool,
+) -> None:
+    _print_replaced_login(store, err=err)
     if no_browser_reason is None:
-        print_text("Opening the login page in your browser. If it does not open, visit this URL:")
+        print_text("Opening the login page in your browser. If it does not open, visit this URL:", err=err)
     else:
-        print_text(f"No browser was opened ({no_browser_reason}). Open this URL in a browser:")
-    print_block(f"\n  {url}\n")
-    print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
+        print_text(f"No browser was opened ({no_browser_reason}). Open this URL in a browser:", err=err)
+    print_block(f"\n  {url}\n", err=err)
+    _print_wait(timeout, err=err)
     if can_paste:
         print_text(
-            "A browser on another machine is redirected to a page that cannot be loaded. This is expected: copy the "
-            "URL of that page. To log in without copying a URL, run `codex-backend login --device`."
+            "A browser on another machine ends on a page that cannot be loaded. This is expected: copy the URL of that "
+            "page. To log in without copying a URL, run `codex-backend login --device`.",
+            err=err,
         )
     elif no_browser_reason is not None:
         print_text(
             "The browser must run on this machine. To use a browser on another device, run "
-            "`codex-backend login --device`."
+            "`codex-backend login --device`.",
+            err=err,
         )
 
 
-def _read_pasted_url(prompt: str) -> str | None:
+def _print_wait(timeout: float, *, err: bool) -> None:
+    """Print that the command waits, and how long."""
+    limit = format_duration(timedelta(seconds=timeout)) if timeout >= 60 else f"{timeout:g} s"
+    print_text(f"Waiting up to {limit} for the login to complete. Press Ctrl-C to cancel.", err=err)
+
+
+def _read_pasted_url(prompt: str, *, err: bool = False) -> str | None:
     """Print the prompt and read a line from standard input.
 
     The function runs in a thread, which is abandoned if the browser callback arrives first. It uses `os.read`, because
     `input` holds the lock of the buffer, and the interpreter waits for this lock at exit.
     """
-    print_block("\n" + wrap(prompt.rstrip(), min(line_width(), 80)))
+    print_block("\n" + wrap(prompt.rstrip(), min(line_width(err=err), 80)), err=err)
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 
 
-def _print_code(code: DeviceCode, store: CredentialStore) -> None:
-    _print_replaced_login(store)
-    minutes = int(code.expires_in.total_seconds() // 60)
-    print_text("Open this URL on any device and log in there:")
-    print_block(f"\n  {code.url}\n")
-    print_text(f"Then enter this code within {minutes} minutes:\n")
-    print_block(f"  {code.user_code}\n", bold=True)
-    print_text("Never enter a code that you received from another person.")
-    print_text("Waiting for the login to complete. Press Ctrl-C to cancel.")
+def _print_code(code: DeviceCode, store: CredentialStore, *, timeout: float | None, err: bool) -> None:
+    _print_replaced_login(store, err=err)
+    seconds = code.expires_in.total_seconds()
+    print_text("Open this URL on any device and log in there:", err=err)
+    print_block(f"\n  {code.url}\n", err=err)
+    print_text(f"Then enter this code within {format_duration(code.expires_in)}:\n", err=err)
+    print_block(f"  {code.user_code}\n", err=err, bold=True)
+    print_text("Never enter a code that you received from another person.", err=err)
+    _print_wait(seconds if timeout is None else min(timeout, seconds), err=err)
 
 
 def _warn_about_token_variable() -> None:
