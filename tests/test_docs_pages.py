@@ -6,6 +6,7 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
+import click
 import openai
 import pytest
 from pages import (
@@ -23,6 +24,7 @@ from pages import (
 
 import codex_backend_sdk
 from codex_backend_sdk.cli import main
+from codex_backend_sdk.cli.app import codex_backend
 from codex_backend_sdk.testing import Turn
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ DOCS_TO_RUN = [page for page in DOCS if page.name != "integrations.md"]
 PAGES = [*DOCS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 COOKBOOK = [page for page in DOCS if page.parent.name == "cookbook" and page.name != "README.md"]
+
+# The names of the commands of `codex-backend`.
+_COMMANDS = set(codex_backend.list_commands(click.Context(codex_backend)))
 
 # Pages with names of earlier versions, which no longer exist.
 PAGES_ABOUT_OLD_NAMES = {"migrating.md"}
@@ -96,10 +101,13 @@ def test_error_names_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=["README.md", *NAMES])
-def test_command_line_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_and_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if page.name in PAGES_ABOUT_OLD_NAMES:
         pytest.skip("the page lists names of old versions")
-    commands = re.findall(r"codex-backend (\w+)((?: --?\w[\w-]*)+)", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^\$|`|; |\|) ?(?:\w+=\S+ )?codex-backend ([a-z]+)", text, re.MULTILINE))
+    assert named <= _COMMANDS, "not a command"
+    commands = re.findall(r"codex-backend (\w+)((?: --?\w[\w-]*)+)", text)
     for command, options in commands:
         assert main([command, "--help"]) == 0
         help_text = capsys.readouterr().out
