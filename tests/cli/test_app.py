@@ -13,16 +13,29 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from codex_backend_sdk.cli.app import codex_backend
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
 HIDE_PACKAGE = "import sys; sys.modules[{!r}] = None"
-COMMANDS = ("login", "logout", "status", "usage", "models", "ask", "chat", "doctor", "demo", "simulate")
+COMMANDS = tuple(codex_backend.list_commands(click.Context(codex_backend)))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("login", "--help"), ("status",), ("logout",), ("--version",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("ask", "--help"),
+        ("login", "--help"),
+        ("status",),
+        ("logout",),
+        ("--version",),
+        ("completion", "bash"),
+    ],
+)
 def test_start_up_imports_nothing_heavy(
     run_in_process: Run, store_login: StoreLogin, print_imports: str, arguments: tuple[str, ...]
 ) -> None:

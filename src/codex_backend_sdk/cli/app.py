@@ -40,6 +40,7 @@ _COMMAND_MODULES: Final = {
     "doctor": "doctor.command",
     "demo": "demo",
     "simulate": "simulate",
+    "completion": "completion",
 }
 # Some error messages suggest a Python call or a command. The pattern matches the Python call, which is removed here.
 _PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]{0,40}+\)`? or (?:run )?(?=`codex-backend )")
@@ -185,7 +186,7 @@ def error_message(error: Exception) -> str:
     for python, command in _COMMAND_REMEDIES.items():
         text = text.replace(python, command)
     text = _PYTHON_REMEDY.sub(lambda match: "Run " if match[1] else "", " ".join(text.split()))
-    return text.removeprefix("Error code: ")  # the prefix of openai's messages
+    return text.replace("Error code: ", "")  # of openai's messages
 
 
 # A part of a message for programs → the same for users of the command.
@@ -193,6 +194,8 @@ _COMMAND_REMEDIES: Final = {
     "with a longer `timeout`": "with a longer `--timeout`",
     "pass another `workspace_id`": "pass another `--workspace`",
     "List the available models with `client.models.list()`.": "`codex-backend models` lists the available models.",
+    "`base_url`": "CODEX_BASE_URL",
+    "`reasoning.effort` or its value. Remove it or change its value.": "this reasoning effort. Pass another one.",
     "call client.authenticate_device_code() or run `codex-backend": "run `codex-backend",
     "Call client.authenticate() to use that account.": "Run the command again to use that account.",
 }
@@ -200,8 +203,17 @@ _COMMAND_REMEDIES: Final = {
 
 def _command_line_message(error: Exception) -> str | None:
     """Return a message for an error whose own message suggests Python code, or None for any other error."""
+    import openai
+
     from .. import _exceptions as exceptions
 
+    if isinstance(error, openai.APIStatusError) and not isinstance(error, exceptions.CodexError):
+        if error.status_code >= 500:
+            return f"The backend failed: {error}. Run the command again in a moment."
+        if error.status_code == 400:
+            return f"The backend rejected the request: {error}. Change the prompt, the files or the options."
+    if isinstance(error, exceptions.JournalLockedError):
+        return "Another process writes to this conversation. Wait for it, or pass --no-save to continue without saving."
     if isinstance(error, exceptions.CloudflareBlockedError):
         ray = f" (cf-ray {error.cf_ray})" if error.cf_ray else ""
         return (

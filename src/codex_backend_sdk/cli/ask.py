@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
     from .. import OpenAI
     from ..conversation.conversation import Conversation
-    from ..tools import ToolSet
+    from ..tools import ToolCall, ToolSet
+    from ..tools.execution import OnCall
     from .output_schema import OutputSchema
     from .prompt_options import PromptOptions
+    from .terminal.response_printer import ResponsePrinter
 
 __all__ = ["ask"]
 
@@ -282,16 +284,15 @@ class _Call:
         if tools is None:
             stream = conversation.stream(message, **parameters)
         else:
-            from .terminal.approval import ToolApproval
-
-            stream = conversation.run_stream(
-                message, tools=tools, on_call=ToolApproval(allow_all=self.options.yes), **parameters
-            )
-        out = sys.stdout
+            stream = conversation.run_stream(message, tools=tools, on_call=self._approval(printer), **parameters)
+        out, has_text = sys.stdout, False
         with stream, redirect_stdout(sys.stderr):  # a tool may print
             try:
+                event: Any
                 for event in stream:
-                    printer.event(event)
+                    has_text = has_text or event.type in ("response.output_text.delta", "response.refusal.delta")
+                    if event.type != "tool_call.started":  # shown before the call, by the approval
+                        printer.event(event)
                     if self.as_jsonl:
                         out.write(json_text(_event_data(event), is_one_line=True) + "\n")
                         out.flush()
@@ -320,7 +321,7 @@ class _Call:
                 raise error
             result = {"type": "ask.result", **data} if self.as_jsonl else data
             file.write(json_text(result, is_one_line=self.as_jsonl) + "\n")
-        elif not is_streamed:
+        elif not (is_streamed and has_text):
             self._print_result(response, file, raw=is_raw)
         printer.finish(response)
         if not self.quiet and sys.stderr.isatty():
@@ -329,6 +330,17 @@ class _Call:
                 print_text(line, err=True, dim=True)
         if error is not None:
             raise error
+
+    def _approval(self, printer: ResponsePrinter) -> OnCall:
+        """Return the function that shows each call before it runs, and asks the user unless --yes was given."""
+        from ..tools import Allow
+        from .terminal.approval import ToolApproval
+
+        def show(call: ToolCall) -> Allow:
+            printer.tool_call(call.name, call.arguments)
+            return Allow()
+
+        return show if self.options.yes else ToolApproval()
 
     def _print_result(self, response: Response, file: _OutputFile, *, raw: bool) -> None:
         from .ask_result import first_code_block
@@ -355,8 +367,7 @@ def _text_of(response: Response) -> str:
 def _event_data(event: Any) -> dict[str, Any]:
     """Return an event as JSON data: an official event, or the start or the end of a call of a tool."""
     if hasattr(event, "to_dict"):
-        data: dict[str, Any] = event.to_dict(mode="json")
-        return data
+        return {"type": event.type, **event.to_dict(mode="json")}  # the type comes first
     call = event.call
     data = {"type": event.type, "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
     if event.type == "tool_call.finished":

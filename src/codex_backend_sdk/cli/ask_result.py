@@ -27,7 +27,7 @@ def require_complete(response: Response) -> None:
         )
     if _refusal(response) is not None:
         raise ExitError("The model refused the prompt. Change the prompt.", ExitCode.INCOMPLETE)
-    calls = [item.name for item in response.output if item.type in ("function_call", "custom_tool_call")]
+    calls = [item.name for item in response.output if item.type == "function_call" or item.type == "custom_tool_call"]
     if calls:
         raise ExitError(
             f"The model called the tool {excerpt(calls[0])}, which needs its function. Pass the file with --tools.",

@@ -87,8 +87,9 @@ class OutputSchema:
     def _validator(self) -> Any:
         import jsonschema
         import referencing
+        from jsonschema.validators import validator_for
 
-        validator_class = jsonschema.validators.validator_for(self.schema, default=jsonschema.Draft202012Validator)
+        validator_class = validator_for(self.schema, default=jsonschema.Draft202012Validator)
         # With a registry of its own, it downloads no schemas.
         return validator_class(self.schema, registry=referencing.Registry())
 
