@@ -20,6 +20,7 @@ import click
 
 from .._redaction import redact_data
 from .exit_codes import ExitCode, ExitError, exit_code_of
+from .help_format import CommandContext
 from .output import print_json, print_text, set_output_encoding
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ _CALLED_COMMAND: Final = f"{__name__}.called_command"  # a key of `click.Context
 
 
 class _CommandGroup(click.Group):
+    context_class = CommandContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMAND_MODULES)
 
@@ -55,7 +58,9 @@ class _CommandGroup(click.Group):
         if cmd_name not in _COMMAND_MODULES:
             return None
         module = import_module(f"{__package__}.{_COMMAND_MODULES[cmd_name]}")
-        return cast("click.Command", getattr(module, cmd_name))
+        command = cast("click.Command", getattr(module, cmd_name))
+        command.context_class = CommandContext
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -153,8 +158,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:  # click's exception for Ctrl-C
         print_text("Cancelled.", err=True)
         return ExitCode.INTERRUPTED
-    except SystemExit:  # without standalone mode, click exits only after a broken pipe (`codex-backend … | head`)
-        return ExitCode.BROKEN_PIPE
+    except SystemExit as error:  # without standalone mode, click exits only after a completion (0) or a broken pipe
+        return ExitCode.COMPLETE if error.code == 0 else ExitCode.BROKEN_PIPE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

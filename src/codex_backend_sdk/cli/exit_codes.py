@@ -18,17 +18,26 @@ __all__ = ["ExitCode", "ExitError", "exit_code_of"]
 
 
 class ExitCode(IntEnum):
-    """The exit code of a command. It is 0 only for a complete result."""
+    """The exit code of a command. It is 0 only for a complete result. `meaning` documents it."""
 
-    COMPLETE = 0
-    ERROR = 1
-    USAGE = 2  # invalid options or arguments, as in click
-    SIGNED_OUT = 3  # no login, or the backend does not accept it
-    LIMIT = 4  # a usage limit is exhausted
-    INCOMPLETE = 5  # the response is incomplete or refused, or does not match the schema
-    PARTLY_FAILED = 6  # some lines of a batch failed
-    INTERRUPTED = 130  # 128 + SIGINT, as in a shell
-    BROKEN_PIPE = 141  # 128 + SIGPIPE
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str = "") -> ExitCode:
+        """Create a member. To look one up by its value, the meaning is not needed."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    COMPLETE = 0, "The result is complete."
+    ERROR = 1, "An error, for example of the network or the backend, or an unknown model."
+    USAGE = 2, "Invalid options, arguments or files. Nothing was sent."
+    SIGNED_OUT = 3, "There is no login, or the backend does not accept it."
+    LIMIT = 4, "A usage limit or a spending limit is reached."
+    INCOMPLETE = 5, "The response is incomplete, interrupted or refused, or does not match the schema."
+    PARTLY_FAILED = 6, "Some lines of a batch failed."
+    INTERRUPTED = 130, "Ctrl-C (128 + SIGINT)."
+    BROKEN_PIPE = 141, "The reader of a pipe closed it (128 + SIGPIPE), as `head` does."
 
 
 class ExitError(click.ClickException):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -13,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._files import read_regular_file
 from .._redaction import excerpt
 from .attachments import attachment_part, read_text_file, tagged_text
 from .exit_codes import ExitCode, ExitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from click.shell_completion import CompletionItem
 
     from ..tools import ToolSet
     from .attachments import AttachmentKind
@@ -80,9 +80,16 @@ class PromptOptions:
         return None if self.tools_path is None else load_tools(self.tools_path)
 
 
-def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the models of the catalog that was saved last. Sends no request."""
-    return []
+def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the models that the Codex CLI saved last in its folder, or none. Sends no request."""
+    from ..auth.stores.base import codex_home_path
+
+    try:
+        catalog = json.loads(read_regular_file(codex_home_path() / "models_cache.json"))
+        models = [model["slug"] for model in catalog["models"] if model.get("visibility") == "list"]
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):  # a file of another program
+        return []
+    return [model for model in models if isinstance(model, str) and model.startswith(incomplete)]
 
 
 def _complete_effort(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
