@@ -37,7 +37,11 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.13 python3.12 python3.1
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+LOUD_PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP := $(LOUD_PIP) --quiet --quiet
+# One dot for each package that pip downloads. A pipe has the exit code of its last command.
+SHOW_DOTS := awk '/^Collecting / {printf "."; fflush()} /^Installing / {printf " unpacking"; fflush()} \
+	/^ERROR/ {print ""; print} /^FAILED$$/ {failed = 1} END {print ""; exit failed}'
 DEMO_READY := $(VENV)/.demo-is-installed
 DEV_READY := $(VENV)/.dev-is-installed
 UV := .cache/lock/bin/uv
@@ -135,8 +139,9 @@ fuzz: $(DEV_READY)
 
 # The demo's versions are a subset of the development versions, so both targets can use one environment.
 $(DEMO_READY): requirements/demo.txt pyproject.toml | environment
-	@echo "Installing the demo into $(VENV) (about half a minute)"
-	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@echo "Installing the demo and its packages into $(VENV) (about half a minute)"
+	@{ $(LOUD_PIP) install --progress-bar off --require-hashes -r requirements/demo.txt 2>&1 || echo FAILED; } \
+	| $(SHOW_DOTS)
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 

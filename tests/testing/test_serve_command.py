@@ -41,6 +41,7 @@ def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
     while not lines or not lines[-1].startswith("Press Ctrl-C"):
         lines.append(process.stdout.readline())
         assert lines[-1], "the process ended before it was ready"
+    assert all(len(line) <= 80 or "=" in line for line in lines), "a terminal cuts the line within a word"
     return dict(line.strip().removeprefix("export ").split("=", 1) for line in lines if "  export" in line)
 
 

@@ -95,7 +95,7 @@ def _instructions(simulator: Simulator, home: Path) -> list[str]:
         f"Codex backend   {simulator.base_url}",
         f"OAuth issuer    {simulator.issuer}",
         "",
-        "Set these variables to use the simulator. CODEX_HOME has a simulated login; your own login is not used:",
+        "Set these variables. CODEX_HOME has a simulated login; yours is not used:",
         *(f"  export {name}={shlex.quote(value)}" for name, value in variables),
         "",
         "Press Ctrl-C to stop.",
