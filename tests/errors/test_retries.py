@@ -178,6 +178,7 @@ def test_call_does_not_wait_if_the_reset_is_too_late(
         create(new_client(max_retries=5, clock=clock, wait_for_limit=wait), [])
     assert caught.value.resets_at == clock.now() + 10 * MINUTES
     assert (caught.value.plan, caught.value.window_length) == ("plus", timedelta(hours=5))
+    assert ("`wait_for_limit` allows 9 min" in str(caught.value)) == bool(wait)
     assert clock.waits == []
     assert len(sim.requests) == 1
 

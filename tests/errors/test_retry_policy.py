@@ -106,3 +106,28 @@ def test_deadline_excludes_waits_for_resets() -> None:
     policy = RetryPolicy(RetryOptions(deadline_seconds=10.0, wait_for_limit=timedelta(hours=1)), max_retries=1)
     assert waits_after(policy, exhausted_limit(600)) == [601.0]
     assert waits_after(policy, failure(429, retry_after="2"), elapsed=605.0) == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("allowed_minutes", "resets_in_minutes", "reason"),
+    [
+        (0, 60, None),
+        (0, None, None),
+        (60, 60, None),
+        (60, -1, None),
+        (60, None, "The client does not wait, because the backend did not report when the limit resets."),
+        (60, 90, "The client does not wait: the limit resets in 1 h 30 min, and `wait_for_limit` allows 1 h."),
+    ],
+)
+def test_reason_not_to_wait(allowed_minutes: int, resets_in_minutes: int | None, reason: str | None) -> None:
+    policy = RetryPolicy(RetryOptions(wait_for_limit=timedelta(minutes=allowed_minutes)), max_retries=0)
+    resets_at = None if resets_in_minutes is None else NOW + timedelta(minutes=resets_in_minutes)
+    assert policy.reason_not_to_wait(resets_at, now=NOW) == reason
+
+
+def test_reason_not_to_wait_counts_earlier_waits() -> None:
+    policy = RetryPolicy(RetryOptions(wait_for_limit=timedelta(minutes=60)), max_retries=0)
+    for reason in (None, "allows 19 min more."):
+        text = policy.reason_not_to_wait(NOW + timedelta(minutes=40), now=NOW)
+        assert text is reason if reason is None else str(text).endswith(reason)
+        policy.wait_until_reset(NOW + timedelta(minutes=40), now=NOW)

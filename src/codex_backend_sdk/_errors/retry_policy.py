@@ -15,6 +15,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from .._timefmt import format_duration
 from .classify import FailureKind
 
 if TYPE_CHECKING:
@@ -74,3 +75,20 @@ class RetryPolicy:
         wait = max(until_reset.total_seconds(), 0.0) + _RESET_MARGIN_SECONDS
         self._reset_wait_seconds += wait
         return wait
+
+    def reason_not_to_wait(self, resets_at: datetime | None, *, now: datetime) -> str | None:
+        """Return why the client does not wait for a reset, as a sentence, or None if it may wait or was not asked to.
+
+        Call before `wait_until_reset`, which uses up a part of `wait_for_limit`.
+        """
+        if self._options.wait_for_limit <= timedelta(0):
+            return None
+        if resets_at is None:
+            return "The client does not wait, because the backend did not report when the limit resets."
+        budget = max(self._options.wait_for_limit - timedelta(seconds=self._reset_wait_seconds), timedelta(0))
+        if resets_at - now <= budget and budget:
+            return None
+        return (
+            f"The client does not wait: the limit resets in {format_duration(resets_at - now)}, and `wait_for_limit` "
+            f"allows {format_duration(budget)}{' more' if self._reset_wait_seconds else ''}."
+        )

@@ -128,6 +128,11 @@ class CallRetries:
             return None
         clock = self._clock
         elapsed = clock.monotonic() - self._started_at
+        if isinstance(error, UsageLimitError):
+            reason = self._policy.reason_not_to_wait(error.resets_at, now=clock.now())
+            if reason is not None:
+                error.message = f"{error.message} {reason}"
+                error.args = (error.message,)
         return self._allow(
             error, self._policy.wait_after(failure, elapsed=elapsed, now=clock.now(), jitter=clock.jitter())
         )
