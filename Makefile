@@ -14,6 +14,7 @@
 #   make clean         remove everything that the other targets created
 #
 # Long checks (minutes each)
+#   make release-check  what a release publishes: contents, metadata, and runs on each Python of this machine
 #   make lowest        the tests on the lowest versions that pyproject.toml declares
 #   make conformance   the official package's own tests on this client, on every Python and openai version
 #   make soak          many callers on a backend that fails (MINUTES=10): checks for errors and leaks
@@ -65,10 +66,10 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_response_messages))
 
-.PHONY: help demo test lint coverage site pictures lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
+.PHONY: help demo test lint coverage site pictures release-check lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 
 help:
-	@sed -n '4,27s/^# \{0,1\}//p' Makefile
+	@sed -n '4,28s/^# \{0,1\}//p' Makefile
 
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
@@ -95,6 +96,10 @@ site: $(DEV_READY)
 
 pictures: $(DEV_READY)
 	$(BIN)/python scripts/terminal_pictures.py
+
+# The release workflow runs it before it uploads. A part of it is in `make test` (tests/test_release.py).
+release-check: $(DEV_READY) $(UV)
+	$(BIN)/python scripts/release_check.py
 
 lowest: $(DEV_READY) $(UV)
 	$(BIN)/python scripts/lowest_versions.py --uv $(UV) --tests
