@@ -361,8 +361,8 @@ def _second_interrupt_leaves() -> Iterator[None]:
 
 
 def text_of(item: Any) -> str:
-    """Return the text of a message."""
-    content = item.get("content")
+    """Return the text of a message: of an item, or a text."""
+    content = item if isinstance(item, str) else item.get("content")
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content or () if isinstance(part, dict) and "text" in part)

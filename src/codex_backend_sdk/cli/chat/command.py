@@ -75,9 +75,10 @@ def chat(
     max_age: timedelta | None,
     as_json: bool,
 ) -> None:
-    """Chat in the terminal. MESSAGE is the first message; so is the text of a pipe.
+    """Chat in the terminal.
 
-    Conversations are saved in the data folder of the user. `/help` lists the commands and keys of the chat.
+    MESSAGE is the first message, and so is the text of a pipe. `/help` lists the commands and keys of the chat.
+    Conversations are saved in the data folder of the user.
     """
     actions = [lists, show is not None, bool(delete), max_age is not None]
     if sum(actions) > 1:
