@@ -136,8 +136,8 @@ def installed_problem(distribution: Path, python: str, resolution: str) -> str |
             python,
             str(environment),
         )
-    except subprocess.CalledProcessError as error:
-        return f"skipped: {error.stderr.strip().splitlines()[-1]}"
+    except subprocess.CalledProcessError:
+        return f"skipped: Python {python} is not installed"
     try:
         install = (uv, "pip", "install", "--quiet", "--no-config", "--python", interpreter, "--resolution", resolution)
         # Without a compiler, the lowest version is the lowest that has a wheel for this Python.

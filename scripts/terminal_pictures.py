@@ -90,11 +90,12 @@ It takes `O(n log n)` steps on average.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A command, what the simulator replies to it, and texts of the output that differ between two runs."""
+    """A command, what the simulator replies, files that it reads, and texts that differ between two runs."""
 
     name: str
     arguments: tuple[str, ...]
     turns: tuple[Turn, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     replacements: tuple[tuple[str, str], ...] = ()
 
 
@@ -118,6 +119,21 @@ PICTURES: Final = (
         turns=(Turn.text(_ANSWER),),
         replacements=((r"\d+\.\d s\b", "3.2 s"),),
     ),
+    Picture(
+        name="batch",
+        arguments=("batch", "questions.jsonl", "-o", "answers.jsonl"),
+        files=(("questions.jsonl", "".join(f'{{"input": "Say {number}"}}\n' for number in range(40))),),
+        replacements=((r"[^\n]*\r(?!\r?\n)", ""),),  # the progress at the end
+    ),
+    Picture(
+        name="demo",
+        arguments=("demo",),
+        replacements=(
+            (r"127\.0\.0\.1:\d{5}", "127.0.0.1:41069"),
+            (r"codex-backend-demo-\w{8}", "codex-backend-demo-a1b2c3d4"),
+            (r"(?s)\n[^\n]*\n[^\n]*4\. Structured output.*", ""),  # the first three steps
+        ),
+    ),
 )
 
 
@@ -125,6 +141,8 @@ def draw(picture: Picture) -> str:
     """Run the command of the picture and return the SVG."""
     with tempfile.TemporaryDirectory(dir="/tmp") as home, Simulator(clock=lambda: NOW) as simulator:
         simulator.write_codex_home(Path(home))
+        for name, text in picture.files:
+            Path(home, name).write_text(text, encoding="utf-8")
         simulator.limits = _LIMITS
         simulator.script(*picture.turns)
         output = _run(picture.arguments, home, simulator.environment)
@@ -153,6 +171,7 @@ def _run(arguments: Iterable[str], home: str, environment: dict[str, str]) -> st
         stdout=terminal,
         stderr=terminal,
         env=variables,
+        cwd=home,
         start_new_session=True,
     )
     os.close(terminal)
