@@ -76,6 +76,29 @@ def test_concurrency_has_a_maximum() -> None:
     assert limit.allowed == 64
 
 
+def test_number_above_the_maximum_is_kept() -> None:
+    schedule = Schedule(AdaptiveLimit(), concurrency=100)
+    for _ in range(1000):
+        schedule.succeed()
+    assert schedule.concurrency == 100
+
+
+def test_other_limit_replaces_that_of_the_client() -> None:
+    limit = AdaptiveLimit()
+    schedule = Schedule(limit)
+    schedule.allow(500)
+    start(schedule, 100)
+    assert (schedule.concurrency, limit.running) == (500, 0)
+
+
+def test_abandoned_requests_do_not_count() -> None:
+    limit = AdaptiveLimit()
+    schedule = Schedule(limit)
+    start(schedule, 3)
+    schedule.abandon()
+    assert (schedule.running, limit.running) == (0, 0)
+
+
 def test_overload_halves_once_in_five_seconds() -> None:
     schedule = Schedule(AdaptiveLimit(), concurrency=16)
     for seconds in (0, 1, 4.9):

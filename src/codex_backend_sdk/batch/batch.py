@@ -77,7 +77,13 @@ class Batch(_BaseBatch[_FormatT]):
         the last line. Errors that concern all lines, such as LoginRequiredError, are raised as they are.
         """
         self._begin()
-        self._iterator = self._iterate()
+        options = self._run.options
+        if options.dask is None:
+            self._iterator = self._iterate()
+        else:
+            from .dask_driver import iterate  # few programs use it
+
+            self._iterator = iterate(self._run, options.dask, options.connect, options.text_format)
         return self._iterator
 
     def _iterate(self) -> Iterator[BatchResult[_FormatT]]:
@@ -175,6 +181,11 @@ class AsyncBatch(_BaseBatch[_FormatT]):
     """The lines of a batch. Iterate over it with `async for`; see `Batch`. Runs on asyncio and trio."""
 
     _iterator: Any = None
+
+    def __init__(self, client: Any, requests: Iterable[Any], options: BatchOptions) -> None:
+        if options.dask is not None:
+            raise TypeError("A batch on a Dask cluster needs the sync client. Use `OpenAI` instead of `AsyncOpenAI`.")
+        super().__init__(client, requests, options)
 
     def __aiter__(self) -> AsyncIterator[BatchResult[_FormatT]]:
         """Send the requests and yield the results; see `Batch.__iter__`."""

@@ -46,9 +46,10 @@ if TYPE_CHECKING:
 
     from openai.types.responses import Response
 
+    from ..limits.limit_types import RateLimits
     from ..types import Retry
 
-__all__ = ["BatchOptions", "BatchRun", "End", "OnChange", "Outcome", "exchange"]
+__all__ = ["BatchOptions", "BatchRun", "End", "OnChange", "Outcome", "exchange", "is_overload"]
 
 OnChange = Literal["error", "redo", "keep"]
 
@@ -104,6 +105,11 @@ class BatchOptions:
             raise ValueError(f"`on_change` must be 'error', 'redo' or 'keep', not {self.on_change!r}.")
 
 
+def is_overload(error: BaseException) -> bool:
+    """Return whether an error says that the backend has too many requests."""
+    return isinstance(error, _OVERLOADS)
+
+
 class Outcome(NamedTuple):
     """How a request ended: an output line, or an error that says nothing about the line (`run_error`)."""
 
@@ -140,7 +146,7 @@ class BatchRun:
     def __init__(self, client: Any, requests: Iterable[Any], options: BatchOptions) -> None:
         self._client = client
         self._requests = requests
-        self._options = options
+        self.options = options
         self.clock = client._clock
         self.format: ResponseFormat[Any] | None = (
             None if options.text_format is None else ResponseFormat(options.text_format)
@@ -177,6 +183,7 @@ class BatchRun:
         self._limit_cause: BaseException | None = None
         self._stop_deadline: float | None = None
         self._total = self._completed = self._failed = self._from_journal = self._retries = 0
+        self._worker_limits: RateLimits | None = None
         self._rate = RateEstimate()
         self._reported_at = -1.0
 
@@ -184,7 +191,7 @@ class BatchRun:
 
     def open(self) -> None:
         """Read and check the input, and open the journal. Nothing is sent. Raises BatchInputError and JournalError."""
-        options = self._options
+        options = self.options
         folder = None
         if options.journal is not None:
             self.journal = BatchJournal.open(options.journal)
@@ -204,7 +211,7 @@ class BatchRun:
 
     def _read_input(self, spool: Spool) -> None:
         """Spool all requests. Raises BatchInputError for an invalid line, a repeated id, or changed lines."""
-        client, options = self._client, self._options
+        client, options = self._client, self.options
         defaults = {
             "model": client._codex.model,
             "instructions": client._codex.instructions,
@@ -260,8 +267,7 @@ class BatchRun:
     def close(self) -> None:
         """Write the journal to the disk and close all files. Closing again does nothing."""
         with self._limiter.lock:
-            self._limiter.limit.running -= self.schedule.running  # abandoned requests
-            self.schedule.running = 0
+            self.schedule.abandon()
         journal, self.journal = self.journal, None
         if journal is not None:
             journal.close()
@@ -305,7 +311,7 @@ class BatchRun:
             request = next(self._pending, None)
             if request is None:
                 return None
-            if not (self._options.dedupe and self._joins_earlier_line(request)):
+            if not (self.options.dedupe and self._joins_earlier_line(request)):
                 self._queue.append(request)
         return self._queue[0]
 
@@ -318,7 +324,7 @@ class BatchRun:
 
     def admit(self) -> Start | Wait | Stop:
         """Return whether the next line may be sent."""
-        limits = self._client.codex.limits if self._options.stop_at is not None else None
+        limits = self._newest_limits if self.options.stop_at is not None else None
         with self._limiter.lock:
             return self.schedule.admit(
                 now=self.clock.now(), jitter=self.clock.jitter(), unread=len(self._ready), limits=limits
@@ -359,6 +365,12 @@ class BatchRun:
         self._settle_followers(request, outcome)
         self._deliver(request, outcome.line, validation_retries=outcome.validation_retries)
 
+    def give_back(self, request: BatchRequest) -> None:
+        """Put a line back that was taken and not sent."""
+        with self._limiter.lock:
+            self.schedule.finished()
+        self._queue.appendleft(request)
+
     def settle(self, request: BatchRequest, outcome: Outcome) -> Outcome:
         """Write the outcome of a request to the journal. Called in the thread or task of the request."""
         journal = self.journal
@@ -373,7 +385,7 @@ class BatchRun:
     ) -> None:
         self._count(line, from_journal=from_journal)
         result = self._result(request.index, line, from_journal, validation_retries)
-        if not self._options.ordered:
+        if not self.options.ordered:
             self._ready.append(result)
             return
         if request.index == self._next_index:
@@ -440,7 +452,7 @@ class BatchRun:
             entry = self._index.get(request.id_hash)
             if entry is None or not entry.number & ~_SEEN:
                 yield request
-            elif self._options.ordered:
+            elif self.options.ordered:
                 line = self._journal_line(request)
                 assert line is not None
                 self._share(request, line)
@@ -450,7 +462,7 @@ class BatchRun:
 
     def _share(self, request: BatchRequest, line: dict[str, Any]) -> None:
         """Keep a result for other lines with the same request."""
-        if self._options.dedupe and line.get("error") is None:
+        if self.options.dedupe and line.get("error") is None:
             assert self._held is not None
             self._shared_requests.set(request.request_hash, Entry(0, 1 + self._held.append(line)))
 
@@ -468,7 +480,7 @@ class BatchRun:
         return True
 
     def _settle_followers(self, request: BatchRequest, outcome: Outcome) -> None:
-        if self._options.dedupe:
+        if self.options.dedupe:
             assert outcome.line is not None
             self._share(request, outcome.line)
             for follower in self._followers.pop(request.request_hash, ()):
@@ -497,7 +509,7 @@ class BatchRun:
     def _limit_error(self, pause: Pause) -> BatchStoppedError:
         progress = self.progress()
         if pause.reason is PauseReason.STOP_AT:
-            what = f"{self._options.stop_at:g} % of a usage limit of the plan is used"
+            what = f"{self.options.stop_at:g} % of a usage limit of the plan is used"
         else:
             what = "a usage limit of the plan is reached"
         reset = f" It resets at {format_local_time(pause.resets_at)}." if pause.resets_at is not None else ""
@@ -512,7 +524,7 @@ class BatchRun:
         return error
 
     def _how_to_continue(self) -> str:
-        if self._options.journal is None:
+        if self.options.journal is None:
             return "Pass `journal` to continue a batch in a later run."
         return "Run it again to continue; finished lines are not sent again."
 
@@ -545,23 +557,41 @@ class BatchRun:
             concurrency=self.schedule.concurrency,
             retries=self._retries,
             eta_seconds=eta,
-            limits=self._client.codex.limits,
+            limits=self._newest_limits,
             paused_until=until,
         )
 
     def report(self, *, now: bool = False) -> None:
         """Call `on_progress`, at most ten times a second."""
-        on_progress, seconds = self._options.on_progress, self.clock.monotonic()
+        on_progress, seconds = self.options.on_progress, self.clock.monotonic()
         if on_progress is not None and (now or not 0 <= seconds - self._reported_at < 0.1):
             self._reported_at = seconds
             on_progress(self.progress())
+
+    @property
+    def requested_concurrency(self) -> int | None:
+        """The number that the caller chose, or None."""
+        return self.options.concurrency
+
+    def worker_options(self) -> dict[str, Any]:
+        """Return the arguments of a client on another machine, without anything that may be secret."""
+        client = self.request_client
+        return {**client._codex.as_arguments(), "base_url": str(client.base_url), "max_retries": client.max_retries}
+
+    def use_limits(self, limits: RateLimits | None) -> None:
+        """Use the limits that a worker reported instead of those of this client."""
+        self._worker_limits = limits or self._worker_limits
+
+    @property
+    def _newest_limits(self) -> RateLimits | None:
+        return self._worker_limits or self._client.codex.limits
 
     def count_retries(self, count: int) -> None:
         """Count requests that are sent again, because a worker was lost."""
         self._retries += count
 
     def _record_retry(self, retry: Retry) -> None:
-        if isinstance(retry.error, _OVERLOADS):
+        if is_overload(retry.error):
             with self._limiter.lock:
                 self.schedule.overload(self.clock.now())
         with self._limiter.lock:
@@ -604,7 +634,7 @@ def _failure(request: BatchRequest, error: BaseException, retries: int) -> Outco
     return Outcome(
         line,
         is_retryable=described["is_retryable"],
-        is_overload=isinstance(error, _OVERLOADS),
+        is_overload=is_overload(error),
         validation_retries=retries,
     )
 

@@ -57,7 +57,8 @@ class AdaptiveLimit:
         self._successes += 1
         if self._successes >= self.allowed:
             self._successes = 0
-            self.allowed = min(self.allowed + 1, _MAX_CONCURRENCY)
+            if self.allowed < _MAX_CONCURRENCY:
+                self.allowed += 1
 
     def overload(self, now: datetime) -> None:
         """Record that the backend is overloaded: allow half of the requests, once in five seconds."""
@@ -130,6 +131,12 @@ class Schedule:
         self._is_probing = False
         self._failures_in_row = 0
 
+    def allow(self, concurrency: int) -> None:
+        """Allow this many requests at once, because another limit applies to them."""
+        self._limit = AdaptiveLimit()
+        self._limit.raise_to(concurrency)
+        self._concurrency = concurrency
+
     @property
     def concurrency(self) -> int:
         """How many requests of this run may run at once, at the moment."""
@@ -199,6 +206,11 @@ class Schedule:
         """Record that a request ended, in any way. Call this before the method that says how."""
         self.running -= 1
         self._limit.running -= 1
+
+    def abandon(self) -> None:
+        """Record that the run has ended, and no request of it counts any more."""
+        self._limit.running -= self.running
+        self.running = 0
 
     def succeed(self) -> None:
         """Record a response of the model, or an error that says something about the line."""
