@@ -105,6 +105,7 @@ class _Coordinator:
         self._cluster = cluster
         self._settings = WorkerSettings(
             run_id=uuid.uuid4().hex,
+            client_class=type(run.request_client),
             client_options=run.worker_options(),
             text_format=text_format,
             connect=connect,

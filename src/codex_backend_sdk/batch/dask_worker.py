@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from .._exceptions import UsageLimitError
 from .._threads import start_in_thread
 from .response_formats import ResponseFormat
 from .run import LINE_ERRORS, Outcome, exchange, is_overload
@@ -41,6 +42,7 @@ class WorkerSettings:
     """What a worker needs for a run. It contains no secret."""
 
     run_id: str
+    client_class: type
     client_options: dict[str, Any]
     text_format: Any
     connect: Callable[[], Any] | None
@@ -95,9 +97,10 @@ class _WorkerRun:
     def connected(self, settings: WorkerSettings) -> Any:
         with self.lock:
             if self.client is None:
-                from .. import OpenAI
-
-                client: Any = OpenAI(**settings.client_options) if settings.connect is None else settings.connect()
+                if settings.connect is None:
+                    client: Any = settings.client_class(**settings.client_options)
+                else:
+                    client = settings.connect()
                 options = {name: settings.client_options[name] for name in ("model", "instructions", "max_retries")}
                 self.client = client.with_options(**options, wait_for_limit=timedelta(0), on_retry=self.record_retry)
             return self.client
@@ -144,8 +147,6 @@ def end_run(run_id: str) -> None:
 
 def run_chunk(settings: WorkerSettings, requests: list[BatchRequest]) -> ChunkOutcome:
     """Send the requests of a chunk, and return their outcomes."""
-    from .. import UsageLimitError
-
     run = _run_of(settings.run_id)
     client = run.connected(settings)
     response_format = None if settings.text_format is None else ResponseFormat(settings.text_format)
