@@ -145,3 +145,26 @@ cluster.close()
         TOKEN=sim.personal_access_token(),
     )
     assert out == "['gpt-5.5']\n"
+
+
+def test_line_that_ends_workers_is_marked(run_program: Any) -> None:
+    out = run_program("""
+cluster, dask_client = start_cluster(2)
+
+def connect():
+    from codex_backend_sdk.resources.responses import Responses
+    create = Responses.create
+    def create_or_die(self, **params):
+        if params["input"] == "Prompt 3":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return create(self, **params)
+    Responses.create = create_or_die
+    return OpenAI()
+
+with OpenAI() as client:
+    results = list(client.codex.batch(lines(4), dask=dask_client, connect=connect, concurrency=8))
+print(sorted((result.custom_id, result.error.code) for result in results if result.error), len(results))
+dask_client.close()
+cluster.close()
+""")
+    assert out == "[('line-3', 'worker_lost')] 4\n"

@@ -49,7 +49,7 @@ _NO_WORKER_SECONDS: Final = 120.0
 _MAX_LINES_RUNNING: Final = 2000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Chunk:
     requests: list[BatchRequest]
     losses: int = 0
@@ -210,19 +210,28 @@ class _Coordinator:
             self.send_chunks(partial=False)
 
     def send_chunks(self, *, partial: bool = True) -> None:
-        """Send waiting chunks to the workers that have room, the least busy ones first."""
+        """Send waiting chunks to the workers that have room."""
         if partial and self._new:
             self._again.append(_Chunk(self._new))
             self._new = []
-        while self._again:
-            load = {address: 0 for address in self._usable_workers() if self._shares.get(address)}
-            for chunk in self._chunks.values():
-                if chunk.worker in load:
-                    load[chunk.worker] += 1
-            worker = min(load, key=lambda address: load[address], default=None)
-            if worker is None or load[worker] >= _CHUNKS_PER_WORKER:
-                return
-            self._send(self._again.popleft(), worker)
+        for chunk in list(self._again):
+            worker = self._free_worker(chunk)
+            if worker is not None:
+                self._again.remove(chunk)
+                self._send(chunk, worker)
+
+    def _free_worker(self, chunk: _Chunk) -> str | None:
+        """Return the least busy worker with room for a chunk, or None.
+
+        A chunk during which a worker was lost runs alone, so that no other line is taken for the cause of a loss.
+        """
+        load = {address: 0 for address in self._usable_workers() if self._shares.get(address)}
+        for running in self._chunks.values():
+            if running.worker in load:
+                load[running.worker] += _CHUNKS_PER_WORKER if running.losses else 1
+        worker = min(load, key=lambda address: load[address], default=None)
+        room = 1 if chunk.losses else _CHUNKS_PER_WORKER
+        return worker if worker is not None and load[worker] < room else None
 
     def _send(self, chunk: _Chunk, worker: str) -> None:
         self._number += 1
