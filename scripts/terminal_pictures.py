@@ -90,12 +90,11 @@ It takes `O(n log n)` steps on average.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A command, what the simulator replies, files that it reads, and texts that differ between two runs."""
+    """A command, what the simulator replies, and texts that differ between two runs."""
 
     name: str
     arguments: tuple[str, ...]
     turns: tuple[Turn, ...] = ()
-    files: tuple[tuple[str, str], ...] = ()
     replacements: tuple[tuple[str, str], ...] = ()
 
 
@@ -120,12 +119,6 @@ PICTURES: Final = (
         replacements=((r"\d+\.\d s\b", "3.2 s"),),
     ),
     Picture(
-        name="batch",
-        arguments=("batch", "questions.jsonl", "-o", "answers.jsonl"),
-        files=(("questions.jsonl", "".join(f'{{"input": "Say {number}"}}\n' for number in range(40))),),
-        replacements=((r"[^\n]*\r(?!\r?\n)", ""),),  # the progress at the end
-    ),
-    Picture(
         name="demo",
         arguments=("demo",),
         replacements=(
@@ -141,8 +134,6 @@ def draw(picture: Picture) -> str:
     """Run the command of the picture and return the SVG."""
     with tempfile.TemporaryDirectory(dir="/tmp") as home, Simulator(clock=lambda: NOW) as simulator:
         simulator.write_codex_home(Path(home))
-        for name, text in picture.files:
-            Path(home, name).write_text(text, encoding="utf-8")
         simulator.limits = _LIMITS
         simulator.script(*picture.turns)
         output = _run(picture.arguments, home, simulator.environment)
