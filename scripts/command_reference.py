@@ -48,8 +48,8 @@ standard input is the prompt. In a shell loop over a pipe, pass `--no-stdin`: th
 
 ## JSON
 
-With `--json`, a command prints one object. If it fails, the object has a member `error`; the message is also on
-standard error:
+With `--json`, a command prints one object; all commands have it, but `demo` and `completion`. If it fails, the object
+has a member `error`; the message is also on standard error:
 
 ```json
 {{

@@ -189,7 +189,8 @@ class _Call:
         if self.as_json:
             print_json({"is_refused": explanation.is_refused, **asdict(explanation)}, is_model_text=True)
         else:
-            print_block(str(explanation))
+            text = str(explanation)
+            print_block(text.replace("Call `client.authenticate()` first.", "`codex-backend status` shows the login."))
         return ExitCode.ERROR if explanation.is_refused else ExitCode.COMPLETE
 
     # Input
@@ -326,6 +327,8 @@ class _Call:
         printer.finish(response)
         if not self.quiet and sys.stderr.isatty():
             limits = client.codex.limits
+            if is_terminal:
+                print_text("", err=True)
             for line in (*footer_lines(tokens, seconds=seconds, after=limits), *limit_warnings(None, limits)):
                 print_text(line, err=True, dim=True)
         if error is not None:
