@@ -412,7 +412,6 @@ def test_plot_shows_the_account_of_the_login(
     history = UsageHistory(tmp_path / "mine.sqlite3")
     window = RateLimitWindow(used_percent=1)
     history.record(RateLimits(received_at=datetime.now(UTC), windows=(window,)), account_id="another")
-    assert history.flush()
     monkeypatch.setenv("CODEX_USAGE_HISTORY", str(history.path))
     result = run("usage", "--plot", str(tmp_path / "usage.svg"))
     assert result.code == 1

@@ -4,13 +4,10 @@ The history is a SQLite database in the user's data folder, which all clients of
 A row is one reading of one window: time, plan, limit, percentage, reset time, and a hash of the account ID. It contains
 no name, no token, and nothing about requests.
 
-A call must neither wait nor fail because of the history. `record` therefore puts a reading in a queue. A thread that
-runs only while the queue has readings writes them: it opens the database, writes all of them in one transaction, and
-closes it. It is not a daemon, so the interpreter waits for it at exit, and short programs lose nothing. A problem is
+A call must not fail because of the history, and waits for it a millisecond at most. `record` opens the database, writes
+the readings in one transaction and closes it, without waiting for the disk: after a power failure, the last readings
+may be missing. While another program has locked the database, readings wait in memory for the next call. A problem is
 logged once.
-
-SQLite must not be used across a fork: a child would continue with the locks of its parent. A lock is held while the
-database is open, and a fork waits for it.
 """
 
 from __future__ import annotations
@@ -18,9 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 import time
-from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._constants import USAGE_HISTORY_ENV
 from .._data_folder import data_folder
 from .._files import create_private_file, create_private_folder
-from .._threads import create_lock, reset_in_child, start_in_thread
+from .._threads import create_lock
 from .limit_parsing import PLAN_LIMIT_ID
 from .limit_types import AdditionalLimit, RateLimits, RateLimitWindow
 
@@ -48,11 +43,12 @@ _OFF: Final = ("0", "false", "no", "off", "")
 # Equal readings of a window are stored once within this time. Reset times that are computed from a remaining time
 # differ by less than it.
 _REPEAT_AFTER: Final = timedelta(minutes=1)
-# Readings that wait while the database is locked. A program that makes more calls than this loses the oldest ones.
-_MAX_QUEUED: Final = 1000
-# Another process holds the write lock for a few milliseconds. A fork waits for one attempt, so each is short.
-_ATTEMPTS: Final = 20
-_ATTEMPT_SECONDS: Final = 0.5
+# Readings that wait in memory while the database is locked. A program that makes more calls than this loses the oldest.
+_MAX_WAITING: Final = 1000
+# Another program holds the lock for a millisecond.
+_LOCK_TIMEOUT_SECONDS: Final = 0.25
+# SQLite does not wait for a lock to change the journal mode, which the first two programs may do at the same time.
+_MODE_ATTEMPTS: Final = 20
 _SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS readings (received_at REAL NOT NULL, account TEXT NOT NULL, plan TEXT, "
@@ -119,13 +115,9 @@ class UsageHistory:
         self._path = (data_folder() / _FILE_NAME if path is None else Path(path)).expanduser().absolute()
         self._keep = timedelta(days=keep_days)
         self._lock = create_lock()
-        self._queue: deque[_Row] = deque(maxlen=_MAX_QUEUED)
-        self._is_writing = False
-        self._is_idle = threading.Event()
-        self._is_idle.set()
+        self._waiting: list[_Row] = []
         self._has_failed = False
         self._newest: dict[tuple[str, str, float], _Row] = {}
-        reset_in_child(self, UsageHistory._forget_queue)
 
     @classmethod
     def from_argument(cls, value: bool | str | os.PathLike[str] | UsageHistory | None) -> UsageHistory | None:
@@ -155,80 +147,54 @@ class UsageHistory:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def record(self, limits: RateLimits, *, account_id: str | None) -> None:
-        """Store a reading in the background. Return at once, and raise no error.
+        """Store a reading. Raise no error: a problem is logged once.
 
         A client with `usage_history` calls this method for every response.
         """
         rows = [row for row in _rows(limits, account_hash(account_id)) if not self._is_repeated(row)]
-        if not rows:
-            return
-        with self._lock:
-            self._queue.extend(rows)
-            if self._is_writing:
-                return
-            self._is_writing = True
-            self._is_idle.clear()
-        start_in_thread(self._write_queue, name="codex-usage-history", daemon=False)
-
-    def flush(self, timeout: float | None = 10.0) -> bool:
-        """Wait at most `timeout` seconds until all readings are stored. Return whether they are."""
-        return self._is_idle.wait(timeout)
+        if rows:
+            with self._lock:
+                self._waiting = [*self._waiting, *rows][-_MAX_WAITING:]
+                self._write_waiting()
 
     def _is_repeated(self, row: _Row) -> bool:
-        """Return whether this object has queued an equal reading within a minute."""
+        """Return whether this object has recorded an equal reading within a minute."""
         key = (row.account, row.limit_id, row.length_seconds)
         last = self._newest.get(key)
         if last is not None and _is_repetition(row, last.received_at, *last[6:]):
             return True
-        if len(self._newest) >= _MAX_QUEUED:  # a server that invents limits
+        if len(self._newest) >= _MAX_WAITING:  # a server that invents limits
             self._newest.clear()
         self._newest[key] = row
         return False
 
-    def _forget_queue(self) -> None:
-        # The thread of the parent writes these readings. It does not exist in the child.
-        self._queue.clear()
-        self._is_writing = False
-        self._is_idle = threading.Event()
-        self._is_idle.set()
+    def _write_waiting(self) -> None:
+        """Write the readings that wait, or leave them waiting if the database is locked."""
+        if not self._waiting:
+            return
+        try:
+            import sqlite3  # 5 ms; missing in some builds of Python
 
-    def _write_queue(self) -> None:
-        while True:
-            with self._lock:
-                rows = list(self._queue)
-                self._queue.clear()
-                if not rows:
-                    self._is_writing = False
-                    self._is_idle.set()
-                    return
-            try:
-                self._write(rows)
-            except Exception as error:  # a full disk, a damaged file, a missing module: no call may fail because of it
-                self._log_failure(error)
-
-    def _write(self, rows: Iterable[_Row]) -> None:
-        import sqlite3  # 5 ms; missing in some builds of Python
-
-        create_private_folder(self._path.parent)
-        with suppress(FileExistsError):
-            os.close(create_private_file(self._path, like=self._path))
-        for attempt in range(_ATTEMPTS):
+            create_private_folder(self._path.parent)
+            with suppress(FileExistsError):
+                os.close(create_private_file(self._path, like=self._path))
             try:
                 with _database(self._path) as database:
-                    _insert(database, rows, delete_before=time.time() - self._keep.total_seconds())
+                    _insert(database, self._waiting, delete_before=time.time() - self._keep.total_seconds())
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
-                    raise
-                time.sleep(0.01 * attempt)  # a change of the journal mode fails without waiting
-            else:
-                return
+                if "locked" in str(error):
+                    return
+                raise
+        except Exception as error:  # a full disk, a damaged file, a missing module: no call may fail because of it
+            self._log_failure(error)
+        self._waiting = []
 
     def _log_failure(self, error: Exception) -> None:
         if not self._has_failed:
             self._has_failed = True
             _log.warning(
-                "The usage history %s cannot be written (%s). Calls continue without it. Check the file and its "
-                "folder, or turn the history off.",
+                "The usage history %s cannot be written (%s). Calls continue without it. Delete the file if it is "
+                "damaged, check its folder, or turn the history off.",
                 self._path,
                 error,
             )
@@ -242,7 +208,8 @@ class UsageHistory:
         """
         import sqlite3
 
-        self.flush()
+        with self._lock:
+            self._write_waiting()
         if not self._path.exists():
             return []
         since = 0.0 if days is None else time.time() - days * 86_400
@@ -293,11 +260,11 @@ class UsageHistory:
 
     def clear(self) -> None:
         """Delete all readings. Raises OSError if the file cannot be deleted."""
-        self.flush()
-        with _sqlite_lock:
+        with self._lock:
+            self._waiting = []
+            self._newest.clear()
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        self._newest.clear()
 
 
 def _rows(limits: RateLimits, account: str) -> Iterator[_Row]:
@@ -355,39 +322,37 @@ def _is_repetition(
 
 # --- the database -----------------------------------------------------------------------------------------------------
 
-_sqlite_lock: Final = threading.Lock()
-
-
-def _lock_before_fork() -> None:
-    # An attempt to write takes half a second at most. Without the lock, the child may find the database locked.
-    _sqlite_lock.acquire(timeout=10 * _ATTEMPT_SECONDS)
-
-
-def _unlock_after_fork() -> None:
-    with suppress(RuntimeError):  # the lock was not acquired in time, and its holder has released it since
-        _sqlite_lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock_before_fork, after_in_parent=_unlock_after_fork, after_in_child=_unlock_after_fork)
-
 
 @contextmanager
 def _database(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database, and close it before a fork can happen."""
+    """Open the database for a moment: a connection that stays open must not be used across a fork."""
     import sqlite3
 
-    with _sqlite_lock:
-        database = sqlite3.connect(path, timeout=_ATTEMPT_SECONDS, isolation_level=None)
+    database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        database.execute("PRAGMA synchronous = OFF")  # a sync takes as long as 50 ms
+        yield database
+    finally:
+        database.close()
+
+
+def _set_journal_mode(database: sqlite3.Connection) -> None:
+    """Let programs read while another one writes."""
+    import sqlite3
+
+    for attempt in range(_MODE_ATTEMPTS):
         try:
-            yield database
-        finally:
-            database.close()
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if attempt == _MODE_ATTEMPTS - 1:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _insert(database: sqlite3.Connection, rows: Iterable[_Row], *, delete_before: float) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
+    _set_journal_mode(database)
     database.execute("BEGIN IMMEDIATE")
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > _SCHEMA_VERSION:
