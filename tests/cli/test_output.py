@@ -101,7 +101,7 @@ def test_usage_bar_is_ascii_if_the_encoding_is(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_usage_bar_has_blocks_and_the_given_length() -> None:
-    assert click.unstyle(output.usage_bar(50, cells=4)) == "██░░"
+    assert click.unstyle(output.bar(50, "green", cells=4)) == "██░░"
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 120])

@@ -20,7 +20,7 @@ import click
 
 from .._timefmt import format_duration, format_local_time
 from .exit_codes import ExitCode, ExitError
-from .output import can_encode, print_json, print_text, usage_bar
+from .output import bar, can_encode, print_json, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,9 +278,9 @@ def _print_error_json(progress: BatchProgress) -> None:
 def progress_text(progress: BatchProgress, *, width: float, has_bar: bool = False) -> str:
     """Return the progress in one line. Parts that do not fit the width are left out, the least important ones first."""
     finished = progress.completed + progress.failed
-    bar = ""
+    progress_bar = ""
     if has_bar and width >= 60:
-        bar = f"{usage_bar(100 * finished / progress.total if progress.total else 100, err=True)} "
+        progress_bar = f"{bar(100 * finished / progress.total if progress.total else 100, 'green', err=True)} "
     parts = [f"{finished:,} of {progress.total:,}"]
     if progress.paused_until is not None:
         parts.append(f"limit resets {format_local_time(progress.paused_until)}")
@@ -288,12 +288,11 @@ def progress_text(progress: BatchProgress, *, width: float, has_bar: bool = Fals
         parts.append(f"{format_duration(timedelta(seconds=max(1, round(progress.eta_seconds))))} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
-    windows = progress.limits.windows if progress.limits is not None else ()
-    if windows:
-        binding = max(windows, key=lambda window: window.used_percent)
+    binding = progress.limits.binding_window if progress.limits is not None else None
+    if binding is not None:
         parts.append(f"{binding.name} limit {binding.used_percent:g} % used")
     parts.append(f"{progress.running} at once")
-    while len(parts) > 1 and len(click.unstyle(bar)) + len(" · ".join(parts)) > width:
+    while len(parts) > 1 and len(click.unstyle(progress_bar)) + len(" · ".join(parts)) > width:
         parts.pop()
     separator = " · " if can_encode("·", err=True) else " - "
-    return bar + separator.join(parts)
+    return progress_bar + separator.join(parts)

@@ -37,6 +37,7 @@ __all__ = [
     "MAX_WIDTH_COLUMNS",
     "NARROW_WIDTH_COLUMNS",
     "Styled",
+    "bar",
     "can_encode",
     "erase_lines",
     "format_relative_time",
@@ -105,12 +106,16 @@ def _redacted(text: str) -> Styled:
     return text if isinstance(text, Styled) else Styled(redact(text))
 
 
-def usage_bar(percent: float, *, cells: int = 12, err: bool = False) -> Styled:
-    """Return a bar that is filled to `percent`: green, yellow from 70, red from 90."""
+def bar(percent: float, color: str, *, cells: int = 12, err: bool = False) -> Styled:
+    """Return a bar that is filled to `percent`."""
     full, empty = ("█", "░") if can_encode("█░", err=err) else ("#", ".")
     filled = min(cells, round(percent * cells / 100))
-    color = [name for threshold, name in _BAR_COLORS if percent >= threshold][-1]
     return join(style(full * filled, fg=color), style(empty * (cells - filled), dim=True))
+
+
+def usage_bar(percent: float) -> Styled:
+    """Return a bar for the use of a limit: green, yellow from 70 %, red from 90 %."""
+    return bar(percent, [name for threshold, name in _BAR_COLORS if percent >= threshold][-1])
 
 
 def line_width(*, err: bool = False) -> int:
