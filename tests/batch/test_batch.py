@@ -378,6 +378,14 @@ def test_stop_finishes_what_runs(client: Any, sim: Simulator, journal: Path) -> 
     assert caught.value.reason == "stopped"
     assert 1 <= len(done) <= 6
     assert len(sim.model_requests) == len(done)
+    assert f"after {len(done)} of 50 lines" in str(caught.value)
+    assert caught.value.progress.completed == len(done)
+
+
+def test_stop_before_the_last_response_is_no_error(client: Any, sim: Simulator) -> None:
+    sim.script("x", *[Turn.text("x").delayed(0.5)] * 2)
+    batch = client.codex.batch(lines(3), concurrency=3)
+    assert len([result for result in batch if batch.stop() is None]) == 3
 
 
 def test_stop_abandons_requests_after_the_grace(client: Any, sim: Simulator) -> None:

@@ -41,7 +41,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def test_lines_are_answered(run: Run, folder: Path) -> None:
     result = run("batch", "in.jsonl", "-o", "out.jsonl")
     assert (result.code, result.out) == (0, "")
-    assert result.err == "10 lines: 10 complete, 0 failed.\n"
+    assert result.err == "10 lines: 10 complete, 0 failed.\nResults: out.jsonl\n"
     assert len({line["custom_id"] for line in read(folder / "out.jsonl")}) == 10
 
 
@@ -84,6 +84,10 @@ def test_limit_has_its_exit_code_and_reset(run: Run, folder: Path, sim: Simulato
     error = json.loads(result.out)["error"]
     assert error["type"] == "BatchStoppedError"
     assert datetime.fromisoformat(error["resets_at"]) > datetime.now(UTC)
+    assert "add --wait to wait for it now" in error["message"]
+    assert json.loads(result.out)["remaining"] == 10
+    too_short = run("batch", "in.jsonl", "-o", "out.jsonl", "--max-wait", "1m")
+    assert (too_short.code, "pass a longer --max-wait" in " ".join(too_short.err.split())) == (4, True)
     sim.clear()
     assert run("batch", "in.jsonl", "-o", "out.jsonl").code == 0
 
@@ -136,6 +140,8 @@ def test_changed_lines_are_named(run: Run, folder: Path) -> None:
     result = run("batch", "in.jsonl", "-o", "out.jsonl", "-m", "gpt-5.5")
     assert result.code == 1
     assert "10 of 10 lines have another request" in result.err
+    assert "Pass `--on-change redo` to send them again" in " ".join(result.err.split())
+    assert "on_change" not in result.err
     assert run("batch", "in.jsonl", "-o", "out.jsonl", "-m", "gpt-5.5", "--on-change", "keep").code == 0
 
 
@@ -172,7 +178,7 @@ def test_terminal_shows_a_bar(run_in_terminal: Callable[..., str], folder: Path)
     shown = run_in_terminal("batch", "in.jsonl", "-o", "out.jsonl", columns=80)
     assert "of 10" in shown
     assert max(len(part) for line in shown.split("\n") for part in line.split("\r")) < 200
-    assert shown.endswith("10 lines: 10 complete, 0 failed.\n")
+    assert shown.endswith("10 lines: 10 complete, 0 failed.\nResults: out.jsonl\n")
 
 
 def test_interrupt_finishes_and_names_the_command(spawn: Spawn, folder: Path, sim: Simulator, run: Run) -> None:
@@ -187,6 +193,8 @@ def test_interrupt_finishes_and_names_the_command(spawn: Spawn, folder: Path, si
     assert "Continue with: codex-backend batch in.jsonl -o out.jsonl --concurrency 2" in " ".join(err.split())
     sent, finished = len(sim.model_requests), len(read(folder / "out.jsonl"))
     assert finished == sent, "running requests were finished"
+    assert f"stopped after {finished} of 10 lines" in " ".join(err.split())
+    assert "Run it again" not in err
     sim.clear()
     assert run("batch", "in.jsonl", "-o", "out.jsonl").code == 0
     assert len({line["custom_id"] for line in read(folder / "out.jsonl")}) == 10
@@ -210,6 +218,9 @@ def test_progress_fits_the_terminal(width: int) -> None:
     ("progress", "part"),
     [
         (PROGRESS, "2 min left"),
+        (BatchProgress(total=50, completed=45, running=5, eta_seconds=0.3), "45 of 50 · less than a minute left"),
+        (BatchProgress(total=50, completed=45, eta_seconds=59.9), "less than a minute left"),
+        (BatchProgress(total=50, completed=45, eta_seconds=60), "1 min left"),
         (PROGRESS, "3 failed"),
         (PROGRESS, "limit 42 % used"),
         (BatchProgress(total=0), "0 of 0"),

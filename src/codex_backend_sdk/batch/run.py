@@ -49,7 +49,10 @@ if TYPE_CHECKING:
     from ..limits.limit_types import RateLimits
     from ..types import Retry
 
-__all__ = ["BatchOptions", "BatchRun", "End", "OnChange", "Outcome", "exchange", "is_overload"]
+__all__ = ["HOW_TO_CONTINUE", "BatchOptions", "BatchRun", "End", "OnChange", "Outcome", "exchange", "is_overload"]
+
+# The remedy in the messages of `BatchStoppedError`. The command has another one.
+HOW_TO_CONTINUE: Final = "Run it again to continue; finished lines are not sent again."
 
 OnChange = Literal["error", "redo", "keep"]
 
@@ -181,6 +184,7 @@ class BatchRun:
         self._ready: deque[BatchResult[Any]] = deque()
         self._error: BaseException | None = None
         self._limit_cause: BaseException | None = None
+        self._final_pause: Pause | None = None  # a usage limit that ends the run
         self._stop_deadline: float | None = None
         self._total = self._completed = self._failed = self._from_journal = self._retries = 0
         self._worker_limits: RateLimits | None = None
@@ -247,8 +251,8 @@ class BatchRun:
             raise BatchInputError(
                 f"{changed:,} of {self._total:,} lines have another request than the finished line of their id in "
                 f"{options.journal}: the prompt, a parameter, the model or the instructions changed. Pass "
-                '`on_change="redo"` (`--on-change redo`) to send them again, "keep" to keep their results, or choose '
-                "another output. No request was sent.",
+                '`on_change="redo"` to send them again, `on_change="keep"` to keep their results, or choose another '
+                "journal. No request was sent.",
                 changed=changed,
             )
 
@@ -286,15 +290,14 @@ class BatchRun:
         cached = next(self._cached, None)
         if cached is not None:
             return cached
-        error = self._end_error()
-        if error is None:
+        if not self._is_ending():
             request = self.peek()
             if request is not None:
                 decision = self.admit()
                 if isinstance(decision, Start):
                     return self.take()
                 if isinstance(decision, Stop):
-                    self._error = self._limit_error(decision.pause)
+                    self._final_pause = decision.pause
                 elif not self._ready:
                     return decision
             elif not self.schedule.running and not self._ready:
@@ -493,9 +496,18 @@ class BatchRun:
 
     # --- errors ------------------------------------------------------------------------------------------------------
 
+    def _is_ending(self) -> bool:
+        """Return whether no more requests start. Those that run may still finish, also the last ones of the batch."""
+        if self._error is not None or self._final_pause is not None:
+            return True
+        return self._stop_deadline is not None and self.progress().remaining > 0
+
     def _end_error(self) -> BaseException | None:
-        progress = self.progress() if self._stop_deadline is not None else None
-        if self._error is None and progress is not None and progress.remaining:
+        """Return the error that ends the run, with the counts of this moment, or None."""
+        progress = self.progress()
+        if self._final_pause is not None:
+            self._error = self._limit_error(self._final_pause)
+        elif self._error is None and self._stop_deadline is not None and progress.remaining:
             self._error = BatchStoppedError(
                 f"The batch was stopped after {progress.total - progress.remaining:,} of {progress.total:,} lines. "
                 + self._how_to_continue(),
@@ -503,7 +515,7 @@ class BatchRun:
                 progress=progress,
             )
         if isinstance(self._error, BatchStoppedError):
-            self._error.progress = self.progress()
+            self._error.progress = progress
         return self._error
 
     def _limit_error(self, pause: Pause) -> BatchStoppedError:
@@ -526,7 +538,7 @@ class BatchRun:
     def _how_to_continue(self) -> str:
         if self.options.journal is None:
             return "Pass `journal` to continue a batch in a later run."
-        return "Run it again to continue; finished lines are not sent again."
+        return HOW_TO_CONTINUE
 
     def _is_grace_over(self) -> bool:
         return self._stop_deadline is not None and self.clock.monotonic() >= self._stop_deadline

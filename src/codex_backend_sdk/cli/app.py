@@ -123,6 +123,11 @@ def _error_data(error: Exception, message: str, code: ExitCode) -> dict[str, Any
             }
         ),
     }
+    progress = getattr(error, "progress", None)
+    if progress is not None:  # of a batch
+        from .batch import progress_data
+
+        data.update(progress_data(progress))
     partial = getattr(error, "partial", None)
     if partial is not None:
         data["output_text"] = partial.output_text
@@ -197,6 +202,9 @@ def error_message(error: Exception) -> str:
 # A part of a message for programs → the same for users of the command.
 _COMMAND_REMEDIES: Final = {
     "with a longer `timeout`": "with a longer `--timeout`",
+    '`on_change="redo"`': "`--on-change redo`",
+    '`on_change="keep"`': "`--on-change keep`",
+    "choose another journal": "choose another output",
     "pass another `workspace_id`": "pass another `--workspace`",
     "List the available models with `client.models.list()`.": "`codex-backend models` lists the available models.",
     "`base_url`": "CODEX_BASE_URL",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from .. import BatchStoppedError
     from ..batch import Batch, BatchProgress
 
 __all__ = ["batch", "progress_text"]
@@ -135,6 +136,7 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
     if output.exists() and output.stat().st_size and not journal.exists():
         raise click.UsageError(f"{output} exists, and has no journal. Choose another output, or delete it.")
     reporter = _Reporter(options["progress"])
+    waits = options["wait"] or options["max_wait"] is not None
     with OpenAI() as client:
         arguments = {
             name: options[name]
@@ -144,7 +146,7 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
             read_requests(input_path, options["template"]),
             journal=journal if journal.exists() or not options["dry_run"] else None,
             on_progress=reporter,
-            wait_for_limit=options["wait"] or options["max_wait"] is not None,
+            wait_for_limit=waits,
             text_format=_read_schema(options["schema_path"]),
             **arguments,
             **_create_params(options),
@@ -157,16 +159,28 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
                 progress = created.write(output, options["errors"])
         except BatchStoppedError as error:
             reporter.finish()
-            if error.reason == "stopped":
-                command = shlex.join(["codex-backend", "batch", *context.meta[_ARGUMENTS]])
-                raise ExitError(f"{error} Continue with: {command}", ExitCode.INTERRUPTED) from None
-            if error.reason == "failures":
-                raise ExitError(str(error)) from None
-            raise
+            raise _stop_error(error, context.meta[_ARGUMENTS], waits=waits) from error.__cause__
         reporter.finish()
     _print_counts(progress, output, options, verb="left")
     if progress.failed:
         context.exit(ExitCode.PARTLY_FAILED)
+
+
+def _stop_error(error: BatchStoppedError, arguments: list[str], *, waits: bool) -> Exception:
+    """Return the error of a run that ended early, with the remedy in the words of the command."""
+    from ..batch.run import HOW_TO_CONTINUE
+
+    message = str(error)
+    if error.reason == "stopped":
+        command = shlex.join(["codex-backend", "batch", *arguments])
+        message = message.replace(HOW_TO_CONTINUE, f"Continue with: {command}")
+        return ExitError(message, ExitCode.INTERRUPTED, data=progress_data(error.progress))
+    if error.reason == "failures":
+        return ExitError(message, data=progress_data(error.progress))
+    option = "pass a longer --max-wait" if waits else "add --wait to wait for it now"
+    remedy = f"Run the command again after the reset, or {option}; finished lines are not sent again."
+    error.args = (message.replace(HOW_TO_CONTINUE, remedy),)
+    return error
 
 
 def _read_schema(path: Path | None) -> dict[str, Any] | None:
@@ -214,7 +228,10 @@ def _print_counts(progress: BatchProgress, output: Path, options: dict[str, Any]
         f"{progress.total:,} lines: {progress.completed:,} complete, {progress.failed:,} failed{earlier}{left}.",
         err=True,
     )
-    if progress.failed and not options["dry_run"]:
+    if options["dry_run"]:
+        return
+    print_text(f"Results: {output}", err=True)
+    if progress.failed:
         from ..batch.output_files import default_errors_path
 
         print_text(f"Failures: {options['errors'] or default_errors_path(output)}", err=True)
@@ -285,13 +302,15 @@ def progress_text(progress: BatchProgress, *, width: float, has_bar: bool = Fals
     if progress.paused_until is not None:
         parts.append(f"limit resets {format_local_time(progress.paused_until)}")
     elif progress.eta_seconds is not None and progress.remaining:
-        parts.append(f"{format_duration(timedelta(seconds=max(1, round(progress.eta_seconds))))} left")
+        is_short = progress.eta_seconds < 60
+        eta = "less than a minute" if is_short else format_duration(timedelta(seconds=progress.eta_seconds))
+        parts.append(f"{eta} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
     binding = progress.limits.binding_window if progress.limits is not None else None
     if binding is not None:
         parts.append(f"{binding.name} limit {binding.used_percent:g} % used")
-    parts.append(f"{progress.running} at once")
+    parts.append(f"{progress.running} running")
     while len(parts) > 1 and len(click.unstyle(progress_bar)) + len(" · ".join(parts)) > width:
         parts.pop()
     separator = " · " if can_encode("·", err=True) else " - "
