@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from codex_backend_sdk.cli.app import codex_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
@@ -134,6 +136,42 @@ def test_closed_stdout_keeps_the_exit_code(run_in_process: Run, store_login: Sto
     store_login()
     result = run_in_process(command, code="import sys; sys.stdout = None")
     assert (result.code, result.err) == (run_in_process(command).code, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("ask", "Say hello", "--save"), 0), (("models", "--json"), 0), (("ask", "-i", "missing.png", "hi", "--json"), 2)],
+)
+def test_closed_stderr_gets_nothing_else(
+    environment: dict[str, str], store_login: StoreLogin, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    store_login()
+    env = environment | {"CODEX_BACKEND_DATA": str(tmp_path / "data")}
+    script = 'exec "$0" -m codex_backend_sdk "$@" <&- 2>&-'
+    result = subprocess.run(
+        ["sh", "-c", script, sys.executable, *arguments], env=env, capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert (result.returncode, result.stderr) == (code, "")
+    if "--json" in arguments:
+        assert ("error" in json.loads(result.stdout)) == (code != 0)
+    else:
+        assert result.stdout == "hello\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("ask", "hi", "--save"), ("ask", "hi", "-c"), ("chat", "--list"), ("chat", "--show", "x")]
+)
+def test_data_folder_that_is_a_file_is_one_line(
+    run: Run, store_login: StoreLogin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    store_login()
+    (tmp_path / "data").write_text("")
+    monkeypatch.setenv("CODEX_BACKEND_DATA", str(tmp_path / "data"))
+    result = run(*arguments, "--json")
+    error = json.loads(result.out)["error"]
+    assert (result.code, result.err) == (1, f"Error: {error['message']}\n")
+    assert error["message"].startswith(f"Cannot use {tmp_path / 'data'}")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")

@@ -1,15 +1,14 @@
 """Define the command group: its commands and the handling of their errors.
 
-An expected error (every `openai.OpenAIError`, and `ValueError` for invalid settings) is printed as one line on standard
-error; `exit_codes` has its exit code. If the command was called with an option for the parameter `as_json` (or
-`as_jsonl`), standard output gets the error as a JSON object. Any other exception is a bug and shows its traceback.
-`--debug` shows all tracebacks, with exit code 1.
+An expected error (every `openai.OpenAIError`, `ValueError` for invalid settings, and `OSError` for a file) is printed
+as one line on standard error; `exit_codes` has its exit code. If the command was called with an option for the
+parameter `as_json` (or `as_jsonl`), standard output gets the error as a JSON object. Any other exception is a bug and
+shows its traceback. `--debug` shows all tracebacks, with exit code 1.
 """
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import sys
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from .._redaction import redact_data
+from .._redaction import excerpt, redact_data
 from .exit_codes import ExitCode, ExitError, exit_code_of
 from .help_format import CommandContext
 from .output import print_json, print_text, set_output_encoding
@@ -150,7 +149,7 @@ def codex_backend(context: click.Context, debug: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line interface with these arguments (default: `sys.argv[1:]`) and return the exit code."""
-    sys.stdout = sys.stdout or io.StringIO()  # None when the shell closed it with `>&-`
+    _open_closed_streams()
     set_output_encoding()
     try:
         return codex_backend.main(arguments, prog_name="codex-backend", standalone_mode=False) or 0
@@ -176,6 +175,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _open_closed_streams() -> None:
+    """Connect the standard streams that the shell closed, as with `2>&-`, to the null device.
+
+    Without it, the descriptor would belong to the next file that is opened, and messages would be written there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
+
+
 def is_expected_error(error: Exception) -> bool:
     """Return whether the message of the error is written for users.
 
@@ -183,13 +192,22 @@ def is_expected_error(error: Exception) -> bool:
     Another thread may be importing it: then it has no classes yet.
     """
     openai_error = getattr(sys.modules.get("openai"), "OpenAIError", ValueError)
-    return isinstance(error, (ValueError, click.ClickException, openai_error))
+    return isinstance(error, (ValueError, click.ClickException, openai_error)) or _is_file_error(error)
+
+
+def _is_file_error(error: Exception) -> bool:
+    """Return whether a file of the user is the cause. An error of a standard stream or a socket names no file."""
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def error_message(error: Exception) -> str:
     """Return the message in one line, with remedies for the command line."""
     if isinstance(error, click.ClickException):
         return error.format_message()
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"Cannot use {excerpt(os.fsdecode(error.filename))}: {error.strerror}. Check the path and its permissions."
+        )
     text = _command_line_message(error) if "openai" in sys.modules else None
     if text is None:
         text = str(error) or type(error).__name__
@@ -221,10 +239,11 @@ def _command_line_message(error: Exception) -> str | None:
     from .. import _exceptions as exceptions
 
     if isinstance(error, openai.APIStatusError) and not isinstance(error, exceptions.CodexError):
+        reason = str(error).rstrip(".")
         if error.status_code >= 500:
-            return f"The backend failed: {error}. Run the command again in a moment."
+            return f"The backend failed: {reason}. Run the command again in a moment."
         if error.status_code == 400:
-            return f"The backend rejected the request: {error}. Change the prompt, the files or the options."
+            return f"The backend rejected the request: {reason}. Change the prompt, the files or the options."
     if isinstance(error, exceptions.JournalLockedError):
         return "Another process writes to this conversation. Wait for it, or pass --no-save to continue without saving."
     if isinstance(error, exceptions.CloudflareBlockedError):
