@@ -89,12 +89,15 @@ def test_attachments_follow_the_prompt(run: Run, sim: Simulator, folder: Path) -
         (("--schema", "text.txt"), "text.txt is not JSON"),
         (("--schema", "list.json"), "list.json is not a JSON Schema."),
         (("--schema", "invalid.json"), "invalid.json is not a valid JSON Schema. At $.type:"),
+        (("--schema", "number.json"), "`$schema` must be a URL."),
+        (("--schema", "deep.json"), "deep.json is nested too deeply."),
         (("--tools", "missing.py"), "Cannot read missing.py"),
         (("--tools", "text.txt"), "text.txt is not a Python file"),
         (("--tools", "empty.py"), "empty.py has no public function."),
         (("--tools", "coroutine.py"), "is a coroutine function"),
         (("--tools", "variadic.py"), "variadic.py: "),
         (("-o", "missing/out.txt"), "Cannot write to missing/out.txt"),
+        (("-o", "."), "Cannot write to .: Is a directory."),
         (("--json", "--jsonl"), "--json and --jsonl cannot be combined."),
         (("-c", "--conversation", "x"), "--continue and --conversation cannot be combined."),
         (("--output-schema", "list.json", "-x"), "--extract and --schema cannot be combined."),
@@ -112,6 +115,8 @@ def test_wrong_file_or_option_is_one_line(
         "large.png": PNG + b"\0" * 9_000_000,
         "list.json": b"[]",
         "invalid.json": b'{"type": 7}',
+        "number.json": b'{"$schema": 7}',
+        "deep.json": b'{"items": ' * 300 + b"{}" + b"}" * 300,
         "empty.py": b"import json\n_x = 1\n",
         "coroutine.py": b"async def f():\n    'Doc.'\n",
         "variadic.py": b"def f(*args):\n    'Doc.'\n",
@@ -221,6 +226,12 @@ def test_output_file_gets_the_result(run: Run, sim: Simulator, folder: Path) -> 
     assert not (folder / "new.txt").exists()
 
 
+def test_output_dash_is_standard_output(run: Run, folder: Path) -> None:
+    result = run("ask", "Say hi.", "-o", "-")
+    assert (result.code, result.out) == (0, "hi\n")
+    assert not (folder / "-").exists()
+
+
 def test_dry_run_sends_nothing(run: Run, sim: Simulator, folder: Path) -> None:
     (folder / "tools.py").write_text("def f(x: int) -> int:\n    'Doc.'\n    return x\n")
     result = run("ask", "hi", "--dry-run", "--save", "--tools", "tools.py", "--web", "-m", "gpt-5.5")
@@ -279,11 +290,31 @@ def test_schema_is_strict_if_it_can_be(
         assert form["schema"] == PERSON | change
 
 
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ({"properties": {"a": {"$ref": "https://schemas.invalid/x"}}}, "which it does not have. Put it in `$defs`."),
+        ({"properties": {"a": {"$ref": "#/$defs/a"}}}, "which it does not have. Put it in `$defs`."),
+        ({"$ref": "#"}, "leads to itself"),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, "leads to itself"),
+    ],
+)
+def test_response_is_kept_that_the_schema_cannot_check(
+    run: Run, sim: Simulator, folder: Path, schema: dict[str, Any], problem: str
+) -> None:
+    (folder / "ref.json").write_text(json.dumps(schema))
+    sim.script(Turn.text('{"a": 1}'))
+    result = run("ask", "hi", "--schema", "ref.json", "--json")
+    data = json.loads(result.out)
+    assert (result.code, data["output_text"], data["error"]["exit_code"]) == (1, '{"a": 1}', 1)
+    assert problem in result.err
+
+
 def test_schema_is_never_downloaded(run: Run, sim: Simulator, folder: Path) -> None:
     (folder / "ref.json").write_text(json.dumps({"type": "object", "properties": {"a": {"$ref": f"{sim.url}/x"}}}))
     sim.script(Turn.text('{"a": 1}'))
     result = run("ask", "hi", "--schema", "ref.json")
-    assert result.code == 2
+    assert result.code == 1
     assert "which it does not have. Put it in `$defs`." in result.err
     assert [request.path for request in sim.requests] == ["/backend-api/codex/responses"]
 

@@ -88,9 +88,10 @@ _CONFLICTS: Final = (
     "-o",
     "--output",
     "output_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
+    callback=lambda context, parameter, path: None if path == Path("-") else path,
     metavar="FILE",
-    help="Write the result to this file instead of standard output.",
+    help="Write the result to this file instead of standard output (`-`).",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -398,7 +399,7 @@ class _OutputFile:
         self._is_new = path is not None and not path.exists()
 
     def __enter__(self) -> Self:
-        if self._path is not None and (self._is_new or self._path.is_file()):
+        if self._path is not None and (self._is_new or self._path.is_file() or self._path.is_dir()):
             try:
                 self._path.open("a").close()
             except OSError as error:

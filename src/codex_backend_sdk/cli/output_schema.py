@@ -43,13 +43,18 @@ class OutputSchema:
             raise click.UsageError(f"{name} is not JSON: {excerpt(str(error))}. Correct the file.") from None
         if not isinstance(schema, dict):
             raise click.UsageError(f"{name} is not a JSON Schema. It must contain a JSON object.")
+        if not isinstance(schema.get("$schema", ""), str):
+            raise click.UsageError(f"{name} is not a valid JSON Schema. `$schema` must be a URL. Correct the file.")
         output_schema = cls(schema, path.stem)
         try:
             type(output_schema._validator()).check_schema(schema)
+            output_schema.text_parameter()
         except jsonschema.SchemaError as error:
             raise click.UsageError(
                 f"{name} is not a valid JSON Schema. At {error.json_path}: {excerpt(error.message)}. Correct the file."
             ) from None
+        except RecursionError:
+            raise click.UsageError(f"{name} is nested too deeply. Simplify the schema.") from None
         return output_schema
 
     def text_parameter(self) -> dict[str, Any]:
@@ -66,7 +71,10 @@ class OutputSchema:
         return {"format": {"type": "json_schema", "name": name, "schema": schema, "strict": is_strict}}
 
     def parse(self, text: str) -> Any:
-        """Return the value of a JSON text that matches the schema. Raises ExitError for any other text."""
+        """Return the value of a JSON text that matches the schema.
+
+        Raises ExitError for any other text, and if the schema cannot be evaluated.
+        """
         from jsonschema.exceptions import best_match
         from referencing.exceptions import Unresolvable
 
@@ -77,8 +85,13 @@ class OutputSchema:
         try:
             problem = best_match(self._validator().iter_errors(value))
         except Unresolvable as unresolvable:
-            raise click.UsageError(
+            raise ExitError(
                 f"The schema refers to {excerpt(str(unresolvable.ref))!r}, which it does not have. Put it in `$defs`."
+            ) from None
+        except RecursionError:
+            raise ExitError(
+                "The response cannot be checked, because a `$ref` of the schema leads to itself or the response is "
+                "nested too deeply. Correct the schema."
             ) from None
         if problem is not None:
             raise _mismatch(f"at {excerpt(problem.json_path)}, {excerpt(problem.message)}")
