@@ -34,9 +34,10 @@ terminals only, and `NO_COLOR` turns them off. Output to pipes and files is UTF-
 
 ## Standard input
 
-With a prompt, the text of a file or a pipe on standard input is sent with it. A pipe that stays silent for 0.2 seconds
-is ignored, so that a command never hangs in an editor, a CI job or an agent; `--stdin` waits for it. Without a prompt,
-standard input is the prompt. In a shell loop over a pipe, pass `--no-stdin`: the command would read the next lines.
+With a prompt, the text of a file or a pipe on standard input is sent with it. On a terminal, the command waits for the
+pipe. Without one, a pipe that stays silent for 0.2 seconds is ignored with a notice, so that a command never hangs in
+an editor, a CI job or an agent; `--stdin` waits for it. Without a prompt, standard input is the prompt. In a shell loop
+over a pipe, pass `--no-stdin`: the command would read the next lines.
 
 ## Exit codes
 

@@ -40,7 +40,8 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
 
 def read(mode: StdinMode = "auto", *, has_prompt: bool = True, **options: Any) -> tuple[str | None, list[str]]:
     notices: list[str] = []
-    return read_stdin_text(mode, has_prompt=has_prompt, notify=notices.append, **options), notices
+    settings: dict[str, Any] = {"notify": notices.append, "warn": notices.append, "is_watched": False}
+    return read_stdin_text(mode, has_prompt=has_prompt, **(settings | options)), notices
 
 
 @with_and_without_select
@@ -51,11 +52,23 @@ def test_silent_pipe_is_ignored(pipe: FileIO, can_select: bool) -> None:
 
 
 @with_and_without_select
-@pytest.mark.parametrize("data", [b"", b"some text\n"])
-def test_pipe_with_data_or_an_end_is_read(pipe: FileIO, can_select: bool, data: bytes) -> None:
-    pipe.write(data)
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_pipe_with_data_is_read(pipe: FileIO, can_select: bool, is_watched: bool) -> None:
+    pipe.write(b"some text\n")
     pipe.close()
-    assert read(can_select=can_select) == (data.decode(), [])
+    assert read(can_select=can_select, is_watched=is_watched) == ("some text\n", [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_prompt", "count"), [("auto", True, 1), ("required", True, 1), ("auto", False, 0)]
+)
+def test_empty_pipe_is_reported_if_there_is_a_prompt(
+    pipe: FileIO, mode: StdinMode, has_prompt: bool, count: int
+) -> None:
+    pipe.close()
+    warnings: list[str] = []
+    assert read(mode, has_prompt=has_prompt, warn=warnings.append) == ("", [])
+    assert warnings == ["Standard input is empty. Only the prompt is sent."] * count
 
 
 @posix_only
@@ -65,8 +78,13 @@ def test_silent_pipe_loses_no_data_for_others(pipe: FileIO) -> None:
     assert os.read(sys.stdin.fileno(), 10) == b"later"
 
 
-@pytest.mark.parametrize(("mode", "has_prompt"), [("required", True), ("auto", False)])
-def test_only_input_is_awaited(pipe: FileIO, mode: StdinMode, has_prompt: bool) -> None:
+@with_and_without_select
+@pytest.mark.parametrize(
+    ("mode", "has_prompt", "is_watched"), [("required", True, False), ("auto", False, False), ("auto", True, True)]
+)
+def test_slow_input_is_awaited(
+    pipe: FileIO, mode: StdinMode, has_prompt: bool, is_watched: bool, can_select: bool
+) -> None:
     notices: list[str] = []
 
     def end(notice: str) -> None:
@@ -74,8 +92,9 @@ def test_only_input_is_awaited(pipe: FileIO, mode: StdinMode, has_prompt: bool) 
         pipe.write(b"late")
         pipe.close()
 
-    assert read_stdin_text(mode, has_prompt=has_prompt, notify=end, notice_seconds=0.01) == "late"
-    assert notices == ["Waiting for the end of standard input. Ctrl-C cancels."]
+    settings: dict[str, Any] = {"is_watched": is_watched, "can_select": can_select, "notice_seconds": 0.01}
+    assert read(mode, has_prompt=has_prompt, notify=end, **settings) == ("late", [])
+    assert notices == ["Waiting for the end of standard input. Ctrl-C cancels; --no-stdin does not read it."]
 
 
 @posix_only
@@ -87,7 +106,7 @@ def test_non_blocking_pipe_is_read_to_its_end(pipe: FileIO) -> None:
         pipe.write(b"two")
         pipe.close()
 
-    assert read_stdin_text("auto", has_prompt=True, notify=end, notice_seconds=0.05) == "one two"
+    assert read(notify=end, notice_seconds=0.05) == ("one two", [])
 
 
 @pytest.mark.parametrize(
@@ -184,6 +203,40 @@ def test_silent_standard_input_does_not_hang(
     os.close(other_end)
     assert (process.returncode, out) == (0, "hi\n")
     assert ("silent" in err) == (opened in (silent_pipe, silent_fifo, silent_socket))
+
+
+@posix_only
+def test_slow_pipe_is_awaited_on_a_terminal(spawn: Spawn, sim: Simulator, store_login: StoreLogin) -> None:
+    import pty
+
+    store_login()
+    controller, terminal = pty.openpty()
+    with spawn("ask", "Summarize.", stdin=subprocess.PIPE, stderr=terminal) as process:
+        os.close(terminal)
+        notice = b""
+        while b"--no-stdin" not in notice:  # two seconds after the start
+            notice += os.read(controller, 1000)
+        process.stdin.write("late")
+        process.communicate(timeout=40)
+    os.close(controller)
+    assert process.returncode == 0
+    assert "late" in sim.requests[-1].json()["input"][-1]["content"][1]["text"]
+
+
+@posix_only
+@pytest.mark.parametrize(("is_open", "word"), [(True, "silent"), (False, "empty")])
+def test_ignored_pipe_is_reported_with_quiet(spawn: Spawn, store_login: StoreLogin, is_open: bool, word: str) -> None:
+    store_login()
+    reader, writer = os.pipe()
+    if not is_open:
+        os.close(writer)
+    with spawn("ask", "-q", "Say hi.", stdin=reader) as process:
+        out, err = process.communicate(timeout=40)
+    os.close(reader)
+    if is_open:
+        os.close(writer)
+    assert (process.returncode, out) == (0, "hi\n")
+    assert word in err
 
 
 @posix_only

@@ -210,6 +210,8 @@ class _Call:
             "never" if self.no_stdin else "required" if self.require_stdin or self.prompt == "-" else "auto",
             has_prompt=prompt is not None,
             notify=self._notify,
+            warn=lambda text: print_text(text, err=True),  # also with --quiet: it concerns the result
+            is_watched=any(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr)),
         )
         if prompt is None:
             prompt, text = text or "", None

@@ -1,9 +1,10 @@
 """Read text from standard input without waiting for one that stays silent.
 
 A program that starts the command (an agent, CI, cron, ssh) often leaves standard input open and writes nothing to it.
-So if there is a prompt, the text of a pipe is read only if its first byte, or its end, comes within
-`FIRST_BYTE_SECONDS`. Then it is read to its end. A file is read only from its start: in a shell loop
-(`while read -r line; do …; done < list`), the rest of the file belongs to the loop.
+So if there is a prompt and no terminal, the text of a pipe is read only if its first byte, or its end, comes within
+`FIRST_BYTE_SECONDS`. Then it is read to its end. On a terminal, a user can press Ctrl-C, so a slow pipe is awaited. A
+file is read only from its start: in a shell loop (`while read -r line; do …; done < list`), the rest of the file
+belongs to the loop.
 
 On POSIX, `select` waits for the first byte, so that nothing is consumed that another process will read. Windows cannot
 wait for a pipe: there, a thread reads it, and is abandoned if the pipe stays silent. The thread reads the descriptor
@@ -41,15 +42,18 @@ def read_stdin_text(
     *,
     has_prompt: bool,
     notify: Callable[[str], None],
+    warn: Callable[[str], None],
+    is_watched: bool,
     notice_seconds: float = 2,
     max_bytes: int = MAX_TEXT_BYTES,
     can_select: bool = os.name == "posix",
 ) -> str | None:
     """Return the text of standard input, or None if there is none to read.
 
-    `auto` reads a file or a pipe; with a prompt, only if it is not silent. `required` reads to the end, also from a
-    terminal. `notify` gets a sentence when the command waits for more than `notice_seconds`, or does not read a
-    pipe or a file. Raises click.UsageError for text that is not UTF-8 or too long.
+    `auto` reads a file or a pipe; with a prompt, a pipe that is silent is awaited only if the command `is_watched`: a
+    user sees its notices. `required` reads to the end, also from a terminal. `notify` gets a sentence when the command
+    waits for more than `notice_seconds`, or leaves a file to another program. `warn` gets one when a pipe is ignored
+    or empty. Raises click.UsageError for text that is not UTF-8 or too long.
     """
     if mode == "never" or sys.stdin is None:  # None: closed with `<&-`. Its descriptor may belong to another file now.
         return None
@@ -67,11 +71,14 @@ def read_stdin_text(
             notify("Standard input is a file that another program has begun to read. It is ignored without --stdin.")
             return None
     reader = _Reader(descriptor, max_bytes)
-    is_patient = is_required or not (has_prompt and is_pipe)
+    is_patient = is_required or is_watched or not (has_prompt and is_pipe)
     if not reader.start(is_patient=is_patient, can_select=can_select):
-        notify("Standard input is open but silent. It is ignored without --stdin.")
+        warn("Standard input is open but silent. It is ignored without --stdin.")
         return None
-    return decode_text(reader.finish(notify, notice_seconds), "Standard input")
+    data = reader.finish(notify, notice_seconds)
+    if not data and has_prompt:
+        warn("Standard input is empty. Only the prompt is sent.")
+    return decode_text(data, "Standard input")
 
 
 def decode_text(data: bytes, source: str) -> str:
@@ -124,7 +131,7 @@ class _Reader:
     def finish(self, notify: Callable[[str], None], notice_seconds: float) -> bytes:
         """Wait for the end, and return the data. Raises click.UsageError if it cannot be read, or is too long."""
         if not self._has_ended.wait(notice_seconds):
-            notify("Waiting for the end of standard input. Ctrl-C cancels.")
+            notify("Waiting for the end of standard input. Ctrl-C cancels; --no-stdin does not read it.")
             while not self._has_ended.wait(1):  # without a timeout, Windows would not react to Ctrl-C
                 pass
         if self._error is not None:

@@ -184,7 +184,9 @@ def _chat(
         )
     stdin_text = None
     if not sys.stdin or not sys.stdin.isatty():
-        stdin_text = read_stdin_text("auto", has_prompt=message is not None, notify=_notify)
+        stdin_text = read_stdin_text(
+            "auto", has_prompt=message is not None, notify=_notify, warn=_notify, is_watched=True
+        )
         _read_keys_from_terminal()
     from ... import OpenAI
     from .active_chat import ActiveChat
