@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._catalog import CatalogCache, find_model, first_listed_id, to_official_list
+from codex_backend_sdk._catalog import CatalogCache, find_model, first_listed_id, similar_model, to_official_list
 from codex_backend_sdk.types import Login, Secret
 
 CATALOG = {
@@ -38,6 +38,35 @@ def test_model_keeps_the_fields_of_the_backend() -> None:
         "priority": 1,
         "context_window": 272000,
     }
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([{"effort": "max"}, {"effort": "ultra"}], [{"effort": "max"}]),
+        ([{"effort": "ultra"}], []),
+        ([7, {"level": 1}], [7, {"level": 1}]),
+        (None, None),
+    ],
+)
+def test_effort_of_the_cli_is_not_listed(levels: Any, expected: Any) -> None:
+    catalog = {"models": [{"slug": "a", "supported_reasoning_levels": levels}]}
+    assert to_official_list(catalog)["data"][0]["supported_reasoning_levels"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "similar"),
+    [
+        ("luna", "gpt-6-luna"),
+        ("GPT-6-Luna", "gpt-6-luna"),
+        ("5.5", "gpt-5.5"),
+        ("gpt-6-lnua", "gpt-6-luna"),
+        ("claude", None),
+        ("", None),
+    ],
+)
+def test_similar_model_is_found(name: str, similar: str | None) -> None:
+    assert similar_model(name, ["gpt-6-luna", "gpt-5.6-luna", "gpt-5.5"]) == similar
 
 
 def test_unknown_model_is_none() -> None:

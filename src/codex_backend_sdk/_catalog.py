@@ -4,6 +4,10 @@ The backend describes a model by its `slug` and about forty other members (conte
 official `Model` requires `id`, `object`, `created` and `owned_by`, which are added to the members of the backend. Wire
 source: Codex CLI, codex-api/src/endpoint/models.rs and protocol/src/openai_models.rs.
 
+The catalog of the backend lists the effort `ultra`, which is a mode of the Codex CLI: the CLI delegates to other agents
+and sends the model's `multi_agent_reasoning_effort`, or `max` (core/src/client.rs). No request may contain it, so it is
+removed here: all efforts that the models list can be sent.
+
 A catalog belongs to an account, because it depends on the plan. The cache contains the last catalog.
 """
 
@@ -16,7 +20,12 @@ if TYPE_CHECKING:
 
     from .types import Login
 
-__all__ = ["CatalogCache", "find_model", "first_listed_id", "to_official_list"]
+__all__ = ["EFFORTS", "CatalogCache", "find_model", "first_listed_id", "similar_model", "to_official_list"]
+
+# The efforts of the current models, for a model that the catalog does not describe. Some models accept fewer.
+EFFORTS: Final = ("none", "low", "medium", "high", "xhigh", "max")
+_CLI_EFFORT: Final = "ultra"
+_LEVELS: Final = "supported_reasoning_levels"
 
 # As in the Codex CLI: models-manager/src/manager.rs.
 _FRESH_SECONDS: Final = 300.0
@@ -33,11 +42,20 @@ def to_official_list(catalog: Any) -> dict[str, Any]:
         raise ValueError("the response is not a model catalog")  # noqa: TRY004 - invalid data, not a wrong argument type
     models = [
         # The official class requires an owner and a date, which the catalog does not contain.
-        {"id": entry["slug"], "object": "model", "created": 0, "owned_by": "openai", **entry}
+        {"id": entry["slug"], "object": "model", "created": 0, "owned_by": "openai", **_with_wire_efforts(entry)}
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("slug"), str)
     ]
     return {"object": "list", "data": sorted(models, key=_priority)}
+
+
+def _with_wire_efforts(entry: dict[str, Any]) -> dict[str, Any]:
+    levels = entry.get(_LEVELS)
+    if not isinstance(levels, list):
+        return entry
+    return entry | {
+        _LEVELS: [level for level in levels if not (isinstance(level, dict) and level.get("effort") == _CLI_EFFORT)]
+    }
 
 
 def find_model(catalog: Any, model_id: str) -> dict[str, Any] | None:
@@ -48,6 +66,16 @@ def find_model(catalog: Any, model_id: str) -> dict[str, Any] | None:
 def first_listed_id(models: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the ID of the first model that is not hidden, or None. It is the default model of the Codex CLI."""
     return next((str(model["id"]) for model in models if model.get("visibility") != "hide"), None)
+
+
+def similar_model(name: str, ids: Iterable[str]) -> str | None:
+    """Return the first ID that contains the name, or else the most similar one, or None."""
+    from difflib import get_close_matches  # a few milliseconds, only for an unknown model
+
+    known = list(ids)
+    part = name.strip().lower()
+    containing = [each for each in known if part and part in each.lower()]
+    return next(iter(containing or get_close_matches(part, known, n=1)), None)
 
 
 def _priority(model: dict[str, Any]) -> float:

@@ -187,7 +187,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         if self._cached_models(context) is None:
             with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
                 self._for_catalog(deadline).models.list()
-        add_available_models(error, self._cached_models(context))
+        add_available_models(error, self._cached_models(context), requested=context.requested_model)
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         reject_websocket(options.url)
@@ -416,7 +416,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         if self._cached_models(context) is None:
             with contextlib.suppress(openai.OpenAIError):  # the error is complete without the list
                 await self._for_catalog(deadline).models.list()
-        add_available_models(error, self._cached_models(context))
+        add_available_models(error, self._cached_models(context), requested=context.requested_model)
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         reject_websocket(options.url)

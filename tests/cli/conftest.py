@@ -51,7 +51,8 @@ def home(tmp_path: Path) -> Path:
 def environment(sim: Simulator, home: Path) -> dict[str, str]:
     """The environment of a process that runs the command."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(INTERFERING_PREFIXES)}
-    return {**inherited, **sim.environment, "CODEX_HOME": str(home), "TZ": "UTC"}
+    data = str(home.parent / "data")
+    return {**inherited, **sim.environment, "CODEX_HOME": str(home), "CODEX_BACKEND_DATA": data, "TZ": "UTC"}
 
 
 @pytest.fixture

@@ -6,14 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from codex_backend_sdk.cli.ask import ask
+from codex_backend_sdk.cli.known_models import complete_effort, complete_model
 
-    from cli.command_runs import Run
+if TYPE_CHECKING:
+    from cli.command_runs import Run, StoreLogin
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -43,7 +46,12 @@ def test_unknown_shell_is_a_usage_error(run: Run) -> None:
     [
         ("codex-backend mod", ["models"]),
         ("codex-backend ask --output-s", ["--output-schema"]),
-        ("codex-backend ask -e x", ["xhigh"]),
+        ("codex-backend ask -e m", ["medium", "max"]),
+        ("codex-backend ask -m gpt-9-mini -e m", ["medium"]),
+        ("codex-backend ask -m unknown -e x", ["xhigh"]),
+        ("codex-backend models gpt-9-", ["gpt-9-mini"]),
+        ("codex-backend ask --conversation tr", ["trip"]),
+        ("codex-backend chat --show tr", ["trip"]),
         ("codex-backend ask -m gpt-9", ["gpt-9", "gpt-9-mini"]),
         ("codex-backend ask -m other", []),
         ("codex-backend completion z", ["zsh"]),
@@ -53,9 +61,13 @@ def test_words_are_completed_without_heavy_imports(
     run_in_process: Run, home: Path, print_imports: str, words: str, expected: list[str]
 ) -> None:
     home.mkdir()
+    conversations = home.parent / "data" / "conversations"
+    conversations.mkdir(parents=True)
+    (conversations / "trip.jsonl").write_text('{"journal":"codex-backend-sdk","version":1}\n')
+    levels = [{"effort": effort} for effort in ("low", "medium", "xhigh", "max", "ultra")]
     models = [
-        {"slug": "gpt-9", "visibility": "list"},
-        {"slug": "gpt-9-mini", "visibility": "list"},
+        {"slug": "gpt-9", "visibility": "list", "supported_reasoning_levels": levels},
+        {"slug": "gpt-9-mini", "visibility": "list", "supported_reasoning_levels": levels[:3]},
         {"slug": "gpt-9-hidden", "visibility": "hide"},
     ]
     (home / "models_cache.json").write_text(json.dumps({"models": models}))
@@ -69,6 +81,25 @@ def test_words_are_completed_without_heavy_imports(
     assert result.code == 0
     assert [line.removeprefix("plain,") for line in result.out.split()] == expected
     assert result.err == "imported: []\n"
+
+
+def test_models_of_the_account_are_completed_after_models(run: Run, store_login: StoreLogin, home: Path) -> None:
+    store_login()
+    assert run("models").code == 0
+    (home / "models_cache.json").write_text('{"models": [{"slug": "gpt-other"}]}')
+    context, parameter = click.Context(ask), ask.params[0]
+    assert complete_model(context, parameter, "gpt-5.") == ["gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5"]
+    assert complete_model(context, parameter, "codex") == [], "it is hidden"
+    context.params["model"] = "gpt-5.5"
+    assert complete_effort(context, parameter, "") == ["none", "low", "medium", "high", "xhigh"]
+
+
+def test_catalog_is_not_kept_if_the_folder_cannot_be_written(
+    run: Run, store_login: StoreLogin, environment: dict[str, str]
+) -> None:
+    store_login()
+    Path(environment["CODEX_BACKEND_DATA"]).write_text("a file")
+    assert run("models").code == 0
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"models": [1]}', '{"models": [{}]}', '{"models": [{"slug": 1}]}'])

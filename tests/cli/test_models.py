@@ -21,7 +21,7 @@ def test_models_keeps_the_order_of_the_catalog(run: Run, store_login: StoreLogin
     assert (result.code, result.err) == (0, "* the default model, and the default effort of each model\n")
     heading, first, *rest = result.out.splitlines()
     assert heading.split() == ["MODEL", "CONTEXT", "INPUT", "TIERS", "REASONING", "EFFORTS"]
-    assert re.fullmatch(r"gpt-6\.2-sol +500 k +text image +priority +low\* medium high xhigh max ultra", first)
+    assert re.fullmatch(r"gpt-6\.2-sol +500 k +text image +priority +low\* medium high xhigh max", first)
     assert [line.split()[0] for line in rest if "*" in line.split()[0]] == ["gpt-6.1-terra*"]
     assert not any("codex-auto-review" in line for line in rest)
     assert not any(line.startswith(" ") for line in result.out.splitlines())

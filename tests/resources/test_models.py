@@ -54,6 +54,17 @@ def test_retrieve_of_an_unknown_model_lists_the_others(client: Any) -> None:
     assert "codex-auto-review" not in caught.value.available
 
 
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [("luna", "Did you mean gpt-6-luna? "), ("gpt-6.2-slo", "Did you mean gpt-6.2-sol? "), ("claude", "")],
+)
+def test_error_suggests_a_similar_model(client: Any, model: str, hint: str) -> None:
+    with pytest.raises(sdk.ModelNotAvailableError) as caught:
+        client.responses.create(model=model, input="hi")
+    assert f"{hint}Available models: " in str(caught.value)
+    assert ("Did you mean" in str(caught.value)) == bool(hint)
+
+
 def test_error_lists_only_visible_models(client: Any) -> None:
     with pytest.raises(sdk.ModelNotAvailableError, match=r"Available models: gpt-6\.2-sol") as caught:
         client.responses.create(model="gpt-0", input="hi")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 
+from .._catalog import similar_model
 from .._connections import DeadlineExceededError
 from .._exceptions import (
     CloudflareBlockedError,
@@ -266,12 +267,20 @@ def total_timeout_error(request: httpx2.Request) -> TotalTimeoutError:
     return error
 
 
-def add_available_models(error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None) -> None:
-    """Add the available models to the error. Do nothing if `models` is None."""
+def add_available_models(
+    error: ModelNotAvailableError, models: Iterable[Mapping[str, Any]] | None, *, requested: Any
+) -> None:
+    """Add the available models to the error, first the one that is similar to the requested model.
+
+    Do nothing if `models` is None.
+    """
     if models is None:
         return
     # The Codex CLI does not offer models with the visibility `hide` either: protocol/src/openai_models.rs.
     error.available = tuple(model["id"] for model in models if model.get("visibility") != "hide")
+    similar = similar_model(requested, error.available) if isinstance(requested, str) else None
+    if similar is not None:
+        error.message += f" Did you mean {similar}?"
     error.message += f" Available models: {', '.join(error.available) or 'none'}."
     error.args = (error.message,)
     redact_error(error)

@@ -74,6 +74,11 @@ class RequestContext:
     fork_generation: int | None = None
 
     @property
+    def requested_model(self) -> Any:
+        """The model in the body, or None."""
+        return None if self.body is None else self.body.members.get("model")
+
+    @property
     def account_id(self) -> str | None:
         """The account of the login that signed this attempt, if known."""
         return None if self.login is None else self.login.account_id

@@ -20,7 +20,7 @@ import click
 
 from .._constants import TRANSPORT_ENV
 from .._redaction import excerpt, remove_control_characters
-from .chat.sessions import find_session, new_session_path, newest_session, session_id
+from .chat.sessions import complete_session, find_session, new_session_path, newest_session, session_id
 from .exit_codes import ExitCode, ExitError
 from .output import json_text, print_block, print_json, print_response_text, print_text
 from .prompt_options import prompt_options
@@ -72,7 +72,11 @@ _CONFLICTS: Final = (
 @click.option("--save", is_flag=True, help="Save the conversation, so that it can be continued.")
 @click.option("-c", "--continue", "continue_newest", is_flag=True, help="Continue the conversation that was used last.")
 @click.option(
-    "--conversation", "conversation_id", metavar="ID|NAME", help="Continue this one. With --save, create it if needed."
+    "--conversation",
+    "conversation_id",
+    metavar="ID|NAME",
+    shell_complete=complete_session,
+    help="Continue this one. With --save, create it if needed.",
 )
 @click.option(
     "--no-save", "--ephemeral", "no_save", is_flag=True, help="Continue a conversation without saving what is added."

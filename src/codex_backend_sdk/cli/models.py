@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .known_models import complete_model, remember_models
 from .output import line_width, print_fields, print_json, print_table, print_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _TABLE_COLUMNS: Final = 80  # in a narrower terminal, each model is a block of l
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_model)
 @click.option("--all", "include_hidden", is_flag=True, help="Include the models that the backend hides from pickers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model catalog, or the model, as JSON.")
 def models(model: str | None, include_hidden: bool, as_json: bool) -> None:
@@ -40,6 +41,7 @@ def models(model: str | None, include_hidden: bool, as_json: bool) -> None:
                 _describe(described, default)
             return
         page = client.models.list()
+    remember_models(page.data)
     if as_json:
         print_json({"default_model": default, **page.to_dict(mode="json")})
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .._files import read_regular_file
 from .._redaction import excerpt
 from .attachments import attachment_part, read_text_file, tagged_text
 from .exit_codes import ExitCode, ExitError
+from .known_models import complete_effort, complete_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from ..tools import ToolSet
     from .attachments import AttachmentKind
 
-__all__ = ["PromptOptions", "complete_model", "load_tools", "prompt_options"]
-
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
+__all__ = ["PromptOptions", "load_tools", "prompt_options"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +77,6 @@ class PromptOptions:
         return None if self.tools_path is None else load_tools(self.tools_path)
 
 
-def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the models that the Codex CLI saved last in its folder, or none. Sends no request."""
-    from ..auth.stores.base import codex_home_path
-
-    try:
-        catalog = json.loads(read_regular_file(codex_home_path() / "models_cache.json"))
-        models = [model["slug"] for model in catalog["models"] if model.get("visibility") == "list"]
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):  # a file of another program
-        return []
-    return [model for model in models if isinstance(model, str) and model.startswith(incomplete)]
-
-
-def _complete_effort(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return [effort for effort in _EFFORTS if effort.startswith(incomplete)]
-
-
 _FILE_TYPE: Final = click.Path(path_type=Path)
 
 _OPTIONS: Final = (
@@ -110,8 +91,8 @@ _OPTIONS: Final = (
         "-e",
         "--effort",
         metavar="EFFORT",
-        shell_complete=_complete_effort,
-        help="Effort of the reasoning, such as low, medium or high.",
+        shell_complete=complete_effort,
+        help="Effort of the reasoning, such as low, medium or high; `codex-backend models` lists those of each model.",
     ),
     click.option(
         "-s", "--instructions", metavar="TEXT|@FILE", help="Instructions (system prompt), or a file with them."

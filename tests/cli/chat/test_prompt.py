@@ -71,7 +71,7 @@ def test_default_text_can_be_sent(keys: PipeInput) -> None:
         ("/mo", ["model"]),
         ("/e", ["effort", "edit", "export", "exit"]),
         ("/model gpt-", ["gpt-a", "gpt-b"]),
-        ("/effort m", ["minimal", "medium"]),
+        ("/effort m", ["medium", "max"]),
         ("/web o", ["on", "off"]),
         ("/image no", ["tes.txt"]),
         ("/instructions @no", ["tes.txt"]),

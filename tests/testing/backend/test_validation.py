@@ -206,9 +206,14 @@ EFFORTS = [
 ]
 
 
+@pytest.mark.parametrize("is_update", [False, True])
 @pytest.mark.parametrize(("model", "effort", "names"), EFFORTS)
-def test_effort_is_accepted_by_model(raw_client: Any, model: str, effort: str, names: str | None) -> None:
-    response = raw_client.create("hi", model=model, reasoning={"effort": effort})
+def test_effort_is_accepted_by_model(
+    raw_client: Any, model: str, effort: str, names: str | None, is_update: bool
+) -> None:
+    reasoning = {"effort": effort}
+    parameters = {"input": [UPDATE | {"reasoning": reasoning}, HI]} if is_update else {"reasoning": reasoning}
+    response = raw_client.create("hi", model=model, **parameters)
     if names is None:
         assert response.status_code == 200
         return

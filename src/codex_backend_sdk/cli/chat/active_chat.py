@@ -18,6 +18,7 @@ from ..._redaction import excerpt
 from ..._timefmt import format_local_time
 from ..app import error_message, is_expected_error
 from ..exit_codes import ExitCode
+from ..known_models import remember_models
 from ..output import print_text
 from ..terminal.approval import ToolApproval
 from ..terminal.echo import echo
@@ -241,6 +242,7 @@ class ActiveChat:
         """Return the models of the catalog; it is requested once. Raises what the request raises."""
         if not self.models:
             self.models = list(self.client.models.list().data)
+            remember_models(self.models)
         return self.models
 
     def model(self) -> Model | None:

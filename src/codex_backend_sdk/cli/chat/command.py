@@ -15,6 +15,7 @@ from ..output import NARROW_WIDTH_COLUMNS, join, line_width, print_json, print_t
 from ..prompt_options import prompt_options
 from ..stdin_text import read_stdin_text
 from .sessions import (
+    complete_session,
     delete_session,
     find_session,
     list_sessions,
@@ -46,12 +47,24 @@ def _parse_age(context: click.Context, parameter: click.Parameter, value: str | 
 @click.argument("message", required=False)
 @prompt_options
 @click.option("-c", "--continue", "continues", is_flag=True, help="Continue the newest conversation.")
-@click.option("--conversation", "id_or_name", metavar="ID", help="Continue the conversation with this id or name.")
+@click.option(
+    "--conversation",
+    "id_or_name",
+    metavar="ID",
+    shell_complete=complete_session,
+    help="Continue the conversation with this id or name.",
+)
 @click.option("--fork", is_flag=True, help="Continue in a copy, also if the conversation is open elsewhere.")
 @click.option("--no-save", "--ephemeral", "no_save", is_flag=True, help="Keep the conversation in memory only.")
 @click.option("--list", "lists", is_flag=True, help="List the saved conversations.")
-@click.option("--show", metavar="ID", help="Print a saved conversation as Markdown.")
-@click.option("--delete", metavar="ID", multiple=True, help="Delete a saved conversation. Can be repeated.")
+@click.option("--show", metavar="ID", shell_complete=complete_session, help="Print a saved conversation as Markdown.")
+@click.option(
+    "--delete",
+    metavar="ID",
+    multiple=True,
+    shell_complete=complete_session,
+    help="Delete a saved conversation. Can be repeated.",
+)
 @click.option(
     "--delete-older-than",
     "max_age",

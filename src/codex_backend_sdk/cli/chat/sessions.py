@@ -27,8 +27,12 @@ from ..._redaction import excerpt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import click
+    from click.shell_completion import CompletionItem
+
 __all__ = [
     "Session",
+    "complete_session",
     "conversations_folder",
     "delete_session",
     "find_session",
@@ -96,6 +100,14 @@ def conversations_folder() -> Path:
 def session_id(path: Path) -> str:
     """Return the id of the conversation in a file."""
     return path.name.removesuffix(_SUFFIX)
+
+
+def complete_session(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the ids of the saved conversations that begin so, with their titles, for the completion of a shell."""
+    from click.shell_completion import CompletionItem
+
+    sessions = list_sessions()
+    return [CompletionItem(each.id, help=each.title or None) for each in sessions if each.id.startswith(incomplete)]
 
 
 def new_session_path(name: str | None = None) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from ..._catalog import EFFORTS, similar_model
 from ..._redaction import excerpt
 from ..output import NARROW_WIDTH_COLUMNS, join, line_width, print_text, style
 from ..terminal.markdown_blocks import code_blocks
@@ -23,8 +24,6 @@ __all__ = ["COMMANDS", "KEYS", "ArgumentKind", "SlashCommand", "find_command", "
 
 ArgumentKind = Literal["", "model", "effort", "file", "switch", "session"]
 
-# Efforts for models that the catalog does not describe.
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 _OFF: Final = "off"
 
 
@@ -86,8 +85,8 @@ def _model(chat: ActiveChat, argument: str) -> None:
                 print_text(join(mark, style(model.id, bold=True), f"  {model.description or ''}"), indent=4, err=True)
         return
     if names and argument not in names:
-        close = get_close_matches(argument, names, n=1)
-        hint = f" Did you mean {close[0]}?" if close else " /model lists them."
+        similar = similar_model(argument, names)
+        hint = f" Did you mean {similar}?" if similar is not None else " /model lists them."
         raise ValueError(f"There is no model {excerpt(argument)!r}.{hint}")
     if argument != chat.conversation.model:
         chat.conversation.model = argument

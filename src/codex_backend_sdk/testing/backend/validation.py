@@ -107,14 +107,16 @@ def _check_model_is_available(request: ParsedRequest) -> SimulatedResponse | Non
 
 
 def _check_reasoning_effort(request: ParsedRequest) -> SimulatedResponse | None:
-    reasoning = request.body.get("reasoning")
-    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     entry = request.catalog_entry
+    updates = [item for item in request.items() if item["type"] == "configuration_update"]
+    settings = [each.get("reasoning") for each in (request.body, *updates)]
+    efforts = [each.get("effort") for each in settings if isinstance(each, dict)]
     # The Codex CLI can send a numeric effort, but the backend names words only.
-    if not isinstance(effort, str) or entry is None or effort in entry.efforts:
+    invalid = [each for each in efforts if isinstance(each, str) and entry is not None and each not in entry.efforts]
+    if entry is None or not invalid:
         return None
     return api_error(
-        f"Unsupported value: '{effort}' is not supported with the '{request.model}' model. "
+        f"Unsupported value: '{invalid[0]}' is not supported with the '{request.model}' model. "
         f"Supported values are: {quoted_list(entry.efforts)}.",
         param="reasoning.effort",
         code="unsupported_value",
