@@ -6,6 +6,7 @@ import gc
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,7 +20,6 @@ from codex_backend_sdk.testing import SimulatedLimits, SimulatedWindow, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from codex_backend_sdk.testing import Simulator
 
@@ -177,6 +177,19 @@ def test_dedupe_uses_results_of_earlier_runs(client: Any, bodies: Any, journal: 
     assert sorted(result.custom_id for result in results) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("fault", "requests"), [("cyber_policy", 41), ("status:500", 42)])
+def test_dedupe_settles_lines_after_a_failure(
+    fault: str, requests: int, client: Any, sim: Simulator, bodies: Any
+) -> None:
+    """A line that is read after the failure of its request has that failure, or sends the request again."""
+    sim.fail(fault)
+    rows = [{"custom_id": "a", "input": "x"}, *lines(40), {"custom_id": "b", "input": "x"}]
+    results = list(client.codex.batch(rows, dedupe=True, concurrency=1, retries=0))
+    assert sorted(result.index for result in results) == list(range(42))
+    assert len(bodies()) == requests
+    assert sum(result.error is not None for result in results) == (2 if requests == 41 else 1)
+
+
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +324,27 @@ def test_output_that_stays_invalid_is_a_failure(client: Any, sim: Simulator, bod
     assert len(bodies()) == 2
 
 
+def test_text_that_is_no_object_fails_its_line_only(client: Any, sim: Simulator) -> None:
+    sim.script('{"name": "Rome"}')
+    results = list(client.codex.batch([{"input": "a", "text": "x"}, "b"], text_format=SCHEMA))
+    assert [result.error is None for result in sorted(results, key=lambda result: result.index)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 300 + "]" * 300, "[" * 300, '{"name":' * 100_000], ids=["closed", "open", "objects"]
+)
+@pytest.mark.parametrize("text_format", [City, SCHEMA])
+def test_nested_output_is_invalid(text: str, text_format: Any, client: Any, sim: Simulator) -> None:
+    sim.script(text, text)
+    (result,) = client.codex.batch(["x"], text_format=text_format)
+    assert result.error.code == "invalid_output"
+
+
+def test_invalid_schema_is_named(client: Any) -> None:
+    with pytest.raises(ValueError, match=r"not a valid JSON schema: \$\.properties\.n\.type"):
+        client.codex.batch(["x"], text_format={"properties": {"n": {"type": 7}}})
+
+
 # --- usage limits ----------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +399,35 @@ def test_stop_at_leaves_a_part_of_the_plan(client: Any, sim: Simulator) -> None:
         done.extend(client.codex.batch(PROMPTS, stop_at=90))
     assert 1 <= len(done) <= 4, "the limits are known after the first response"
     assert caught.value.resets_at is not None
+
+
+@pytest.mark.parametrize("is_finished", [{0, 1, 2}, {1, 4, 9}, {5, 6, 7, 8, 9}])
+def test_ordered_run_yields_finished_lines_at_a_limit(
+    is_finished: set[int], client: Any, sim: Simulator, journal: Path
+) -> None:
+    list(client.codex.batch([line for n, line in enumerate(lines(10)) if n in is_finished], journal=journal))
+    sim.fail("usage_limit:plus,3600", times=10)
+    batch, done = client.codex.batch(lines(10), journal=journal, ordered=True), []
+    with pytest.raises(sdk.BatchStoppedError, match=f"stopped after {len(is_finished)} of 10 lines"):
+        done.extend(batch)
+    assert [result.index for result in done] == sorted(is_finished)
+    assert batch.progress.from_journal == len(is_finished)
+
+
+def test_stopped_ordered_run_yields_results_after_a_gap(client: Any, sim: Simulator) -> None:
+    sim.script(Turn.text("x").delayed(30))
+    sim.script(*["x"] * 9)
+    batch, done = None, []
+
+    def stop(progress: Any) -> None:
+        if progress.remaining == 1:
+            getattr(batch, "_target", batch).stop(0.1)  # not through the adapter: this runs in the event loop
+
+    batch = client.codex.batch(lines(10), ordered=True, concurrency=2, on_progress=stop)
+    with pytest.raises(sdk.BatchStoppedError, match="after 9 of 10 lines"):
+        done.extend(batch)
+    assert len(done) == 9
+    assert [result.index for result in done] == sorted(result.index for result in done)
 
 
 # --- stop, close, misuse ---------------------------------------------------------------------------------------------
@@ -439,6 +502,30 @@ def test_batch_is_iterated_once(client: Any) -> None:
 def test_wrong_argument_is_named(arguments: Any, error: Any, message: str, client: Any) -> None:
     with pytest.raises(error, match=message):
         client.codex.batch([], **arguments)
+
+
+@pytest.mark.parametrize("requests", ["one prompt", b"x", {"input": "x"}, Path("in.jsonl")])
+def test_single_value_is_not_taken_for_lines(requests: Any, client: Any) -> None:
+    with pytest.raises(TypeError, match="must be a list or another iterable of lines"):
+        client.codex.batch(requests)
+
+
+@pytest.mark.parametrize("parameter", ["stream", "background"])
+def test_parameter_of_the_delivery_is_refused(parameter: str, client: Any) -> None:
+    with pytest.raises(TypeError, match=f"Remove `{parameter}`"):
+        client.codex.batch(["x"], **{parameter: True})
+
+
+def test_input_can_be_stopped_while_it_is_read(client: Any, bodies: Any) -> None:
+    def requests() -> Iterator[str]:
+        yield "x"
+        getattr(batch, "_target", batch).stop()
+        yield from map(str, range(10**9))
+
+    batch = client.codex.batch(requests())
+    with pytest.raises(sdk.BatchStoppedError, match="while it read the input"):
+        list(batch)
+    assert not bodies()
 
 
 def test_journal_has_one_batch_at_a_time(client: Any, journal: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,9 @@ FROM_TEMPLATE = [{"input": "Say one", "custom_id": "1"}, {"input": "Say two", "c
         ("in.csv", "custom_id,input,model\na,hi,\nb,ho,m\n", None, [
             {"custom_id": "a", "input": "hi"}, {"custom_id": "b", "input": "ho", "model": "m"}]),
         ("in.csv", 'input\n"two\nlines"\n', None, [{"input": "two\nlines"}]),
+        ("in.csv", f"input\n{'x' * 200_000}\n", None, [{"input": "x" * 200_000}]),
+        ("in.csv", "id,input\n0,hi\n,ho\n", None, [{"input": "hi", "custom_id": "0"}, {"input": "ho"}]),
+        ("in.jsonl", '{"id": 0, "text": "one"}\n', "Say {text}", [{"input": "Say one", "custom_id": "0"}]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("is_compressed", [False, True])
@@ -66,6 +70,11 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("in.jsonl", b'"hi"\n', "Say {text}", "Line 1 of the batch is not an object"),
         ("in.csv", b"text\none\n", "Say {word}", "no column 'word', which the template needs. It has text"),
         ("in.csv", b"input\n\xff\n", None, "Save the file as CSV in UTF-8"),
+        ("in.csv", b'input\n"one\ntwo\n', None, "unexpected end of data"),
+        ("in.csv", b",".join(b"c%d" % n for n in range(99)) + b"\n1\n", "{x}", "It has c0, .* and 79 others"),
+        ("in.jsonl.gz", b'"hi"\n', None, "in.jsonl.gz cannot be read"),
+        ("in.jsonl.gz", gzip.compress(b'"hi"\n' * 99, mtime=0)[:-9], None, "in.jsonl.gz cannot be read"),
+        ("in.csv.gz", gzip.compress(b"input\n" + b"hi\n" * 99, mtime=0)[:-9], None, "in.csv.gz cannot be read"),
     ],
 )
 def test_damaged_input_is_named(name: str, content: bytes, template: Any, message: str, tmp_path: Path) -> None:
@@ -153,6 +162,65 @@ def test_text_of_all_output_items_is_joined(tmp_path: Path) -> None:
         file.write(json.dumps(line) + "\n\n")
     (result,) = read_results(tmp_path / "out.jsonl.gz")
     assert (result.output_text, repr(result)) == ("xx", "<BatchResult 'a': complete>")
+
+
+@pytest.mark.parametrize("name", ["a \ud800", "\u00e9", "e\u0301", "line\nbreak", "\u2028"])
+def test_output_has_any_id(name: str, client: Any, tmp_path: Path) -> None:
+    rows = [{"custom_id": name, "input": "x"}, {"custom_id": "b", "input": "y"}]
+    client.codex.batch(rows, journal=tmp_path / "j").write(tmp_path / "out.jsonl")
+    assert {result.custom_id for result in read_results(tmp_path / "out.jsonl")} == {name, "b"}
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("out", "out"), "is the file of the results, and of the failures"),
+        (("j",), "is the file of the journal, and of the results"),
+        (("out", "j"), "is the file of the journal, and of the failures"),
+        (("link", "out"), "is the file of the results, and of the failures"),
+        (("fifo",), "is a named pipe"),
+        (("out", "/dev/null"), "/dev/null is a device"),
+        ((".",), "is a folder"),
+        (("out.gz",), "results are not compressed"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs and devices")
+def test_file_that_must_not_be_replaced_is_refused(
+    files: tuple[str, ...], message: str, client: Any, bodies: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to("out")
+    os.mkfifo(tmp_path / "fifo")
+    batch = client.codex.batch(["a"], journal=tmp_path / "j")
+    with pytest.raises(ValueError, match=message):
+        batch.write(*(tmp_path / file for file in files))
+    assert not bodies()
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_output_keeps_link_and_mode(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("out")
+    (tmp_path / "out").touch(mode=0o600)
+    client.codex.batch(["a"]).write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert len(read(tmp_path / "out")) == 1
+    assert os.name == "nt" or (tmp_path / "out").stat().st_mode & 0o777 == 0o600
+
+
+def test_unwritable_folder_is_found_before_requests(client: Any, bodies: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for files in (("file/out",), ("out", "file/errors")):
+        with pytest.raises(OSError, match="file"):
+            client.codex.batch(["a"]).write(*(tmp_path / file for file in files))
+    assert not bodies()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_file_of_a_killed_run_is_replaced(client: Any, tmp_path: Path) -> None:
+    (tmp_path / ".out.jsonl.tmp").write_text("damaged")
+    client.codex.batch(["a"]).write(tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    assert len(read(tmp_path / "out.jsonl")) == 1
 
 
 @pytest.mark.parametrize("text", ["[]", "no JSON", '{"input": "hi"}'])

@@ -16,7 +16,7 @@ from codex_backend_sdk.conversation.journal import Journal
 if TYPE_CHECKING:
     from pathlib import Path
 
-LINE: dict[str, Any] = {"custom_id": "a", "error": None}
+LINE: dict[str, Any] = {"custom_id": "a", "response": {"status_code": 200, "body": {}}, "error": None}
 
 
 @pytest.fixture
@@ -131,7 +131,10 @@ def test_record_after_close_is_dropped(path: Path) -> None:
 
 def test_records_of_another_form_are_left_out(path: Path) -> None:
     with Journal.create(path, {"kind": "batch"}) as journal:
-        journal.append_many([{"summary": 1}, {"id": "a", "hash": "ff", "final": True, "line": LINE}])
+        records = [{"summary": 1}, {"id": "a", "hash": "ff", "final": True, "line": LINE}]
+        damaged = [{"hash": value} for value in ("zz", "-1", "", "f" * 17, 255)]
+        damaged += [{"line": value} for value in ({}, [], {"error": 5}, {"response": 7}, {"error": None})]
+        journal.append_many([*records, *({**records[1], "id": "b", **damage} for damage in damaged)])
     batch_journal = BatchJournal.open(path)
     assert [line.custom_id for line in batch_journal.finished_lines()] == ["a"]
     batch_journal.close()

@@ -156,5 +156,23 @@ def test_error_is_described(error: Exception, expected: Any) -> None:
     assert tuple(describe_error(error).values()) == expected
 
 
+def test_error_of_a_wide_row_names_some_columns() -> None:
+    with pytest.raises(BatchInputError, match=r"It has c0, .*, c19 and 79 others"):
+        fill_template("{x}", dict.fromkeys((f"c{number}" for number in range(99)), "1"), number=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("APIConnectionError", "api_connection"),
+        ("OAuthError", "o_auth"),
+        ("ValueError", "value"),
+        ("HTTP2Error", "http2"),
+    ],
+)
+def test_code_is_the_class_in_snake_case(name: str, code: str) -> None:
+    assert describe_error(type(name, (Exception,), {})("x"))["code"] == code
+
+
 def test_retryable_error_is_marked() -> None:
     assert describe_error(TokenRefreshError("No connection."))["is_retryable"]

@@ -6,6 +6,7 @@ batch down, and at most twice the concurrency is in memory.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 from contextlib import suppress
@@ -22,7 +23,6 @@ from .run import LINE_ERRORS, BatchRun, End, Outcome, exchange
 from .schedule import Wait
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from .lines import BatchRequest
@@ -40,6 +40,11 @@ class _BaseBatch(Generic[_FormatT]):
     """What both batches share."""
 
     def __init__(self, client: Any, requests: Iterable[Any], options: BatchOptions) -> None:
+        if isinstance(requests, (str, bytes, dict, os.PathLike)):
+            raise TypeError(
+                f"`requests` must be a list or another iterable of lines, not {type(requests).__name__}. Put a single "
+                "line into a list. Read a file with `codex_backend_sdk.batch.read_requests(path)`."
+            )
         self._run = BatchRun(client, requests, options)
         self._has_begun = False
 
@@ -149,7 +154,7 @@ class Batch(_BaseBatch[_FormatT]):
         self._begin()
         try:
             self._run.open()
-            return self._run.count_finished()
+            return self._run.progress()
         finally:
             self._run.close()
 
@@ -160,7 +165,7 @@ class Batch(_BaseBatch[_FormatT]):
         its extension), in the format of the official Batch API. The files are replaced when the batch begins and have
         the results of earlier runs at once. Raises as the iteration does; the files then have all finished lines.
         """
-        with self, OutputFiles(output, errors) as files:
+        with self, OutputFiles(output, errors, journal=self._run.options.journal) as files:
             for result in self:
                 files.write(result)
         return self.progress
@@ -248,7 +253,7 @@ class AsyncBatch(_BaseBatch[_FormatT]):
         self._begin()
         try:
             await anyio.to_thread.run_sync(self._run.open)
-            return await anyio.to_thread.run_sync(self._run.count_finished)
+            return self._run.progress()
         finally:
             self._run.close()
 
@@ -256,7 +261,7 @@ class AsyncBatch(_BaseBatch[_FormatT]):
         self, output: str | os.PathLike[str], errors: str | os.PathLike[str] | None = None
     ) -> BatchProgress:
         """Send the requests, write the results to files, and return the final progress; see `Batch.write`."""
-        with OutputFiles(output, errors) as files:
+        with OutputFiles(output, errors, journal=self._run.options.journal) as files:
             async with self:
                 async for result in self:
                     files.write(result)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import sys
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["read_requests"]
 
 _PARQUET_BATCH_ROWS: Final = 1000
+_MAX_CELL_CHARACTERS: Final = 64 * 2**20  # the most that a request may have
 
 
 def read_requests(path: str | os.PathLike[str], template: str | None = None) -> Iterator[str | dict[str, Any]]:
@@ -56,8 +58,9 @@ def _row_request(row: object, template: str | None, number: int) -> dict[str, An
         columns = {column: value for column, value in row.items() if value not in (None, "")}
     else:
         columns = {"input": fill_template(template, row, number=number)}
-    custom_id = row.get("custom_id") or row.get("id")
     columns.pop("id", None)
+    ids = (row.get(name) for name in ("custom_id", "id"))
+    custom_id = next((value for value in ids if value not in (None, "")), None)
     return columns if custom_id is None else {**columns, "custom_id": str(custom_id)}
 
 
@@ -78,7 +81,10 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _csv(path: Path, *, delimiter: str = ",") -> Iterator[tuple[int, dict[str, Any]]]:
     with _opened(path) as file:
-        rows = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=delimiter)
+        # Strict: a quote that is not closed would make the rest of the file one cell.
+        rows = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=delimiter, strict=True)
+        # The limit belongs to the whole process. By default, a cell of 131,072 characters is an error.
+        csv.field_size_limit(max(_MAX_CELL_CHARACTERS, csv.field_size_limit()))
         try:
             for row in rows:
                 row.pop(cast("str", None), None)  # cells without a heading
@@ -120,7 +126,15 @@ _READERS: Final[dict[str, Callable[[Path], Iterator[tuple[int, Any]]]]] = {
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     if str(path) == "-":
+        if sys.stdin is None:
+            raise BatchInputError("The standard input is closed. Pipe a file into the command, or name one.")
         yield sys.stdin.buffer
         return
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        yield file
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
+    except (OSError, EOFError, zlib.error) as error:
+        raise BatchInputError(
+            f"{path} cannot be read ({error}). Check that it is a complete file, and that you may read it. No request "
+            "was sent."
+        ) from error

@@ -11,6 +11,7 @@ A crash loses at most the records of this time: their lines are sent, and paid, 
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,6 +27,7 @@ __all__ = ["BatchJournal", "FinishedLine"]
 
 _GROUP_SECONDS: Final = 0.05
 _HEADER: Final = {"kind": "batch"}
+_HASH: Final = re.compile("[0-9a-f]{1,16}")
 
 
 class FinishedLine(NamedTuple):
@@ -77,10 +79,12 @@ class BatchJournal:
         return cls(journal)
 
     def finished_lines(self) -> Iterator[FinishedLine]:
-        """Iterate over the records. Those of a newer version that have other members are left out."""
+        """Iterate over the records. Damaged ones, and those of a newer version, are left out: they are sent again."""
         for position, record in self._journal.positions_and_records():
             custom_id, request_hash, line = record.get("id"), record.get("hash"), record.get("line")
-            if isinstance(custom_id, str) and isinstance(request_hash, str) and isinstance(line, dict):
+            if not isinstance(custom_id, str) or not isinstance(request_hash, str) or not _HASH.fullmatch(request_hash):
+                continue
+            if isinstance(line, dict) and _is_result(line):
                 is_failure = line.get("error") is not None
                 yield FinishedLine(position, custom_id, int(request_hash, 16), record.get("final") is True, is_failure)
 
@@ -142,6 +146,11 @@ class BatchJournal:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _is_result(line: dict[str, Any]) -> bool:
+    error, response = line.get("error"), line.get("response")
+    return isinstance(error, dict) if error is not None else isinstance(response, dict)
 
 
 @contextmanager

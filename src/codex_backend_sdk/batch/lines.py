@@ -20,8 +20,10 @@ Pure: no I/O, clock or randomness.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "DELIVERY_PARAMETERS",
     "BatchRequest",
     "describe_error",
     "failure_line",
@@ -45,8 +48,9 @@ __all__ = [
 _OFFICIAL_MEMBERS: Final = frozenset({"custom_id", "method", "url", "body"})
 _URLS: Final = ("/v1/responses", "/responses")
 _MAX_ID_LENGTH: Final = 512
+_MAX_COLUMNS_NAMED: Final = 20  # in an error message
 # Parameters that say how a response is delivered. A batch always receives complete responses.
-_DELIVERY_PARAMETERS: Final = ("stream", "stream_options", "background")
+DELIVERY_PARAMETERS: Final = frozenset({"stream", "stream_options", "background"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def parse_request(value: object, *, number: int) -> tuple[str | None, dict[str, 
     if custom_id is not None and not (isinstance(custom_id, str) and 0 < len(custom_id) <= _MAX_ID_LENGTH):
         raise _invalid(number, f"its `custom_id` is {custom_id!r:.40}. Use a text of 1 to {_MAX_ID_LENGTH} characters")
     params = _official_body(value, number) if "body" in value else {k: v for k, v in value.items() if k != "custom_id"}
-    for name in _DELIVERY_PARAMETERS:
+    for name in DELIVERY_PARAMETERS:
         params.pop(name, None)
     if not params.get("input"):
         raise _invalid(number, "it has no `input`. Write a prompt, or pass a template for columns of your own")
@@ -108,7 +112,8 @@ def fill_template(template: str, row: Mapping[str, Any], *, number: int) -> str:
     try:
         return _Template().vformat(template, (), row)
     except KeyError as error:
-        columns = ", ".join(map(str, row)) or "no columns"
+        columns = ", ".join(map(str, islice(row, _MAX_COLUMNS_NAMED))) or "no columns"
+        columns += f" and {len(row) - _MAX_COLUMNS_NAMED:,} others" if len(row) > _MAX_COLUMNS_NAMED else ""
         raise BatchInputError(
             f"Line {number} of the batch has no column {error.args[0]!r}, which the template needs. It has {columns}. "
             "No request was sent."
@@ -196,4 +201,4 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def _snake_case(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -51,11 +51,18 @@ class ResponseFormat(Generic[_FormatT]):
 
 def _schema_validator(schema: dict[str, Any]) -> Callable[[bytes], Any]:
     try:
-        from jsonschema.exceptions import ValidationError
+        from jsonschema.exceptions import SchemaError, ValidationError
         from jsonschema.validators import validator_for
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
     except ModuleNotFoundError:
         return decode
-    validator = validator_for(schema)(schema)
+    validator_class = validator_for(schema)
+    try:
+        validator_class.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"`text_format` is not a valid JSON schema: {error.json_path}: {error.message:.200}") from None
+    validator = validator_class(schema, registry=Registry())  # with a registry of its own, it downloads no schemas
 
     def validate(text: bytes) -> Any:
         value = decode(text)
@@ -63,6 +70,8 @@ def _schema_validator(schema: dict[str, Any]) -> Callable[[bytes], Any]:
             validator.validate(value)
         except ValidationError as error:
             raise ValueError(f"{error.json_path}: {error.message:.200}") from None
+        except Unresolvable as error:
+            raise ValueError(f"The schema refers to {error.ref!r:.200}, which it does not contain.") from None
         return value
 
     return validate

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .._json import decode
+from .._json import decode, encode
 from .response_formats import ResponseFormat
 
 if TYPE_CHECKING:
@@ -180,6 +179,6 @@ def _read(path: Path) -> Iterator[BatchResult[Any]]:
             yield BatchResult(line)
 
 
-def to_json_line(line: dict[str, Any]) -> str:
-    """Return an output line as text, without a newline."""
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+def to_json_line(line: dict[str, Any]) -> bytes:
+    """Return an output line with its newline."""
+    return encode(line) + b"\n"

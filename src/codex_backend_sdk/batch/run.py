@@ -26,6 +26,7 @@ from .._timefmt import format_local_time
 from .journal import BatchJournal
 from .key_index import Entry, KeyIndex
 from .lines import (
+    DELIVERY_PARAMETERS,
     BatchRequest,
     describe_error,
     failure_line,
@@ -56,10 +57,15 @@ HOW_TO_CONTINUE: Final = "Run it again to continue; finished lines are not sent 
 
 OnChange = Literal["error", "redo", "keep"]
 
-# In the number of an index entry: the line is in this input. The other bits are the position in the journal, or 0.
+# Bits in the number of an index entry: the line is in this input, and its result is a failure. The other bits are the
+# position in the journal, or 0.
 _SEEN: Final = 1 << 63
-# States of a request that is sent once for several lines: the number of an index entry.
+_FAILED: Final = 1 << 62
+_POSITION: Final = _FAILED - 1
+# States of a request that is sent once for several lines: the number of an index entry. Another number is one more than
+# the position of its result.
 _REQUEST_RUNS: Final = 0
+_REQUEST_FAILED: Final = 1 << 63
 _STOP_GRACE_SECONDS: Final = 10.0
 
 # These errors would occur for every line: they end the run, and no line has failed.
@@ -104,6 +110,8 @@ class BatchOptions:
             raise ValueError(f"`stop_at` must be a percentage from 0 to 100, not {self.stop_at!r}.")
         if self.max_wait is not None and not isinstance(self.max_wait, timedelta):
             raise TypeError(f"`max_wait` must be a timedelta, such as `timedelta(hours=6)`, not {self.max_wait!r}.")
+        if unusable := sorted(DELIVERY_PARAMETERS & (self.defaults or {}).keys()):
+            raise TypeError(f"A batch receives complete responses. Remove `{unusable[0]}` from its parameters.")
         if self.on_change not in ("error", "redo", "keep"):
             raise ValueError(f"`on_change` must be 'error', 'redo' or 'keep', not {self.on_change!r}.")
 
@@ -177,6 +185,7 @@ class BatchRun:
         self._held: Spool | None = None  # results that wait for earlier lines, or for other lines of the same request
         self._held_positions: dict[int, int] = {}
         self._next_index = 0
+        self._has_released_all = False
         self.journal: BatchJournal | None = None
         self._queue: deque[BatchRequest] = deque()  # lines to be sent again
         self._pending: Iterator[BatchRequest] = iter(())
@@ -201,10 +210,10 @@ class BatchRun:
             self.journal = BatchJournal.open(options.journal)
             folder = Path(options.journal).absolute().parent
             for line in self.journal.finished_lines():
+                number = 0
                 if line.is_final and not (line.is_failure and options.retry_failed):
-                    self._index.set(hash_id(line.custom_id), Entry(line.request_hash, line.position))
-                else:
-                    self._index.set(hash_id(line.custom_id), Entry(line.request_hash, 0))
+                    number = line.position | (_FAILED if line.is_failure else 0)
+                self._index.set(hash_id(line.custom_id), Entry(line.request_hash, number))
         had_entries = len(self._index) > 0
         self._spool = Spool(folder)
         self._held = Spool(folder)
@@ -225,6 +234,12 @@ class BatchRun:
         repeats: dict[int, int] = {}
         changed = 0
         for number, value in enumerate(self._requests, 1):
+            if self._stop_deadline is not None:
+                raise BatchStoppedError(
+                    "The batch was stopped while it read the input. Run it again. No request was sent.",
+                    reason="stopped",
+                    progress=self.progress(),
+                )
             custom_id, params = parse_request(value, number=number)
             params = {**(options.defaults or {}), **params}
             request_hash = hash_request({**defaults, **params, **identity}, number=number)
@@ -247,6 +262,10 @@ class BatchRun:
             self._index.set(id_hash, Entry(entry.request_hash, entry.number | _SEEN))
             spool.append([custom_id, params, id_hash, request_hash])
             self._total = number
+            if entry.number & _POSITION:
+                self._from_journal += 1
+                self._completed += not entry.number & _FAILED
+                self._failed += bool(entry.number & _FAILED)
         if changed and options.on_change == "error":
             raise BatchInputError(
                 f"{changed:,} of {self._total:,} lines have another request than the finished line of their id in "
@@ -259,14 +278,6 @@ class BatchRun:
     def _is_seen(self, custom_id: str) -> bool:
         entry = self._index.get(hash_id(custom_id))
         return entry is not None and bool(entry.number & _SEEN)
-
-    def count_finished(self) -> BatchProgress:
-        """Count the lines that earlier runs finished."""
-        for request in self._spooled_requests():
-            line = self._journal_line(request)
-            if line is not None:
-                self._count(line, from_journal=True)
-        return self.progress()
 
     def close(self) -> None:
         """Write the journal to the disk and close all files. Closing again does nothing."""
@@ -306,6 +317,10 @@ class BatchRun:
             return self._ready.popleft()
         if self.schedule.running and not self._is_grace_over():
             return Wait(self._grace_seconds())
+        if self.options.ordered and not self._has_released_all:
+            self._has_released_all = True
+            self._cached = self._results_after_gap()
+            return self.next_step()
         return End(self._end_error())
 
     def peek(self) -> BatchRequest | None:
@@ -386,7 +401,8 @@ class BatchRun:
     def _deliver(
         self, request: BatchRequest, line: dict[str, Any], *, from_journal: bool = False, validation_retries: int = 0
     ) -> None:
-        self._count(line, from_journal=from_journal)
+        if not from_journal:
+            self._count(line)
         result = self._result(request.index, line, from_journal, validation_retries)
         if not self.options.ordered:
             self._ready.append(result)
@@ -406,6 +422,18 @@ class BatchRun:
             self._ready.append(self._result(self._next_index, *self._held.read(position)))
             self._next_index += 1
 
+    def _results_after_gap(self) -> Iterator[BatchResult[Any]]:
+        """Yield the results that wait for a line which this run does not finish."""
+        assert self._held is not None
+        for request in self._spooled_requests():
+            if request.index < self._next_index:
+                continue
+            position = self._held_positions.pop(request.index, None)
+            if position is not None:
+                yield self._result(request.index, *self._held.read(position))
+            elif (line := self._journal_line(request)) is not None:
+                yield self._result(request.index, line, from_journal=True)
+
     def _result(
         self, index: int, line: dict[str, Any], from_journal: bool, validation_retries: int = 0
     ) -> BatchResult[Any]:
@@ -417,14 +445,12 @@ class BatchRun:
             response_format=self.format,
         )
 
-    def _count(self, line: dict[str, Any], *, from_journal: bool) -> None:
+    def _count(self, line: dict[str, Any]) -> None:
         if line.get("error") is None:
             self._completed += 1
         else:
             self._failed += 1
-        self._from_journal += from_journal
-        if not from_journal:
-            self._rate.record(self._completed + self._failed - self._from_journal, self.clock.monotonic())
+        self._rate.record(self._completed + self._failed - self._from_journal, self.clock.monotonic())
 
     def _spooled_requests(self) -> Iterator[BatchRequest]:
         assert self._spool is not None
@@ -434,7 +460,7 @@ class BatchRun:
     def _journal_line(self, request: BatchRequest) -> dict[str, Any] | None:
         """Return the line that an earlier run finished, or None."""
         entry = self._index.get(request.id_hash)
-        position = entry.number & ~_SEEN if entry is not None else 0
+        position = entry.number & _POSITION if entry is not None else 0
         if not position:
             return None
         assert self.journal is not None
@@ -445,7 +471,6 @@ class BatchRun:
         for request in self._spooled_requests():
             line = self._journal_line(request)
             if line is not None:
-                self._count(line, from_journal=True)
                 self._share(request, line)
                 yield self._result(request.index, line, from_journal=True)
 
@@ -453,7 +478,7 @@ class BatchRun:
         """Yield the lines that are not finished. In order, also deliver the finished ones where they belong."""
         for request in self._spooled_requests():
             entry = self._index.get(request.id_hash)
-            if entry is None or not entry.number & ~_SEEN:
+            if entry is None or not entry.number & _POSITION:
                 yield request
             elif self.options.ordered:
                 line = self._journal_line(request)
@@ -465,14 +490,14 @@ class BatchRun:
 
     def _share(self, request: BatchRequest, line: dict[str, Any]) -> None:
         """Keep a result for other lines with the same request."""
-        if self.options.dedupe and line.get("error") is None:
+        if self.options.dedupe:
             assert self._held is not None
             self._shared_requests.set(request.request_hash, Entry(0, 1 + self._held.append(line)))
 
     def _joins_earlier_line(self, request: BatchRequest) -> bool:
         """Deliver the result of an earlier line with the same request, or wait for it. False if there is none."""
         entry = self._shared_requests.get(request.request_hash)
-        if entry is None:
+        if entry is None or entry.number == _REQUEST_FAILED:
             self._shared_requests.set(request.request_hash, Entry(0, _REQUEST_RUNS))
             return False
         if entry.number == _REQUEST_RUNS:
@@ -485,7 +510,10 @@ class BatchRun:
     def _settle_followers(self, request: BatchRequest, outcome: Outcome) -> None:
         if self.options.dedupe:
             assert outcome.line is not None
-            self._share(request, outcome.line)
+            if outcome.is_retryable:  # the next line with this request sends it again
+                self._shared_requests.set(request.request_hash, Entry(0, _REQUEST_FAILED))
+            else:
+                self._share(request, outcome.line)
             for follower in self._followers.pop(request.request_hash, ()):
                 self._copy_result(follower, outcome.line, is_final=not outcome.is_retryable)
 
@@ -620,8 +648,9 @@ def exchange(
     An output that does not match the format is requested once more.
     """
     params = request.params
-    if response_format is not None:
-        params = {**params, "text": {**(params.get("text") or {}), "format": response_format.param}}
+    text = params.get("text") or {}
+    if response_format is not None and isinstance(text, dict):  # the backend rejects anything else
+        params = {**params, "text": {**text, "format": response_format.param}}
     retries = 0
     while True:
         response = yield params
