@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -157,12 +158,20 @@ def test_missing_login_has_its_exit_code(run: Run, folder: Path, home: Path) -> 
         (("missing.jsonl", "-o", "out.jsonl"), "missing.jsonl does not exist"),
         (("in.jsonl", "-o", "in.jsonl"), "in.jsonl exists, and has no journal"),
         (("in.jsonl",), "Missing option '-o'"),
+        ((".", "-o", "x"), "is a directory"),
+        (("in.jsonl", "-o", "."), "is a directory"),
+        (("in.jsonl", "-o", "-"), "- is not a file"),
+        (("in.jsonl", "-o", "x", "--errors", "./in.jsonl"), "in.jsonl is the input"),
+        (("x.errors.jsonl", "-o", "x.jsonl"), "x.errors.jsonl is the input"),
+        (("in.jsonl", "-o", "x", "--errors", "x"), "is the file of the results, and of the failures"),
+        (("in.jsonl", "-o", "/dev/stdout"), "/dev/stdout is not a file"),
         (("in.jsonl", "-o", "x", "--max-wait", "long"), "is not a duration"),
         (("in.jsonl", "-o", "x", "--stop-at", "0"), "is not a percentage"),
         (("in.jsonl", "-o", "x", "--stop-at", "101%"), "is not a percentage"),
     ],
 )
 def test_wrong_usage_is_named(arguments: tuple[str, ...], message: str, run: Run, folder: Path) -> None:
+    (folder / "x.errors.jsonl").touch()
     result = run("batch", *arguments)
     assert result.code == 2
     assert message in " ".join(result.err.split())
@@ -170,8 +179,26 @@ def test_wrong_usage_is_named(arguments: tuple[str, ...], message: str, run: Run
 
 def test_progress_can_be_json(run: Run, folder: Path) -> None:
     result = run("batch", "in.jsonl", "-o", "out.jsonl", "--progress", "json")
-    first = json.loads(result.err.splitlines()[0])
+    first, *_, last = map(json.loads, result.err.splitlines())
     assert (first["total"], first["limits"] is not None) == (10, True)
+    assert (last["completed"], last["remaining"]) == (10, 0)
+
+
+def test_output_that_cannot_be_written_is_named(run: Run, folder: Path, bodies: Any) -> None:
+    result = run("batch", "in.jsonl", "-o", "out.jsonl", "--errors", "in.jsonl/errors", "--json")
+    assert (result.code, bodies()) == (1, [])
+    assert "The results cannot be written" in json.loads(result.out)["error"]["message"]
+
+
+def test_interrupt_ends_the_wait_for_standard_input(spawn: Spawn, folder: Path) -> None:
+    with spawn("batch", "-", "-o", "out.jsonl", cwd=folder, stdin=subprocess.PIPE) as process:
+        journal = folder / "out.jsonl.journal"  # it is opened before the input is read
+        deadline = time.monotonic() + 30
+        while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert not (folder / "out.jsonl").exists()
 
 
 def test_terminal_shows_a_bar(run_in_terminal: Callable[..., str], folder: Path) -> None:

@@ -36,6 +36,7 @@ _REDRAW_SECONDS: Final = 0.2
 _JSON_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 10.0
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_FILE: Final = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 _ARGUMENTS: Final = f"{__name__}.arguments"  # a key of `click.Context.meta`
 
 
@@ -74,11 +75,9 @@ class _BatchCommand(click.Command):
 
 
 @click.command(cls=_BatchCommand)
-@click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Results.")
-@click.option(
-    "--errors", type=click.Path(path_type=Path), metavar="FILE", help="Failures (default: OUTPUT with `.errors`)."
-)
+@click.argument("input_path", metavar="INPUT", type=_FILE)
+@click.option("-o", "--output", required=True, type=_FILE, metavar="FILE", help="Results.")
+@click.option("--errors", type=_FILE, metavar="FILE", help="Failures (default: OUTPUT with `.errors`).")
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Most requests at once (default: adapts)."
 )
@@ -100,7 +99,7 @@ class _BatchCommand(click.Command):
     "--schema",
     "--output-schema",
     "schema_path",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="JSON Schema that each response must match.",
 )
@@ -135,6 +134,8 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
         raise click.UsageError(f"{input_path} does not exist. Check the name of the input.")
     if output.exists() and output.stat().st_size and not journal.exists():
         raise click.UsageError(f"{output} exists, and has no journal. Choose another output, or delete it.")
+    _check_outputs(input_path, output, options["errors"], journal)
+    lines = _Lines(read_requests(input_path, options["template"]))
     reporter = _Reporter(options["progress"])
     waits = options["wait"] or options["max_wait"] is not None
     with OpenAI() as client:
@@ -143,7 +144,7 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
             for name in ("concurrency", "stop_at", "ordered", "on_change", "dedupe", "retry_failed", "max_wait", "dask")
         }
         created: Batch[Any] = client.codex.batch(
-            read_requests(input_path, options["template"]),
+            lines,
             journal=journal if journal.exists() or not options["dry_run"] else None,
             on_progress=reporter,
             wait_for_limit=waits,
@@ -155,12 +156,19 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
             _print_counts(created.preview(), output, options, verb="to send")
             return
         try:
-            with _stop_on_interrupt(created):
+            with _stop_on_interrupt(created, lines):
                 progress = created.write(output, options["errors"])
+        except BrokenPipeError:  # of standard error
+            raise
+        except OSError as error:
+            raise ExitError(
+                f"The results cannot be written: {error.filename or output}: {error.strerror or error}. Free space on "
+                "the disk, or choose another output, and run the command again: finished lines are not sent again."
+            ) from error
         except BatchStoppedError as error:
-            reporter.finish()
+            reporter.finish(error.progress)
             raise _stop_error(error, context.meta[_ARGUMENTS], waits=waits) from error.__cause__
-        reporter.finish()
+        reporter.finish(progress)
     _print_counts(progress, output, options, verb="left")
     if progress.failed:
         context.exit(ExitCode.PARTLY_FAILED)
@@ -199,12 +207,44 @@ def _create_params(options: dict[str, Any]) -> dict[str, Any]:
     return settings if options["effort"] is None else {**settings, "reasoning": {"effort": options["effort"]}}
 
 
-@contextmanager
-def _stop_on_interrupt(created: Batch[Any]) -> Iterator[None]:
-    """On the first Ctrl-C, let the running requests end, at most for ten seconds. A second one ends at once."""
+def _check_outputs(input_path: Path, output: Path, errors: Path | None, journal: Path) -> None:
+    """Raise click.UsageError if the results would replace the input, or anything that is not a file."""
+    from ..batch.output_files import OutputFiles, default_errors_path
 
-    def stop(_: int, frame: FrameType | None) -> None:
+    for path in (output, errors or default_errors_path(output)):
+        if str(path) in ("-", "/dev/stdout", "/dev/stderr"):
+            raise click.UsageError(f"{path} is not a file, which the results need. Write the name of one.")
+        if path.resolve() == input_path.resolve():
+            raise click.UsageError(f"{path} is the input, which the results would replace. Choose another output.")
+    try:
+        OutputFiles(output, errors, journal=journal)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+class _Lines:
+    """The lines of the input, and whether all of them were read."""
+
+    def __init__(self, lines: Iterator[Any]) -> None:
+        self._lines = lines
+        self.are_read = False
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._lines
+        self.are_read = True
+
+
+@contextmanager
+def _stop_on_interrupt(created: Batch[Any], lines: _Lines) -> Iterator[None]:
+    """On the first Ctrl-C, let the running requests end, at most for ten seconds. A second one ends at once.
+
+    While the input is read, the first one ends the command: standard input may have no end.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not lines.are_read:
+            signal.default_int_handler(number, frame)
         print_text("\nStopping: running requests may finish within 10 seconds. Ctrl-C again ends at once.", err=True)
         created.stop(_GRACE_SECONDS)
 
@@ -221,6 +261,8 @@ def _stop_on_interrupt(created: Batch[Any]) -> Iterator[None]:
 def _print_counts(progress: BatchProgress, output: Path, options: dict[str, Any], *, verb: str) -> None:
     if options["as_json"]:
         print_json({**progress_data(progress), "output": str(output), "journal": f"{output}.journal"})
+        return
+    if options["progress"] == "json" and not options["dry_run"]:  # the last line of the progress has the counts
         return
     earlier = f", {progress.from_journal:,} of them in earlier runs" if progress.from_journal else ""
     left = f", {progress.remaining:,} {verb}" if progress.remaining else ""
@@ -282,8 +324,10 @@ class _Reporter:
             self._next = now + _REPORT_SECONDS
             click.echo(progress_text(progress, width=math.inf), err=True)
 
-    def finish(self) -> None:
-        """Leave the line that is redrawn."""
+    def finish(self, progress: BatchProgress | None) -> None:
+        """Leave the line that is redrawn, or print the last JSON line."""
+        if self._form == "json" and progress is not None:
+            _print_error_json(progress)
         if self._width:
             click.echo(err=True)
 
