@@ -224,6 +224,13 @@ def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
             "Unsupported parameter: user",
         ),
         (
+            400,
+            {"detail": "Unsupported tool type: code_interpreter"},
+            {},
+            "The backend does not support `tools` or its value. Pass only tools of types that it accepts, such as "
+            "`function`, `custom` and `web_search`. Backend message: Unsupported tool type: code_interpreter",
+        ),
+        (
             429,
             {"error": {"message": "Slower."}},
             {"retry-after": "3"},

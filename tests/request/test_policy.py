@@ -54,6 +54,34 @@ def test_unknown_parameter_gets_a_hint(client: Any, sim: Simulator, method: str,
     assert sim.requests == []
 
 
+@pytest.mark.parametrize(
+    ("parameter", "remedy"),
+    [
+        ("temperature", r"Instead of `temperature`, pass `reasoning=\{'effort': ...\}`"),
+        ("top_p", r"pass `reasoning="),
+        ("max_output_tokens", r"'verbosity': 'low'"),
+        ("max_tool_calls", r"`max_turns`"),
+        ("truncation", r"responses.compact"),
+        ("user", r"log of your own"),
+    ],
+)
+def test_rejected_parameter_names_what_to_use(client: Any, parameter: str, remedy: str) -> None:
+    with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match=remedy):
+        client.responses.create(input="hi", **{parameter: "x"})
+
+
+@pytest.mark.parametrize("tool", [{"name": "x"}, {"type": None, "name": "x"}, {"type": "", "parameters": {}}, {}])
+def test_tool_without_type_is_named(client: Any, sim: Simulator, tool: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"`tools\[1\]` has no `type`. Pass a function as"):
+        client.responses.create(input="hi", tools=[{"type": "web_search"}, tool])
+    assert sim.requests == []
+
+
+def test_unknown_tool_type_is_left_to_the_backend(client: Any) -> None:
+    with pytest.raises(sdk.UnsupportedParameterError, match="Pass only tools of types that it accepts"):
+        client.responses.create(input="hi", tools=[{"type": "code_interpreter", "container": {"type": "auto"}}])
+
+
 def test_extra_body_is_checked_too(client: Any) -> None:
     with pytest.raises(sdk.CodexBackendUnsupportedParameterError, match="`temperature`"):
         client.responses.create(input="hi", extra_body={"temperature": 0})

@@ -59,6 +59,22 @@ def test_missing_resource_is_named(method: str, path: str, resource: str) -> Non
     assert missing_resource(method, path)[0] == resource
 
 
-def test_missing_resource_names_alternative() -> None:
-    assert "client.responses.create" in missing_resource("post", "/chat/completions")[1]
-    assert missing_resource("get", "/files")[1] is None
+@pytest.mark.parametrize(
+    ("method", "path", "remedy"),
+    [
+        ("post", "/chat/completions", "client.responses.create"),
+        ("post", "/images/generations", "image_generation"),
+        ("get", "/files", "in `input`"),
+        ("get", "/files/file-123/content", "in `input`"),
+        ("post", "/batches", "`client.codex.batch(...)`"),
+        ("post", "/embeddings", "with an API key"),
+        ("post", "/audio/speech", "with an API key"),
+        ("post", "/fine_tuning/jobs", "with an API key"),
+        ("get", "/evals/eval_1", "with an API key"),
+        ("post", "/threads?beta=true", "`client.codex.conversation()`"),
+        ("get", "/filesystem", "the resources of `client.codex`"),
+        ("get", "/X1", "the resources of `client.codex`"),
+    ],
+)
+def test_missing_resource_names_alternative(method: str, path: str, remedy: str) -> None:
+    assert remedy in missing_resource(method, path)[1]

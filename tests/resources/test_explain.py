@@ -139,13 +139,13 @@ def test_unchanged_call_has_no_findings() -> None:
 
 
 def test_all_rejected_parameters_are_reported_at_once() -> None:
-    call = {"input": "hi", "temperature": 0, "max_output_tokens": 9, "previous_response_id": "r"}
+    call = {"input": "hi", "seed": 0, "max_output_tokens": 9, "previous_response_id": "r"}
     findings, accepted = apply_policy(call, OPTIONS, unknown_names=["temprature"])
     rejections = [finding for finding in findings if finding.level == "refused"]
     assert [finding.what for finding in rejections] == [
         "`responses.create()` has no parameter `temprature`.",
         "The backend does not accept `previous_response_id`.",
-        "The backend does not accept `temperature`.",
+        "The backend does not accept `seed`.",
         "The backend does not accept `max_output_tokens`.",
     ]
     assert accepted == {"input": "hi"}
@@ -157,10 +157,10 @@ def test_all_rejected_parameters_are_reported_at_once() -> None:
 
 
 def test_dropping_client_rejects_only_what_changes_the_call() -> None:
-    findings, _ = apply_policy({"input": "hi", "temperature": 0, "max_output_tokens": 9}, DROPPING_OPTIONS)
+    findings, _ = apply_policy({"input": "hi", "seed": 0, "max_output_tokens": 9}, DROPPING_OPTIONS)
     dropped = [finding for finding in findings if finding.level == "dropped"]
     assert [finding.what for finding in dropped] == [
-        "The client drops `temperature`.",
+        "The client drops `seed`.",
         "The client drops `max_output_tokens`.",
     ]
     assert [bool(finding.remedy) for finding in dropped] == [False, True]

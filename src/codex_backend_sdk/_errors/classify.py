@@ -210,7 +210,7 @@ _RULES: Final = (
         "unsupported_reasoning_effort",
         params=("service_tier", "reasoning.effort"),
         pattern=r"^(unsupported|unknown) (parameter|service_tier|tool type)\b",
-        explanation="The backend does not support {param} or its value. Remove it or change its value.",
+        explanation="The backend does not support {param} or its value. {remedy}",
     ),
     # The next two rules match by status only (`_kind_by_status`).
     _rule(
@@ -377,11 +377,20 @@ def _parse_seconds(value: Any, now: datetime) -> float | None:
 
 # Messages
 
+# Rejected parameter → remedy. The names of the types are those of the Codex CLI.
+_VALUE_REMEDIES: Final = {
+    "tools": "Pass only tools of types that it accepts, such as `function`, `custom` and `web_search`.",
+}
+
 
 def _explain(
     kind: FailureKind, message: str | None, *, param: str | None, headers: Mapping[str, str], retry_after: float | None
 ) -> str:
-    explanation = _EXPLANATIONS[kind].format(param=f"`{param}`" if param else "a parameter", ray=_ray(headers))
+    explanation = _EXPLANATIONS[kind].format(
+        param=f"`{param}`" if param else "a parameter",
+        remedy=_VALUE_REMEDIES.get(param or "", "Remove it or change its value."),
+        ray=_ray(headers),
+    )
     if kind is FailureKind.CLOUDFLARE_BLOCKED:
         return explanation  # `message` is only the title of Cloudflare's page
     if retry_after is not None:

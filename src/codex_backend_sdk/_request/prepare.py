@@ -22,7 +22,7 @@ from .context import PreparedOptions, RequestContext
 from .instructions import as_message, as_parameter, requires_parameter
 from .prompt_cache import cache_headers, cache_seed, derive_key
 from .request_body import PreparedInput, RequestBody
-from .routes import Route, find_route, missing_resource, requested_model
+from .routes import Route, find_route, missing_resource, remedy_for, requested_model
 from .shaping import build_compaction_body, is_absent, shape
 
 if TYPE_CHECKING:
@@ -292,11 +292,10 @@ def reject_websocket(url: str) -> None:
 
 def reject_resource(resource: str) -> NoReturn:
     """Raise UnsupportedEndpointError for this resource."""
-    raise _unsupported_endpoint(resource, None)
+    raise _unsupported_endpoint(resource, remedy_for(resource))
 
 
-def _unsupported_endpoint(resource: str, remedy: str | None) -> UnsupportedEndpointError:
-    remedy = remedy or "Use `responses`, `models` or the resources of `client.codex`."
+def _unsupported_endpoint(resource: str, remedy: str) -> UnsupportedEndpointError:
     return UnsupportedEndpointError(
         f"The Codex backend does not support `{resource}`. Nothing was sent. {remedy}", resource=resource
     )

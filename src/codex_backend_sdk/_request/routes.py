@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["Route", "find_route", "missing_resource", "requested_model"]
+__all__ = ["Route", "find_route", "missing_resource", "remedy_for", "requested_model"]
 
 
 class Route(Enum):
@@ -38,7 +38,8 @@ _ROUTES: Final = (
     ("post", re.compile(r"/wham/rate-limit-reset-credits/consume"), Route.RESET),
 )
 
-# Prefix of an unsupported resource → remedy. The first matching prefix applies.
+# Prefix of an unsupported resource, without `beta.` → remedy. docs/differences.md has the same table.
+_USE_PLATFORM: Final = "Use the `openai` package with an API key."
 _REMEDIES: Final = {
     "chat.completions": (
         "Use `client.responses.create(...)`. In a library, select its Responses mode, for example "
@@ -47,8 +48,20 @@ _REMEDIES: Final = {
     "completions": "Use `client.responses.create(...)`.",
     "responses.retrieve": "Keep the object that `create` returned: the backend stores no responses.",
     "responses.input_tokens": "Use `client.codex.explain(...).tokens`, which estimates the input tokens.",
-    "conversations": "Pass the earlier items in `input`.",
+    "conversations": "Use `client.codex.conversation()`, or pass the earlier items in `input`.",
+    "images": "Use `client.responses.create(tools=[{'type': 'image_generation'}], ...)`. Pass images in `input`.",
+    "files": "Pass text, or images as data URLs, in `input`.",
+    "uploads": "Pass text, or images as data URLs, in `input`.",
+    "vector_stores": "Pass the text to search in `input`, or search in a function that you pass as a tool.",
+    "batches": "Use `client.codex.batch(...)`.",
+    "realtime": "Use `client.responses.stream(...)`.",
+    "threads": "Use `client.codex.conversation()`.",
+    "assistants": "Use `client.codex.conversation(instructions=..., tools=...)`.",
+    **dict.fromkeys(
+        ("embeddings", "moderations", "audio", "videos", "fine_tuning", "evals", "containers"), _USE_PLATFORM
+    ),
 }
+_OTHER_REMEDY: Final = "Use `responses`, `models` or the resources of `client.codex`."
 
 # (method, path below `/responses/{id}`) → the official name, where it differs from the path.
 _RESPONSE_METHODS: Final = {
@@ -72,15 +85,21 @@ def requested_model(path: str) -> str:
     return unquote(path.rsplit("/", 1)[-1])
 
 
-def missing_resource(method: str, path: str) -> tuple[str, str | None]:
-    """Return the official name of a resource that the backend lacks, and the remedy, if there is one."""
+def remedy_for(resource: str) -> str:
+    """Return what to use instead of a resource that the backend lacks."""
+    name = f"{resource.removeprefix('beta.')}."
+    return next((remedy for prefix, remedy in _REMEDIES.items() if name.startswith(f"{prefix}.")), _OTHER_REMEDY)
+
+
+def missing_resource(method: str, path: str) -> tuple[str, str]:
+    """Return the official name of a resource that the backend lacks, and the remedy."""
     path, _, query = path.partition("?")
     if "://" in path:
         return path, "Pass a path: the login is sent to the Codex backend only."
     resource = _resource_name(method.lower(), [part for part in path.split("/") if part])
     if "beta=true" in query:
         resource = f"beta.{resource}"
-    return resource, next((remedy for prefix, remedy in _REMEDIES.items() if resource.startswith(prefix)), None)
+    return resource, remedy_for(resource)
 
 
 def _resource_name(method: str, parts: list[str]) -> str:

@@ -20,6 +20,7 @@ from openai import NotGiven, Omit
 from pydantic import BaseModel
 
 from .input_items import shape_input
+from .strict_schemas import require_closed_schemas
 
 __all__ = [
     "RejectedParameter",
@@ -50,28 +51,34 @@ class ShapedRequest(NamedTuple):
     not_droppable: tuple[RejectedParameter, ...]
 
 
+_CHOOSE_EFFORT: Final = "pass `reasoning={'effort': ...}`"
+_CHOOSE_VERBOSITY: Final = "pass `text={'verbosity': 'low'}` for a short response"
+_DESCRIBE_STYLE: Final = "describe the style in `instructions`"
+_COMPACT: Final = "compact the history with `client.responses.compact(...)`"
+_LOG: Final = "write it to a log of your own"
+
 # Parameter → remedy. The backend rejects these with 400 "Unsupported parameter: NAME".
 _DROPPABLE: Final[dict[str, str | None]] = {
     "background_options": None,
-    "context_management": "compact the history with `client.responses.compact(...)`",
-    "frequency_penalty": None,
-    "max_completion_tokens": None,
-    "max_output_tokens": "pass `text={'verbosity': 'low'}` for a short response",
-    "max_tokens": None,
-    "max_tool_calls": None,
-    "metadata": None,
+    "context_management": _COMPACT,
+    "frequency_penalty": _DESCRIBE_STYLE,
+    "max_completion_tokens": _CHOOSE_VERBOSITY,
+    "max_output_tokens": _CHOOSE_VERBOSITY,
+    "max_tokens": _CHOOSE_VERBOSITY,
+    "max_tool_calls": "pass `max_turns` to `client.codex.conversation().run(...)`",
+    "metadata": _LOG,
     "moderation": None,
-    "presence_penalty": None,
+    "presence_penalty": _DESCRIBE_STYLE,
     "prompt_cache_options": None,
     "prompt_cache_retention": None,
-    "safety_identifier": None,
+    "safety_identifier": _LOG,
     "seed": None,
     "stream_options": None,
-    "temperature": None,
+    "temperature": _CHOOSE_EFFORT,
     "top_logprobs": None,
-    "top_p": None,
-    "truncation": None,
-    "user": None,
+    "top_p": _CHOOSE_EFFORT,
+    "truncation": _COMPACT,
+    "user": _LOG,
     "verbosity": "pass `text={'verbosity': ...}`",
 }
 
@@ -110,7 +117,7 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     """Return the body for `POST /responses` and the parameters that it cannot contain.
 
     `model` and `instructions` are the defaults. Raises TypeError if `input` is missing or cannot be sent, and
-    ValueError for NaN and infinity.
+    ValueError for NaN, infinity, a tool without a type, and a strict schema with a mapping.
     """
     present = {name: to_json_data(value, name) for name, value in parameters.items() if not is_absent(value)}
     requested = {name: value for name, value in present.items() if not _is_default(name, value)}
@@ -126,6 +133,7 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     body["input"] = [] if not_droppable and "input" not in body else shape_input(body.get("input"))
     if isinstance(body.get("tools"), list):
         body["tools"] = [_responses_tool(tool) for tool in body["tools"]]
+        _require_tool_types(body["tools"])
     if body.get("tools"):
         # The Codex CLI always sends it, and users report that the backend requires it with tools.
         body["tool_choice"] = _responses_tool(body.get("tool_choice", "auto"))
@@ -133,6 +141,7 @@ def shape(parameters: Mapping[str, Any], *, model: str, instructions: str) -> Sh
     include = body.setdefault("include", [])
     if isinstance(include, list) and _ENCRYPTED_REASONING not in include:  # the backend rejects anything but a list
         body["include"] = [*include, _ENCRYPTED_REASONING]
+    require_closed_schemas(body.get("text"), body.get("tools"))
     body["stream"] = True
     body["store"] = False
     return ShapedRequest(body, droppable, not_droppable)
@@ -156,6 +165,15 @@ def _responses_tool(tool: Any) -> Any:
     if isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict):
         return {"type": "function", **tool["function"]}
     return tool
+
+
+def _require_tool_types(tools: list[Any]) -> None:
+    for index, tool in enumerate(tools):
+        if isinstance(tool, dict) and not tool.get("type"):
+            raise ValueError(
+                f"`tools[{index}]` has no `type`. Pass a function as {{'type': 'function', 'name': ..., 'parameters': "
+                "{...}}, and a hosted tool as {'type': 'web_search'}. Nothing was sent."
+            )
 
 
 def build_compaction_body(body: dict[str, Any]) -> dict[str, Any]:
