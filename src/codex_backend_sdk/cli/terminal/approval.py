@@ -80,11 +80,12 @@ def has_terminal() -> bool:
 def read_terminal_line() -> str:
     """Read a line from the terminal. Return an empty text if there is none, or at the end of the input."""
     if sys.stdin is not None and sys.stdin.isatty():
-        discard_typed_text()
+        discard_typed_text(sys.stdin)
         with echo(True):
             return sys.stdin.readline()
     try:
         with _open_terminal() as terminal:
+            discard_typed_text(terminal)
             return terminal.readline()
     except OSError:
         return ""

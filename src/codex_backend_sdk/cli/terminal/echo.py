@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 __all__ = ["discard_typed_text", "echo"]
 
@@ -37,11 +38,11 @@ def echo(is_on: bool) -> Iterator[None]:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def discard_typed_text() -> None:
-    """Discard what was typed and not read yet, if standard input is a terminal."""
-    if os.name != "posix" or sys.stdin is None or not sys.stdin.isatty():
+def discard_typed_text(terminal: TextIO | None) -> None:
+    """Discard what was typed and not read yet, if this stream is a terminal. On Windows, do nothing."""
+    if os.name != "posix" or terminal is None or not terminal.isatty():
         return
     import termios
 
     with suppress(termios.error):
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
