@@ -49,8 +49,8 @@ over a pipe, pass `--no-stdin`: the command would read the next lines.
 
 ## JSON
 
-With `--json`, a command prints one object; all commands have it, but `demo` and `completion`. If it fails, the object
-has a member `error`; the message is also on standard error:
+With `--json`, a command prints one object. All commands except `demo` and `completion` have this option. If a command
+fails, the object has a member `error`; the message is also on standard error:
 
 ```json
 {{
@@ -66,7 +66,7 @@ has a member `error`; the message is also on standard error:
 ```
 
 `type` is the exception of the package, `code` the error code of the backend, and `resets_at` the time from which the
-limit is available again. `output_text` beside `error` is the text that was received before the error.
+limit is available again. The member `output_text` beside `error` is the text that was received before the error.
 
 The object of `ask --json` has these members. Those without a value are null.
 

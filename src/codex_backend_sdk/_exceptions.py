@@ -208,13 +208,13 @@ class ConversationError(CodexError, RuntimeError):
 
 
 class CompactionError(ConversationError):
-    """The history of a conversation is too long and cannot be compacted. It is unchanged; the message has choices."""
+    """The history of a conversation is too long and cannot be compacted. The message lists the options."""
 
 
 class BatchInputError(CodexError, ValueError):
-    """The lines of a batch are invalid, have the same id twice, or differ from those of the journal. Nothing was sent.
+    """The lines of a batch are invalid, repeat an ID, or differ from those of the journal. Nothing was sent.
 
-    `changed` is the number of lines whose request differs from the one in the journal, else None.
+    `changed` is the number of lines whose request differs from the one in the journal. It is None for other errors.
     """
 
     def __init__(self, message: str, *, changed: int | None = None) -> None:
@@ -228,8 +228,8 @@ class BatchStoppedError(CodexError, RuntimeError):
     The cause (`__cause__`) is the error that ended it, if there is one.
 
     Attributes:
-        reason: `usage_limit`: the backend rejects requests until `resets_at`. `stop_at`: the share of the plan that
-            `stop_at` allows is used. `failures`: many requests failed in a row. `stopped`: `stop()` was called.
+        reason: `usage_limit`: the backend rejects requests until `resets_at`. `stop_at`: the percentage
+            `stop_at` of a limit is used. `failures`: many requests failed in a row. `stopped`: `stop()` was called.
         resets_at: The time of the reset, as an aware datetime, or None.
         progress: The `BatchProgress` at the end.
     """
@@ -332,7 +332,7 @@ class MaxTurnsError(RunStoppedError):
 class RepeatedCallError(RunStoppedError):
     """The model made the same calls with the same arguments `max_repeats` times in a row.
 
-    The last repetition was not run, which its outputs say. `conversation.resume()` or the next message continues.
+    The last repetition was not run, and its outputs report this. `conversation.resume()` or the next message continues.
     """
 
 

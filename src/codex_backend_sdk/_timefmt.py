@@ -1,4 +1,4 @@
-"""Format durations and local times for messages and command output."""
+"""Format counts, durations and local times for messages and command output."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["format_duration", "format_local_time", "format_zone"]
+__all__ = ["format_count", "format_duration", "format_local_time", "format_zone"]
 
 _MAX_ABBREVIATION_LENGTH: Final = 5
 _UNITS: Final = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
+
+
+def format_count(count: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in `s`: `1 line`, `2,000 lines`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def format_local_time(moment: datetime) -> str:

@@ -121,7 +121,7 @@ with OpenAI() as client:
 dask_client.close()
 cluster.close()
 """)
-    assert out.startswith("1 of 2 Dask workers have no login. ")
+    assert out.startswith("Dask workers without a login: 1 of 2. ")
     assert "codex-backend login" in out
     assert not sim.model_requests
 

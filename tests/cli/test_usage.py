@@ -120,7 +120,7 @@ def test_usage_of_additional_limits_and_credits() -> None:
 
 def test_refusal_beats_the_percentages() -> None:
     text = usage_text(both_windows(99, 40, limit_reached=True))
-    assert f"  5 h     {'█' * 12} 99 % used, used up, resets" in text
+    assert f"  5 h     {'█' * 12} exhausted at 99 %, resets" in text
     assert "weekly  █████░░░░░░░  40 % used, resets" in text
     assert "The usage limit is used up: the backend rejects further calls until the reset, in 1 h." in text
 
@@ -260,7 +260,7 @@ def test_check_sets_the_exit_code(
     store_login()
     result = run("usage", "--check", str(percent), *options)
     assert result.code == code
-    assert result.err.startswith("Error: The limit (weekly) is at 34 % used, at or over") == bool(code)
+    assert result.err.startswith("Error: The limit (weekly) is 34 % used.") == bool(code)
     if options:
         data = json.loads(result.out)
         assert data["plan"] == "pro"
@@ -283,9 +283,9 @@ SPARK = {"limit_name": "Spark", "rate_limit": {"primary_window": usage_window(95
     ("response", "message"),
     [
         (both_windows(10, 20), None),
-        (both_windows(10, 90), "The limit (weekly) is at 90 % used, at or over 90 %. It resets"),
-        (both_windows(50, 20, limit_reached=True), "The limit (5 h) is at 50 % used, used up, at or over 90 %."),
-        (both_windows(10, 20) | {"additional_rate_limits": [SPARK]}, "The limit (Spark, 5 h) is at 95 % used"),
+        (both_windows(10, 90), "The limit (weekly) is 90 % used. It resets"),
+        (both_windows(50, 20, limit_reached=True), "The limit (5 h) is exhausted at 50 %."),
+        (both_windows(10, 20) | {"additional_rate_limits": [SPARK]}, "The limit (Spark, 5 h) is 95 % used."),
         (both_windows(10, 20) | {"spend_control": {"reached": True}}, "The spending cap of the workspace is reached."),
         ({"rate_limit": {"limit_reached": True}}, "The usage limit is used up."),
         ({}, None),
@@ -359,14 +359,14 @@ def test_watch_ends_at_the_threshold(run: Run, store_login: StoreLogin) -> None:
     result = run("usage", "--watch", "1", "--check", "30")
     assert result.code == 4
     assert "weekly 34 % used" in result.out
-    assert "at or over 30 %" in result.err
+    assert "The threshold is 30 %." in result.err
 
 
 @pytest.mark.parametrize("options", [("--watch", "--reset"), ("--plot", "x.svg", "--watch", "5")])
 def test_exclusive_options_are_a_usage_error(run: Run, options: tuple[str, ...]) -> None:
     result = run("usage", *options)
     assert result.code == 2
-    assert "exclude each other" in result.err
+    assert "cannot be combined" in result.err
 
 
 # --- the plot ---------------------------------------------------------------------------------------------------------

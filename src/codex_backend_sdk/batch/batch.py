@@ -54,7 +54,7 @@ class _BaseBatch(Generic[_FormatT]):
         return self._run.progress()
 
     def stop(self, grace_seconds: float = 10.0) -> None:
-        """Start no more requests. The iteration yields the results of those that run, then raises BatchStoppedError.
+        """Stop starting requests. The iteration yields the results of running requests, then raises BatchStoppedError.
 
         Requests that are not finished after `grace_seconds` are abandoned. May be called from any thread, and from a
         signal handler.
@@ -161,9 +161,9 @@ class Batch(_BaseBatch[_FormatT]):
     def write(self, output: str | os.PathLike[str], errors: str | os.PathLike[str] | None = None) -> BatchProgress:
         """Send the requests, write the results to files, and return the final progress.
 
-        Complete responses are lines of `output`, failures lines of `errors` (default: `output` with `.errors` before
-        its extension), in the format of the official Batch API. The files are replaced when the batch begins and have
-        the results of earlier runs at once. Raises as the iteration does; the files then have all finished lines.
+        Complete responses are lines of `output`, failures are lines of `errors` (default: `output` with `.errors`
+        before its extension), in the format of the official Batch API. Each run replaces the files, and first writes
+        the results of earlier runs. Raises the errors of the iteration; the files then have all finished lines.
         """
         with self, OutputFiles(output, errors, journal=self._run.options.journal) as files:
             for result in self:
@@ -177,7 +177,7 @@ class Batch(_BaseBatch[_FormatT]):
         self.close()
 
     def close(self) -> None:
-        """Close the journal. Requests that run are abandoned: the next run sends their lines again."""
+        """Close the journal. Running requests are abandoned: the next run sends their lines again."""
         if self._iterator is not None:
             self._iterator.close()  # type: ignore[attr-defined]  # it is a generator
 
@@ -274,7 +274,7 @@ class AsyncBatch(_BaseBatch[_FormatT]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the journal. Requests that run are cancelled: the next run sends their lines again."""
+        """Close the journal. Running requests are cancelled: the next run sends their lines again."""
         if self._iterator is not None:
             await self._iterator.aclose()
 

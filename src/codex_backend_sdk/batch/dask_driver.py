@@ -137,8 +137,8 @@ class _Coordinator:
             names = {address: info.get("name") for address, info in self._cluster.scheduler_info()["workers"].items()}
             text = "; ".join(f"{names.get(address) or address}: {problem}" for address, problem in problems.items())
             raise LoginRequiredError(
-                f"{len(problems)} of {len(self._workers)} Dask workers have no login. {text} Log in on each worker, or "
-                "pass `connect`, a function that opens a shared login there. No request was sent."
+                f"Dask workers without a login: {len(problems)} of {len(self._workers)}. {text} Log in on each worker, "
+                "or pass `connect`, a function that returns a logged-in client there. No request was sent."
             )
         self._renew_shares()
         threading.Thread(target=self._renew_repeatedly, name="codex-batch-shares", daemon=True).start()
@@ -260,7 +260,7 @@ class _Coordinator:
                 self._settle(self._finished.get(timeout=seconds))
         self.drain()
         for address, problem in self._check_new_workers().items():
-            log.warning("The Dask worker %s has no login, and gets no lines: %s", address, problem)
+            log.warning("The Dask worker %s has no login, so it receives no lines: %s", address, problem)
         self._find_lost_chunks(seconds)
 
     def drain(self) -> None:
@@ -313,7 +313,7 @@ class _Coordinator:
         self._seconds_without_worker = 0.0 if self._usable_workers() else self._seconds_without_worker + seconds
         if self._seconds_without_worker > _NO_WORKER_SECONDS:
             raise BatchStoppedError(
-                "The Dask cluster has no worker any more. Start workers, and run the batch again to continue.",
+                "The Dask cluster has no workers left. Start workers, and run the batch again to continue.",
                 reason="failures",
                 progress=self._run.progress(),
             )
@@ -322,7 +322,7 @@ class _Coordinator:
         """Send the lines of a lost worker to another one: together, then in halves. Mark a line that ends workers."""
         chunk.future.cancel(force=True)
         losses, requests = chunk.losses + 1, chunk.requests
-        log.warning("A Dask worker (%s) was lost. %d lines are sent again.", chunk.worker, len(requests))
+        log.warning("A Dask worker (%s) was lost. Lines to send again: %d.", chunk.worker, len(requests))
         if len(requests) == 1 and losses >= _LOSSES_OF_A_LINE:
             error = {
                 "code": "worker_lost",

@@ -32,7 +32,7 @@ def read_requests(path: str | os.PathLike[str], template: str | None = None) -> 
     compressed; `-` is standard input, as JSON Lines. Parquet needs the extra `parquet`. A line of JSON Lines is a text,
     an object with `input` and other parameters of `responses.create()`, or a line of the official Batch API.
 
-    `template` makes a prompt of the columns of a row, or of the members of an object: `"Translate: {text}"`. A column
+    `template` is a prompt with names of columns, or of members of an object, in braces: `"Translate: {text}"`. A column
     `custom_id` or `id` identifies the row. Without a template, a row needs a column `input`.
 
     Raises FileNotFoundError, and BatchInputError, which names the line, while it is read.
@@ -41,7 +41,7 @@ def read_requests(path: str | os.PathLike[str], template: str | None = None) -> 
     name = path.name.removesuffix(".gz")
     suffix = name[name.rfind(".") :].lower() if "." in name else ""
     if str(path) != "-" and not path.exists():
-        raise FileNotFoundError(f"{path} does not exist. Check the name of the batch's input.")
+        raise FileNotFoundError(f"{path} does not exist. Check the path of the input.")
     rows = _READERS.get(suffix, _json_lines)(path)
     if template is None and suffix not in _READERS:
         return (value for _, value in rows)
@@ -51,8 +51,8 @@ def read_requests(path: str | os.PathLike[str], template: str | None = None) -> 
 def _row_request(row: object, template: str | None, number: int) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise BatchInputError(
-            f"Line {number} of the batch is not an object, so a template has no names for its parts. Remove the "
-            "template. No request was sent."
+            f"Line {number} of the batch is not an object, so the template cannot use its members by name. Remove "
+            "the template. No request was sent."
         )
     if template is None:
         columns = {column: value for column, value in row.items() if value not in (None, "")}

@@ -27,7 +27,8 @@ _FormatT = TypeVar("_FormatT")
 
 @dataclass(frozen=True, slots=True)
 class BatchError:
-    """Why a line failed.
+    """The reason why a line failed.
+
 
     Attributes:
         code: The code of the backend, `incomplete`, `refusal`, `invalid_output`, or the class in snake case.
@@ -46,10 +47,10 @@ class BatchResult(Generic[_FormatT]):
     """The result of one line of a batch.
 
     Attributes:
-        custom_id: The id of the line, given or generated.
+        custom_id: The ID of the line, given or generated.
         index: The position of the line in the input, from 0. None for a result of `read_results`.
         is_from_journal: Whether an earlier run finished the line.
-        validation_retries: How often the request was sent again because the output did not match the format.
+        validation_retries: How many times the request was sent again because the output did not match the format.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class BatchResult(Generic[_FormatT]):
 
     @cached_property
     def error(self) -> BatchError | None:
-        """Why the line failed, or None."""
+        """The reason why the line failed, or None."""
         error = self._line.get("error")
         status = (self._line.get("response") or {}).get("status_code", 200)
         if error is None and status < 400:
@@ -123,13 +124,13 @@ class BatchProgress:
     """The state of a run. Counts are lines.
 
     Attributes:
-        total: All lines of the input.
+        total: The number of lines in the input.
         completed: The lines with a complete response, in this run and in earlier ones.
         failed: The lines that failed.
-        from_journal: How many of these two an earlier run finished.
+        from_journal: The completed and failed lines that earlier runs finished.
         running: The requests that run now.
-        concurrency: How many may run at the moment.
-        retries: How often a request was sent again: after errors, for outputs that did not match, and for lost workers.
+        concurrency: The number of requests that may run at the same time now.
+        retries: The number of requests sent again: after errors, for outputs that did not match, and for lost workers.
         eta_seconds: The estimated time to the end, or None.
         limits: The newest usage limits of the plan, or None.
         paused_until: The reset that the run waits for, or None.
@@ -157,8 +158,8 @@ def read_results(
 ) -> Iterator[BatchResult[Any]]:
     """Iterate over the results in an output file and, if given, in its file of failures. Both may end with `.gz`.
 
-    Also reads the files of the official Batch API. A file of failures that does not exist has none. Raises ValueError
-    for a line that is not a result.
+    Also reads the files of the official Batch API. The file of failures may be missing. Raises ValueError for a line
+    that is not a result.
     """
     yield from _read(Path(output))
     if errors is not None and Path(errors).exists():

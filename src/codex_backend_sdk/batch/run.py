@@ -22,7 +22,7 @@ import openai
 
 from .. import _exceptions as exceptions
 from .._exceptions import BatchInputError, BatchStoppedError
-from .._timefmt import format_local_time
+from .._timefmt import format_count, format_local_time
 from .journal import BatchJournal
 from .key_index import Entry, KeyIndex
 from .lines import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["HOW_TO_CONTINUE", "BatchOptions", "BatchRun", "End", "OnChange", "Outcome", "exchange", "is_overload"]
 
 # The remedy in the messages of `BatchStoppedError`. The command has another one.
-HOW_TO_CONTINUE: Final = "Run it again to continue; finished lines are not sent again."
+HOW_TO_CONTINUE: Final = "Run it again to continue; it does not send finished lines again."
 
 OnChange = Literal["error", "redo", "keep"]
 
@@ -253,7 +253,7 @@ class BatchRun:
             if entry.number & _SEEN:
                 raise BatchInputError(
                     f"Line {number} of the batch has the `custom_id` {custom_id!r:.80} of an earlier line. Make the "
-                    "ids unique. No request was sent."
+                    "IDs unique. No request was sent."
                 )
             if entry.request_hash != request_hash and entry.number:
                 changed += 1
@@ -268,10 +268,10 @@ class BatchRun:
                 self._failed += bool(entry.number & _FAILED)
         if changed and options.on_change == "error":
             raise BatchInputError(
-                f"{changed:,} of {self._total:,} lines have another request than the finished line of their id in "
-                f"{options.journal}: the prompt, a parameter, the model or the instructions changed. Pass "
-                '`on_change="redo"` to send them again, `on_change="keep"` to keep their results, or choose another '
-                "journal. No request was sent.",
+                f"The requests of {changed:,} of {format_count(self._total, 'line')} have changed since "
+                f"{options.journal} was written: another prompt, parameter, model or instructions. Pass "
+                '`on_change="redo"` to send these lines again, `on_change="keep"` to keep their results, or choose '
+                "another journal. No request was sent.",
                 changed=changed,
             )
 
@@ -376,8 +376,8 @@ class BatchRun:
         if schedule.has_failed_too_often:
             message = outcome.line["error"]["message"]
             self._error = self._error or BatchStoppedError(
-                f"The batch stopped, because many requests in a row failed. The last error: {message} Run the batch "
-                "again to continue.",
+                f"The batch stopped, because many requests in a row failed. The last error: {message} Correct its "
+                "cause, and run the batch again to continue.",
                 reason="failures",
             )
         self._settle_followers(request, outcome)
@@ -537,8 +537,8 @@ class BatchRun:
             self._error = self._limit_error(self._final_pause)
         elif self._error is None and self._stop_deadline is not None and progress.remaining:
             self._error = BatchStoppedError(
-                f"The batch was stopped after {progress.total - progress.remaining:,} of {progress.total:,} lines. "
-                + self._how_to_continue(),
+                f"The batch was stopped after {progress.total - progress.remaining:,} of "
+                f"{format_count(progress.total, 'line')}. " + self._how_to_continue(),
                 reason="stopped",
                 progress=progress,
             )
@@ -554,7 +554,8 @@ class BatchRun:
             what = "a usage limit of the plan is reached"
         reset = f" It resets at {format_local_time(pause.resets_at)}." if pause.resets_at is not None else ""
         error = BatchStoppedError(
-            f"The batch stopped after {progress.total - progress.remaining:,} of {progress.total:,} lines: {what}."
+            f"The batch stopped after {progress.total - progress.remaining:,} of "
+            f"{format_count(progress.total, 'line')}: {what}."
             f"{reset} {self._how_to_continue()}",
             reason=pause.reason.value,
             resets_at=pause.resets_at,
@@ -565,7 +566,7 @@ class BatchRun:
 
     def _how_to_continue(self) -> str:
         if self.options.journal is None:
-            return "Pass `journal` to continue a batch in a later run."
+            return "To continue a batch in a later run, pass `journal`."
         return HOW_TO_CONTINUE
 
     def _is_grace_over(self) -> bool:

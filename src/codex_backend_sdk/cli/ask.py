@@ -69,17 +69,17 @@ _CONFLICTS: Final = (
     metavar="FILE",
     help="Require JSON that matches the JSON Schema in this file.",
 )
-@click.option("--save", is_flag=True, help="Save the conversation, so that it can be continued.")
+@click.option("--save", is_flag=True, help="Save the conversation, so that you can continue it.")
 @click.option("-c", "--continue", "continue_newest", is_flag=True, help="Continue the conversation that was used last.")
 @click.option(
     "--conversation",
     "conversation_id",
     metavar="ID|NAME",
     shell_complete=complete_session,
-    help="Continue this one. With --save, create it if needed.",
+    help="Continue the conversation with this ID or name. With --save, create it if needed.",
 )
 @click.option(
-    "--no-save", "--ephemeral", "no_save", is_flag=True, help="Continue a conversation without saving what is added."
+    "--no-save", "--ephemeral", "no_save", is_flag=True, help="Continue a conversation without saving the new messages."
 )
 @click.option("--stdin", "require_stdin", is_flag=True, help="Wait for standard input, and send it with the prompt.")
 @click.option("--no-stdin", is_flag=True, help="Do not read standard input.")

@@ -59,7 +59,9 @@ def tagged_text(tag: str, text: str, **attributes: str) -> str:
 def _decode(path: Path, data: bytes) -> str:
     name = excerpt(str(path))
     if len(data) > MAX_TEXT_BYTES:
-        raise click.UsageError(f"{name} is too large: it has more than {MAX_TEXT_BYTES // 1_000_000} MB of text.")
+        raise click.UsageError(
+            f"{name} is too large: it has more than {MAX_TEXT_BYTES // 1_000_000} MB of text. Send a part."
+        )
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise click.UsageError(f"{name} is neither text nor a PDF file or an image. Convert it to text.")
     return decode_text(data, name)
@@ -80,5 +82,7 @@ def _read_file(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise click.UsageError(f"Cannot read {name}: {reason or error}. Check the path.") from None
     if len(data) > _MAX_FILE_BYTES:
-        raise click.UsageError(f"{name} is too large: it has more than {_MAX_FILE_BYTES // 1_000_000} MB.")
+        raise click.UsageError(
+            f"{name} is too large: it has more than {_MAX_FILE_BYTES // 1_000_000} MB. Send a smaller file."
+        )
     return data

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .._timefmt import format_duration, format_local_time
+from .._timefmt import format_count, format_duration, format_local_time
 from .exit_codes import ExitCode, ExitError
 from .output import bar, can_encode, print_json, print_text
 
@@ -77,14 +77,19 @@ class _BatchCommand(click.Command):
 @click.command(cls=_BatchCommand)
 @click.argument("input_path", metavar="INPUT", type=_FILE)
 @click.option("-o", "--output", required=True, type=_FILE, metavar="FILE", help="Results.")
-@click.option("--errors", type=_FILE, metavar="FILE", help="Failures (default: OUTPUT with `.errors`).")
+@click.option("--errors", type=_FILE, metavar="FILE", help="File for the failures (default: OUTPUT with `.errors`).")
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Most requests at once (default: adapts)."
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Maximum number of concurrent requests (default: adaptive).",
 )
 @click.option("--stop-at", type=_Percent(), metavar="90%", help="Stop when this share of a usage limit is used.")
 @click.option("--wait", is_flag=True, help="Wait for the reset of a usage limit, and continue.")
 @click.option("--max-wait", type=_Duration(), metavar="6h", help="Longest wait for one reset; implies --wait.")
-@click.option("--template", metavar="TEXT", help="Prompt made of columns or members: 'Translate: {text}'.")
+@click.option(
+    "--template", metavar="TEXT", help="Prompt with names of columns or members in braces, such as 'Translate: {text}'."
+)
 @click.option("--ordered", is_flag=True, help="Write the results in the order of the input.")
 @click.option(
     "--on-change",
@@ -94,7 +99,7 @@ class _BatchCommand(click.Command):
     help="What to do with finished lines whose request has changed.",
 )
 @click.option("--dedupe", is_flag=True, help="Send the same request only once.")
-@click.option("--retry-failed", is_flag=True, help="Send lines again that failed.")
+@click.option("--retry-failed", is_flag=True, help="Send failed lines again.")
 @click.option(
     "--schema",
     "--output-schema",
@@ -103,16 +108,16 @@ class _BatchCommand(click.Command):
     metavar="FILE",
     help="JSON Schema that each response must match.",
 )
-@click.option("-m", "--model", metavar="MODEL", help="Model of lines that have none.")
-@click.option("-e", "--effort", metavar="EFFORT", help="Effort of the reasoning of lines that have none.")
-@click.option("-s", "--instructions", metavar="TEXT|@FILE", help="Instructions of lines that have none.")
+@click.option("-m", "--model", metavar="MODEL", help="Model for lines without one.")
+@click.option("-e", "--effort", metavar="EFFORT", help="Reasoning effort for lines without one.")
+@click.option("-s", "--instructions", metavar="TEXT|@FILE", help="Instructions for lines without any.")
 @click.option("--dask", metavar="ADDRESS", help="Send the requests from the workers of this Dask scheduler.")
 @click.option(
     "--progress",
     type=click.Choice(["auto", "json", "none"]),
     default="auto",
     show_default=True,
-    help="A bar on a terminal, else a line each 30 seconds; or JSON lines. On standard error.",
+    help="Progress on standard error. auto: a bar on a terminal, otherwise a line every 30 seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.option("--dry-run", is_flag=True, help="Check the input and print the counts. Send nothing.")
@@ -121,19 +126,19 @@ def batch(context: click.Context, /, input_path: Path, output: Path, **options: 
     """Send each line of INPUT, and write the responses to a file.
 
     INPUT is JSON Lines, CSV, TSV or Parquet, also with .gz; `-` is standard input. A line is a text, an object with
-    `input`, or a line of the official Batch API, whose format the results have.
+    `input`, or a line of the official Batch API. The results have the format of the official Batch API.
 
-    OUTPUT.journal has the finished lines. Run the same command again to continue: they are not sent again. The exit
-    code is 6 if some lines failed, and 4 if a usage limit ended the run.
+    The finished lines are stored in OUTPUT.journal. To continue after an interruption, run the same command again: it
+    sends only the other lines. The exit code is 6 if some lines failed, and 4 if a usage limit ended the run.
     """
     from .. import BatchStoppedError, OpenAI
     from ..batch import read_requests
 
     journal = Path(f"{output}.journal")
     if str(input_path) != "-" and not input_path.exists():
-        raise click.UsageError(f"{input_path} does not exist. Check the name of the input.")
+        raise click.UsageError(f"{input_path} does not exist. Check the path of the input.")
     if output.exists() and output.stat().st_size and not journal.exists():
-        raise click.UsageError(f"{output} exists, and has no journal. Choose another output, or delete it.")
+        raise click.UsageError(f"{output} exists, and has no journal. Pass another --output, or delete the file.")
     _check_outputs(input_path, output, options["errors"], journal)
     lines = _Lines(read_requests(input_path, options["template"]))
     reporter = _Reporter(options["progress"])
@@ -267,7 +272,8 @@ def _print_counts(progress: BatchProgress, output: Path, options: dict[str, Any]
     earlier = f", {progress.from_journal:,} of them in earlier runs" if progress.from_journal else ""
     left = f", {progress.remaining:,} {verb}" if progress.remaining else ""
     print_text(
-        f"{progress.total:,} lines: {progress.completed:,} complete, {progress.failed:,} failed{earlier}{left}.",
+        f"{format_count(progress.total, 'line')}: {progress.completed:,} complete, {progress.failed:,} failed{earlier}"
+        f"{left}.",
         err=True,
     )
     if options["dry_run"]:

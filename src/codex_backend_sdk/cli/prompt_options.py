@@ -92,7 +92,7 @@ _OPTIONS: Final = (
         "--effort",
         metavar="EFFORT",
         shell_complete=complete_effort,
-        help="Effort of the reasoning, such as low, medium or high; `codex-backend models` lists those of each model.",
+        help="Reasoning effort, such as low, medium or high; `codex-backend models` lists those of each model.",
     ),
     click.option(
         "-s", "--instructions", metavar="TEXT|@FILE", help="Instructions (system prompt), or a file with them."

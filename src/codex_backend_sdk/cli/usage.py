@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .._timefmt import format_local_time
+from .._timefmt import format_count, format_local_time
 from .exit_codes import ExitCode, ExitError
 from .output import erase_lines, line_width, print_block, print_json, print_json_line, print_text, wrap
 from .parameter_types import SECONDS, FiniteFloatRange
@@ -45,7 +45,7 @@ class UsageCheckError(ExitError):
     "threshold",
     type=FiniteFloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit with code 4 if a limit is used to this percentage or more, or used up.",
+    help="Exit with code 4 if this percentage of a limit, or more, is used, or if a limit is exhausted.",
 )
 @click.option(
     "--watch",
@@ -85,12 +85,12 @@ def usage(
 ) -> None:
     """Show how much of the plan is used and when it resets.
 
-    The first window of each limit is the one that stops requests first. Every percentage is the used part.
+    The first window of each limit is the one that stops requests first. Percentages show the used part.
     """
     actions = {"--watch": interval is not None, "--plot": plot_path is not None, "--reset": must_reset}
     chosen = [name for name, is_chosen in actions.items() if is_chosen]
     if len(chosen) > 1:
-        raise click.UsageError(f"{chosen[0]} and {chosen[1]} exclude each other. Run the command twice.")
+        raise click.UsageError(f"{chosen[0]} and {chosen[1]} cannot be combined. Run the command twice.")
     if plot_path is not None:
         _plot(plot_path, days=days, as_json=as_json)
         return
@@ -139,13 +139,18 @@ def _reset(client: OpenAI, *, as_json: bool, is_confirmed: bool) -> None:
             raise click.UsageError("--reset asks for a confirmation, which needs a terminal. Add --yes.")
         for line, indent in usage_lines(report, now=datetime.now(UTC), width=line_width(err=True)):
             print_text(line, indent=indent, err=True)
-        click.confirm(f"Use one of {report.reset_credits} reset credits now?", abort=True, err=True)
+        click.confirm(
+            f"Use one of your {format_count(report.reset_credits, 'reset credit')} now?", abort=True, err=True
+        )
     result = client.codex.reset_credits.consume()
     if not result.was_reset:
         raise ExitError(f"No window was reset: the backend reports {result.code or 'no result'}.")
     if not as_json:
         count = result.windows_reset
-        print_text("A reset credit was used." if count is None else f"A reset credit reset {count} windows.", err=True)
+        print_text(
+            "A reset credit was used." if count is None else f"A reset credit reset {format_count(count, 'window')}.",
+            err=True,
+        )
 
 
 # Live
@@ -255,7 +260,9 @@ def _plot(path: str, *, days: float, as_json: bool) -> None:
         print_json({"plot": path, "readings": len(readings), "history": str(history.path)})
     else:
         print_text(
-            f"{path} shows {len(readings)} readings since {format_local_time(readings[0].received_at)}.", err=True
+            f"{path} shows {format_count(len(readings), 'reading')} since "
+            f"{format_local_time(readings[0].received_at)}.",
+            err=True,
         )
 
 

@@ -44,7 +44,7 @@ class _Row:
     def percent_text(self) -> str:
         percent = format_percent(self.window.used_percent)
         is_refused_early = self.is_used_up and not self.window.is_exhausted
-        return f"{percent} used, used up" if is_refused_early else f"{percent} used"
+        return f"exhausted at {percent}" if is_refused_early else f"{percent} used"
 
 
 def _rows(report: UsageReport) -> Iterator[_Row]:
@@ -218,8 +218,9 @@ def limit_over_threshold(report: UsageReport, percent: float, *, now: datetime) 
     for row in _rows(report):
         if row.is_binding and (row.window.used_percent >= percent or row.is_used_up):
             reset = _reset_text(row, now)
-            message = f"The limit ({row.name}) is at {row.percent_text}, at or over {format_percent(percent)}."
-            return LimitOverThreshold(f"{message} It {reset}." if reset else message, row.window.resets_at)
+            message = f"The limit ({row.name}) is {row.percent_text}."
+            message += f" It {reset}." if reset else ""
+            return LimitOverThreshold(f"{message} The threshold is {format_percent(percent)}.", row.window.resets_at)
     if report.limits.is_exhausted:  # without a window: the spending cap, or a refusal without details
         control = report.limits.spend_control
         is_capped = control is not None and control.reached

@@ -230,7 +230,7 @@ class UsageHistory:
     def newest(self, *, account_id: str | None) -> RateLimits | None:
         """Return the newest limits of an account that any client has stored, or None if there are none.
 
-        They have no window whose reset has passed. Raises OSError if the history cannot be read.
+        Windows whose reset time has passed are left out. Raises OSError if the history cannot be read.
         """
         newest = {(reading.limit, reading.window.length): reading for reading in self.readings(account_id=account_id)}
         now = datetime.now(UTC)

@@ -192,27 +192,29 @@ class Codex(_BaseCodex[openai.OpenAI]):
             for result in client.codex.batch(["First prompt", "Second prompt"], journal="batch.journal"):
                 print(result.custom_id, result.output_text)
 
-        The first request is sent when all lines were read and checked. Requests are retried as those of the client, at
-        least four times, and the number of concurrent requests adapts to the backend.
+        The batch reads and checks all lines before it sends the first request. It retries a request as the client does,
+        at least four times, and adapts the number of concurrent requests to the backend.
 
         Args:
             requests: The lines, as an iterable that is read once: a prompt, the parameters of `responses.create()`
                 with an optional `custom_id`, or a line of the official Batch API (`{"custom_id": ..., "body": ...}`).
                 `codex_backend_sdk.batch.read_requests(path)` reads them from a file.
-            concurrency: The most requests at once (default: it starts at 4 and adapts).
-            journal: A file with the finished lines, in mode 0600. A later batch with it does not send them again.
-            on_progress: Function that is called with the `BatchProgress` after results, and each second.
-            ordered: Whether results have the order of the lines, instead of that in which they are finished.
-            stop_at: The percentage of a usage limit from which no request is started: 90 for 90 %.
+            concurrency: The maximum number of concurrent requests (default: it starts at 4 and adapts).
+            journal: The file that stores the finished lines, with mode 0600. A later batch with the same journal does
+                not send them again.
+            on_progress: Function that is called with the `BatchProgress` after results, and every second.
+            ordered: Whether to yield the results in the order of the lines. By default, a result is yielded when its
+                line is finished.
+            stop_at: The percentage of a usage limit at which the batch stops starting requests: 90 for 90 %.
             wait_for_limit: Whether to wait for the reset of a usage limit (default: as the client).
             max_wait: The longest wait for one reset.
-            on_change: What to do if a finished line has another request now: raise an `"error"` before the first
+            on_change: The action if the request of a finished line has changed: raise an `"error"` before the first
                 request, `"redo"` the line, or `"keep"` its result.
             dedupe: Whether to send the same request only once.
-            retry_failed: Whether to send lines again that failed for a reason in the line, such as a policy.
-            text_format: The format of the responses: a class, as for `responses.parse()`, or a JSON schema. An output
-                that does not match is requested once more, then the line has failed.
-            retries: How often to retry each request (default: as the client, and at least 4).
+            retry_failed: Whether to send failed lines again even if their error is permanent, such as a policy.
+            text_format: The format of the responses: a class, as for `responses.parse()`, or a JSON schema. If an
+                output does not match, the request is sent once more; then the line fails.
+            retries: The maximum number of retries of each request (default: that of the client, at least 4).
             dask: The address of a Dask scheduler, or a `distributed.Client`: its workers send the requests. Requires
                 the extra `dask` and the sync client.
             connect: Function that returns a logged-in `OpenAI` on a Dask worker. It is pickled, so it must not contain

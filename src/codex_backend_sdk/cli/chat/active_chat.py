@@ -152,7 +152,7 @@ class ActiveChat:
 
     def _after_interrupt(self, *, has_kept: bool) -> None:
         kept = "The response so far is kept." if has_kept else "Nothing was received."
-        self.note(f"Stopped. {kept} /retry asks again.")
+        self.note(f"Stopped. {kept} /retry sends the message again.")
 
     def _print_error(self, error: Exception) -> None:
         print_text(f"Error: {error_message(error)}", err=True, fg="red")

@@ -52,10 +52,12 @@ def _parse_age(context: click.Context, parameter: click.Parameter, value: str | 
     "id_or_name",
     metavar="ID",
     shell_complete=complete_session,
-    help="Continue the conversation with this id or name.",
+    help="Continue the conversation with this ID or name.",
 )
-@click.option("--fork", is_flag=True, help="Continue in a copy, also if the conversation is open elsewhere.")
-@click.option("--no-save", "--ephemeral", "no_save", is_flag=True, help="Keep the conversation in memory only.")
+@click.option("--fork", is_flag=True, help="Continue in a copy, even if another process has the conversation open.")
+@click.option(
+    "--no-save", "--ephemeral", "no_save", is_flag=True, help="Keep the conversation and the typed text in memory only."
+)
 @click.option("--list", "lists", is_flag=True, help="List the saved conversations.")
 @click.option("--show", metavar="ID", shell_complete=complete_session, help="Print a saved conversation as Markdown.")
 @click.option(
@@ -70,7 +72,7 @@ def _parse_age(context: click.Context, parameter: click.Parameter, value: str | 
     "max_age",
     metavar="AGE",
     callback=_parse_age,
-    help="Delete the conversations that were not changed for this time, such as 30d, 12h or 4w.",
+    help="Delete the conversations that have not changed for this long, such as 30d, 12h or 4w.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --list, --show and --delete: print JSON.")
 @click.pass_context
@@ -90,7 +92,7 @@ def chat(
 ) -> None:
     """Chat in the terminal.
 
-    MESSAGE is the first message, and so is the text of a pipe. `/help` lists the commands and keys of the chat.
+    The first message is MESSAGE, with the text of a pipe. `/help` lists the commands and keys of the chat.
     Conversations are saved in the data folder of the user.
     """
     actions = [lists, show is not None, bool(delete), max_age is not None]

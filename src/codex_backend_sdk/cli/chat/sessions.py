@@ -127,7 +127,7 @@ def new_session_path(name: str | None = None) -> Path:
         )
     path = folder / f"{name}{_SUFFIX}"
     if path.exists():
-        raise ValueError(f"There is a conversation {name!r} already. Choose another name, or continue it.")
+        raise ValueError(f"A conversation {name!r} exists already. Choose another name, or continue it.")
     return path
 
 
@@ -170,7 +170,7 @@ def find_session(id_or_name: str) -> Session:
         matches = [each for each in files if id_or_name and each.startswith(id_or_name)]
     if len(matches) > 1:
         names = ", ".join(excerpt(each) for each in islice(matches, 5))
-        raise ValueError(f"{len(matches)} conversations begin with {id_or_name!r}: {names}. Type more of the id.")
+        raise ValueError(f"{len(matches)} conversations begin with {id_or_name!r}: {names}. Type more of the ID.")
     session = _read_session(files[matches[0]]) if matches else None
     if session is None:
         close = get_close_matches(id_or_name, files, n=1)

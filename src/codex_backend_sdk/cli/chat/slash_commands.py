@@ -11,6 +11,7 @@ import click
 
 from ..._catalog import EFFORTS, similar_model
 from ..._redaction import excerpt
+from ..._timefmt import format_count
 from ..output import NARROW_WIDTH_COLUMNS, join, line_width, print_text, style
 from ..terminal.markdown_blocks import code_blocks
 from .active_chat import ActiveChat, LeaveChat
@@ -86,7 +87,7 @@ def _model(chat: ActiveChat, argument: str) -> None:
         return
     if names and argument not in names:
         similar = similar_model(argument, names)
-        hint = f" Did you mean {similar}?" if similar is not None else " /model lists them."
+        hint = f" Did you mean {similar}?" if similar is not None else " /model lists the models."
         raise ValueError(f"There is no model {excerpt(argument)!r}.{hint}")
     if argument != chat.conversation.model:
         chat.conversation.model = argument
@@ -102,7 +103,9 @@ def _effort(chat: ActiveChat, argument: str) -> None:
         )
         return
     if argument not in efforts:
-        raise ValueError(f"{chat.conversation.model} has no effort {excerpt(argument)!r}. Use {', '.join(efforts)}.")
+        raise ValueError(
+            f"{chat.conversation.model} does not support the effort {excerpt(argument)!r}. Use {', '.join(efforts)}."
+        )
     chat.conversation.effort = argument
     chat.note(f"The effort is {argument} from now on.")
 
@@ -263,8 +266,8 @@ def _usage(chat: ActiveChat, argument: str) -> None:
     usage = chat.conversation.usage
     print_text(
         f"This conversation: {usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), "
-        f"{usage.output_tokens:,} out, in {usage.responses} responses. Context: {chat.conversation.context_tokens:,} "
-        "tokens.",
+        f"{usage.output_tokens:,} out, in {format_count(usage.responses, 'response')}. Context: "
+        f"{format_count(chat.conversation.context_tokens, 'token')}.",
         err=True,
     )
     report, width = chat.client.codex.usage_report(), line_width(err=True)
@@ -287,16 +290,16 @@ def _exit(chat: ActiveChat, argument: str) -> None:
 
 KEYS: Final = (
     ("Enter", "send the message"),
-    ("Alt+Enter, Ctrl+J", "add a line; pasted lines are added, too"),
+    ("Alt-Enter, Ctrl-J", "add a line; pasted lines are added, too"),
     (":::", "on a line of its own: add lines until the next :::"),
-    ("Ctrl+X Ctrl+E", "write the message in $EDITOR"),
-    ("Ctrl+C", "stop the response and keep it; at the prompt, clear the text; twice, leave"),
-    ("Ctrl+D", "leave"),
+    ("Ctrl-X Ctrl-E", "write the message in $EDITOR"),
+    ("Ctrl-C", "stop the response and keep its text; at the prompt, clear the text; twice, leave"),
+    ("Ctrl-D", "leave"),
 )
 
 COMMANDS: Final = (
     SlashCommand("model", "[MODEL]", "use another model, or list the models", _model, "model"),
-    SlashCommand("effort", "[EFFORT]", "change the effort of the reasoning", _effort, "effort"),
+    SlashCommand("effort", "[EFFORT]", "change the reasoning effort", _effort, "effort"),
     SlashCommand("image", "[FILE|off]", "send an image with the next message", _image, "file"),
     SlashCommand("file", "[FILE|off]", "send a text or PDF file with the next message", _file, "file"),
     SlashCommand("web", "[on|off]", "let the model search the web", _web, "switch"),
@@ -306,7 +309,7 @@ COMMANDS: Final = (
     SlashCommand("undo", "", "remove the last message and its response", _undo),
     SlashCommand("edit", "[TEXT]", "write a message in $EDITOR", _edit),
     SlashCommand("copy", "[N]", "copy the last response, or its code block N", _copy),
-    SlashCommand("compact", "", "replace the history by a summary", _compact),
+    SlashCommand("compact", "", "replace the history with a summary", _compact),
     SlashCommand("save", "[NAME]", "save the conversation, or give it a name", _save),
     SlashCommand("load", "[ID]", "continue another conversation, or list them", _load, "session"),
     SlashCommand("fork", "[NAME]", "continue in a copy of the conversation", _fork),

@@ -74,7 +74,7 @@ _IGNORED_VARIABLES: Final = {
 }
 _SWITCHING_PROTOCOLS: Final = 101
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", CA_CERTIFICATE_ENV)
-_NO_REFRESH: Final = "The client cannot store a refreshed login, so it does not refresh the login, which expires."
+_NO_REFRESH: Final = "The client cannot store a refreshed login, so it does not refresh the login, which will expire."
 
 
 def run_check(check: Check, context: CheckContext) -> Iterator[CheckResult]:
