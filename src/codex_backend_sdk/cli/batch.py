@@ -191,7 +191,7 @@ def _stop_error(error: BatchStoppedError, arguments: list[str], *, waits: bool) 
     if error.reason == "failures":
         return ExitError(message, data=progress_data(error.progress))
     option = "pass a longer --max-wait" if waits else "add --wait to wait for it now"
-    remedy = f"Run the command again after the reset, or {option}; finished lines are not sent again."
+    remedy = f"Run the command again after the reset, or {option}; it does not send finished lines again."
     error.args = (message.replace(HOW_TO_CONTINUE, remedy),)
     return error
 
