@@ -367,6 +367,27 @@ def test_exception_in_a_file_names_its_line(run: Run, sim: Simulator, folder: Pa
     assert sim.requests == []
 
 
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        ("raise ValueError('kaboom')", "boom failed: ValueError: kaboom"),
+        ("raise KeyError", "boom failed: KeyError"),
+        ("raise ValueError('one\\ntwo \\x1b[2J')", "boom failed: ValueError: one two"),
+    ],
+)
+def test_failed_call_is_one_line(spawn: Spawn, sim: Simulator, folder: Path, body: str, failure: str) -> None:
+    (folder / "tools.py").write_text(f"def boom():\n    'Doc.'\n    {body}\n")
+    for options, has_traceback in (((), False), (("--debug",), True)):
+        sim.script(Turn.call("boom", {}), Turn.text("Done."))
+        with spawn(*options, "ask", "hi", "--tools", "tools.py", "--yes") as process:
+            out, err = process.communicate(timeout=40)
+        assert (process.returncode, out) == (0, "Done.\n")
+        assert failure in err
+        assert ("Traceback" in err) == has_traceback
+        if not has_traceback:
+            assert [line.split(":")[0] for line in err.splitlines()] == ["boom()", "boom failed"]
+
+
 @posix_only
 def test_calls_need_a_terminal_or_yes(spawn: Spawn, sim: Simulator, tools: str) -> None:
     with spawn("ask", "hi", "--tools", tools, start_new_session=True) as process:

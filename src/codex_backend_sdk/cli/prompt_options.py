@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import logging
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -184,6 +185,7 @@ def load_tools(path: Path) -> ToolSet:
     from ..tools.execution import check_sync
 
     name = excerpt(str(path))
+    _hide_tool_log()
     module = _run_file(path, name)
     values = list(vars(module).values())
     tools: list[Any] = [each for each in values if isinstance(each, (FunctionTool, CustomTool))]
@@ -195,6 +197,14 @@ def load_tools(path: Path) -> ToolSet:
     if not len(tool_set):
         raise click.UsageError(f"{name} has no public function. Define one, with a docstring and type annotations.")
     return tool_set
+
+
+def _hide_tool_log() -> None:
+    """Do not log failed calls, which the printer shows in one line, unless `--debug` asks for their tracebacks."""
+    context, log = click.get_current_context().find_root(), logging.getLogger("codex_backend_sdk.tools")
+    if not context.params.get("debug"):
+        log.setLevel(logging.ERROR)
+        context.call_on_close(functools.partial(log.setLevel, logging.NOTSET))
 
 
 def _is_public_function(value: object, module_name: str) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncExecutor", "adecide", "check_sync", "decide", "execute"]
 
-_log = logging.getLogger("codex_backend_sdk")
+_log = logging.getLogger("codex_backend_sdk.tools")
 
 Event: TypeAlias = "ToolCallStarted | ToolCallFinished"
 Record: TypeAlias = Callable[[dict[str, Any]], object]

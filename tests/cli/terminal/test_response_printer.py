@@ -50,7 +50,7 @@ def test_pipe_gets_the_text_as_it_is() -> None:
     print_all(out, err)
     assert out.getvalue() == "Some **bold** text.\n"
     assert err.getvalue() == (
-        'weather(city="Rome\\u001b[2J")\nweather failed: no network\nSearched the web: rome\n'
+        'weather(city="Rome\\u001b[2J")\nweather failed: ValueError: no network\nSearched the web: rome\n'
         "Sources:\n[1] https://a.example/x\n[2] https://b.example\n"
     )
 

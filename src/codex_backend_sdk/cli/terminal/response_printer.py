@@ -82,7 +82,9 @@ class ResponsePrinter:
             case "tool_call.started":
                 self.tool_call(event.call.name, event.call.arguments)
             case "tool_call.finished" if event.error is not None:
-                self.notice(f"{event.call.name} failed: {event.error}")
+                from ...tools.outputs import error_text
+
+                self.notice(f"{event.call.name} failed: {error_text(event.error)}")
             case "response.output_item.done" if event.item.type == "web_search_call":
                 self.web_search(_query(event.item))
 
