@@ -284,7 +284,12 @@ class _Call:
         is_streamed = is_streamed and (tools is None or is_terminal)
         err: Any = io.StringIO() if self.quiet else sys.stderr
         is_raw = self.raw or schema is not None
-        printer = ResponsePrinter(out=sys.stdout if is_streamed else io.StringIO(), err=err, raw=is_raw)
+        printer = ResponsePrinter(
+            out=sys.stdout if is_streamed else io.StringIO(),
+            err=err,
+            raw=is_raw,
+            show_reasoning=self.options.show_reasoning,
+        )
         parameters: dict[str, Any] = {"reasoning": {"summary": "auto"}}
         if schema is not None:
             parameters["text"] = schema.text_parameter()

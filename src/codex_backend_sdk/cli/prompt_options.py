@@ -39,6 +39,7 @@ class PromptOptions:
     web: bool = False
     tools_path: Path | None = None
     yes: bool = False
+    show_reasoning: bool = True
 
     def settings(self) -> dict[str, Any]:
         """Return the options as arguments of `client.codex.conversation()`: only those that were passed.
@@ -133,6 +134,7 @@ _OPTIONS: Final = (
         help="Let the model call functions of a Python file: those with the decorator `@tool`, or else all public "
         "ones. You confirm each call.",
     ),
+    click.option("--hide-reasoning", is_flag=True, help="Do not show the summary of the reasoning."),
     click.option("--yes", is_flag=True, help="Run the calls of --tools without confirmation."),
 )
 
@@ -149,6 +151,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
         web: bool,
         tools_path: Path | None,
         yes: bool,
+        hide_reasoning: bool,
         images: tuple[Path, ...],
         files: tuple[Path, ...],
         others: tuple[Path, ...],
@@ -166,6 +169,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
             web=web,
             tools_path=tools_path,
             yes=yes,
+            show_reasoning=not hide_reasoning,
         )
         return function(*args, options=options, **arguments)
 

@@ -73,6 +73,7 @@ def test_default_text_can_be_sent(keys: PipeInput) -> None:
         ("/model gpt-", ["gpt-a", "gpt-b"]),
         ("/effort m", ["medium", "max"]),
         ("/web o", ["on", "off"]),
+        ("/help k", ["keys"]),
         ("/image no", ["tes.txt"]),
         ("/instructions @no", ["tes.txt"]),
         ("/load tr", ["trip"]),

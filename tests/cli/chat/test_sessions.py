@@ -75,6 +75,9 @@ def test_the_newest_conversation_is_first(folder: Path) -> None:
         ([message("x" * 100)], "x" * 59 + "…"),
         ([{"type": "item", "item": {"role": "assistant", "content": "no"}}], ""),
         ([{"type": "item", "item": {"role": "user", "content": 7}}], ""),
+        ([message("Hello"), {"type": "rollback", "view": 0, "to": 0}], ""),
+        ([message("Hello"), {"type": "rollback", "view": 0, "to": 0}, message("Hi")], "Hi"),
+        ([message("Hello"), message("Hi"), {"type": "rollback", "view": 0, "to": 1}], "Hello"),
         ([], ""),
     ],
 )

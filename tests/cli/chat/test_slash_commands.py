@@ -10,7 +10,7 @@ import pytest
 
 from codex_backend_sdk.cli.chat.active_chat import ActiveChat, LeaveChat
 from codex_backend_sdk.cli.chat.repl import run_chat
-from codex_backend_sdk.cli.chat.slash_commands import COMMANDS, KEYS, run_command
+from codex_backend_sdk.cli.chat.slash_commands import COMMANDS, HELP_TOPICS, KEYS, run_command
 from codex_backend_sdk.testing import Turn
 
 if TYPE_CHECKING:
@@ -85,6 +85,9 @@ def test_page_has_the_tables_of_the_code() -> None:
         ("undo", "", "no message to undo"),
         ("copy", "", "no response to copy"),
         ("web", "maybe", "neither on nor off"),
+        ("help", "web", "Use messages, conversations, keys."),
+        ("model", "luna", "Did you mean gpt-6-luna?"),
+        ("effort", "ultra", "no effort 'ultra'"),
         ("effort", "huge", "no effort 'huge'"),
         ("model", "gpt-6.2-slo", "Did you mean gpt-6.2-sol?"),
         ("load", "nope", "no conversation 'nope'"),
@@ -96,6 +99,30 @@ def test_wrong_command_is_explained(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         run_command(new_chat(), name, argument)
+
+
+@pytest.mark.parametrize("topic", ["", *HELP_TOPICS])
+def test_help_fits_a_small_terminal_above_the_prompt(
+    new_chat: Callable[..., ActiveChat],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    topic: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run_command(new_chat(), "help", topic)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) <= 24 - 8, "the prompt, its menu and its toolbar take eight lines"
+    assert all(f"/help {each}" in lines[-1] for each in HELP_TOPICS if each != (topic or "messages"))
+
+
+def test_model_list_is_aligned_and_says_how_to_choose(
+    new_chat: Callable[..., ActiveChat], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run_command(new_chat(), "model", "")
+    *rows, hint = capsys.readouterr().err.splitlines()
+    assert len({row.index("Simulated") for row in rows}) == 1
+    assert "/model MODEL" in hint
 
 
 @pytest.mark.parametrize("name", ["exit", "quit", "q"])
@@ -158,11 +185,15 @@ def test_fork_load_and_new_change_the_conversation(new_chat: Callable[..., Activ
     assert (chat.id, len(chat.conversation)) == (None, 0)
 
 
-def test_undo_returns_the_text_and_retry_sends_it(new_chat: Callable[..., ActiveChat], sim: Simulator) -> None:
+def test_undo_returns_the_text_and_retry_sends_it(
+    new_chat: Callable[..., ActiveChat], sim: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     chat = new_chat()
     chat.send("One")
     chat.send("Two")
+    capsys.readouterr()
     assert run_command(chat, "undo", "") == "Two"
+    assert "in the prompt again" in " ".join(capsys.readouterr().err.split())
     run_command(chat, "retry", "")
     assert sent_texts(sim) == ["One", "Two", "One"]
     assert len(chat.conversation) == 3

@@ -81,6 +81,33 @@ def test_no_color_leaves_no_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[3" not in out.getvalue()
 
 
+def test_summaries_of_the_reasoning_are_separated() -> None:
+    out, err = Terminal(), Terminal()
+    printer = ResponsePrinter(out=out, err=err, color=False)
+    for title in ("One", "Two"):
+        printer.event(event("response.reasoning_summary_text.delta", delta=title))
+        printer.event(event("response.reasoning_summary_part.done"))
+    printer.notice("a call")
+    printer.event(event("response.reasoning_summary_part.done"))
+    printer.notice("another")
+    printer.finish()
+    assert err.getvalue() == "One\n\nTwo\n\na call\nanother\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("rome", "rome"),
+        ("x" * 121, "x" * 120 + "… (121 characters)"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_query_of_a_search_is_short(query: str, text: str) -> None:
+    err = io.StringIO()
+    ResponsePrinter(out=io.StringIO(), err=err).web_search(query)
+    assert err.getvalue() == f"Searched the web: {text}\n"
+
+
 def test_text_without_a_newline_ends_with_one() -> None:
     out = io.StringIO()
     printer = ResponsePrinter(out=out, err=io.StringIO())

@@ -60,6 +60,7 @@ class ActiveChat:
         name: The name of the file that is created then (default: a random id).
         tools: The functions that the model may call.
         allow_all: Whether the calls need no confirmation.
+        show_reasoning: Whether to print the summaries of the reasoning.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ActiveChat:
         name: str | None = None,
         tools: ToolSet | None = None,
         allow_all: bool = False,
+        show_reasoning: bool = True,
     ) -> None:
         self.client = client
         self.conversation = conversation
@@ -80,6 +82,7 @@ class ActiveChat:
         self.models: Sequence[Model] = ()
         self.last_text = last_response_text(conversation)
         self._name = name
+        self._show_reasoning = show_reasoning
         self._approval = ToolApproval(allow_all=allow_all)
         self._warned_limits: RateLimits | None = None
         self._last_message: Any = None  # of a call that left nothing in the history
@@ -114,7 +117,7 @@ class ActiveChat:
         waiting for something, leaves the chat.
         """
         self._save_if_new()
-        printer = ResponsePrinter()
+        printer = ResponsePrinter(show_reasoning=self._show_reasoning)
         before, counts = self.client.codex.limits, TokenCounts.of(self.conversation.usage)
         items_before, started = len(self.conversation), time.monotonic()
         response: Response | None = None

@@ -46,7 +46,7 @@ def _parse_age(context: click.Context, parameter: click.Parameter, value: str | 
 @click.command()
 @click.argument("message", required=False)
 @prompt_options
-@click.option("-c", "--continue", "continues", is_flag=True, help="Continue the newest conversation.")
+@click.option("-c", "--continue", "continues", is_flag=True, help="Continue the conversation that was used last.")
 @click.option(
     "--conversation",
     "id_or_name",
@@ -229,6 +229,7 @@ def _chat(
             is_saved=not no_save,
             tools=tools,
             allow_all=options.yes,
+            show_reasoning=options.show_reasoning,
         )
         if options.web and session is not None:
             active.set_web_search(True)

@@ -17,7 +17,7 @@ from ..._data_folder import data_folder
 from ..._files import create_private_file, create_private_folder
 from .message_text import is_unfinished
 from .sessions import list_sessions
-from .slash_commands import COMMANDS, find_command, supported_efforts
+from .slash_commands import COMMANDS, HELP_TOPICS, find_command, supported_efforts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,6 +155,8 @@ class _ChatCompleter(Completer):
                 return [(effort, "") for effort in supported_efforts(self._chat)]
             case "switch":
                 return [("on", ""), ("off", "")]
+            case "topic":
+                return [(topic, "") for topic in HELP_TOPICS]
             case "session":
                 return [(session.id, session.title) for session in list_sessions()]
             case _:

@@ -189,11 +189,15 @@ def _read_session(path: Path) -> Session | None:
     except (OSError, ValueError):
         return None
     title, model = "", None
+    item_count = title_position = 0
     for record in records:
+        if record.get("type") == "rollback" and record.get("to") in range(title_position + 1):
+            title, item_count = "", record["to"]  # the message was undone
         if model is None and isinstance(settings := record.get("settings"), dict):
             model = settings.get("model")
         if not title:
-            title = _user_text(record.get("item"))
+            title, title_position = _user_text(record.get("item")), item_count
+        item_count += "item" in record
     return Session(
         id=session_id(path),
         path=path,

@@ -21,9 +21,20 @@ from .sessions import find_session, list_sessions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COMMANDS", "KEYS", "ArgumentKind", "SlashCommand", "find_command", "run_command", "supported_efforts"]
+__all__ = [
+    "COMMANDS",
+    "HELP_TOPICS",
+    "KEYS",
+    "ArgumentKind",
+    "SlashCommand",
+    "find_command",
+    "run_command",
+    "supported_efforts",
+]
 
-ArgumentKind = Literal["", "model", "effort", "file", "switch", "session"]
+ArgumentKind = Literal["", "model", "effort", "file", "switch", "session", "topic"]
+
+HELP_TOPICS: Final = ("messages", "conversations", "keys")
 
 _OFF: Final = "off"
 
@@ -39,6 +50,7 @@ class SlashCommand:
         run: Called with the chat and the argument. It may return a text, which the next prompt begins with.
         completes: What the argument is.
         aliases: Other names.
+        topic: The part of `/help` that has it. Each part fits a small terminal, above the prompt and its menu.
     """
 
     name: str
@@ -47,6 +59,7 @@ class SlashCommand:
     run: Callable[[ActiveChat, str], str | None]
     completes: ArgumentKind = ""
     aliases: tuple[str, ...] = ()
+    topic: Literal["messages", "conversations"] = "messages"
 
     @property
     def usage(self) -> str:
@@ -80,10 +93,14 @@ def _model(chat: ActiveChat, argument: str) -> None:
     models = chat.load_models()
     names = [model.id for model in models]
     if not argument:
-        for model in models:
-            if model.visibility != "hide" or model.id == chat.conversation.model:
-                mark = "→ " if model.id == chat.conversation.model else "  "
-                print_text(join(mark, style(model.id, bold=True), f"  {model.description or ''}"), indent=4, err=True)
+        current = chat.conversation.model
+        listed = [model for model in models if model.visibility != "hide" or model.id == current]
+        width = max((len(model.id) for model in listed), default=0)
+        for model in listed:
+            name = style(model.id.ljust(width), bold=True)
+            line = join("→ " if model.id == current else "  ", name, f"  {model.description or ''}")
+            print_text(line, indent=width + 4 if line_width(err=True) >= NARROW_WIDTH_COLUMNS else 4, err=True)
+        chat.note("`/model MODEL` uses another one from the next message on.")
         return
     if names and argument not in names:
         similar = similar_model(argument, names)
@@ -180,7 +197,10 @@ def _retry(chat: ActiveChat, argument: str) -> None:
 
 def _undo(chat: ActiveChat, argument: str) -> str:
     text = chat.undo()
-    chat.note("Removed the last message and its response from the history.")
+    chat.note(
+        "Removed the last message and its response from the history. Its text is in the prompt again: Enter sends it, "
+        "Ctrl-C clears it."
+    )
     return text
 
 
@@ -276,12 +296,17 @@ def _usage(chat: ActiveChat, argument: str) -> None:
 
 
 def _help(chat: ActiveChat, argument: str) -> None:
-    rows = [*((command.usage, command.help) for command in COMMANDS), *KEYS]
+    topic = argument.lower() or "messages"
+    if topic not in HELP_TOPICS:
+        raise ValueError(f"There is no help on {excerpt(argument)!r}. Use {', '.join(HELP_TOPICS)}.")
+    commands = ((command.usage, command.help) for command in COMMANDS if command.topic == topic)
+    rows = list(KEYS if topic == "keys" else commands)
     width = max(len(name) for name, _ in rows)
     is_narrow = line_width(err=True) < NARROW_WIDTH_COLUMNS
     for name, meaning in rows:
         head = name if is_narrow else name.ljust(width)
         print_text(join(style(head, bold=True), f"  {meaning}"), indent=4 if is_narrow else width + 2, err=True)
+    chat.note(f"More: {' and '.join(f'/help {name}' for name in HELP_TOPICS if name != topic)}.")
 
 
 def _exit(chat: ActiveChat, argument: str) -> None:
@@ -309,13 +334,17 @@ COMMANDS: Final = (
     SlashCommand("undo", "", "remove the last message and its response", _undo),
     SlashCommand("edit", "[TEXT]", "write a message in $EDITOR", _edit),
     SlashCommand("copy", "[N]", "copy the last response, or its code block N", _copy),
-    SlashCommand("compact", "", "replace the history with a summary", _compact),
-    SlashCommand("save", "[NAME]", "save the conversation, or give it a name", _save),
-    SlashCommand("load", "[ID]", "continue another conversation, or list them", _load, "session"),
-    SlashCommand("fork", "[NAME]", "continue in a copy of the conversation", _fork),
-    SlashCommand("new", "", "start a new conversation", _new),
-    SlashCommand("export", "[FILE]", "write the conversation as Markdown, or as .json", _export, "file"),
-    SlashCommand("usage", "", "show the use of the plan and the tokens", _usage),
-    SlashCommand("help", "", "list the commands and keys", _help, aliases=("?",)),
+    SlashCommand("compact", "", "replace the history with a summary", _compact, topic="conversations"),
+    SlashCommand("save", "[NAME]", "save the conversation, or give it a name", _save, topic="conversations"),
+    SlashCommand(
+        "load", "[ID]", "continue another conversation, or list them", _load, "session", topic="conversations"
+    ),
+    SlashCommand("fork", "[NAME]", "continue in a copy of the conversation", _fork, topic="conversations"),
+    SlashCommand("new", "", "start a new conversation", _new, topic="conversations"),
+    SlashCommand(
+        "export", "[FILE]", "write the conversation as Markdown, or as .json", _export, "file", topic="conversations"
+    ),
+    SlashCommand("usage", "", "show the use of the plan and the tokens", _usage, topic="conversations"),
+    SlashCommand("help", "[TOPIC]", "list the commands and keys", _help, "topic", aliases=("?",)),
     SlashCommand("exit", "", "leave the chat", _exit, aliases=("quit", "q")),
 )

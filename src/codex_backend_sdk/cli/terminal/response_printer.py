@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ResponsePrinter", "cited_urls", "format_arguments", "one_line", "print_spans"]
 
 _MAX_ARGUMENTS: Final = 400  # characters of the arguments of a call
+_MAX_QUERY: Final = 120  # characters; the backend may repeat the whole prompt
 _MIN_WIDTH: Final = 20
 
 
@@ -68,6 +69,7 @@ class ResponsePrinter:
         self._filter = EscapeFilter()
         self._stream: MarkdownStream | None = None
         self._part: Literal["", "text", "reasoning", "notice"] = ""
+        self._has_ended_summary = False
         self._is_line_start = True
 
     def event(self, event: Any) -> None:
@@ -77,7 +79,10 @@ class ResponsePrinter:
                 self.text(event.delta)
             case "response.reasoning_summary_text.delta":
                 self.reasoning(event.delta)
-            case "response.reasoning_summary_part.done" | "response.output_text.done" | "response.refusal.done":
+            case "response.reasoning_summary_part.done":
+                self.end_part()
+                self._has_ended_summary = self._part == "reasoning"  # an empty line follows
+            case "response.output_text.done" | "response.refusal.done":
                 self.end_part()
             case "tool_call.started":
                 self.tool_call(event.call.name, event.call.arguments)
@@ -107,7 +112,7 @@ class ResponsePrinter:
 
     def web_search(self, query: str) -> None:
         """Print that the backend searched the web. `query` may be empty."""
-        self.notice(f"Searched the web: {query}" if query else "Searched the web")
+        self.notice(f"Searched the web: {_shortened(one_line(query), _MAX_QUERY)}" if query else "Searched the web")
 
     def notice(self, text: str) -> None:
         """Print a dimmed line on standard error, between the parts of the response."""
@@ -145,9 +150,9 @@ class ResponsePrinter:
 
     def _begin(self, part: Literal["text", "reasoning", "notice"]) -> None:
         """End the part before, if this is another one. On a terminal, an empty line separates them."""
-        if part == self._part:
+        if part == self._part and not self._has_ended_summary:
             return
-        before = self._part
+        before, self._has_ended_summary = self._part, False
         self.end_part()
         self._part = part
         if before and self._err.isatty() and self._out.isatty():
@@ -188,8 +193,11 @@ def format_arguments(arguments: Any) -> str:
     text = str(arguments)
     if isinstance(members, dict):
         text = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items())
-    line = one_line(text)
-    return line if len(line) <= _MAX_ARGUMENTS else f"{line[:_MAX_ARGUMENTS]}… ({len(line):,} characters)"
+    return _shortened(one_line(text), _MAX_ARGUMENTS)
+
+
+def _shortened(line: str, limit: int) -> str:
+    return line if len(line) <= limit else f"{line[:limit]}… ({len(line):,} characters)"
 
 
 def _query(item: Any) -> str:
