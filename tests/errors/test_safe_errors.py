@@ -144,9 +144,9 @@ def test_repeated_secrets_are_redacted(
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    cause = error.__cause__
-    # pickle stores the document of a JSON error, which is not ours; the transport's exceptions hold the request.
-    return [cause] if isinstance(cause, httpx2.HTTPError) else []
+    # Dask pickles causes and contexts. pickle stores the document of a JSON error, which is not ours; the transport's
+    # exceptions hold the request.
+    return [cause for cause in (error.__cause__, error.__context__) if isinstance(cause, httpx2.HTTPError)]
 
 
 def test_routing_log_and_explanation_are_redacted(

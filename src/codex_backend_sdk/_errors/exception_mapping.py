@@ -187,6 +187,8 @@ def add_connection_details(error: openai.APIError, *, deadline: float | None) ->
     openai reports only that a connection failed or timed out. Return other errors unchanged. `deadline` is the deadline
     of the whole call in monotonic seconds, or None.
     """
+    if error.__suppress_context__ and error.__cause__ is None:
+        error.__context__ = None  # an exception of httpx2 with the request, which Dask pickles although openai hides it
     if isinstance(error, openai.APITimeoutError):
         error = _timeout_error(error, deadline)
     elif type(error) is openai.APIConnectionError and error.__cause__ is not None:
