@@ -218,7 +218,7 @@ def _check_outputs(input_path: Path, output: Path, errors: Path | None, journal:
 
     for path in (output, errors or default_errors_path(output)):
         if str(path) in ("-", "/dev/stdout", "/dev/stderr"):
-            raise click.UsageError(f"{path} is not a file, which the results need. Write the name of one.")
+            raise click.UsageError(f"{path} is not a regular file. Pass the path of a file for the results.")
         if path.resolve() == input_path.resolve():
             raise click.UsageError(f"{path} is the input, which the results would replace. Choose another output.")
     try:
