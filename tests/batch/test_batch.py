@@ -100,7 +100,7 @@ def test_lines_that_left_the_input_are_not_yielded(client: Any, journal: Path) -
 @pytest.mark.parametrize("changes", [{"model": "gpt-6.1-sol"}, {"instructions": "Be brief."}, {"text_format": City}])
 def test_changed_request_is_an_error_with_the_count(changes: Any, client: Any, journal: Path, bodies: Any) -> None:
     list(client.codex.batch(lines(3), journal=journal))
-    with pytest.raises(sdk.BatchInputError, match=r"3 of 4 lines have another request") as caught:
+    with pytest.raises(sdk.BatchInputError, match=r"In 3 of 4 lines, the request has changed") as caught:
         list(client.codex.batch(lines(4), journal=journal, **changes))
     assert caught.value.changed == 3
     assert len(bodies()) == 3

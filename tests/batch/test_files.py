@@ -84,7 +84,7 @@ def test_damaged_input_is_named(name: str, content: bytes, template: Any, messag
 
 
 def test_missing_input_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="Check the name of the batch's input"):
+    with pytest.raises(FileNotFoundError, match="Check the path of the input"):
         read_requests(tmp_path / "in.jsonl")
 
 

@@ -140,8 +140,8 @@ def test_changed_lines_are_named(run: Run, folder: Path) -> None:
     run("batch", "in.jsonl", "-o", "out.jsonl")
     result = run("batch", "in.jsonl", "-o", "out.jsonl", "-m", "gpt-5.5")
     assert result.code == 1
-    assert "10 of 10 lines have another request" in result.err
-    assert "Pass `--on-change redo` to send them again" in " ".join(result.err.split())
+    assert "In 10 of 10 lines, the request has changed" in result.err
+    assert "Pass `--on-change redo` to send these lines again" in " ".join(result.err.split())
     assert "on_change" not in result.err
     assert run("batch", "in.jsonl", "-o", "out.jsonl", "-m", "gpt-5.5", "--on-change", "keep").code == 0
 

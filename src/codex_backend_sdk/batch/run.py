@@ -268,7 +268,7 @@ class BatchRun:
                 self._failed += bool(entry.number & _FAILED)
         if changed and options.on_change == "error":
             raise BatchInputError(
-                f"The requests of {changed:,} of {format_count(self._total, 'line')} have changed since "
+                f"In {changed:,} of {format_count(self._total, 'line')}, the request has changed since "
                 f"{options.journal} was written: another prompt, parameter, model or instructions. Pass "
                 '`on_change="redo"` to send these lines again, `on_change="keep"` to keep their results, or choose '
                 "another journal. No request was sent.",
