@@ -226,10 +226,31 @@ def test_second_ctrl_c_during_a_tool_leaves(start: Callable[..., Terminal], sim:
     terminal = start("Wait", "--yes", "--tools", str(tmp_path / "tools.py"))
     terminal.wait_for("wait()")
     terminal.send("\x03")
+    terminal.wait_for("A call still runs and cannot be stopped: wait.")
     terminal.wait_for(PROMPT)
     terminal.send("\x03")
-    terminal.wait_for("Press Ctrl-C again")
+    assert terminal.wait() == 130
+    assert "Press Ctrl-C again, or Ctrl-D" not in terminal.text
+
+
+def test_message_after_a_stopped_tool_stays_in_the_chat(
+    start: Callable[..., Terminal], sim: Simulator, tmp_path: Path
+) -> None:
+    (tmp_path / "tools.py").write_text(
+        'import time\n\n\ndef wait() -> str:\n    """Wait."""\n    time.sleep(600)\n    return ""\n', encoding="utf-8"
+    )
+    sim.script(Turn.call("wait", {}), Turn.text("Fine."))
+    terminal = start("Wait", "--yes", "--tools", str(tmp_path / "tools.py"))
+    terminal.wait_for("wait()")
     terminal.send("\x03")
+    terminal.wait_for(PROMPT)
+    terminal.send("Go on\r")
+    terminal.wait_for("Fine.")
+    terminal.wait_for(PROMPT)
+    terminal.send("\x03")
+    terminal.wait_for("Press Ctrl-C again, or Ctrl-D")
+    terminal.wait_for(PROMPT)
+    terminal.send("\x04")
     assert terminal.wait() == 0
 
 

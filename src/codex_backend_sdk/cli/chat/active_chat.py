@@ -23,7 +23,7 @@ from ..output import print_text
 from ..terminal.approval import ToolApproval
 from ..terminal.echo import echo
 from ..terminal.footer import TokenCounts, cache_warning, footer_lines, limit_warnings
-from ..terminal.response_printer import ResponsePrinter
+from ..terminal.response_printer import ResponsePrinter, one_line
 from .sessions import new_session_path, session_id
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class ActiveChat:
         self.attachments: list[tuple[str, dict[str, Any]]] = []  # the path, and the part of the message
         self.models: Sequence[Model] = ()
         self.last_text = last_response_text(conversation)
+        self.running_calls: set[str] = set()  # names of tools; after Ctrl-C, of calls that cannot be stopped
         self._name = name
         self._show_reasoning = show_reasoning
         self._approval = ToolApproval(allow_all=allow_all)
@@ -117,6 +118,7 @@ class ActiveChat:
         waiting for something, leaves the chat.
         """
         self._save_if_new()
+        self.running_calls.clear()
         printer = ResponsePrinter(show_reasoning=self._show_reasoning)
         before, counts = self.client.codex.limits, TokenCounts.of(self.conversation.usage)
         items_before, started = len(self.conversation), time.monotonic()
@@ -150,12 +152,19 @@ class ActiveChat:
             stream = self.conversation.stream(message, **options)
         with stream:
             for event in stream:
+                if event.type == "tool_call.started":
+                    self.running_calls.add(event.call.name)
+                elif event.type == "tool_call.finished":
+                    self.running_calls.discard(event.call.name)
                 printer.event(event)
         return stream.response
 
     def _after_interrupt(self, *, has_kept: bool) -> None:
         kept = "The response so far is kept." if has_kept else "Nothing was received."
         self.note(f"Stopped. {kept} /retry sends the message again.")
+        if self.running_calls:
+            names = ", ".join(map(one_line, sorted(self.running_calls)))
+            self.warn(f"A call still runs and cannot be stopped: {names}. Press Ctrl-C again to leave the chat.")
 
     def _print_error(self, error: Exception) -> None:
         print_text(f"Error: {error_message(error)}", err=True, fg="red")

@@ -6,6 +6,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..._redaction import excerpt
+from ..exit_codes import ExitCode
 from .active_chat import LeaveChat, text_of
 from .message_text import split_command, without_fences
 from .slash_commands import run_command
@@ -51,8 +52,11 @@ def _read_and_run(chat: ActiveChat, prompt: Prompt) -> None:
         try:
             text = prompt.read(default)
             is_leaving, default = False, ""
+            chat.running_calls.clear()  # the user goes on
             default = _run(chat, text) or ""
         except KeyboardInterrupt:
+            if chat.running_calls:
+                raise LeaveChat(ExitCode.INTERRUPTED) from None
             if is_leaving:
                 return
             is_leaving = True
