@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from cli.command_runs import CommandResult
 
 from codex_backend_sdk.cli.app import codex_backend
 
@@ -119,6 +120,20 @@ def test_ctrl_c_exits_with_130_without_a_traceback(spawn: Spawn) -> None:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err.strip() == "Cancelled."
+
+
+def test_ctrl_c_during_start_up_prints_no_traceback(run_in_process: Run) -> None:
+    code = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+"""
+    assert run_in_process("status", code=code) == CommandResult(130, "", "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe differently")

@@ -388,6 +388,16 @@ def test_failed_call_is_one_line(spawn: Spawn, sim: Simulator, folder: Path, bod
             assert [line.split(":")[0] for line in err.splitlines()] == ["boom()", "boom failed"]
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_function_that_exits_is_an_error(run: Run, sim: Simulator, folder: Path, status: int) -> None:
+    (folder / "exits.py").write_text(f"import sys\n\ndef stop() -> str:\n    'Doc.'\n    sys.exit({status})\n")
+    sim.script(Turn.call("stop", {}))
+    result = run("ask", "hi", "--tools", "exits.py", "--yes", "--json")
+    data = json.loads(result.out)
+    assert (result.code, data["error"]["type"], data["error"]["exit_code"]) == (1, "SystemExit", 1)
+    assert result.err.endswith("Error: A function of --tools called sys.exit(). Raise an exception in it instead.\n")
+
+
 @posix_only
 def test_calls_need_a_terminal_or_yes(spawn: Spawn, sim: Simulator, tools: str) -> None:
     with spawn("ask", "hi", "--tools", tools, start_new_session=True) as process:

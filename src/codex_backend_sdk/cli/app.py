@@ -81,7 +81,7 @@ class _CommandGroup(click.Group):
             return super().invoke(ctx)
         except click.exceptions.Exit:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not is_expected_error(error):
                 raise
             message, code = error_message(error), exit_code_of(error)
@@ -89,7 +89,7 @@ class _CommandGroup(click.Group):
             if json_form is not None:
                 data = _error_data(error, message, code)
                 print_json(data, is_model_text=True, is_one_line=json_form == "as_jsonl")
-            if ctx.params["debug"] or isinstance(error, click.ClickException):
+            if isinstance(error, click.ClickException) or (ctx.params["debug"] and not isinstance(error, SystemExit)):
                 raise
             raise ExitError(message, code) from error
 
@@ -106,7 +106,7 @@ def _json_form(context: click.Context) -> str | None:
         return next((name for name in ("as_json", "as_jsonl") if parsed.params.get(name)), None)
 
 
-def _error_data(error: Exception, message: str, code: ExitCode) -> dict[str, Any]:
+def _error_data(error: BaseException, message: str, code: ExitCode) -> dict[str, Any]:
     """Return the JSON object of an error. `output_text` is the text that the model had sent before the error."""
     resets_at = getattr(error, "resets_at", None)
     data: dict[str, Any] = {
@@ -185,25 +185,27 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
 
 
-def is_expected_error(error: Exception) -> bool:
-    """Return whether the message of the error is written for users.
+def is_expected_error(error: BaseException) -> bool:
+    """Return whether the message of the error is written for users. SystemExit comes from a function of `--tools`.
 
     If `openai` is not imported, the error cannot be an instance of its classes, so this function does not import it.
     Another thread may be importing it: then it has no classes yet.
     """
     openai_error = getattr(sys.modules.get("openai"), "OpenAIError", ValueError)
-    return isinstance(error, (ValueError, click.ClickException, openai_error)) or _is_file_error(error)
+    return isinstance(error, (ValueError, SystemExit, click.ClickException, openai_error)) or _is_file_error(error)
 
 
-def _is_file_error(error: Exception) -> bool:
+def _is_file_error(error: BaseException) -> bool:
     """Return whether a file of the user is the cause. An error of a standard stream or a socket names no file."""
     return isinstance(error, OSError) and error.filename is not None
 
 
-def error_message(error: Exception) -> str:
+def error_message(error: BaseException) -> str:
     """Return the message in one line, with remedies for the command line."""
     if isinstance(error, click.ClickException):
         return error.format_message()
+    if isinstance(error, SystemExit):
+        return "A function of --tools called sys.exit(). Raise an exception in it instead."
     if isinstance(error, OSError) and error.filename is not None:
         return (
             f"Cannot use {excerpt(os.fsdecode(error.filename))}: {error.strerror}. Check the path and its permissions."
@@ -232,7 +234,7 @@ _COMMAND_REMEDIES: Final = {
 }
 
 
-def _command_line_message(error: Exception) -> str | None:
+def _command_line_message(error: BaseException) -> str | None:
     """Return a message for an error whose own message suggests Python code, or None for any other error."""
     import openai
 

@@ -81,7 +81,7 @@ class ActiveChat:
         self.attachments: list[tuple[str, dict[str, Any]]] = []  # the path, and the part of the message
         self.models: Sequence[Model] = ()
         self.last_text = last_response_text(conversation)
-        self.running_calls: set[str] = set()  # names of tools; after Ctrl-C, of calls that cannot be stopped
+        self.running_calls: dict[str, str] = {}  # id → tool; after Ctrl-C, the calls that cannot be stopped
         self._name = name
         self._show_reasoning = show_reasoning
         self._approval = ToolApproval(allow_all=allow_all)
@@ -132,7 +132,7 @@ class ActiveChat:
                     printer.finish(response)
         except KeyboardInterrupt:
             self._after_interrupt(has_kept=len(self.conversation) > items_before)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not is_expected_error(error):
                 raise
             self._print_error(error)
@@ -150,12 +150,13 @@ class ActiveChat:
             stream = self.conversation.run_stream(message, tools=self.tools, on_call=self._approval, **options)
         else:
             stream = self.conversation.stream(message, **options)
+        event: Any
         with stream:
             for event in stream:
                 if event.type == "tool_call.started":
-                    self.running_calls.add(event.call.name)
+                    self.running_calls[event.call.call_id] = event.call.name
                 elif event.type == "tool_call.finished":
-                    self.running_calls.discard(event.call.name)
+                    self.running_calls.pop(event.call.call_id, None)
                 printer.event(event)
         return stream.response
 
@@ -163,10 +164,10 @@ class ActiveChat:
         kept = "The response so far is kept." if has_kept else "Nothing was received."
         self.note(f"Stopped. {kept} /retry sends the message again.")
         if self.running_calls:
-            names = ", ".join(map(one_line, sorted(self.running_calls)))
+            names = ", ".join(map(one_line, dict.fromkeys(self.running_calls.values())))
             self.warn(f"A call still runs and cannot be stopped: {names}. Press Ctrl-C again to leave the chat.")
 
-    def _print_error(self, error: Exception) -> None:
+    def _print_error(self, error: BaseException) -> None:
         print_text(f"Error: {error_message(error)}", err=True, fg="red")
         resets_at = getattr(error, "resets_at", None)
         if resets_at is not None and format_local_time(resets_at) not in str(error):
