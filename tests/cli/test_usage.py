@@ -362,7 +362,22 @@ def test_watch_ends_at_the_threshold(run: Run, store_login: StoreLogin) -> None:
     assert "The threshold is 30 %." in result.err
 
 
-@pytest.mark.parametrize("options", [("--watch", "--reset"), ("--plot", "x.svg", "--watch", "5")])
+def test_watch_ends_with_one_line_of_json(run: Run, store_login: StoreLogin) -> None:
+    store_login()
+    result = run("usage", "--watch", "1", "--check", "30", "--json")
+    reading, error = map(json.loads, result.out.splitlines())
+    assert (result.code, reading["windows"][0]["used_percent"], error["error"]["exit_code"]) == (4, 34, 4)
+
+
+def test_plot_on_standard_output_excludes_json(run: Run) -> None:
+    result = run("usage", "--plot", "-", "--json")
+    assert (result.code, json.loads(result.out)["error"]["type"]) == (2, "UsageError")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--watch", "--reset"), ("--plot", "x.svg", "--watch", "5"), ("--plot", "x.svg", "--check", "90")],
+)
 def test_exclusive_options_are_a_usage_error(run: Run, options: tuple[str, ...]) -> None:
     result = run("usage", *options)
     assert result.code == 2

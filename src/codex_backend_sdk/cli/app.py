@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 from .._redaction import excerpt, redact_data
-from .exit_codes import ExitCode, ExitError, exit_code_of
+from .exit_codes import JSON_LINES, ExitCode, ExitError, exit_code_of
 from .help_format import CommandContext
 from .output import print_json, print_text, set_output_encoding
 
@@ -88,7 +88,8 @@ class _CommandGroup(click.Group):
             json_form = _json_form(ctx)
             if json_form is not None:
                 data = _error_data(error, message, code)
-                print_json(data, is_model_text=True, is_one_line=json_form == "as_jsonl")
+                is_one_line = json_form == "as_jsonl" or ctx.meta.get(JSON_LINES, False)
+                print_json(data, is_model_text=True, is_one_line=is_one_line)
             if isinstance(error, click.ClickException) or (ctx.params["debug"] and not isinstance(error, SystemExit)):
                 raise
             raise ExitError(message, code) from error

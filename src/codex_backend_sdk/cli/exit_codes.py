@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ExitCode", "ExitError", "exit_code_of"]
+__all__ = ["JSON_LINES", "ExitCode", "ExitError", "exit_code_of"]
+
+
+JSON_LINES: Final = f"{__name__}.json_lines"  # a key of `click.Context.meta`: an error is one line of JSON
 
 
 class ExitCode(IntEnum):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from .._timefmt import format_count, format_local_time
-from .exit_codes import ExitCode, ExitError
+from .exit_codes import JSON_LINES, ExitCode, ExitError
 from .output import erase_lines, line_width, print_block, print_json, print_json_line, print_text, wrap
 from .parameter_types import SECONDS, FiniteFloatRange
 from .usage_report import limit_over_threshold, usage_data, usage_lines
@@ -92,6 +92,10 @@ def usage(
     if len(chosen) > 1:
         raise click.UsageError(f"{chosen[0]} and {chosen[1]} cannot be combined. Run the command twice.")
     if plot_path is not None:
+        if threshold is not None:
+            raise click.UsageError("--check and --plot cannot be combined. Run the command twice.")
+        if plot_path == "-" and as_json:
+            raise click.UsageError("--json and `--plot -` both write to standard output. Pass a file to --plot.")
         _plot(plot_path, days=days, as_json=as_json)
         return
     from .. import OpenAI
@@ -162,6 +166,7 @@ def _watch(client: OpenAI, interval: float, threshold: float | None, *, as_json:
 
     from .. import LoginRequiredError
 
+    click.get_current_context().meta[JSON_LINES] = True
     report, response = _read(client)
     requested_at = time.monotonic()
     area = _LiveArea()
