@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -20,7 +19,7 @@ import click
 
 from .._timefmt import format_count, format_duration, format_local_time
 from .exit_codes import ExitCode, ExitError
-from .output import bar, can_encode, print_json, print_text
+from .output import bar, can_encode, print_json, print_json_line, print_text, redraw_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,22 +323,22 @@ class _Reporter:
             columns = shutil.get_terminal_size().columns - 1
             text = progress_text(progress, width=columns, has_bar=True)
             length = len(click.unstyle(text))
-            click.echo("\r" + text + " " * (min(self._width, columns) - length), nl=False, err=True)
+            redraw_line(text + " " * (min(self._width, columns) - length))
             self._width = length
         else:
             self._next = now + _REPORT_SECONDS
-            click.echo(progress_text(progress, width=math.inf), err=True)
+            print_text(progress_text(progress, width=math.inf), err=True)
 
     def finish(self, progress: BatchProgress | None) -> None:
         """Leave the line that is redrawn, or print the last JSON line."""
         if self._form == "json" and progress is not None:
             _print_error_json(progress)
         if self._width:
-            click.echo(err=True)
+            print_text("", err=True)
 
 
 def _print_error_json(progress: BatchProgress) -> None:
-    click.echo(json.dumps(progress_data(progress)), err=True)
+    print_json_line(progress_data(progress), err=True)
 
 
 def progress_text(progress: BatchProgress, *, width: float, has_bar: bool = False) -> str:

@@ -51,6 +51,7 @@ __all__ = [
     "print_response_text",
     "print_table",
     "print_text",
+    "redraw_line",
     "requires_extra",
     "set_output_encoding",
     "style",
@@ -178,9 +179,14 @@ def json_text(value: Any, *, is_one_line: bool = False) -> str:
     return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def print_json_line(value: Any) -> None:
+def print_json_line(value: Any, *, err: bool = False) -> None:
     """Print a value as JSON in one line, for a stream of values."""
-    click.echo(json.dumps(redact_data(value), ensure_ascii=False))
+    click.echo(json_text(redact_data(value), is_one_line=True), err=err)
+
+
+def redraw_line(text: str) -> None:
+    """Print a text on standard error over the current line of the terminal, without ending the line."""
+    click.echo("\r" + text, nl=False, err=True)
 
 
 def print_fields(*pairs: tuple[str, str]) -> None:

@@ -21,7 +21,7 @@ from ..exit_codes import ExitCode
 from ..known_models import remember_models
 from ..output import print_text
 from ..terminal.approval import ToolApproval
-from ..terminal.echo import echo
+from ..terminal.echo import terminal_echo
 from ..terminal.footer import TokenCounts, cache_warning, footer_lines, limit_warnings
 from ..terminal.response_printer import ResponsePrinter, one_line
 from .sessions import new_session_path, session_id
@@ -124,7 +124,7 @@ class ActiveChat:
         items_before, started = len(self.conversation), time.monotonic()
         response: Response | None = None
         try:
-            with _second_interrupt_leaves(), echo(False):
+            with _second_interrupt_leaves(), terminal_echo(False):
                 print_text("", err=True)  # between the prompt and the response
                 try:
                     response = self._stream(message, printer)

@@ -9,6 +9,7 @@ import base64
 import os
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def copy_text(text: str, *, terminal: TextIO | None = None, environment: Mapping
             f"The text is too long for the clipboard of the terminal ({len(text):,} characters). `/export FILE` writes "
             "it to a file."
         )
-    print(f"\x1b]52;c;{data.decode()}\x07", end="", flush=True, file=terminal)
+    terminal = sys.stdout if terminal is None else terminal
+    terminal.write(f"\x1b]52;c;{data.decode()}\x07")
+    terminal.flush()
     return "through the terminal (OSC 52), if it allows that"
 
 

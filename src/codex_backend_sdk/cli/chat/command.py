@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -148,7 +149,7 @@ def _show(session: Session, *, as_json: bool) -> None:
 
     file = ConversationFile.open(session.path, read_only=True)
     if as_json:
-        click.echo(file.export("json", redact=True))
+        print_json(json.loads(file.export("json", redact=True)), is_model_text=True)
         return
     printer = ResponsePrinter()
     printer.text(file.export("markdown", redact=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
-from .echo import discard_typed_text, echo
+from .echo import discard_typed_text, terminal_echo
 from .response_printer import format_arguments, one_line
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_terminal_line() -> str:
     """Read a line from the terminal. Return an empty text if there is none, or at the end of the input."""
     if sys.stdin is not None and sys.stdin.isatty():
         discard_typed_text(sys.stdin)
-        with echo(True):
+        with terminal_echo(True):
             return sys.stdin.readline()
     try:
         with _open_terminal() as terminal:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-__all__ = ["discard_typed_text", "echo"]
+__all__ = ["discard_typed_text", "terminal_echo"]
 
 
 @contextmanager
-def echo(is_on: bool) -> Iterator[None]:
+def terminal_echo(is_on: bool) -> Iterator[None]:
     """Switch the echo of standard input on or off, if it is a terminal. On Windows, do nothing."""
     if os.name != "posix" or sys.stdin is None or not sys.stdin.isatty():
         yield
