@@ -50,7 +50,8 @@ over a pipe, pass `--no-stdin`: the command would read the next lines.
 ## JSON
 
 With `--json`, a command prints one object. All commands except `demo` and `completion` have this option. If a command
-fails, the object has a member `error`; the message is also on standard error:
+fails, the object has a member `error`; the message is also on standard error,
+unless standard output is a terminal:
 
 ```json
 {{

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
+    from codex_backend_sdk.testing import Simulator
+
 HIDE_PACKAGE = "import sys; sys.modules[{!r}] = None"
 COMMANDS = tuple(codex_backend.list_commands(click.Context(codex_backend)))
 
@@ -91,7 +93,37 @@ def test_unknown_command_is_a_usage_error(run: Run) -> None:
     result = run("modles")
     assert result.code == 2
     assert "No such command 'modles'. Did you mean 'models'?\n" in result.err
-    assert run("zzzz").err.endswith("No such command 'zzzz'.\n")
+    assert run("--zzzz").err.endswith("No such option '--zzzz'.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("Say hello",), "codex-backend ask 'Say hello'"),
+        (("Say", "hello"), "codex-backend ask 'Say hello'"),
+        (("zzzz",), "codex-backend ask zzzz"),
+        (("it's \x1b[2Jred",), "codex-backend ask 'it'\"'\"'s red'"),
+    ],
+)
+def test_prompt_without_a_command_is_proposed_to_ask(run: Run, arguments: tuple[str, ...], command: str) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert result.err.endswith(f"To send it as a prompt, run: {command}\n")
+
+
+def test_wrong_path_names_the_variable_once(
+    run: Run, store_login: StoreLogin, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_login()
+    monkeypatch.setenv("CODEX_BASE_URL", f"{sim.url}/wrong/path")
+    err = run("models").err
+    assert "correct CODEX_BASE_URL: the path" in err
+
+
+def test_json_error_is_printed_once_on_a_terminal(run_in_terminal: Callable[..., str]) -> None:
+    for options in (("--json",), ("--jsonl",)):
+        output = run_in_terminal("ask", "hi", *options, code=3)
+        assert output.count("There is no login") == 1, output
 
 
 def test_error_is_one_line_unless_debug_is_given(run_in_process: Run) -> None:

@@ -82,7 +82,15 @@ def test_attachments_follow_the_prompt(run: Run, sim: Simulator, folder: Path) -
         (("-f", "latin.txt"), "latin.txt is not valid text: it has the byte 0xE9."),
         (("-i", "missing.png"), "Cannot read missing.png: No such file or directory."),
         (("-a", "."), "it is a folder. Pass a file."),
-        (("-i", "https://example.com/a.png"), "is a URL, not a file."),
+        (("-i", "https://example.com/a.png"), "https://example.com/a.png is a URL, not a file."),
+        (("-f", "HTTP://example.com//a?b"), "HTTP://example.com//a?b is a URL, not a file."),
+        (("this",), "unexpected extra argument (this). Put the prompt in quotes"),
+        (("this", "and", "that"), "Put the prompt in quotes"),
+        (("--schema", '{"type": 7}'), "The schema is not a valid JSON Schema. At $.type:"),
+        (("--schema", '{"type"'), "The schema is not JSON"),
+        (("--tools", "one.py", "--tools", "two.py"), "one.py, two.py: "),
+        (("-i", "-", "-f", "-"), "Standard input (`-`) can be sent once."),
+        (("-i", "-", "--stdin"), "so it cannot be the prompt as well."),
         (("-i", "large.png"), "large.png is too large"),
         (("-f", "a\x1b[2Jb"), "Cannot read ab:"),
         (("-s", "@missing.md"), "Cannot read missing.md"),
@@ -117,6 +125,8 @@ def test_wrong_file_or_option_is_one_line(
         "invalid.json": b'{"type": 7}',
         "number.json": b'{"$schema": 7}',
         "deep.json": b'{"items": ' * 300 + b"{}" + b"}" * 300,
+        "one.py": b"def f(x: int):\n    'Doc.'\n",
+        "two.py": b"def f(y: int):\n    'Doc.'\n",
         "empty.py": b"import json\n_x = 1\n",
         "coroutine.py": b"async def f():\n    'Doc.'\n",
         "variadic.py": b"def f(*args):\n    'Doc.'\n",
@@ -128,6 +138,26 @@ def test_wrong_file_or_option_is_one_line(
     assert result.err.rstrip("\n").rpartition("\n")[2].startswith("Error: ")
     assert sim.requests == []
     assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "data", "expected"),
+    [
+        ("-i", PNG, {"type": "input_image"}),
+        ("-a", PNG, {"type": "input_image"}),
+        ("-f", b"%PDF-1.7 x", {"type": "input_file", "filename": "stdin"}),
+        ("-f", b"notes", {"type": "input_text", "text": '<file name="stdin">\nnotes\n</file>'}),
+    ],
+)
+def test_piped_file_is_sent(
+    spawn: Spawn, sim: Simulator, folder: Path, option: str, data: bytes, expected: dict[str, str]
+) -> None:
+    (folder / "data.bin").write_bytes(data)
+    with (folder / "data.bin").open("rb") as file, spawn("ask", option, "-", "Say hi.", stdin=file) as process:
+        out, err = process.communicate(timeout=40)
+    assert (process.returncode, out[:2], err) == (0, "hi", "")
+    assert content(sim)[0]["text"] == "Say hi."
+    assert {name: content(sim)[1][name] for name in expected} == expected
 
 
 @posix_only
@@ -238,6 +268,11 @@ def test_dry_run_sends_nothing(run: Run, sim: Simulator, folder: Path) -> None:
     assert result.code == 0
     assert "gpt-5.5" in result.out
     assert "web_search, f" in " ".join(result.out.split())
+    assert result.out.endswith("\nMessage:\nhi\n")
+    assert "authenticate" not in result.out
+    (folder / "a.png").write_bytes(PNG)
+    detailed = run("ask", "What?", "--dry-run", "-s", "Be brief.", "-i", "a.png")
+    assert "\nInstructions:\nBe brief.\n\nMessage:\nWhat?\n[input_image, 62 characters as base64]\n" in detailed.out
     data = json.loads(run("ask", "hi", "--dry-run", "--json").out)
     assert data["prepared_request"]["body"]["input"][-1]["content"][0]["text"] == "hi"
     assert sim.requests == []
@@ -310,6 +345,13 @@ def test_response_is_kept_that_the_schema_cannot_check(
     assert problem in result.err
 
 
+def test_schema_may_be_json_instead_of_a_file(run: Run, sim: Simulator) -> None:
+    sim.script(Turn.text('{"name": "Ann", "age": 3}'))
+    result = run("ask", "A person", "--schema", f" {json.dumps(PERSON)}", "--json")
+    assert json.loads(result.out)["output"] == {"name": "Ann", "age": 3}
+    assert sent(sim)["text"]["format"]["name"] == "schema"
+
+
 def test_schema_is_never_downloaded(run: Run, sim: Simulator, folder: Path) -> None:
     (folder / "ref.json").write_text(json.dumps({"type": "object", "properties": {"a": {"$ref": f"{sim.url}/x"}}}))
     sim.script(Turn.text('{"a": 1}'))
@@ -350,6 +392,13 @@ def test_functions_of_a_file_are_called(run: Run, sim: Simulator, tools: str) ->
     assert result.err == 'loaded\ntemperature(city="Rome")\ncalled Rome\n'
     assert [tool.get("name", tool["type"]) for tool in sent(sim)["tools"]] == ["web_search", "temperature"]
     assert sent(sim)["input"][-1]["output"] == "21 degrees"
+
+
+def test_functions_of_several_files_are_sent(run: Run, sim: Simulator, folder: Path, tools: str) -> None:
+    (folder / "more.py").write_text("def more(x: int) -> int:\n    'Doc.'\n    return x\n")
+    sim.script(Turn.text("hi"))
+    assert run("ask", "hi", "--tools", tools, "--tools", "more.py", "--tools", tools, "--yes").code == 0
+    assert [tool["name"] for tool in sent(sim)["tools"]] == ["temperature", "more"]
 
 
 def test_decorated_functions_hide_the_others(run: Run, sim: Simulator, folder: Path, tools: str) -> None:
@@ -437,6 +486,7 @@ def test_named_conversation_is_created_with_save(run: Run, sim: Simulator) -> No
     missing = run("ask", "hi", "--conversation", "trip")
     assert (missing.code, sim.requests) == (1, [])
     assert "There is no conversation 'trip'" in missing.err
+    assert "To create it, add --save." in missing.err
     assert run("ask", "Say one.", "--conversation", "trip", "--save").err == "Conversation: trip\n"
     assert run("ask", "Say two.", "--conversation", "trip").code == 0
     assert messages(sim)[-3:] == ["Say one.", "one", "Say two."]
@@ -457,11 +507,13 @@ def test_failed_call_leaves_no_conversation(run: Run, sim: Simulator, folder: Pa
     assert run("ask", "hi", "-c").code == 1
 
 
-def test_web_search_is_added_to_a_conversation_once(run: Run, sim: Simulator) -> None:
-    run("ask", "hi", "--save")
-    run("ask", "hi", "-c", "--web")
-    run("ask", "hi", "-c", "--web")
-    assert sent(sim)["tools"] == [{"type": "web_search"}]
+def test_web_search_is_for_one_message(run: Run, sim: Simulator) -> None:
+    for options in (("--save", "--web"), ("-c",), ("-c", "--web"), ("-c", "--web"), ("-c", "--no-save")):
+        assert run("ask", "hi", *options).code == 0
+        expected = [{"type": "web_search"}] if "--web" in options else None
+        assert (sent(sim).get("tools") or None) == expected, options
+        dry = json.loads(run("ask", "hi", *options[:2], "--dry-run", "--json").out)
+        assert (dry["prepared_request"]["body"].get("tools") or None) == expected, options
 
 
 # --- processes --------------------------------------------------------------------------------------------------------

@@ -143,6 +143,13 @@ def test_too_long_text_is_a_usage_error(pipe: FileIO) -> None:
         read(max_bytes=3)
 
 
+def test_binary_data_is_offered_as_a_file(pipe: FileIO) -> None:
+    pipe.write(b"\x89PNG")
+    pipe.close()
+    with pytest.raises(click.UsageError, match=r"it has the byte 0x89.* with `-a -`"):
+        read()
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -70,9 +71,12 @@ class _CommandGroup(click.Group):
             from difflib import get_close_matches  # 5 ms, only for a misspelt command
 
             matches = get_close_matches(args[0], _COMMAND_MODULES, n=1)
-            if not matches:
+            if matches:
+                raise click.UsageError(f"{error.message} Did you mean {matches[0]!r}?", ctx) from None
+            if args[0].startswith("-"):
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {matches[0]!r}?", ctx) from None
+            command = shlex.join(["codex-backend", "ask", excerpt(" ".join(args))])
+            raise click.UsageError(f"{error.message} To send it as a prompt, run: {command}", ctx) from None
         ctx.meta[_CALLED_COMMAND] = (resolved[1], list(resolved[2]))  # a copy: parsing empties the list
         return resolved
 
@@ -90,6 +94,8 @@ class _CommandGroup(click.Group):
                 data = _error_data(error, message, code)
                 is_one_line = json_form == "as_jsonl" or ctx.meta.get(JSON_LINES, False)
                 print_json(data, is_model_text=True, is_one_line=is_one_line)
+                if not ctx.params["debug"] and sys.stdout.isatty():  # the terminal shows the message already
+                    raise click.exceptions.Exit(code) from error
             if isinstance(error, click.ClickException) or (ctx.params["debug"] and not isinstance(error, SystemExit)):
                 raise
             raise ExitError(message, code) from error
@@ -228,6 +234,7 @@ _COMMAND_REMEDIES: Final = {
     "choose another journal": "choose another output",
     "pass another `workspace_id`": "pass another `--workspace`",
     "List the available models with `client.models.list()`.": "`codex-backend models` lists the available models.",
+    "`base_url` (CODEX_BASE_URL)": "CODEX_BASE_URL",
     "`base_url`": "CODEX_BASE_URL",
     "`reasoning.effort` or its value. Remove it or change its value.": "this reasoning effort. Pass another one.",
     "call client.authenticate_device_code() or run `codex-backend": "run `codex-backend",

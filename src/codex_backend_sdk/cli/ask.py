@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,10 +23,11 @@ from .._redaction import excerpt, remove_control_characters
 from .chat.sessions import complete_session, find_session, new_session_path, newest_session, session_id
 from .exit_codes import ExitCode, ExitError
 from .output import json_text, print_block, print_json, print_response_text, print_text
-from .prompt_options import prompt_options
+from .prompt_options import PromptCommand, prompt_options
 from .stdin_text import read_stdin_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -58,16 +59,15 @@ _CONFLICTS: Final = (
 )
 
 
-@click.command()
+@click.command(cls=PromptCommand)
 @click.argument("prompt", required=False)
 @prompt_options
 @click.option(
     "--schema",
     "--output-schema",
-    "schema_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Require JSON that matches the JSON Schema in this file.",
+    "schema_source",
+    metavar="FILE|JSON",
+    help="Require JSON that matches this JSON Schema, or the one in this file.",
 )
 @click.option("--save", is_flag=True, help="Save the conversation, so that you can continue it.")
 @click.option("-c", "--continue", "continue_newest", is_flag=True, help="Continue the conversation that was used last.")
@@ -133,7 +133,7 @@ class _Call:
 
     prompt: str | None
     options: PromptOptions
-    schema_path: Path | None
+    schema_source: str | None
     save: bool
     continue_newest: bool
     conversation_id: str | None
@@ -179,13 +179,14 @@ class _Call:
 
         schema, tools, params = self._schema(), self.options.functions(), self.options.create_params()
         items: list[Any] = [self._message()]
+        message = items[0]
         with OpenAI() as client:
             path = self._path()
             if path is not None and path.exists():
                 with client.codex.load_conversation(path, read_only=True) as conversation:
                     items = [*conversation.items, *items]
                     params = {"model": conversation.model, "instructions": conversation.instructions} | params
-                    params["tools"] = [*conversation.tools, *params.get("tools", ())]
+                    params["tools"] = _tools_of_message(conversation, params.get("tools", ()))
             if tools is not None:
                 params["tools"] = [*params.get("tools", ()), *tools.definitions]
             if schema is not None:
@@ -194,8 +195,12 @@ class _Call:
         if self.as_json:
             print_json({"is_refused": explanation.is_refused, **asdict(explanation)}, is_model_text=True)
         else:
-            text = str(explanation)
-            print_block(text.replace("Call `client.authenticate()` first.", "`codex-backend status` shows the login."))
+            # The login in the file is not loaded, so that nothing is sent; `status` shows it.
+            findings = tuple(each for each in explanation.findings if "client.authenticate()" not in str(each.remedy))
+            print_block(str(replace(explanation, findings=findings)))
+            if params.get("instructions"):
+                print_block(f"\nInstructions:\n{params['instructions']}")
+            print_block(f"\nMessage:\n{_message_text(message)}")
         return ExitCode.ERROR if explanation.is_refused else ExitCode.COMPLETE
 
     # Input
@@ -209,9 +214,16 @@ class _Call:
         prompt = None if self.prompt == "-" else self.prompt
         if self.prompt == "-" and self.no_stdin:
             raise click.UsageError("The prompt `-` and --no-stdin cannot be combined. Pass a text.")
+        reads_stdin = self.options.reads_stdin
+        if reads_stdin and (prompt is None or self.require_stdin):
+            raise click.UsageError("Standard input is the file `-`, so it cannot be the prompt as well. Pass a text.")
         prompt = None if prompt is None else _decoded(prompt)
         text = read_stdin_text(
-            "never" if self.no_stdin else "required" if self.require_stdin or self.prompt == "-" else "auto",
+            "never"
+            if self.no_stdin or reads_stdin
+            else "required"
+            if self.require_stdin or self.prompt == "-"
+            else "auto",
             has_prompt=prompt is not None,
             notify=self._notify,
             warn=lambda text: print_text(text, err=True),  # also with --quiet: it concerns the result
@@ -224,11 +236,11 @@ class _Call:
         return self.options.message(prompt, stdin_text=text)
 
     def _schema(self) -> OutputSchema | None:
-        if self.schema_path is None:
+        if self.schema_source is None:
             return None
         from .output_schema import OutputSchema
 
-        return OutputSchema.read(self.schema_path)
+        return OutputSchema.read(self.schema_source)
 
     # The conversation
 
@@ -239,15 +251,15 @@ class _Call:
         if self.conversation_id is not None:
             try:
                 return find_session(self.conversation_id).path
-            except ValueError:
+            except ValueError as error:
                 if not self.save:
-                    raise
+                    raise ValueError(f"{error} To create it, add --save.") from None
             return new_session_path(self.conversation_id)
         return new_session_path() if self.save else None
 
     def _conversation(self, client: OpenAI, path: Path | None) -> Conversation:
         settings = self.options.settings()
-        if TRANSPORT_ENV not in os.environ and self.options.tools_path is None:
+        if TRANSPORT_ENV not in os.environ and not self.options.tools_paths:
             settings["transport"] = "http"  # one request does not need a WebSocket
         if path is None:
             return client.codex.conversation(auto_compact=False, **settings)
@@ -255,9 +267,9 @@ class _Call:
             return client.codex.conversation(path, **settings)
         tools = settings.pop("tools", [])
         conversation = client.codex.load_conversation(path, read_only=self.no_save, **settings)
-        new_tools = [tool for tool in tools if tool not in conversation.tools]
-        if new_tools:
-            conversation.tools = [*conversation.tools, *new_tools]
+        tools = _tools_of_message(conversation, tools)
+        if tools != conversation.tools:
+            conversation.tools = tools
         if not self.no_save:
             return conversation
         with conversation:
@@ -371,6 +383,23 @@ class _Call:
         printer = ResponsePrinter(raw=raw)
         printer.text(text)
         printer.end_part()
+
+
+def _tools_of_message(conversation: Conversation, tools: Sequence[Any]) -> list[Any]:
+    """Return the tools for the next message: those of the conversation but web search, and those of the options."""
+    saved = [tool for tool in conversation.tools if tool.get("type") != "web_search"]
+    return [*saved, *(tool for tool in tools if tool not in saved)]
+
+
+def _message_text(message: dict[str, Any]) -> str:
+    """Return a message of the user as text: an image or a PDF file as its type and size."""
+    return "\n".join(
+        part["text"]
+        if "text" in part
+        else f"[{part.get('filename', part['type'])}, {len(part.get('image_url') or part.get('file_data') or ''):,} "
+        "characters as base64]"
+        for part in message["content"]
+    )
 
 
 def _text_of(response: Response) -> str:

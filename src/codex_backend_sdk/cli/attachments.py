@@ -14,22 +14,34 @@ import click
 
 from .._files import describe_file_type
 from .._redaction import excerpt
-from .stdin_text import MAX_TEXT_BYTES, decode_text
+from .output import print_text
+from .stdin_text import MAX_TEXT_BYTES, decode_text, read_stdin_bytes
 
-__all__ = ["AttachmentKind", "attachment_part", "read_text_file", "tagged_text"]
+__all__ = ["STDIN", "AttachmentKind", "attachment_part", "read_text_file", "tagged_text"]
 
 AttachmentKind: TypeAlias = Literal["image", "file", "any"]
 
+STDIN: Final = Path("-")
 _PDF: Final = b"%PDF-"
 _MAX_FILE_BYTES: Final = 20_000_000
 
 
 def attachment_part(path: Path, kind: AttachmentKind) -> dict[str, Any]:
-    """Return the content part of a file. Raises click.UsageError if it cannot be read or is not of this kind."""
+    """Return the content part of a file, or of standard input for the path `-`.
+
+    Raises click.UsageError if it cannot be read or is not of this kind.
+    """
     from .._exceptions import ToolResultError
     from ..tools.outputs import ToolFile, ToolImage, image_media_type
 
-    data, name = _read_file(path), excerpt(str(path))
+    if path == STDIN:
+        data = read_stdin_bytes(lambda text: print_text(text, err=True), max_bytes=_MAX_FILE_BYTES)
+        path = Path("stdin")
+        if not data:
+            raise click.UsageError("The file `-` is standard input, which is empty. Pipe a file into the command.")
+    else:
+        data = _read_file(path)
+    name = excerpt(str(path))
     is_image = image_media_type(data) is not None
     if kind == "image" and not is_image:
         raise click.UsageError(f"{name} is not a PNG, JPEG, GIF or WebP image. Convert it, or pass it with --file.")
@@ -70,8 +82,6 @@ def _decode(path: Path, data: bytes) -> str:
 def _read_file(path: Path) -> bytes:
     """Return the content of a file, or of a pipe such as `<(command)`. Raises click.UsageError for anything else."""
     name = excerpt(str(path))
-    if str(path).startswith(("http:/", "https:/")):
-        raise click.UsageError(f"{name} is a URL, not a file. Download it first, or let the model find it with --web.")
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):

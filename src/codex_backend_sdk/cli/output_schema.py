@@ -10,16 +10,14 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
 from .._redaction import excerpt
 from .attachments import read_text_file
 from .exit_codes import ExitCode, ExitError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["OutputSchema"]
 
@@ -32,15 +30,20 @@ class OutputSchema:
     name: str
 
     @classmethod
-    def read(cls, path: Path) -> OutputSchema:
-        """Read the schema from a file. Raises click.UsageError if it is not a valid JSON Schema."""
+    def read(cls, source: str | Path) -> OutputSchema:
+        """Return the schema of a file, or of a text that begins with `{`.
+
+        Raises click.UsageError if it is not a valid JSON Schema.
+        """
         import jsonschema
 
-        name = excerpt(str(path))
+        is_text = str(source).lstrip().startswith("{")
+        path = Path("schema" if is_text else source)
+        name = "The schema" if is_text else excerpt(str(path))
         try:
-            schema = json.loads(read_text_file(path))
+            schema = json.loads(str(source) if is_text else read_text_file(path))
         except (ValueError, RecursionError) as error:
-            raise click.UsageError(f"{name} is not JSON: {excerpt(str(error))}. Correct the file.") from None
+            raise click.UsageError(f"{name} is not JSON: {excerpt(str(error))}. Correct it.") from None
         if not isinstance(schema, dict):
             raise click.UsageError(f"{name} is not a JSON Schema. It must contain a JSON object.")
         if not isinstance(schema.get("$schema", ""), str):
@@ -51,7 +54,7 @@ class OutputSchema:
             output_schema.text_parameter()
         except jsonschema.SchemaError as error:
             raise click.UsageError(
-                f"{name} is not a valid JSON Schema. At {error.json_path}: {excerpt(error.message)}. Correct the file."
+                f"{name} is not a valid JSON Schema. At {error.json_path}: {excerpt(error.message)}. Correct it."
             ) from None
         except RecursionError:
             raise click.UsageError(f"{name} is nested too deeply. Simplify the schema.") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from .._redaction import excerpt
-from .attachments import attachment_part, read_text_file, tagged_text
+from .attachments import STDIN, attachment_part, read_text_file, tagged_text
 from .exit_codes import ExitCode, ExitError
 from .known_models import complete_effort, complete_model
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..tools import ToolSet
     from .attachments import AttachmentKind
 
-__all__ = ["PromptOptions", "load_tools", "prompt_options"]
+__all__ = ["PromptCommand", "PromptOptions", "load_tools", "prompt_options"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class PromptOptions:
     instructions: str | None = None
     attachments: tuple[tuple[AttachmentKind, Path], ...] = ()
     web: bool = False
-    tools_path: Path | None = None
+    tools_paths: tuple[Path, ...] = ()
     yes: bool = False
     show_reasoning: bool = True
 
@@ -76,10 +76,32 @@ class PromptOptions:
 
     def functions(self) -> ToolSet | None:
         """Return the functions of `--tools`, or None without it. See `load_tools`."""
-        return None if self.tools_path is None else load_tools(self.tools_path)
+        return load_tools(*self.tools_paths) if self.tools_paths else None
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether an attachment is standard input. Raises click.UsageError if several are."""
+        count = sum(path == STDIN for _, path in self.attachments)
+        if count > 1:
+            raise click.UsageError("Standard input (`-`) can be sent once. Pass the names of the other files.")
+        return count == 1
 
 
-_FILE_TYPE: Final = click.Path(path_type=Path)
+class _FilePath(click.Path):
+    """The path of a file. A URL, which `Path` would change, is an error."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).lower().startswith(("http://", "https://")):
+            raise click.UsageError(
+                f"{excerpt(str(value))} is a URL, not a file. Download it first, or let the model find it with --web."
+            )
+        return super().convert(value, param, ctx)
+
+
+_FILE_TYPE: Final = _FilePath()
 
 _OPTIONS: Final = (
     click.option(
@@ -106,7 +128,7 @@ _OPTIONS: Final = (
         type=_FILE_TYPE,
         multiple=True,
         metavar="FILE",
-        help="Send an image. Can be repeated.",
+        help="Send an image; `-` is standard input. Can be repeated.",
     ),
     click.option(
         "-f",
@@ -115,7 +137,7 @@ _OPTIONS: Final = (
         type=_FILE_TYPE,
         multiple=True,
         metavar="FILE",
-        help="Send a text or PDF file. Can be repeated.",
+        help="Send a text or PDF file; `-` is standard input. Can be repeated.",
     ),
     click.option(
         "-a",
@@ -123,20 +145,35 @@ _OPTIONS: Final = (
         type=_FILE_TYPE,
         multiple=True,
         metavar="FILE",
-        help="Send a file of any of these types. Can be repeated.",
+        help="Send a file of any of these types; `-` is standard input. Can be repeated.",
     ),
     click.option("--web", is_flag=True, help="Let the model search the web. The sources are listed at the end."),
     click.option(
         "--tools",
-        "tools_path",
+        "tools_paths",
         type=_FILE_TYPE,
+        multiple=True,
         metavar="FILE.py",
         help="Let the model call functions of a Python file: those with the decorator `@tool`, or else all public "
-        "ones. You confirm each call.",
+        "ones. You confirm each call. Can be repeated.",
     ),
     click.option("--hide-reasoning", is_flag=True, help="Do not show the summary of the reasoning."),
     click.option("--yes", is_flag=True, help="Run the calls of --tools without confirmation."),
 )
+
+
+class PromptCommand(click.Command):
+    """A command whose argument is a prompt, which must be one word of the shell."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. Explain those that follow the prompt."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message:
+                raise
+            message = f"{error.message.rstrip('.')}. Put the prompt in quotes: it is one argument."
+            raise click.UsageError(message, ctx) from None
 
 
 def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,7 +186,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
         effort: str | None,
         instructions: str | None,
         web: bool,
-        tools_path: Path | None,
+        tools_paths: tuple[Path, ...],
         yes: bool,
         hide_reasoning: bool,
         images: tuple[Path, ...],
@@ -167,7 +204,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 *(("any", path) for path in others),
             ),
             web=web,
-            tools_path=tools_path,
+            tools_paths=tools_paths,
             yes=yes,
             show_reasoning=not hide_reasoning,
         )
@@ -178,18 +215,29 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load_tools(path: Path) -> ToolSet:
-    """Run a Python file and return its tools: those decorated with `@tool`, or else its public functions.
+def load_tools(*paths: Path) -> ToolSet:
+    """Run Python files and return their tools: of each, those decorated with `@tool`, or else its public functions.
 
-    What the file prints goes to standard error. Raises click.UsageError if the file has no tool, one that the sync
-    client cannot run, or one without a schema, and ExitError if it raises an exception.
+    What a file prints goes to standard error. Raises click.UsageError if a file has no tool, one that the sync client
+    cannot run, or one without a schema, or if two files have one of the same name. Raises ExitError if a file raises
+    an exception.
     """
+    from .._exceptions import ToolDefinitionError
+    from ..tools import ToolSet
+
+    _hide_tool_log()
+    try:
+        return ToolSet([tool for path in dict.fromkeys(paths) for tool in _load_file(path)])
+    except ToolDefinitionError as error:
+        raise click.UsageError(f"{', '.join(excerpt(str(path)) for path in paths)}: {error}") from None
+
+
+def _load_file(path: Path) -> ToolSet:
     from .._exceptions import ToolDefinitionError
     from ..tools import CustomTool, FunctionTool, ToolSet
     from ..tools.execution import check_sync
 
     name = excerpt(str(path))
-    _hide_tool_log()
     module = _run_file(path, name)
     values = list(vars(module).values())
     tools: list[Any] = [each for each in values if isinstance(each, (FunctionTool, CustomTool))]

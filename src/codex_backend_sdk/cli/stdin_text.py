@@ -26,7 +26,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FIRST_BYTE_SECONDS", "MAX_TEXT_BYTES", "StdinMode", "decode_text", "read_stdin_text"]
+__all__ = ["FIRST_BYTE_SECONDS", "MAX_TEXT_BYTES", "StdinMode", "decode_text", "read_stdin_bytes", "read_stdin_text"]
 
 StdinMode: TypeAlias = Literal["auto", "required", "never"]
 
@@ -78,17 +78,31 @@ def read_stdin_text(
     data = reader.finish(notify, notice_seconds)
     if not data and has_prompt:
         warn("Standard input is empty. Only the prompt is sent.")
-    return decode_text(data, "Standard input")
+    return decode_text(
+        data, "Standard input", remedy="Convert it to UTF-8, or send an image or a PDF file with `-a -`."
+    )
 
 
-def decode_text(data: bytes, source: str) -> str:
+def read_stdin_bytes(notify: Callable[[str], None], *, max_bytes: int, notice_seconds: float = 2) -> bytes:
+    """Return all of standard input, such as an image.
+
+    Raises click.UsageError if it is closed, a terminal, or too long.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise click.UsageError("The file `-` is standard input, which is empty. Pipe a file into the command.")
+    reader = _Reader(sys.stdin.fileno(), max_bytes)
+    reader.start(is_patient=True, can_select=False)
+    return reader.finish(notify, notice_seconds)
+
+
+def decode_text(data: bytes, source: str, *, remedy: str = "Convert it to UTF-8.") -> str:
     """Decode UTF-8, or UTF-16 with a byte order mark. `source` names the text in the click.UsageError."""
     encoding = "utf-16" if data.startswith(_UTF_16_MARKS) else "utf-8-sig"
     try:
         return data.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise click.UsageError(
-            f"{source} is not valid text: it has the byte 0x{error.object[error.start]:02X}. Convert it to UTF-8."
+            f"{source} is not valid text: it has the byte 0x{error.object[error.start]:02X}. {remedy}"
         ) from None
 
 

@@ -13,7 +13,7 @@ import click
 from ..._timefmt import format_local_time
 from ..exit_codes import ExitCode, ExitError
 from ..output import NARROW_WIDTH_COLUMNS, join, line_width, print_json, print_text, style
-from ..prompt_options import prompt_options
+from ..prompt_options import PromptCommand, prompt_options
 from ..stdin_text import read_stdin_text
 from .sessions import (
     complete_session,
@@ -44,7 +44,7 @@ def _parse_age(context: click.Context, parameter: click.Parameter, value: str | 
         raise click.BadParameter(str(error)) from None
 
 
-@click.command()
+@click.command(cls=PromptCommand)
 @click.argument("message", required=False)
 @prompt_options
 @click.option("-c", "--continue", "continues", is_flag=True, help="Continue the conversation that was used last.")
@@ -198,11 +198,19 @@ def _chat(
             "--continue.",
             ExitCode.USAGE,
         )
-    stdin_text = None
+    stdin_text, text = None, message or ""
+    reads_stdin = options.reads_stdin
     if not sys.stdin or not sys.stdin.isatty():
         stdin_text = read_stdin_text(
-            "auto", has_prompt=message is not None, notify=_notify, warn=_notify, is_watched=True
+            "never" if reads_stdin else "auto",
+            has_prompt=message is not None,
+            notify=_notify,
+            warn=_notify,
+            is_watched=True,
         )
+    has_first = bool(text or stdin_text or options.attachments)
+    first_message = options.message(text, stdin_text=stdin_text) if has_first else None
+    if not sys.stdin or not sys.stdin.isatty():
         _read_keys_from_terminal()
     from ... import OpenAI
     from .active_chat import ActiveChat
@@ -210,9 +218,6 @@ def _chat(
     from .repl import run_chat
 
     tools = options.functions()
-    text = message or ""
-    has_first = bool(text or stdin_text or options.attachments)
-    first_message = options.message(text, stdin_text=stdin_text) if has_first else None
     session = find_session(id_or_name) if id_or_name is not None else newest_session() if continues else None
     with OpenAI(model=options.model) as client:
         client.credentials.current()  # a missing login is reported before the user types
