@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import codex_backend_sdk as sdk
-from codex_backend_sdk.batch import read_requests, read_results
+from codex_backend_sdk.batch import BatchResult, read_requests, read_results
+from codex_backend_sdk.batch.output_files import OutputFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +38,9 @@ FROM_TEMPLATE = [{"input": "Say one", "custom_id": "1"}, {"input": "Say two", "c
         ("in.csv", "custom_id,input,model\na,hi,\nb,ho,m\n", None, [
             {"custom_id": "a", "input": "hi"}, {"custom_id": "b", "input": "ho", "model": "m"}]),
         ("in.csv", 'input\n"two\nlines"\n', None, [{"input": "two\nlines"}]),
+        ("in.txt", "\ufeffone\n\n  two, \"kind\" \r\n", None, [{"input": "one"}, {"input": 'two, "kind"'}]),
+        ("in.TXT", "one", "Say {input}", [{"input": "Say one"}]),
+        ("in.csv", "text,tone\none,\n", "Say {text}, {tone}", [{"input": "Say one, "}]),
         ("in.csv", f"input\n{'x' * 200_000}\n", None, [{"input": "x" * 200_000}]),
         ("in.csv", "id,input\n0,hi\n,ho\n", None, [{"input": "hi", "custom_id": "0"}, {"input": "ho"}]),
         ("in.jsonl", '{"id": 0, "text": "one"}\n', "Say {text}", [{"input": "Say one", "custom_id": "0"}]),
@@ -70,6 +75,10 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("in.jsonl", b'"hi"\n', "Say {text}", "Line 1 of the batch is not an object"),
         ("in.csv", b"text\none\n", "Say {word}", "no column 'word', which the template needs. It has text"),
         ("in.csv", b"input\n\xff\n", None, "Save the file as CSV in UTF-8"),
+        ("in.txt", b"hi\n\xff\n", None, "Line 2 of .*Save the file in UTF-8"),
+        ("in.jsonl", b"hi\n", None, "must have the ending .txt"),
+        ("in.csv", b"id,text\n1,one\n2,\n", "Say {text}", "Line 3 of the batch is invalid: text of the template"),
+        ("in.jsonl", b'{"a": null, "b": ""}\n', "{a} and {b}", "a and b of the template are empty"),
         ("in.csv", b'input\n"one\ntwo\n', None, "unexpected end of data"),
         ("in.csv", b",".join(b"c%d" % n for n in range(99)) + b"\n1\n", "{x}", "It has c0, .* and 79 others"),
         ("in.jsonl.gz", b'"hi"\n', None, "in.jsonl.gz cannot be read"),
@@ -228,3 +237,35 @@ def test_file_that_has_no_results_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text(text + "\n")
     with pytest.raises(ValueError, match=r"Line 1 of .* is not a result of a batch"):
         list(read_results(tmp_path / "out.jsonl"))
+
+
+@pytest.mark.parametrize(("ending", "delimiter"), [(".csv", ","), (".tsv", "\t"), (".CSV", ",")])
+def test_results_can_be_a_table(client: Any, sim: Simulator, tmp_path: Path, ending: str, delimiter: str) -> None:
+    texts = ['one, "two"\nthree\tfour', "", "last"]
+    sim.script(*texts[:2])
+    requests = [{"custom_id": f"line {number}", "input": "x"} for number in range(4)]
+    output, failures = tmp_path / f"out{ending}", tmp_path / f"out.errors{ending}"
+    client.codex.batch(requests[:2], journal=tmp_path / "j", concurrency=1).write(output)
+    assert not failures.exists()
+    sim.script(texts[2])
+    sim.fail("cyber_policy")
+    client.codex.batch(requests, journal=tmp_path / "j", concurrency=1).write(output)
+
+    def table(path: Path) -> list[list[str]]:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.reader(file, delimiter=delimiter))
+
+    header = ["custom_id", "output_text", "error"]
+    lines = [["line 0", texts[0], ""], ["line 1", "", ""], ["line 2", "last", ""]]
+    assert table(output) == [header, *lines]
+    first, failure = table(failures)
+    assert (first, failure[:2]) == (header, ["line 3", ""])
+    assert "usage policy" in failure[2]
+
+
+def test_half_a_character_is_replaced_in_a_table(tmp_path: Path) -> None:
+    content = [{"type": "output_text", "text": "a\ud83d"}]
+    body = {"output": [{"type": "message", "content": content}]}
+    with OutputFiles(tmp_path / "out.csv") as files:
+        files.write(BatchResult({"custom_id": "1", "response": {"status_code": 200, "body": body}, "error": None}))
+    assert (tmp_path / "out.csv").read_text() == "custom_id,output_text,error\n1,a?,\n"

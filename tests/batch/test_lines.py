@@ -76,7 +76,7 @@ def test_official_body_is_not_changed() -> None:
     [
         ("Translate: {text}", {"text": "Hallo"}, "Translate: Hallo"),
         ("{a.b} {first name}", {"a.b": 1, "first name": "X"}, "1 X"),
-        ("{{literal}} {text}", {"text": None}, "{literal} "),
+        ("{{literal}} {text}{tone}", {"text": None, "tone": "x"}, "{literal} x"),
         ("{text:>4}", {"text": "x"}, "   x"),
     ],
 )

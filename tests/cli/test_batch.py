@@ -122,6 +122,19 @@ def test_schema_is_checked(run: Run, folder: Path, sim: Simulator) -> None:
     assert run("batch", "one.jsonl", "-o", "out.jsonl", "--schema", "schema.json", "--retry-failed").code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "warns"), [("o.csv", False), ("o.tsv", False), ("o.jsonl", False), ("o", False), ("o.txt", True)]
+)
+def test_ending_selects_the_format(run: Run, folder: Path, name: str, warns: bool) -> None:
+    (folder / "prompts.txt").write_text("Say one\nSay two\n")
+    result = run("batch", "prompts.txt", "-o", name)
+    assert result.code == 0
+    assert (f"{name} gets JSON Lines. For a table" in result.err) is warns
+    assert f"Results: {name}" in result.err
+    is_table = (folder / name).read_text().startswith("custom_id")
+    assert is_table is (name in ("o.csv", "o.tsv"))
+
+
 def test_dry_run_sends_and_writes_nothing(run: Run, folder: Path, bodies: Any) -> None:
     before = sorted(folder.iterdir())
     result = run("batch", "in.jsonl", "-o", "out.jsonl", "--dry-run")

@@ -162,8 +162,10 @@ class Batch(_BaseBatch[_FormatT]):
         """Send the requests, write the results to files, and return the final progress.
 
         Complete responses are lines of `output`, failures are lines of `errors` (default: `output` with `.errors`
-        before its extension), in the format of the official Batch API. Each run replaces the files, and first writes
-        the results of earlier runs. Raises the errors of the iteration; the files then have all finished lines.
+        before its extension), in the format of the official Batch API. A file whose name ends with `.csv` or `.tsv` is
+        a table with the columns `custom_id`, `output_text` and `error`, which `read_results` does not read. Each run
+        replaces the files, and first writes the results of earlier runs. Raises the errors of the iteration; the files
+        then have all finished lines.
         """
         with self, OutputFiles(output, errors, journal=self._run.options.journal) as files:
             for result in self:

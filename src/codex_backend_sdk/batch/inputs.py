@@ -1,4 +1,4 @@
-"""Read the requests of a batch from files: JSON Lines, CSV and Parquet, one at a time."""
+"""Read the requests of a batch from files: JSON Lines, CSV, Parquet and plain text, one at a time."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _MAX_CELL_CHARACTERS: Final = 64 * 2**20  # the most that a request may have
 def read_requests(path: str | os.PathLike[str], template: str | None = None) -> Iterator[str | dict[str, Any]]:
     """Iterate over the requests in a file, for `client.codex.batch`.
 
-    `path` ends with `.jsonl` (or anything else: JSON Lines), `.csv`, `.tsv` or `.parquet`, and with `.gz` if it is
-    compressed; `-` is standard input, as JSON Lines. Parquet needs the extra `parquet`. A line of JSON Lines is a text,
-    an object with `input` and other parameters of `responses.create()`, or a line of the official Batch API.
+    `path` ends with `.jsonl` (or anything else: JSON Lines), `.csv`, `.tsv`, `.parquet` or `.txt`, and with `.gz` if it
+    is compressed; `-` is standard input, as JSON Lines. Parquet needs the extra `parquet`. A line of JSON Lines is a
+    JSON string, an object with `input` and other parameters of `responses.create()`, or a line of the official Batch
+    API. A line of a `.txt` file is a prompt, which a template calls `{input}`.
 
     `template` is a prompt with names of columns, or of members of an object, in braces: `"Translate: {text}"`. A column
     `custom_id` or `id` identifies the row. Without a template, a row needs a column `input`.
@@ -74,8 +75,8 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, decode(text)
             except ValueError as error:
                 raise BatchInputError(
-                    f"Line {number} of {path} is not JSON ({error}): {text[:60]!r}. Correct it, or convert the file. "
-                    "No request was sent."
+                    f"Line {number} of {path} is not JSON ({error}): {text[:60]!r}. Correct it; a file "
+                    "with a prompt in each line must have the ending .txt. No request was sent."
                 ) from None
 
 
@@ -100,6 +101,19 @@ def _tsv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     return _csv(path, delimiter="\t")
 
 
+def _text_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.removeprefix(b"\xef\xbb\xbf").decode().strip()
+            except UnicodeDecodeError as error:
+                raise BatchInputError(
+                    f"Line {number} of {path} cannot be read ({error}). Save the file in UTF-8. No request was sent."
+                ) from None
+            if text:
+                yield number, {"input": text}
+
+
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         from pyarrow import parquet  # type: ignore[import-untyped]
@@ -120,6 +134,7 @@ _READERS: Final[dict[str, Callable[[Path], Iterator[tuple[int, Any]]]]] = {
     ".csv": _csv,
     ".tsv": _tsv,
     ".parquet": _parquet,
+    ".txt": _text_lines,
 }
 
 

@@ -107,10 +107,11 @@ def _invalid(number: int, problem: str) -> BatchInputError:
 def fill_template(template: str, row: Mapping[str, Any], *, number: int) -> str:
     """Return the prompt of a row of columns, such as `Translate: {text}`. `{{` and `}}` are braces.
 
-    Raises BatchInputError if the template needs a column that the row does not have, or is not a template.
+    Raises BatchInputError if the template needs a column that the row does not have, if all of its columns are empty,
+    or if it is not a template.
     """
     try:
-        return _Template().vformat(template, (), row)
+        prompt = _Template().vformat(template, (), row)
     except KeyError as error:
         columns = ", ".join(map(str, islice(row, _MAX_COLUMNS_NAMED))) or "no columns"
         columns += f" and {len(row) - _MAX_COLUMNS_NAMED:,} others" if len(row) > _MAX_COLUMNS_NAMED else ""
@@ -123,6 +124,10 @@ def fill_template(template: str, row: Mapping[str, Any], *, number: int) -> str:
             f"The template {template!r:.80} is invalid: {error}. Write names of columns in braces, and `{{{{` for a "
             "brace. No request was sent."
         ) from None
+    names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    if names and all(row[name] in (None, "") for name in names):
+        raise _invalid(number, f"{' and '.join(names):.80} of the template are empty. Fill in the cells, or remove it")
+    return prompt
 
 
 class _Template(Formatter):

@@ -1,5 +1,7 @@
 """Write the results of a batch to two files: complete responses, and failures.
 
+The ending of a name selects the format: `.csv` and `.tsv` are tables of the ids and texts, all others are JSON Lines.
+
 The journal is the durable state, and the files are its projection: each run writes them again from the journal, so that
 a line is in them exactly once, also after a crash at any moment. What earlier runs finished is first written beside the
 old file, which it then replaces. Both temporary files are created at the start, so that a folder that is not writable
@@ -8,11 +10,13 @@ is found before the first request.
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .._exceptions import BatchStoppedError
 from .._files import create_private_folder, describe_file_type, replace_file
@@ -23,12 +27,20 @@ if TYPE_CHECKING:
 
     from .results import BatchResult
 
-__all__ = ["OutputFiles", "default_errors_path"]
+__all__ = ["OutputFiles", "default_errors_path", "has_format"]
+
+_DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
+_COLUMNS: Final = ("custom_id", "output_text", "error")
 
 
 def default_errors_path(output: Path) -> Path:
     """Return the path of the failures for an output file: `out.errors.jsonl` for `out.jsonl`."""
     return output.with_name(f"{output.stem}.errors{output.suffix or '.jsonl'}")
+
+
+def has_format(path: Path) -> bool:
+    """Return whether the ending of the name says how the results are written."""
+    return path.suffix.lower() in ("", ".jsonl", ".ndjson", *_DELIMITERS)
 
 
 class OutputFiles:
@@ -62,7 +74,7 @@ class OutputFiles:
         if not result.is_from_journal:
             self._success.publish()
             self._failures.publish()
-        (self._success if result.error is None else self._failures).write(to_json_line(result.to_line()))
+        (self._success if result.error is None else self._failures).write(result)
 
     def __enter__(self) -> Self:
         self._success.open()
@@ -101,6 +113,7 @@ class _OutputFile:
         self._path = path.resolve()  # a link stays
         self._temporary = self._path.with_name(f".{self._path.name}.tmp")
         self._file: BufferedWriter | None = None
+        self._delimiter = _DELIMITERS.get(path.suffix.lower())
         self._is_published = False
         self._has_lines = False
 
@@ -110,10 +123,16 @@ class _OutputFile:
         self._file = self._temporary.open("xb")
         with suppress(FileNotFoundError):
             shutil.copymode(self._path, self._temporary)
+        if self._delimiter is not None:
+            self._file.write(_table_row(_COLUMNS, self._delimiter))
 
-    def write(self, line: bytes) -> None:
+    def write(self, result: BatchResult[Any]) -> None:
         assert self._file is not None
-        self._file.write(line)
+        if self._delimiter is None:
+            self._file.write(to_json_line(result.to_line()))
+        else:
+            error = "" if result.error is None else result.error.message or result.error.code
+            self._file.write(_table_row((result.custom_id, result.output_text, error), self._delimiter))
         self._has_lines = True
         if self._is_published:
             self._file.flush()  # for readers, and for a crash of this process
@@ -140,3 +159,9 @@ class _OutputFile:
                 self._temporary.unlink(missing_ok=True)
             elif not self._has_lines and not keep_empty:
                 self._path.unlink(missing_ok=True)
+
+
+def _table_row(cells: tuple[str, ...], delimiter: str) -> bytes:
+    row = io.StringIO()
+    csv.writer(row, delimiter=delimiter, lineterminator="\n").writerow(cells)
+    return row.getvalue().encode("utf-8", "replace")  # JSON can have half of a character, and UTF-8 cannot

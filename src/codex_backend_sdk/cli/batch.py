@@ -124,8 +124,9 @@ class _BatchCommand(click.Command):
 def batch(context: click.Context, /, input_path: Path, output: Path, **options: Any) -> None:
     """Send each line of INPUT, and write the responses to a file.
 
-    INPUT is JSON Lines, CSV, TSV or Parquet, also with .gz; `-` is standard input. A line is a text, an object with
-    `input`, or a line of the official Batch API. The results have the format of the official Batch API.
+    The ending of INPUT is .txt (a prompt in each line), .jsonl, .csv, .tsv or .parquet, also with .gz; `-` is JSON
+    Lines from standard input. A line of JSON Lines is a JSON string, an object with `input`, or a line of the official
+    Batch API. The results have the format of that API, or are a table of the texts if OUTPUT ends with .csv or .tsv.
 
     The finished lines are stored in OUTPUT.journal. To continue after an interruption, run the same command again: it
     sends only the other lines. The exit code is 6 if some lines failed, and 4 if a usage limit ended the run.
@@ -213,8 +214,10 @@ def _create_params(options: dict[str, Any]) -> dict[str, Any]:
 
 def _check_outputs(input_path: Path, output: Path, errors: Path | None, journal: Path) -> None:
     """Raise click.UsageError if the results would replace the input, or anything that is not a file."""
-    from ..batch.output_files import OutputFiles, default_errors_path
+    from ..batch.output_files import OutputFiles, default_errors_path, has_format
 
+    if not has_format(output):
+        print_text(f"{output} gets JSON Lines. For a table, choose a name that ends with .csv or .tsv.", err=True)
     for path in (output, errors or default_errors_path(output)):
         if str(path) in ("-", "/dev/stdout", "/dev/stderr"):
             raise click.UsageError(f"{path} is not a regular file. Pass the path of a file for the results.")
