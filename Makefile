@@ -41,7 +41,7 @@ BIN := $(VENV)/bin
 LOUD_PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP := $(LOUD_PIP) --quiet --quiet
 # One dot for each package that pip downloads. A pipe has the exit code of its last command.
-SHOW_DOTS := awk '/^Collecting / {printf "."; fflush()} /^Installing / {printf " unpacking"; fflush()} \
+SHOW_DOTS := awk '/^Collecting / {printf "."; fflush()} /^Installing / {printf " installing"; fflush()} \
 	/^ERROR/ {print ""; print} /^FAILED$$/ {failed = 1} END {print ""; exit failed}'
 DEMO_READY := $(VENV)/.demo-is-installed
 DEV_READY := $(VENV)/.dev-is-installed

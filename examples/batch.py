@@ -15,6 +15,8 @@ def show(progress: BatchProgress) -> None:
     print(f"\r{progress.completed + progress.failed} of {progress.total}", end="", file=sys.stderr)
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 questions, answers = Path(sys.argv[1]), Path(sys.argv[2])
 with OpenAI() as client:
     batch = client.codex.batch(

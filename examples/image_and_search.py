@@ -10,6 +10,8 @@ from pathlib import Path
 
 from codex_backend_sdk import OpenAI
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
 image = Path(sys.argv[1])
 media_type = mimetypes.guess_type(image)[0] or "image/png"
 data_url = f"data:{media_type};base64,{base64.b64encode(image.read_bytes()).decode()}"

@@ -74,6 +74,22 @@ def test_instructions_of_a_call_replace_those_of_the_client(run: Callable[..., s
     assert second == "Answer with one word."
 
 
+@pytest.mark.parametrize("page", ["histories", "batches", "long-conversations"])
+def test_program_can_run_twice(run: Callable[..., str], page: str) -> None:
+    run(page)
+    run(page)
+
+
+def test_batch_summarizes_many_files(run: Callable[..., str], backend: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    for number in range(20):
+        (tmp_path / "notes" / f"{number:02}.txt").write_text(f"note {number}")
+    assert run("batches", "notes.csv") == "20 of 20 notes are in notes.csv\n"
+    assert len((tmp_path / "notes.csv").read_text().splitlines()) == 21
+    assert run("batches", "notes.csv").startswith("20 of 20")
+    assert len(backend.model_requests) == 20
+
+
 def test_reasoning_asks_for_effort_and_summary(run: Callable[..., str], backend: Simulator) -> None:
     assert "tokens of reasoning" in run("reasoning")
     assert backend.model_requests[0].body["reasoning"] == {"effort": "high", "summary": "auto"}

@@ -56,6 +56,22 @@ def programs(sim: Simulator, tmp_path: Path) -> Programs:
     return Programs(sim, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("agent.py", ()), ("batch.py", ("questions.txt",)), ("image_and_search.py", ())]
+)
+def test_example_without_arguments_prints_its_usage(programs: Programs, name: str, arguments: tuple[str, ...]) -> None:
+    done = programs.run(name, *arguments)
+    assert (done.returncode, programs.sim.requests) == (1, [])
+    assert f"python examples/{name} " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_examples_have_command_lines() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert f"examples/{path.name}" in page or f"{path.stem}:app" in page
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_example_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) < MAX_LINES

@@ -48,6 +48,10 @@ def reasoning(length: int) -> dict[str, Any]:
     return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}] * length}
 
 
+def image_message(url: str) -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": url}]}
+
+
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 OUTPUT = {**answer({"type": "output_text", "text": "a", "annotations": []}), "id": "msg_1"}
 UPDATE = {"type": "configuration_update", "reasoning": {"effort": "low"}}
@@ -104,6 +108,13 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("item_value", {"input": [{**HI, "content": [{"type": "text", "text": "a"}]}]}, "Invalid value: 'text'. Supported"),
     ("item_value", {"input": [{**HI, "content": [IMAGE, {"type": "image_url"}]}]}, "'summary_text', and 'encrypted_co"),
     ("item_value", {"input": [HI, {"type": "web_search_call", "action": {"type": "other"}}]}, "Invalid value: 'other'"),
+    (
+        "image_url",
+        {"input": [HI, image_message("../photo.png")]},
+        "'input[1].content[0].image_url'. Expected a valid URL",
+    ),
+    ("image_url", {"input": [image_message("file:///photo.png")]}, "Expected a valid URL, but got a value with an in"),
+    ("image_url", {"input": [image_message("iVBORw0KGgo=")]}, "Expected a valid URL"),
     (
         "reasoning_content",
         {"input": [HI, reasoning(1)]},
@@ -241,6 +252,8 @@ def test_every_rule_is_tested() -> None:
         {"prompt_cache_key": "k" * 64, "parallel_tool_calls": True, "text": {"verbosity": "low"}},
         {"client_metadata": {"session_id": "x"}, "instructions": ""},
         {"input": [HI, call(), output()]},
+        {"input": [image_message("https://example.com/a.png"), image_message("DATA:image/png;base64,AA==")]},
+        {"input": [call(), {**output(), "output": [IMAGE]}]},
         {"input": [HI, OUTPUT, {**OUTPUT, "id": "msg_2"}, HI]},
         {"input": [{**OUTPUT, "content": "a string"}, answer({"type": "refusal", "refusal": "no"}), answer()]},
         {"input": [{**HI, "content": [IMAGE, {"type": "input_text", "text": "a"}, {"type": "input_file"}]}]},

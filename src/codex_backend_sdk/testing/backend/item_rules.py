@@ -116,6 +116,21 @@ def _members(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
             yield (name, *names), member
 
 
+def _check_image_urls(request: ParsedRequest) -> SimulatedResponse | None:
+    """Reject an image that is neither a web address nor a data URL, such as the path of a file.
+
+    The text is that of the public Responses API.
+    """
+    for index, item in enumerate(request.items()):
+        for member in ("content[]", "output[]"):
+            for path, url in _members(item, (member, "image_url")):
+                if isinstance(url, str) and not re.match(r"https?://|data:", url, re.IGNORECASE):
+                    param = ".".join((f"input[{index}]", *path))
+                    text = f"Invalid '{param}'. Expected a valid URL, but got a value with an invalid format."
+                    return api_error(text, param=param, code="invalid_value")
+    return None
+
+
 def _check_reasoning_content(request: ParsedRequest) -> SimulatedResponse | None:
     """Reject a reasoning item with content: the backend reads the encrypted content only (CLIProxyAPI#5825)."""
     for index, item in enumerate(request.items()):
@@ -292,6 +307,7 @@ def _check_calls_have_outputs(request: ParsedRequest) -> SimulatedResponse | Non
 ITEM_RULES: tuple[ValidationRule, ...] = (
     ValidationRule("item_type", _check_items_have_a_type),
     ValidationRule("item_value", _check_allowed_values),
+    ValidationRule("image_url", _check_image_urls),
     ValidationRule("unknown_member", _check_item_members),
     ValidationRule("reasoning_content", _check_reasoning_content),
     ValidationRule("item_id", _check_item_ids),
