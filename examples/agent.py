@@ -33,8 +33,7 @@ def confirm(call: ToolCall) -> bool | Deny:
     return Deny("The user does not allow it.")
 
 
-if len(sys.argv) != 2:
-    sys.exit(__doc__)
+prompt = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
 with OpenAI().authenticate().codex.conversation() as conversation:
-    response = conversation.run(sys.argv[1], tools=[current_time, read_file, write_file], on_call=confirm)
+    response = conversation.run(prompt, tools=[current_time, read_file, write_file], on_call=confirm)
     print(response.output_text)
