@@ -44,9 +44,9 @@ def copy_text(text: str, *, terminal: TextIO | None = None, environment: Mapping
             f"The text is too long for the clipboard of the terminal ({len(text):,} characters). `/export FILE` writes "
             "it to a file."
         )
-    terminal = sys.stdout if terminal is None else terminal
-    terminal.write(f"\x1b]52;c;{data.decode()}\x07")
-    terminal.flush()
+    out: TextIO = sys.stdout if terminal is None else terminal
+    out.write(f"\x1b]52;c;{data.decode()}\x07")
+    out.flush()
     return "through the terminal (OSC 52), if it allows that"
 
 
