@@ -260,6 +260,7 @@ def test_error_does_not_end_the_chat(start: Callable[..., Terminal], sim: Simula
     terminal.wait_for("Error: ")
     terminal.wait_for("/retry sends the message again")
     terminal.wait_for(PROMPT)
+    sim.clear()  # the limit has reset
     terminal.send("/retry\r")
     terminal.wait_for("You wrote")
     terminal.wait_for(PROMPT)
