@@ -161,9 +161,9 @@ class ResponsePrinter:
     def _print(self, stream: TextIO, spans: Iterable[Span]) -> None:
         spans = [span for span in spans if span[0]]
         if spans:
+            self._is_line_start = spans[-1][0].endswith("\n")  # before the output: Ctrl-C may come right after it
             print_spans(self._consoles[stream], spans)
             stream.flush()
-            self._is_line_start = spans[-1][0].endswith("\n")
 
 
 def print_spans(console: Console, spans: Sequence[Span]) -> None:
