@@ -1,4 +1,8 @@
-"""Test batches on a Dask cluster of real worker processes. The programs run in processes of their own."""
+"""Test batches on a Dask cluster of real worker processes.
+
+A worker needs seconds to start, so one program runs all scenarios on one cluster. It runs in a process of its own, as
+the spawned workers import its main module.
+"""
 
 from __future__ import annotations
 
@@ -6,165 +10,155 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from codex_backend_sdk.testing import Simulator
-
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.timeout(240)
 
-START = """
-import os, signal, sys, time
-from datetime import timedelta
+PROGRAM = """
+import json, os, signal, sys
+from distributed import Client, LocalCluster
 import codex_backend_sdk as sdk
 from codex_backend_sdk import OpenAI
+from codex_backend_sdk.testing import Simulator
+
+def lines(count):
+    return [{"custom_id": f"line-{n}", "input": f"Prompt {n}"} for n in range(count)]
 
 def start_cluster(workers):
-    import dask
-    from distributed import Client, LocalCluster
-    dask.config.set({"distributed.worker.daemon": True, "logging.distributed": "error"})
-    cluster = LocalCluster(
+    return LocalCluster(
         n_workers=workers, threads_per_worker=2, processes=True, dashboard_address=None, memory_limit=0
     )
-    return cluster, Client(cluster)
 
 def set_variable(name, value):
     os.environ[name] = value
 
-def lines(count):
-    return [{"custom_id": f"line-{n}", "input": f"Prompt {n}"} for n in range(count)]
-"""
+def counts(results):
+    return [len(results), len({result.custom_id for result in results}), sum(r.error is not None for r in results)]
 
-
-@pytest.fixture
-def run_program(sim: Simulator, tmp_path: Path) -> Any:
-    home = sim.write_codex_home(tmp_path / "codex")
-    environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home)}
-
-    def run(body: str, **variables: str) -> str:
-        indented = "\n".join(f"    {line}" for line in body.strip().splitlines())
-        (tmp_path / "program.py").write_text(f"{START}\nif __name__ == '__main__':\n{indented}\n")
-        done = subprocess.run(
-            [sys.executable, "program.py"],
-            cwd=tmp_path,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout
-
-    return run
-
-
-def test_killed_worker_loses_and_repeats_no_result(run_program: Any, tmp_path: Path, sim: Simulator) -> None:
-    out = run_program("""
-cluster, dask_client = start_cluster(3)
-victim = list(dask_client.run(os.getpid).values())[0]
-killed = []
-
-def kill(progress):
-    if progress.completed >= 60 and not killed:
-        killed.append(victim)
-        os.kill(victim, signal.SIGKILL)
-
-with OpenAI() as client:
-    batch = client.codex.batch(lines(400), dask=dask_client, journal="journal", concurrency=12, on_progress=kill)
-    progress = batch.write("out.jsonl")
-print(progress.completed, progress.failed, len(killed), progress.retries > 0)
-dask_client.close()
-cluster.close()
-""")
-    assert out == "400 0 1 True\n"
-    output = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert sorted(line["custom_id"] for line in output) == sorted(f"line-{number}" for number in range(400))
-    assert all(line["response"]["body"]["status"] == "completed" for line in output)
-    assert len(sim.model_requests) >= 400
-
-
-def test_limit_of_one_worker_pauses_all(run_program: Any, sim: Simulator) -> None:
-    sim.script(*["x"] * 30)
-    sim.fail("usage_limit:plus,3", times=3)
-    out = run_program("""
-cluster, dask_client = start_cluster(2)
-paused = []
-with OpenAI() as client:
-    batch = client.codex.batch(
-        lines(80), dask=cluster.scheduler_address, wait_for_limit=True, concurrency=4,
-        on_progress=lambda progress: paused.append(progress.paused_until),
-    )
-    results = list(batch)
-print(len({result.custom_id for result in results}), sum(result.error is not None for result in results), any(paused))
-dask_client.close()
-cluster.close()
-""")
-    assert out == "80 0 True\n"
-    assert len(sim.model_requests) <= 80 + 4
-
-
-def test_worker_without_login_fails_the_run_at_start(run_program: Any, sim: Simulator, tmp_path: Path) -> None:
-    out = run_program("""
-cluster, dask_client = start_cluster(2)
-dask_client.run(set_variable, "CODEX_HOME", "/nonexistent", workers=[sorted(dask_client.nthreads())[1]])
-with OpenAI() as client:
+def worker_without_login_ends_the_run_at_start():
+    worker, home = sorted(dask_client.nthreads())[1], os.environ["CODEX_HOME"]
+    dask_client.run(set_variable, "CODEX_HOME", "/nonexistent", workers=[worker])
     try:
         list(client.codex.batch(lines(10), dask=dask_client))
     except sdk.LoginRequiredError as error:
-        print(error)
-dask_client.close()
-cluster.close()
-""")
-    assert out.startswith("Dask workers without a login: 1 of 2. ")
-    assert "codex-backend login" in out
-    assert not sim.model_requests
+        text = str(error)
+    dask_client.run(set_variable, "CODEX_HOME", home, workers=[worker])
+    return [text.startswith("Dask workers without a login: 1 of 3. "), "codex-backend login" in text, requests()]
 
+def client_is_made_on_the_worker():
+    token = sim.personal_access_token()
+    dask_client.run(set_variable, "MY_TOKEN", token)
+    def connect():
+        return OpenAI(credentials=sdk.StaticToken(os.environ["MY_TOKEN"]))
+    with OpenAI(credentials=sdk.StaticToken(token), model="gpt-5.5") as other:
+        batch = other.codex.batch(lines(5), dask=dask_client, connect=connect)
+        return sorted({result.response.model for result in batch})
 
-def test_client_is_made_on_the_worker(run_program: Any, sim: Simulator) -> None:
-    out = run_program(
-        """
-cluster, dask_client = start_cluster(1)
-token = os.environ.pop("TOKEN")
-dask_client.run(set_variable, "MY_TOKEN", token)
-
-def connect():
-    return OpenAI(credentials=sdk.StaticToken(os.environ["MY_TOKEN"]))
-
-with OpenAI(credentials=sdk.StaticToken(token), model="gpt-5.5") as client:
-    batch = client.codex.batch(lines(5), dask=dask_client, connect=connect)
-    print(sorted({result.response.model for result in batch}))
-dask_client.close()
-cluster.close()
-""",
-        TOKEN=sim.personal_access_token(),
+def limit_of_one_worker_pauses_all():
+    sim.script(*["x"] * 15)
+    sim.fail("usage_limit:plus,3", times=3)
+    paused = []
+    batch = client.codex.batch(
+        lines(40), dask=cluster.scheduler_address, wait_for_limit=True, concurrency=4,
+        on_progress=lambda progress: paused.append(progress.paused_until),
     )
-    assert out == "['gpt-5.5']\n"
+    return [counts(list(batch)), any(paused), requests() <= 40 + 4]
+
+def lines_of_a_killed_worker_are_sent_again():
+    victim = next(iter(dask_client.run(os.getpid).values()))
+    killed = []
+    def kill(progress):
+        if progress.completed >= 40 and not killed:
+            killed.append(victim)
+            os.kill(victim, signal.SIGKILL)
+    batch = client.codex.batch(lines(200), dask=dask_client, journal="journal", concurrency=12, on_progress=kill)
+    batch.write("out.jsonl")
+    with open("out.jsonl") as file:
+        ids = [json.loads(line)["custom_id"] for line in file]
+    return [len(ids), len(set(ids)), len(killed), batch.progress.retries > 0]
+
+def line_that_ends_workers_is_marked():
+    def connect():
+        from codex_backend_sdk.resources.responses import Responses
+        create = Responses.create
+        def create_or_die(self, **params):
+            if params["input"] == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return create(self, **params)
+        Responses.create = create_or_die
+        return OpenAI()
+    rows = [*lines(3), {"custom_id": "deadly", "input": "die"}]
+    results = list(client.codex.batch(rows, dask=dask_client, connect=connect, concurrency=8))
+    return [len(results), [(result.custom_id, result.error.code) for result in results if result.error]]
+
+def lost_scheduler_ends_the_run():
+    cluster = start_cluster(1)  # the nannies of killed workers may still start new ones in the other cluster
+    closed = []
+    def close(progress):
+        if progress.completed >= 20 and not closed:
+            closed.append(1)
+            cluster.sync(cluster.scheduler.close)
+    address = cluster.scheduler_address
+    done = []
+    try:
+        done.extend(client.codex.batch(lines(300), dask=address, journal="other", concurrency=4, on_progress=close))
+    except sdk.BatchStoppedError as error:
+        text = f"{error.reason}: {error}"
+    rest = list(client.codex.batch(lines(300), journal="other"))
+    known = sum(result.is_from_journal for result in rest)
+    try:
+        list(client.codex.batch(["x"], dask=address))
+    except sdk.BatchInputError as error:
+        unreachable = str(error)
+    return [text, counts(rest), known >= 20, "Cannot connect to the Dask scheduler tcp://" in unreachable]
+
+def requests():
+    return len(sim.model_requests)
+
+SCENARIOS = (
+    worker_without_login_ends_the_run_at_start, client_is_made_on_the_worker, limit_of_one_worker_pauses_all,
+    lines_of_a_killed_worker_are_sent_again, line_that_ends_workers_is_marked, lost_scheduler_ends_the_run,
+)
+
+if __name__ == "__main__":
+    import dask
+
+    dask.config.set({"distributed.worker.daemon": True, "logging.distributed": "critical"})
+    dask.config.set({"distributed.comm.timeouts.connect": "5s"})
+    with Simulator() as sim:
+        os.environ |= {**sim.environment, "CODEX_HOME": str(sim.write_codex_home("codex").resolve())}
+        client = OpenAI()
+        cluster = start_cluster(3)
+        dask_client = Client(cluster)
+        for scenario in SCENARIOS:
+            sim.clear()
+            print(json.dumps([scenario.__name__, scenario()]), flush=True)
+        os._exit(0)  # closing a cluster takes seconds
+"""
+STOPPED = (
+    "failures: The connection to the Dask scheduler was lost. Start the scheduler and its workers, and run the batch "
+    "again to continue; finished lines are not sent again."
+)
 
 
-def test_line_that_ends_workers_is_marked(run_program: Any) -> None:
-    out = run_program("""
-cluster, dask_client = start_cluster(2)
-
-def connect():
-    from codex_backend_sdk.resources.responses import Responses
-    create = Responses.create
-    def create_or_die(self, **params):
-        if params["input"] == "Prompt 3":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return create(self, **params)
-    Responses.create = create_or_die
-    return OpenAI()
-
-with OpenAI() as client:
-    results = list(client.codex.batch(lines(4), dask=dask_client, connect=connect, concurrency=8))
-print(sorted((result.custom_id, result.error.code) for result in results if result.error), len(results))
-dask_client.close()
-cluster.close()
-""")
-    assert out == "[('line-3', 'worker_lost')] 4\n"
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_batch_on_a_cluster_survives_its_losses(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=390, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert dict(map(json.loads, done.stdout.splitlines())) == {
+        "worker_without_login_ends_the_run_at_start": [True, True, 0],
+        "client_is_made_on_the_worker": ["gpt-5.5"],
+        "limit_of_one_worker_pauses_all": [[40, 40, 0], True, True],
+        "lines_of_a_killed_worker_are_sent_again": [200, 200, 1, True],
+        "line_that_ends_workers_is_marked": [4, [["deadly", "worker_lost"]]],
+        "lost_scheduler_ends_the_run": [STOPPED, [300, 300, 0], True, True],
+    }

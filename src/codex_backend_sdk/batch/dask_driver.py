@@ -47,6 +47,10 @@ _LOSSES_BEFORE_SPLIT: Final = 2
 _LOSSES_OF_A_LINE: Final = 3
 _NO_WORKER_SECONDS: Final = 120.0
 _MAX_LINES_RUNNING: Final = 2000
+_SCHEDULER_LOST: Final = (
+    "The connection to the Dask scheduler was lost. Start the scheduler and its workers, and run the batch again to "
+    "continue; finished lines are not sent again."
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +71,7 @@ def iterate(run: BatchRun, dask: Any, connect: Any, text_format: Any) -> Iterato
             "'codex-backend-sdk[dask]'"
         ) from None
     is_own = not isinstance(dask, Client)
-    cluster: Any = Client(dask, set_as_default=False) if is_own else dask  # type: ignore[no-untyped-call]
+    cluster: Any = _connect(dask) if is_own else dask
     coordinator = _Coordinator(run, cluster, connect, text_format)
     try:
         run.open()
@@ -97,6 +101,18 @@ def iterate(run: BatchRun, dask: Any, connect: Any, text_format: Any) -> Iterato
         run.close()
         if is_own:
             cluster.close()
+
+
+def _connect(address: Any) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise BatchInputError(
+            f"Cannot connect to the Dask scheduler {address!s:.200} ({error!s:.200}). Start it, or correct the "
+            "address. No request was sent."
+        ) from error
 
 
 class _Coordinator:
@@ -131,7 +147,14 @@ class _Coordinator:
     def open(self) -> None:
         """Check the login of all workers, and give them their shares. Raises LoginRequiredError with their names."""
         self._run.schedule.allow(_MAX_LINES_RUNNING)
-        self._cluster.wait_for_workers(1, timeout=_NO_WORKER_SECONDS)
+        try:
+            self._cluster.wait_for_workers(1, timeout=_NO_WORKER_SECONDS)
+        except TimeoutError:
+            raise BatchStoppedError(
+                "The Dask cluster has no worker. Start workers, and run the batch again. No request was sent.",
+                reason="failures",
+                progress=self._run.progress(),
+            ) from None
         problems = self._check_new_workers()
         if problems:
             names = {address: info.get("name") for address, info in self._cluster.scheduler_info()["workers"].items()}
@@ -145,7 +168,7 @@ class _Coordinator:
 
     def _check_new_workers(self) -> dict[str, str]:
         """Check the workers that joined, forget those that left, and return the problems by address."""
-        present = set(self._cluster.nthreads())
+        present = self._present_workers()
         for address in set(self._workers) - present:
             del self._workers[address]
         joined = sorted(present - set(self._workers))
@@ -164,6 +187,18 @@ class _Coordinator:
                 found[address] = problem
         self._renew.set()
         return found
+
+    def _present_workers(self) -> set[str]:
+        """Return the addresses of all workers. Raises BatchStoppedError if the scheduler is lost."""
+        cluster = self._cluster
+        if cluster.status == "connecting":  # for 30 seconds, then the client is closed
+            return set()
+        try:
+            if cluster.status == "running":
+                return set(cluster.sync(cluster.scheduler.ncores, callback_timeout=_RESULT_TIMEOUT_SECONDS))
+        except (OSError, AttributeError) as error:  # a timeout, too; the client may have been closed meanwhile
+            log.warning("The Dask scheduler does not respond: %s", error)
+        raise BatchStoppedError(_SCHEDULER_LOST, reason="failures", progress=self._run.progress())
 
     def _usable_workers(self) -> list[str]:
         return [address for address, has_login in self._workers.items() if has_login]
@@ -196,8 +231,9 @@ class _Coordinator:
         self._renew.set()
         for chunk in self._chunks.values():
             chunk.future.cancel(force=True)
-        with suppress(Exception):  # the cluster may be gone
-            self._cluster.run(dask_worker.end_run, self._settings.run_id, on_error="ignore")
+        if self._cluster.status == "running":
+            with suppress(Exception):  # the cluster may be gone
+                self._cluster.run(dask_worker.end_run, self._settings.run_id, on_error="ignore")
 
     # --- chunks ------------------------------------------------------------------------------------------------------
 
