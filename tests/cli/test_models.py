@@ -47,7 +47,7 @@ def test_models_describes_one_model(run: Run, store_login: StoreLogin) -> None:
     out = run("models", "gpt-6.1-terra").out
     assert out.startswith("GPT-6.1 Terra\nSimulated GPT-6.1 Terra.\n")
     assert "gpt-6.1-terra, the default" in out
-    assert "500 k tokens (at most 872 k)" in out
+    assert "500 k tokens by default, at most 872 k" in out
     assert "low* (Fast responses with lighter reasoning)" in out
     assert "priority (Fast)" in out
     data = json.loads(run("models", "gpt-5.5", "--json").out)

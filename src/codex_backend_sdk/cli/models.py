@@ -83,7 +83,7 @@ def _describe(model: Model, default: str) -> None:
     plans = [str(plan) for plan in getattr(model, "available_in_plans", None) or ()]
     print_fields(
         ("model", f"{model.id}, the default" if model.id == default else model.id),
-        ("context", f"{_tokens(model.context_window)} tokens (at most {_tokens(model.max_context_window)})"),
+        ("context", f"{_tokens(model.context_window)} tokens by default, at most {_tokens(model.max_context_window)}"),
         ("input", _inputs(model).replace(" ", ", ")),
         ("efforts", ", ".join(levels) or "none"),
         ("service tiers", ", ".join(tiers) or "none"),
