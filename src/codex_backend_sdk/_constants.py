@@ -62,3 +62,6 @@ DEFAULT_INSTRUCTIONS: Final = "You are a helpful assistant."
 
 # The largest event of a stream. The largest real events contain a generated image, of a few megabytes.
 DEFAULT_MAX_EVENT_BYTES: Final = 64_000_000
+
+# The end of the message about a missing dependency, for `.format(extra)`.
+INSTALL_EXTRA: Final = "Install the extra `{0}` of this package (in a checkout: pip install '.[{0}]')."

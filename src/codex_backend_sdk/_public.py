@@ -14,6 +14,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from ._constants import INSTALL_EXTRA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -161,7 +163,7 @@ def lazy_names(
             if extra is None or dependency == "codex_backend_sdk":
                 raise
             raise ModuleNotFoundError(
-                f"{name} needs {dependency}, which is not installed. Run: pip install 'codex-backend-sdk[{extra}]'",
+                f"{name} needs {dependency}, which is not installed. {INSTALL_EXTRA.format(extra)}",
                 name=error.name,
             ) from error
         setattr(sys.modules[package], name, value)  # the next access does not call this function

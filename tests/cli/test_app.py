@@ -85,7 +85,7 @@ def test_missing_simulator_package_names_the_extra(run_in_process: Run, command:
     result = run_in_process(command, code=HIDE_PACKAGE.format(package))
     assert result.code == 1
     assert f"the package {package}" in result.err
-    assert "pip install 'codex-backend-sdk[testing]'" in result.err
+    assert "(in a checkout: pip install '.[testing]')" in result.err
     assert "Traceback" not in result.err
 
 

@@ -223,6 +223,7 @@ def test_login_accepts_a_pasted_url(spawn: Spawn, home: Path) -> None:
     os.close(controller)
     assert (process.returncode, err) == (0, "")
     assert "codex-backend login --device" in out
+    assert out.count("copy the URL") == 1, "one instruction"
     assert "Logged in as user@example.com" in out
     assert (home / "auth.json").is_file()
 

@@ -107,6 +107,27 @@ def test_json_describes_the_simulator_in_one_line(
 
 
 @needs_sigint
+def test_folder_of_an_earlier_run_is_used_again(spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "made"
+    for _ in range(2):
+        with spawn("simulate", "--json", "--codex-home", str(home)) as process:
+            start_document(process, monkeypatch)
+            stop(process)
+        (home / "models_cache.json").write_text("{}")  # of the Codex CLI
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "auth.json", "config.toml"])
+def test_folder_with_other_files_is_not_changed(run: Run, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / name).write_text("mine")
+    result = run("simulate", "--codex-home", str(folder))
+    assert result.code == 1
+    assert "mine has files that no simulator wrote." in result.err
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "mine")]
+
+
+@needs_sigint
 def test_options_change_the_simulator(spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "turns.yaml"
     script.write_text("- one\n- calls: [{name: f, arguments: {city: Paris}}]\n", encoding="utf-8")

@@ -387,6 +387,14 @@ def test_exclusive_options_are_a_usage_error(run: Run, options: tuple[str, ...])
 # --- the plot ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["usage.png", "usage", "usage.svg.pdf"])
+def test_plot_needs_the_name_of_an_svg(run: Run, tmp_path: Path, name: str) -> None:
+    result = run("usage", "--plot", str(tmp_path / name))
+    assert result.code == 2
+    assert f"{name} does not end in .svg." in result.err
+    assert not (tmp_path / name).exists()
+
+
 def test_plot_without_a_history_says_how_to_turn_it_on(run: Run, store_login: StoreLogin, tmp_path: Path) -> None:
     store_login()
     result = run("usage", "--plot", str(tmp_path / "usage.svg"))

@@ -103,7 +103,7 @@ def test_missing_extra_names_the_install_command(name: str, package: str) -> Non
     last_line = run.stderr.strip().splitlines()[-1]
     assert last_line == (
         f"ModuleNotFoundError: {name} needs {package}, which is not installed. "
-        "Run: pip install 'codex-backend-sdk[testing]'"
+        "Install the extra `testing` of this package (in a checkout: pip install '.[testing]')."
     )
 
 

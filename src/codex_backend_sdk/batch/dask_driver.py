@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .._constants import INSTALL_EXTRA
 from .._exceptions import BatchInputError, BatchStoppedError, LoginRequiredError
 from . import dask_worker
 from .dask_worker import ChunkOutcome, WorkerSettings
@@ -67,8 +68,8 @@ def iterate(run: BatchRun, dask: Any, connect: Any, text_format: Any) -> Iterato
         from distributed import Client
     except ModuleNotFoundError:
         raise BatchInputError(
-            "A batch on a Dask cluster needs the package distributed, which is not installed. Run: pip install "
-            "'codex-backend-sdk[dask]'"
+            "A batch on a Dask cluster needs the package distributed, which is not installed. "
+            + INSTALL_EXTRA.format("dask")
         ) from None
     is_own = not isinstance(dask, Client)
     cluster: Any = _connect(dask) if is_own else dask

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .._constants import INSTALL_EXTRA
 from .._exceptions import BatchInputError
 from .._json import decode
 from .lines import fill_template
@@ -119,8 +120,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         from pyarrow import parquet  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         raise BatchInputError(
-            "Parquet files need the package pyarrow, which is not installed. Run: pip install "
-            "'codex-backend-sdk[parquet]'"
+            "Parquet files need the package pyarrow, which is not installed. " + INSTALL_EXTRA.format("parquet")
         ) from None
     number = 0
     with parquet.ParquetFile(path) as file:

@@ -77,6 +77,7 @@ def _error_table() -> tuple[tuple[tuple[type[BaseException], ...], ExitCode], ..
 
     return (
         *table,
+        ((exceptions.BatchInputError,), ExitCode.USAGE),
         ((exceptions.LoginRequiredError, openai.AuthenticationError), ExitCode.SIGNED_OUT),
         (
             (

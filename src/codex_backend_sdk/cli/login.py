@@ -16,7 +16,7 @@ import click
 
 from .._constants import ACCESS_TOKEN_ENV, CALLBACK_PORTS
 from .._timefmt import format_duration
-from .output import line_width, print_block, print_json, print_text, wrap
+from .output import print_block, print_json, print_text
 from .parameter_types import SECONDS
 
 if TYPE_CHECKING:
@@ -227,8 +227,8 @@ def _print_url(
     _print_wait(timeout, err=err)
     if can_paste:
         print_text(
-            "A browser on another machine ends on a page that cannot be loaded. This is expected: copy the URL of that "
-            "page. To log in without copying a URL, run `codex-backend login --device`.",
+            "A browser on another machine ends on a page that cannot be loaded; this is expected. To log in without "
+            "copying its URL, run `codex-backend login --device`.",
             err=err,
         )
     elif no_browser_reason is not None:
@@ -251,7 +251,7 @@ def _read_pasted_url(prompt: str, *, err: bool = False) -> str | None:
     The function runs in a thread, which is abandoned if the browser callback arrives first. It uses `os.read`, because
     `input` holds the lock of the buffer, and the interpreter waits for this lock at exit.
     """
-    print_block("\n" + wrap(prompt.rstrip(), min(line_width(err=err), 80)), err=err)
+    print_text("\n" + prompt.rstrip(), err=err)
     line = os.read(sys.stdin.fileno(), 65536)
     return line.decode("utf-8", "replace").strip() or None
 

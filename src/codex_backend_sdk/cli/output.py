@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._constants import INSTALL_EXTRA
 from .._redaction import redact, redact_data, remove_control_characters
 from .._timefmt import format_duration
 
@@ -226,6 +227,5 @@ def requires_extra(extra: str) -> Iterator[None]:
         if name == "codex_backend_sdk":  # a bug in this package, not a missing dependency
             raise
         raise click.ClickException(
-            f"This command needs the package {name}, which is not installed. "
-            f"Run: pip install 'codex-backend-sdk[{extra}]'"
+            f"This command needs the package {name}, which is not installed. {INSTALL_EXTRA.format(extra)}"
         ) from error

@@ -64,7 +64,8 @@ def _check_script(context: click.Context, parameter: click.Parameter, path: str 
     "--codex-home",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Write a simulated login into this empty or new folder. Use it as CODEX_HOME, also for the real Codex CLI.",
+    help="Write a simulated login into this folder: a new or empty one, or that of an earlier run. "
+    "Use it as CODEX_HOME, also for the real Codex CLI.",
 )
 @click.option(
     "--approval",

@@ -92,6 +92,8 @@ def usage(
     if len(chosen) > 1:
         raise click.UsageError(f"{chosen[0]} and {chosen[1]} cannot be combined. Run the command twice.")
     if plot_path is not None:
+        if plot_path != "-" and not plot_path.lower().endswith(".svg"):
+            raise click.UsageError(f"{plot_path} does not end in .svg. --plot draws an SVG; pass such a name.")
         if threshold is not None:
             raise click.UsageError("--check and --plot cannot be combined. Run the command twice.")
         if plot_path == "-" and as_json:

@@ -23,6 +23,7 @@ from openai.resources.responses.responses import (
     ResponsesConnectionManager,
 )
 
+from .._constants import INSTALL_EXTRA
 from .._exceptions import CodexError
 from .._request.prepare import prepare_message
 from .._request.prompt_cache import cache_headers
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnectionManager", "ConnectionManager"]
 
 _NOT_INSTALLED: Final = (
-    "`responses.connect()` needs the package websockets, which is not installed. "
-    "Run: pip install 'codex-backend-sdk[websocket]'"
+    "`responses.connect()` needs the package websockets, which is not installed. " + INSTALL_EXTRA.format("websocket")
 )
 _UNAUTHORIZED: Final = 401
 

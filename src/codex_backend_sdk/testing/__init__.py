@@ -4,7 +4,7 @@
         client = sim.client()
         print(client.responses.create(input="Say hi.").output_text)
 
-It requires the extra `codex-backend-sdk[testing]`. Names are imported on first use, because the pytest plugin imports
+It requires the extra `testing`. Names are imported on first use, because the pytest plugin imports
 this package in every test run.
 """
 

@@ -39,7 +39,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def codex_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """A running `Simulator`. It stops after the test. Requires the extra `codex-backend-sdk[testing]`.
+    """A running `Simulator`. It stops after the test. Requires the extra `testing`.
 
     `@pytest.mark.codex_faults("overloaded", "usage_limit:plus")` makes requests fail, as `Simulator.fail` does.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import signal
@@ -13,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .simulated_account import is_free_for_login
 from .simulator import Simulator
 
 if TYPE_CHECKING:
@@ -62,6 +64,11 @@ def serve(
         simulator.script_file(script)
     if faults:
         simulator.fail(*faults, times=None, probability=probability)
+    if codex_home is not None and not is_free_for_login(Path(codex_home)):
+        raise FileExistsError(
+            errno.EEXIST,
+            f"{codex_home} has files that no simulator wrote. Nothing was changed. Pass an empty or a new folder.",
+        )
     with ExitStack() as stack:
         # Install the handlers first: another process may send the signal as soon as it reads the last line of output.
         stopped = stack.enter_context(_stop_signals())

@@ -18,7 +18,7 @@ from .._constants import CLIENT_ID
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-__all__ = ["IssuedTokens", "SimulatedAccount", "build_login_document", "write_codex_home"]
+__all__ = ["IssuedTokens", "SimulatedAccount", "build_login_document", "is_free_for_login", "write_codex_home"]
 
 _CONFIG_HEADING = "# Written by the simulator of codex-backend-sdk."
 # The CLI rejects a provider named "OpenAI" over plain HTTP (Codex CLI: model-provider-info/src/lib.rs). Analytics,
@@ -134,6 +134,14 @@ def write_codex_home(
     )
     config_file.write_text(config, encoding="utf-8")
     return home
+
+
+def is_free_for_login(home: Path) -> bool:
+    """Return whether a folder is new, empty or one to which a simulator has written before."""
+    if not home.exists() or not any(home.iterdir()):
+        return True
+    config = home / "config.toml"
+    return config.is_file() and _is_simulated_config(config.read_text(encoding="utf-8", errors="replace"))
 
 
 def _is_simulated_login(text: str) -> bool:

@@ -32,6 +32,10 @@ def test_single_url_variable_is_a_warning() -> None:
         "CODEX_BASE_URL is set: requests with tokens are sent to https://…@[broken.",
         "Only one of CODEX_BASE_URL and CODEX_ISSUER_URL is set.",
     ]
+    simulator = {"CODEX_BASE_URL": "http://127.0.0.1:1/x", "CODEX_ISSUER_URL": "http://[::1]:1"}
+    assert [result.level for result in checks.check_variables(context(**simulator))] == ["note", "note"]
+    proxy = {"CODEX_BASE_URL": "https://proxy.example/x", "CODEX_ISSUER_URL": "http://127.0.0.1:1"}
+    assert [result.level for result in checks.check_variables(context(**proxy))] == ["warning", "note"]
     defaults = {"CODEX_BASE_URL": BACKEND_URL, "CODEX_ISSUER_URL": ISSUER_URL}
     assert [result.level for result in checks.check_variables(context(**defaults))] == ["ok"]
 

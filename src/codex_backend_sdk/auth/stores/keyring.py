@@ -23,6 +23,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._constants import INSTALL_EXTRA
 from ..._files import create_private_folder
 from .. import _auth_errors, _auth_json
 from .base import (
@@ -53,7 +54,7 @@ _INDEX_MEMBER: Final = "codex_backend_sdk_parts"
 
 _NOT_INSTALLED: Final = (
     "The login is stored in the operating system's keyring, but the package `keyring` is not installed. "
-    "Run pip install 'codex-backend-sdk[keyring]'."
+    + INSTALL_EXTRA.format("keyring")
 )
 
 # The packages whose error messages are useful and contain no secret.

@@ -21,6 +21,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..._constants import INSTALL_EXTRA
 from ..._redaction import excerpt
 from ...types import Secret
 from .. import _auth_errors
@@ -50,7 +51,7 @@ _FENCE_POLL_SECONDS: Final = 0.2
 # For a client that is created here. Without timeouts, a server that hangs would block the caller.
 _TIMEOUTS: Final = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0}
 
-_NOT_INSTALLED: Final = "RedisStore needs the package redis. Run pip install 'codex-backend-sdk[redis]'."
+_NOT_INSTALLED: Final = f"RedisStore needs the package redis. {INSTALL_EXTRA.format('redis')}"
 _INVALID_URL: Final = (
     "The Redis URL is invalid. Use rediss://user:password@host:port/0 or unix:///path, and percent-encode special "
     "characters."

@@ -126,7 +126,10 @@ def check_variables(context: CheckContext) -> Iterator[CheckResult]:
     for name, (url, default) in urls.items():
         if url != default:
             message = f"{name} is set: requests with tokens are sent to {redact_url(url)}."
-            results.append(warning(message, f"Unset {name} if you did not intend this."))
+            if url.startswith("http://"):  # the client rejects plain HTTP to another machine
+                results.append(note(f"{message} A simulator or a proxy runs on this machine."))
+            else:
+                results.append(warning(message, f"Unset {name} if you did not intend this."))
     if bool(environment.get(BACKEND_URL_ENV)) != bool(environment.get(ISSUER_URL_ENV)):
         message = f"Only one of {BACKEND_URL_ENV} and {ISSUER_URL_ENV} is set."
         results.append(warning(message, "Set both or neither: a login is valid only for the issuer that issued it."))
@@ -346,7 +349,8 @@ def check_clock(ahead: timedelta) -> CheckResult:
 
 def check_account(context: CheckContext) -> Iterator[CheckResult]:
     models, default = call_backend(context, lambda client: (client.models.list().data, client._codex.model))
-    text = f"{len(models)} models are available"
+    hidden = sum(model.visibility == "hide" for model in models)  # `models --all` lists them
+    text = f"{len(models) - hidden} models are available{f' and {hidden} hidden ones' if hidden else ''}"
     if any(model.id == default for model in models):
         yield ok(f"{text}, including the default, `{default}`.")
     else:

@@ -84,7 +84,8 @@ def doctor(context: click.Context, as_json: bool, params: IO[str] | None, timeou
         if not isinstance(explanation, CheckResult) and not explanation.is_refused:
             print_block("\nThe call:")
             for name, value in summary_rows(explanation):
-                print_line(name, value)
+                if name != "headers" or params is not None:  # of interest for a call of the user only
+                    print_line(name, value)
         print_summary([result for _, result in report])
     if has_errors:
         context.exit(1)
