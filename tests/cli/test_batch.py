@@ -152,7 +152,7 @@ def test_dry_run_counts_the_journal(run: Run, folder: Path) -> None:
 def test_changed_lines_are_named(run: Run, folder: Path) -> None:
     run("batch", "in.jsonl", "-o", "out.jsonl")
     result = run("batch", "in.jsonl", "-o", "out.jsonl", "-m", "gpt-5.5")
-    assert result.code == 1
+    assert result.code == 2
     assert "In 10 of 10 lines, the request has changed" in result.err
     assert "Pass `--on-change redo` to send these lines again" in " ".join(result.err.split())
     assert "on_change" not in result.err
