@@ -89,6 +89,7 @@ def test_template_is_filled(template: str, row: dict[str, Any], expected: str) -
     [
         ("{text}", {"title": "x"}, "Line 2 of the batch has no column 'text', which the template needs. It has title."),
         ("{text}", {}, "It has no columns."),
+        ("T: {text}", {"text": ""}, "Line 2 of the batch is invalid: the values for the template are empty (text)."),
         ("{text", {"text": "x"}, "The template '{text' is invalid"),
         ("{text.__class__}", {"text": "x"}, "no column 'text.__class__'"),
     ],

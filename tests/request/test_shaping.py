@@ -247,3 +247,9 @@ def test_tools_are_sent_with_a_tool_choice(given: dict[str, Any], sent: str | No
 def test_parameter_that_replaces_the_input_is_reported(name: str) -> None:
     result = shape({name: "x"}, model="m", instructions="")
     assert [parameter.name for parameter in result.not_droppable] == [name]
+
+
+@pytest.mark.parametrize("tool", [{"name": "x"}, {"type": None}, {}])
+def test_tool_without_type_is_an_error(tool: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"`tools\[1\]` has no `type`"):
+        shaped(tools=[{"type": "web_search"}, tool])

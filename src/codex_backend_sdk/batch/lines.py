@@ -126,7 +126,9 @@ def fill_template(template: str, row: Mapping[str, Any], *, number: int) -> str:
         ) from None
     names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
     if names and all(row[name] in (None, "") for name in names):
-        raise _invalid(number, f"{' and '.join(names):.80} of the template are empty. Fill in the cells, or remove it")
+        raise _invalid(
+            number, f"the values for the template are empty ({', '.join(names):.80}). Fill them in, or remove it"
+        )
     return prompt
 
 
