@@ -38,7 +38,7 @@ INTERFERING_PREFIXES = (
     "CURL_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
-HEAVY_PACKAGES = ("httpx2", "openai", "pydantic", "rich", "starlette", "uvicorn")
+HEAVY_PACKAGES = ("httpx2", "openai", "prompt_toolkit", "pydantic", "pydantic_core", "rich", "starlette", "uvicorn")
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ The id of a conversation is the name of its file without `.jsonl`: eight random 
 user chose. Its title is the beginning of its first message. So nothing can contradict the files, and any number of
 processes may use the folder at the same time.
 
-Listing reads only the beginning of each file, and does not import `openai`.
+Listing reads only the beginning of each file, and imports neither `openai` nor pydantic.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._data_folder import data_folder
-from ..._json import decode
 from ..._redaction import excerpt
 
 if TYPE_CHECKING:
@@ -231,8 +231,8 @@ def _first_records(path: Path, depth: int = 0) -> Iterator[dict[str, Any]]:
 
 def _record(line: bytes) -> dict[str, Any]:
     try:
-        record = decode(line)
-    except ValueError:  # damaged, or longer than the limit
+        record = json.loads(line)  # pydantic's decoder would slow down `--help`
+    except (ValueError, RecursionError):  # damaged, longer than the limit, or nested too deep
         return {}
     return record if isinstance(record, dict) else {}
 
