@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_backend_sdk._timefmt import format_duration, format_local_time
+from codex_backend_sdk._timefmt import format_count, format_duration, format_local_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,3 +51,8 @@ def test_local_time_names_its_zone(zone: str, expected: str) -> None:
 )
 def test_duration_has_its_two_largest_units(duration: timedelta, expected: str) -> None:
     assert format_duration(duration) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, "0 lines"), (1, "1 line"), (2_000, "2,000 lines")])
+def test_count_has_the_number_of_its_noun(count: int, expected: str) -> None:
+    assert format_count(count, "line") == expected
