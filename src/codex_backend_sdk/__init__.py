@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._exceptions import CredentialStoreError as CredentialStoreError
     from ._exceptions import HistoryError as HistoryError
     from ._exceptions import IdleTimeoutError as IdleTimeoutError
+    from ._exceptions import InvalidChatRequestError as InvalidChatRequestError
     from ._exceptions import InvalidEncryptedContentError as InvalidEncryptedContentError
     from ._exceptions import JournalError as JournalError
     from ._exceptions import JournalLockedError as JournalLockedError
@@ -60,7 +61,9 @@ if TYPE_CHECKING:
     from ._exceptions import UsageNotIncludedError as UsageNotIncludedError
     from ._items import UnknownItem as UnknownItem
     from ._streaming.events import UnknownEvent as UnknownEvent
+    from ._streaming.streams import AsyncChatCompletionStream as AsyncChatCompletionStream
     from ._streaming.streams import AsyncResponseEventStream as AsyncResponseEventStream
+    from ._streaming.streams import ChatCompletionStream as ChatCompletionStream
     from ._streaming.streams import ResponseEventStream as ResponseEventStream
     from .auth.static_token import StaticToken as StaticToken
     from .conversation.conversation import AsyncConversation as AsyncConversation

@@ -46,7 +46,7 @@ from ._request.compression import Compression
 from ._request.context import PreparedOptions, context_of_response
 from ._request.cookies import CloudflareCookies, create_closed_jar, mark_callers_cookie
 from ._request.instructions import InstructionsPlacement
-from ._request.prepare import BackendURL, add_derived_key, use_instructions_parameter
+from ._request.prepare import BackendURL, complete_for_login, use_instructions_parameter
 from ._request.routes import Route
 from ._request.timeouts import require_official_timeout, set_timeouts
 from ._routing.resolver import WorkspaceRouting
@@ -442,7 +442,7 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _set_login(self, options: FinalRequestOptions, login: Login) -> FinalRequestOptions:
         if isinstance(options, PreparedOptions):
             options.login = login
-            add_derived_key(options, login)
+            complete_for_login(options, login)
             self._routing.apply(options, login, backend=self._checked_backend_url().base_url_text)
         elif is_websocket_url(options.url):
             self._sign_handshake(options, login)

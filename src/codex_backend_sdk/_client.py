@@ -31,7 +31,15 @@ from ._request.routes import Route
 from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
 from ._streaming.buffered import async_buffer, buffer, is_event_stream
-from ._streaming.streams import AsyncResponseEventStream, ResponseEventStream, with_reader
+from ._streaming.streams import (
+    AsyncChatCompletionStream,
+    AsyncEventStream,
+    AsyncResponseEventStream,
+    ChatCompletionStream,
+    EventStream,
+    ResponseEventStream,
+    with_reader,
+)
 from ._upstream import FinalRequestOptions
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
@@ -131,13 +139,15 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             self._instructions,
             login=self.credentials.ready(),
             is_streamed=stream,
+            models=self._catalog.get_current(self.credentials.ready()),
         )
         if options.context.is_streamed:
-            stream_cls = with_reader(stream_cls, ResponseEventStream)
+            is_chat = options.context.chat is not None
+            stream_cls = with_reader(stream_cls, ChatCompletionStream if is_chat else ResponseEventStream)
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, call_retries)
-        if isinstance(response, ResponseEventStream):
+        if isinstance(response, EventStream):
             response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 
@@ -360,13 +370,15 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             self._instructions,
             login=self.credentials.ready(),
             is_streamed=stream,
+            models=self._catalog.get_current(self.credentials.ready()),
         )
         if options.context.is_streamed:
-            stream_cls = with_reader(stream_cls, AsyncResponseEventStream)
+            is_chat = options.context.chat is not None
+            stream_cls = with_reader(stream_cls, AsyncChatCompletionStream if is_chat else AsyncResponseEventStream)
         call_retries = self._call_retries(options)
         attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, call_retries)
-        if isinstance(response, AsyncResponseEventStream):
+        if isinstance(response, AsyncEventStream):
             response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
         return response
 

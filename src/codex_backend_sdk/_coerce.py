@@ -9,6 +9,7 @@ The module imports only the standard library, because `codex-backend status` doe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ __all__ = [
     "as_mapping",
     "as_number",
     "as_text",
+    "hashed_call_id",
     "parse_json",
     "parse_json_object",
     "sanitize_header_value",
@@ -121,3 +123,8 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
 def sanitize_header_value(value: str) -> str:
     """Replace characters that are invalid in an HTTP header with `_`. Codex CLI: login/src/auth/default_client.rs."""
     return "".join(character if " " <= character <= "~" else "_" for character in value)
+
+
+def hashed_call_id(call_id: str) -> str:
+    """Return a valid call id for one that the backend rejects. The call and its output get the same id."""
+    return f"call_{hashlib.sha256(call_id.encode(errors='surrogatepass')).hexdigest()[:32]}"

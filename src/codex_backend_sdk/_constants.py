@@ -65,3 +65,6 @@ DEFAULT_MAX_EVENT_BYTES: Final = 64_000_000
 
 # The end of the message about a missing dependency, for `.format(extra)`.
 INSTALL_EXTRA: Final = "Install the extra `{0}` of this package (in a checkout: pip install '.[{0}]')."
+
+# 400 "string too long": the longest id of an item, and of a call (reported by users).
+MAX_ID_LENGTH: Final = 64

@@ -79,6 +79,7 @@ __all__ = [
     "CredentialStoreError",
     "HistoryError",
     "IdleTimeoutError",
+    "InvalidChatRequestError",
     "InvalidEncryptedContentError",
     "JournalError",
     "JournalLockedError",
@@ -190,6 +191,17 @@ class UnsupportedEndpointError(CodexError, NotImplementedError):
     def __init__(self, message: str, *, resource: str) -> None:
         super().__init__(message)
         self.resource = resource
+
+
+class InvalidChatRequestError(CodexError, ValueError):
+    """A call of `chat.completions` cannot be sent: the message names the place and the remedy. Nothing was sent.
+
+    `param` is the place in the request, for example `messages[3].tool_calls[0].id`.
+    """
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class HistoryError(CodexError, ValueError):

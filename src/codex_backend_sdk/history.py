@@ -27,7 +27,6 @@ Source for the types and ids of items: Codex CLI, protocol/src/models.rs.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -35,6 +34,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._coerce import hashed_call_id
+from ._constants import MAX_ID_LENGTH
 from ._exceptions import HistoryError
 from ._request.input_items import COMPACTION_TYPES, STAMP, shape_item
 from ._request.shaping import to_json_data
@@ -80,7 +81,6 @@ _ID_PREFIXES: Final = {
     "tool_search_output": "tso_",
     "web_search_call": "ws_",
 }
-_MAX_ID_LENGTH: Final = 64
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -435,7 +435,7 @@ def _is_copied(item: Item, seen: _Seen, *, is_copy: bool) -> bool:
 
 def _is_valid_id(item_id: Any, item_type: str) -> bool:
     prefix = _ID_PREFIXES.get(item_type, "")
-    return isinstance(item_id, str) and item_id.startswith(prefix) and len(prefix) < len(item_id) <= _MAX_ID_LENGTH
+    return isinstance(item_id, str) and item_id.startswith(prefix) and len(prefix) < len(item_id) <= MAX_ID_LENGTH
 
 
 def _is_missing_call_id(item: Item) -> bool:
@@ -448,11 +448,7 @@ def _with_valid_call_id(item: Item) -> Item:
     # A hash, so that the call and its output are mapped to the same id without a table.
     call_id = item.get("call_id")
     is_valid = not isinstance(call_id, str) or _CALL_ID.fullmatch(call_id)
-    return item if is_valid else {**item, "call_id": _hashed(str(call_id))}
-
-
-def _hashed(call_id: str) -> str:
-    return f"call_{hashlib.sha256(call_id.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    return item if is_valid else {**item, "call_id": hashed_call_id(str(call_id))}
 
 
 def _merged_update(first: Item, second: Item) -> Item:
@@ -523,7 +519,7 @@ def _find_problems(item: Any) -> Iterator[str]:
     if item.get("id") is not None and not _is_valid_id(item["id"], item_type):
         prefix = _ID_PREFIXES.get(item_type)
         rule = f"an id that begins with `{prefix}` and has" if prefix else "an id with"
-        yield f"needs {rule} at most {_MAX_ID_LENGTH} characters. `prepare` leaves the id out."
+        yield f"needs {rule} at most {MAX_ID_LENGTH} characters. `prepare` leaves the id out."
     if item_type == "message":
         yield from _find_message_problems(item)
     elif item_type in _OUTPUTS or item_type in _OUTPUT_TYPES:
@@ -551,7 +547,7 @@ def _find_call_problems(item: Item, item_type: str) -> Iterator[str]:
         yield "has no `call_id`. Add it, or remove the item."
     elif call_id is not None and not (isinstance(call_id, str) and _CALL_ID.fullmatch(call_id)):
         yield (
-            f"needs a `call_id` of at most {_MAX_ID_LENGTH} letters, digits, underscores and hyphens. `prepare` "
+            f"needs a `call_id` of at most {MAX_ID_LENGTH} letters, digits, underscores and hyphens. `prepare` "
             "replaces it, and that of its counterpart."
         )
     if name is not None and not (isinstance(name, str) and _TOOL_NAME.fullmatch(name)):

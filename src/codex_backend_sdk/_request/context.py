@@ -18,6 +18,7 @@ from .._upstream import FinalRequestOptions
 if TYPE_CHECKING:
     import httpx2
 
+    from .._chat.completion import ChatSettings
     from ..limits.tracker import LimitsTracker
     from ..types import Login
     from .prompt_cache import TurnState
@@ -35,6 +36,7 @@ class RequestContext:
 
     Attributes:
         route: The purpose of the request.
+        chat: The settings of a chat completion, whose request and response are translated; None for other requests.
         is_streamed: Whether the caller receives events.
         dropped_parameters: The parameters that were dropped from the request; None with `unsupported="raise"`.
         model_id: The model to return from the catalog (`models.retrieve`).
@@ -55,6 +57,7 @@ class RequestContext:
     """
 
     route: Route
+    chat: ChatSettings | None = None
     is_streamed: bool = False
     dropped_parameters: tuple[str, ...] | None = None
     model_id: str | None = None

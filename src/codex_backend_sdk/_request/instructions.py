@@ -21,6 +21,7 @@ __all__ = [
     "InstructionsPlacement",
     "as_message",
     "as_parameter",
+    "has_leading_message",
     "requires_parameter",
 ]
 
@@ -46,6 +47,10 @@ class InstructionsPlacement:
         version = _MODEL_VERSION.match(model)
         return version is not None and (int(version[1]), int(version[2] or 0)) >= _FIRST_VERSION_WITH_MESSAGE
 
+    def is_parameter_required(self, model: Any) -> bool:
+        """Return whether the backend rejected a call for this model without the parameter."""
+        return model in self._requiring_parameter
+
     def record_requirement(self, model: Any) -> None:
         """Record that the backend rejected a call for this model without the parameter."""
         self._requiring_parameter.add(str(model))
@@ -60,9 +65,17 @@ def as_message(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_parameter(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that `as_message` was called with."""
+    """Return a body whose first message, as `as_message` adds it, is the parameter instead."""
     message, *items = body["input"]
     return {**body, "instructions": message["content"][0]["text"], "input": items}
+
+
+def has_leading_message(body: Mapping[str, Any]) -> bool:
+    """Return whether the input begins with a developer message of one text, which `as_parameter` can move."""
+    item = body["input"][0] if body["input"] else {}
+    content = item.get("content")
+    is_single = isinstance(content, list) and len(content) == 1 and content[0].get("type") == "input_text"
+    return item.get("role") == "developer" and is_single
 
 
 def requires_parameter(status: int | None, message: str) -> bool:

@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import NotGiven, Omit
 
-from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION
+from .._chat.completion import account_digest
+from .._chat.parameters import translate_request
+from .._coerce import as_list, as_mapping
+from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, DEFAULT_INSTRUCTIONS
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
 from .._urls import is_websocket_url, require_backend_url
 from .context import PreparedOptions, RequestContext
-from .instructions import as_message, as_parameter, requires_parameter
+from .instructions import as_message, as_parameter, has_leading_message, requires_parameter
 from .prompt_cache import cache_headers, cache_seed, derive_key
 from .request_body import PreparedInput, RequestBody
 from .routes import Route, find_route, missing_resource, remedy_for, requested_model
-from .shaping import build_compaction_body, is_absent, shape
+from .shaping import RejectedParameter, build_compaction_body, is_absent, shape, to_json_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +34,17 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+    from .._chat.completion import ChatSettings
     from .._options import ClientOptions
     from .._upstream import FinalRequestOptions
     from ..types import Login
     from .compression import Compression
     from .instructions import InstructionsPlacement
-    from .shaping import RejectedParameter, ShapedRequest
+    from .shaping import ShapedRequest
 
 __all__ = [
     "BackendURL",
-    "add_derived_key",
+    "complete_for_login",
     "has_automatic_model",
     "prepare",
     "prepare_message",
@@ -52,6 +56,7 @@ __all__ = [
 
 _log = logging.getLogger("codex_backend_sdk")
 
+_MODEL_ROUTES: Final = (Route.RESPONSES, Route.COMPACT, Route.CHAT)
 # Codex CLI: core/src/compact_remote_v2.rs.
 _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 
@@ -86,7 +91,7 @@ class BackendURL:
 
 def has_automatic_model(options: FinalRequestOptions, client_options: ClientOptions) -> bool:
     """Return whether the model of a model request is `auto`."""
-    if find_route(options.method, options.url) not in (Route.RESPONSES, Route.COMPACT):
+    if find_route(options.method, options.url) not in _MODEL_ROUTES:
         return False
     parameters = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
     model = parameters.get("model")
@@ -108,19 +113,21 @@ def prepare(
     *,
     login: Login | None,
     is_streamed: bool,
+    models: Sequence[Mapping[str, Any]] | None = None,
 ) -> PreparedOptions:
     """Return the options to send, with the context for reading the response.
 
-    `login` is the login, if it is loaded. Otherwise `add_derived_key` completes the options later.
+    `login` is the login, if it is loaded. Otherwise `complete_for_login` completes the options later. `models` is the
+    model catalog, if it is cached.
     Raises UnsupportedEndpointError for a route that the backend lacks, and CodexBackendUnsupportedParameterError for
     parameters that the backend rejects.
     """
     route = find_route(options.method, options.url)
     if route is None:
         raise _unsupported_endpoint(*missing_resource(options.method, options.url))
-    if route in (Route.RESPONSES, Route.COMPACT):
+    if route in _MODEL_ROUTES:
         return _prepare_response(
-            options, route, client_options, compression, placement, login=login, is_streamed=is_streamed
+            options, route, client_options, compression, placement, login=login, is_streamed=is_streamed, models=models
         )
     if route in (Route.MODELS, Route.MODEL):
         # The backend has no route for a single model, so both routes read the catalog.
@@ -143,15 +150,21 @@ def _prepare_response(
     *,
     login: Login | None,
     is_streamed: bool,
+    models: Sequence[Mapping[str, Any]] | None,
 ) -> PreparedOptions:
     parameters: dict[str, Any] = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
+    traced_body, chat = parameters, None
     given_input = parameters.get("input")
     prepared_input = given_input if isinstance(given_input, PreparedInput) else None
-    if prepared_input is not None:
-        parameters["input"] = []
-    shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
-    if prepared_input is not None:
-        shaped.body["input"] = prepared_input
+    if route is Route.CHAT:
+        route, prepared_input = Route.RESPONSES, None
+        chat, shaped = _shape_chat(parameters, client_options, models)
+    else:
+        if prepared_input is not None:
+            parameters["input"] = []
+        shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
+        if prepared_input is not None:
+            shaped.body["input"] = prepared_input
     dropped_parameters = _apply_unsupported_policy(client_options, shaped)
     body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
@@ -170,6 +183,10 @@ def _prepare_response(
     uses_message = _uses_message(body, client_options, placement)
     if uses_message:
         body = as_message(body)
+    elif chat is not None and "instructions" not in body:
+        uses_message = has_leading_message(body)
+        if uses_message and placement.is_parameter_required(body["model"]):
+            body, uses_message = as_parameter(body), False
     request_body = RequestBody(body, compression, prepared_input=prepared_input)
     uses_websocket = client_options.transport == "websocket" or (
         client_options.transport == "auto" and prepared_input is not None
@@ -178,6 +195,7 @@ def _prepare_response(
         options,
         RequestContext(
             route=route,
+            chat=chat,
             is_streamed=is_streamed and route is Route.RESPONSES,
             delivers_codex_events=client_options.codex_events,
             max_event_bytes=client_options.max_event_bytes,
@@ -192,21 +210,64 @@ def _prepare_response(
         ),
         url="/responses",
         headers={**headers, **_mapping_or_empty(options.headers)},
-        json_data=body,
+        json_data=body if chat is None else traced_body,
         extra_json=None,
-        post_parser=_with_subscriptable_items(options.post_parser),
+        post_parser=_with_subscriptable_items(options.post_parser) if chat is None else options.post_parser,
     )
     if login is not None:
-        add_derived_key(prepared, login)
+        complete_for_login(prepared, login)
     if not prepared.context.uses_websocket:
         _ = request_body.encoded  # raises for invalid text, before the login is looked up
     return prepared
 
 
-def add_derived_key(options: PreparedOptions, login: Login) -> None:
-    """Add the derived prompt cache key and its headers to the options of a call that needs one."""
+def _shape_chat(
+    parameters: Mapping[str, Any], client_options: ClientOptions, models: Sequence[Mapping[str, Any]] | None
+) -> tuple[ChatSettings, ShapedRequest]:
+    """Translate and shape the parameters of a chat completion."""
+    present = {name: to_json_data(value, name) for name, value in parameters.items() if not is_absent(value)}
+    request = translate_request(
+        present,
+        model=client_options.model,
+        is_lenient=client_options.unsupported == "drop",
+        efforts=_accepted_efforts(models, present.get("model", client_options.model)),
+    )
+    # The messages of a chat are the whole prompt, so the default instructions are not added.
+    is_default = client_options.instructions == DEFAULT_INSTRUCTIONS
+    shaped = shape(
+        request.parameters,
+        model=client_options.model,
+        instructions="" if is_default else client_options.instructions,
+    )
+    droppable = (*shaped.droppable, *(RejectedParameter(*each) for each in request.droppable))
+    not_droppable = (*shaped.not_droppable, *(RejectedParameter(*each) for each in request.refused))
+    return request.settings, shaped._replace(droppable=droppable, not_droppable=not_droppable)
+
+
+def _accepted_efforts(models: Sequence[Mapping[str, Any]] | None, model: Any) -> list[str]:
+    """Return the reasoning efforts of a model in the cached catalog, or an empty list if they are unknown."""
+    entry = next((entry for entry in models or () if entry.get("id") == model), {})
+    levels = map(as_mapping, as_list(entry.get("supported_reasoning_levels")))
+    return [str(level["effort"]) for level in levels if level.get("effort")]
+
+
+def complete_for_login(options: PreparedOptions, login: Login) -> None:
+    """Complete the options of a call with what depends on the login.
+
+    A call without a prompt cache key gets a derived one and its headers. Reasoning in the messages of a chat that
+    belongs to another account is left out.
+    """
     context: RequestContext = options.context
-    if context.cache_seed is None or context.body is None:
+    if context.body is None:
+        return
+    if context.chat is not None and context.chat.accounts and login.account_id is not None:
+        own = account_digest(login.account_id)
+        foreign = {data for data, account in context.chat.accounts.items() if account != own}
+        if foreign:
+            items = context.body.members["input"]
+            kept = [item for item in items if item.get("encrypted_content") not in foreign]
+            context.body.set_member("input", kept)
+    if context.cache_seed is None:
         return
     key = derive_key(context.cache_seed, login)
     if context.body.members.get("prompt_cache_key") != key:
@@ -229,7 +290,8 @@ def use_instructions_parameter(
         "The backend requires the parameter `instructions` for %s. This client sends it from now on.", body["model"]
     )
     options.context = replace(context, body=context.body.with_members(body), can_move_instructions=False)
-    options.json_data = body
+    if context.chat is None:
+        options.json_data = body
     return True
 
 

@@ -19,6 +19,7 @@ class Route(Enum):
 
     RESPONSES = auto()
     COMPACT = auto()
+    CHAT = auto()  # sent to /responses; the context of the request has the route RESPONSES
     MODELS = auto()
     MODEL = auto()
     # ChatGPT endpoints without an official counterpart, under `client.codex`.
@@ -30,6 +31,7 @@ class Route(Enum):
 _ROUTES: Final = (
     ("post", re.compile(r"/responses/?"), Route.RESPONSES),
     ("post", re.compile(r"/responses/compact/?"), Route.COMPACT),
+    ("post", re.compile(r"/chat/completions/?"), Route.CHAT),
     ("get", re.compile(r"/models/?"), Route.MODELS),
     ("get", re.compile(r"/models/[^/]+"), Route.MODEL),
     ("get", re.compile(r"/wham/usage"), Route.USAGE),
@@ -41,11 +43,8 @@ _ROUTES: Final = (
 # Prefix of an unsupported resource, without `beta.` → remedy. docs/differences.md has the same table.
 _USE_PLATFORM: Final = "Use the `openai` package with an API key."
 _REMEDIES: Final = {
-    "chat.completions": (
-        "Use `client.responses.create(...)`. In a library, select its Responses mode, for example "
-        "`use_responses_api=True` in LangChain."
-    ),
-    "completions": "Use `client.responses.create(...)`.",
+    "chat.completions": "Keep the object that `create` returned: the backend stores no completions.",
+    "completions": "Use `client.chat.completions.create(...)` or `client.responses.create(...)`.",
     "responses.retrieve": "Keep the object that `create` returned: the backend stores no responses.",
     "responses.input_tokens": "Use `client.codex.explain(...).tokens`, which estimates the input tokens.",
     "conversations": "Use `client.codex.conversation()`, or pass the earlier items in `input`.",

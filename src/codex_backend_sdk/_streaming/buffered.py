@@ -19,6 +19,7 @@ import httpx2
 
 from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._catalog import find_model, to_official_list
+from .._chat.completion import build_completion
 from .._coerce import as_count
 from .._errors.classify import AVAILABLE_MODELS_MEMBER
 from .._errors.error_text import describe_body
@@ -216,6 +217,8 @@ def _catalog_response(response: httpx2.Response, context: RequestContext) -> htt
 def _model_response(response: httpx2.Response, context: RequestContext, body: dict[str, Any]) -> httpx2.Response:
     if context.route is Route.COMPACT:
         body = _compacted_body(body, context, response)
+    elif context.chat is not None:
+        body = build_completion(body, context.chat, account_id=context.account_id)
     buffered = _with_json(response, body)
     with contextlib.suppress(RuntimeError):  # a response that a transport constructed has no elapsed time
         buffered.elapsed = response.elapsed

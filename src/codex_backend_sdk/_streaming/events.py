@@ -13,6 +13,7 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from openai import BaseModel
+from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent, Tool
 from pydantic import BaseModel as PydanticModel
 from pydantic import TypeAdapter, ValidationError, create_model
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
     from .sse import BatchParser
 
-__all__ = ["UnknownEvent", "build_event", "build_item", "build_response", "is_codex_event", "read_events"]
+__all__ = [
+    "UnknownEvent",
+    "build_chunks",
+    "build_event",
+    "build_item",
+    "build_response",
+    "is_codex_event",
+    "read_events",
+]
 
 # Events that the public API does not have. Programs written for it fail if one precedes `response.created`.
 _CODEX_EVENTS: Final = frozenset({"keepalive", "response.heartbeat", "response.metadata"})
@@ -103,6 +112,14 @@ def build_response(value: Any) -> Any:
         for item in response.output or ():
             make_subscriptable(item)
     return make_subscriptable(response)
+
+
+def build_chunks(chunks: list[dict[str, Any]]) -> list[ChatCompletionChunk]:
+    """Return the official chunks of a chat completion for their JSON data."""
+    try:
+        return cast("list[ChatCompletionChunk]", _validator_for(list[ChatCompletionChunk]).validate_python(chunks))
+    except ValidationError:  # the official types do not have the calls of custom tools
+        return [ChatCompletionChunk.construct(**chunk) for chunk in chunks]
 
 
 def _build_tool(value: Any) -> Any:

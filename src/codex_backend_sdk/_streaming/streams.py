@@ -1,8 +1,11 @@
-"""Event streams that `responses.create(stream=True)` returns: the official classes, read with `ResponseReader`.
+"""Streams that `create(stream=True)` returns: the official classes, read with `ResponseReader`.
+
+The events of a response are delivered as they are, or translated to the chunks of a chat completion (`_chat.chunks`).
 
 A stream can send its request again when the response is interrupted: before the first event was delivered, and after it
-with `on_interrupt="restart"`. The client supplies the function for that (`_set_retry`), so that failures to open and to
-read a stream share one retry count.
+with `on_interrupt="restart"`. A chat completion has no event that begins a response, so it is restarted only before its
+first content, which the caller does not notice. The client supplies the function for that (`_set_retry`), so that
+failures to open and to read a stream share one retry count.
 
 The generator that reads has no reference to the stream, only to the state that both share. Without a reference cycle, a
 stream that the caller discards closes its connection at once and not at the next garbage collection.
@@ -15,23 +18,37 @@ import socket
 import sys
 import types
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Final, cast, get_origin
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, get_origin
 
 import openai
+from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import ResponseStreamEvent
 
+from .._chat.chunks import ChunkBuilder
 from .._request.context import RequestContext, context_of
 from .._request.routes import Route
 from .body import async_read_chunks, read_chunks
+from .events import build_chunks
 from .reader import ResponseReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 
     import httpx2
 
 
-__all__ = ["INTERRUPT_EXTENSION", "AsyncResponseEventStream", "ResponseEventStream", "with_reader"]
+__all__ = [
+    "INTERRUPT_EXTENSION",
+    "AsyncChatCompletionStream",
+    "AsyncEventStream",
+    "AsyncResponseEventStream",
+    "ChatCompletionStream",
+    "EventStream",
+    "ResponseEventStream",
+    "with_reader",
+]
+
+_EventT = TypeVar("_EventT")
 
 # In `response.extensions`: the function that requests an early end of the response. Only a WebSocket has one.
 INTERRUPT_EXTENSION: Final = "codex_backend_sdk.interrupt"
@@ -48,6 +65,33 @@ class _StreamState:
         self.restarts = 0
         self.is_closed = False
         self.retry: Callable[..., Any] | None = None
+        chat = self.context.chat
+        self._chunks = None if chat is None else ChunkBuilder(chat)
+
+    def begin(self) -> ResponseReader:
+        """Return a reader for the current response."""
+        context = self.context
+        if self._chunks is not None:
+            self._chunks.begin()
+            self._chunks.account_id = context.account_id
+        return ResponseReader(self.response, context)
+
+    def delivered(self, events: Iterable[Any]) -> Iterable[Any]:
+        """Return what the caller receives for these events. An error between the events is raised at its place."""
+        if self._chunks is None:
+            return events
+        if isinstance(events, (list, tuple)):
+            return build_chunks(list(self._chunks.chunks(events))) if events else ()
+        return (chunk for event in events for chunk in self.delivered([event]))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the rest of the response is not needed."""
+        return self._chunks is not None and self._chunks.is_complete
+
+    def can_restart(self, reader: ResponseReader) -> bool:
+        """Return whether another response may replace the current one."""
+        return reader.can_restart if self._chunks is None else not self._chunks.has_output
 
     @property
     def context(self) -> RequestContext:
@@ -90,35 +134,25 @@ class _EventStreamMixin:
         self._state.retry = retry
 
 
-class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
-    openai.Stream[ResponseStreamEvent], _EventStreamMixin
-):
-    """The event stream that `client.responses.create(..., stream=True)` returns.
+class EventStream(_EventStreamMixin, Generic[_EventT]):
+    """The methods of the sync streams. openai's code finds the type of the events in their direct base class only."""
 
-    It is an `openai.Stream` with the additional attributes `restarts` and `dropped_parameters`. Iterating raises
-    `StreamInterruptedError` if the response is interrupted, and the exception of the failure if the response fails.
-    """
+    _iterator: Iterator[_EventT]
 
-    def __iter__(self) -> Iterator[ResponseStreamEvent]:
+    def __iter__(self) -> Iterator[_EventT]:
         return self._iterator
 
-    def __stream__(self) -> Iterator[ResponseStreamEvent]:
+    def __stream__(self) -> Iterator[_EventT]:
         return _read(self._state)
-
-    def text_deltas(self) -> Iterator[str]:
-        """Iterate over the text of the response, chunk by chunk, as it arrives."""
-        for event in self:
-            if event.type == "response.output_text.delta":
-                yield event.delta
 
     def close(self) -> None:
         """Close the connection. From another thread this interrupts the iteration with `StreamInterruptedError`."""
         self._state.is_closed = True
         try:
-            cast("Generator[ResponseStreamEvent]", self._iterator).close()
+            cast("Generator[Any]", self._iterator).close()
         except ValueError:  # another thread is running the generator
             _interrupt_read(self._state.response)
-        super().close()
+        super().close()  # type: ignore[misc]  # of `openai.Stream`
 
     def interrupt(self) -> None:
         """End the response early, from this or another thread.
@@ -135,29 +169,54 @@ class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride
             request_interrupt()
 
 
-class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
-    openai.AsyncStream[ResponseStreamEvent], _EventStreamMixin
+class ResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
+    EventStream[ResponseStreamEvent], openai.Stream[ResponseStreamEvent]
 ):
-    """The async counterpart of `ResponseEventStream`."""
+    """The event stream that `client.responses.create(..., stream=True)` returns.
 
-    def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
-        return self._iterator
+    It is an `openai.Stream` with the additional attributes `restarts` and `dropped_parameters`. Iterating raises
+    `StreamInterruptedError` if the response is interrupted, and the exception of the failure if the response fails.
+    """
 
-    def __stream__(self) -> AsyncIterator[ResponseStreamEvent]:
-        return _async_read(self._state)
-
-    async def text_deltas(self) -> AsyncIterator[str]:
+    def text_deltas(self) -> Iterator[str]:
         """Iterate over the text of the response, chunk by chunk, as it arrives."""
-        async for event in self:
+        for event in self:
             if event.type == "response.output_text.delta":
                 yield event.delta
+
+
+class ChatCompletionStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
+    EventStream[ChatCompletionChunk], openai.Stream[ChatCompletionChunk]
+):
+    """The stream of chunks that `client.chat.completions.create(..., stream=True)` returns.
+
+    It is an `openai.Stream` with the attributes of `ResponseEventStream`. Iterating raises as there.
+    """
+
+    def text_deltas(self) -> Iterator[str]:
+        """Iterate over the content of the completion, chunk by chunk, as it arrives."""
+        for chunk in self:
+            if chunk.choices and chunk.choices[0].delta.content:
+                yield chunk.choices[0].delta.content
+
+
+class AsyncEventStream(_EventStreamMixin, Generic[_EventT]):
+    """The methods of the async streams."""
+
+    _iterator: AsyncIterator[_EventT]
+
+    def __aiter__(self) -> AsyncIterator[_EventT]:
+        return self._iterator
+
+    def __stream__(self) -> AsyncIterator[_EventT]:
+        return _async_read(self._state)
 
     async def close(self) -> None:
         """Close the connection."""
         self._state.is_closed = True
         with contextlib.suppress(RuntimeError):  # another task is running the generator
-            await cast("AsyncGenerator[ResponseStreamEvent]", self._iterator).aclose()
-        await super().close()
+            await cast("AsyncGenerator[Any]", self._iterator).aclose()
+        await super().close()  # type: ignore[misc]  # of `openai.AsyncStream`
 
     async def interrupt(self) -> None:
         """End the response early, from this or another task, as `ResponseEventStream.interrupt` does."""
@@ -167,6 +226,30 @@ class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOve
             await self._state.response.aclose()
         else:
             await request_interrupt()
+
+
+class AsyncResponseEventStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
+    AsyncEventStream[ResponseStreamEvent], openai.AsyncStream[ResponseStreamEvent]
+):
+    """The async counterpart of `ResponseEventStream`."""
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """Iterate over the text of the response, chunk by chunk, as it arrives."""
+        async for event in self:
+            if event.type == "response.output_text.delta":
+                yield event.delta
+
+
+class AsyncChatCompletionStream(  # pyright: ignore[reportIncompatibleVariableOverride]  # a restart replaces `response`
+    AsyncEventStream[ChatCompletionChunk], openai.AsyncStream[ChatCompletionChunk]
+):
+    """The async counterpart of `ChatCompletionStream`."""
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """Iterate over the content of the completion, chunk by chunk, as it arrives."""
+        async for chunk in self:
+            if chunk.choices and chunk.choices[0].delta.content:
+                yield chunk.choices[0].delta.content
 
 
 def with_reader(stream_class: Any, reader_class: type) -> type:
@@ -193,21 +276,22 @@ def _interrupt_read(response: httpx2.Response) -> None:
 
 def _read(state: _StreamState) -> Iterator[Any]:
     while True:
-        context = state.context
-        reader = ResponseReader(state.response, context)
+        reader = state.begin()
         try:
             reader.require_own_process()
-            with closing(read_chunks(reader, state.response, context.deadline)) as chunks:
+            with closing(read_chunks(reader, state.response, state.context.deadline)) as chunks:
                 for chunk in chunks:
-                    yield from reader.events(chunk)
+                    yield from state.delivered(reader.events(chunk))
+                    if state.is_complete:
+                        return
                     reader.require_own_process()
-            yield from reader.last_events()
+            yield from state.delivered(reader.last_events())
         except GeneratorExit:  # at the exit of the interpreter the names below may be gone
             raise
         except openai.APIError as error:
             if state.retry is None or state.is_closed:
                 raise
-            state.response = state.retry(error, can_restart=reader.can_restart).response
+            state.response = state.retry(error, can_restart=state.can_restart(reader)).response
             state.restarts += 1
             if state.is_closed:  # by another thread during the retry
                 state.response.close()
@@ -248,23 +332,24 @@ def _start_unregistered(chunks: AsyncGenerator[bytes]) -> Generator[Any, Any, by
 
 async def _async_read(state: _StreamState) -> AsyncIterator[Any]:
     while True:
-        context = state.context
-        reader = ResponseReader(state.response, context)
+        reader = state.begin()
         try:
             reader.require_own_process()
-            async with aclosing(async_read_chunks(reader, state.response, context.deadline)) as chunks:
+            async with aclosing(async_read_chunks(reader, state.response, state.context.deadline)) as chunks:
                 chunk = await _start_unregistered(chunks)
                 while chunk is not None:
-                    for event in reader.events(chunk):
+                    for event in state.delivered(reader.events(chunk)):
                         yield event
+                    if state.is_complete:
+                        return
                     reader.require_own_process()
                     chunk = await anext(chunks, None)
-            for event in reader.last_events():
+            for event in state.delivered(reader.last_events()):
                 yield event
         except openai.APIError as error:
             if state.retry is None or state.is_closed:
                 raise
-            state.response = (await state.retry(error, can_restart=reader.can_restart)).response
+            state.response = (await state.retry(error, can_restart=state.can_restart(reader))).response
             state.restarts += 1
             if state.is_closed:  # by another task during the retry
                 await state.response.aclose()
