@@ -36,20 +36,23 @@ from .completion import (
 __all__ = ["ChunkBuilder"]
 
 Chunk = dict[str, Any]
+Event = Mapping[str, Any]
 
 # The kinds of items, by the member of a chunk that has their text.
 _CONTENT, _REFUSAL, _REASONING, _CALL, _OTHER = "content", "refusal", "reasoning_content", "call", ""
+_TEXT_DELTA: Final = "response.output_text.delta"
 _CALL_ITEMS: Final = ("function_call", "custom_tool_call")
 
 
 class _Item:
     """An output item: its kind, the number of the call, and the text that was sent."""
 
-    __slots__ = ("chunks", "data", "index", "kind")
+    __slots__ = ("chunks", "data", "index", "is_open", "kind")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.index = 0
+        self.is_open = False  # whether the name of a call was sent
         self.data: Mapping[str, Any] = {}
         self.chunks: list[str] = []
 
@@ -75,7 +78,7 @@ class ChunkBuilder:
         self._settings = settings
         self._head: Chunk | None = None
         self._has_finished = False
-        self._sent: dict[str, str] = dict.fromkeys((_CONTENT, _REFUSAL, _REASONING), "")
+        self._sent: dict[str, list[str]] = {member: [] for member in (_CONTENT, _REFUSAL, _REASONING)}
         self._held = ""  # the end of the text, which may begin a stop sequence
         self._held_length = max(map(len, settings.stop), default=1) - 1
         self._last_reasoning: object = None
@@ -87,19 +90,37 @@ class ChunkBuilder:
         self._calls: list[_Item] = []
         self._kept: list[Mapping[str, Any]] = []
 
-    def chunks(self, events: Iterable[Any]) -> Iterator[Chunk]:
-        """Yield the chunks for official events, as JSON data."""
+    def chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        """Yield the chunks for events. Both are JSON data."""
         for event in events:
-            if self._head is None:
+            event_type = event.get("type")
+            if event_type == _TEXT_DELTA and (chunk := self._text_chunk(event)) is not None:
+                yield chunk
+                continue
+            handler = _HANDLERS.get(event_type) if isinstance(event_type, str) else None
+            if self._head is None and (handler is not None or "response" in event):
                 yield self._first_chunk(event)
-            handler = _HANDLERS.get(event.type)
             if handler is not None and (not self._has_finished or handler is ChunkBuilder._end):
                 yield from handler(self, event)
 
     # Chunks
 
-    def _first_chunk(self, event: Any) -> Chunk:
-        response = _as_json(getattr(event, "response", None))
+    def _text_chunk(self, event: Event) -> Chunk | None:
+        """Return the chunk for nearly all events of a long response, None if the event is another one."""
+        index, text = event.get("output_index"), event.get("delta")
+        item = self._items.get(index) if isinstance(index, int) else None
+        if item is None or item.kind is not _CONTENT or self._settings.stop or self._has_finished:
+            return None
+        if not isinstance(text, str) or not text:
+            return None
+        self.has_output = True
+        item.chunks.append(text)
+        self._sent[_CONTENT].append(text)
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+        return {**(self._head or {}), "choices": [choice]}
+
+    def _first_chunk(self, event: Event) -> Chunk:
+        response = as_mapping(event.get("response"))
         tier = service_tier(response)
         self._head = {
             "id": completion_id(response),
@@ -117,28 +138,27 @@ class ChunkBuilder:
     def _delta(self, member: str, text: str) -> Iterator[Chunk]:
         if text:
             self.has_output = True
-            self._sent[member] += text
+            self._sent[member].append(text)
             yield self._chunk({member: text})
 
     # Events
 
-    def _item_of(self, event: Any, kind: str) -> _Item:
+    def _item_of(self, event: Event, kind: str) -> _Item:
         """Return the item that an event belongs to: the one with its id, or else at its index."""
-        item_id, index = getattr(event, "item_id", None), getattr(event, "output_index", None)
-        item = self._items.get(item_id) or self._items.get(index)
-        if item is None:
-            item = self._register(_Item(kind), item_id, index)
+        keys = event.get("item_id"), event.get("output_index")
+        return self._find(*keys) or self._register(_Item(kind), *keys)
+
+    def _find(self, *keys: Any) -> _Item | None:
+        found = (self._items.get(key) for key in keys if isinstance(key, (str, int)))
+        return next((item for item in found if item is not None), None)
+
+    def _register(self, item: _Item, *keys: Any) -> _Item:
+        self._items |= {key: item for key in keys if isinstance(key, (str, int))}
         return item
 
-    def _register(self, item: _Item, item_id: Any, index: Any) -> _Item:
-        for key in (item_id, index):
-            if isinstance(key, (str, int)):
-                self._items[key] = item
-        return item
-
-    def _item_added(self, event: Any) -> Iterator[Chunk]:
-        data = _as_json(event.item)
-        item = self._register(_Item(self._kind(data)), data.get("id"), getattr(event, "output_index", None))
+    def _item_added(self, event: Event) -> Iterator[Chunk]:
+        data = as_mapping(event.get("item"))
+        item = self._register(_Item(self._kind(data)), data.get("id"), event.get("output_index"))
         item.data = data
         if item.kind == _CALL:
             yield from self._call_text(item, data)
@@ -151,10 +171,8 @@ class ChunkBuilder:
             return _REASONING
         return _CONTENT if item_type == "message" else _OTHER
 
-    def _text_delta(self, event: Any) -> Iterator[Chunk]:
-        item, text = self._item_of(event, _CONTENT), event.delta
-        if not isinstance(text, str):
-            return iter(())
+    def _text_delta(self, event: Event) -> Iterator[Chunk]:
+        item, text = self._item_of(event, _CONTENT), _text(event.get("delta"))
         if item.kind == _REASONING:
             return self._reasoning_text(item, event, text)
         item.chunks.append(text)
@@ -178,42 +196,41 @@ class ChunkBuilder:
         self._held = text[end:]
         yield from self._delta(_CONTENT, text[:end])
 
-    def _refusal_delta(self, event: Any) -> Iterator[Chunk]:
-        return self._delta(_REFUSAL, event.delta or "")
+    def _refusal_delta(self, event: Event) -> Iterator[Chunk]:
+        return self._delta(_REFUSAL, _text(event.get("delta")))
 
-    def _reasoning_delta(self, event: Any) -> Iterator[Chunk]:
-        return self._reasoning_text(self._item_of(event, _REASONING), event, event.delta or "")
+    def _reasoning_delta(self, event: Event) -> Iterator[Chunk]:
+        return self._reasoning_text(self._item_of(event, _REASONING), event, _text(event.get("delta")))
 
-    def _reasoning_text(self, item: _Item, event: Any, text: str) -> Iterator[Chunk]:
+    def _reasoning_text(self, item: _Item, event: Event, text: str) -> Iterator[Chunk]:
         if not self._settings.shows_reasoning or not text:
             return
         # The texts of different items and summaries are separated as in a completion that is not streamed.
         place: tuple[object, ...] = (item,)
         if item.data.get("type") != "message":
-            indexes = (getattr(event, name, None) for name in ("summary_index", "content_index"))
-            place = (item, event.type, *indexes)
+            indexes = (event.get(name) for name in ("type", "summary_index", "content_index"))
+            place = (item, *indexes)
         if self._last_reasoning not in (None, place):
             text = REASONING_SEPARATOR + text
         self._last_reasoning = place
         yield from self._delta(_REASONING, text)
 
-    def _arguments_delta(self, event: Any) -> Iterator[Chunk]:
+    def _arguments_delta(self, event: Event) -> Iterator[Chunk]:
         item = self._item_of(event, _CALL)
-        if item.data and isinstance(event.delta, str):  # else the name is unknown until the item is done
-            yield from self._arguments(item, event.delta)
+        if item.is_open:  # else the name is unknown until the item is done
+            yield from self._arguments(item, _text(event.get("delta")))
 
-    def _arguments_done(self, event: Any) -> Iterator[Chunk]:
+    def _arguments_done(self, event: Event) -> Iterator[Chunk]:
         item = self._item_of(event, _CALL)
-        text = getattr(event, "arguments", None) or getattr(event, "input", None)
-        if item.data and isinstance(text, str):
-            yield from self._arguments(item, item.suffix(text))
+        if item.is_open:
+            yield from self._arguments(item, item.suffix(_text(event.get("arguments") or event.get("input"))))
 
-    def _item_done(self, event: Any) -> Iterator[Chunk]:
-        data = _as_json(event.item)
+    def _item_done(self, event: Event) -> Iterator[Chunk]:
+        data = as_mapping(event.get("item"))
         kind = self._kind(data)
-        item = self._items.get(data.get("id")) or self._items.get(getattr(event, "output_index", None))
+        item = self._find(data.get("id"), event.get("output_index"))
         if item is None or item.kind != kind:
-            item = self._register(_Item(kind), data.get("id"), getattr(event, "output_index", None))
+            item = self._register(_Item(kind), data.get("id"), event.get("output_index"))
         if kind == _CALL:
             yield from self._call_text(item, data)
         elif kind == _CONTENT:
@@ -230,18 +247,15 @@ class ChunkBuilder:
         call = call_of(data)
         if call is None or not (call["id"] and call[call["type"]]["name"]):
             return
-        is_new = item not in self._calls
         item.data = data
-        if is_new:
+        if not item.is_open:
             yield from self._open_call(item, call)
-        text = data.get("arguments") or data.get("input")
-        if isinstance(text, str):
-            yield from self._arguments(item, item.suffix(text))
+        yield from self._arguments(item, item.suffix(_text(data.get("arguments") or data.get("input"))))
 
     def _open_call(self, item: _Item, call: dict[str, Any]) -> Iterator[Chunk]:
         item.index = len(self._calls)
         self._calls.append(item)
-        self.has_output = True
+        item.is_open = self.has_output = True
         kind, member = _call_members(item)
         details = {"name": call[kind]["name"], member: ""}
         if self._settings.uses_functions:
@@ -262,8 +276,8 @@ class ChunkBuilder:
 
     # The end
 
-    def _end(self, event: Any) -> Iterator[Chunk]:
-        response = _as_json(event.response)
+    def _end(self, event: Event) -> Iterator[Chunk]:
+        response = as_mapping(event.get("response"))
         if not self._has_finished:
             final = read_message(response, self._settings, account_id=self.account_id)
             for member, text in (
@@ -271,8 +285,9 @@ class ChunkBuilder:
                 (_CONTENT, final.content),
                 (_REFUSAL, final.refusal),
             ):
-                if text.startswith(self._sent[member]):
-                    yield from self._delta(member, text[len(self._sent[member]) :])
+                sent = "".join(self._sent[member])
+                if text.startswith(sent):
+                    yield from self._delta(member, text[len(sent) :])
             yield from self._missing_calls(final)
             yield from self._finish(final)
         usage = usage_of(response)
@@ -306,7 +321,7 @@ class ChunkBuilder:
 _HANDLERS: Final = {
     "response.output_item.added": ChunkBuilder._item_added,
     "response.output_item.done": ChunkBuilder._item_done,
-    "response.output_text.delta": ChunkBuilder._text_delta,
+    _TEXT_DELTA: ChunkBuilder._text_delta,
     "response.refusal.delta": ChunkBuilder._refusal_delta,
     "response.reasoning_summary_text.delta": ChunkBuilder._reasoning_delta,
     "response.reasoning_text.delta": ChunkBuilder._reasoning_delta,
@@ -324,9 +339,5 @@ def _call_members(item: _Item) -> tuple[str, str]:
     return ("function", "arguments") if item.data.get("type") == "function_call" else ("custom", "input")
 
 
-def _as_json(model: Any) -> dict[str, Any]:
-    """Return the JSON data of an official object, as the server sent it."""
-    if model is None:
-        return {}
-    data: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
-    return data
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

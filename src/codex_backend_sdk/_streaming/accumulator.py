@@ -259,18 +259,21 @@ class Accumulator:
         elif self.terminal_event_type is None and _is_terminal(event_type, event):
             self._end(event_type, event)
 
-    def add_deltas(self, frames: bytes) -> int:
-        """Add frames that are all deltas of one type. Return their number, or 0 if they have another form."""
+    def add_deltas(self, frames: bytes) -> list[dict[str, Any]]:
+        """Add frames that are all deltas of one type. Return their data, or an empty list if they have another form.
+
+        The data has only the type, the position and the text.
+        """
         deltas = read_batch(frames, _delta_parsers)
         if not deltas:
-            return 0
+            return []
         place = DELTA_EVENTS[deltas[0]["type"]]
         position = _DELTA_POSITIONS[place]
         groups = groupby(deltas, position) if len(deltas) > 1 else ((position(deltas[0]), deltas),)
         for (output_index, part_index), group in groups:
             text = "".join(map(_DELTA_TEXT, group))
             self.add_delta(output_index, place, part_index if place.index_name else 0, text)
-        return len(deltas)
+        return deltas
 
     def add_delta(
         self, output_index: Any, place: Place, part_index: int | None, delta: Any, *, item_id: Any = None

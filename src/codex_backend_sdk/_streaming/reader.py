@@ -38,10 +38,9 @@ from .events import build_event, build_response, is_codex_event, read_events
 from .sse import EventDecoder, parse_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import openai
-    from openai import BaseModel
 
     from .._request.context import RequestContext
 
@@ -93,7 +92,9 @@ class ResponseReader:
         self._accumulator = Accumulator(dropped_parameters=context.dropped_parameters)
         self._event_count = 0
         self._hidden_count = 0
-        self._terminal_event: BaseModel | None = None
+        # The chunks of a chat completion are built from the data of the events.
+        self._build: Callable[[Any], Any] = build_event if context.chat is None else _as_object
+        self._terminal_event: Any = None
         self._failure: openai.APIError | None = None
 
     @property
@@ -104,8 +105,8 @@ class ResponseReader:
 
     # Streaming
 
-    def events(self, chunk: bytes) -> Iterable[BaseModel]:
-        """Return the events that this chunk completes.
+    def events(self, chunk: bytes) -> Iterable[Any]:
+        """Return the events that this chunk completes: official objects, for a chat completion JSON data.
 
         The iteration raises UnexpectedResponseError at a damaged or too large event, after the events before it.
         """
@@ -116,7 +117,7 @@ class ResponseReader:
             return ()
         return self._read_batch(frames) or self._read_frames(frames)
 
-    def last_events(self) -> Iterator[BaseModel]:
+    def last_events(self) -> Iterator[Any]:
         """Yield the terminal event. Call this after the end of the stream.
 
         Raises StreamInterruptedError if the response was interrupted, and the exception of the failure if it failed.
@@ -129,8 +130,12 @@ class ResponseReader:
         if self._terminal_event is not None:
             yield self._terminal_event
 
-    def _read_batch(self, frames: bytes) -> list[BaseModel] | None:
+    def _read_batch(self, frames: bytes) -> list[Any] | None:
         """Parse frames that all have one event type. Return None if the frames must be read one by one."""
+        if self._context.chat is not None:
+            added = [] if self.has_terminal_event else self._accumulator.add_deltas(frames)
+            self._event_count += len(added)
+            return added
         events = None if self.has_terminal_event else read_events(frames)
         if events is not None:
             self._event_count += len(events)
@@ -150,20 +155,20 @@ class ResponseReader:
                     )
         return events
 
-    def _read_up_to_limit(self, frames: bytes) -> Iterator[BaseModel]:
+    def _read_up_to_limit(self, frames: bytes) -> Iterator[Any]:
         yield from self._read_frames(frames)
         self._raise_if_too_large()
 
-    def _read_frames(self, frames: bytes) -> Iterator[BaseModel]:
+    def _read_frames(self, frames: bytes) -> Iterator[Any]:
         for name, data in self._event_data(frames):
             payload = self._read_event(name, data)
             if not self.has_terminal_event:
                 if self._context.delivers_codex_events or not is_codex_event(payload):
-                    yield build_event(payload)
+                    yield self._build(payload)
                 else:
                     self._hidden_count += 1
             elif self._failure is None:
-                self._terminal_event = build_event(payload)
+                self._terminal_event = self._build(payload)
 
     # Without streaming
 
@@ -171,9 +176,9 @@ class ResponseReader:
         """Read a chunk for the final response, without building event objects."""
         frames = self._decoder.feed(chunk)
         if frames and not self.has_terminal_event:
-            count = self._accumulator.add_deltas(frames)
-            self._event_count += count
-            if not count:
+            deltas = self._accumulator.add_deltas(frames)
+            self._event_count += len(deltas)
+            if not deltas:
                 self._collect_frames(frames)
         self._raise_if_too_large()
 
@@ -328,6 +333,10 @@ class ResponseReader:
         error = UnexpectedResponseError(message, response=self._response, body=body)
         error.partial = build_response(self._accumulator.partial)
         return error
+
+
+def _as_object(payload: Any) -> dict[str, Any]:
+    return payload if isinstance(payload, dict) else {}
 
 
 def _log_removed_reasoning(response: dict[str, Any]) -> None:
