@@ -12,6 +12,7 @@ from codex_backend_sdk._request.instructions import (
     InstructionsPlacement,
     as_message,
     as_parameter,
+    has_leading_message,
     requires_parameter,
 )
 from codex_backend_sdk._request.request_body import PreparedInput
@@ -55,6 +56,32 @@ def test_form_can_be_forced() -> None:
     assert not placement.uses_message("gpt-6.2-sol", "auto")
     assert placement.uses_message("gpt-6.2-sol", "message")
     assert placement.uses_message("gpt-6.2-astra", "auto")
+
+
+def test_requirement_of_the_parameter_is_remembered() -> None:
+    placement = InstructionsPlacement()
+    placement.record_requirement("gpt-5.5")
+    assert placement.is_parameter_required("gpt-5.5")
+    assert not placement.is_parameter_required("gpt-6.2-sol")
+
+
+TEXT = {"type": "input_text", "text": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([{"role": "developer", "content": [TEXT]}], True),
+        ([{"role": "user", "content": [TEXT]}], False),
+        ([{"role": "developer", "content": [TEXT, TEXT]}], False),
+        ([{"role": "developer", "content": [{"type": "input_image"}]}], False),
+        ([{"role": "developer", "content": "Be brief."}], False),
+        ([{"type": "reasoning"}], False),
+        ([], False),
+    ],
+)
+def test_leading_message_can_become_the_parameter(items: list[Any], expected: bool) -> None:
+    assert has_leading_message({"input": items}) is expected
 
 
 def test_forms_are_inverse() -> None:

@@ -41,7 +41,8 @@ def test_model_id_is_unquoted() -> None:
     [
         ("get", "/files", "files"),
         ("get", "/files/file-123/content", "files.content"),
-        ("post", "/chat/completions", "chat.completions"),
+        ("get", "/chat/completions", "chat.completions"),
+        ("get", "/chat/completions/chatcmpl-1/messages", "chat.completions.messages"),
         ("get", "/fine_tuning/jobs/ftjob-1", "fine_tuning.jobs"),
         ("get", "/responses/resp_1", "responses.retrieve"),
         ("delete", "/responses/resp_1", "responses.delete"),
@@ -62,7 +63,7 @@ def test_missing_resource_is_named(method: str, path: str, resource: str) -> Non
 @pytest.mark.parametrize(
     ("method", "path", "remedy"),
     [
-        ("post", "/chat/completions", "client.responses.create"),
+        ("get", "/chat/completions/chatcmpl-1", "stores no completions"),
         ("post", "/images/generations", "image_generation"),
         ("get", "/files", "in `input`"),
         ("get", "/files/file-123/content", "in `input`"),

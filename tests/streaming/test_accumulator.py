@@ -357,7 +357,7 @@ def test_batch_of_deltas_equals_single_deltas() -> None:
     """Deltas of several parts may alternate."""
     deltas = [text_delta("a"), text_delta("b"), text_delta("x", part=1), text_delta("c"), text_delta("z", index=2)]
     batched, single = Accumulator(), accumulate(*deltas)
-    assert batched.add_deltas(frames(*deltas)) == 5
+    assert len(batched.add_deltas(frames(*deltas))) == 5
     assert batched.partial == single.partial
     assert [part["text"] for part in batched.partial["output"][0]["content"]] == ["abc", "x"]  # type: ignore[index]
 
@@ -369,7 +369,7 @@ def test_batch_of_deltas_equals_single_deltas() -> None:
 def test_batch_of_call_deltas_is_added(event_type: str, member: str) -> None:
     accumulator = Accumulator()
     delta = {"type": event_type, "output_index": 3, "delta": "x", "item_id": "fc_1"}
-    assert accumulator.add_deltas(frames(delta, delta)) == 2
+    assert len(accumulator.add_deltas(frames(delta, delta))) == 2
     assert accumulator.partial["output"][0][member] == "xx"  # type: ignore[index]
 
 
@@ -386,8 +386,8 @@ def test_batch_of_call_deltas_is_added(event_type: str, member: str) -> None:
 )
 def test_other_frames_are_not_a_batch_of_deltas(payload: dict[str, Any]) -> None:
     accumulator = Accumulator()
-    assert accumulator.add_deltas(frames(payload)) == 0
-    assert accumulator.add_deltas(frames(text_delta("x"), payload)) == 0
+    assert accumulator.add_deltas(frames(payload)) == []
+    assert accumulator.add_deltas(frames(text_delta("x"), payload)) == []
     assert accumulator.partial is None
 
 

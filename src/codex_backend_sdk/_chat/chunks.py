@@ -189,7 +189,10 @@ class ChunkBuilder:
         if position is not None:
             self._held = ""
             yield from self._delta(_CONTENT, text[:position])
-            yield from self._finish(FinalMessage(is_stopped=True, calls=[{} for _ in self._calls]))
+            calls = [call for item in self._calls if (call := call_of(item.data)) is not None]
+            final = FinalMessage(is_stopped=True, calls=calls)
+            yield from self._missing_calls(final)
+            yield from self._finish(final)
             self.is_complete = not self._settings.includes_usage
             return
         end = max(len(text) - self._held_length, 0)

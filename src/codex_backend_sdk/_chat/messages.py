@@ -49,12 +49,12 @@ class TranslatedMessages:
     Attributes:
         items: The items, in the order of the messages.
         accounts: Encrypted content of a reasoning item → the digest of the account that it belongs to.
-        repairs: What a repair changed, such as `messages[3] (tool_call_id 'call_1')`.
+        repairs: What a repair changed: the place, such as `messages[3]`, and the problem.
     """
 
     items: list[Item] = field(default_factory=list)
     accounts: dict[str, str] = field(default_factory=dict)
-    repairs: list[str] = field(default_factory=list)
+    repairs: list[tuple[str, str]] = field(default_factory=list)
 
 
 # Type of a call in a chat message → (type of the item, its member for the arguments, type of the output item).
@@ -122,7 +122,7 @@ class _Translator:
             self._report(call.message_index, f"(call {key!r}) has no tool message with its output")
         if self._problems and not self._repair:
             raise self._pairing_error()
-        self._result.repairs = [text for _, text in self._problems]
+        self._result.repairs = [(f"messages[{index}]", text) for index, text in self._problems]
         if not self._items:
             raise InvalidChatRequestError(
                 "`messages` has no content: every text is empty. Pass at least one message with text or an image.",

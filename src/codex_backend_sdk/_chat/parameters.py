@@ -119,14 +119,16 @@ class TranslatedRequest:
     Attributes:
         parameters: The parameters of Responses, without defaults.
         settings: What the reader of the response needs.
-        droppable: The parameters that `unsupported="drop"` drops, or has changed.
+        droppable: The parameters that `unsupported="drop"` drops.
         refused: The parameters that are never dropped.
+        repairs: What was changed: the parameter, such as `messages[3]`, and the problem.
     """
 
     parameters: dict[str, Any]
     settings: ChatSettings
     droppable: tuple[Rejection, ...]
     refused: tuple[Rejection, ...]
+    repairs: tuple[tuple[str, str], ...]
 
 
 def translate_request(
@@ -135,8 +137,8 @@ def translate_request(
     """Translate the parameters of a chat request, which are JSON data. Those that are absent are not in `given`.
 
     `model` is the default. `efforts` are the reasoning efforts that the model accepts, if they are known. With
-    `is_lenient`, which `unsupported="drop"` sets, the request is repaired where a program cannot be changed: calls
-    without output, an unknown effort, and JSON mode without the word. `droppable` then has a name for each repair.
+    `is_lenient`, which `unsupported="drop"` sets, the request is repaired: calls without output, outputs without a
+    call, an effort that the model does not accept, and JSON mode without the word.
     Raises InvalidChatRequestError for a request that no model could answer.
     """
     parameters = _with_official_names(given)
@@ -148,7 +150,7 @@ def translate_request(
     )
     requested_model = str(parameters["model"])
     messages = translate_messages(parameters.get("messages"), model=requested_model, repair=is_lenient)
-    repairs: list[Rejection] = [(text, None) for text in messages.repairs]
+    repairs = [*messages.repairs]
     tools = _tools(parameters)
     body: dict[str, Any] = {
         name: value
@@ -176,7 +178,7 @@ def translate_request(
                 param="reasoning_effort",
             )
         reasoning["effort"] = _nearest_effort(effort, efforts)
-        repairs.append(("reasoning_effort", None))
+        repairs.append(("reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"))
     returns_reasoning = not reasoning.pop("exclude", False)
     body.pop("reasoning", None)
     if reasoning:
@@ -193,7 +195,7 @@ def translate_request(
                 )
             content = [{"type": "input_text", "text": _JSON_REQUEST}]
             body["input"] = [*messages.items, {"type": "message", "role": "developer", "content": content}]
-            repairs.append(("response_format", None))
+            repairs.append(("response_format", f"the message {_JSON_REQUEST!r} was added"))
     return TranslatedRequest(
         parameters=body,
         settings=ChatSettings(
@@ -205,8 +207,9 @@ def translate_request(
             uses_functions="functions" in parameters and not as_list(parameters.get("tools")),
             accounts=messages.accounts,
         ),
-        droppable=(*_unknown(parameters), *repairs),
+        droppable=tuple(_unknown(parameters)),
         refused=refused,
+        repairs=tuple(repairs),
     )
 
 

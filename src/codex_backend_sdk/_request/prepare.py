@@ -154,11 +154,12 @@ def _prepare_response(
 ) -> PreparedOptions:
     parameters: dict[str, Any] = {**_mapping_or_empty(options.json_data), **_mapping_or_empty(options.extra_json)}
     traced_body, chat = parameters, None
+    repaired: tuple[str, ...] = ()
     given_input = parameters.get("input")
     prepared_input = given_input if isinstance(given_input, PreparedInput) else None
     if route is Route.CHAT:
         route, prepared_input = Route.RESPONSES, None
-        chat, shaped = _shape_chat(parameters, client_options, models)
+        chat, shaped, repaired = _shape_chat(parameters, client_options, models)
     else:
         if prepared_input is not None:
             parameters["input"] = []
@@ -166,6 +167,8 @@ def _prepare_response(
         if prepared_input is not None:
             shaped.body["input"] = prepared_input
     dropped_parameters = _apply_unsupported_policy(client_options, shaped)
+    if dropped_parameters is not None:
+        dropped_parameters += repaired
     body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
     if route is Route.COMPACT:
         kept_items = tuple(item for item in body["input"] if item.get("role") == "user")
@@ -223,8 +226,8 @@ def _prepare_response(
 
 def _shape_chat(
     parameters: Mapping[str, Any], client_options: ClientOptions, models: Sequence[Mapping[str, Any]] | None
-) -> tuple[ChatSettings, ShapedRequest]:
-    """Translate and shape the parameters of a chat completion."""
+) -> tuple[ChatSettings, ShapedRequest, tuple[str, ...]]:
+    """Translate and shape the parameters of a chat completion. Return the names of those that were repaired, too."""
     present = {name: to_json_data(value, name) for name, value in parameters.items() if not is_absent(value)}
     request = translate_request(
         present,
@@ -241,7 +244,10 @@ def _shape_chat(
     )
     droppable = (*shaped.droppable, *(RejectedParameter(*each) for each in request.droppable))
     not_droppable = (*shaped.not_droppable, *(RejectedParameter(*each) for each in request.refused))
-    return request.settings, shaped._replace(droppable=droppable, not_droppable=not_droppable)
+    for name, problem in request.repairs:
+        _log.warning("codex_backend_sdk repaired `%s`: %s.", name, problem)
+    shaped = shaped._replace(droppable=droppable, not_droppable=not_droppable)
+    return request.settings, shaped, tuple(name for name, _ in request.repairs)
 
 
 def _accepted_efforts(models: Sequence[Mapping[str, Any]] | None, model: Any) -> list[str]:
