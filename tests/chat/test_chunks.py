@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from codex_backend_sdk._chat.chunks import ChunkBuilder
 from codex_backend_sdk._chat.completion import ChatSettings, build_completion
+from codex_backend_sdk._coerce import as_mapping
 
 RESPONSE = {"id": "resp_1", "created_at": 12, "model": "actual", "service_tier": "default"}
 CREATED = {"type": "response.created", "response": RESPONSE}
@@ -411,3 +412,31 @@ def test_stream_and_completion_have_the_same_content() -> None:
             each["function"]["arguments"] for each in expected["message"].get("tool_calls", ())
         )
         assert parts[-1]["finish_reason"] == expected["finish_reason"]
+
+
+JUNK: list[Any] = [None, 0, -1, 2.5, True, "", "x", "response.completed", [], [[]], {}, {"a": 1}, ["x"], [{"text": 5}]]
+
+
+def test_malformed_events_are_no_errors() -> None:
+    generator = random.Random(3)
+
+    def junk(value: Any) -> Any:
+        """Replace members at random, at any depth."""
+        if generator.random() < 0.15:
+            return generator.choice(JUNK)
+        if isinstance(value, dict):
+            return {name: value[name] if name == "type" else junk(value[name]) for name in value}
+        return [junk(each) for each in value] if isinstance(value, list) else value
+
+    search = message("abc")
+    search["content"][0]["annotations"] = [{"type": "url_citation", "start_index": 0, "end_index": 1, "url": "u"}]
+    custom = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "sh", "input": "ls"}
+    events = [CREATED, *THINKING, *STREAMED, ARGUMENTS_DONE, added(3, custom), done(3, custom), done(4, search)]
+    events += [completed(THOUGHT, LOOKING, search, call(1, "{}"), custom, service_tier="default")]
+    for settings in (ChatSettings(model="m", shows_reasoning=True), ChatSettings(model="m", stop=("ab",))):
+        for _ in range(150):
+            built = list(ChunkBuilder(settings).chunks([{**event, **as_mapping(junk(event))} for event in events]))
+            assert all(chunk["object"] == "chat.completion.chunk" for chunk in built)
+            for chunk in built:
+                if "custom" not in str(chunk):
+                    ChatCompletionChunk.model_validate(chunk, strict=True)

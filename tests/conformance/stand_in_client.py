@@ -6,6 +6,8 @@ The tests were written for the official client and the official API. The adapted
 - The official client handles a WebSocket, and a route that this package rejects: the tests use paths like `/foo`.
 - The tests return one JSON document for `responses.create`, but the backend sends only events. It is converted
   to the terminal event of a stream, so that the code that reads streams is tested.
+- A chat completion is requested from `/chat/completions`, for which the tests have responses, and these are converted
+  to events (`chat_documents`). A message is added to requests without messages, which this package refuses.
 - `base_url` may use plain http, because the tests send no request over the network.
 - The clock does not wait between two attempts.
 """
@@ -19,6 +21,7 @@ from typing import Any
 
 import httpx2
 import openai
+from chat_documents import events_of
 
 import codex_backend_sdk
 from codex_backend_sdk._errors.retrying import SystemClock
@@ -61,21 +64,46 @@ class NoWaitClock(SystemClock):
         """Return at once."""
 
 
-def is_document(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Return whether this is a JSON document in place of the events of the backend."""
+def with_message(options: Any) -> Any:
+    """Return the options with a message if they are those of a chat completion without messages."""
+    if options.url == "/chat/completions" and isinstance(options.json_data, dict) and not options.json_data["messages"]:
+        options.json_data = {**options.json_data, "messages": [{"role": "user", "content": "hi"}]}
+    return options
+
+
+def is_chat(request: httpx2.Request) -> bool:
+    """Return whether this is the request of a chat completion."""
+    context = context_of(request)
+    return context is not None and context.chat is not None
+
+
+def addressed(request: httpx2.Request) -> httpx2.Request:
+    """Return the request, sent to the path for which the test has a response."""
+    if is_chat(request):
+        path = request.url.path.removesuffix("/responses") + "/chat/completions"
+        request.url = request.url.copy_with(path=path)
+    return request
+
+
+def is_converted(request: httpx2.Request, response: httpx2.Response) -> bool:
+    """Return whether this is a JSON document, or a stream of chunks, in place of the events of the backend."""
     context = context_of(request)
     is_json = response.headers.get("content-type", "").startswith("application/json")
-    return context is not None and context.route is Route.RESPONSES and response.is_success and is_json
+    is_model_response = context is not None and context.route is Route.RESPONSES and response.is_success
+    return is_model_response and (is_json or is_chat(request))
 
 
-def as_events(response: httpx2.Response) -> httpx2.Response:
-    """Return the same response as a stream that has only the terminal event."""
-    event = {"type": "response.completed", "sequence_number": 0, "response": json.loads(response.content)}
+def as_events(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Return the same response as a stream of events: for a document, only the terminal event."""
+    if is_chat(request):
+        events = events_of(response.headers.get("content-type", ""), response.content)
+    else:
+        events = [{"type": "response.completed", "sequence_number": 0, "response": json.loads(response.content)}]
     headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
     return httpx2.Response(
         response.status_code,
         headers={**headers, "content-type": "text/event-stream"},
-        content=f"event: response.completed\ndata: {json.dumps(event)}\n\n".encode(),
+        content="".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode(),
         request=response.request,
     )
 
@@ -84,22 +112,22 @@ class Wire(Official):
     """Base class of `OpenAI` that converts documents to event streams."""
 
     def _send_request(self, request: httpx2.Request, **arguments: Any) -> httpx2.Response:
-        response = super()._send_request(request, **arguments)
-        if not is_document(request, response):
+        response = super()._send_request(addressed(request), **arguments)
+        if not is_converted(request, response):
             return response
         response.read()
-        return as_events(response)
+        return as_events(request, response)
 
 
 class AsyncWire(AsyncOfficial):
     """Base class of `AsyncOpenAI` that converts documents to event streams."""
 
     async def _send_request(self, request: httpx2.Request, **arguments: Any) -> httpx2.Response:
-        response = await super()._send_request(request, **arguments)
-        if not is_document(request, response):
+        response = await super()._send_request(addressed(request), **arguments)
+        if not is_converted(request, response):
             return response
         await response.aread()
-        return as_events(response)
+        return as_events(request, response)
 
 
 class OpenAI(codex_backend_sdk.OpenAI, Wire):
@@ -115,7 +143,7 @@ class OpenAI(codex_backend_sdk.OpenAI, Wire):
 
     def request(self, cast_to: Any, options: Any, **arguments: Any) -> Any:
         try:
-            return super().request(cast_to, options, **arguments)
+            return super().request(cast_to, with_message(options), **arguments)
         except UnsupportedEndpointError:
             return Official.request(self, cast_to, options, **arguments)
 
@@ -139,7 +167,7 @@ class AsyncOpenAI(codex_backend_sdk.AsyncOpenAI, AsyncWire):
 
     async def request(self, cast_to: Any, options: Any, **arguments: Any) -> Any:
         try:
-            return await super().request(cast_to, options, **arguments)
+            return await super().request(cast_to, with_message(options), **arguments)
         except UnsupportedEndpointError:
             return await AsyncOfficial.request(self, cast_to, options, **arguments)
 

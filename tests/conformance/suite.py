@@ -17,12 +17,19 @@ TEST_TIMEOUT_SECONDS = 120
 
 # `off`: the official client, the baseline that checks this runner. `client`: the client of this package.
 MODES = ("off", "client")
-# The tests of the parts that the client replaces or uses: streams, responses, the request pipeline, WebSockets. They
-# start the servers that they need. Each version has some of these files.
+# The tests of the parts that the client replaces or uses: streams, responses, chat completions, the request pipeline,
+# WebSockets. They start the servers that they need. Each version has some of these files.
 FILES = (
     "tests/test_streaming.py",
     "tests/test_sse_framing.py",
     "tests/test_stream_mode.py",
+    # without test_completions_streaming.py, whose snapshots are not in the source distribution
+    "tests/lib/chat/test_completions.py",
+    "tests/lib/chat/test_content_filter.py",
+    "tests/lib/chat/test_create_validation.py",
+    "tests/lib/chat/test_single_pass_tools.py",
+    "tests/lib/chat/test_stream_moderation.py",
+    "tests/lib/chat/test_tool_call_deltas.py",
     "tests/lib/responses/test_*.py",
     "tests/lib/test_responses_tool_runner.py",
     "tests/lib/test_runner_*.py",

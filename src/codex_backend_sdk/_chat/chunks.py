@@ -27,6 +27,7 @@ from .completion import (
     find_stop,
     is_commentary,
     message_text,
+    model_of,
     read_message,
     reasoning_details,
     service_tier,
@@ -126,7 +127,7 @@ class ChunkBuilder:
             "id": completion_id(response),
             "object": "chat.completion.chunk",
             "created": as_count(response.get("created_at")) or 0,
-            "model": response.get("model") or self._settings.model,
+            "model": model_of(response, self._settings),
             **({"service_tier": tier} if tier else {}),
         }
         return self._chunk({"role": "assistant", "content": ""})

@@ -29,6 +29,7 @@ __all__ = [
     "find_stop",
     "is_commentary",
     "message_text",
+    "model_of",
     "read_message",
     "reasoning_details",
     "service_tier",
@@ -124,7 +125,7 @@ def build_completion(response: dict[str, Any], settings: ChatSettings, *, accoun
         "id": completion_id(response),
         "object": "chat.completion",
         "created": as_count(response.get("created_at")) or 0,
-        "model": response.get("model") or settings.model,
+        "model": model_of(response, settings),
         "choices": [choice],
         **({"service_tier": tier} if tier else {}),
         **({"usage": usage} if usage else {}),
@@ -187,13 +188,13 @@ def _citation(annotation: Mapping[str, Any], offset: int) -> dict[str, Any] | No
 
 def call_of(item: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the entry of `tool_calls` for an output item, None for an item that is no call of the caller's tools."""
-    head = {"id": item.get("call_id") or item.get("id") or ""}
-    name = item.get("name") or ""
+    head = {"id": _text(item.get("call_id")) or _text(item.get("id"))}
+    name = _text(item.get("name"))
     if item.get("type") == "function_call":
-        function = {"name": name, "arguments": item.get("arguments") or "{}"}
+        function = {"name": name, "arguments": _text(item.get("arguments")) or "{}"}
         return {**head, "type": "function", "function": function}
     if item.get("type") == "custom_tool_call":
-        return {**head, "type": "custom", "custom": {"name": name, "input": item.get("input") or ""}}
+        return {**head, "type": "custom", "custom": {"name": name, "input": _text(item.get("input"))}}
     return None
 
 
@@ -234,6 +235,11 @@ def account_digest(account_id: str) -> str:
 def completion_id(response: Mapping[str, Any]) -> str:
     """Return the id of the completion: that of the response with another prefix."""
     return "chatcmpl-" + str(response.get("id") or "").removeprefix("resp_")
+
+
+def model_of(response: Mapping[str, Any], settings: ChatSettings) -> str:
+    """Return the model that made the response, or else the requested one."""
+    return _text(response.get("model")) or settings.model
 
 
 def service_tier(response: Mapping[str, Any]) -> str | None:
