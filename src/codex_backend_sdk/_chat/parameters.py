@@ -143,59 +143,22 @@ def translate_request(
     """
     parameters = _with_official_names(given)
     parameters.setdefault("model", model)
-    refused = tuple(
-        (name, remedy)
-        for name, (accepted, remedy) in _REFUSED.items()
-        if name in parameters and parameters[name] not in accepted
-    )
     requested_model = str(parameters["model"])
     messages = translate_messages(parameters.get("messages"), model=requested_model, repair=is_lenient)
-    repairs = [*messages.repairs]
-    tools = _tools(parameters)
-    body: dict[str, Any] = {
-        name: value
-        for name, value in parameters.items()
-        if name in _RESPONSES_PARAMETERS or (name in PARAMETERS and PARAMETERS[name].treatment is _S)
-    }
-    body["input"] = messages.items
-    body.pop("logit_bias", None)
-    if tools:
-        body["tools"] = tools
-        if "functions" in parameters:
-            body["parallel_tool_calls"] = False
-        choice = _tool_choice(parameters, tools)
-        if choice is not None:
-            body["tool_choice"] = choice
-    else:
-        body.pop("parallel_tool_calls", None)
     reasoning = _reasoning(parameters)
-    effort = reasoning.get("effort")
-    if efforts and isinstance(effort, str) and effort not in efforts:
-        if not is_lenient:
-            raise InvalidChatRequestError(
-                f"The model {requested_model} does not accept the reasoning effort {effort!r}. "
-                f"Use one of {', '.join(efforts)}.",
-                param="reasoning_effort",
-            )
-        reasoning["effort"] = _nearest_effort(effort, efforts)
-        repairs.append(("reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"))
     returns_reasoning = not reasoning.pop("exclude", False)
-    body.pop("reasoning", None)
-    if reasoning:
-        body["reasoning"] = reasoning
     text = _text_options(parameters)
-    if text:
-        body["text"] = text
-        if as_mapping(text.get("format")).get("type") == "json_object" and not _has_json_word(messages.items):
-            if not is_lenient:
-                raise InvalidChatRequestError(
-                    "`response_format` is json_object, and no message contains the word 'json', which the backend "
-                    "requires. Ask for JSON in a message, or pass a json_schema.",
-                    param="messages",
-                )
-            content = [{"type": "input_text", "text": _JSON_REQUEST}]
-            body["input"] = [*messages.items, {"type": "message", "role": "developer", "content": content}]
-            repairs.append(("response_format", f"the message {_JSON_REQUEST!r} was added"))
+    repairs = [*messages.repairs]
+    if efforts and reasoning.get("effort") not in (None, *efforts):
+        repairs.append(_replace_effort(reasoning, efforts, model=requested_model, is_lenient=is_lenient))
+    if as_mapping(text.get("format")).get("type") == "json_object" and not _has_json_word(messages.items):
+        repairs.append(_add_json_request(messages.items, is_lenient=is_lenient))
+    body = {
+        **{name: value for name, value in parameters.items() if _is_passed_on(name)},
+        "input": messages.items,
+        **_tool_parameters(parameters),
+        **{name: value for name, value in (("reasoning", reasoning), ("text", text)) if value},
+    }
     return TranslatedRequest(
         parameters=body,
         settings=ChatSettings(
@@ -208,7 +171,11 @@ def translate_request(
             accounts=messages.accounts,
         ),
         droppable=tuple(_unknown(parameters)),
-        refused=refused,
+        refused=tuple(
+            (name, remedy)
+            for name, (accepted, remedy) in _REFUSED.items()
+            if name in parameters and parameters[name] not in accepted
+        ),
         repairs=tuple(repairs),
     )
 
@@ -219,6 +186,13 @@ def _with_official_names(given: Mapping[str, Any]) -> dict[str, Any]:
         if alias in given:
             parameters.setdefault(name, given[alias])
     return parameters
+
+
+def _is_passed_on(name: str) -> bool:
+    """Return whether a parameter is sent unchanged. Those of tools, reasoning and text are put together elsewhere."""
+    if name in PARAMETERS:
+        return PARAMETERS[name].treatment is _S and name not in ("logit_bias", "parallel_tool_calls")
+    return name in _RESPONSES_PARAMETERS and name not in ("reasoning", "text")
 
 
 def _unknown(parameters: Mapping[str, Any]) -> list[Rejection]:
@@ -234,6 +208,20 @@ def _unknown(parameters: Mapping[str, Any]) -> list[Rejection]:
 
 
 # Tools
+
+
+def _tool_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters about tools, which are meaningless without tools."""
+    tools = _tools(parameters)
+    if not tools:
+        return {}
+    choice = _tool_choice(parameters, tools)
+    is_parallel = False if "functions" in parameters else parameters.get("parallel_tool_calls")
+    return {
+        "tools": tools,
+        **({} if choice is None else {"tool_choice": choice}),
+        **({} if is_parallel is None else {"parallel_tool_calls": is_parallel}),
+    }
 
 
 def _tools(parameters: Mapping[str, Any]) -> list[Any]:
@@ -332,6 +320,19 @@ def _text_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return text
 
 
+def _add_json_request(items: list[dict[str, Any]], *, is_lenient: bool) -> tuple[str, str]:
+    """Add a message that asks for JSON, and return the repair."""
+    if not is_lenient:
+        raise InvalidChatRequestError(
+            "`response_format` is json_object, and no message contains the word 'json', which the backend requires. "
+            "Ask for JSON in a message, or pass a json_schema.",
+            param="messages",
+        )
+    content = [{"type": "input_text", "text": _JSON_REQUEST}]
+    items.append({"type": "message", "role": "developer", "content": content})
+    return "response_format", f"the message {_JSON_REQUEST!r} was added"
+
+
 def _has_json_word(items: list[dict[str, Any]]) -> bool:
     """Return whether a text of the input contains the word. The parameter `instructions` does not count."""
     parts = (part for item in items for part in as_list(item.get("content")))
@@ -350,13 +351,23 @@ def _reasoning(parameters: Mapping[str, Any]) -> dict[str, Any]:
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
 
 
-def _nearest_effort(effort: str, efforts: Sequence[str]) -> str:
-    """Return the accepted effort that is nearest, of two the higher one. An unknown name counts as medium."""
+def _replace_effort(
+    reasoning: dict[str, Any], efforts: Sequence[str], *, model: str, is_lenient: bool
+) -> tuple[str, str]:
+    """Replace the effort by the nearest accepted one, of two the higher one, and return the repair."""
+    effort = reasoning["effort"]
+    if not is_lenient:
+        raise InvalidChatRequestError(
+            f"The model {model} does not accept the reasoning effort {effort!r}. Use one of {', '.join(efforts)}.",
+            param="reasoning_effort",
+        )
     wanted = _rank(effort)
-    return min(efforts, key=lambda each: (abs(_rank(each) - wanted), -_rank(each)))
+    reasoning["effort"] = min(efforts, key=lambda each: (abs(_rank(each) - wanted), -_rank(each)))
+    return "reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"
 
 
-def _rank(effort: str) -> int:
+def _rank(effort: Any) -> int:
+    """Return the position of an effort. An unknown one counts as medium."""
     return _EFFORTS.index(effort if effort in _EFFORTS else "medium")
 
 
