@@ -278,6 +278,7 @@ def make_error(error_class: Any) -> Any:
         lambda: error_class("text", parameters=["a"]),
         lambda: error_class("text", resource="files"),
         lambda: error_class("text", indexes=[1]),
+        lambda: error_class("text", param="messages[1]"),
         lambda: error_class("text", pid=7),
         lambda: error_class("text", reason="stopped"),
         lambda: error_class("text", code="access_denied"),
