@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 import pytest
 from support.calls import CALLS
@@ -347,3 +348,16 @@ def test_redirect_to_another_host_is_not_followed(sim: Simulator, client: Any) -
     with pytest.raises(openai.APIStatusError):
         client.responses.create(input="hi")
     assert [request.headers["host"].partition(":")[0] for request in sim.requests] == ["127.0.0.1"]
+
+
+def test_causes_that_are_a_cycle_end_the_call(sim: Simulator) -> None:
+    """A transport that raises the same object for each attempt makes its cause refer to itself."""
+    error, cause = httpx2.ConnectError("refused"), RuntimeError("cause")
+    error.__cause__, cause.__context__ = cause, error
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        raise error
+
+    http_client = httpx2.Client(transport=httpx2.MockTransport(refuse))
+    with sim.client(http_client=http_client, max_retries=0) as client, pytest.raises(openai.APIConnectionError):
+        client.responses.create(input="hi")

@@ -234,7 +234,9 @@ def _connection_error(error: openai.APIConnectionError, cause: BaseException) ->
 
 
 def _cause_chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen = set[int]()  # a transport that raises one object several times makes a cycle
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
