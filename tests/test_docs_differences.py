@@ -70,7 +70,7 @@ def test_other_parameters_are_sent_as_documented(sim: Simulator) -> None:
 
 def test_missing_resources_raise() -> None:
     calls: dict[str, Any] = {
-        "chat.completions": lambda client: client.chat.completions.retrieve("x"),
+        "chat.completions.retrieve": lambda client: client.chat.completions.retrieve("x"),
         "completions": lambda client: client.completions.create(model="x", prompt="x"),
         "responses.retrieve": lambda client: client.responses.retrieve("x"),
         ".delete": lambda client: client.responses.delete("x"),

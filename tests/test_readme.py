@@ -113,7 +113,7 @@ def test_readme_names_targets_of_the_makefile(target: str) -> None:
     assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["chat.completions", "images", "files", "audio", "embeddings", "batches", "Realtime"])
+@pytest.mark.parametrize("name", ["images", "files", "audio", "embeddings", "batches", "Realtime"])
 def test_table_names_what_does_not_work(name: str) -> None:
     assert re.search(rf"^\| [^|]*\b{re.escape(name)}\b[^|]* \| no \| .+ \|$", TEXT, re.MULTILINE)
 
