@@ -54,7 +54,7 @@ CONTROL := tests/conformance/test_upstream.py::test_official_tests_deviate_only_
 # Tests of the modules that do no I/O. They take about 20 seconds.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	test_body_buffer test_catalog test_coerce test_history test_json test_redaction test_timefmt \
-	chat/test_chunks chat/test_completion chat/test_messages chat/test_parameters \
+	chat/test_chunks chat/test_chat_completion chat/test_chat_messages chat/test_parameters \
 	auth/test_auth_json auth/test_device_code auth/test_jwt auth/test_login_arguments auth/test_oauth \
 	batch/test_key_index batch/test_lines batch/test_schedule \
 	cli/chat/test_message_text cli/terminal/test_code_highlight cli/terminal/test_escape_filter cli/terminal/test_footer \

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+from codex_backend_sdk._chat.chat_completion import ChatSettings, build_completion
 from codex_backend_sdk._chat.chunks import ChunkBuilder
-from codex_backend_sdk._chat.completion import ChatSettings, build_completion
 from codex_backend_sdk._coerce import as_mapping
 
 RESPONSE = {"id": "resp_1", "created_at": 12, "model": "actual", "service_tier": "default"}

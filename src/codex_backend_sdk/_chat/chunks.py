@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from .._coerce import as_count, as_mapping
-from .completion import (
+from .chat_completion import (
     REASONING_SEPARATOR,
     ChatSettings,
     FinalMessage,

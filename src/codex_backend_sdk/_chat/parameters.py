@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 
 from .._coerce import as_list, as_mapping
 from .._exceptions import InvalidChatRequestError
-from .completion import ChatSettings
-from .messages import translate_messages
+from .chat_completion import ChatSettings
+from .chat_messages import translate_messages
 
 __all__ = ["PARAMETERS", "Parameter", "Rejection", "TranslatedRequest", "Treatment", "translate_request"]
 

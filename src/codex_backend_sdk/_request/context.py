@@ -18,7 +18,7 @@ from .._upstream import FinalRequestOptions
 if TYPE_CHECKING:
     import httpx2
 
-    from .._chat.completion import ChatSettings
+    from .._chat.chat_completion import ChatSettings
     from ..limits.tracker import LimitsTracker
     from ..types import Login
     from .prompt_cache import TurnState

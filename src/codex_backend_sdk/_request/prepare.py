@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import NotGiven, Omit
 
-from .._chat.completion import account_digest
+from .._chat.chat_completion import account_digest
 from .._chat.parameters import translate_request
 from .._coerce import as_list, as_mapping
 from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, DEFAULT_INSTRUCTIONS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-    from .._chat.completion import ChatSettings
+    from .._chat.chat_completion import ChatSettings
     from .._options import ClientOptions
     from .._upstream import FinalRequestOptions
     from ..types import Login

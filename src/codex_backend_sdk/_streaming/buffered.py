@@ -19,7 +19,7 @@ import httpx2
 
 from .._body_buffer import BodyBuffer, BodyTooLargeError
 from .._catalog import find_model, to_official_list
-from .._chat.completion import build_completion
+from .._chat.chat_completion import build_completion
 from .._coerce import as_count
 from .._errors.classify import AVAILABLE_MODELS_MEMBER
 from .._errors.error_text import describe_body

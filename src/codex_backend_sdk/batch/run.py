@@ -23,7 +23,7 @@ import openai
 from .. import _exceptions as exceptions
 from .._exceptions import BatchInputError, BatchStoppedError
 from .._timefmt import format_count, format_local_time
-from .journal import BatchJournal
+from .batch_journal import BatchJournal
 from .key_index import Entry, KeyIndex
 from .lines import (
     DELIVERY_PARAMETERS,

@@ -34,11 +34,11 @@ _COMMAND_MODULES: Final = {
     "logout": "login",
     "status": "status",
     "usage": "usage",
-    "models": "models",
+    "models": "models_command",
     "ask": "ask",
-    "batch": "batch",
-    "chat": "chat.command",
-    "doctor": "doctor.command",
+    "batch": "batch_command",
+    "chat": "chat.chat_command",
+    "doctor": "doctor.doctor_command",
     "demo": "demo",
     "simulate": "simulate",
     "completion": "completion",
@@ -131,7 +131,7 @@ def _error_data(error: BaseException, message: str, code: ExitCode) -> dict[str,
     }
     progress = getattr(error, "progress", None)
     if progress is not None:  # of a batch
-        from .batch import progress_data
+        from .batch_command import progress_data
 
         data.update(progress_data(progress))
     partial = getattr(error, "partial", None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion
 
-from codex_backend_sdk._chat.completion import (
+from codex_backend_sdk._chat.chat_completion import (
     ChatSettings,
     account_digest,
     build_completion,

@@ -13,7 +13,7 @@ import pytest
 
 from codex_backend_sdk import RateLimits, RateLimitWindow
 from codex_backend_sdk.batch import BatchProgress
-from codex_backend_sdk.cli.batch import progress_text
+from codex_backend_sdk.cli.batch_command import progress_text
 from codex_backend_sdk.testing import SimulatedLimits, SimulatedWindow, Turn
 
 if TYPE_CHECKING:

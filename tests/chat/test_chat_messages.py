@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_backend_sdk import CodexBackendUnsupportedParameterError, InvalidChatRequestError
-from codex_backend_sdk._chat.messages import translate_messages
+from codex_backend_sdk._chat.chat_messages import translate_messages
 from codex_backend_sdk._coerce import hashed_call_id
 
 PNG = "data:image/png;base64,iVBORw0KGgo="

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .._coerce import as_count, as_list, as_mapping
-from .messages import DETAILS_FORMAT
+from .chat_messages import DETAILS_FORMAT
 
 __all__ = [
     "REASONING_SEPARATOR",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codex_backend_sdk import JournalError
-from codex_backend_sdk.batch.journal import BatchJournal
+from codex_backend_sdk.batch.batch_journal import BatchJournal
 from codex_backend_sdk.conversation.journal import Journal
 
 if TYPE_CHECKING:
