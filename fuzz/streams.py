@@ -260,7 +260,7 @@ def check_batches(data: bytes) -> None:
     batch = EventDecoder().feed(b"\n\n".join(frames) + b"\n\n")
     events = read_events(batch)
     accumulator = Accumulator()
-    count = accumulator.add_deltas(batch)
+    count = len(accumulator.add_deltas(batch))
     if events is None and not count:
         return
     payloads = [decode(event) for _, event in decode_whole(batch + b"\n\n")]

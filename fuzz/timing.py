@@ -85,7 +85,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "pasted_url": _oauth.parse_pasted_url,
     "device_code": lambda text: _device_code.parse_user_code(400, text.encode("utf-8", "replace"), issuer="i"),
     "wrap": lambda text: output.wrap(text, 80),
-    "command_error": lambda text: app._error_message(ValueError(text)),
+    "command_error": lambda text: app.error_message(ValueError(text)),
 }
 # Fragments that begin something which a parser might search the end of.
 _UNITS = (

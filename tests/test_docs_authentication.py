@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "authentication.md"
 
 
-def test_status_example_prints_account_and_revokes_login(
+def test_status_example_prints_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (block,) = (block for block in find_blocks(PAGE) if "client.revoke()" in block.code)
+    (block,) = (block for block in find_blocks(PAGE) if "client.account()" in block.code)
     with simulator_in_environment(tmp_path, monkeypatch):
         run_program(block)
     assert capsys.readouterr().out == f"user@example.com pro {tmp_path / 'auth.json'}\n"
-    assert not (tmp_path / "auth.json").exists()
+    assert (tmp_path / "auth.json").exists()
 
 
 def test_arguments_of_authenticate_are_complete() -> None:

@@ -115,7 +115,7 @@ def test_prompt_of_another_encoding_is_a_usage_error(
             out, err = process.communicate(timeout=40)
         assert (process.returncode, out) == (2, "")
         assert f"Error: {source} is not valid text: it has the byte 0x" in err
-        assert err.endswith("Convert it to UTF-8.\n")
+        assert "Convert it to UTF-8" in err
     assert sim.requests == []
 
 

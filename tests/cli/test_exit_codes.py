@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXCEPTIONS = [getattr(_exceptions, name) for name in _exceptions.__all__]
 CODES = {
+    ExitCode.USAGE: {"BatchInputError"},
     ExitCode.SIGNED_OUT: {"LoginRequiredError", "LoginRejectedError"},
     ExitCode.LIMIT: {"UsageLimitError", "QuotaExceededError", "UsageNotIncludedError", "BatchStoppedError"},
     ExitCode.INCOMPLETE: {

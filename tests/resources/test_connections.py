@@ -158,7 +158,7 @@ def test_unsupported_parameters_follow_the_policy(new_client: Any, server: WebSo
 
 def test_missing_package_is_named(connecting_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.exceptions", None)
-    with pytest.raises(sdk.CodexError, match=r"pip install 'codex-backend-sdk\[websocket\]'"):
+    with pytest.raises(sdk.CodexError, match=r"pip install '\.\[websocket\]'"):
         connecting_client.responses.connect().__enter__()
 
 

@@ -267,7 +267,7 @@ def test_failed_calls_are_logged_once(run: Callable[..., Outcome], caplog: pytes
 def test_calls_are_logged_with_their_duration(run: Callable[..., Outcome], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "codex_backend_sdk")
     run(batch_of(secret))
-    messages = [entry.getMessage() for entry in caplog.records if entry.name == "codex_backend_sdk"]
+    messages = [entry.getMessage() for entry in caplog.records if entry.name == "codex_backend_sdk.tools"]
     assert messages[0] == "Tool secret started (c0)."
     assert re.fullmatch(r"Tool secret finished after \d+\.\d{3} s \(c0\)\.", messages[1])
     assert "password" not in caplog.text

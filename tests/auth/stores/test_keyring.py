@@ -139,7 +139,7 @@ def test_load_does_not_create_the_folder(keyring: MemoryKeyring, tmp_path: Path)
 
 def test_missing_package_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)  # as if it were not installed
-    with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[keyring\]'"):
+    with pytest.raises(CredentialStoreError, match=r"pip install '\.\[keyring\]'"):
         KeyringStore(tmp_path).load()
 
 

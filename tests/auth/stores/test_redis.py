@@ -166,7 +166,7 @@ def test_rediss_url_uses_tls_and_timeouts() -> None:
 
 def test_missing_package_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)  # as if it were not installed
-    with pytest.raises(CredentialStoreError, match=r"pip install 'codex-backend-sdk\[redis\]'"):
+    with pytest.raises(CredentialStoreError, match=r"pip install '\.\[redis\]'"):
         RedisStore("redis://localhost")
 
 
