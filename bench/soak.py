@@ -36,6 +36,9 @@ __all__ = ["ResourceCounts", "growth", "soak"]
 
 # Fraction of the time. Before its end the number of pooled connections is not yet stable.
 _WARM_UP_FRACTION = 0.2
+# A short warm-up on a slow machine does not meet every kind of error, whose modules and models are loaded on first use.
+# It is repeated while the resources grow; a leak grows in every phase, and therefore also after the last one.
+_WARM_UPS = 5
 # A call can take this long without an error on a busy machine.
 _HANG_SECONDS = 60.0
 _TIMEOUTS = {"first_byte_timeout": 2.0, "idle_timeout": 2.0, "total_timeout": 20.0, "max_retry_after": 5.0}
@@ -204,8 +207,13 @@ def soak(*, seconds: float, callers: int, seed: int, probability: float) -> tupl
     start = time.monotonic()
     with _backend(seed, probability) as (settings, statistics):
         group = _Callers(settings, callers)
-        hung = group.call(seconds * _WARM_UP_FRACTION, warm_up, "warm")
-        warm = group.resources()
+        hung, warm = 0, before
+        for number in range(_WARM_UPS):
+            cold = warm
+            hung += group.call(seconds * _WARM_UP_FRACTION, warm_up, f"warm {number}")
+            warm = group.resources()
+            if not growth(cold, warm, callers=callers):
+                break
         hung += group.call(seconds * (1 - _WARM_UP_FRACTION), outcomes, "hot")
         end = group.resources()
         group.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,9 @@ def new_client(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[Calla
             return clients[-1]
 
         yield make_sync
+        for thread in threading.enumerate():
+            if thread.name == "codex-batch":  # a request that a batch abandoned may be connecting
+                thread.join(timeout=0.2)
         for client in clients:
             client.close()
         return

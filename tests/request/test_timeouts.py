@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 SHORT_SECONDS = 0.25
+AMPLE_SECONDS = 1.0  # enough for a phase without a delay, also on a busy machine
 LONG_SECONDS = 30.0  # longer than the test may take
 
 
@@ -64,16 +65,16 @@ def test_idle_timeout_interrupts_the_response(new_client: Callable[..., Any], si
     ("limits", "turn"),
     [
         (
-            {"idle_timeout": SHORT_SECONDS, "first_byte_timeout": LONG_SECONDS},
-            Turn.text("complete").delayed(3 * SHORT_SECONDS),
+            {"idle_timeout": AMPLE_SECONDS, "first_byte_timeout": LONG_SECONDS},
+            Turn.text("complete").delayed(1.5 * AMPLE_SECONDS),
         ),
         (
-            {"first_byte_timeout": SHORT_SECONDS, "idle_timeout": LONG_SECONDS},
-            Turn.text("complete").stalled(3, 3 * SHORT_SECONDS),
+            {"first_byte_timeout": AMPLE_SECONDS, "idle_timeout": LONG_SECONDS},
+            Turn.text("complete").stalled(3, 1.5 * AMPLE_SECONDS),
         ),
         ({"idle_timeout": 2 * SHORT_SECONDS}, Turn.text("complete").keepalives(6 * SHORT_SECONDS)),
         ({"total_timeout": LONG_SECONDS}, Turn.text("complete").stalled(3, SHORT_SECONDS)),
-        ({"connect_timeout": SHORT_SECONDS}, Turn.text("complete").delayed(3 * SHORT_SECONDS)),
+        ({"connect_timeout": AMPLE_SECONDS}, Turn.text("complete").delayed(1.5 * AMPLE_SECONDS)),
     ],
     ids=["idle, not first byte", "first byte, not idle", "comments count as data", "total", "connect, not first byte"],
 )

@@ -34,6 +34,8 @@ _FormatT = TypeVar("_FormatT")
 
 # How long a driver waits before it looks at the clock and reports progress: a machine may have slept meanwhile.
 _SLICE_SECONDS = 1.0
+# Closing connections takes milliseconds; a proxy may delay the end of TLS.
+_CANCEL_SECONDS = 5.0
 
 
 class _BaseBatch(Generic[_FormatT]):
@@ -225,7 +227,7 @@ class AsyncBatch(_BaseBatch[_FormatT]):
             if step.error is not None:
                 raise step.error
         finally:
-            tasks.cancel()
+            await tasks.cancel()
             run.close()
 
     async def _wait(self, wait: Wait, tasks: _Tasks) -> None:
@@ -316,8 +318,8 @@ class _Tasks:
                 except Exception as error:
                     outcome = error
                 self._outcomes.append((request, outcome))
-                self._event.set()
             self._scopes.pop(request.index, None)
+            self._event.set()
 
         if _runs_in_trio():
             import trio
@@ -340,9 +342,14 @@ class _Tasks:
         for request, outcome in outcomes:
             _record(run, request, outcome)
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
+        """Cancel the requests, and wait until their connections are closed."""
         for scope in list(self._scopes.values()):
             scope.cancel()
+        with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
+            while self._scopes:
+                self._event = anyio.Event()
+                await self._event.wait()
 
 
 def _runs_in_trio() -> bool:
