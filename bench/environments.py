@@ -29,7 +29,15 @@ ENVIRONMENTS = {
     "ours": Environment(ROOT / "requirements" / "demo.txt", with_this_package=True),
     **{
         peer: Environment(_LOCK_FILES / f"{peer}.txt")
-        for peer in ("openai", "original-0.2.0", "original-0.5.9", "login-with-chatgpt", "gpt-codex-client", "floor")
+        for peer in (
+            "openai",
+            "llm",
+            "original-0.2.0",
+            "original-0.5.9",
+            "login-with-chatgpt",
+            "gpt-codex-client",
+            "floor",
+        )
     },
 }
 

@@ -6,6 +6,8 @@ A row has jobs, which run in turn, and bars. A bar divides a metric of one job b
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +110,12 @@ def _conversations(peer: str, kind: str, name: str = "", rounds: int = 99) -> Jo
     arguments = {"response": ResponseSpec("text", 500), "count": 100, "turns": 2, "new_process": True}
     return Job(peer, f"conversations{kind}", {**arguments, "way": "websocket"}, rounds, name)
 
+
+# The Codex CLI is a binary from npm. Its job is left out where it is not installed.
+_CODEX_CLI = os.environ.get("CODEX_BINARY") or shutil.which("codex")
+_CODEX_CLI_JOBS = (
+    (Job("ours", "command", {"program": _CODEX_CLI, "arguments": ["--help"]}, name="codex"),) if _CODEX_CLI else ()
+)
 
 _CPU = "cpu_us_per_event"
 _ALL_PEERS = (*_TYPED, *_ORIGINALS, "floor")
@@ -351,6 +359,18 @@ ROWS = (
             Bar("wall_ms", None, at_most=150),
             Bar("imports_openai", None, at_most=0, note="imports openai"),
         ),
+        rounds=7,
+    ),
+    Row(
+        "help",
+        "wall time of `codex-backend --help`",
+        "ms",
+        (
+            Job("ours", "command", {"arguments": ["--help"]}),
+            Job("llm", "command", {"program": "llm", "arguments": ["--help"]}),
+            *_CODEX_CLI_JOBS,
+        ),
+        (Bar("wall_ms", None, at_most=150), Bar("wall_ms", "llm", at_most=1 / 2)),
         rounds=7,
     ),
 )

@@ -132,13 +132,13 @@ class Session:
 
     def _time_command(self, job: Job) -> dict[str, float]:
         """Time a command from start to end. Without arguments, time an interpreter that does nothing."""
-        arguments = job.arguments.get("arguments")
+        arguments, program = job.arguments.get("arguments"), job.arguments.get("program", _COMMAND)
         python = self._python(job.peer)
-        command = [str(python), "-c", "pass"] if arguments is None else [str(python.parent / _COMMAND), *arguments]
+        command = [str(python), "-c", "pass"] if arguments is None else [str(python.parent / program), *arguments]
         start = time.perf_counter()
         self._run(command)
         figures = {"wall_ms": (time.perf_counter() - start) * 1e3}
-        if arguments is not None:
+        if arguments is not None and program == _COMMAND:
             output = self._output(job.peer, "-c", _CHECK_OPENAI_IMPORT.format(command=_COMMAND, arguments=arguments))
             figures["imports_openai"] = float(output.split()[-1])
         return figures
