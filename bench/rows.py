@@ -111,6 +111,16 @@ def _conversations(peer: str, kind: str, name: str = "", rounds: int = 99) -> Jo
     return Job(peer, f"conversations{kind}", {**arguments, "way": "websocket"}, rounds, name)
 
 
+def _batch(peer: str, task: str, name: str = "", rounds: int = 99, **arguments: Any) -> Job:
+    return Job(
+        peer,
+        task,
+        {"response": ResponseSpec("text", 20), "lines": 1_000, "new_process": True, **arguments},
+        rounds,
+        name,
+    )
+
+
 # The Codex CLI is a binary from npm. Its job is left out where it is not installed.
 _CODEX_CLI = os.environ.get("CODEX_BINARY") or shutil.which("codex")
 _CODEX_CLI_JOBS = (
@@ -292,6 +302,28 @@ ROWS = (
         also=(
             Shown("events_per_s", "events per second of those conversations", "events/s"),
             Shown("resident_kb_each", "memory per conversation", "kB"),
+        ),
+    ),
+    Row(
+        "batch",
+        "CPU per line of a batch of 1,000 lines, 16 at a time; openai uses `asyncio.gather`",
+        "ms",
+        (
+            _batch("ours", "batch"),
+            _batch("ours", "batch", "ours, journal", has_journal=True),
+            _batch("ours", "async_batch", "ours, async"),
+            _batch("ours", "async_batch", "ours, async, journal", has_journal=True),
+            _batch("openai", "async_batch", rounds=2),
+        ),
+        (
+            Bar("cpu_ms_per_line", "openai", at_most=2 / 3),
+            Bar("cpu_ms_per_line", "openai", at_most=2 / 3, job="ours, async, journal"),
+            Bar("resident_mb", None, at_most=10, job="ours, journal", note="MB of memory"),
+        ),
+        rounds=3,
+        also=(
+            Shown("lines_per_s", "lines per second of that batch", "lines/s"),
+            Shown("resident_mb", "memory of that batch", "MB"),
         ),
     ),
     Row(

@@ -11,11 +11,13 @@ import gc
 import json
 import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.server import ResponseSpec, base_path
@@ -398,6 +400,41 @@ def _measure_conversations(run_all: Callable[[], list[list[Any]]], spec: Respons
     }
 
 
+def batch(clients: PeerClients, response: list[Any], *, lines: int, has_journal: bool = False) -> _Figures:
+    """Send the lines of a batch with the sync client."""
+    return _measure_batch(response, lines, has_journal, clients.client, clients.peer.batch)
+
+
+def async_batch(clients: PeerClients, response: list[Any], *, lines: int, has_journal: bool = False) -> _Figures:
+    """Send the lines of a batch with the async client."""
+
+    def run(*arguments: Any) -> int:
+        return clients.runner.run(clients.peer.async_batch(*arguments))
+
+    return _measure_batch(response, lines, has_journal, clients.async_client, run)
+
+
+def _measure_batch(
+    response: list[Any], lines: int, has_journal: bool, client: Callable[[ResponseSpec], Any], run: Callable[..., int]
+) -> _Figures:
+    spec, parameters = ResponseSpec(*response), call_parameters()
+    del parameters["input"]
+    prompts = [f"Translate sentence {number}." for number in range(lines)]
+    run(client(spec), prompts[:2], parameters, None)
+    with tempfile.TemporaryDirectory() as folder:
+        gc.collect()
+        resident = _max_resident()
+        wall, cpu = time.perf_counter(), time.process_time()
+        characters = run(client(spec), prompts, parameters, Path(folder, "journal") if has_journal else None)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    _check_length(characters, lines * _characters(spec.kind, spec.deltas))
+    return {
+        "cpu_ms_per_line": cpu / lines * 1e3,
+        "lines_per_s": lines / wall,
+        "resident_mb": (_max_resident() - resident) / 1e6,
+    }
+
+
 def _max_resident() -> int:
     import resource  # not on Windows
 
@@ -418,5 +455,7 @@ TASKS: Final[dict[str, Callable[..., _Figures]]] = {
         agent,
         conversations,
         conversations_async,
+        batch,
+        async_batch,
     )
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 __all__ = ["Peer", "load"]
 
@@ -38,6 +39,12 @@ class Peer(Protocol):
         """Return agents (see bench/peers/agents.py) that share a client. `way` selects the transport of a peer."""
 
     async def async_agents(self, base_url: str, way: str, count: int = 1) -> list[Any]: ...
+    def batch(self, client: Any, prompts: list[str], params: dict[str, Any], journal: Path | None) -> int:
+        """Send the prompts, at most 16 at a time, and return the number of characters of all responses."""
+
+    async def async_batch(
+        self, client: Any, prompts: list[str], params: dict[str, Any], journal: Path | None
+    ) -> int: ...
 
 
 # Peer → its module in this package, and its class there.

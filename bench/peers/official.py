@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.fake_login import ACCOUNT_ID, access_token, login_document
 from bench.peers.agents import SETTINGS, Turn, TurnReader, read_turn, read_turn_async
+from bench.workloads import user_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 __all__ = ["LoginWithChatGPT", "Official", "Ours"]
 
+# The most requests of a batch at once.
+CONCURRENCY = 16
 MOCK_URL = "http://127.0.0.1:9/backend-api/codex"
 EMPTY_STREAM = b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{}}\n\n'
 
@@ -81,6 +86,17 @@ class Official:
         client = self.async_client(base_url)
         return [_AsyncConnectedAgent(client) for _ in range(count)]
 
+    async def async_batch(self, client: Any, prompts: list[str], params: dict[str, Any], journal: Path | None) -> int:
+        """Send the prompts as programs do without a batch: `asyncio.gather`, with a semaphore."""
+        slots = asyncio.Semaphore(CONCURRENCY)
+
+        async def send(prompt: str) -> str:
+            async with slots:
+                events = await self.async_events(client, {**params, "input": user_message(prompt)})
+                return "".join([event.delta async for event in events if event.type == "response.output_text.delta"])
+
+        return sum(map(len, await asyncio.gather(*map(send, prompts))))
+
 
 class _ConnectedAgent:
     def __init__(self, client: Any) -> None:
@@ -131,6 +147,14 @@ class Ours(Official):
 
     def websocket_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
         return self.events(client.with_options(transport="websocket"), params)
+
+    def batch(self, client: Any, prompts: list[str], params: dict[str, Any], journal: Path | None) -> int:
+        batch = client.codex.batch(prompts, concurrency=CONCURRENCY, journal=journal, **params)
+        return sum(len(result.output_text) for result in batch)
+
+    async def async_batch(self, client: Any, prompts: list[str], params: dict[str, Any], journal: Path | None) -> int:
+        batch = client.codex.batch(prompts, concurrency=CONCURRENCY, journal=journal, **params)
+        return sum([len(result.output_text) async for result in batch])
 
     def conversation_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
         settings = {name: value for name, value in params.items() if name != "input"}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INSTALLED = ("ours", "openai", "floor")
-TINY = {"items": 2, "calls": 1, "streams": 2, "turns": 3, "count": 2}
+TINY = {"items": 2, "calls": 1, "streams": 2, "turns": 3, "count": 2, "lines": 3}
 
 
 def tiny(row: Row) -> Row:
