@@ -153,6 +153,16 @@ ROWS = (
         (Bar(_CPU, "openai", at_most=1 / 20),),
     ),
     Row(
+        "chat",
+        "CPU per chunk of a chat completion; openai reads a stream of the public API",
+        "µs",
+        (
+            Job("ours", "drain_chat", {"response": ResponseSpec("text", _DELTAS)}),
+            Job("openai", "drain_chat", {"response": ResponseSpec("chat", _SLOW_DELTAS)}),
+        ),
+        (Bar(_CPU, "openai", at_most=1 / 8),),
+    ),
+    Row(
         "websocket",
         "CPU per text-delta event over the WebSocket, sync",
         "µs",

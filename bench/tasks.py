@@ -119,6 +119,26 @@ def drain(
     return {"cpu_us_per_event": cpu / events * 1e6, "cpu_ms": cpu / calls * 1e3, "wall_ms": wall / calls * 1e3}
 
 
+def drain_chat(clients: PeerClients, response: list[Any]) -> _Figures:
+    """Read all chunks of a streamed chat completion."""
+    spec = ResponseSpec(*response)
+
+    def read(deltas: int) -> tuple[int, int]:
+        client, count, characters = clients.client(spec._replace(deltas=deltas)), 0, 0
+        for chunk in clients.peer.chat_chunks(client, {"model": MODEL, "messages": short_input()}):
+            count += 1
+            characters += len(chunk.choices[0].delta.content or "")
+        return count, characters
+
+    read(_WARM_DELTAS)
+    gc.collect()
+    cpu = time.process_time()
+    chunks, characters = read(spec.deltas)
+    cpu = time.process_time() - cpu
+    _check_length(characters, _characters(spec.kind, spec.deltas))
+    return {"cpu_us_per_event": cpu / chunks * 1e6}
+
+
 def drain_async(clients: PeerClients, response: list[Any]) -> _Figures:
     """Read all events of a streamed call of the async client."""
     spec, parameters = ResponseSpec(*response), call_parameters()
@@ -446,6 +466,7 @@ TASKS: Final[dict[str, Callable[..., _Figures]]] = {
     for task in (
         drain,
         drain_async,
+        drain_chat,
         long_event,
         collect,
         prepare,

@@ -2,7 +2,7 @@
 
 The streams have the shape of the Codex backend's: an `event:` line and a `data:` line, `type` first, no `[DONE]`, and
 an empty `output` in `response.completed`. Except in `codex`, all events are valid by the official types, which is the
-faster case for the official client.
+faster case for the official client. `chat` is a stream of the public API: the chunks of a chat completion.
 """
 
 from __future__ import annotations
@@ -70,11 +70,19 @@ def stream(kind: str, deltas: int) -> Stream:
     """Return the stream of this kind with this many deltas."""
     events = list(_KINDS[kind](deltas))
     frames = [_frame(number, event) for number, event in enumerate(events)]
-    characters = sum(len(event["delta"]) for event in events if "delta" in event)
-    return Stream(frames, characters, sum(event["type"] == "response.output_item.done" for event in events))
+    characters = sum(len(text) for event in events if (text := event.get("delta") or _content(event)))
+    items = sum(event.get("type") == "response.output_item.done" for event in events)
+    return Stream([*frames, *([b"data: [DONE]\n\n"] if kind == "chat" else [])], characters, items)
+
+
+def _content(chunk: dict[str, Any]) -> str:
+    text: str = chunk["choices"][0]["delta"].get("content", "") if "choices" in chunk else ""
+    return text
 
 
 def _frame(number: int, event: dict[str, Any]) -> bytes:
+    if "choices" in event:
+        return b"data: " + json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
     kind: str = event["type"]
     numbered = {"type": kind, "sequence_number": number, **event}
     data = json.dumps(numbered, ensure_ascii=False, separators=(",", ":")).encode()
@@ -128,6 +136,18 @@ def _text(deltas: int) -> Iterator[dict[str, Any]]:
 
     item = {"type": "message", "id": "msg_0a1", "role": "assistant", "status": "in_progress", "content": []}
     return _response_events(item, {"status": "completed", "content": [{**empty, "text": text}]}, between())
+
+
+def _chat(deltas: int) -> Iterator[dict[str, Any]]:
+    head = {"id": "chatcmpl-0a1", "object": "chat.completion.chunk", "created": 1795326400, "model": MODEL}
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
+
+    yield chunk({"role": "assistant", "content": "", "refusal": None})
+    for word in _words(deltas):
+        yield chunk({"content": word})
+    yield chunk({}, "stop")
 
 
 def _arguments(deltas: int) -> Iterator[dict[str, Any]]:
@@ -215,6 +235,7 @@ _KINDS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
     "codex": _codex,
     "huge": _huge,
     "agent": _agent,
+    "chat": _chat,
 }
 
 # The agent's settings, which every request repeats.

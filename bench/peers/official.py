@@ -60,6 +60,9 @@ class Official:
     async def async_events(self, client: Any, params: dict[str, Any]) -> AsyncIterator[Any]:
         return aiter(await client.responses.create(stream=True, **params))
 
+    def chat_chunks(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
+        return iter(client.chat.completions.create(stream=True, **params))
+
     def helper_events(self, client: Any, params: dict[str, Any]) -> Iterator[Any]:
         with client.responses.stream(**params) as stream:
             yield from stream

@@ -59,6 +59,15 @@ def test_stream_is_reproducible_and_valid_sse(kind: str) -> None:
     assert sum(len(event.get("delta", "")) for event in events) == recorded.characters
 
 
+def test_chat_stream_has_the_chunks_of_the_public_api() -> None:
+    recorded = stream("chat", 4)
+    *chunks, done = [frame.removeprefix(b"data: ").removesuffix(b"\n\n") for frame in recorded.frames]
+    deltas = [json.loads(chunk)["choices"][0]["delta"] for chunk in chunks]
+    assert done == b"[DONE]"
+    assert len(deltas) == 6
+    assert sum(len(delta.get("content", "")) for delta in deltas) == recorded.characters > 0
+
+
 def test_long_event_has_four_megabytes() -> None:
     assert 4_000_000 < len(stream("huge", 1).frames[0]) < 4_001_000
 
