@@ -1,9 +1,11 @@
 """Test other libraries on this client, and other clients on the simulator.
 
     python -m integrations [NAME ...]
+    python -m integrations --page
 
 Each library gets an environment of its own in .cache/integrations, with its newest version. Its tests run in that
-environment and may connect to 127.0.0.1 only. The program then prints a table of what works.
+environment and may connect to 127.0.0.1 only. The program then prints a table of what works, and writes it into
+docs/integrations.md (see page.py). With `--page`, it only writes the page.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from pathlib import Path
 
 from .environments import ROOT, NotInstallableError, find_uv, install, installed_version, python_of
 from .libraries import LIBRARIES, Library
-from .table import Row, render
+from .page import PAGE, save_results, updated_page
+from .table import Row, render_notes, render_table
 
 _TEST_TIMEOUT_SECONDS = 900
 
@@ -26,20 +29,31 @@ _TEST_TIMEOUT_SECONDS = 900
 def main() -> int:
     """Test the chosen libraries and print the table. Return 1 if a test failed or a library was not installed."""
     options = parse_arguments()
+    if options.page:
+        write_page()
+        return 0
     uv = find_uv()
     rows = []
     for library in LIBRARIES:
         if not options.names or library.name in options.names:
             print(f"Testing {library.name}", file=sys.stderr, flush=True)
             rows.append(run(library, uv))
-    print(render(rows))
-    return int(any(row.has_failed for row in rows))
+    print("", render_table(rows), render_notes(rows), sep="\n", end="")
+    save_results(rows)
+    write_page()
+    return int(any(row.problem for row in rows))
+
+
+def write_page() -> None:
+    """Write the recipes and the tables into the page."""
+    PAGE.write_text(updated_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="the libraries to test (default: all)")
+    parser.add_argument("--page", action="store_true", help="only write docs/integrations.md from the files it shows")
     options = parser.parse_args()
     unknown = set(options.names) - {library.name for library in LIBRARIES}
     if unknown:
@@ -50,11 +64,11 @@ def parse_arguments() -> argparse.Namespace:
 def run(library: Library, uv: str) -> Row:
     """Install a library, run its tests, and return its row."""
     if library.npm_packages and shutil.which("npm") is None:
-        return Row(library.name, "", note="skipped: npm is not installed.")
+        return Row(library.name, note="skipped: npm is not installed.")
     try:
         home, note = install(library, uv)
     except NotInstallableError as error:
-        return Row(library.name, "", problem=f"cannot be installed: {error}")
+        return Row(library.name, problem=f"cannot be installed: {error}")
     results = home / "results.json"
     results.unlink(missing_ok=True)
     file = Path("integrations") / f"test_{library.name}.py"
@@ -66,7 +80,8 @@ def run(library: Library, uv: str) -> Row:
     except subprocess.TimeoutExpired:
         problem = f"The tests did not end within {_TEST_TIMEOUT_SECONDS} seconds."
     outcomes = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
-    return Row(library.name, installed_version(library, home), outcomes, note, problem)
+    version = installed_version(library, home)
+    return Row.from_outcomes(library.name, version, outcomes, note=note, problem=problem)
 
 
 def environment_of(home: Path, results: Path) -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""Fixtures for the tests of integrations: simulators, the recipe of the page, and no network but loopback.
+"""Fixtures for the tests of integrations: simulators, the recipe of the library, and no network but loopback.
 
-A test with the marker `covers` fills in a cell of the table. `NOT_APPLICABLE` of a test file has the reasons for the
-features that the library does not have. A fault of the library is a strict `xfail` with its reason.
+A test with the marker `covers(feature, mode)` fills in a cell of the table. `feature` is one of plain (a call that
+returns a whole response), stream, tool and structured; `mode` is sync or async. `NOT_APPLICABLE` of a test file has the
+reasons for the features that the library does not have. A fault of the library is a strict `xfail` whose reason names
+the library's issue: `pytest.mark.xfail(reason="owner/repository#123: what it does")`.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ import contextlib
 import io
 import json
 import os
-import re
+import runpy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from loopback_only import allow_loopback_only
 from official_hosts import redirect_official_hosts
-from pages import ROOT, find_blocks, run_program, simulator_in_environment
+from pages import ROOT, simulator_in_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
-PAGE = ROOT / "docs" / "integrations.md"
+RECIPES = ROOT / "examples" / "integrations"
 _foreign_hosts = allow_loopback_only()
 _outcomes: list[dict[str, Any]] = []
 
@@ -60,24 +62,16 @@ def official_sim(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 @pytest.fixture
 def recipe(request: pytest.FixtureRequest, sim: Simulator) -> SimpleNamespace:
-    """The global variables of the page's section `RECIPE` after each of its blocks ran alone, and what it `printed`."""
-    section = find_section(request.module.RECIPE)
-    variables: dict[str, Any] = {}
+    """The global variables of the library's recipe after it ran, and what it `printed`.
+
+    The recipe of `test_<name>.py` is `examples/integrations/with_<name>.py`.
+    """
+    file = RECIPES / request.path.name.replace("test_", "with_", 1)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        for block in find_blocks(PAGE):
-            if block.line in section:
-                variables.update(run_program(block, close=False))
+        variables = runpy.run_path(str(file), run_name="__main__")
     sim.clear()
     return SimpleNamespace(**{**variables, "printed": printed.getvalue()})
-
-
-def find_section(heading: str) -> range:
-    """Return the line numbers of a section of the page."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    starts = [number for number, line in enumerate(lines, 1) if re.match("##+ ", line)]
-    start = next(number for number in starts if lines[number - 1].lstrip("#") == f" {heading}")
-    return range(start, next((other for other in starts if other > start), len(lines) + 1))
 
 
 @pytest.hookimpl(wrapper=True)

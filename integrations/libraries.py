@@ -8,7 +8,9 @@ __all__ = ["CLIENTS_ON_OUR_SIMULATOR", "LIBRARIES", "LIBRARIES_ON_OUR_CLIENT", "
 
 
 class Library(NamedTuple):
-    """A library, whose tests are in `test_{name}.py`.
+    """A library, whose tests are in `test_{name}.py`, and whose recipe is `examples/integrations/with_{name}.py`.
+
+    Clients on the simulator have no recipe.
 
     The lower bounds of `requirements` make a conflict visible: without them, the installer chooses an old version.
     `overrides` are requirements that replace those of the library, where the library cannot be installed beside this

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dspy
 import pytest
 
-RECIPE = "DSPy"
 NOT_APPLICABLE = {("stream", mode): "a BaseLM returns whole responses" for mode in ("sync", "async")}
 
 

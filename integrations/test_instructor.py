@@ -8,7 +8,6 @@ from samples import EXTRACT, MODEL, Person
 
 from codex_backend_sdk import AsyncOpenAI, OpenAI
 
-RECIPE = "Instructor"
 _NO_TEXT = "the library returns only structured output"
 NOT_APPLICABLE = {
     **{("plain", mode): _NO_TEXT for mode in ("sync", "async")},

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from samples import EXTRACT, QUESTION, Person
 
-RECIPE = "LangChain"
-
 
 @pytest.mark.covers("tool", "sync")
 def test_recipe_calls_the_tool(recipe):

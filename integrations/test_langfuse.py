@@ -8,7 +8,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from samples import MODEL
 from traced_calls import FEATURES, PROMPT, for_each_call, make_call
 
-RECIPE = "Langfuse"
 EXPORTER = InMemorySpanExporter()
 
 

@@ -7,8 +7,6 @@ from langsmith.wrappers import wrap_openai
 from samples import MODEL
 from traced_calls import FEATURES, PROMPT, for_each_call, make_call
 
-RECIPE = "LangSmith"
-
 
 class Recorder(langsmith.Client):
     """A client of LangSmith that sends nothing."""

@@ -7,7 +7,6 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from samples import EXTRACT, QUESTION, Person, get_weather
 
-RECIPE = "LlamaIndex"
 TOOL = FunctionTool.from_defaults(get_weather)
 
 

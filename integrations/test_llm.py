@@ -10,7 +10,6 @@ from samples import EXTRACT, MODEL, QUESTION, Person, get_weather
 
 from codex_backend_sdk import AsyncOpenAI
 
-RECIPE = "llm"
 ABILITIES = {"supports_tools": True, "supports_schema": True, "reasoning": True}
 
 

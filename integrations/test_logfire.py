@@ -11,8 +11,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from samples import MODEL
 from traced_calls import FEATURES, PROMPT, for_each_call, make_call
 
-RECIPE = "Logfire"
-
 
 @pytest.fixture
 def exporter():

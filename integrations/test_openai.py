@@ -10,8 +10,6 @@ from samples import EXTRACT, QUESTION, WEATHER, Person, get_weather
 
 from codex_backend_sdk import AsyncOpenAI
 
-RECIPE = "openai"
-
 
 @pytest.mark.covers("tool", "sync")
 def test_recipe_calls_the_tool(recipe):
@@ -36,7 +34,7 @@ def test_tool_runner_streams_without_warnings(recipe):
     events = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        response = recipe.runner.run(recipe.client, recipe.question, max_steps=4, stream=True, on_event=events.append)
+        response = recipe.runner.run(recipe.client, recipe.params, max_steps=4, stream=True, on_event=events.append)
     assert "sunny in" in response.output_text
     assert not [event.type for event in events if not event.type.startswith("response.")]
 

@@ -7,7 +7,6 @@ import pytest
 from samples import EXTRACT, QUESTION, Person
 from support.websocket_server import websocket_server
 
-RECIPE = "OpenAI Agents SDK"
 NOT_APPLICABLE = {("stream", "sync"): "the library has only an async stream"}
 
 

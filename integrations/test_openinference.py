@@ -5,7 +5,6 @@ from __future__ import annotations
 from samples import MODEL
 from traced_calls import FEATURES, PROMPT, for_each_call, in_memory_exporter, make_call
 
-RECIPE = "OpenInference"
 EXPORTER = in_memory_exporter()
 
 

@@ -12,8 +12,6 @@ from samples import EXTRACT, QUESTION, Person, get_weather
 
 from codex_backend_sdk import AsyncOpenAI
 
-RECIPE = "Pydantic AI"
-
 
 @pytest.mark.covers("tool", "sync")
 def test_recipe_calls_the_tool(recipe):

@@ -9,7 +9,6 @@ from sentry_sdk.integrations.openai import OpenAIIntegration
 from sentry_sdk.transport import Transport
 from traced_calls import PROMPT, for_each_call, make_call
 
-RECIPE = "Sentry"
 NOT_APPLICABLE = {("structured", mode): "Sentry does not record `parse`" for mode in ("sync", "async")}
 
 

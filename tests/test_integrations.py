@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -10,15 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 from pages import ROOT, find_blocks
 
+from integrations import page
 from integrations.__main__ import run
 from integrations.libraries import LIBRARIES, LIBRARIES_ON_OUR_CLIENT, Library
-from integrations.table import Row, render
+from integrations.page import PAGE, RECIPES, updated_page
+from integrations.table import Row, render_notes, render_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = ROOT / "integrations"
-PAGE = ROOT / "docs" / "integrations.md"
+HELPERS = [
+    path for path in (ROOT / "src" / "codex_backend_sdk" / "integrations").glob("*.py") if path.name != "__init__.py"
+]
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def outcome(feature: str | None, mode: str | None, result: str, reason: str = "") -> dict[str, str | None]:
@@ -30,17 +36,69 @@ def test_libraries_are_those_with_tests() -> None:
     assert len({library.name for library in LIBRARIES}) == len(LIBRARIES)
 
 
-def test_tests_run_every_block_of_the_page() -> None:
-    run = {
-        re.findall('^RECIPE = "(.+)"$', (FOLDER / f"test_{library.name}.py").read_text("utf-8"), re.MULTILINE)[0]
-        for library in LIBRARIES_ON_OUR_CLIENT
-    }
-    headings = {}
-    for number, line in enumerate(PAGE.read_text(encoding="utf-8").splitlines(), 1):
-        if re.match("##+ ", line):
-            headings[number] = line.lstrip("# ")
-    with_blocks = {headings[max(start for start in headings if start < block.line)] for block in find_blocks(PAGE)}
-    assert with_blocks == run
+def test_every_library_has_a_recipe_on_the_page() -> None:
+    names = {library.name for library in LIBRARIES_ON_OUR_CLIENT}
+    assert {path.stem.removeprefix("with_") for path in RECIPES.glob("*.py")} == names
+    text = PAGE.read_text(encoding="utf-8")
+    assert {*re.findall(r"^<!-- examples/integrations/with_(\w+)\.py -->$", text, re.MULTILINE)} == names
+    assert len(find_blocks(PAGE)) == len(names), "each block of the page is a recipe"
+
+
+def test_page_shows_exactly_the_recipes_and_results() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert updated_page(text) == text, "run `python -m integrations --page`"
+
+
+@pytest.mark.parametrize(
+    ("stale", "fresh"),
+    [
+        ("import agents\n", "import agents as sdk\n"),
+        (
+            "<!-- examples/integrations/with_openai.py -->\n\n```python\n",
+            "<!-- examples/integrations/with_openai.py -->\n",
+        ),
+        ("<!-- results: libraries -->\n", "<!-- results: libraries -->\n\n| library |\n"),
+    ],
+)
+def test_update_repairs_a_page_that_differs(stale: str, fresh: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    changed = text.replace(stale, fresh)
+    if "```" in stale:  # a new section, without its block
+        code = (RECIPES / "with_openai.py").read_text(encoding="utf-8")
+        changed = changed.replace(fresh + code + "```\n", fresh)
+    assert changed != text
+    assert updated_page(changed) == text
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.py")), ids=lambda path: path.stem)
+def test_recipe_is_short(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert sum(bool(line.strip()) for line in lines) <= 25
+
+
+@pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.stem)
+def test_helper_is_short_and_documented(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 50
+    tree = ast.parse(text)
+    documented = {node.name for node in tree.body if isinstance(node, _DEFINITIONS) and ast.get_docstring(node)}
+    (names,) = re.findall(r"^__all__ = (\[.+\])$", text, re.MULTILINE)
+    assert documented == set(ast.literal_eval(names))
+    reference = (ROOT / "docs" / "reference" / "integrations.md").read_text(encoding="utf-8")
+    for name in documented:
+        assert f"\n::: codex_backend_sdk.integrations.{path.stem}.{name}\n" in reference
+
+
+def test_saved_results_keep_other_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(page, "RESULTS", tmp_path / "results.json")
+    good = Row.from_outcomes("openai", "1", [outcome("tool", "sync", "ok")])
+    page.save_results([good, Row.from_outcomes("langchain", "1", [outcome("tool", "sync", "fault", "a/b#1: no")])])
+    page.save_results([Row.from_outcomes("openai", "2", [outcome("tool", "sync", "FAILED", "test_x")])])
+    page.save_results([Row("llama_index", problem="cannot be installed"), Row("unknown", "1", good.cells)])
+    saved = page.load_results()
+    assert {name: row.version for name, row in saved.items()} == {"langchain": "1", "openai": "1"}
+    assert saved["openai"] == good
+    assert saved["langchain"].notes == ("fault: a/b#1: no",)
 
 
 @pytest.mark.parametrize(
@@ -88,33 +146,49 @@ print(*hosts)
     ],
 )
 def test_cell_shows_the_worst_outcome(outcomes: list[str], cell: str) -> None:
-    row = Row("x", "1", [outcome("tool", "sync", result) for result in outcomes])
-    assert row.cell("tool", "sync") == cell
-    assert row.cell("tool", "async") == "-"
-    assert row.has_failed == (cell == "FAILED")
+    row = Row.from_outcomes("x", "1", [outcome("plain", "sync", result) for result in outcomes])
+    assert row.cells["sync"] == cell
+    assert row.cells["async"] == "-"
+    assert bool(row.problem) == (cell == "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "cell"),
+    [
+        ({"sync": "ok", "async": "ok"}, "ok"),
+        ({"sync": "n/a", "async": "ok"}, "n/a / ok"),
+        ({"sync": "ok"}, "ok / -"),
+        ({"async": "FAILED"}, "- / FAILED"),
+        ({}, "-"),
+    ],
+)
+def test_cell_shows_both_modes_where_they_differ(outcomes: dict[str, str], cell: str) -> None:
+    row = Row.from_outcomes("x", "1", [outcome("stream", mode, result) for mode, result in outcomes.items()])
+    assert row.cells["stream"] == cell
 
 
 def test_npm_packages_are_skipped_without_npm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     row = run(Library("x", npm_packages=("x",)), uv="not used")
     assert row.note == "skipped: npm is not installed."
-    assert not row.has_failed
+    assert not row.problem
 
 
 def test_table_names_reasons_once() -> None:
-    skipped = [outcome("plain", mode, "n/a", "it returns no text") for mode in ("sync", "async")]
-    rows = [Row("first", "1.2", skipped, note="Installed with an override."), Row("second", "", problem="No wheel.")]
-    assert render(rows) == "\n".join(
-        [
-            "",
-            "| library | version | plain | stream | tool | structured | other |",
-            "|---|---|---|---|---|---|---|",
-            "| first | 1.2 | n/a / n/a | - / - | - / - | - / - | - |",
-            "| second | - | - | - | - | - | - |",
-            "",
-            "- first: Installed with an override.",
-            "- first: n/a: it returns no text",
-            "- second: No wheel.",
-        ]
-    )
-    assert [row.has_failed for row in rows] == [False, True]
+    skipped = [outcome("stream", mode, "n/a", "it has no stream") for mode in ("sync", "async")]
+    rows = [
+        Row.from_outcomes("first", "1.2", skipped, note="Installed with an override."),
+        Row("second", problem="No wheel."),
+    ]
+    assert render_table(rows, {"first": "#first"}).splitlines() == [
+        "| library | version | sync | async | stream | tool | structured |",
+        "|---|---|---|---|---|---|---|",
+        "| [first](#first) | 1.2 | - | - | n/a | - | - |",
+        "| second | - | - | - | - | - | - |",
+    ]
+    assert render_notes(rows).splitlines() == [
+        "- first: Installed with an override.",
+        "- first: n/a: it has no stream",
+        "- second: No wheel.",
+    ]
+    assert render_notes(rows, all_notes=False) == "- first: n/a: it has no stream\n"

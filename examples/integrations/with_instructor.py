@@ -1,0 +1,14 @@
+import instructor
+from pydantic import BaseModel
+
+from codex_backend_sdk import OpenAI
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+client = instructor.from_openai(OpenAI(), mode=instructor.Mode.RESPONSES_TOOLS)
+prompt = [{"role": "user", "content": "Extract: Bob is 42 years old."}]
+print(client.responses.create(model="gpt-6.1-terra", input=prompt, response_model=Person))

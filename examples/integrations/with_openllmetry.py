@@ -1,0 +1,8 @@
+from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+from codex_backend_sdk import OpenAI
+
+OpenAIInstrumentor().instrument()
+
+client = OpenAI()
+print(client.responses.create(input="Say hello").output_text)
