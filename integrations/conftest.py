@@ -41,6 +41,12 @@ def _no_other_host_was_contacted() -> Iterator[None]:
 
 
 @pytest.fixture
+def foreign_hosts() -> set[str]:
+    """The other hosts that the test tried to contact, for a test that shows that a check can fail. Clear it."""
+    return _foreign_hosts
+
+
+@pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -62,7 +68,7 @@ def official_sim(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 @pytest.fixture
 def recipe(request: pytest.FixtureRequest, sim: Simulator) -> SimpleNamespace:
-    """The global variables of the library's recipe after it ran, and what it `printed`.
+    """The global variables of the library's recipe after it ran, what it `printed`, and the bodies that it `sent`.
 
     The recipe of `test_<name>.py` is `examples/integrations/with_<name>.py`.
     """
@@ -70,8 +76,9 @@ def recipe(request: pytest.FixtureRequest, sim: Simulator) -> SimpleNamespace:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         variables = runpy.run_path(str(file), run_name="__main__")
+    sent = [request.body for request in sim.model_requests]
     sim.clear()
-    return SimpleNamespace(**{**variables, "printed": printed.getvalue()})
+    return SimpleNamespace(**{**variables, "printed": printed.getvalue(), "sent": sent})
 
 
 @pytest.hookimpl(wrapper=True)

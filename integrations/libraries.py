@@ -33,6 +33,7 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("pydantic_ai", ("pydantic-ai-slim[openai]>=2.68",)),
     Library("instructor", ("instructor>=1.17",), overrides=("jiter>=0.16",)),
     Library("langchain", ("langchain-openai>=1.7.4", "langchain>=1.5.2")),
+    Library("langgraph", ("langgraph>=1.2.24", "langchain-openai>=1.7.4")),
     Library("llama_index", ("llama-index-llms-openai>=0.8.3",), overrides=("openai>=3.15",)),
     Library("dspy", ("dspy>=3.4.1",)),
     Library("llm", ("llm>=0.36",)),

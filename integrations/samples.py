@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
-__all__ = ["EXTRACT", "MODEL", "QUESTION", "WEATHER", "Person", "get_weather"]
+__all__ = ["EXTRACT", "MODEL", "QUESTION", "WEATHER", "Person", "assert_tool_call_with_effort", "get_weather"]
 
 MODEL = "gpt-6.1-terra"
 QUESTION = "What's the weather in Paris?"
@@ -33,3 +35,11 @@ class Person(BaseModel):
 def get_weather(city: str) -> str:
     """Return the weather in a city."""
     return f"sunny in {city}"
+
+
+def assert_tool_call_with_effort(bodies: list[dict[str, Any]], effort: str = "low") -> None:
+    """Assert that each request had the effort and the tool, and that the last one sent the output of the call."""
+    assert {body["reasoning"]["effort"] for body in bodies} == {effort}
+    assert all("get_weather" in str(body["tools"]) for body in bodies)
+    types = [item.get("type") for item in bodies[-1]["input"]]
+    assert types.count("function_call") == types.count("function_call_output") == 1

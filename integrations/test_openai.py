@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 from openai.lib.responses_tool_runner import AsyncRegisteredFunction, AsyncResponsesToolRunner
-from samples import EXTRACT, QUESTION, WEATHER, Person, get_weather
+from samples import EXTRACT, MODEL, QUESTION, WEATHER, Person, assert_tool_call_with_effort, get_weather
 
 from codex_backend_sdk import AsyncOpenAI
 
@@ -14,6 +14,7 @@ from codex_backend_sdk import AsyncOpenAI
 @pytest.mark.covers("tool", "sync")
 def test_recipe_calls_the_tool(recipe):
     assert recipe.printed.startswith("get_weather returned: sunny in ")
+    assert_tool_call_with_effort(recipe.sent)
 
 
 @pytest.mark.covers("plain", "sync")
@@ -24,7 +25,7 @@ def test_raw_response_is_parsed(recipe):
 
 @pytest.mark.covers("structured", "sync")
 def test_stream_helper_parses_the_text(recipe):
-    with recipe.client.responses.stream(model="gpt-6.1-terra", input=EXTRACT, text_format=Person) as stream:
+    with recipe.client.responses.stream(model=MODEL, input=EXTRACT, text_format=Person) as stream:
         stream.until_done()
         assert isinstance(stream.get_final_response().output_parsed, Person)
 
@@ -59,6 +60,17 @@ async def test_async_tool_runner_calls_the_tool(sim, stream):
 
     runner = AsyncResponsesToolRunner(functions=[AsyncRegisteredFunction(WEATHER, execute=execute)])
     async with AsyncOpenAI() as client:
-        question = {"model": "gpt-6.1-terra", "input": QUESTION}
-        response = await runner.run(client, question, max_steps=4, stream=stream)
+        params = {"model": MODEL, "input": QUESTION, "reasoning": {"effort": "low"}}
+        response = await runner.run(client, params, max_steps=4, stream=stream)
     assert "sunny in" in response.output_text
+    assert_tool_call_with_effort([request.body for request in sim.model_requests])
+
+
+def test_chat_helpers_parse_and_stream(recipe):
+    message = {"role": "user", "content": EXTRACT}
+    chat = recipe.client.chat.completions
+    completion = chat.parse(model=MODEL, messages=[message], response_format=Person, reasoning_effort="low")
+    assert isinstance(completion.choices[0].message.parsed, Person)
+    with chat.stream(model=MODEL, messages=[message], response_format=Person) as stream:
+        stream.until_done()
+        assert isinstance(stream.get_final_completion().choices[0].message.parsed, Person)

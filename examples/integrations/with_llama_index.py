@@ -1,6 +1,27 @@
+import asyncio
+
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.llms.openai import OpenAIResponses
 
 from codex_backend_sdk import AsyncOpenAI, OpenAI
 
-model = OpenAIResponses("gpt-6.1-sol", openai_client=OpenAI(), async_openai_client=AsyncOpenAI())
-print(model.complete("Say hello").text)
+
+def get_weather(city: str) -> str:
+    """Return the weather in a city."""
+    return f"sunny in {city}"
+
+
+model = OpenAIResponses(
+    "gpt-6.1-terra",
+    reasoning_options={"effort": "low"},
+    openai_client=OpenAI(),
+    async_openai_client=AsyncOpenAI(),
+)
+agent = FunctionAgent(tools=[get_weather], llm=model)
+
+
+async def main():
+    print(await agent.run("What's the weather in Paris?"))
+
+
+asyncio.run(main())

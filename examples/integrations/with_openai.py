@@ -14,5 +14,5 @@ weather = RegisteredFunction(tool, execute=lambda arguments: f"sunny in {argumen
 runner = ResponsesToolRunner(functions=[weather])
 
 client = OpenAI()
-params = {"model": "gpt-6.1-terra", "input": "What's the weather in Paris?"}
+params = {"model": "gpt-6.1-terra", "reasoning": {"effort": "low"}, "input": "What's the weather in Paris?"}
 print(runner.run(client, params, max_steps=4).output_text)

@@ -1,9 +1,9 @@
 import agents
+from openai.types.shared import Reasoning
 
 from codex_backend_sdk import AsyncOpenAI
 
-agents.set_tracing_disabled(True)
-client = AsyncOpenAI()
+agents.set_tracing_disabled(True)  # it would send your prompts to the platform of OpenAI
 
 
 @agents.function_tool
@@ -12,6 +12,8 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
+client = AsyncOpenAI()
 model = agents.OpenAIResponsesModel(model="gpt-6.1-terra", openai_client=client)
-agent = agents.Agent(name="Forecaster", model=model, tools=[get_weather])
+settings = agents.ModelSettings(reasoning=Reasoning(effort="low"))
+agent = agents.Agent(name="Forecaster", model=model, model_settings=settings, tools=[get_weather])
 print(agents.Runner.run_sync(agent, "What's the weather in Paris?").final_output)
