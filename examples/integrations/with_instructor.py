@@ -10,5 +10,10 @@ class Person(BaseModel):
 
 
 client = instructor.from_openai(OpenAI(), mode=instructor.Mode.RESPONSES_TOOLS)
-prompt = [{"role": "user", "content": "Extract: Bob is 42 years old."}]
-print(client.responses.create(model="gpt-6.1-terra", input=prompt, response_model=Person))
+person = client.responses.create(
+    model="gpt-6.1-terra",
+    reasoning={"effort": "low"},
+    input=[{"role": "user", "content": "Extract: Bob is 42 years old."}],
+    response_model=Person,
+)
+print(person)

@@ -11,12 +11,8 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-model = OpenAIResponses(
-    "gpt-6.1-terra",
-    reasoning_options={"effort": "low"},
-    openai_client=OpenAI(),
-    async_openai_client=AsyncOpenAI(),
-)
+clients = {"openai_client": OpenAI(), "async_openai_client": AsyncOpenAI()}
+model = OpenAIResponses("gpt-6.1-sol", reasoning_options={"effort": "low"}, **clients)
 agent = FunctionAgent(tools=[get_weather], llm=model)
 
 

@@ -35,4 +35,6 @@ def chat_model(
         "root_async_client": async_client,
         "async_client": async_client.chat.completions,
     }
-    return ChatOpenAI(**{"use_responses_api": True, "api_key": "not used", **settings, **clients, "model": model})
+    # With clients that are passed to it, ChatOpenAI asks streams for their usage only if it is told to.
+    defaults = {"use_responses_api": True, "stream_usage": True, "api_key": "not used"}
+    return ChatOpenAI(**{**defaults, **settings, **clients, "model": model})
