@@ -10,8 +10,9 @@ a recipe that runs as a script would import itself instead of the library. The r
   line `<!-- examples/integrations/with_<name>.py -->` and an empty line, and run `python -m integrations --page`.
 
 The tables lie between `<!-- results: libraries -->` or `<!-- results: clients -->` and `<!-- end of results -->`. They
-show results.json, which `make integrations` updates for the libraries that it tests and that do not fail. After a merge
-conflict in the page, take one side and run `python -m integrations --page`.
+show results.json, which `make integrations` updates for the libraries that it tests and that do not fail. Every cell of
+a library on our client is tested or has a reason (`NOT_APPLICABLE`), and a fault names the issue of the library. After
+a merge conflict in the page, take one side and run `python -m integrations --page`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _RECIPE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _TABLE = re.compile(r"^<!-- results: (?P<group>\w+) -->\n.*?^<!-- end of results -->\n", re.MULTILINE | re.DOTALL)
+_ISSUE = re.compile(r"\b([\w.-]+/[\w.-]+)#(\d+)")
 _GROUPS = {"libraries": LIBRARIES_ON_OUR_CLIENT, "clients": CLIENTS_ON_OUR_SIMULATOR}
 _SAVED = ("version", "cells", "notes")
 
@@ -64,7 +66,7 @@ def updated_page(text: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         rows = [results[library.name] for library in _GROUPS[match["group"]] if library.name in results]
-        notes = render_notes(rows, all_notes=False)
+        notes = _ISSUE.sub(r"[\g<0>](https://github.com/\1/issues/\2)", render_notes(rows, all_notes=False))
         parts = [f"<!-- results: {match['group']} -->", render_table(rows, links), notes, "<!-- end of results -->"]
         return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 

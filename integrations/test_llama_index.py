@@ -95,8 +95,10 @@ async def test_async_model_calls_tools_and_returns_types(model_of, sim, kind):
 
 def test_unknown_model_works_with_drop(model_of, sim):
     """LlamaIndex sends a temperature to it, which the backend rejects. Its class for chat completions refuses it."""
-    model = model_of("responses", "gpt-6.1-terra", unsupported="drop", context_window=272_000)
+    kwargs = {"reasoning": {"effort": "low"}}
+    model = model_of("responses", "gpt-6.1-terra", unsupported="drop", context_window=272_000, additional_kwargs=kwargs)
     assert model.complete("Say hello").text == "hello"
     assert "temperature" not in bodies(sim)[-1]
+    assert bodies(sim)[-1]["reasoning"]["effort"] == "low"
     with pytest.raises(ValueError, match="Unknown model"):
         model_of("chat", "gpt-6.1-terra").complete("Say hello")

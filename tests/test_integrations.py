@@ -15,7 +15,7 @@ from integrations import page
 from integrations.__main__ import run
 from integrations.libraries import LIBRARIES, LIBRARIES_ON_OUR_CLIENT, Library
 from integrations.page import PAGE, RECIPES, updated_page
-from integrations.table import Row, render_notes, render_table
+from integrations.table import COLUMNS, Row, render_notes, render_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ FOLDER = ROOT / "integrations"
 HELPERS = [
     path for path in (ROOT / "src" / "codex_backend_sdk" / "integrations").glob("*.py") if path.name != "__init__.py"
 ]
+ON_OUR_CLIENT = {library.name for library in LIBRARIES_ON_OUR_CLIENT}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -37,7 +38,7 @@ def test_libraries_are_those_with_tests() -> None:
 
 
 def test_every_library_has_a_recipe_on_the_page() -> None:
-    names = {library.name for library in LIBRARIES_ON_OUR_CLIENT}
+    names = ON_OUR_CLIENT
     assert {path.stem.removeprefix("with_") for path in RECIPES.glob("*.py")} == names
     text = PAGE.read_text(encoding="utf-8")
     assert {*re.findall(r"^<!-- examples/integrations/with_(\w+)\.py -->$", text, re.MULTILINE)} == names
@@ -87,6 +88,29 @@ def test_helper_is_short_and_documented(path: Path) -> None:
     reference = (ROOT / "docs" / "reference" / "integrations.md").read_text(encoding="utf-8")
     for name in documented:
         assert f"\n::: codex_backend_sdk.integrations.{path.stem}.{name}\n" in reference
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in page.load_results().values() if row.name in ON_OUR_CLIENT], ids=lambda row: row.name
+)
+def test_saved_cells_are_ok_or_have_a_reason(row: Row) -> None:
+    assert list(row.cells) == list(COLUMNS)
+    outcomes = {part for cell in row.cells.values() for part in cell.split(" / ")}
+    assert outcomes <= {"ok", "n/a", "fault"}
+    reasons = [note.partition(": ") for note in row.notes]
+    assert outcomes - {"ok"} <= {kind for kind, _, _ in reasons}
+    assert all(re.match(r"[\w.-]+/[\w.-]+#\d+: ", reason) for kind, _, reason in reasons if kind == "fault")
+
+
+def test_page_links_to_the_issue_of_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(page, "RESULTS", tmp_path / "results.json")
+    page.save_results([Row.from_outcomes("openai", "1", [outcome("tool", "sync", "fault", "a/b.c#1: x#2")])])
+    text = updated_page("<!-- results: libraries -->\n<!-- end of results -->\n")
+    assert text.splitlines()[-3:] == [
+        "- openai: fault: [a/b.c#1](https://github.com/a/b.c/issues/1): x#2",
+        "",
+        "<!-- end of results -->",
+    ]
 
 
 def test_saved_results_keep_other_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

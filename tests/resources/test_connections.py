@@ -270,20 +270,6 @@ def test_proxy_of_the_environment_applies(
     assert lines == ["CONNECT backend.example:443 HTTP/1.1"]
 
 
-def test_agents_sdk_is_logged_in(sim: Simulator, server: WebSocketServer) -> None:
-    agents = pytest.importorskip("agents")
-    agents.set_tracing_disabled(True)
-    client = sim.async_client(base_url=server.base_url, workspace_routing=False)
-    agent = agents.Agent(
-        name="Greeter",
-        model=agents.OpenAIResponsesWSModel(model="gpt-6.1-terra", openai_client=client),
-        model_settings=agents.ModelSettings(store=False),
-    )
-    assert agents.Runner.run_sync(agent, "Say hello").final_output == "hello"
-    assert server.handshakes[0].headers["authorization"].startswith("Bearer ")
-    assert server.messages[0]["store"] is False
-
-
 def test_simulator_accepts_the_connection(client: Any, sim: Simulator) -> None:
     with client.responses.connect() as connection:
         connection.response.create(model="gpt-6.2-sol", input="Say one")
