@@ -1,14 +1,11 @@
-from llm.default_plugins.openai_models import Responses
-
-from codex_backend_sdk import OpenAI
+import llm
 
 
-class CodexModel(Responses):
-    needs_key = None
-
-    def get_client(self, key, *, async_=False):
-        return OpenAI()
+def get_weather(city: str) -> str:
+    """Return the weather in a city."""
+    return f"sunny in {city}"
 
 
-model = CodexModel("gpt-6.1-terra", supports_tools=True, supports_schema=True, reasoning=True)
-print(model.prompt("Say hello").text())
+model = llm.get_model("codex/gpt-6.1-terra")
+chain = model.chain("What's the weather in Paris?", tools=[get_weather], options={"reasoning_effort": "low"})
+print(chain.text())

@@ -26,7 +26,7 @@ from .output import print_json, print_text, set_output_encoding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["codex_backend", "error_message", "is_expected_error", "run"]
+__all__ = ["CommandGroup", "codex_backend", "error_message", "is_expected_error", "run"]
 
 # The module of each command, in the order in which `--help` lists them. It is imported when the command is used.
 _COMMAND_MODULES: Final = {
@@ -48,14 +48,22 @@ _PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]{0,40}+
 _CALLED_COMMAND: Final = f"{__name__}.called_command"  # a key of `click.Context.meta`
 
 
-class _CommandGroup(click.Group):
+class CommandGroup(click.Group):
+    """Commands of this package, which are imported when they are used, and the messages of their errors."""
+
     context_class = CommandContext
 
+    def __init__(self, *args: Any, command_names: Sequence[str] = tuple(_COMMAND_MODULES), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._command_names = command_names
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMAND_MODULES)
+        """Return the names of the commands, in the order of `--help`."""
+        return list(self._command_names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMAND_MODULES:
+        """Import the module of a command and return the command, or None."""
+        if cmd_name not in self._command_names:
             return None
         module = import_module(f"{__package__}.{_COMMAND_MODULES[cmd_name]}")
         command = cast("click.Command", getattr(module, cmd_name))
@@ -65,12 +73,13 @@ class _CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raise UsageError that suggests a command for a wrong name."""
         try:
             resolved = super().resolve_command(ctx, args)
         except click.UsageError as error:
             from difflib import get_close_matches  # 5 ms, only for a misspelt command
 
-            matches = get_close_matches(args[0], _COMMAND_MODULES, n=1)
+            matches = get_close_matches(args[0], self._command_names, n=1)
             if matches:
                 raise click.UsageError(f"{error.message} Did you mean {matches[0]!r}?", ctx) from None
             if args[0].startswith("-"):
@@ -81,6 +90,7 @@ class _CommandGroup(click.Group):
         return resolved
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raise ExitError for an expected error."""
         try:
             return super().invoke(ctx)
         except click.exceptions.Exit:
@@ -89,14 +99,14 @@ class _CommandGroup(click.Group):
             if not is_expected_error(error):
                 raise
             message, code = error_message(error), exit_code_of(error)
-            json_form = _json_form(ctx)
+            json_form, is_debugged = _json_form(ctx), ctx.params.get("debug", False)
             if json_form is not None:
                 data = _error_data(error, message, code)
                 is_one_line = json_form == "as_jsonl" or ctx.meta.get(JSON_LINES, False)
                 print_json(data, is_model_text=True, is_one_line=is_one_line)
-                if not ctx.params["debug"] and sys.stdout.isatty():  # the terminal shows the message already
+                if not is_debugged and sys.stdout.isatty():  # the terminal shows the message already
                     raise click.exceptions.Exit(code) from error
-            if isinstance(error, click.ClickException) or (ctx.params["debug"] and not isinstance(error, SystemExit)):
+            if isinstance(error, click.ClickException) or (is_debugged and not isinstance(error, SystemExit)):
                 raise
             raise ExitError(message, code) from error
 
@@ -140,7 +150,7 @@ def _error_data(error: BaseException, message: str, code: ExitCode) -> dict[str,
     return data
 
 
-@click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="codex-backend-sdk", prog_name="codex-backend")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error; the exit code is 1.")
 @click.pass_context
