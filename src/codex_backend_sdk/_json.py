@@ -86,7 +86,7 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         pending += reversed(members)
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes | bytearray) -> Any:
     """Decode a document. Raises ValueError if it is not JSON, or if it is nested more than 201 levels deep."""
     try:
         return from_json(data)

@@ -1,0 +1,123 @@
+"""Build the ASGI application of the local server.
+
+The layers, from the outside: the log (one line for each request), the body drain, the access checks with CORS, the
+errors, the routes. `app.state` has what the routes use: `client`, `settings`, `slots` and `models`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from .._redaction import redact
+from .access import AccessMiddleware
+from .api_errors import ApiError, api_error_of
+from .bodies import BodyDrain
+from .models_route import ModelList, list_models, retrieve_model
+from .other_routes import health, index, missing_path_error, usage
+from .request_log import RequestLog, RequestLogMiddleware
+from .slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .._client import AsyncOpenAI
+    from .settings import ServerSettings
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    client: AsyncOpenAI,
+    settings: ServerSettings,
+    *,
+    log: RequestLog | None = None,
+    print_traceback: Callable[[str], object] | None = None,
+) -> Starlette:
+    """Return the application, which sends all requests with `client`. The caller closes the client.
+
+    `log` gets the finished requests, `print_traceback` the redacted traceback of an unexpected exception.
+    """
+    app = Starlette(
+        routes=[Route("/health", health), *_routes("/v1"), *_routes("")],
+        middleware=[
+            Middleware(RequestLogMiddleware, log),
+            Middleware(BodyDrain),
+            Middleware(AccessMiddleware, settings),
+            Middleware(_ErrorMiddleware, print_traceback),
+        ],
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = False  # a redirect would lose the body of a POST
+    app.state.client = client
+    app.state.settings = settings
+    app.state.slots = Slots(settings.concurrency, settings.queue_limit)
+    app.state.models = ModelList(client)
+    return app
+
+
+def _routes(prefix: str) -> list[BaseRoute]:
+    """Return the routes below a prefix. Programs whose base URL lacks `/v1` use those without one."""
+    return [
+        Route(f"{prefix}/", index),
+        *([Route(prefix, index)] if prefix else []),
+        Route(f"{prefix}/models", list_models),
+        Route(f"{prefix}/models/{{model_id:path}}", retrieve_model),
+        Route(f"{prefix}/usage", usage),
+    ]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Turn Starlette's error for an unknown path or a wrong method into one of the API."""
+    assert isinstance(error, HTTPException)
+    if error.status_code != 405:
+        raise missing_path_error(request.url.path)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    raise ApiError(
+        405,
+        f"codex-backend serve does not know this method for the path. It has: {headers.get('allow')}.",
+        code="local_wrong_method",
+        headers=headers,
+    )
+
+
+class _ErrorMiddleware:
+    """ASGI middleware: respond to an exception with an error of the API, unless the response has begun."""
+
+    def __init__(self, app: ASGIApp, print_traceback: Callable[[str], object] | None) -> None:
+        self.app = app
+        self._print_traceback = print_traceback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, and report its exception."""
+        has_begun = False
+
+        async def observed_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed_send)
+        except Exception as error:
+            answer = api_error_of(error, now=datetime.now(UTC))
+            if answer.code == "local_internal_error" and self._print_traceback is not None:
+                self._print_traceback(redact("".join(traceback.format_exception(error))))
+            record: Any = scope.get("state", {}).get("record")
+            if record is not None:
+                record.note = record.note or answer.code
+            if scope["type"] != "http" or has_begun:
+                raise
+            await JSONResponse(answer.body, answer.status, headers=answer.headers)(scope, receive, send)

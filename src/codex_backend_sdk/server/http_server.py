@@ -1,0 +1,158 @@
+"""Run the application on uvicorn. All settings of uvicorn are here, with the reasons where its defaults are wrong.
+
+The server ends on SIGINT and SIGTERM: it accepts no more connections, lets requests continue for `grace_seconds`, and
+then cancels them, which cancels them at the backend. A second Ctrl-C ends it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from starlette.types import ASGIApp
+
+    from .settings import ServerSettings
+
+__all__ = ["LocalServer", "base_urls", "listen"]
+
+_MAX_HEADER_BYTES: Final = 64 * 1024
+_KEEP_ALIVE_SECONDS: Final = 75
+_MIN_CONNECTIONS: Final = 1000
+_TLS_HANDSHAKE_RECORD: Final = 0x16  # the first byte that a TLS client sends (RFC 8446, 5.1)
+_BACKLOG: Final = 512
+
+
+def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """Return a listening socket for each host, all with the same port. Port 0 selects a free one.
+
+    Raises OSError with a message for the user.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for host in hosts:
+            sockets.append(_listen(host, port))
+            port = sockets[-1].getsockname()[1]
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        # asyncio sets TCP_NODELAY only on a socket with an explicit protocol. Without it, events are delayed.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if sys.platform == "win32":  # otherwise, another program could listen on the same port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        remedy = "Choose another one with `--port`." if error.errno == errno.EADDRINUSE else "Check `--host`."
+        raise OSError(error.errno, f"Cannot listen on {host}:{port}: {error.strerror or error}. {remedy}") from error
+    return listener
+
+
+def base_urls(sockets: Sequence[socket.socket]) -> list[str]:
+    """Return the base URL of each socket for a program of the OpenAI API."""
+    addresses = [each.getsockname()[:2] for each in sockets]
+    return [f"http://{f'[{host}]' if ':' in host else host}:{port}/v1" for host, port in addresses]
+
+
+class LocalServer(uvicorn.Server):
+    """A uvicorn server for the application.
+
+    `echo` gets a line for the user. `on_ready` is called when the server accepts requests.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        *,
+        echo: Callable[[str], object],
+        on_ready: Callable[[], object] | None = None,
+    ) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the application reports its errors itself
+        config = uvicorn.Config(
+            app,
+            http=_protocol_class(echo),
+            ws="websockets-sansio",
+            loop="asyncio",  # `auto` depends on what is installed
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # `RequestLog` prints the requests, without the query
+            server_header=False,
+            date_header=True,  # clients compute the wait of `Retry-After` with it
+            proxy_headers=False,  # a client must not choose its address or scheme
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,  # longer than clients keep idle connections, or they fail
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+            limit_concurrency=max(_MIN_CONNECTIONS, 4 * (settings.concurrency + settings.queue_limit)),
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+            ws_max_size=settings.max_body_bytes,
+            ws_per_message_deflate=False,  # it costs time, and saves nothing on loopback
+            backlog=_BACKLOG,
+        )
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals as uvicorn does, but do not send them to the process again: the command ends normally."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _protocol_class(echo: Callable[[str], object]) -> type[Any]:
+    class Protocol(H11Protocol):
+        """A connection that reports a client with `https://`, which otherwise fails without a reason."""
+
+        _has_read = False
+
+        def data_received(self, data: bytes) -> None:
+            """Process received bytes. asyncio calls this method."""
+            if not self._has_read and data[0] == _TLS_HANDSHAKE_RECORD:
+                echo("A client used https://. This server has no TLS: use http:// in its base URL.")
+                self.transport.close()
+                return
+            self._has_read = True
+            super().data_received(data)
+
+    return Protocol

@@ -1,0 +1,100 @@
+"""The small routes, and the responses to paths that do not exist.
+
+A path of another API gets a 404 that says what to use instead: users then do not take the server for broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse
+
+from .api_errors import ApiError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+__all__ = ["health", "index", "missing_path_error", "usage"]
+
+_ROUTES: Final = "POST /v1/responses (also as a WebSocket), POST /v1/chat/completions, GET /v1/models, GET /v1/usage"
+
+# The beginning of a path, without `/v1` → what to use instead.
+_MISSING: Final = {
+    "/embeddings": "Embeddings are not part of the plan. Use the OpenAI API with an API key, or a local model.",
+    "/completions": "Text completions do not exist: completing code with a reasoning model is slow, and uses much of "
+    "the plan. Use /v1/chat/completions.",
+    "/messages": "The API of Anthropic is not offered. Use a program for the OpenAI API, or a translator in front.",
+    "/api/": "The API of Ollama is not offered. Set the program to OpenAI, with the base URL of this server: its "
+    "address and /v1.",
+    "/images": 'Images are a tool here: send `tools: [{"type": "image_generation"}]` to /v1/responses.',
+    "/audio": "Audio is not part of the plan.",
+    "/realtime": "Realtime is not part of the plan. Use /v1/responses, also as a WebSocket.",
+    "/files": "Files cannot be stored. Send the content as `file_data` or `image_url` in the request.",
+    "/uploads": "Files cannot be stored. Send the content as `file_data` or `image_url` in the request.",
+    "/vector_stores": "Vector stores are not part of the plan.",
+    "/batches": "Use the command `codex-backend batch`.",
+    "/fine_tuning": "Fine-tuning is not part of the plan.",
+    "/moderations": "Moderation is not part of the plan.",
+    "/assistants": "Assistants are not part of the plan. Use /v1/responses.",
+    "/threads": "Threads are not stored. Send the whole history to /v1/responses.",
+    "/conversations": "Conversations are not stored. Send the whole history to /v1/responses.",
+    "/responses/": "Responses are not stored. Send the whole history to /v1/responses.",
+    "/chat/completions/": "Completions are not stored. Send the whole history to /v1/chat/completions.",
+}
+_LONG_PATH: Final = 200
+
+
+async def index(request: Request) -> Response:
+    """Respond to `GET /` and `GET /v1`, which users open to see whether the server runs."""
+    return JSONResponse(
+        {
+            "message": "codex-backend serve is running. In a program for the OpenAI API, set the base URL to the "
+            "address of this server with /v1, and the API key to the key of this server.",
+            "routes": _ROUTES,
+        }
+    )
+
+
+async def health(request: Request) -> Response:
+    """Respond to `GET /health`: the process runs. The login and the limits are behind the key."""
+    return JSONResponse({"status": "ok"})
+
+
+async def usage(request: Request) -> Response:
+    """Respond to `GET /v1/usage` with the usage limits of the plan, which are requested."""
+    limits = await request.app.state.client.codex.refresh_limits()
+    return JSONResponse({"object": "usage", **_json_data(limits)})
+
+
+def _json_data(value: Any) -> Any:
+    """Convert limits to JSON. Times are ISO 8601 in UTC, durations seconds."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds")
+        case timedelta():
+            return value.total_seconds()
+        case Decimal():
+            return str(value)
+        case tuple():
+            return [_json_data(each) for each in value]
+    if is_dataclass(value):
+        return {
+            f"{field.name}_seconds" if field.name == "length" else field.name: _json_data(getattr(value, field.name))
+            for field in fields(value)
+        }
+    return value
+
+
+def missing_path_error(path: str) -> ApiError:
+    """Return the error for a path that does not exist."""
+    name = path.removeprefix("/v1")[:_LONG_PATH]
+    reason = next((text for start, text in _MISSING.items() if f"{name}/".startswith(start)), None)
+    return ApiError(
+        404,
+        f"codex-backend serve has no such path. {reason or ''}".rstrip() + f" It has: {_ROUTES}.",
+        code="local_unknown_path",
+    )
