@@ -11,6 +11,7 @@ from samples import EXTRACT, MODEL, QUESTION, Person, assert_tool_call_with_effo
 
 from codex_backend_sdk import AsyncOpenAI, OpenAI
 from codex_backend_sdk.integrations.langchain import chat_model
+from codex_backend_sdk.testing import Turn
 
 APIS = pytest.mark.parametrize("use_responses_api", [True, False])
 
@@ -70,6 +71,29 @@ def test_system_messages_are_sent_to_the_backend(sim, use_responses_api):
     body = sim.model_requests[-1].body
     assert "Be short." in str(body)
     assert "system" not in [item.get("role") for item in body["input"]]
+
+
+@APIS
+@pytest.mark.parametrize(("given", "sent"), [({}, False), ({"strict": True}, True)])
+def test_tools_are_strict_only_on_request(sim, use_responses_api, given, sent):
+    """langchain-ai/langchain#35837: without the helper, an effort makes the tools strict."""
+    model = chat_model(MODEL, use_responses_api=use_responses_api, reasoning_effort="low")
+    assert model.bind_tools([get_weather], **given).invoke(QUESTION).tool_calls
+    assert [tool["strict"] for tool in sim.model_requests[-1].body["tools"]] == [sent]
+
+
+def test_optional_argument_stays_optional_in_an_agent(sim):
+    def get_forecast(city: str, days: int = 3) -> str:
+        """Return the forecast."""
+        return f"sunny in {city} for {days} days"
+
+    sim.script(Turn.call("get_forecast", {"city": "Paris"}), "It is sunny.")
+    agent = create_agent(chat_model(MODEL, reasoning_effort="low"), [get_forecast])
+    messages = agent.invoke({"messages": [("user", QUESTION)]})["messages"]
+    assert messages[-2].text == "sunny in Paris for 3 days"
+    (tool,) = sim.model_requests[0].body["tools"]
+    assert tool["parameters"]["required"] == ["city"]
+    assert tool["strict"] is False
 
 
 @APIS
