@@ -40,6 +40,7 @@ _COMMAND_MODULES: Final = {
     "chat": "chat.chat_command",
     "doctor": "doctor.doctor_command",
     "demo": "demo",
+    "serve": "serve",
     "simulate": "simulate",
     "completion": "completion",
 }

@@ -1,0 +1,152 @@
+"""Bodies: codings, limits on the decompressed size, and responses that arrive although the body was not read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import tracemalloc
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from starlette.requests import Request
+
+from codex_backend_sdk.server.api_errors import ApiError
+from codex_backend_sdk.server.bodies import read_json
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LIMIT = 100_000
+DATA = {"input": "häßlich", "numbers": list(range(2000))}
+PLAIN = json.dumps(DATA).encode()
+
+
+def read(parts: Iterable[bytes], headers: dict[str, str] | None = None, *, limit: int = LIMIT) -> dict[str, Any]:
+    pending = list(parts)
+
+    async def receive() -> dict[str, Any]:
+        body = pending.pop(0) if pending else b""
+        return {"type": "http.request", "body": body, "more_body": bool(pending)}
+
+    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    request = Request({"type": "http", "method": "POST", "headers": raw}, receive)
+
+    async def run() -> dict[str, Any]:
+        return await read_json(request, max_bytes=limit)
+
+    return anyio.run(run)
+
+
+CODINGS = [
+    ("identity", PLAIN),
+    ("zstd", zstd.compress(PLAIN)),
+    ("gzip", gzip.compress(PLAIN)),
+    ("GZip", gzip.compress(PLAIN)),
+    ("deflate", zlib.compress(PLAIN)),
+]
+
+
+@pytest.mark.parametrize(("coding", "body"), CODINGS)
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_body_is_decompressed_in_any_pieces(coding: str, body: bytes, size: int) -> None:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    assert read(parts, {"content-encoding": coding}) == DATA
+
+
+@pytest.mark.parametrize(("coding", "body"), CODINGS[1:])
+@pytest.mark.parametrize("damage", ["cut", "trailing", "changed", "plain"])
+def test_damaged_body_is_a_400(coding: str, body: bytes, damage: str) -> None:
+    middle = len(body) // 2
+    damaged = {
+        "cut": body[:-1],
+        "trailing": body + b"more",
+        "changed": body[:2] + b"\xff\xff\xff\xff" + body[6:middle] + b"\0" * 8 + body[middle + 8 :],
+        "plain": PLAIN,
+    }[damage]
+    for parts in ([damaged], [damaged[:9], damaged[9:-2], damaged[-2:]]):
+        with pytest.raises(ApiError) as caught:
+            read(parts, {"content-encoding": coding})
+        assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd, gzip", "compress"])
+def test_unknown_coding_is_a_415(coding: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        read([PLAIN], {"content-encoding": coding})
+    assert caught.value.status == 415
+    assert caught.value.headers["accept-encoding"] == "zstd, gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'"text"', b"{", b"\xff\xfe{}", b"{} {}", b"null", b'{"a":' * 5000 + b"1" + b"}" * 5000],
+    ids=range(8),
+)
+def test_other_bodies_than_an_object_are_a_400(body: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        read([body])
+    assert (caught.value.status, caught.value.code) == (400, "local_invalid_body")
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip", "deflate"])
+def test_bomb_is_refused_without_being_unpacked(coding: str) -> None:
+    zeros = bytes(100_000_000)
+    bomb = {"zstd": zstd.compress, "gzip": gzip.compress, "deflate": zlib.compress}[coding](zeros)
+    del zeros
+    tracemalloc.start()
+    try:
+        with pytest.raises(ApiError) as caught:
+            read([bomb], {"content-encoding": coding})
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert (caught.value.status, caught.value.code) == (413, "local_body_too_large")
+
+
+def test_body_of_the_limit_is_accepted_and_one_more_is_not() -> None:
+    assert read([PLAIN], limit=len(PLAIN)) == DATA
+    for headers in ({}, {"content-length": str(len(PLAIN))}):
+        with pytest.raises(ApiError) as caught:
+            read([PLAIN], headers, limit=len(PLAIN) - 1)
+        assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_50_megabytes_get_a_413_and_are_not_kept(server: Any, is_chunked: bool) -> None:
+    part = b" " * 1_000_000
+
+    def parts() -> Any:
+        for _ in range(50):
+            yield part
+
+    headers = {"content-type": "application/json"} | ({} if is_chunked else {"content-length": "50000000"})
+    server.app.router.add_route("/v1/read", _read_route, methods=["POST"])
+    tracemalloc.start()
+    try:
+        response = server.post("/read", content=parts(), headers=headers)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "local_body_too_large")
+    assert "codex-backend serve" in response.json()["error"]["message"]
+    # With a length, nothing is kept. Without one, the bytes up to the limit of 32 MB were.
+    assert peak < (80_000_000 if is_chunked else 10_000_000)
+
+
+async def _read_route(request: Request) -> Any:
+    await read_json(request, max_bytes=request.app.state.settings.max_body_bytes)
+
+
+@pytest.mark.parametrize("headers", [{"authorization": "Bearer wrong"}, {"content-type": "text/plain"}])
+def test_rejection_arrives_after_a_large_body(server: Any, headers: dict[str, str]) -> None:
+    headers = {"content-type": "application/json", **headers}
+    response = server.post("/responses", content=b" " * 20_000_000, headers=headers)
+    assert response.status_code in (401, 415)
