@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from .._timefmt import format_duration, format_local_time
+from .usage_html import LimitRow, limits_as_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,6 +203,9 @@ class AdditionalLimit(_LimitWindows):
     def __str__(self) -> str:
         return f"{self.name or self.id or 'additional'}: {', '.join(map(str, self.windows)) or 'no data'}"
 
+    def _repr_html_(self) -> str:
+        return limits_as_html(self.name or self.id or "additional limit", _rows(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RateLimits(_LimitWindows):
@@ -251,6 +255,42 @@ class RateLimits(_LimitWindows):
         )
         return "; ".join(part for part in parts if part) or "no limits reported"
 
+    def _repr_html_(self) -> str:
+        return _as_html(self)
+
+
+def _rows(limit: RateLimits | AdditionalLimit, prefix: str = "") -> Iterator[LimitRow]:
+    for window in limit.windows:
+        is_refused_early = window is limit.exhausted_window and not window.is_exhausted
+        percent = format_percent(window.used_percent)
+        yield LimitRow(
+            name=f"{prefix}{window.name}",
+            used_percent=window.used_percent,
+            used_text=f"exhausted at {percent}" if is_refused_early else f"{percent} used",
+            reset_text=f"resets {format_local_time(window.resets_at)}" if window.resets_at else "",
+        )
+
+
+def _as_html(
+    limits: RateLimits, *, code_review: AdditionalLimit | None = None, reset_credits: int | None = None
+) -> str:
+    """Return a table of all limits. It does not name the account: notebooks are shared."""
+    others = (*limits.additional, *([code_review] if code_review else []))
+    rows = [
+        *_rows(limits),
+        *(row for each in others for row in _rows(each, f"{each.name or each.id or 'additional'}, ")),
+    ]
+    control = limits.spend_control
+    has_cap = control is not None and (control.reached or control.limit is not None)
+    remarks = (
+        limits.is_exhausted and "The usage limit is used up.",
+        limits.credits and limits.credits.has_credits and f"Credits: {limits.credits}",
+        has_cap and f"Spending cap: {control}",
+        reset_credits and f"Reset credits: {reset_credits}",
+        f"Read at {format_local_time(limits.received_at)}",
+    )
+    return limits_as_html(f"Plan {limits.plan or 'unknown'}", rows, [remark for remark in remarks if remark])
+
 
 # Usage reports
 
@@ -289,6 +329,9 @@ class UsageReport(_SparseRepr):
 
     def __str__(self) -> str:
         return str(self.limits)
+
+    def _repr_html_(self) -> str:
+        return _as_html(self.limits, code_review=self.code_review, reset_credits=self.reset_credits)
 
 
 # Reset credits
