@@ -37,6 +37,7 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("llama_index", ("llama-index-llms-openai>=0.8.3",), overrides=("openai>=3.15",)),
     Library("dspy", ("dspy>=3.4.1",)),
     Library("llm", ("llm>=0.36",)),
+    Library("jupyter", ("ipykernel>=7", "nbclient>=0.10")),
     Library("logfire", ("logfire>=5.4",)),
     Library("openllmetry", ("opentelemetry-instrumentation-openai>=0.62.4", "opentelemetry-sdk")),
     Library("openinference", ("openinference-instrumentation-openai>=0.1.66", "opentelemetry-sdk")),

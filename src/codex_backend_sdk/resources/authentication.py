@@ -70,9 +70,10 @@ class Authentication:
             interactive: If False, raise LoginRequiredError instead of opening a browser.
             force: Log in again, even if there is a stored login.
             open_browser: A function that opens the URL of the login page, or False to open no browser.
-            on_url: Called with the URL of the login page.
+            on_url: Called with the URL of the login page. Default in a notebook: show a link.
             paste: Called with a prompt, like `input`; returns the callback URL from the address bar of the browser. For
-                a browser on another machine, which cannot connect to the callback server.
+                a browser on another machine, which cannot connect to the callback server. Default in a notebook whose
+                kernel has no browser: a field below the cell.
             timeout: Seconds for the whole login; None means no timeout.
             ports: The ports to try for the callback server.
             workspace_id: The ID of the ChatGPT workspace. A login to any other workspace is rejected.

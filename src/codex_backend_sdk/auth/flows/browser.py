@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from .._oauth import AuthorizationGrant, Pkce, build_authorize_url, encode_base6
 from .callback_server import bind_callback_server, serve_callback
 from .environment import browser_unavailable_reason
 from .login_callback import LoginCallback
+from .notebook import is_notebook_kernel, show_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +65,8 @@ def log_in_with_browser(
     LoginFailedError if the login is denied, is cancelled or times out, or if no port is free. Errors of `complete` are
     raised unchanged.
     """
+    if is_notebook_kernel():
+        browser_options = _for_notebook(browser_options)
     deadline = deadline or LoginDeadline()
     state = encode_base64url(secrets.token_bytes(32))
     pkce = Pkce.from_random(secrets.token_bytes(64))
@@ -89,6 +92,16 @@ def log_in_with_browser(
             if browser_options.paste is not None:
                 _start_helper(partial(_prompt_for_url, browser_options.paste, callback))
             return callback.wait()
+
+
+def _for_notebook(options: BrowserLoginOptions) -> BrowserLoginOptions:
+    """Return options that show a link, and a field if the kernel has no browser. What the caller passed is kept."""
+    if options.on_url is None:
+        options = replace(options, on_url=show_link)
+    has_browser = callable(options.open_browser) or (options.open_browser and browser_unavailable_reason() is None)
+    if options.paste is None and not has_browser:
+        options = replace(options, paste=input)
+    return options
 
 
 def _show_url(url: str, browser_options: BrowserLoginOptions, deadline: LoginDeadline) -> None:
