@@ -36,6 +36,11 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("langgraph", ("langgraph>=1.2.24", "langchain-openai>=1.7.4")),
     Library("llama_index", ("llama-index-llms-openai>=0.8.3",), overrides=("openai>=3.15",)),
     Library("dspy", ("dspy>=3.4.1",)),
+    Library("litellm", ("litellm>=1.110.2",)),
+    Library("smolagents", ("smolagents>=1.26",)),
+    Library("outlines", ("outlines>=1.3.3",)),
+    Library("semantic_kernel", ("semantic-kernel>=1.45",)),
+    Library("haystack", ("haystack-ai>=3.4.1",)),
     Library("llm", ("llm>=0.36",)),
     Library("jupyter", ("ipykernel>=7", "nbclient>=0.10")),
     Library("logfire", ("logfire>=5.4",)),
@@ -49,7 +54,7 @@ LIBRARIES_ON_OUR_CLIENT = (
 CLIENTS_ON_OUR_SIMULATOR = (
     # Its dependency aidialog has a syntax error on Python 3.11, which it declares to support.
     Library("fastllm", ("python-fastllm>=0.0.66",), lowest_python=(3, 12)),
-    Library("litellm", ("litellm>=1.110.2",)),
+    Library("litellm_chatgpt", ("litellm>=1.110.2",)),
     Library("pydantic_ai_codex", ("pydantic-ai-slim[openai]>=2.68",)),
     # The simulator does not load openai, so it runs beside a client that needs an older one.
     Library("login_with_chatgpt", ("login-with-chatgpt>=0.1.2",), overrides=("openai>=2.45,<3",)),

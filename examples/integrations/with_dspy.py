@@ -1,19 +1,22 @@
 import dspy
 
-from codex_backend_sdk import AsyncOpenAI, OpenAI
+from codex_backend_sdk.integrations.dspy import lm
+
+model = lm("gpt-6.1-terra", reasoning_effort="low")
+dspy.configure(lm=model, adapter=dspy.ChatAdapter(use_native_function_calling=True))
 
 
-class CodexLM(dspy.BaseLM):
-    def __init__(self, model="gpt-6.1-terra", **settings):
-        super().__init__(model, model_type="responses", **settings)
-        self.client, self.async_client = OpenAI(), AsyncOpenAI()
-
-    def forward(self, prompt=None, messages=None, **settings):
-        return self.client.responses.create(model=self.model, input=messages or prompt)
-
-    async def aforward(self, prompt=None, messages=None, **settings):
-        return await self.async_client.responses.create(model=self.model, input=messages or prompt)
+def get_weather(city: str) -> str:
+    """Return the weather in a city."""
+    return f"sunny in {city}"
 
 
-model = CodexLM()
-print(model("Say hello")[0])
+class Forecast(dspy.Signature):
+    question: str = dspy.InputField()
+    tools: list[dspy.Tool] = dspy.InputField()
+    calls: dspy.ToolCalls = dspy.OutputField()
+
+
+prediction = dspy.Predict(Forecast)(question="What's the weather in Paris?", tools=[dspy.Tool(get_weather)])
+for call in prediction.calls.tool_calls:
+    print(get_weather(**call.args))
