@@ -46,9 +46,11 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("logfire", ("logfire>=5.4",)),
     Library("openllmetry", ("opentelemetry-instrumentation-openai>=0.62.4", "opentelemetry-sdk")),
     Library("openinference", ("openinference-instrumentation-openai>=0.1.66", "opentelemetry-sdk")),
+    Library("opentelemetry", ("opentelemetry-instrumentation-genai-openai>=1.3b0", "opentelemetry-sdk")),
     Library("langfuse", ("langfuse>=5.0.4",)),
     Library("langsmith", ("langsmith>=0.15.1",)),
     Library("sentry", ("sentry-sdk>=2.75",)),
+    Library("mlflow", ("mlflow>=3.17",)),
 )
 
 CLIENTS_ON_OUR_SIMULATOR = (

@@ -1,4 +1,7 @@
-"""Logfire records the calls of this client: of all clients, or of one."""
+"""Logfire records the calls of this client: of all clients, or of one.
+
+A stream has a span for its request, and a log record at its end with the output and the tokens.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ import logfire
 import pytest
 from logfire.testing import TestExporter
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from samples import MODEL
-from traced_calls import FEATURES, PROMPT, for_each_call, make_call
+from traced_calls import Recorded, for_each_call, tokens_of_usage
 
 
 @pytest.fixture
@@ -19,25 +21,34 @@ def exporter():
     return exporter
 
 
-def assert_recorded(spans, feature):
-    """Check the span of the request and, for a stream, the record that follows its end."""
-    first, last = (span["attributes"] for span in (spans[0], spans[-1]))
-    assert first["gen_ai.request.model"] == MODEL
-    assert PROMPT in json.dumps(first["gen_ai.input.messages"])
-    assert last["gen_ai.usage.output_tokens"] > 0
-    if feature == "tool":
-        assert "get_weather" in first["gen_ai.tool.definitions"]
-    if feature in ("plain", "stream"):
-        assert "hello there" in json.dumps(last["gen_ai.output.messages"])
-    if feature == "stream":
-        assert last["logfire.msg"].startswith("streaming response from")
+def read(exporter, call):
+    """Return the spans, each with the attributes of the record at the end of its stream."""
+    records = exporter.exported_spans_as_dict()
+    spans = [record for record in records if record["attributes"]["logfire.span_type"] == "span"]
+    if call.is_streamed:
+        (log,) = (record for record in records if record["attributes"]["logfire.span_type"] == "log")
+        assert log["attributes"]["logfire.msg"].startswith("streaming response from")
+        return [_read(spans[0]["attributes"], log)] + [_read(span["attributes"], span) for span in spans[1:]]
+    return [_read(span["attributes"], span) for span in spans]
 
 
-@for_each_call(*FEATURES)
-def test_one_client_is_recorded(sim, exporter, feature, mode):
+def _read(attributes, end):
+    values = {**attributes, **end["attributes"]}
+    return Recorded(
+        model=values["gen_ai.request.model"],
+        prompt=json.dumps(values["gen_ai.input.messages"]),
+        tools=json.dumps(values.get("gen_ai.tool.definitions")),
+        output=json.dumps(values.get("gen_ai.output.messages")),
+        tokens=tokens_of_usage(json.loads(values.get("gen_ai.usage.raw", "{}"))),
+        error=str(end.get("events")),
+    )
+
+
+@for_each_call()
+def test_call_of_one_client_is_one_span(sim, exporter, call):
     """This test is the first of the file, because the recipe instruments all clients."""
-    make_call(feature, mode, wrap=instrumented)
-    assert_recorded(exporter.exported_spans_as_dict(), feature)
+    call.run(sim, wrap=instrumented)
+    call.check(read(exporter, call))
 
 
 def instrumented(client):
@@ -45,11 +56,11 @@ def instrumented(client):
     return client
 
 
-def test_recipe_prints_the_text(recipe):
-    assert recipe.printed == "hello\n"
+def test_recipe_calls_the_tool(recipe):
+    assert recipe.printed == "function_call\n"
 
 
-@for_each_call(*FEATURES)
-def test_all_clients_are_recorded(recipe, exporter, feature, mode):
-    make_call(feature, mode)
-    assert_recorded(exporter.exported_spans_as_dict(), feature)
+@for_each_call()
+def test_call_is_one_span(recipe, exporter, sim, call):
+    call.run(sim)
+    call.check(read(exporter, call))

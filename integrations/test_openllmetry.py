@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from samples import MODEL
-from traced_calls import FEATURES, PROMPT, for_each_call, in_memory_exporter, make_call
+from opentelemetry.instrumentation.openai.v1 import responses_wrappers
+from traced_calls import Recorded, error_of, for_each_call, in_memory_exporter
 
 EXPORTER = in_memory_exporter()
+FAULTS = {
+    ("responses", "failed"): "traceloop/openllmetry: the span of a stream that fails has no prompt",
+    ("chat", "failed"): "traceloop/openllmetry#3155: the span of a chat stream that fails has the status OK",
+    ("chat", "stream"): "traceloop/openllmetry: a streamed chat has no reasoning tokens",
+}
 
 
-def test_recipe_records_the_model(recipe):
-    span = EXPORTER.get_finished_spans()[-1].attributes
-    assert span["gen_ai.request.model"] == MODEL
+def read(span):
+    values = span.attributes
+    usage = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning_tokens")
+    return Recorded(
+        model=values["gen_ai.request.model"],
+        prompt=values.get("gen_ai.input.messages", ""),
+        tools=values.get("gen_ai.tool.definitions", ""),
+        output=values.get("gen_ai.output.messages", ""),
+        tokens=tuple(values.get(f"gen_ai.usage.{name}") for name in usage),
+        error=error_of(span),
+    )
 
 
-@for_each_call(*FEATURES)
-def test_span_has_input_tools_model_and_output(recipe, feature, mode):
+def test_recipe_is_one_span(recipe):
+    assert recipe.printed == "function_call\n"
+    assert "get_weather" in read(EXPORTER.get_finished_spans()[-1]).tools
+
+
+@for_each_call(FAULTS)
+def test_call_is_one_span(recipe, sim, call):
     EXPORTER.clear()
-    make_call(feature, mode)
-    (span,) = (span.attributes for span in EXPORTER.get_finished_spans())
-    assert span["gen_ai.request.model"] == MODEL
-    assert PROMPT in span["gen_ai.input.messages"]
-    assert span["gen_ai.usage.output_tokens"] > 0
-    if feature == "tool":
-        assert "get_weather" in span["gen_ai.tool.definitions"]
-    if feature in ("plain", "stream"):
-        assert "hello there" in span["gen_ai.output.messages"]
+    # OpenLLMetry keeps responses by id, and each simulator begins with the same ids.
+    responses_wrappers.responses.clear()
+    call.run(sim)
+    call.check([read(span) for span in EXPORTER.get_finished_spans()])

@@ -1,0 +1,35 @@
+"""The instrumentation of the OpenTelemetry project records the calls of this client."""
+
+from __future__ import annotations
+
+import os
+
+from traced_calls import Recorded, error_of, for_each_call, in_memory_exporter
+
+os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
+EXPORTER = in_memory_exporter()
+
+
+def read(span):
+    values = span.attributes
+    usage = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens")
+    return Recorded(
+        model=values["gen_ai.request.model"],
+        prompt=values.get("gen_ai.input.messages", ""),
+        tools=values.get("gen_ai.tool.definitions", ""),
+        output=values.get("gen_ai.output.messages", ""),
+        tokens=tuple(values.get(f"gen_ai.usage.{name}") for name in usage),
+        error=error_of(span),
+    )
+
+
+def test_recipe_is_one_span(recipe):
+    assert recipe.printed == "function_call\n"
+    assert "get_weather" in read(EXPORTER.get_finished_spans()[-1]).tools
+
+
+@for_each_call()
+def test_call_is_one_span(recipe, sim, call):
+    EXPORTER.clear()
+    call.run(sim)
+    call.check([read(span) for span in EXPORTER.get_finished_spans()])
