@@ -43,7 +43,7 @@ from ._options import (
 from ._request.argument_hints import ArgumentHints
 from ._request.auth_flow import RequestSigner, login_headers, user_agent
 from ._request.compression import Compression
-from ._request.context import PreparedOptions, context_of_response
+from ._request.context import PreparedOptions, context_of_response, is_traced_call, placeholder_request
 from ._request.cookies import CloudflareCookies, create_closed_jar, mark_callers_cookie
 from ._request.instructions import InstructionsPlacement
 from ._request.prepare import BackendURL, complete_for_login, use_instructions_parameter
@@ -406,6 +406,8 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         if not isinstance(options, PreparedOptions):
             return super()._build_request(options, retries_taken=retries_taken)  # type: ignore[misc,no-any-return]
+        if is_traced_call(options):
+            return placeholder_request(options.method, self._prepare_url(options.url))
         require_official_timeout(options.timeout)
         if options.context.body is not None:
             options = options.with_encoded_body()
@@ -522,6 +524,9 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
     # Responses
 
     def _process_response(self, *, options: FinalRequestOptions, retries_taken: int = 0, **rest: Any) -> Any:
+        if is_traced_call(options):
+            run_call, options.run_call = options.run_call, None
+            return run_call(rest["cast_to"], options, stream=rest["stream"], stream_cls=rest["stream_cls"])
         if isinstance(options, PreparedOptions):
             retries_taken = options.retries_taken
         return super()._process_response(options=options, retries_taken=retries_taken, **rest)  # type: ignore[misc]

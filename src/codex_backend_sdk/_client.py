@@ -15,6 +15,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx2
 import openai
 
 from ._base_client import BaseCodexClient
@@ -25,8 +26,8 @@ from ._errors.exception_mapping import add_available_models, add_connection_deta
 from ._exceptions import ModelNotAvailableError
 from ._pools import AsyncPooledClient, PooledClient
 from ._request.auth_flow import RefreshLogin, auth_flow
-from ._request.context import PreparedOptions, RequestContext, context_of
-from ._request.prepare import has_automatic_model, prepare, reject_websocket, with_model
+from ._request.context import PreparedOptions, RequestContext, context_of, is_placeholder, is_traced_call
+from ._request.prepare import has_automatic_model, prepare, reject_websocket, use_backend_path, with_model
 from ._request.routes import Route
 from ._request.timeouts import set_idle_timeout
 from ._streaming.body import async_discard, discard
@@ -40,13 +41,11 @@ from ._streaming.streams import (
     ResponseEventStream,
     with_reader,
 )
-from ._upstream import FinalRequestOptions
+from ._upstream import AsyncAPIClient, FinalRequestOptions, SyncAPIClient, is_official
 from .resources.authentication import AsyncAuthentication, Authentication, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
-
-    import httpx2
 
     from ._errors.retrying import CallRetries
     from ._websocket.transport import AsyncWebSocketTransport, WebSocketTransport
@@ -145,7 +144,20 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             is_chat = options.context.chat is not None
             stream_cls = with_reader(stream_cls, ChatCompletionStream if is_chat else ResponseEventStream)
         call_retries = self._call_retries(options)
-        attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
+        if not is_official(super().request):
+            options.run_call = partial(self._run_call, call_retries)
+            return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+        return self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
+
+    def _run_call(
+        self, call_retries: CallRetries, cast_to: Any, options: PreparedOptions, *, stream: bool, stream_cls: Any
+    ) -> Any:
+        """Make the attempts of a call with openai's own method, and return the response.
+
+        A tracer may have replaced `request` of the official class. It then sees one request, whatever the number of
+        attempts: `_process_response` calls this method at the end of that request.
+        """
+        attempt = partial(SyncAPIClient.request, self, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, EventStream):
             response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
@@ -200,7 +212,10 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         add_available_models(error, self._cached_models(context), requested=context.requested_model)
 
     def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        if is_traced_call(options):
+            return options
         reject_websocket(options.url)
+        use_backend_path(options)
         options = super()._prepare_options(options)
         with self._total_timeout(options) as deadline:
             login = self.credentials.ready()
@@ -230,6 +245,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
 
     def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)
+        if is_placeholder(request):
+            return httpx2.Response(200, request=request)
         if context is None:
             return super()._send_request(request, stream=stream, **kwargs)
         response = self._send_authenticated(request, context, partial(super()._send_request, stream=True, **kwargs))
@@ -376,7 +393,20 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             is_chat = options.context.chat is not None
             stream_cls = with_reader(stream_cls, AsyncChatCompletionStream if is_chat else AsyncResponseEventStream)
         call_retries = self._call_retries(options)
-        attempt = partial(super().request, cast_to, options, stream=stream, stream_cls=stream_cls)
+        if not is_official(super().request):
+            options.run_call = partial(self._run_call, call_retries)
+            return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+        return await self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
+
+    async def _run_call(
+        self, call_retries: CallRetries, cast_to: Any, options: PreparedOptions, *, stream: bool, stream_cls: Any
+    ) -> Any:
+        """Make the attempts of a call with openai's own method, and return the response.
+
+        A tracer may have replaced `request` of the official class. It then sees one request, whatever the number of
+        attempts: `_process_response` calls this method at the end of that request.
+        """
+        attempt = partial(AsyncAPIClient.request, self, cast_to, options, stream=stream, stream_cls=stream_cls)
         response = await self._send_with_retries(attempt, options, call_retries)
         if isinstance(response, AsyncEventStream):
             response._set_retry(partial(self._send_with_retries, attempt, options, call_retries))
@@ -431,7 +461,10 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         add_available_models(error, self._cached_models(context), requested=context.requested_model)
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        if is_traced_call(options):
+            return options
         reject_websocket(options.url)
+        use_backend_path(options)
         options = await super()._prepare_options(options)
         with self._total_timeout(options) as deadline, async_deadline(deadline):
             login = self.credentials.ready()
@@ -459,6 +492,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
 
     async def _send_request(self, request: httpx2.Request, *, stream: bool, **kwargs: Any) -> httpx2.Response:
         context = context_of(request)
+        if is_placeholder(request):
+            return httpx2.Response(200, request=request)
         if context is None:
             return await super()._send_request(request, stream=stream, **kwargs)
         send = partial(super()._send_request, stream=True, **kwargs)

@@ -11,8 +11,11 @@ import.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
+import openai
 from openai._base_client import (
     AsyncAPIClient,
     AsyncHttpxClientWrapper,
@@ -42,10 +45,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOOKS",
+    "AsyncAPIClient",
     "AsyncHttpxClientWrapper",
     "FinalRequestOptions",
+    "SyncAPIClient",
     "SyncHttpxClientWrapper",
     "connection_hooks",
+    "is_official",
     "make_request_options",
     "request_exceptions",
     "set_body",
@@ -73,6 +79,8 @@ HOOKS: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (BaseClient, "_validate_headers"): ("headers", "custom_headers"),
     (BaseClient, "platform_headers"): (),
 }
+
+_OPENAI_FOLDER: Final = str(Path(openai.__file__).parent)
 
 _STREAMING_MODULE: Final = "openai.lib.streaming.responses"
 # lazy name → its module
@@ -113,6 +121,14 @@ def connection_hooks() -> dict[tuple[type, str], tuple[str, ...]]:
         (module.AsyncResponsesConnection, "send"): ("event",),
         (import_module("openai").AsyncOpenAI, "_refresh_api_key"): (),
     }
+
+
+def is_official(method: Any) -> bool:
+    """Return whether this bound method is openai's own. Tracers replace it by a proxy or a function of their own."""
+    if type(method) is not MethodType:  # not `isinstance`, which is true for a proxy, too
+        return False
+    code = getattr(method.__func__, "__code__", None)
+    return code is not None and code.co_filename.startswith(_OPENAI_FOLDER)
 
 
 def set_default_headers(client: BaseClient[Any, Any], headers: Mapping[str, str]) -> None:

@@ -177,3 +177,86 @@ def test_tracer_of_requests_sees_the_events(
     assert seen[1:] == events
     assert events[-1] == "response.completed"
     assert stream.restarts == 0
+
+
+CHAT = [{"role": "user", "content": "Say hello"}]
+CHAT_TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The options of each request that a tracer of the official classes sees."""
+    seen: list[Any] = []
+
+    def record(request: Any) -> Any:
+        @functools.wraps(request)
+        def call(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+            seen.append(options)
+            return request(self, cast_to, options, **kwargs)
+
+        return call
+
+    for client_class in (openai.OpenAI, openai.AsyncOpenAI):
+        monkeypatch.setattr(client_class, "request", record(client_class.request))
+    return seen
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_tracer_of_requests_sees_the_official_chat(
+    new_client: Callable[..., Any], sim: Simulator, requests: list[Any], stream: bool
+) -> None:
+    chat = new_client(model="gpt-5.5").chat.completions
+    result = chat.create(model="gpt-5.5", messages=CHAT, tools=[CHAT_TOOL], tool_choice="none", stream=stream)
+    assert result if not stream else list(result)
+    (options,) = requests
+    assert (options.method, options.url) == ("post", "/chat/completions")
+    body = {name: options.json_data[name] for name in ("model", "messages", "tools")}
+    assert body == {"model": "gpt-5.5", "messages": CHAT, "tools": [CHAT_TOOL]}
+    assert [request.path for request in sim.requests] == ["/backend-api/codex/responses"]
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", ["overloaded", "unauthorized:token_expired", "cut_after_bytes:0"])
+def test_retried_call_is_one_traced_request(
+    new_client: Callable[..., Any], sim: Simulator, requests: list[Any], api: str, stream: bool, fault: str
+) -> None:
+    sim.fail(fault)
+    client = new_client(max_retries=2)
+    if api == "chat":
+        result = client.chat.completions.create(model="gpt-5.5", messages=CHAT, stream=stream)
+    else:
+        result = client.responses.create(model="gpt-5.5", input=PROMPT, stream=stream)
+    assert list(result) if stream else result.usage
+    assert len(requests) == 1
+    assert len([request for request in sim.requests if request.path.endswith("/responses")]) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_traced_request_raises_the_last_error(
+    new_client: Callable[..., Any], sim: Simulator, requests: list[Any], stream: bool
+) -> None:
+    for _ in range(3):
+        sim.fail("overloaded")
+    with pytest.raises(openai.InternalServerError) as raised:
+        new_client(max_retries=2).responses.create(model="gpt-5.5", input=PROMPT, stream=stream)
+    assert type(raised.value).__module__.startswith("codex_backend_sdk")
+    assert len(requests) == 1
+    assert len(sim.requests) == 3
+
+
+def test_traced_request_sends_what_the_tracer_added(
+    new_client: Callable[..., Any], sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client_class in (openai.OpenAI, openai.AsyncOpenAI):
+        monkeypatch.setattr(client_class, "request", with_header(client_class.request))
+    assert new_client().responses.with_raw_response.create(input=PROMPT).parse().output_text == "hello"
+    assert sim.requests[-1].headers["traceparent"] == "00-trace"
+
+
+def with_header(request: Any) -> Any:
+    def call(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        options.headers = {**options.headers, "traceparent": "00-trace"}
+        return request(self, cast_to, options, **kwargs)
+
+    return call

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+import httpx2
 from pydantic import ConfigDict
 
 from .._constants import DEFAULT_MAX_EVENT_BYTES
 from .._upstream import FinalRequestOptions
 
 if TYPE_CHECKING:
-    import httpx2
-
     from .._chat.chat_completion import ChatSettings
     from ..limits.tracker import LimitsTracker
     from ..types import Login
@@ -25,9 +24,18 @@ if TYPE_CHECKING:
     from .request_body import RequestBody
     from .routes import Route
 
-__all__ = ["PreparedOptions", "RequestContext", "context_of", "context_of_response"]
+__all__ = [
+    "PreparedOptions",
+    "RequestContext",
+    "context_of",
+    "context_of_response",
+    "is_placeholder",
+    "is_traced_call",
+    "placeholder_request",
+]
 
 _EXTENSION: Final = "codex_backend_sdk.context"
+_PLACEHOLDER_EXTENSION: Final = "codex_backend_sdk.placeholder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,8 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
     """Request options with the context of the request, its login, and the number of retries before this attempt.
 
     `content` is the encoded body of all attempts. `json_data` holds the same body for programs that trace `request()`,
-    and is not sent: openai accepts only one of the two.
+    and is not sent: openai accepts only one of the two. For a chat completion, `url` and `json_data` are those of the
+    official request. A tracer of the official `request()` receives options with `run_call`, which makes the attempts.
     """
 
     # Instances are copies of validated options, so no validator is needed. Building one takes 3 ms.
@@ -119,6 +128,7 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
     context: Any = None
     login: Any = None
     retries_taken: int = 0
+    run_call: Any = None
 
     @classmethod
     def from_options(cls, options: FinalRequestOptions, context: object, **changes: Any) -> PreparedOptions:
@@ -126,7 +136,7 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
         prepared: Any = copy(options)  # constructing an object takes five times as long
         prepared.__class__ = cls
         # A redirect would take the prompt and the account id to another host.
-        defaults = {"login": None, "retries_taken": 0, "follow_redirects": False}
+        defaults = {"login": None, "retries_taken": 0, "run_call": None, "follow_redirects": False}
         vars(prepared).update({"context": context, **defaults, **changes})
         assert isinstance(prepared, cls)
         return prepared
@@ -139,3 +149,22 @@ class PreparedOptions(FinalRequestOptions):  # type: ignore[misc]  # openai mark
         options.content, options.json_data = content, None
         options.headers = {**headers, **self.headers}  # type: ignore[dict-item]  # `prepare` has set a dict
         return options
+
+
+# A traced call is one request of openai's pipeline, with a placeholder instead of an HTTP request. Its attempts are
+# requests of their own, which are made when the pipeline processes the response to the placeholder.
+
+
+def is_traced_call(options: FinalRequestOptions) -> TypeGuard[PreparedOptions]:
+    """Return whether these are the options that a tracer of `request()` received, not those of an attempt."""
+    return isinstance(options, PreparedOptions) and options.run_call is not None
+
+
+def placeholder_request(method: str, url: httpx2.URL) -> httpx2.Request:
+    """Return the placeholder of a traced call, which is not sent."""
+    return httpx2.Request(method, url, extensions={_PLACEHOLDER_EXTENSION: True})
+
+
+def is_placeholder(request: httpx2.Request) -> bool:
+    """Return whether this request is the placeholder of a traced call."""
+    return _PLACEHOLDER_EXTENSION in request.extensions

@@ -50,6 +50,7 @@ __all__ = [
     "prepare_message",
     "reject_resource",
     "reject_websocket",
+    "use_backend_path",
     "use_instructions_parameter",
     "with_model",
 ]
@@ -57,6 +58,7 @@ __all__ = [
 _log = logging.getLogger("codex_backend_sdk")
 
 _MODEL_ROUTES: Final = (Route.RESPONSES, Route.COMPACT, Route.CHAT)
+_RESPONSES_PATH: Final = "/responses"
 # Codex CLI: core/src/compact_remote_v2.rs.
 _COMPACTION_HEADERS: Final = {"x-codex-beta-features": "remote_compaction_v2"}
 
@@ -211,7 +213,8 @@ def _prepare_response(
             body=request_body,
             uses_websocket=uses_websocket,
         ),
-        url="/responses",
+        # A tracer of `request()` reads the URL to know the form of `json_data`. `use_backend_path` replaces it.
+        url=_RESPONSES_PATH if chat is None else options.url,
         headers={**headers, **_mapping_or_empty(options.headers)},
         json_data=body if chat is None else traced_body,
         extra_json=None,
@@ -356,6 +359,12 @@ def reject_websocket(url: str) -> None:
         name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
         if name != "responses":
             raise _unsupported_endpoint(f"{name}.connect", "Use `client.responses`.")
+
+
+def use_backend_path(options: FinalRequestOptions) -> None:
+    """Replace the URL of a chat completion by that of the backend, in the options of one attempt."""
+    if isinstance(options, PreparedOptions) and options.context.chat is not None:
+        options.url = _RESPONSES_PATH
 
 
 def reject_resource(resource: str) -> NoReturn:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import partial, wraps
-from pathlib import Path
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_origin, overload
 
 import openai
@@ -26,6 +24,7 @@ from .._request.argument_hints import RESPONSES_HINTS, ArgumentHints
 from .._request.request_body import PreparedInput
 from .._request.shaping import is_absent
 from .._request.validation_retries import ParseAttempts
+from .._upstream import is_official
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,8 +81,6 @@ _BYPASS_OF_COMPACT: Final = ("input", "tools")
 _BYPASS_OF_PARSE: Final = ("input",)  # the method of openai needs `tools`
 # None is a value of these parameters. For all others it means that the parameter is not given.
 _NULLABLE: Final = ("timeout", "parse_as")
-
-_OPENAI_FOLDER: Final = str(Path(openai.__file__).parent)
 
 _create_hints = ArgumentHints(OfficialResponses.create, hints=RESPONSES_HINTS)
 _parse_hints = ArgumentHints(OfficialResponses.parse, hints=RESPONSES_HINTS)
@@ -298,7 +295,7 @@ def _complete(client: Any, params: dict[str, Any], method: Any = None, bypass: t
     _require_text_format(params.get("text_format"))
     if isinstance(params.get("tools"), Iterator):
         params["tools"] = list(params["tools"])
-    if not _is_original(method):
+    if not is_official(method):
         if isinstance(params.get("input"), PreparedInput):  # openai's transform makes a plain list of the argument
             params["extra_body"] = {"input": params["input"], **(params.get("extra_body") or {})}
         return _with_model(client, params)
@@ -325,14 +322,6 @@ def _bind(function: Callable[..., Any], *args: Any, **arguments: Any) -> dict[st
     bound = inspect.signature(function).bind(*args, **arguments)
     bound.apply_defaults()
     return bound.arguments
-
-
-def _is_original(method: Any) -> bool:
-    """Return whether this bound method is openai's own. Tracers replace it by a proxy or a function of their own."""
-    if type(method) is not MethodType:  # not `isinstance`, which is true for a proxy, too
-        return False
-    code = getattr(method.__func__, "__code__", None)
-    return code is not None and code.co_filename.startswith(_OPENAI_FOLDER)
 
 
 def _post(client: Any, path: str, *, body: Any = None, options: Any = None, **arguments: Any) -> Any:
