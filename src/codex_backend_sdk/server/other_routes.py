@@ -28,7 +28,7 @@ _MISSING: Final = {
     "/completions": "Text completions do not exist: completing code with a reasoning model is slow, and uses much of "
     "the plan. Use /v1/chat/completions.",
     "/messages": "The API of Anthropic is not offered. Use a program for the OpenAI API, or a translator in front.",
-    "/api/": "The API of Ollama is not offered. Set the program to OpenAI, with the base URL of this server: its "
+    "/api": "The API of Ollama is not offered. Set the program to OpenAI, with the base URL of this server: its "
     "address and /v1.",
     "/images": 'Images are a tool here: send `tools: [{"type": "image_generation"}]` to /v1/responses.',
     "/audio": "Audio is not part of the plan.",
@@ -42,8 +42,8 @@ _MISSING: Final = {
     "/assistants": "Assistants are not part of the plan. Use /v1/responses.",
     "/threads": "Threads are not stored. Send the whole history to /v1/responses.",
     "/conversations": "Conversations are not stored. Send the whole history to /v1/responses.",
-    "/responses/": "Responses are not stored. Send the whole history to /v1/responses.",
-    "/chat/completions/": "Completions are not stored. Send the whole history to /v1/chat/completions.",
+    "/responses": "Responses are not stored. Send the whole history to /v1/responses.",
+    "/chat/completions": "Completions are not stored. Send the whole history to /v1/chat/completions.",
 }
 _LONG_PATH: Final = 200
 
@@ -92,7 +92,7 @@ def _json_data(value: Any) -> Any:
 def missing_path_error(path: str) -> ApiError:
     """Return the error for a path that does not exist."""
     name = path.removeprefix("/v1")[:_LONG_PATH]
-    reason = next((text for start, text in _MISSING.items() if f"{name}/".startswith(start)), None)
+    reason = next((text for start, text in _MISSING.items() if f"{name}/".startswith(f"{start}/")), None)
     return ApiError(
         404,
         f"codex-backend serve has no such path. {reason or ''}".rstrip() + f" It has: {_ROUTES}.",

@@ -1,0 +1,230 @@
+"""The application and the server around the routes: paths, errors, the log, limits of connections and the end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+import pytest
+from starlette.responses import JSONResponse, StreamingResponse
+
+from codex_backend_sdk.server.api_errors import ApiError
+from codex_backend_sdk.server.request_log import RequestLog, RequestRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("POST", "/v1/embeddings", "Embeddings are not part of the plan"),
+        ("POST", "/embeddings", "Embeddings are not part of the plan"),
+        ("POST", "/v1/completions", "Use /v1/chat/completions"),
+        ("POST", "/v1/messages", "Anthropic"),
+        ("POST", "/v1/messages/count_tokens", "Anthropic"),
+        ("GET", "/api/tags", "Ollama"),
+        ("POST", "/api/chat", "and /v1"),
+        ("POST", "/v1/images/generations", "image_generation"),
+        ("POST", "/v1/audio/speech", "Audio"),
+        ("GET", "/v1/files", "file_data"),
+        ("GET", "/v1/responses/resp_1", "not stored"),
+        ("GET", "/v1/chat/completions/chatcmpl-1", "not stored"),
+        ("GET", "/v2/anything", "/v1/models"),
+        ("GET", "/v1/embeddingsx", "no such path. It has"),
+        ("DELETE", "/v1/models/", "method"),
+    ],
+)
+def test_unknown_path_names_what_exists(server: Any, method: str, path: str, words: str) -> None:
+    response = server.request(method, server.root + path, headers={"content-type": "application/json"})
+    assert response.status_code in (404, 405)
+    error = response.json()["error"]
+    assert words in error["message"]
+    assert "codex-backend serve" in error["message"]
+    assert error["code"] in ("local_unknown_path", "local_wrong_method")
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/health"])
+def test_open_paths_explain_themselves(server: Any, path: str) -> None:
+    response = httpx2.get(server.root + path)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert httpx2.head(server.root + path).status_code == 200
+
+
+def test_health_sends_nothing_to_the_backend(server: Any, sim: Any) -> None:
+    assert httpx2.get(f"{server.root}/health").json() == {"status": "ok"}
+    assert sim.requests == []
+
+
+def test_usage_has_the_limits_of_the_plan(server: Any) -> None:
+    usage = server.get("/usage").json()
+    window = usage["windows"][0]
+    assert usage["object"] == "usage"
+    assert window["length_seconds"] == 5 * 3600
+    assert datetime.fromisoformat(window["resets_at"]).utcoffset() is not None
+    assert 0 <= window["used_percent"] <= 100
+
+
+def test_headers_are_ours(server: Any) -> None:
+    headers = server.get("/models").headers
+    assert "server" not in headers
+    assert "date" in headers
+
+
+def _add_route(server: Any, route: Any, path: str = "/v1/test") -> None:
+    server.app.router.add_route(path, route, methods=["GET", "POST"])
+
+
+def test_unexpected_exception_is_a_500_without_its_text(server: Any) -> None:
+    async def fail(request: Request) -> None:
+        raise RuntimeError("the prompt, Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln")
+
+    _add_route(server, fail)
+    response = server.get("/test")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "local_internal_error")
+    assert "the prompt" not in response.text
+    (traceback,) = server.tracebacks
+    assert "RuntimeError" in traceback
+    assert "eyJ" not in traceback
+    assert "local_internal_error" in server.lines[-1]
+
+
+def test_error_after_the_start_closes_the_connection(server: Any) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"begin"
+        raise ApiError(500, "late")
+
+    async def fail(request: Request) -> StreamingResponse:
+        return StreamingResponse(parts())
+
+    _add_route(server, fail)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        server.get("/test")
+
+
+def test_record_of_the_route_is_in_the_line(server: Any) -> None:
+    async def respond(request: Request) -> JSONResponse:
+        record: RequestRecord = request.state.record
+        record.model, record.changes = "gpt-x", ["dropped temperature"]
+        record.input_tokens, record.cached_tokens, record.output_tokens = 2000, 1500, 30
+        return JSONResponse({})
+
+    _add_route(server, respond)
+    for _ in range(2):
+        server.post("/test?key=secret", json={}, headers={"user-agent": "opencode/1.2 (linux)"})
+    first, change, second = server.lines
+    assert " POST /v1/test 200 opencode/1.2 gpt-x " in first
+    assert first.endswith("2,000 tokens in (75 % cached), 30 out")
+    assert change.strip() == "opencode/1.2: dropped temperature (not shown again)"
+    assert "POST /v1/test 200" in second
+    assert "secret" not in "".join(server.lines)
+
+
+def _log() -> tuple[RequestLog, list[tuple[str, bool]]]:
+    lines: list[tuple[str, bool]] = []
+    return RequestLog(
+        lambda line, is_problem: lines.append((line, is_problem)), now=lambda: datetime(2026, 1, 1)
+    ), lines
+
+
+def test_line_is_safe_for_a_terminal() -> None:
+    log, lines = _log()
+    log.add(RequestRecord(method="GET", path="/\x1b[31m\n" + "a" * 500, program="sk-" + "a1B2" * 12, status=404))
+    ((line, is_problem),) = lines
+    assert is_problem
+    assert line.isprintable()
+    assert len(line) < 200
+    assert "a1B2a1B2" not in line
+
+
+def test_vanished_client_has_no_status() -> None:
+    log, lines = _log()
+    log.add(RequestRecord(method="POST", path="/v1/responses", program="x", note="client left"))
+    assert lines[0][0] == "00:00:00 POST /v1/responses - x 0.00 s client left"
+
+
+def test_totals_are_by_program_and_bounded() -> None:
+    log, lines = _log()
+    for number in range(200):
+        for _ in range(2):
+            record = RequestRecord(method="POST", path="/", program=f"p{number}", status=200, model="m")
+            record.input_tokens, record.cached_tokens, record.output_tokens = 100, 90, 1
+            log.add(record)
+    log.add(RequestRecord(method="GET", path="/v1/models", program="lister", status=200))
+    lines.clear()
+    log.print_totals()
+    assert lines[0][0] == "p0: 2 requests, 200 tokens in (90 % cached), 2 out"
+    assert len(lines) == 51
+    assert lines[-1][0] == "other programs: 300 requests, 30,000 tokens in (90 % cached), 300 out"
+
+
+@pytest.mark.parametrize(("seconds", "is_complete"), [(0.5, True), (600, False)])
+def test_stop_lets_streams_end_within_the_grace_period(serve: Any, seconds: float, is_complete: bool) -> None:
+    server = serve(grace_seconds=20.0 if is_complete else 1.0)
+    has_begun, is_cancelled = threading.Event(), threading.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"begin "
+        has_begun.set()
+        try:
+            await anyio.sleep(seconds)
+        except anyio.get_cancelled_exc_class():
+            is_cancelled.set()
+            raise
+        yield b"end"
+
+    async def stream(request: Request) -> StreamingResponse:
+        return StreamingResponse(parts())
+
+    _add_route(server, stream)
+    received: list[Any] = []
+
+    def read() -> None:
+        try:
+            received.append(server.get("/test").text)
+        except httpx2.HTTPError as error:
+            received.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert has_begun.wait(20)
+    server._server.should_exit = True
+    server._thread.join(40)
+    reader.join(40)
+    assert not server._thread.is_alive()
+    assert is_cancelled.is_set() is not is_complete
+    assert (received == ["begin end"]) is is_complete
+
+
+def test_stopped_server_frees_its_port(serve: Any) -> None:
+    first = serve()
+    first.stop()
+    assert serve(port=first.port).get("/models").status_code == 200
+
+
+def test_large_header_is_refused(server: Any) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000)
+        assert b"400" in client.recv(100)
+
+
+def test_silent_connections_do_not_hold_the_server(server: Any) -> None:
+    sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    try:
+        for each in sockets:
+            each.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\n")
+        assert server.get("/models").status_code == 200
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 20
+    finally:
+        for each in sockets:
+            each.close()
