@@ -9,11 +9,12 @@ from sentry_sdk.transport import Transport
 from traced_calls import Recorded, for_each_call
 
 NO_PARSE = "getsentry/sentry-python#5401: `parse` is not recorded"
+NO_FAILED_STREAM = "getsentry/sentry-python#4861: a stream that fails is not recorded"
 FAULTS = {
     ("responses", "structured"): NO_PARSE,
     ("chat", "structured"): NO_PARSE,
-    ("responses", "failed"): "getsentry/sentry-python: a stream that fails is not recorded",
-    ("chat", "failed"): "getsentry/sentry-python: a stream that fails is not recorded",
+    ("responses", "failed"): NO_FAILED_STREAM,
+    ("chat", "failed"): NO_FAILED_STREAM,
 }
 
 
