@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from codex_backend_sdk.server.api_errors import ApiError
-from codex_backend_sdk.server.bodies import read_json
+from codex_backend_sdk.server.bodies import BodyDrain, read_json
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -150,3 +150,50 @@ def test_rejection_arrives_after_a_large_body(server: Any, headers: dict[str, st
     headers = {"content-type": "application/json", **headers}
     response = server.post("/responses", content=b" " * 20_000_000, headers=headers)
     assert response.status_code in (401, 415)
+
+
+@pytest.mark.parametrize(
+    ("headers", "reads_first", "expected"),
+    [([], 0, "rrrS"), ([], 1, "rrrS"), ([], 3, "rrrS"), ([(b"expect", b"100-continue")], 0, "S")],
+)
+def test_response_begins_after_the_body(headers: list[Any], reads_first: int, expected: str) -> None:
+    """A response before the end of the body makes some clients report a reset connection."""
+    steps: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(reads_first):
+            await receive()
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+
+    async def receive() -> dict[str, Any]:
+        steps.append("r")
+        assert len(steps) <= 3, "nothing is read after the end of the body"
+        return {"type": "http.request", "body": b"part", "more_body": len(steps) < 3}
+
+    async def send(message: Any) -> None:
+        steps.append("S")
+
+    async def run() -> None:
+        await BodyDrain(app)({"type": "http", "headers": headers}, receive, send)
+
+    anyio.run(run)
+    assert "".join(steps) == expected
+
+
+def test_endless_body_is_not_read_to_its_end() -> None:
+    received = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+
+    async def receive() -> dict[str, Any]:
+        nonlocal received
+        received += 50_000_000
+        return {"type": "http.request", "body": part, "more_body": True}
+
+    async def send(message: Any) -> None:
+        pass
+
+    part = bytes(50_000_000)
+    anyio.run(BodyDrain(app), {"type": "http", "headers": []}, receive, send)
+    assert 200_000_000 <= received <= 300_000_000
