@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codex_backend_sdk._chat.parameters import _ALIASES, _RESPONSES_PARAMETERS, PARAMETERS
+from codex_backend_sdk._chat.parameters import _RESPONSES_PARAMETERS, ALIASES, PARAMETERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "chat-completions.md"
 
@@ -20,4 +20,4 @@ def test_table_of_parameters_is_current() -> None:
 
 def test_other_members_are_documented() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert [name for name in (*_ALIASES, *_RESPONSES_PARAMETERS) if f"`{name}`" not in text] == []
+    assert [name for name in (*ALIASES, *_RESPONSES_PARAMETERS) if f"`{name}`" not in text] == []

@@ -315,3 +315,32 @@ def test_lenient_effort_is_the_nearest(effort: str, sent: str) -> None:
 def test_lenient_request_names_its_repairs() -> None:
     translated = translate(is_lenient=True, messages=[HI, {"role": "tool", "tool_call_id": "a", "content": "x"}])
     assert translated.repairs == (("messages[1]", "messages[1] (tool_call_id 'a') has no call before it"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "items"),
+    [("hi", [{"role": "user", "content": "hi"}]), ([ITEM], [ITEM]), ([ITEM, "more"], [ITEM, "more"])],
+)
+def test_input_replaces_the_messages(value: Any, items: list[Any]) -> None:
+    translated = translate_request({"model": "m", "input": value, "instructions": "i"}, model="default")
+    assert translated.parameters == {"model": "m", "input": items, "instructions": "i"}
+    assert translated.droppable == ()
+
+
+def test_input_of_another_type_is_refused() -> None:
+    with pytest.raises(InvalidChatRequestError) as caught:
+        translate_request({"input": 1}, model="default")
+    assert caught.value.param == "input"
+
+
+@pytest.mark.parametrize("content", ["as JSON", [{"type": "input_text", "text": "as JSON"}]])
+def test_json_word_in_the_input_counts(content: Any) -> None:
+    given = {"input": [{"role": "user", "content": content}], "response_format": {"type": "json_object"}}
+    assert translate_request(given, model="m").repairs == ()
+
+
+@pytest.mark.parametrize("name", ["background", "conversation", "previous_response_id", "prompt"])
+def test_stored_state_is_passed_on_to_be_refused(name: str) -> None:
+    translated = translate_request({"messages": [HI], name: "x"}, model="m", is_lenient=True)
+    assert translated.parameters[name] == "x"
+    assert translated.droppable == ()

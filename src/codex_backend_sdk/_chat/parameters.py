@@ -4,7 +4,7 @@
 Responses has a parameter of the same name and meaning, or that its policy for unsupported parameters applies, so
 `_request.shaping` decides. All other rows are decided here.
 
-Members that are not in the table come from `extra_body`. The names that other programs use (`_ALIASES`) and those of
+Members that are not in the table come from `extra_body`. The names that other programs use (`ALIASES`) and those of
 Responses that Chat Completions lacks (`_RESPONSES_PARAMETERS`) are accepted. The policy applies to all others.
 """
 
@@ -19,9 +19,19 @@ from typing import Any, Final, NamedTuple
 from .._coerce import as_list, as_mapping
 from .._exceptions import InvalidChatRequestError
 from .chat_completion import ChatSettings
-from .chat_messages import translate_messages
+from .chat_messages import TranslatedMessages, translate_messages
 
-__all__ = ["PARAMETERS", "Parameter", "Rejection", "TranslatedRequest", "Treatment", "translate_request"]
+__all__ = [
+    "ALIASES",
+    "EFFORT_ORDER",
+    "PARAMETERS",
+    "Parameter",
+    "Rejection",
+    "TranslatedRequest",
+    "Treatment",
+    "nearest_effort",
+    "translate_request",
+]
 
 
 class Treatment(Enum):
@@ -93,7 +103,7 @@ _REFUSED: Final[dict[str, tuple[tuple[Any, ...], str]]] = {
     "top_logprobs": ((0,), "remove it: the backend returns no probabilities"),
 }
 # Spellings in the body that programs send: the AI SDK adds its provider options as they are.
-_ALIASES: Final = {
+ALIASES: Final = {
     "parallelToolCalls": "parallel_tool_calls",
     "promptCacheKey": "prompt_cache_key",
     "reasoningEffort": "reasoning_effort",
@@ -103,7 +113,9 @@ _ALIASES: Final = {
 }
 # Parameters of Responses that are sent unchanged, or merged with the translated ones.
 _RESPONSES_PARAMETERS: Final = frozenset({"client_metadata", "include", "instructions", "reasoning", "text"})
-_TRANSLATED_MEMBERS: Final = frozenset({"reasoning_summary"})
+# Parameters of Responses without which a request has another meaning, so they are refused as in Responses.
+_REFUSED_PARAMETERS: Final = frozenset({"background", "conversation", "previous_response_id", "prompt"})
+_TRANSLATED_MEMBERS: Final = frozenset({"input", "reasoning_summary"})
 
 _SCHEMA_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _JSON_REQUEST: Final = "Respond with JSON."
@@ -144,7 +156,10 @@ def translate_request(
     parameters = _with_official_names(given)
     parameters.setdefault("model", model)
     requested_model = str(parameters["model"])
-    messages = translate_messages(parameters.get("messages"), model=requested_model, repair=is_lenient)
+    if parameters.get("messages") is None and "input" in parameters:  # some programs send the body of Responses
+        messages = TranslatedMessages(items=_input_items(parameters["input"]))
+    else:
+        messages = translate_messages(parameters.get("messages"), model=requested_model, repair=is_lenient)
     reasoning = _reasoning(parameters)
     returns_reasoning = not reasoning.pop("exclude", False)
     text = _text_options(parameters)
@@ -181,23 +196,32 @@ def translate_request(
 
 
 def _with_official_names(given: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = {name: value for name, value in given.items() if name not in _ALIASES}
-    for alias, name in _ALIASES.items():
+    parameters = {name: value for name, value in given.items() if name not in ALIASES}
+    for alias, name in ALIASES.items():
         if alias in given:
             parameters.setdefault(name, given[alias])
     return parameters
+
+
+def _input_items(value: Any) -> list[Any]:
+    """Return the input of Responses as a list. `_request.shaping` makes the items valid."""
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    if not isinstance(value, list):
+        raise InvalidChatRequestError("`input` must be a string or a list of items.", param="input")
+    return [*value]
 
 
 def _is_passed_on(name: str) -> bool:
     """Return whether a parameter is sent unchanged. Those of tools, reasoning and text are put together elsewhere."""
     if name in PARAMETERS:
         return PARAMETERS[name].treatment is _S and name not in ("logit_bias", "parallel_tool_calls")
-    return name in _RESPONSES_PARAMETERS and name not in ("reasoning", "text")
+    return name in _REFUSED_PARAMETERS or (name in _RESPONSES_PARAMETERS and name not in ("reasoning", "text"))
 
 
 def _unknown(parameters: Mapping[str, Any]) -> list[Rejection]:
     """Return the parameters that are sent in no form."""
-    known = PARAMETERS.keys() | _RESPONSES_PARAMETERS | _TRANSLATED_MEMBERS
+    known = PARAMETERS.keys() | _RESPONSES_PARAMETERS | _REFUSED_PARAMETERS | _TRANSLATED_MEMBERS
     unknown: list[Rejection] = [(name, None) for name in parameters if name not in known]
     if parameters.get("logit_bias"):
         unknown.append(("logit_bias", None))
@@ -335,7 +359,8 @@ def _add_json_request(items: list[dict[str, Any]], *, is_lenient: bool) -> tuple
 
 def _has_json_word(items: list[dict[str, Any]]) -> bool:
     """Return whether a text of the input contains the word. The parameter `instructions` does not count."""
-    parts = (part for item in items for part in as_list(item.get("content")))
+    contents = (as_mapping(item).get("content") for item in items)
+    parts = (part for content in contents for part in (as_list(content) or [{"text": content}]))
     return any("json" in str(as_mapping(part).get("text", "")).lower() for part in parts)
 
 
@@ -348,27 +373,32 @@ def _reasoning(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # From the least to the most.
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+EFFORT_ORDER: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
 
 
 def _replace_effort(
     reasoning: dict[str, Any], efforts: Sequence[str], *, model: str, is_lenient: bool
 ) -> tuple[str, str]:
-    """Replace the effort by the nearest accepted one, of two the higher one, and return the repair."""
+    """Replace the effort by the nearest accepted one, and return the repair."""
     effort = reasoning["effort"]
     if not is_lenient:
         raise InvalidChatRequestError(
             f"The model {model} does not accept the reasoning effort {effort!r}. Use one of {', '.join(efforts)}.",
             param="reasoning_effort",
         )
-    wanted = _rank(effort)
-    reasoning["effort"] = min(efforts, key=lambda each: (abs(_rank(each) - wanted), -_rank(each)))
+    reasoning["effort"] = nearest_effort(effort, efforts)
     return "reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"
+
+
+def nearest_effort(effort: Any, accepted: Sequence[str]) -> str:
+    """Return the accepted effort that is nearest to this one, of two the higher one."""
+    wanted = _rank(effort)
+    return min(accepted, key=lambda each: (abs(_rank(each) - wanted), -_rank(each)))
 
 
 def _rank(effort: Any) -> int:
     """Return the position of an effort. An unknown one counts as medium."""
-    return _EFFORTS.index(effort if effort in _EFFORTS else "medium")
+    return EFFORT_ORDER.index(effort if effort in EFFORT_ORDER else "medium")
 
 
 def _stop(stop: Any) -> tuple[str, ...]:
