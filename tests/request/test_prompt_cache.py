@@ -86,6 +86,17 @@ def test_seed_depends_on_model_and_instructions() -> None:
     assert cache_seed({"model": "m"}) == cache_seed({"model": "m", "input": "not a list"})
 
 
+def test_seed_depends_on_the_names_of_tools() -> None:
+    def seed_of(*tools: Any) -> bytes:
+        return cache_seed({"model": "m", "instructions": "i", "input": [user("a")], "tools": list(tools)})
+
+    add, search = {"type": "function", "name": "add"}, {"type": "web_search"}
+    assert len({seed_of(), seed_of(add), seed_of(search), seed_of(add, search), seed_of(search, add)}) == 5
+    assert seed_of() == seed(user("a"))
+    assert seed_of(add) == seed_of({**add, "parameters": {"type": "object"}})
+    assert seed_of("no tool") == seed_of()
+
+
 def test_seed_accepts_lone_surrogates() -> None:
     assert seed(user("\ud800")) != seed(user("\ud801"))  # encoding the body reports them
 

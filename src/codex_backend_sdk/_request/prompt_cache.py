@@ -3,7 +3,7 @@
 The backend reuses the work for the beginning of a prompt if a request reaches the machine that has it. The Codex CLI
 sends one id for a conversation, as the member `prompt_cache_key` and as the header `session-id`, and reports of users
 say that both are needed. A call without a key gets one that is the same for all calls of a conversation: a hash of the
-model, the instructions and the first input item, which later calls of a conversation repeat.
+model, the instructions, the names of the tools and the first input item, which later calls of a conversation repeat.
 
 The hash is keyed with the user id of the login. All processes and machines of a user therefore derive the same key, so
 the workers of a server share the cache, without a file and without state. The key appears in a header, and logs of
@@ -41,19 +41,25 @@ _IGNORED_MEMBERS: Final = frozenset({"id", "status"})
 
 
 def cache_seed(body: Mapping[str, Any]) -> bytes:
-    """Return a hash of the model, the instructions and the beginning of the input of a request body.
+    """Return a hash of the model, the instructions, the names of the tools and the beginning of the input of a body.
 
     The beginning is the first item that is not a developer message, and the developer messages before it. The time for
     it does not depend on the length of the input.
     """
     digest = blake2b(digest_size=_KEY_BYTES)
-    _add(digest, [body.get("model"), body.get("instructions")])
+    _add(digest, [body.get("model"), body.get("instructions"), *_tool_names(body.get("tools"))])
     items = body.get("input")
     for item in items[:_MAX_LEADING_ITEMS] if isinstance(items, list) else ():
         _add(digest, item)
         if not (isinstance(item, dict) and item.get("role") in _INSTRUCTING_ROLES):
             break
     return digest.digest()
+
+
+def _tool_names(tools: Any) -> list[Any]:
+    """Return the names of tools, which tell two agents with the same first message apart. A schema may be long."""
+    members = (tool for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, dict))
+    return [tool.get("name") or tool.get("type") for tool in members]
 
 
 def _add(digest: blake2b, value: Any) -> None:
