@@ -81,10 +81,10 @@ class EventTooLargeError(httpx2.ReadError):
 class ResponseReader:
     """Reader of one response: use `events` and `last_events` for a stream, or `collect` and `final_response`.
 
-    `has_terminal_event` is True after the terminal event was received.
+    `has_terminal_event` is True after the terminal event was received. With `yields_data`, events are JSON data.
     """
 
-    def __init__(self, response: httpx2.Response, context: RequestContext) -> None:
+    def __init__(self, response: httpx2.Response, context: RequestContext, *, yields_data: bool = False) -> None:
         self.has_terminal_event = False
         self._response = response
         self._context = context
@@ -93,7 +93,8 @@ class ResponseReader:
         self._event_count = 0
         self._hidden_count = 0
         # The chunks of a chat completion are built from the data of the events.
-        self._build: Callable[[Any], Any] = build_event if context.chat is None else _as_object
+        self._yields_data = yields_data or context.chat is not None
+        self._build: Callable[[Any], Any] = _as_object if self._yields_data else build_event
         self._terminal_event: Any = None
         self._failure: openai.APIError | None = None
 
@@ -106,7 +107,7 @@ class ResponseReader:
     # Streaming
 
     def events(self, chunk: bytes) -> Iterable[Any]:
-        """Return the events that this chunk completes: official objects, for a chat completion JSON data.
+        """Return the events that this chunk completes: official objects, or JSON data (always for a chat completion).
 
         The iteration raises UnexpectedResponseError at a damaged or too large event, after the events before it.
         """
@@ -136,6 +137,8 @@ class ResponseReader:
             added = [] if self.has_terminal_event else self._accumulator.add_deltas(frames)
             self._event_count += len(added)
             return added
+        if self._yields_data:  # a batch would lack most members
+            return None
         events = None if self.has_terminal_event else read_events(frames)
         if events is not None:
             self._event_count += len(events)
