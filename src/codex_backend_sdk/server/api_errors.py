@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["ApiError", "api_error_of"]
+__all__ = ["INTERNAL_ERROR", "ApiError", "api_error_of"]
+
+# The code of an unexpected exception: a bug.
+INTERNAL_ERROR: Final = "local_internal_error"
 
 _INVALID_REQUEST: Final = "invalid_request_error"
 _NO_RETRY: Final = {"x-should-retry": "false"}
@@ -151,7 +154,7 @@ def api_error_of(error: BaseException, *, now: datetime) -> ApiError:
             f"codex-backend serve failed with an unexpected {type(error).__name__}. Its output has the traceback. "
             "Report it as a bug.",
             type="server_error",
-            code="local_internal_error",
+            code=INTERNAL_ERROR,
             headers=_NO_RETRY,
         )
     untyped_error: Any = error

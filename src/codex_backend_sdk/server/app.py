@@ -1,7 +1,7 @@
 """Build the ASGI application of the local server.
 
 The layers, from the outside: the log (one line for each request), the body drain, the access checks with CORS, the
-errors, the routes. `app.state` has what the routes use: `client`, `settings`, `slots` and `models`.
+errors, the routes. `app.state` has what the routes use.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from .._redaction import redact
 from .access import AccessMiddleware
-from .api_errors import ApiError, api_error_of
+from .api_errors import INTERNAL_ERROR, ApiError, api_error_of
 from .bodies import BodyDrain
+from .model_routes import chat_completions, responses
 from .models_route import ModelList, list_models, retrieve_model
 from .other_routes import health, index, missing_path_error, usage
+from .reasoning_memory import ReasoningMemory
 from .request_log import RequestLog, RequestLogMiddleware
 from .slots import Slots
+from .websocket_route import responses_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +53,18 @@ def create_app(
 
     `log` gets the finished requests, `print_traceback` the redacted traceback of an unexpected exception.
     """
+
+    def report_bug(error: Exception) -> None:
+        if print_traceback is not None:
+            print_traceback(redact("".join(traceback.format_exception(error))))
+
     app = Starlette(
         routes=[Route("/health", health), *_routes("/v1"), *_routes("")],
         middleware=[
             Middleware(RequestLogMiddleware, log),
             Middleware(BodyDrain),
             Middleware(AccessMiddleware, settings),
-            Middleware(_ErrorMiddleware, print_traceback),
+            Middleware(_ErrorMiddleware, report_bug),
         ],
         exception_handlers={HTTPException: _http_error},
     )
@@ -65,6 +73,8 @@ def create_app(
     app.state.settings = settings
     app.state.slots = Slots(settings.concurrency, settings.queue_limit)
     app.state.models = ModelList(client)
+    app.state.reasoning_memory = ReasoningMemory(settings.reasoning_memory)
+    app.state.report_bug = report_bug
     return app
 
 
@@ -73,6 +83,9 @@ def _routes(prefix: str) -> list[BaseRoute]:
     return [
         Route(f"{prefix}/", index),
         *([Route(prefix, index)] if prefix else []),
+        Route(f"{prefix}/responses", responses, methods=["POST"]),
+        WebSocketRoute(f"{prefix}/responses", responses_socket),
+        Route(f"{prefix}/chat/completions", chat_completions, methods=["POST"]),
         Route(f"{prefix}/models", list_models),
         Route(f"{prefix}/models/{{model_id:path}}", retrieve_model),
         Route(f"{prefix}/usage", usage),
@@ -96,9 +109,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 class _ErrorMiddleware:
     """ASGI middleware: respond to an exception with an error of the API, unless the response has begun."""
 
-    def __init__(self, app: ASGIApp, print_traceback: Callable[[str], object] | None) -> None:
+    def __init__(self, app: ASGIApp, report_bug: Callable[[Exception], object]) -> None:
         self.app = app
-        self._print_traceback = print_traceback
+        self._report_bug = report_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, and report its exception."""
@@ -113,8 +126,8 @@ class _ErrorMiddleware:
             await self.app(scope, receive, observed_send)
         except Exception as error:
             answer = api_error_of(error, now=datetime.now(UTC))
-            if answer.code == "local_internal_error" and self._print_traceback is not None:
-                self._print_traceback(redact("".join(traceback.format_exception(error))))
+            if answer.code == INTERNAL_ERROR:
+                self._report_bug(error)
             record: Any = scope.get("state", {}).get("record")
             if record is not None:
                 record.note = record.note or answer.code

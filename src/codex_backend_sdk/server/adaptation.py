@@ -1,0 +1,251 @@
+"""Adapt the body of a request to what the client accepts, and name what was changed. Pure.
+
+Programs send parameters that the backend does not have, spellings of their own, and histories that it would reject.
+Most of that is decided below the server: the client drops parameters and repairs messages (`unsupported="drop"`), and
+reports their names. This module adds what only a server needs:
+
+- names of models with an effort, such as `gpt-5.5-high`, for programs without a setting for the effort. An exact name
+  and an explicit parameter have precedence.
+- an effort that the model does not accept is replaced by the nearest one.
+- the spellings of the AI SDK, unknown parameters and `store: true` on `/v1/responses`.
+- items without a counterpart in `input`: a call without an output, and an output without a call.
+- the header of a session as the prompt cache key.
+
+Text is never changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
+
+from .. import history
+from .._catalog import EFFORTS
+from .._chat.parameters import ALIASES, EFFORT_ORDER, nearest_effort
+from .._coerce import as_list, as_mapping, hashed_call_id, sanitize_header_value
+from .._constants import MAX_ID_LENGTH
+from .._exceptions import HistoryError
+from .api_errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["AdaptedBody", "adapt_body", "changes_header", "refuse_wrong_shape", "session_of", "split_model"]
+
+Body = dict[str, Any]
+
+# Headers in which programs name their session, in the order of precedence.
+_SESSION_HEADERS: Final = (
+    "session-id",  # Codex CLI; openai/codex: codex-api/src/requests/headers.rs
+    "session_id",  # earlier versions of the Codex CLI
+    "x-session-id",
+    "x-session-affinity",
+    "x-opencode-session",
+    "x-conversation-id",
+)
+# `client_metadata` is a parameter of the backend only. The others are spellings that are translated or refused below.
+_RESPONSES_PARAMETERS: Final = frozenset(ResponseCreateParamsStreaming.__annotations__) | {"client_metadata"}
+# Parameter of Chat Completions → the parameter of Responses, and its member.
+_NESTED: Final = {
+    "reasoning_effort": ("reasoning", "effort"),
+    "reasoning_summary": ("reasoning", "summary"),
+    "verbosity": ("text", "verbosity"),
+}
+_MAX_CHANGES: Final = 40
+_MAX_CHANGE_LENGTH: Final = 60
+
+
+class AdaptedBody(NamedTuple):
+    """The body to send, and the names of what was changed."""
+
+    body: Body
+    changes: tuple[str, ...]
+
+
+def adapt_body(
+    given: Mapping[str, Any],
+    *,
+    is_chat: bool,
+    models: Sequence[Mapping[str, Any]],
+    session_id: str | None = None,
+    shows_reasoning: bool = True,
+    drops: bool = True,
+) -> AdaptedBody:
+    """Return the body for the client. `models` is the model catalog, or empty if it is unknown.
+
+    `session_id` is the session that a header names. With `drops`, unsupported values are replaced and named, else
+    ApiError is raised for them, as for a body of the wrong shape.
+    """
+    refuse_wrong_shape(given, is_chat=is_chat)
+    changes: list[str] = []
+    body = {name: value for name, value in given.items() if value is not None}
+    if not is_chat:
+        body = _with_responses_names(body)
+    _resolve_model(body, is_chat=is_chat, models=models)
+    _replace_effort(body, is_chat=is_chat, models=models, drops=drops, changes=changes)
+    if isinstance(body.get("input"), list) and drops:
+        body["input"] = _repaired(body["input"], changes)
+    if not is_chat:
+        _drop_responses_parameters(body, drops=drops, changes=changes)
+    elif not shows_reasoning:
+        body["reasoning"] = {**as_mapping(body.get("reasoning")), "exclude": True}
+    if session_id is not None and not (body.get("prompt_cache_key") or body.get("promptCacheKey")):
+        body["prompt_cache_key"] = session_id
+    return AdaptedBody(body, tuple(changes))
+
+
+def refuse_wrong_shape(body: Mapping[str, Any], *, is_chat: bool) -> None:
+    """Raise ApiError for a body that belongs to the other route and cannot be read on this one.
+
+    The body of a response is accepted for a chat completion, because programs send it there.
+    """
+    if is_chat or body.get("input") is not None:
+        return
+    if body.get("messages") is not None:
+        raise ApiError(
+            400,
+            "codex-backend serve got `messages` on /v1/responses. Send the request to /v1/chat/completions, or the "
+            "messages as `input`.",
+            param="messages",
+            code="local_wrong_route",
+        )
+
+
+def session_of(headers: Mapping[str, str]) -> str | None:
+    """Return the session that the headers of a request name, in a form that the backend accepts as a key, or None."""
+    for name in _SESSION_HEADERS:
+        value = headers.get(name, "").strip()
+        if value:
+            return value if len(value) <= MAX_ID_LENGTH and value.isascii() else hashed_call_id(value)
+    return None
+
+
+def changes_header(changes: Iterable[str]) -> str:
+    """Return the value of the header that lists changes. The names come from the client, so they are sanitized."""
+    listed = list(dict.fromkeys(changes))
+    names = [sanitize_header_value(name[:_MAX_CHANGE_LENGTH]).replace(",", "_") for name in listed[:_MAX_CHANGES]]
+    more = [f"and {len(listed) - _MAX_CHANGES} more"] if len(listed) > _MAX_CHANGES else []
+    return ", ".join([*names, *more])
+
+
+# Models and efforts
+
+
+def split_model(name: str, models: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
+    """Return a model and the effort in its name, such as `gpt-5.5` and `high`. An exact name has no effort."""
+    ids = {model.get("id") for model in models}
+    model, _, effort = name.rpartition("-")
+    return (model, effort) if name not in ids and model in ids and effort in EFFORT_ORDER else (name, None)
+
+
+def _resolve_model(body: Body, *, is_chat: bool, models: Sequence[Mapping[str, Any]]) -> None:
+    name = body.get("model")
+    if not isinstance(name, str):
+        return
+    body["model"], effort = split_model(name, models)
+    if effort is not None and _effort(body) is None:
+        _set_effort(body, effort, is_chat=is_chat)
+
+
+def _effort(body: Mapping[str, Any]) -> Any:
+    nested = as_mapping(body.get("reasoning")).get("effort")
+    flat = body.get("reasoning_effort")
+    return next((each for each in (flat, body.get("reasoningEffort"), nested) if each is not None), None)
+
+
+def _set_effort(body: Body, effort: str, *, is_chat: bool) -> None:
+    body.pop("reasoningEffort", None)
+    if is_chat:
+        body["reasoning_effort"] = effort
+    else:
+        body["reasoning"] = {**as_mapping(body.get("reasoning")), "effort": effort}
+
+
+def _replace_effort(
+    body: Body, *, is_chat: bool, models: Sequence[Mapping[str, Any]], drops: bool, changes: list[str]
+) -> None:
+    """Replace an effort that the model does not accept: the backend would not respond at all."""
+    effort = _effort(body)
+    if effort is None:
+        return
+    entry = next((model for model in models if model.get("id") == body.get("model")), {})
+    levels = [as_mapping(level).get("effort") for level in as_list(entry.get("supported_reasoning_levels"))]
+    accepted = [str(level) for level in levels if level] or EFFORTS
+    if effort in accepted:
+        return
+    name = "reasoning_effort" if is_chat else "reasoning.effort"
+    if not drops:
+        raise ApiError(
+            400,
+            f"The model {body.get('model')} does not accept the reasoning effort {effort!r:.40}. "
+            f"Use one of {', '.join(accepted)}.",
+            param=name,
+            code="unsupported_value",
+        )
+    nearest = nearest_effort(effort, accepted)
+    _set_effort(body, nearest, is_chat=is_chat)
+    changes.append(f"{name}={nearest}")
+
+
+# Responses
+
+
+def _with_responses_names(given: Body) -> Body:
+    """Return the body with the names of Responses instead of those of the AI SDK and of Chat Completions."""
+    body = {name: value for name, value in given.items() if name not in ALIASES and name not in _NESTED}
+    named = {name: given[name] for name in given if name in _NESTED}
+    for alias, name in ALIASES.items():
+        if alias in given:
+            (named if name in _NESTED else body).setdefault(name, given[alias])
+    for name, value in named.items():
+        member, key = _NESTED[name]
+        body[member] = {key: value, **as_mapping(body.get(member))}
+    return body
+
+
+def _drop_responses_parameters(body: Body, *, drops: bool, changes: list[str]) -> None:
+    if "response_format" in body:
+        raise ApiError(
+            400,
+            "`response_format` is a parameter of Chat Completions. Pass `text.format` to /v1/responses.",
+            param="response_format",
+            code="unsupported_parameter",
+        )
+    if body.get("tools") == []:  # no tools, with which a choice of a tool makes no sense
+        for name in ("tools", "tool_choice"):
+            body.pop(name, None)
+    if not drops:
+        return
+    # A later request for the stored response gets 404, so nothing is pretended.
+    dropped = [name for name in body if name not in _RESPONSES_PARAMETERS and name not in _CLIENT_DROPS]
+    if body.get("store") is True:
+        dropped.append("store")
+    for name in dropped:
+        del body[name]
+    changes += dropped
+
+
+# Parameters of Chat Completions that the client itself drops and names.
+_CLIENT_DROPS: Final = frozenset(
+    {"max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty", "seed"}
+)
+
+
+def _repaired(items: list[Any], changes: list[str]) -> list[Any]:
+    """Return the items with valid call ids, an output for each call, and without outputs that have no call."""
+    items = [_with_valid_call_id(item) for item in items]
+    try:
+        return history.pair(items)
+    except HistoryError as error:
+        changes += [f"input[{index}]" for index in error.indexes]
+        return history.pair(items, repair=True)
+    except TypeError:  # an element is not an item: the client names it
+        return items
+
+
+def _with_valid_call_id(item: Any) -> Any:
+    call_id = as_mapping(item).get("call_id")
+    if not isinstance(call_id, str) or len(call_id) <= MAX_ID_LENGTH:
+        return item
+    return {**item, "call_id": hashed_call_id(call_id)}
