@@ -52,6 +52,7 @@ def data_of(response: httpx2.Response) -> list[Any]:
 
 
 def open_connections(client: Any) -> int:
-    """Return the number of connections of a client that are neither closed nor free for another call."""
-    pool = client._client._transport._pool
-    return sum(not (connection.is_closed() or connection.is_idle()) for connection in pool.connections)
+    """Return the number of connections to the backend, in all event loops, that are neither closed nor free."""
+    pools = list(client._client._pools._by_owner.values())
+    connections = [each for pool in pools for each in pool.transport._pool.connections]
+    return sum(not (connection.is_closed() or connection.is_idle()) for connection in connections)

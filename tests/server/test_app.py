@@ -12,6 +12,7 @@ import anyio
 import httpx2
 import pytest
 from starlette.responses import JSONResponse, StreamingResponse
+from support.scripted_backend import wait_until
 
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.request_log import RequestLog, RequestRecord
@@ -94,6 +95,7 @@ def test_unexpected_exception_is_a_500_without_its_text(server: Any) -> None:
     (traceback,) = server.tracebacks
     assert "RuntimeError" in traceback
     assert "eyJ" not in traceback
+    wait_until(lambda: server.lines)  # the line follows the response
     assert "local_internal_error" in server.lines[-1]
 
 
@@ -120,6 +122,7 @@ def test_record_of_the_route_is_in_the_line(server: Any) -> None:
     _add_route(server, respond)
     for _ in range(2):
         server.post("/test?key=secret", json={}, headers={"user-agent": "opencode/1.2 (linux)"})
+    wait_until(lambda: len(server.lines) == 3)
     first, change, second = server.lines
     assert " POST /v1/test 200 opencode/1.2 gpt-x " in first
     assert first.endswith("2,000 tokens in (75 % cached), 30 out")

@@ -160,7 +160,8 @@ def test_second_message_in_flight_is_an_error(server: Any, sim: Simulator) -> No
         socket.send(input="again")
         assert socket.events()[-1]["error"]["code"] == "response_already_in_flight"
         socket.connection.send('{"type": "response.interrupt", "response_id": "resp_1"}')
-        assert json.loads(socket.connection.recv(timeout=30))["type"] == "response.interrupt.failed"
+        while json.loads(socket.connection.recv(timeout=30))["type"] != "response.interrupt.failed":
+            pass  # events of the first message
     wait_until(lambda: open_connections(server.client) == 0)
 
 

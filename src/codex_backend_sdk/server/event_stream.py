@@ -5,8 +5,8 @@ events with which each response begins, are held until another event arrives, or
 an error response with its real status; a later one ends the stream in the form of its dialect.
 
 All events of one network read of the client are sent with one call of `send`. Nothing else is buffered: `send` waits
-while the client does not read, and meanwhile nothing is read from the backend. A client that has read nothing for five
-minutes is disconnected, because it holds one of the few slots.
+while the client does not read, and meanwhile nothing is read from the backend. A client that reads nothing for minutes
+is disconnected, because it holds one of the few slots.
 
 While a stream is silent, a comment is sent every few seconds, always between two events, and ended by a single line
 feed: a blank line would be an empty event for some clients.
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["EventWriter", "HttpSink", "Sink", "partial_output", "send_error", "send_json", "until_disconnected"]
 
 _COMMENT: Final = b": keepalive\n"
-_STALLED_SECONDS: Final = 300.0
 _STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -94,8 +93,7 @@ class HttpSink:
 class EventWriter:
     """Writer of one response. Run `keep_alive` in another task of the same group as the other methods.
 
-    `commit_seconds` and `keepalive_seconds` are those of `ServerSettings`. `on_stalled` is called if the client reads
-    nothing for too long.
+    The times are those of `ServerSettings`. `on_stalled` is called if the client reads nothing for too long.
     """
 
     def __init__(
@@ -105,8 +103,8 @@ class EventWriter:
         *,
         commit_seconds: float,
         keepalive_seconds: float,
+        stalled_seconds: float,
         on_stalled: Callable[[], object],
-        stalled_seconds: float = _STALLED_SECONDS,
     ) -> None:
         self._sink = sink
         self._dialect = dialect
@@ -136,8 +134,7 @@ class EventWriter:
         """End the response after its last event."""
         async with self._lock:
             self._is_ended = True
-            if self._held is not None:
-                await self._commit()
+            await self._commit()
             await self._sink.end(self._dialect)
 
     async def fail(self, error: ApiError, partial: Data | None = None) -> None:
@@ -151,33 +148,36 @@ class EventWriter:
             await self._sink.end(self._dialect)
 
     async def keep_alive(self) -> None:
-        """Send the status after a while, and comments while there are no events. Cancel it at the end."""
+        """Send the status after a while, and comments while there are no events, until the response ends."""
         await anyio.sleep(self._commit_seconds)
-        async with self._lock:
-            if self._held is not None and not self._is_ended:
-                await self._commit()
-        while True:
+        if self._held is not None:
+            await self._send_between_events(self._commit)
+        while not self._is_ended:
             silent_seconds = time.monotonic() - self._last_write
-            if self._lock.locked():  # `send` waits for the client
-                if silent_seconds > self._stalled_seconds:
-                    self._on_stalled()
-                await anyio.sleep(min(self._keepalive_seconds, self._stalled_seconds) / 2)
-            elif silent_seconds < self._keepalive_seconds:
+            if silent_seconds < self._keepalive_seconds:
                 await anyio.sleep(self._keepalive_seconds - silent_seconds)
             else:
-                async with self._lock:
-                    if not self._is_ended:
-                        self._last_write = time.monotonic()
-                        await self._sink.keep_alive()
+                await self._send_between_events(self._sink.keep_alive)
+
+    async def _send_between_events(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Wait until no other task sends, and send something, within the time that a client may take to read."""
+        with anyio.move_on_after(self._stalled_seconds) as scope:
+            async with self._lock:
+                if not self._is_ended:
+                    await send()
+                    self._last_write = time.monotonic()
+        if scope.cancelled_caught:
+            self._on_stalled()
 
     async def _commit(self) -> None:
+        if self._held is None:
+            return
         held, self._held = self._held, None
         await self._sink.start()
         if held:
             await self._write(held)
 
     async def _write(self, batch: list[Data]) -> None:
-        self._last_write = time.monotonic()
         await self._sink.write(batch, self._dialect)
         self._last_write = time.monotonic()
 

@@ -19,7 +19,7 @@ from .._coerce import as_mapping
 from .._json import decode
 from .._request.context import context_of_response
 from .._streaming.streams import AsyncDataStream
-from .adaptation import adapt_body, changes_header, session_of
+from .adaptation import adapt_body, changes_header, session_of, split_model
 from .api_errors import INTERNAL_ERROR, api_error_of
 from .bodies import read_json
 from .dialects import ChatDialect, ResponsesDialect
@@ -101,6 +101,7 @@ class ModelResponse:
                 await self._call.stream(self._body, HttpSink(send_part))
             else:
                 await self._send_whole(send_part)
+            watcher.cancel()
 
     async def _send_whole(self, send: Send) -> None:
         try:
@@ -151,12 +152,18 @@ class ModelCall:
         """Make a call and send its events."""
         dialect = self._dialect(body)
         async with anyio.create_task_group() as group:
+
+            def leave() -> None:
+                self.record.note = "client does not read"
+                group.cancel_scope.cancel()
+
             writer = EventWriter(
                 sink,
                 dialect,
                 commit_seconds=self._settings.commit_seconds,
                 keepalive_seconds=self._settings.keepalive_seconds,
-                on_stalled=group.cancel_scope.cancel,
+                stalled_seconds=self._settings.stalled_seconds,
+                on_stalled=leave,
             )
             group.start_soon(writer.keep_alive)
             try:
@@ -202,31 +209,32 @@ class ModelCall:
         return ResponsesDialect(self, new_id=new_response_id)
 
     async def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
+        models = await self._known_models(body.get("model"))
+        login, name = self._client.credentials.ready(), body.get("model")
+        model = split_model(name, models)[0] if isinstance(name, str) else None
+        self._owner = (model, None if login is None else login.account_id)
+        self.record.model = model or "(default)"
         adapted = adapt_body(
-            body,
+            self._recalled(body),
             is_chat=self._is_chat,
-            models=await self._known_models(body.get("model")),
+            models=models,
             session_id=self._session_id,
             shows_reasoning=self._settings.shows_reasoning,
             drops=self._settings.unsupported == "drop",
         )
-        request = {name: value for name, value in adapted.body.items() if name != "stream"}
-        model = request.get("model")
-        login = self._client.credentials.ready()
-        self._owner = (model, None if login is None else login.account_id)
-        self.record.model = model if isinstance(model, str) else "(default)"
         self._add_changes(adapted.changes)
-        self._recall(request)
+        request = {name: value for name, value in adapted.body.items() if name != "stream"}
         if self._is_chat and body.get("stream") and not request.get("stop"):
             request["stream_options"] = {**as_mapping(request.get("stream_options")), "include_usage": True}
         return request
 
-    def _recall(self, request: dict[str, Any]) -> None:
-        """Add the reasoning that the client did not send back."""
-        if isinstance(request.get("input"), list):
-            request["input"] = self._memory.complete_items(request["input"], owner=self._owner)
-        if isinstance(request.get("messages"), list):
-            request["messages"] = self._memory.complete_messages(request["messages"], owner=self._owner)
+    def _recalled(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body with the reasoning that the client did not send back."""
+        if isinstance(body.get("input"), list):
+            return {**body, "input": self._memory.complete_items(body["input"], owner=self._owner)}
+        if self._is_chat and isinstance(body.get("messages"), list):
+            return {**body, "messages": self._memory.complete_messages(body["messages"], owner=self._owner)}
+        return body
 
     async def _known_models(self, name: Any) -> Sequence[Mapping[str, Any]]:
         """Return the models of the account. They are requested if none is known, or if this one is not among them."""
