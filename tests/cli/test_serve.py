@@ -89,6 +89,23 @@ def test_serve_json_is_one_object(spawn: Spawn, tmp_path: Path) -> None:
     assert "/health" not in err
 
 
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_changes_are_logged_once(spawn: Spawn, store_login: StoreLogin, sim: Simulator, path: str) -> None:
+    store_login()
+    prompt = [{"role": "user", "content": "Say hello"}]
+    body = {"temperature": 0, "input" if path == "/responses" else "messages": prompt, "model": "gpt-6.1-terra"}
+    with serving(spawn) as (process, base_url):
+        for _ in range(2):
+            headers = {"authorization": f"Bearer {KEY}"}
+            response = httpx2.post(base_url + path, json=body, headers=headers, timeout=30)
+            assert response.headers["x-codex-backend-changes"] == "temperature"
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert err.count("temperature") == 1
+    assert err.count(f" POST /v1{path} 200 ") == 2
+    assert [request.body.get("instructions") for request in sim.model_requests] == [None, None]
+
+
 def test_new_key_rejects_the_old_one(spawn: Spawn, store_login: StoreLogin, tmp_path: Path) -> None:
     store_login()
     keys = []

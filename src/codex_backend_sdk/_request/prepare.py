@@ -17,7 +17,7 @@ from openai import NotGiven, Omit
 from .._chat.chat_completion import account_digest
 from .._chat.parameters import translate_request
 from .._coerce import as_list, as_mapping
-from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, DEFAULT_INSTRUCTIONS
+from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, CHANGES_LOGGER, DEFAULT_INSTRUCTIONS
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
 from .._urls import is_websocket_url, require_backend_url
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 _log = logging.getLogger("codex_backend_sdk")
+_changes_log = logging.getLogger(CHANGES_LOGGER)
 
 _MODEL_ROUTES: Final = (Route.RESPONSES, Route.COMPACT, Route.CHAT)
 _RESPONSES_PATH: Final = "/responses"
@@ -248,7 +249,7 @@ def _shape_chat(
     droppable = (*shaped.droppable, *(RejectedParameter(*each) for each in request.droppable))
     not_droppable = (*shaped.not_droppable, *(RejectedParameter(*each) for each in request.refused))
     for name, problem in request.repairs:
-        _log.warning("codex_backend_sdk repaired `%s`: %s.", name, problem)
+        _changes_log.warning("codex_backend_sdk repaired `%s`: %s.", name, problem)
     shaped = shaped._replace(droppable=droppable, not_droppable=not_droppable)
     return request.settings, shaped, tuple(name for name, _ in request.repairs)
 
@@ -349,7 +350,7 @@ def _apply_unsupported_policy(client_options: ClientOptions, shaped: ShapedReque
     if not should_drop:
         return None
     for parameter in shaped.droppable:
-        _log.warning("codex_backend_sdk dropped `%s`: the Codex backend does not support it.", parameter.name)
+        _changes_log.warning("codex_backend_sdk dropped `%s`: the Codex backend does not support it.", parameter.name)
     return tuple(parameter.name for parameter in shaped.droppable)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,7 @@ def serve(
 
 def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: bool) -> None:
     from .._client import AsyncOpenAI
+    from .._constants import CHANGES_LOGGER
     from ..server.app import create_app
     from ..server.http_server import LocalServer, listen
     from ..server.request_log import RequestLog
@@ -168,7 +170,9 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
         sockets = listen(settings.hosts, settings.port)
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from error
-    client = AsyncOpenAI(unsupported=settings.unsupported)
+    # The programs write the whole prompt. A sentence of ours would be a change that nobody asked for.
+    client = AsyncOpenAI(unsupported=settings.unsupported, instructions="")
+    logging.getLogger(CHANGES_LOGGER).setLevel(logging.ERROR)  # the header and the log of the requests name them
     log = None if settings.quiet else RequestLog(_print_log_line)
 
     def report_ready() -> None:
