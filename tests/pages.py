@@ -145,8 +145,8 @@ def _imported_packages(code: str) -> set[str]:
     return packages
 
 
-def run_program(block: Block) -> dict[str, Any]:
-    """Run the block as a script and return its global variables. Close its sync clients afterwards."""
+def run_program(block: Block, *, close: bool = True) -> dict[str, Any]:
+    """Run the block as a script and return its global variables. With `close`, close its sync clients afterwards."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     # The blank lines make tracebacks show the line of the page.
     code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
@@ -154,7 +154,7 @@ def run_program(block: Block) -> dict[str, Any]:
         exec(code, namespace)
     finally:
         for value in list(namespace.values()):
-            if isinstance(value, openai.OpenAI):
+            if close and isinstance(value, openai.OpenAI):
                 value.close()
     return namespace
 

@@ -126,10 +126,11 @@ def serve(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Serve an OpenAI-compatible API on this machine until Ctrl-C, for your own programs.
+    """Serve an OpenAI-compatible API for your own programs.
 
-    It has /v1/responses (also as a WebSocket), /v1/chat/completions and /v1/models. Every request needs the key, which
-    the first start makes and shows. CODEX_SERVER_KEY is another key. Each request prints a line on standard error.
+    It runs on this machine until Ctrl-C, and has /v1/responses (also as a WebSocket), /v1/chat/completions and
+    /v1/models. Every request needs the key, which the first start makes and shows. CODEX_SERVER_KEY is another key.
+    Each request prints a line on standard error.
     """
     with requires_extra("server"):
         import starlette  # noqa: F401 - before anything is created

@@ -7,6 +7,7 @@ characters, before anything runs.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 from .echo import discard_typed_text, terminal_echo
@@ -38,7 +39,7 @@ class ToolApproval:
         self._allow_all = allow_all
         self._allowed: set[str] = set()
         self._err = err
-        self._read_line = read_line or read_terminal_line
+        self._read_line = read_line
 
     def __call__(self, call: ToolCall) -> Allow | Deny:
         """Return the decision on a call. `always` allows all calls of the same tool from now on."""
@@ -52,9 +53,11 @@ class ToolApproval:
         if call.may_have_run:
             err.write("An interrupted run started this call before, so it may have run already.\n")
         while True:
+            if self._read_line is None:
+                discard_terminal_input()  # before the question: an answer may follow it at once
             err.write("Run it? [y]es, [n]o, [a]lways: ")
             err.flush()
-            line = self._read_line()
+            line = (self._read_line or read_terminal_line)()
             match line.strip().lower():
                 case "y" | "yes":
                     return Allow()
@@ -80,15 +83,19 @@ def has_terminal() -> bool:
 def read_terminal_line() -> str:
     """Read a line from the terminal. Return an empty text if there is none, or at the end of the input."""
     if sys.stdin is not None and sys.stdin.isatty():
-        discard_typed_text(sys.stdin)
         with terminal_echo(True):
             return sys.stdin.readline()
     try:
         with _open_terminal() as terminal:
-            discard_typed_text(terminal)
             return terminal.readline()
     except OSError:
         return ""
+
+
+def discard_terminal_input() -> None:
+    """Discard what was typed before a question."""
+    with suppress(OSError), _open_terminal() as terminal:
+        discard_typed_text(terminal)
 
 
 def _open_terminal() -> TextIO:
