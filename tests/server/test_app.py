@@ -17,6 +17,8 @@ from support.scripted_backend import wait_until
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.request_log import RequestLog, RequestRecord
 
+from .conftest import KEY
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -231,3 +233,15 @@ def test_silent_connections_do_not_hold_the_server(server: Any) -> None:
     finally:
         for each in sockets:
             each.close()
+
+
+@pytest.mark.parametrize("sent", ["nothing", "part", "chunk"])
+def test_client_that_leaves_during_its_upload_is_no_bug(server: Any, sent: str) -> None:
+    length = "Transfer-Encoding: chunked" if sent == "chunk" else "Content-Length: 100"
+    body = {"nothing": "", "part": '{"model":', "chunk": '9\r\n{"model":\r\n'}[sent]
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(f"{head}Content-Type: application/json\r\n{length}\r\n\r\n{body}".encode())
+    wait_until(lambda: server.lines)
+    assert server.lines[0].endswith("client left")
+    assert server.tracebacks == []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -124,6 +125,8 @@ class _ErrorMiddleware:
 
         try:
             await self.app(scope, receive, observed_send)
+        except ClientDisconnect:  # while its body was read
+            scope["state"]["record"].note = "client left"
         except Exception as error:
             answer = api_error_of(error, now=datetime.now(UTC))
             if answer.code == INTERNAL_ERROR:
