@@ -152,6 +152,14 @@ def test_local_exception_has_its_row(error: Exception, status: int, code: str, p
     assert answer.message
 
 
+@pytest.mark.parametrize("status", [302, 304, 307])
+def test_redirect_of_the_backend_is_not_passed_on(status: int) -> None:
+    response = httpx2.Response(status, request=REQUEST)
+    error = api_error_of(openai.APIStatusError("moved", response=response, body=None), now=NOW)
+    assert (error.status, error.type, error.code) == (502, "server_error", "invalid_backend_response")
+    assert error.headers["x-should-retry"] == "false"
+
+
 def test_missing_login_names_the_command() -> None:
     answer = api_error_of(sdk.LoginRequiredError("Call client.authenticate()."), now=NOW)
     assert "`codex-backend login`" in answer.message

@@ -256,6 +256,7 @@ def test_failure_before_output_has_its_status(
     sim.script(turn)
     response = post(server, route, route.body(stream=stream))
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert "error.partial" not in response.text
     assert response.headers["content-type"] == "application/json"
 
 

@@ -125,8 +125,12 @@ _ERRORS: Final = (
     _Row(TypeError, 400, _INVALID_REQUEST, "invalid_type"),
 )
 
+_INVALID_RESPONSE: Final = next(row for row in _ERRORS if row.exception is exceptions.UnexpectedResponseError)
+
 # A part of a message for Python programs → the same for users of the server.
 _REMEDIES: Final = {
+    " `error.partial` has the output received before the interruption.": "",
+    " `error.partial` has its output, which may be incomplete.": "",
     " List the available models with `client.models.list()`.": "",
     ", or shorten them with `client.responses.compact(...)`": "",
     "compact the history with `client.responses.compact(...)`": "shorten the history",
@@ -159,6 +163,8 @@ def api_error_of(error: BaseException, *, now: datetime) -> ApiError:
         )
     untyped_error: Any = error
     status = row.status or int(untyped_error.status_code)
+    if status < 400:  # a redirect or 304, which would mean something else for the client of the server
+        row, status = _INVALID_RESPONSE, 502
     details = _limit_details(error, now) if isinstance(error, exceptions.UsageLimitError) else {}
     return ApiError(
         status,
