@@ -11,12 +11,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx2
 import pytest
+from openai.types.responses import Response, ResponseFunctionToolCall
 from support.scripted_backend import wait_until
 
+from codex_backend_sdk import StreamInterruptedError
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.dialects import ResponsesDialect
-from codex_backend_sdk.server.event_stream import EventWriter, HttpSink
+from codex_backend_sdk.server.event_stream import EventWriter, HttpSink, partial_output
 
 from .conftest import KEY
 from .model_calls import open_connections
@@ -221,3 +224,11 @@ def test_slow_reader_holds_the_backend_back(serve: Any, sim: Simulator) -> None:
     wait_until(lambda: open_connections(server.client) == 0)
     wait_until(lambda: server.lines)
     assert server.lines[0].endswith("client left")
+
+
+def test_partial_output_of_wrong_types_is_not_warned_about() -> None:
+    # A warning prints the value on standard error, and is an exception in programs that turn warnings into errors.
+    item = ResponseFunctionToolCall.construct(type="function_call", call_id=[], name={}, arguments=3)
+    error = StreamInterruptedError("m", request=httpx2.Request("POST", "https://x"))
+    error.partial = Response.construct(id="resp_1", output=[item])
+    assert partial_output(error) == {"id": "resp_1", "output": [item.to_dict(mode="python", warnings=False)]}

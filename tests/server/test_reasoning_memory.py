@@ -90,6 +90,13 @@ def test_messages_are_completed(message: Any, is_completed: bool) -> None:
     assert memory.complete_messages([message], owner=OWNER) == [expected]
 
 
+@pytest.mark.parametrize("item", [{"type": []}, {"type": {}}, {"type": None}, {"type": 3, "call_id": []}, "text", None])
+def test_items_of_a_wrong_type_are_left_alone(item: Any) -> None:
+    memory = ReasoningMemory(10)
+    memory.remember_items([item], owner=None)
+    assert memory.complete_items([item, item], owner=None) == [item, item]
+
+
 def test_message_without_reasoning_is_not_kept() -> None:
     memory = ReasoningMemory(10)
     memory.remember_message(KNOWN, owner=OWNER)

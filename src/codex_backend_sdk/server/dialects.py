@@ -80,7 +80,7 @@ class ResponsesDialect:
         self._observer = observer
         self._new_id = new_id
         self._snapshot: Data | None = None
-        self._open: dict[Any, Data] = {}
+        self._open: dict[int, Data] = {}
         self._next_number = 0
 
     def visible(self, batch: list[Data]) -> list[Data]:
@@ -98,10 +98,14 @@ class ResponsesDialect:
         self._snapshot = as_mapping(event.get("response")) or self._snapshot
 
     def _open_item(self, event: Data) -> None:
-        self._open[event.get("output_index")] = as_mapping(event.get("item"))
+        index = event.get("output_index")
+        if isinstance(index, int):
+            self._open[index] = as_mapping(event.get("item"))
 
     def _close_item(self, event: Data) -> None:
-        self._open.pop(event.get("output_index"), None)
+        index = event.get("output_index")
+        if isinstance(index, int):
+            self._open.pop(index, None)
 
     def _end(self, event: Data) -> None:
         self.final(as_mapping(event.get("response")))

@@ -193,7 +193,7 @@ async def until_disconnected(receive: Receive, scope: anyio.CancelScope, on_disc
 def partial_output(error: Exception) -> Data | None:
     """Return the response so far as JSON data, if the error has it."""
     partial = getattr(error, "partial", None)
-    return partial.to_dict(mode="json") if isinstance(partial, openai.BaseModel) else None
+    return partial.to_dict(mode="json", warnings=False) if isinstance(partial, openai.BaseModel) else None
 
 
 async def send_error(send: Send, error: ApiError, *, headers: Mapping[str, str]) -> None:

@@ -69,7 +69,7 @@ class ReasoningMemory:
                 self._put(("item", owner, item["id"]), [item])
             if item.get("type") == "reasoning":
                 reasoning.append(item)
-            elif item.get("type") in _CALLS:
+            elif _is_call(item):
                 if reasoning:
                     self._put(("items", owner, _signature_of_item(item)), reasoning)
                 reasoning = []
@@ -85,7 +85,7 @@ class ReasoningMemory:
             if item.get("type") == "item_reference" or (item.keys() == {"id"}):
                 completed += self._referenced(item, index, owner)
                 continue
-            if item.get("type") in _CALLS and not (completed and _belongs_to_reasoning(completed[-1])):
+            if _is_call(item) and not (completed and _belongs_to_reasoning(completed[-1])):
                 known = self._get(("items", owner, _signature_of_item(item)))
                 sent = [as_mapping(before).get("encrypted_content") for before in completed]
                 completed += [each for each in known if each.get("encrypted_content") not in sent]
@@ -153,7 +153,13 @@ class ReasoningMemory:
 
 def _belongs_to_reasoning(item: Any) -> bool:
     """Return whether a call after this item has its reasoning: this is the reasoning, or an earlier call."""
-    return as_mapping(item).get("type") in ("reasoning", *_CALLS)
+    item = as_mapping(item)
+    return item.get("type") == "reasoning" or _is_call(item)
+
+
+def _is_call(item: Mapping[str, Any]) -> bool:
+    item_type = item.get("type")  # of any JSON type
+    return isinstance(item_type, str) and item_type in _CALLS
 
 
 def _signature_of_item(item: Mapping[str, Any]) -> tuple[str, ...]:
