@@ -59,7 +59,7 @@ class RunningServer:
     def start(self) -> None:
         sockets = listen(self.settings.hosts, self.settings.port)
         self.base_url = base_urls(sockets)[0]
-        log = RequestLog(lambda line, is_problem: self.lines.append(line))
+        log = RequestLog(lambda line, is_problem: self.lines.append(line), key=self.settings.key)
         self.app = create_app(self.client, self.settings, log=log, print_traceback=self.tracebacks.append)
         ready = threading.Event()
         self._server = LocalServer(self.app, self.settings, echo=self.lines.append, on_ready=ready.set)

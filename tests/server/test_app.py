@@ -245,3 +245,15 @@ def test_client_that_leaves_during_its_upload_is_no_bug(server: Any, sent: str) 
     wait_until(lambda: server.lines)
     assert server.lines[0].endswith("client left")
     assert server.tracebacks == []
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef" * 4, "correct-horse-battery-staple", KEY])
+def test_key_in_another_field_is_not_logged(serve: Any, key: str) -> None:
+    server = serve(key=key)
+    headers = {"authorization": f"Bearer {key}", "user-agent": key}
+    server.post("/responses", json={"model": key, "input": "hi", key: 1}, headers=headers)
+    server.get(f"/{key}", headers=headers)
+    wait_until(lambda: len(server.lines) >= 3)
+    lines = "\n".join(server.lines)
+    assert "[REDACTED]" in lines
+    assert not [part for part in (key, key[:40]) if part in lines]

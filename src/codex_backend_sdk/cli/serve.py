@@ -174,7 +174,7 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
     # The programs write the whole prompt. A sentence of ours would be a change that nobody asked for.
     client = AsyncOpenAI(unsupported=settings.unsupported, instructions="")
     logging.getLogger(CHANGES_LOGGER).setLevel(logging.ERROR)  # the header and the log of the requests name them
-    log = None if settings.quiet else RequestLog(_print_log_line)
+    log = None if settings.quiet else RequestLog(_print_log_line, key=settings.key)
 
     def report_ready() -> None:
         _print_start(settings, key, sockets, as_json=as_json, is_local=is_local)

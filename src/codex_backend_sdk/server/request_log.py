@@ -59,23 +59,34 @@ class _Totals:
 class RequestLog:
     """Prints the lines with `echo`, which gets a line and whether it is about a problem.
 
-    Changes of requests are printed once for each program and change, not for each request.
+    Changes of requests are printed once for each program and change, not for each request. `key` is the one of the
+    server, which may be in a field for another value, and has any form if the owner chose it.
     """
 
-    def __init__(self, echo: Callable[[str, bool], object], *, now: Callable[[], datetime] = datetime.now) -> None:
+    def __init__(
+        self,
+        echo: Callable[[str, bool], object],
+        *,
+        key: str = "",
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
         self._echo = echo
+        self._secrets = (key,)
         self._now = now
         self._totals: dict[str, _Totals] = {}
         self._known_changes = set[tuple[str, str]]()
 
     def add(self, record: RequestRecord) -> None:
         """Print the line of a finished request."""
-        self._echo(f"{self._now():%H:%M:%S} {_line(record)}", record.status is None or record.status >= 400)
+        self._print(f"{self._now():%H:%M:%S} {_line(record)}", record.status is None or record.status >= 400)
         program = self._add_to_totals(record)
         for change in record.changes:
             if (program, change) not in self._known_changes and len(self._known_changes) < 20 * _MAX_PROGRAMS:
                 self._known_changes.add((program, change))
-                self._echo(_safe(f"         {program}: {change} (not shown again)", 200), False)
+                self._print(_safe(f"         {program}: {change} (not shown again)", 200), False)
+
+    def _print(self, line: str, is_problem: bool) -> None:
+        self._echo(redact(line, self._secrets), is_problem)
 
     def _add_to_totals(self, record: RequestRecord) -> str:
         is_new = record.program not in self._totals
@@ -93,7 +104,7 @@ class RequestLog:
         """Print a line for each program that has sent requests to a model."""
         for program, totals in self._totals.items():
             tokens = _tokens(totals.tokens["in"], totals.tokens["cached"], totals.tokens["out"])
-            self._echo(f"{_safe(program)}: {totals.requests:,} requests, {tokens}", False)
+            self._print(f"{_safe(program)}: {totals.requests:,} requests, {tokens}", False)
 
 
 class RequestLogMiddleware:
