@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_backend_sdk.server import key_file
 from codex_backend_sdk.server.key_file import load_key
 
 if TYPE_CHECKING:
@@ -88,3 +90,24 @@ def test_unusable_variable_is_an_error(folder: Path, value: str) -> None:
 def test_variable_cannot_be_replaced(folder: Path) -> None:
     with pytest.raises(ValueError, match="Unset it"):
         load_key(environ={"CODEX_SERVER_KEY": "a-key-of-my-own-1234"}, replaces=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and devices")
+@pytest.mark.parametrize("kind", ["folder", "device", "loop", "unreadable"])
+def test_file_that_cannot_be_read_has_a_remedy(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    load_key()
+    path = folder / "server_key"
+    if kind == "unreadable":
+
+        def refuse(path: Path) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(key_file, "read_regular_file", refuse)
+    else:
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to("/dev/zero" if kind == "device" else path)
+    with pytest.raises(ValueError, match="Remove it"):
+        load_key()

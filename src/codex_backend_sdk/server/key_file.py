@@ -79,7 +79,14 @@ def _create(path: Path, *, replaces: bool) -> ServerKey:
 def _read(path: Path) -> str:
     deadline = time.monotonic() + _WRITE_SECONDS
     while True:
-        value = read_regular_file(path).decode("utf-8", errors="replace").strip()
+        try:
+            value = read_regular_file(path).decode("utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ValueError(
+                f"Cannot read the key of the server in {path}: {error.strerror}. Remove it, and start again."
+            ) from error
         if value or time.monotonic() > deadline:
             break
         time.sleep(0.02)  # another process has created the file, and writes it now
