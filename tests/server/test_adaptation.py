@@ -191,3 +191,17 @@ def test_changes_are_a_valid_header() -> None:
     long = changes_header([str(number) for number in range(45)])
     assert long.endswith("39, and 5 more")
     assert len(changes_header(["n" * 1000])) == 60
+
+
+@pytest.mark.parametrize("name", ["prompt_cache_key", "promptCacheKey"])
+@pytest.mark.parametrize("is_chat", [False, True])
+@pytest.mark.parametrize("key", ["k" * 65, "k" * 300_000, "café", "\ud800", "a\r\nb: c" * 20])
+def test_key_that_is_no_header_is_hashed(name: str, is_chat: bool, key: str) -> None:
+    body, changes = adapt({name: key}, is_chat=is_chat, session_id="s")
+    assert body == {"prompt_cache_key": session_of({"session-id": key})}
+    assert changes == ("prompt_cache_key",)
+
+
+@pytest.mark.parametrize(("key", "drops"), [("k" * 64, True), ("k" * 65, False), (["k"], True)])
+def test_other_keys_are_those_of_the_client(key: Any, drops: bool) -> None:
+    assert adapt({"prompt_cache_key": key}, drops=drops) == ({"prompt_cache_key": key}, ())

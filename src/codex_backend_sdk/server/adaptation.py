@@ -90,8 +90,7 @@ def adapt_body(
         _drop_responses_parameters(body, drops=drops, changes=changes)
     elif not shows_reasoning:
         body["reasoning"] = {**as_mapping(body.get("reasoning")), "exclude": True}
-    if session_id is not None and not (body.get("prompt_cache_key") or body.get("promptCacheKey")):
-        body["prompt_cache_key"] = session_id
+    _set_cache_key(body, session_id, drops=drops, changes=changes)
     return AdaptedBody(body, tuple(changes))
 
 
@@ -117,8 +116,24 @@ def session_of(headers: Mapping[str, str]) -> str | None:
     for name in _SESSION_HEADERS:
         value = headers.get(name, "").strip()
         if value:
-            return value if len(value) <= MAX_ID_LENGTH and value.isascii() else hashed_call_id(value)
+            return _valid_cache_key(value)
     return None
+
+
+def _valid_cache_key(value: str) -> str:
+    return value if len(value) <= MAX_ID_LENGTH and value.isascii() else hashed_call_id(value)
+
+
+def _set_cache_key(body: Body, session_id: str | None, *, drops: bool, changes: list[str]) -> None:
+    """Use the session as the key if the body has none. The client also sends the key as a header, so it is short."""
+    given = next((body[name] for name in ("prompt_cache_key", "promptCacheKey") if body.get(name)), None)
+    if given is None:
+        if session_id is not None:
+            body["prompt_cache_key"] = session_id
+    elif drops and isinstance(given, str) and given != _valid_cache_key(given):
+        body.pop("promptCacheKey", None)
+        body["prompt_cache_key"] = _valid_cache_key(given)
+        changes.append("prompt_cache_key")
 
 
 def changes_header(changes: Iterable[str]) -> str:
