@@ -108,7 +108,9 @@ class ResponsesDialect:
             self._open.pop(index, None)
 
     def _end(self, event: Data) -> None:
-        self.final(as_mapping(event.get("response")))
+        response = as_mapping(event.get("response"))
+        response.pop("dropped_parameters", None)  # a member of our client; the header names them
+        self.final(response)
 
     def final(self, body: Data) -> None:
         """Record a final response."""
