@@ -1,6 +1,6 @@
-"""Locate the folder for files that this package keeps for a user: saved conversations and the usage history.
+"""Locate the folder for files that this package keeps for a user: conversations, usage history, models, server key.
 
-The login is not in it: it is in CODEX_HOME, which the Codex CLI shares.
+The login is not in it: it is in CODEX_HOME, which the Codex CLI and all programs with this package share.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "safety_identifier": _POLICY,
     "seed": _POLICY,
     "service_tier": Parameter(_S),
-    "stop": Parameter(_T, "the client cuts the text, see below"),
+    "stop": Parameter(_T, "the client cuts the text, see [above](#stop-sequences)"),
     "store": Parameter(_A, "the backend stores no completions"),
     "stream": Parameter(_T, "the request is always a stream; the client collects it"),
     "stream_options": Parameter(_T, "`include_usage`; `include_obfuscation` has no effect"),

@@ -64,8 +64,8 @@ class Credentials(TokenManager):
           kept but no longer used.
         - `open_browser`: A function that opens the URL. True opens the default browser, unless this is an SSH session
           or a container. False opens no browser.
-        - `on_url`: A function that receives the URL. None logs the URL if no browser is opened, and shows a link in a
-          notebook.
+        - `on_url`: A function that receives the URL. None shows a link in a notebook. Elsewhere it logs the URL if
+          no browser is opened.
         - `paste`: A function such as `input` that prompts for the URL in the browser's address bar after the login. Use
           it if the browser runs on another machine. In a notebook, None is `input` if the kernel has no browser.
         - `timeout`: The timeout for the whole login in seconds. None sets no timeout.

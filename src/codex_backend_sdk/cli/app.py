@@ -158,8 +158,8 @@ def _error_data(error: BaseException, message: str, code: ExitCode) -> dict[str,
 def codex_backend(context: click.Context, debug: bool) -> None:
     """Use the ChatGPT Codex backend with your own ChatGPT plan.
 
-    CODEX_HOME is the folder that stores the login (default: ~/.codex, shared with the Codex CLI). CODEX_BASE_URL and
-    CODEX_ISSUER_URL select another backend and issuer.
+    CODEX_HOME is the folder that stores the login (default: ~/.codex, shared with the Codex CLI and `llm codex`).
+    CODEX_BASE_URL and CODEX_ISSUER_URL select another backend and issuer.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False

@@ -23,7 +23,7 @@ __all__ = ["serve"]
 _MEGABYTE = 1_000_000
 _WARNING = (
     "This server uses your own plan, for your own programs on your own machines. Do not give the address or the key to "
-    "other people, and do not publish them: OpenAI's terms of use apply, and whoever has the key can use up your plan."
+    "other people, and do not publish them: OpenAI's terms of use apply, and anyone with the key can use up your plan."
 )
 _NO_TLS = (
     "Warning: other machines can reach this server, and it has no TLS: the key and the prompts are readable on the "
@@ -50,13 +50,19 @@ def _check_host_name(context: click.Context, parameter: click.Parameter, names: 
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Port; 0: a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to listen on. 0 selects a free port.",
+)
 @click.option(
     "--host",
     "hosts",
     multiple=True,
     metavar="ADDRESS",
-    help="Address to listen on. Default: 127.0.0.1. Any other than loopback needs CODEX_SERVER_KEY. Can be repeated.",
+    help="Address to listen on. Default: 127.0.0.1. Others than loopback need CODEX_SERVER_KEY. Can be repeated.",
 )
 @click.option(
     "--allowed-host",
@@ -79,14 +85,14 @@ def _check_host_name(context: click.Context, parameter: click.Parameter, names: 
     type=click.Choice(["drop", "error"]),
     default="drop",
     show_default=True,
-    help="Parameters that the backend does not have: drop them and name them in a header, or reject the request.",
+    help="Parameters that the backend rejects: drop them and name them in a header, or reject the request.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 1000),
     default=4,
     show_default=True,
-    help="Model requests at the same time. Others wait in a queue.",
+    help="Number of model requests that run at the same time. Others wait in a queue.",
 )
 @click.option(
     "--queue",
@@ -94,7 +100,7 @@ def _check_host_name(context: click.Context, parameter: click.Parameter, names: 
     type=click.IntRange(0, 10_000),
     default=100,
     show_default=True,
-    help="Places in the queue.",
+    help="Number of requests that can wait. Further requests get status 429.",
 )
 @click.option(
     "--max-body-mb",
@@ -108,7 +114,7 @@ def _check_host_name(context: click.Context, parameter: click.Parameter, names: 
     type=click.IntRange(0, 100_000),
     default=1000,
     show_default=True,
-    help="Tool calls whose reasoning is kept in memory for programs that do not send it back. 0: none.",
+    help="Number of tool calls whose reasoning the server keeps in memory, for programs that do not send it back.",
 )
 @click.option("--no-reasoning", is_flag=True, help="Send no reasoning_content in chat completions.")
 @click.option("--list-efforts", is_flag=True, help="List each model with each effort, as MODEL-EFFORT.")
@@ -129,8 +135,8 @@ def serve(
     """Serve an OpenAI-compatible API for your own programs.
 
     It runs on this machine until Ctrl-C, and has /v1/responses (also as a WebSocket), /v1/chat/completions and
-    /v1/models. Every request needs the key, which the first start makes and shows. CODEX_SERVER_KEY is another key.
-    Each request prints a line on standard error.
+    /v1/models. Every request needs the key. The first start creates the key and shows it once; set CODEX_SERVER_KEY to
+    use a key of your own. The server prints a line for each request on standard error.
     """
     with requires_extra("server"):
         import starlette  # noqa: F401 - before anything is created

@@ -44,6 +44,6 @@ def chat_model(
         "root_async_client": async_client,
         "async_client": async_client.chat.completions,
     }
-    # With clients that are passed to it, ChatOpenAI asks streams for their usage only if it is told to.
+    # With clients that are passed to it, ChatOpenAI requests the usage of streams only if this is set.
     defaults = {"use_responses_api": True, "stream_usage": True, "api_key": "not used"}
     return _ChatModel(**{**defaults, **settings, **clients, "model": model})

@@ -30,7 +30,7 @@ __all__ = ["register_commands", "register_models"]
 _ALIAS: Final = "codex"  # of the default model
 _HELP: Final = """Log in, and show the usage and the models of your ChatGPT plan.
 
-The login is shared with the Codex CLI."""
+The login is shared with the Codex CLI and `codex-backend`."""
 _COMMANDS: Final = ("login", "logout", "status", "usage", "models", "doctor")
 
 

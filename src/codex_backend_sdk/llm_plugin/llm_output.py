@@ -1,7 +1,7 @@
 """Convert the events of a response to events of `llm`, which writes text to stdout and reasoning to stderr.
 
-- Commentary, which a model writes between its tool calls, is shown as reasoning: it is no part of the answer, and would
-  make JSON that follows a schema invalid.
+- Commentary, which a model writes between its tool calls, is shown as reasoning: it is not part of the response text,
+  and would make JSON that follows a schema invalid.
 - Each output item has parts of its own. `llm` would merge the reasoning of two items into one part, and lose the
   encrypted content of the first.
 - The name of a called tool is reported as soon as the call begins.

@@ -2,13 +2,14 @@
 
 A server on loopback is reachable by every program and every web page of the machine. The checks, in their order:
 
-- `Host`: a page whose name an attacker resolves to 127.0.0.1 (DNS rebinding) is of the same origin as the server for a
-  browser. Only loopback names, the addresses that the server listens on, and `--allowed-host` are accepted.
+- `Host`: if an attacker resolves the name of a page to 127.0.0.1 (DNS rebinding), a browser treats the server as the
+  same origin as the page. The server accepts only loopback names, the addresses that it listens on, and those of
+  `--allowed-host`.
 - `Origin`: browsers send it with each request that could do harm. They also send it with WebSockets, which the
   rules for other origins (CORS) do not cover. Any origin that `--allow-origin` does not name is rejected.
 - the key, as `Authorization: Bearer`, `x-api-key` or `api-key`, never in the query, which logs and histories keep. It
   is compared in constant time.
-- `Content-Type: application/json`, which a browser does not send to another origin without asking first.
+- `Content-Type: application/json`, which a browser does not send to another origin without a preflight request.
 
 A preflight request (OPTIONS) of a named origin needs no key, as browsers send none.
 """

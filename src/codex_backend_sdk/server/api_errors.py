@@ -2,8 +2,9 @@
 
 `api_error_of` maps the exceptions of the client with one table, `_ERRORS`. The first row whose class matches counts. A
 row without a status keeps the one of the exception, which is the real status, also if the backend sent the error within
-a stream. Refusals of the server itself are `ApiError`s with a code that begins with `local_` and a message that names
-`codex-backend serve`, so that they are not taken for errors of the backend.
+a stream. The server raises `ApiError` for its own errors. Where the OpenAI API has a code for the error, such as
+`model_not_found`, the server uses it. Otherwise the code begins with `local_`, so that users do not look for the cause
+in the backend.
 
 Clients decide by three things: the status, the code (`context_length_exceeded` starts a compaction), and the header
 `x-should-retry`, which the official clients obey. It is `false` for a status that they would retry in vain.

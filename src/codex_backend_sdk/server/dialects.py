@@ -27,7 +27,7 @@ _ENDS: Final = ("response.completed", "response.incomplete")
 
 
 class Observer(Protocol):
-    """What is done with the usage and the output of a response."""
+    """Receives the usage and the output of a response."""
 
     def record_usage(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
         """Record the tokens of a response."""
@@ -62,7 +62,7 @@ class Dialect(Protocol):
 
     @property
     def ending(self) -> bytes:
-        """What follows the last event."""
+        """The bytes after the last event."""
         ...
 
 
@@ -125,7 +125,7 @@ class ResponsesDialect:
         self._observer.record_output(as_list(body.get("output")))
 
     def decides(self, data: Data) -> bool:
-        """Return whether an event is another one than those with which each response begins."""
+        """Return False for the events with which every response begins: they do not decide the status."""
         return data.get("type") not in _SNAPSHOTS
 
     def encode(self, batch: Iterable[Data]) -> bytes:
@@ -219,7 +219,7 @@ class ChatDialect:
         self._record_message(body["choices"][0]["message"])
 
     def decides(self, data: Data) -> bool:
-        """Return whether a chunk is another one than the first, which is made of `response.created`."""
+        """Return False for the first chunk, which is built from `response.created`."""
         return not (data["choices"] and "role" in data["choices"][0]["delta"])
 
     def encode(self, batch: Iterable[Data]) -> bytes:

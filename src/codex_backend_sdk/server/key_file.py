@@ -31,7 +31,7 @@ _WRITE_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKey:
-    """A key. `path` is its file, None for the one of the variable. `is_new` means that this call has made it."""
+    """A key. `path` is its file, or None for a key from CODEX_SERVER_KEY. `is_new` is True if this call created it."""
 
     value: str = field(repr=False)
     path: Path | None
@@ -51,7 +51,7 @@ def load_key(*, environ: Mapping[str, str] | None = None, replaces: bool = False
         if not _is_usable(value):
             raise ValueError(
                 f"{KEY_ENV} is not a usable key. Set it to {_MIN_LENGTH} to {_MAX_LENGTH} characters of ASCII without "
-                "spaces, for example of `openssl rand -hex 32`."
+                "spaces, for example the output of `openssl rand -hex 32`."
             )
         return ServerKey(value=value, path=None, is_new=False)
     path = data_folder() / _FILE_NAME
@@ -102,7 +102,7 @@ def _problem(path: Path, value: str) -> str | None:
     if foreign_owner(path) is not None:
         return "belongs to another user"
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return "was readable by other users"
+        return "is readable by other users"
     return None
 
 

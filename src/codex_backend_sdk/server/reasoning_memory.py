@@ -6,7 +6,8 @@ place for it, and the model then reasons again at each step. Programs for Respon
 of the item (`item_reference`), because the official API stores items.
 
 The memory maps the id of a call to the reasoning before it, and the id of an item to the item. The reasoning is added
-again if the call comes back unchanged, from the same model and account: the backend rejects that of others. The memory
+again if the call comes back unchanged and the model and the account are the same: the backend rejects reasoning of
+others. The memory
 is bounded, the oldest entries are dropped first, and nothing is written to a disk.
 """
 
