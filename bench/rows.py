@@ -439,7 +439,7 @@ ROWS = (
         "CPU of a local server per event of a response; openai-oauth passes bytes on unread" + _WITHOUT,
         "µs",
         tuple(_serve(peer, "serve_streams") for peer in _SERVERS),
-        (Bar(_CPU, None, at_most=10), Bar(_CPU, "litellm", at_most=1 / 8)),
+        _server_bars(_CPU, Bar(_CPU, None, at_most=10), at_most=1),
     ),
     Row(
         "serve-chat",
@@ -469,7 +469,7 @@ ROWS = (
             for peer in _SERVERS
         ),
         (
-            Bar("events_per_s", "litellm", at_least=8),
+            *_server_bars("events_per_s", at_least=1),
             Bar("resident_mb", None, at_most=150, note="MB of memory"),
         ),
         rounds=3,
@@ -486,11 +486,7 @@ ROWS = (
             _serve(peer, "serve_start", deltas=20, chunk=0, rounds=2 if peer == "litellm" else 99, new_process=True)
             for peer in _SERVERS
         ),
-        (
-            Bar("wall_ms", None, at_most=1500),
-            Bar("wall_ms", "litellm", at_most=1 / 4),
-            *_server_bars("resident_mb", at_most=1, note="memory"),
-        ),
+        _server_bars("wall_ms", Bar("wall_ms", None, at_most=1500), at_most=1),
         rounds=5,
         also=(Shown("resident_mb", "memory of the server after one response", "MB"),),
     ),
