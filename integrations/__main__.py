@@ -1,4 +1,4 @@
-"""Test other libraries on this client, and other clients on the simulator.
+"""Test other libraries on this client, other clients on the simulator, and programs on the local server.
 
     python -m integrations [NAME ...]
     python -m integrations --page

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from local_server import LocalServer, run_local_server
 from loopback_only import allow_loopback_only
 from official_hosts import redirect_official_hosts
 from pages import ROOT, simulator_in_environment
@@ -64,6 +65,13 @@ def official_sim(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """A simulator that receives what clients send to the official addresses with httpx or httpx2."""
     redirect_official_hosts(sim.url, monkeypatch)
     return sim
+
+
+@pytest.fixture
+def local_server(sim: Simulator, tmp_path: Path) -> Iterator[LocalServer]:
+    """`codex-backend serve`, with the simulator behind it."""
+    with run_local_server(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

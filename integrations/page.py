@@ -9,10 +9,10 @@ a recipe that runs as a script would import itself instead of the library. The r
 - The page shows exactly the file, in the section of the library. To add a section, write its heading, its text, the
   line `<!-- examples/integrations/with_<name>.py -->` and an empty line, and run `python -m integrations --page`.
 
-The tables lie between `<!-- results: libraries -->` or `<!-- results: clients -->` and `<!-- end of results -->`. They
-show results.json, which `make integrations` updates for the libraries that it tests and that do not fail. Every cell of
-a library on our client is tested or has a reason (`NOT_APPLICABLE`), and a fault names the issue of the library. After
-a merge conflict in the page, take one side and run `python -m integrations --page`.
+The tables lie between `<!-- results: libraries -->` (or `clients`, `programs`) and `<!-- end of results -->`. They show
+results.json, which `make integrations` updates for the libraries that it tests and that do not fail. Every cell of a
+library on our client is tested or has a reason (`NOT_APPLICABLE`), and a fault names the issue of the library. After a
+merge conflict in the page, take one side and run `python -m integrations --page`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import re
 from dataclasses import asdict
 
 from .environments import ROOT
-from .libraries import CLIENTS_ON_OUR_SIMULATOR, LIBRARIES_ON_OUR_CLIENT
+from .libraries import CLIENTS_ON_OUR_SIMULATOR, LIBRARIES_ON_OUR_CLIENT, PROGRAMS_ON_OUR_SERVER
 from .table import Row, render_notes, render_table
 
 __all__ = ["PAGE", "RECIPES", "RESULTS", "load_results", "save_results", "updated_page"]
@@ -36,7 +36,11 @@ _RECIPE = re.compile(
 )
 _TABLE = re.compile(r"^<!-- results: (?P<group>\w+) -->\n.*?^<!-- end of results -->\n", re.MULTILINE | re.DOTALL)
 _ISSUE = re.compile(r"\b([\w.-]+/[\w.-]+)#(\d+)")
-_GROUPS = {"libraries": LIBRARIES_ON_OUR_CLIENT, "clients": CLIENTS_ON_OUR_SIMULATOR}
+_GROUPS = {
+    "libraries": LIBRARIES_ON_OUR_CLIENT,
+    "clients": CLIENTS_ON_OUR_SIMULATOR,
+    "programs": PROGRAMS_ON_OUR_SERVER,
+}
 _SAVED = ("version", "cells", "notes")
 
 

