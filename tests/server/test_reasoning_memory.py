@@ -68,6 +68,43 @@ def test_reasoning_of_another_owner_is_not_added(owner: Any) -> None:
     assert filled().complete_items([CALL], owner=owner) == [CALL]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ('{"city": "Paris", "n": [1, 2]}', '{"city":"Paris","n":[1,2]}', True),
+        ('{"a":1,"b":2}', '{"b":2,"a":1}', True),
+        ('{"n":1.0,"m":1e2,"k":0.5}', '{"n":1,"m":100,"k":0.50}', True),
+        ('{"city":"K\\u00f6ln"}', '{"city":"Köln"}', True),
+        ('{"n":1e999}', '{"n":1e999}', True),
+        ("not JSON", "not JSON", True),
+        ("[" * 100_000, "[" * 100_000, True),
+        ("not JSON", "not  JSON", False),
+        ('{"n":1}', '{"n":"1"}', False),
+        ('{"n":[1,2]}', '{"n":[2,1]}', False),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_arguments_are_compared_as_json(first: str, second: str, is_same: bool) -> None:
+    memory = ReasoningMemory(10)
+    memory.remember_items([REASONING, {**CALL, "arguments": first}], owner=OWNER)
+    memory.remember_message(
+        {"tool_calls": [{**CHAT_CALL, "function": {"name": "f", "arguments": first}}], "reasoning_details": DETAILS},
+        owner=OWNER,
+    )
+    call = {**CALL, "arguments": second}
+    assert memory.complete_items([call], owner=OWNER) == ([REASONING] if is_same else []) + [call]
+    message = {"tool_calls": [{**CHAT_CALL, "function": {"name": "f", "arguments": second}}]}
+    (completed,) = memory.complete_messages([message], owner=OWNER)
+    assert ("reasoning_details" in completed) is is_same
+
+
+def test_input_of_a_custom_call_is_compared_as_text() -> None:
+    memory = ReasoningMemory(10)
+    memory.remember_items([REASONING, {**CUSTOM, "input": "[1, 2]"}], owner=OWNER)
+    call = {**CUSTOM, "input": "[1,2]"}
+    assert memory.complete_items([call], owner=OWNER) == [call]
+
+
 DETAILS = [{"type": "reasoning.encrypted", "data": "secret"}]
 CHAT_CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CHAT_CUSTOM = {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "x"}}

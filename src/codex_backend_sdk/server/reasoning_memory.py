@@ -7,12 +7,13 @@ of the item (`item_reference`), because the official API stores items.
 
 The memory maps the id of a call to the reasoning before it, and the id of an item to the item. The reasoning is added
 again if the call comes back unchanged and the model and the account are the same: the backend rejects reasoning of
-others. The memory
-is bounded, the oldest entries are dropped first, and nothing is written to a disk.
+others. A call is unchanged if its arguments are the same JSON value, because many programs parse them and write them
+anew, with other spaces. The memory is bounded, the oldest entries are dropped first, and nothing is written to a disk.
 """
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,7 +30,7 @@ Item = dict[str, Any]
 
 _MAX_BYTES: Final = 64_000_000
 _ITEMS_PER_CALL: Final = 4
-_CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+_CALLS: Final = ("function_call", "custom_tool_call")
 
 
 class _Entry(NamedTuple):
@@ -164,10 +165,32 @@ def _is_call(item: Mapping[str, Any]) -> bool:
 
 
 def _signature_of_item(item: Mapping[str, Any]) -> tuple[str, ...]:
-    arguments = item.get(_CALLS[item["type"]])
-    return (str(item.get("call_id")), str(item.get("name")), str(arguments))
+    if item["type"] == "function_call":
+        return _signature(item.get("call_id"), item, item.get("arguments"))
+    return _signature(item.get("call_id"), item, item.get("input"), is_json=False)
 
 
 def _signature_of_call(call: Mapping[str, Any]) -> tuple[str, ...]:
-    details = as_mapping(call.get("custom" if call.get("type") == "custom" else "function"))
-    return (str(call.get("id")), str(details.get("name")), str(details.get("arguments", details.get("input"))))
+    if call.get("type") == "custom":
+        custom = as_mapping(call.get("custom"))
+        return _signature(call.get("id"), custom, custom.get("input"), is_json=False)
+    function = as_mapping(call.get("function"))
+    return _signature(call.get("id"), function, function.get("arguments"))
+
+
+def _signature(call_id: Any, named: Mapping[str, Any], text: Any, *, is_json: bool = True) -> tuple[str, ...]:
+    return (str(call_id), str(named.get("name")), _canonical(str(text)) if is_json else str(text))
+
+
+def _canonical(text: str) -> str:
+    """Return the same text for the same JSON value. Text that is not JSON is returned as it is."""
+    try:
+        return json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _number(text: str) -> int | float:
+    """Return a number as JavaScript writes it: `1.0` as `1`."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
