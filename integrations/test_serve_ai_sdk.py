@@ -24,6 +24,9 @@ def test_each_provider_uses_the_server(local_server, sim):
         assert result["tokens"] > 0
         assert (result["steps"], result["tool"][:32]) == (2, "get_weather returned: sunny in s")
         assert sorted(result["structured"]) == ["age", "name"]
+    # Chat completions do not send reasoning back: the server adds it.
+    inputs = [[item.get("type") for item in request.body["input"]] for request in sim.model_requests]
+    assert [types.count("reasoning") for types in inputs if "function_call_output" in types] == [1, 1, 1]
     efforts = [request.body.get("reasoning", {}).get("effort") for request in sim.model_requests]
     assert efforts == [None, "low", None, None, None] * 3
     assert " /v1/responses 200 " in local_server.log

@@ -66,4 +66,3 @@ def test_tool_call_reads_a_file(run, sim, local_server, model):
     (answer,) = (item for item in second["input"] if item.get("type") == "function_call_output")
     assert "roses are red" in str(answer["output"])
     assert first["prompt_cache_key"] == second["prompt_cache_key"]
-    assert "reasoning" in {item.get("type") for item in second["input"]}
