@@ -21,7 +21,7 @@
 #   make fault-run     a conversation of 300 turns on a backend that fails at random (TURNS=300 SEED=1)
 #   make fuzz          malformed input for everything that parses foreign bytes (SECONDS_EACH=20)
 #   make faults        this client and its peers under faults; writes docs/fault-comparison.md
-#   make integrations  other libraries on this client, other clients on the simulator (ONLY="langchain llm": only these)
+#   make integrations  other libraries on this client, clients on the simulator, programs on the server (ONLY="llm …")
 #   make bench         this client and its peers in one run; writes docs/performance.md
 
 .DEFAULT_GOAL := help
