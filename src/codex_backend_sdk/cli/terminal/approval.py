@@ -39,7 +39,8 @@ class ToolApproval:
         self._allow_all = allow_all
         self._allowed: set[str] = set()
         self._err = err
-        self._read_line = read_line
+        self._reads_terminal = read_line is None
+        self._read_line = read_line or read_terminal_line
 
     def __call__(self, call: ToolCall) -> Allow | Deny:
         """Return the decision on a call. `always` allows all calls of the same tool from now on."""
@@ -53,11 +54,11 @@ class ToolApproval:
         if call.may_have_run:
             err.write("An interrupted run started this call before, so it may have run already.\n")
         while True:
-            if self._read_line is None:
+            if self._reads_terminal:
                 discard_terminal_input()  # before the question: an answer may follow it at once
             err.write("Run it? [y]es, [n]o, [a]lways: ")
             err.flush()
-            line = (self._read_line or read_terminal_line)()
+            line = self._read_line()
             match line.strip().lower():
                 case "y" | "yes":
                     return Allow()
@@ -94,6 +95,9 @@ def read_terminal_line() -> str:
 
 def discard_terminal_input() -> None:
     """Discard what was typed before a question."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        discard_typed_text(sys.stdin)
+        return
     with suppress(OSError), _open_terminal() as terminal:
         discard_typed_text(terminal)
 
