@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opentelemetry.instrumentation.openai.v1 import responses_wrappers
-from traced_calls import Recorded, error_of, for_each_call, in_memory_exporter
+from traced_calls import for_each_call, in_memory_exporter, read_genai_span
 
 EXPORTER = in_memory_exporter()
 FAULTS = {("chat", "failed"): "traceloop/openllmetry#3155: the span of a chat stream that fails has the status OK"}
@@ -11,16 +11,7 @@ MISSING = {("responses", "failed"): ("prompt",), ("chat", "stream"): ("reasoning
 
 
 def read(span):
-    values = span.attributes
-    usage = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning_tokens")
-    return Recorded(
-        model=values["gen_ai.request.model"],
-        prompt=values.get("gen_ai.input.messages", ""),
-        tools=values.get("gen_ai.tool.definitions", ""),
-        output=values.get("gen_ai.output.messages", ""),
-        tokens=tuple(values.get(f"gen_ai.usage.{name}") for name in usage),
-        error=error_of(span),
-    )
+    return read_genai_span(span, reasoning_tokens="reasoning_tokens")
 
 
 def test_recipe_is_one_span(recipe):

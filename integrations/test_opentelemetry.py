@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 
-from traced_calls import Recorded, error_of, for_each_call, in_memory_exporter
+from traced_calls import for_each_call, in_memory_exporter, read_genai_span
 
 os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
 EXPORTER = in_memory_exporter()
 
 
 def read(span):
-    values = span.attributes
-    usage = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens")
-    return Recorded(
-        model=values["gen_ai.request.model"],
-        prompt=values.get("gen_ai.input.messages", ""),
-        tools=values.get("gen_ai.tool.definitions", ""),
-        output=values.get("gen_ai.output.messages", ""),
-        tokens=tuple(values.get(f"gen_ai.usage.{name}") for name in usage),
-        error=error_of(span),
-    )
+    return read_genai_span(span, reasoning_tokens="reasoning.output_tokens")
 
 
 def test_recipe_is_one_span(recipe):

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
     from codex_backend_sdk.testing import Simulator
 
-__all__ = ["ERRORS", "Recorded", "TracedCall", "error_of", "for_each_call", "in_memory_exporter", "tokens_of_usage"]
+__all__ = [
+    "ERRORS",
+    "Recorded",
+    "TracedCall",
+    "error_of",
+    "for_each_call",
+    "in_memory_exporter",
+    "read_genai_span",
+    "tokens_of_usage",
+]
 
 PROMPT = "Say hello there"
 OUTPUT = "hello there"
@@ -219,6 +228,23 @@ def error_of(span: Any) -> str:
     """Return the types of the exceptions that a span of OpenTelemetry recorded, and its status."""
     types = [str(event.attributes.get("exception.type")) for event in span.events]
     return " ".join([*types, str(span.attributes.get("error.type")), str(span.status.description)])
+
+
+def read_genai_span(span: Any, *, reasoning_tokens: str) -> Recorded:
+    """Read a span with the attributes of OpenTelemetry's conventions for generative AI.
+
+    `reasoning_tokens` is the attribute below `gen_ai.usage`, for which libraries have different names.
+    """
+    values = span.attributes
+    usage = ("input_tokens", "output_tokens", "cache_read.input_tokens", reasoning_tokens)
+    return Recorded(
+        model=values["gen_ai.request.model"],
+        prompt=values.get("gen_ai.input.messages", ""),
+        tools=values.get("gen_ai.tool.definitions", ""),
+        output=values.get("gen_ai.output.messages", ""),
+        tokens=tuple(values.get(f"gen_ai.usage.{name}") for name in usage),
+        error=error_of(span),
+    )
 
 
 def tokens_of_usage(usage: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:

@@ -15,10 +15,10 @@ import httpx2
 import openai
 import pytest
 
-from codex_backend_sdk.server.app import create_app
+from codex_backend_sdk.server.application import create_app
 from codex_backend_sdk.server.http_server import LocalServer, base_urls, listen
 from codex_backend_sdk.server.request_log import RequestLog
-from codex_backend_sdk.server.settings import ServerSettings
+from codex_backend_sdk.server.server_settings import ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from codex_backend_sdk.server.access import AccessMiddleware, is_loopback, is_wildcard
-from codex_backend_sdk.server.settings import ServerSettings
+from codex_backend_sdk.server.server_settings import ServerSettings
 
 KEY = "sk-codex-the-key-of-the-tests"
 BEARER = {"authorization": f"Bearer {KEY}"}

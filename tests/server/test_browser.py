@@ -83,7 +83,7 @@ const attempts = {
 
 
 class WebSite:
-    """A web site of somebody else, on a port of its own, whose page attacks the server at `root`."""
+    """A foreign web site, on a port of its own, whose page attacks the server at `root`."""
 
     def __init__(self) -> None:
         self.root = ""

@@ -19,7 +19,7 @@ from support.scripted_backend import wait_until
 from codex_backend_sdk import StreamInterruptedError
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.dialects import ResponsesDialect
-from codex_backend_sdk.server.event_stream import EventWriter, HttpSink, partial_output
+from codex_backend_sdk.server.event_writer import EventWriter, HttpSink, partial_output
 
 from .conftest import KEY
 from .model_calls import open_connections

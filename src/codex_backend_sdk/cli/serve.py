@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
 
     from ..server.key_file import ServerKey
-    from ..server.settings import ServerSettings
+    from ..server.server_settings import ServerSettings
 
 __all__ = ["serve"]
 
@@ -145,7 +145,7 @@ def serve(
 
         from ..server.access import is_loopback
         from ..server.key_file import KEY_ENV, load_key
-        from ..server.settings import ServerSettings
+        from ..server.server_settings import ServerSettings
     hosts = hosts or ("127.0.0.1",)
     is_local = all(map(is_loopback, hosts))
     if not is_local and KEY_ENV not in os.environ:
@@ -169,7 +169,7 @@ def serve(
 def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: bool) -> None:
     from .._client import AsyncOpenAI
     from .._constants import CHANGES_LOGGER
-    from ..server.app import create_app
+    from ..server.application import create_app
     from ..server.http_server import LocalServer, listen
     from ..server.request_log import RequestLog
 
@@ -177,7 +177,7 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
         sockets = listen(settings.hosts, settings.port)
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from error
-    # The programs write the whole prompt. A sentence of ours would be a change that nobody asked for.
+    # The programs write the whole prompt. The server adds no default instructions.
     client = AsyncOpenAI(unsupported=settings.unsupported, instructions="")
     logging.getLogger(CHANGES_LOGGER).setLevel(logging.ERROR)  # the header and the log of the requests name them
     log = None if settings.quiet else RequestLog(_print_log_line, key=settings.key)

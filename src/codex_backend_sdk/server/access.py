@@ -25,12 +25,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from .api_errors import ApiError
-from .settings import CHANGES_HEADER
+from .server_settings import CHANGES_HEADER
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .settings import ServerSettings
+    from .server_settings import ServerSettings
 
 __all__ = ["AccessMiddleware", "is_loopback", "is_wildcard"]
 
@@ -146,14 +146,14 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
 
 
 def _preflight_response(headers: Headers) -> Response:
-    answer = {
+    response_headers = {
         "access-control-allow-methods": "GET, POST, OPTIONS",
         "access-control-allow-headers": headers.get("access-control-request-headers", "authorization, content-type"),
         "access-control-max-age": _PREFLIGHT_SECONDS,
     }
     if headers.get("access-control-request-private-network") == "true":  # Chrome, for a page of a public server
-        answer["access-control-allow-private-network"] = "true"
-    return Response(status_code=204, headers=answer)
+        response_headers["access-control-allow-private-network"] = "true"
+    return Response(status_code=204, headers=response_headers)
 
 
 def _host_name(host: str) -> str:

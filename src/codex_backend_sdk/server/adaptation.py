@@ -31,7 +31,7 @@ from .api_errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["AdaptedBody", "adapt_body", "changes_header", "refuse_wrong_shape", "session_of", "split_model"]
+__all__ = ["AdaptedBody", "adapt_body", "changes_header", "session_of", "split_model"]
 
 Body = dict[str, Any]
 
@@ -77,7 +77,7 @@ def adapt_body(
     `session_id` is the session that a header names. With `drops`, unsupported values are replaced and named, else
     ApiError is raised for them, as for a body of the wrong shape.
     """
-    refuse_wrong_shape(given, is_chat=is_chat)
+    _refuse_wrong_shape(given, is_chat=is_chat)
     changes: list[str] = []
     body = {name: value for name, value in given.items() if value is not None}
     if not is_chat:
@@ -94,7 +94,7 @@ def adapt_body(
     return AdaptedBody(body, tuple(changes))
 
 
-def refuse_wrong_shape(body: Mapping[str, Any], *, is_chat: bool) -> None:
+def _refuse_wrong_shape(body: Mapping[str, Any], *, is_chat: bool) -> None:
     """Raise ApiError for a body that belongs to the other route and cannot be read on this one.
 
     The body of a response is accepted for a chat completion, because programs send it there.

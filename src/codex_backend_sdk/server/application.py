@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .._client import AsyncOpenAI
-    from .settings import ServerSettings
+    from .server_settings import ServerSettings
 
 __all__ = ["create_app"]
 
@@ -55,9 +55,11 @@ def create_app(
     `log` gets the finished requests, `print_traceback` the redacted traceback of an unexpected exception.
     """
 
-    def report_bug(error: Exception) -> None:
-        if print_traceback is not None:
+    def error_of(error: Exception) -> ApiError:
+        api_error = api_error_of(error, now=datetime.now(UTC))
+        if api_error.code == INTERNAL_ERROR and print_traceback is not None:
             print_traceback(redact("".join(traceback.format_exception(error))))
+        return api_error
 
     app = Starlette(
         routes=[Route("/health", health), *_routes("/v1"), *_routes("")],
@@ -65,7 +67,7 @@ def create_app(
             Middleware(RequestLogMiddleware, log),
             Middleware(BodyDrain),
             Middleware(AccessMiddleware, settings),
-            Middleware(_ErrorMiddleware, report_bug),
+            Middleware(_ErrorMiddleware, error_of),
         ],
         exception_handlers={HTTPException: _http_error},
     )
@@ -75,7 +77,7 @@ def create_app(
     app.state.slots = Slots(settings.concurrency, settings.queue_limit)
     app.state.models = ModelList(client)
     app.state.reasoning_memory = ReasoningMemory(settings.reasoning_memory)
-    app.state.report_bug = report_bug
+    app.state.error_of = error_of
     return app
 
 
@@ -110,9 +112,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 class _ErrorMiddleware:
     """ASGI middleware: respond to an exception with an error of the API, unless the response has begun."""
 
-    def __init__(self, app: ASGIApp, report_bug: Callable[[Exception], object]) -> None:
+    def __init__(self, app: ASGIApp, error_of: Callable[[Exception], ApiError]) -> None:
         self.app = app
-        self._report_bug = report_bug
+        self._error_of = error_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, and report its exception."""
@@ -128,12 +130,10 @@ class _ErrorMiddleware:
         except ClientDisconnect:  # while its body was read
             scope["state"]["record"].note = "client left"
         except Exception as error:
-            answer = api_error_of(error, now=datetime.now(UTC))
-            if answer.code == INTERNAL_ERROR:
-                self._report_bug(error)
+            api_error = self._error_of(error)
             record: Any = scope.get("state", {}).get("record")
             if record is not None:
-                record.note = record.note or answer.code
+                record.note = record.note or api_error.code
             if scope["type"] != "http" or has_begun:
                 raise
-            await JSONResponse(answer.body, answer.status, headers=answer.headers)(scope, receive, send)
+            await JSONResponse(api_error.body, api_error.status, headers=api_error.headers)(scope, receive, send)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .settings import ServerSettings
+    from .server_settings import ServerSettings
 
 __all__ = ["LocalServer", "base_urls", "listen"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -20,10 +19,9 @@ from .._json import decode
 from .._request.context import context_of_response
 from .._streaming.streams import AsyncDataStream
 from .adaptation import adapt_body, changes_header, session_of, split_model
-from .api_errors import INTERNAL_ERROR, api_error_of
 from .bodies import read_json
 from .dialects import ChatDialect, ResponsesDialect
-from .event_stream import (
+from .event_writer import (
     EventWriter,
     HttpSink,
     partial_output,
@@ -31,7 +29,7 @@ from .event_stream import (
     send_json,
     until_disconnected,
 )
-from .settings import CHANGES_HEADER
+from .server_settings import CHANGES_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -43,11 +41,11 @@ if TYPE_CHECKING:
     from .._client import AsyncOpenAI
     from .api_errors import ApiError
     from .dialects import Data, Dialect
-    from .event_stream import Sink
+    from .event_writer import Sink
     from .models_route import ModelList
     from .reasoning_memory import ReasoningMemory
     from .request_log import RequestRecord
-    from .settings import ServerSettings
+    from .server_settings import ServerSettings
     from .slots import Slots
 
 __all__ = ["ModelCall", "ModelResponse", "chat_completions", "new_response_id", "responses"]
@@ -124,7 +122,7 @@ class ModelCall:
         self._slots: Slots = state.slots
         self._models: ModelList = state.models
         self._memory: ReasoningMemory = state.reasoning_memory
-        self._report_bug: Callable[[Exception], object] = state.report_bug
+        self._error_of: Callable[[Exception], ApiError] = state.error_of
         self._session_id = session_of(headers)
         self._is_chat = is_chat
         self._owner: Hashable = None
@@ -255,9 +253,7 @@ class ModelCall:
             sink.headers |= self.headers
 
     def error_for(self, error: Exception) -> ApiError:
-        """Return the error response for an exception, and record it. A bug is printed with its traceback."""
-        api_error = api_error_of(error, now=datetime.now(UTC))
-        if api_error.code == INTERNAL_ERROR:
-            self._report_bug(error)
+        """Return the error response for an exception, and record it."""
+        api_error = self._error_of(error)
         self.record.note = api_error.code or api_error.type
         return api_error

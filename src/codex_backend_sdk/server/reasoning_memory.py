@@ -7,8 +7,9 @@ of the item (`item_reference`), because the official API stores items.
 
 The memory maps the id of a call to the reasoning before it, and the id of an item to the item. The reasoning is added
 again if the call comes back unchanged and the model and the account are the same: the backend rejects reasoning of
-others. A call is unchanged if its arguments are the same JSON value, because many programs parse them and write them
-anew, with other spaces. The memory is bounded, the oldest entries are dropped first, and nothing is written to a disk.
+others. A call is unchanged if its arguments are the same JSON value, because many programs parse them, and
+write them with other spaces. The memory is bounded, the oldest entries are dropped first, and nothing is written to a
+disk.
 """
 
 from __future__ import annotations
