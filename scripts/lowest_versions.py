@@ -54,6 +54,9 @@ import codex_backend_sdk
 extras = set(sys.argv[1:])
 needs = {
     "codex_backend_sdk.cli.demo_steps": {"testing"},
+    "codex_backend_sdk.integrations": {"a library that no extra installs"},
+    "codex_backend_sdk.llm_plugin": {"a library that no extra installs"},
+    "codex_backend_sdk.server": {"server"},
     "codex_backend_sdk.testing": {"testing"},
     "codex_backend_sdk.testing.plugin": {"pytest"},
 }

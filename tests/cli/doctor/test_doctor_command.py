@@ -241,7 +241,8 @@ def serve(response: bytes | None) -> Iterator[str]:
                 if response is not None:
                     connection.recv(65536)
                     connection.sendall(response)
-                    connection.close()
+                    # close() would reset the connection, and lose the response, if a part of the request is not read.
+                    connection.shutdown(socket.SHUT_WR)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -292,7 +293,7 @@ def test_unresponsive_server_is_reported(doctor: Run, store_login: StoreLogin, m
 def test_wrong_clock_is_reported(
     doctor: Run, store_login: StoreLogin, monkeypatch: pytest.MonkeyPatch, date: str, code: int, message: str
 ) -> None:
-    with serve(f"HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode()) as url:
+    with serve(f"HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()) as url:
         store_login()
         use_server(monkeypatch, url)
         result = doctor()
