@@ -108,6 +108,31 @@ def test_only_health_and_index_need_no_key(method: str, path: str, status: int) 
         ("evil.example", {"hosts": ("0.0.0.0",)}, False),
         ("codex", {"allowed_hosts": ("Codex",)}, True),
         ("", {}, False),
+        # The forms of a header that names a known host
+        ("localhost.", {}, True),  # an absolute name is the same host
+        ("localhost.:8765", {}, True),
+        ("127.0.0.1:", {}, True),  # an empty port is valid
+        ("[::1]", {}, True),
+        ("LocalHost", {}, True),
+        ("localhost..", {}, False),
+        ("localhost:evil.example", {}, False),
+        ("localhost:8765.evil.example", {}, False),
+        ("localhost:8765:8765", {}, False),
+        ("localhost:-1", {}, False),
+        ("[::1]x", {}, False),
+        ("[::1].evil.example", {}, False),
+        ("[::1]:evil.example", {}, False),
+        ("[::1", {}, False),
+        ("::1", {}, False),  # without brackets, its end is a port
+        ("[127.0.0.1]", {}, False),
+        ("[localhost]", {}, False),
+        ("user@localhost", {}, False),
+        ("localhost, evil.example", {}, False),
+        (".", {}, False),
+        (":8765", {}, False),
+        ("192.168.1.5:evil.example", {"hosts": ("0.0.0.0",)}, False),
+        ("[fe80::1]evil.example", {"hosts": ("::",)}, False),
+        ("codex:evil.example", {"allowed_hosts": ("codex",)}, False),
     ],
 )
 def test_host_must_be_a_known_name(host: str, settings: dict[str, Any], is_accepted: bool) -> None:

@@ -17,6 +17,7 @@ A preflight request (OPTIONS) of a named origin needs no key, as browsers send n
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +40,8 @@ _OPEN_PATHS: Final = frozenset({"/", "/health", "/v1", "/v1/"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # The names of the host within a container of Docker and Podman.
 _CONTAINER_NAMES: Final = frozenset({"host.docker.internal", "gateway.docker.internal", "host.containers.internal"})
+# A name with at most one dot at its end, or an IPv6 address in brackets, and a port of digits.
+_HOST: Final = re.compile(r"(?:(?P<name>[^][:]+?)\.?|\[(?P<address>[^][]*:[^][]*)\])(?::[0-9]*)?")
 _EXPOSED_HEADERS: Final = f"{CHANGES_HEADER}, retry-after, x-request-id, x-should-retry"
 _PREFLIGHT_SECONDS: Final = "600"
 
@@ -157,11 +160,12 @@ def _preflight_response(headers: Headers) -> Response:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a `Host` header without the port, which a tunnel or a container may change."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
+    """Return the name in a `Host` header without the port, which a tunnel or a container may change.
+
+    The port may be empty (RFC 3986, 3.2.3). A malformed value returns an empty name, which is never accepted.
+    """
+    match = _HOST.fullmatch(host.lower())
+    return "" if match is None else match["address"] or match["name"]
 
 
 def _is_address(name: str) -> bool:
