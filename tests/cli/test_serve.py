@@ -129,6 +129,51 @@ def test_login_after_the_start_needs_no_restart(spawn: Spawn, store_login: Store
         assert get(base_url, "/usage").status_code == 200
 
 
+LOGINS = [
+    (None, "There is no login in "),
+    ({"OPENAI_API_KEY": "sk-proj-0123456789"}, "contains "),
+    ("{", "is not a valid auth.json"),
+]
+
+
+@pytest.mark.parametrize(("document", "words"), LOGINS, ids=["none", "API key", "damaged"])
+@pytest.mark.parametrize("arguments", [(), ("--json", "--quiet")], ids=["text", "json"])
+def test_start_without_a_login_names_the_command(
+    spawn: Spawn, home: Path, document: object, words: str, arguments: tuple[str, ...]
+) -> None:
+    if document is not None:
+        home.mkdir(exist_ok=True)
+        (home / "auth.json").write_text(document if isinstance(document, str) else json.dumps(document))
+    with spawn("serve", "--port", "0", *arguments, env=OWN_KEY) as process:
+        read_start(process)
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    (line,) = " ".join(err.split()).split("Not logged in. ")[1:]
+    assert words in line
+    assert "`codex-backend login`" in line
+
+
+@pytest.mark.parametrize("has_token", [False, True], ids=["file", "variable"])
+def test_start_with_a_login_prints_no_note(
+    spawn: Spawn, store_login: StoreLogin, sim: Simulator, has_token: bool
+) -> None:
+    env = {"CODEX_ACCESS_TOKEN": sim.personal_access_token()} if has_token else {}
+    if not has_token:
+        store_login()
+    with spawn("serve", "--port", "0", "--json", env=OWN_KEY | env) as process:
+        read_start(process)
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert "Not logged in" not in err
+    assert sim.requests == []
+
+
+def read_start(process: Process) -> None:
+    """Read the lines that a server prints at its start."""
+    while (line := process.stdout.readline()) and not ("Ctrl-C" in line or line.startswith("{")):
+        assert process.poll() is None
+
+
 def test_new_login_file_is_used_after_a_401(spawn: Spawn, store_login: StoreLogin, sim: Simulator) -> None:
     store_login()
     with serving(spawn) as (_, base_url):

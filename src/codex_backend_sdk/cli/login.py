@@ -66,6 +66,22 @@ def resolve_login() -> ResolvedLogin:
     return _read_login(store)
 
 
+def missing_login() -> str | None:
+    """Return why there is no login, or None if there is one, which may be invalid. Send no request.
+
+    Raises CredentialStoreError if the store is damaged.
+    """
+    from ..auth import Credentials, StaticToken, _auth_json
+    from ..auth._cached_login import load_document
+
+    if StaticToken.from_environment() is not None:
+        return None
+    store = Credentials().store
+    if _auth_json.parse_personal_access_token(load_document(store) or {}) is not None:
+        return None
+    return _read_login(store).problem
+
+
 def _read_login(store: CredentialStore) -> ResolvedLogin:
     """Return the ChatGPT login of a store, without sending a request."""
     from ..auth import _auth_json, _jwt

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .login import missing_login
 from .output import print_block, print_json, print_text, requires_extra
 
 if TYPE_CHECKING:
@@ -182,8 +183,12 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
     logging.getLogger(CHANGES_LOGGER).setLevel(logging.ERROR)  # the header and the log of the requests name them
     log = None if settings.quiet else RequestLog(_print_log_line, key=settings.key)
 
+    login_problem = _login_problem()
+
     def report_ready() -> None:
         _print_start(settings, key, sockets, as_json=as_json, is_local=is_local)
+        if login_problem is not None:
+            print_text(login_problem, err=True, fg="yellow")
 
     async def run() -> None:
         app = create_app(client, settings, log=log, print_traceback=lambda text: print_block(text, err=True))
@@ -200,6 +205,19 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
         log.print_totals()
     if not as_json:
         print_text("Stopped.")
+
+
+def _login_problem() -> str | None:
+    """Return a line that says that there is no login, or None. A login may follow, so the server starts anyway."""
+    from .._exceptions import CredentialStoreError
+
+    try:
+        problem = missing_login()
+    except CredentialStoreError as error:
+        return f"Not logged in. {error}"
+    if problem is None:
+        return None
+    return f"Not logged in. {problem} Run `codex-backend login` in another terminal; this server uses the new login."
 
 
 def _print_log_line(line: str, is_problem: bool) -> None:
