@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import sys
+import time
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from starlette.requests import Request
+from support.scripted_backend import wait_until
 
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.bodies import BodyDrain, read_json
+
+from .conftest import KEY
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,6 +28,8 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from codex_backend_sdk.testing import Simulator
 
 LIMIT = 100_000
 DATA = {"input": "häßlich", "numbers": list(range(2000))}
@@ -40,7 +47,7 @@ def read(parts: Iterable[bytes], headers: dict[str, str] | None = None, *, limit
     request = Request({"type": "http", "method": "POST", "headers": raw}, receive)
 
     async def run() -> dict[str, Any]:
-        return await read_json(request, max_bytes=limit)
+        return await read_json(request, max_bytes=limit, idle_seconds=60)
 
     return anyio.run(run)
 
@@ -142,7 +149,7 @@ def test_50_megabytes_get_a_413_and_are_not_kept(server: Any, is_chunked: bool) 
 
 
 async def _read_route(request: Request) -> Any:
-    await read_json(request, max_bytes=request.app.state.settings.max_body_bytes)
+    await read_json(request, max_bytes=request.app.state.settings.max_body_bytes, idle_seconds=60)
 
 
 @pytest.mark.parametrize("headers", [{"authorization": "Bearer wrong"}, {"content-type": "text/plain"}])
@@ -197,3 +204,39 @@ def test_endless_body_is_not_read_to_its_end() -> None:
     part = bytes(50_000_000)
     anyio.run(BodyDrain(app), {"type": "http", "headers": []}, receive, send)
     assert 200_000_000 <= received <= 300_000_000
+
+
+SLOW_BODIES = [
+    ("content-length: 100", ""),
+    ("content-length: 100", '{"model": '),
+    ("transfer-encoding: chunked", '9\r\n{"model":\r\n'),
+    ("content-length: 100\r\nexpect: 100-continue", ""),
+]
+
+
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+@pytest.mark.parametrize(("length", "body"), SLOW_BODIES, ids=["nothing", "part", "chunk", "expect"])
+def test_upload_that_stops_gets_a_408(serve: Any, path: str, length: str, body: str) -> None:
+    server = serve(receive_seconds=0.2)
+    head = f"POST /v1{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(f"{head}content-type: application/json\r\n{length}\r\n\r\n{body}".encode())
+        received = b"".join(iter(lambda: client.recv(65536), b""))  # to the end of the connection
+    status, _, content = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(content)["error"]["code"] == "local_upload_timeout"
+    wait_until(lambda: server.lines)
+    assert server.lines[0].endswith("local_upload_timeout")
+
+
+def test_slow_upload_is_read_while_bytes_arrive(serve: Any, sim: Simulator) -> None:
+    server = serve(receive_seconds=5.0)
+    body = json.dumps({"model": "gpt-5.5", "input": "hi"}).encode()
+
+    def parts() -> Iterable[bytes]:
+        for start in range(0, len(body), 4):
+            time.sleep(0.01)
+            yield body[start : start + 4]
+
+    response = server.post("/responses", content=parts(), headers={"content-type": "application/json"})
+    assert response.status_code == 200

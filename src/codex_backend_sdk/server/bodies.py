@@ -20,7 +20,7 @@ from .._json import decode
 from .api_errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,10 +33,11 @@ _DETECT_FORMAT: Final = 47  # `wbits` of zlib for both gzip and deflate
 _MAX_WINDOW_LOG: Final = 25  # of zstd: 32 MB. The default would let a frame allocate 128 MB.
 
 
-async def read_json(request: Request, *, max_bytes: int) -> dict[str, Any]:
+async def read_json(request: Request, *, max_bytes: int, idle_seconds: float) -> dict[str, Any]:
     """Read a body and return its JSON object. `max_bytes` is the limit of its decompressed size.
 
-    Raises ApiError: 413 for a larger body, 415 for an unknown coding, 400 for a damaged body or another JSON value.
+    Raises ApiError: 408 if no byte arrives for `idle_seconds`, 413 for a larger body, 415 for an unknown coding, 400
+    for a damaged body or another JSON value.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
@@ -44,7 +45,7 @@ async def read_json(request: Request, *, max_bytes: int) -> dict[str, Any]:
     decompressor = _decompressor(request.headers.get("content-encoding", "identity"))
     data = bytearray()
     try:
-        async for part in request.stream():
+        async for part in _parts(request, idle_seconds):
             # One byte more than the limit shows that the body is too large.
             data += (
                 part if decompressor is None or not part else decompressor.decompress(part, max_bytes + 1 - len(data))
@@ -63,6 +64,19 @@ async def read_json(request: Request, *, max_bytes: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _invalid("The body of the request is not a JSON object. Send one, encoded in UTF-8.")
     return value
+
+
+async def _parts(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        try:
+            with anyio.fail_after(idle_seconds):
+                part = await anext(stream, None)
+        except TimeoutError:
+            raise _too_slow(idle_seconds) from None
+        if part is None:
+            return
+        yield part
 
 
 def _decompressor(coding: str) -> Any:
@@ -90,6 +104,16 @@ def _zstd() -> Any:
     else:
         from backports import zstd
     return zstd
+
+
+def _too_slow(idle_seconds: float) -> ApiError:
+    return ApiError(
+        408,
+        f"codex-backend serve received no byte of the request's body for {idle_seconds:g} seconds. Send the request "
+        "again.",
+        code="local_upload_timeout",
+        headers={"connection": "close"},
+    )
 
 
 def _too_large(max_bytes: int) -> ApiError:
@@ -127,7 +151,8 @@ class BodyDrain:
             return message
 
         async def drained_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and not is_read:
+            # A client that sends nothing, status 408, gets its response without another wait.
+            if message["type"] == "http.response.start" and not is_read and message["status"] != 408:
                 await _discard(counted_receive, lambda: is_read)
             await send(message)
 

@@ -6,6 +6,7 @@ then cancels them, which cancels them at the backend. A second Ctrl-C ends it at
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import signal
@@ -15,6 +16,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -100,7 +102,7 @@ class LocalServer(uvicorn.Server):
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the application reports its errors itself
         config = uvicorn.Config(
             app,
-            http=_protocol_class(echo),
+            http=_protocol_class(echo, settings.receive_seconds),
             ws="websockets-sansio",
             loop="asyncio",  # `auto` depends on what is installed
             lifespan="off",
@@ -140,11 +142,24 @@ class LocalServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _protocol_class(echo: Callable[[str], object]) -> type[Any]:
+def _protocol_class(echo: Callable[[str], object], head_seconds: float) -> type[Any]:
     class Protocol(H11Protocol):
-        """A connection that reports a client with `https://`, which otherwise fails without a reason."""
+        """A connection with responses to what uvicorn leaves without one.
+
+        - A client with `https://` fails without a reason, so a line reports it.
+        - uvicorn has no time limit for the head of a request: a connection whose head is incomplete after
+          `head_seconds` is closed.
+        - websockets reads the handshake of a WebSocket again. If it does not accept it, for example because of a
+          `Content-Length`, the client waits forever, so it gets a 400.
+        """
 
         _has_read = False
+        _head_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+            """Begin a connection. asyncio calls this method."""
+            super().connection_made(transport)
+            self._limit_head()
 
         def data_received(self, data: bytes) -> None:
             """Process received bytes. asyncio calls this method."""
@@ -154,5 +169,32 @@ def _protocol_class(echo: Callable[[str], object]) -> type[Any]:
                 return
             self._has_read = True
             super().data_received(data)
+            self._limit_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """End a connection. asyncio calls this method."""
+            self._stop_head_timer()
+            super().connection_lost(exc)
+
+        def handle_websocket_upgrade(self, event: h11.Request) -> None:
+            """Let uvicorn's WebSocket protocol take over the connection."""
+            super().handle_websocket_upgrade(event)
+            protocol: Any = self.transport.get_protocol()
+            if not protocol.handshake_initiated:
+                self.send_400_response(
+                    "This is no valid handshake of a WebSocket. Send a GET without a body and without long headers."
+                )
+
+        def _limit_head(self) -> None:
+            """Start the timer of a head, unless it runs; stop it if the head is complete."""
+            if self.conn.their_state is not h11.IDLE:
+                self._stop_head_timer()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(head_seconds, self.timeout_keep_alive_handler)
+
+        def _stop_head_timer(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
 
     return Protocol

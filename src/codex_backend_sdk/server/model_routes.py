@@ -65,7 +65,7 @@ async def chat_completions(request: Request) -> ModelResponse:
 
 async def _read(request: Request) -> dict[str, Any]:
     settings: ServerSettings = request.app.state.settings
-    return await read_json(request, max_bytes=settings.max_body_bytes)
+    return await read_json(request, max_bytes=settings.max_body_bytes, idle_seconds=settings.receive_seconds)
 
 
 def new_response_id() -> str:

@@ -36,6 +36,8 @@ class ServerSettings:
         lists_efforts: Whether `/v1/models` lists `<model>-<effort>` for each effort.
         commit_seconds: The time after which the status of a stream is sent, even if no event has decided it.
         keepalive_seconds: The time after which a silent stream sends a comment.
+        receive_seconds: The time for which a client may send nothing of a body, and within which it must send the head
+            of a request.
         stalled_seconds: The time after which a client that reads nothing of its response is disconnected.
         grace_seconds: The time for which requests may continue after a signal to stop.
         quiet: Whether to print no line for each request.
@@ -55,6 +57,7 @@ class ServerSettings:
     lists_efforts: bool = False
     commit_seconds: float = 1.0
     keepalive_seconds: float = 12.0
+    receive_seconds: float = 60.0
     stalled_seconds: float = 300.0
     grace_seconds: float = 5.0
     quiet: bool = False
