@@ -13,6 +13,8 @@ A catalog belongs to an account, because it depends on the plan. The cache conta
 
 from __future__ import annotations
 
+import re
+from operator import eq
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ _LEVELS: Final = "supported_reasoning_levels"
 
 # As in the Codex CLI: models-manager/src/manager.rs.
 _FRESH_SECONDS: Final = 300.0
+
+_VERSION: Final = re.compile(r"\d+(?:\.\d+)?")
+# `gpt-6.1-tera` has 0.96 with `gpt-6.1-terra`, `gpt-6-nope` has 0.74 with `gpt-6-sol`.
+_SIMILARITY: Final = 0.8
 
 
 def to_official_list(catalog: Any) -> dict[str, Any]:
@@ -69,13 +75,23 @@ def first_listed_id(models: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def similar_model(name: str, ids: Iterable[str]) -> str | None:
-    """Return the first ID that contains the name, or else the most similar one, or None."""
+    """Return the first ID that contains the name, or else one that looks like a misspelling of it, or None.
+
+    A model of another version is another model, not a misspelling.
+    """
     from difflib import get_close_matches  # a few milliseconds, only for an unknown model
 
     known = list(ids)
     part = name.strip().lower()
     containing = [each for each in known if part and part in each.lower()]
-    return next(iter(containing or get_close_matches(part, known, n=1)), None)
+    same_version = [each for each in known if _has_same_version(part, each)]
+    return next(iter(containing or get_close_matches(part, same_version, n=1, cutoff=_SIMILARITY)), None)
+
+
+def _has_same_version(name: str, model_id: str) -> bool:
+    """Return whether the first numbers agree: the major version, and the minor one if both have it."""
+    versions = [match[0].split(".") for match in map(_VERSION.search, (name, model_id)) if match]
+    return len(versions) < 2 or all(map(eq, *versions))
 
 
 def _priority(model: dict[str, Any]) -> float:

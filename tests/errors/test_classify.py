@@ -198,7 +198,7 @@ def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
             {"detail": "Unauthorized"},
             {},
             "The backend rejected the access token, even after a refresh. Log in again with "
-            "`client.authenticate(force=True)` or `codex-backend login`. Backend message: Unauthorized",
+            "`client.authenticate(force=True)` or `codex-backend login`. Backend message: “Unauthorized”.",
         ),
         (502, "<html></html>", {}, "Error code: 502"),
         (
@@ -212,30 +212,30 @@ def test_rejected_parameter_is_reported(body: Any, param: str | None) -> None:
             None,
             {"error": {"code": "x", "message": "Oh."}},
             {},
-            "The backend ended the response with an error (code: x). Send the request again. Backend message: Oh.",
+            "The backend ended the response with an error (code: x). Send the request again. Backend message: “Oh.”",
         ),
-        (None, {"error": {"message": "Oh."}}, {}, f"{ENDED_WITH_ERROR} Backend message: Oh."),
+        (None, {"error": {"message": "Oh."}}, {}, f"{ENDED_WITH_ERROR} Backend message: “Oh.”"),
         (None, {"error": {}}, {}, ENDED_WITH_ERROR),
         (
             400,
             {"detail": "Unsupported parameter: user"},
             {},
             "The backend does not support `user` or its value. Remove it or change its value. Backend message: "
-            "Unsupported parameter: user",
+            "“Unsupported parameter: user”.",
         ),
         (
             400,
             {"detail": "Unsupported tool type: code_interpreter"},
             {},
             "The backend does not support `tools` or its value. Pass only tools of types that it accepts, such as "
-            "`function`, `custom` and `web_search`. Backend message: Unsupported tool type: code_interpreter",
+            "`function`, `custom` and `web_search`. Backend message: “Unsupported tool type: code_interpreter”.",
         ),
         (
             429,
             {"error": {"message": "Slower."}},
             {"retry-after": "3"},
             "Too many requests were sent in a short time. Send fewer requests at a time. Retry after 3 s. "
-            "Backend message: Slower.",
+            "Backend message: “Slower.”",
         ),
         (
             404,

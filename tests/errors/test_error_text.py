@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._errors.error_text import describe_body, error_message, error_object
+from codex_backend_sdk._errors.error_text import describe_body, error_message, error_object, quote_backend
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,24 @@ from codex_backend_sdk._errors.error_text import describe_body, error_message, e
 )
 def test_error_message_is_extracted(body: Any, expected: str | None) -> None:
     assert error_message(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Not today", " Backend message: “Not today”."),
+        ("Not today.", " Backend message: “Not today.”"),
+        ("Really?", " Backend message: “Really?”"),
+        (
+            "an HTML page titled “Busy” instead of a response from the backend",
+            " The reply was an HTML page titled “Busy” instead of a response from the backend.",
+        ),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_words_of_the_backend_are_quoted(message: str | None, expected: str) -> None:
+    assert quote_backend(message) == expected
 
 
 @pytest.mark.parametrize(

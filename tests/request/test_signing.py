@@ -132,7 +132,7 @@ def test_rejected_login_is_refreshed_and_resent(new_client: Callable[..., Any], 
 
 def test_login_rejected_twice_raises(client: Any, sim: Simulator) -> None:
     sim.script(*[Turn.error(401, {"detail": "Unauthorized"})] * 2)
-    with pytest.raises(openai.AuthenticationError, match=r"rejected the access token.* Backend message: Unauthorized"):
+    with pytest.raises(openai.AuthenticationError, match=r"rejected the access token.* message: “Unauthorized”"):
         client.responses.create(input="hi")
     assert requested_paths(sim) == ["responses", "token", "responses"]
 

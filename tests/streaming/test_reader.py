@@ -196,7 +196,7 @@ def test_error_event_raises_the_class_of_its_code(
 def test_error_event_may_be_text(sim: Simulator, client: Any, call: Any) -> None:
     sim.script(Turn.events([CREATED, {"type": "error", "error": "boom"}]))
     with pytest.raises(
-        sdk.ResponseFailedError, match=r"The backend ended the response with an error.* Backend message: boom"
+        sdk.ResponseFailedError, match=r"The backend ended the response with an error.* Backend message: “boom”"
     ):
         call(client)
 

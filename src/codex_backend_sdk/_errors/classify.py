@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._redaction import excerpt, redact_url
-from .error_text import error_message, error_object, is_html
+from .error_text import error_message, error_object, is_html, quote_backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -261,7 +261,7 @@ def classify(status: int | None, body: Any, headers: Mapping[str, str], *, now: 
     elif status is None:
         error_code = f" (code: {code})" if code else ""
         message = f"The backend ended the response with an error{error_code}. Send the request again."
-        message += f" Backend message: {backend_message}" if backend_message else ""
+        message += quote_backend(backend_message)
     else:
         message = _status_message(status, backend_message, headers)
     return Failure(
@@ -395,7 +395,7 @@ def _explain(
         return explanation  # `message` is only the title of Cloudflare's page
     if retry_after is not None:
         explanation += f" Retry after {retry_after:g} s."
-    return explanation + (f" Backend message: {message}" if message else "")
+    return explanation + quote_backend(message)
 
 
 def _ray(headers: Mapping[str, str]) -> str:

@@ -17,10 +17,11 @@ from .._redaction import REDACTED, excerpt, redact_data
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["describe_body", "error_message", "error_object", "is_html"]
+__all__ = ["describe_body", "error_message", "error_object", "is_html", "quote_backend"]
 
 _MAX_INSPECTED_LENGTH: Final = 16_384  # Cloudflare's pages have their title in the first kilobyte
 _MAX_BEGINNING_LENGTH: Final = 200
+_HTML_PAGE: Final = "an HTML page titled"
 _MAX_ERRORS: Final = 10  # an excerpt has no room for more
 _LOWER_CASE: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # keeps the length, unlike `lower`
 
@@ -34,7 +35,7 @@ def describe_body(content_type: str, text: str, *, sent: Collection[str] = ()) -
         return "an empty body"
     if is_html(text):
         title = _html_title(text)
-        return f"an HTML page titled “{title}”" if title else "an HTML page"
+        return f"{_HTML_PAGE} “{title}”" if title else "an HTML page"
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -87,8 +88,20 @@ def error_message(body: Any) -> str | None:
         return None
     if is_html(body):
         title = _html_title(body)
-        return f"an HTML page titled “{title}” instead of a response from the backend" if title else None
+        return f"{_HTML_PAGE} “{title}” instead of a response from the backend" if title else None
     return excerpt(body)
+
+
+def quote_backend(message: str | None) -> str:
+    """Return a sentence that quotes the backend, to follow another one: ` Backend message: “Not today.”`, or ``.
+
+    The quotation marks show where the words of the backend end.
+    """
+    if not message:
+        return ""
+    if message.startswith(_HTML_PAGE):
+        return f" The reply was {message}."
+    return f" Backend message: “{message}”" + ("" if message.endswith((".", "!", "?")) else ".")
 
 
 def _errors(detail: Any) -> str:
