@@ -60,7 +60,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	cli/chat/test_message_text cli/terminal/test_code_highlight cli/terminal/test_escape_filter cli/terminal/test_footer \
 	cli/terminal/test_markdown_blocks cli/terminal/test_markdown_spans cli/terminal/test_markdown_stream \
 	conversation/test_compaction conversation/test_export conversation/test_state \
-	errors/test_classify errors/test_error_text errors/test_retry_policy \
+	errors/test_advice errors/test_classify errors/test_error_text errors/test_retry_policy \
 	server/test_adaptation server/test_dialects server/test_reasoning_memory limits/test_limit_parsing limits/test_usage_html limits/test_usage_plot request/test_input_items request/test_instructions request/test_prompt_cache \
 	request/test_routes request/test_shaping request/test_strict_schemas routing/test_workspace_parsing \
 	server/test_api_errors \

@@ -14,6 +14,7 @@ import pytest
 from pages import ROOT
 from samples import EXTRACT, MODEL, QUESTION, Person, get_weather
 
+from codex_backend_sdk import CodexBackendUnsupportedParameterError, ModelNotAvailableError
 from codex_backend_sdk.llm_plugin import llm_models
 from codex_backend_sdk.testing import SimulatedAccount, Turn
 from codex_backend_sdk.testing.parsed_request import encode_encrypted_content
@@ -245,8 +246,11 @@ def test_other_parameters_are_passed_on(sim):
     ("option", "value", "problem"),
     [
         ("reasoning_effort", "minimal", "Input should be 'none', 'low', 'medium', 'high', 'xhigh' or 'max'"),
-        ("temperature", "0.5", "does not support `temperature`"),
-        ("verbosty", "low", "unexpected keyword argument 'verbosty'"),
+        ("temperature", "0.5", "Instead of `temperature`, pass `-o reasoning_effort low`. Remove it.\n"),
+        ("max_output_tokens", "9", "pass `-o verbosity low`"),
+        ("max_tokens", "9", "lists the options. Pass `-o verbosity low`"),
+        ("previous_response_id", "resp_1", "continue the conversation with `llm -c`"),
+        ("verbosty", "low", "The option `verbosty` does not exist: `llm models -q codex --options` lists"),
         ("timeout", "0", "greater than 0"),
     ],
 )
@@ -405,7 +409,22 @@ def test_login_is_the_one_of_the_codex_cli(sim, tmp_path):
     assert str(tmp_path / "codex" / "auth.json") in " ".join(run_llm("codex", "status").stdout.split())
     os.remove(tmp_path / "codex" / "auth.json")
     for arguments in (["-m", "codex", "Say hello"], ["codex", "usage"]):
-        assert "codex-backend login" in run_llm(*arguments, check=False).stderr
+        error = run_llm(*arguments, check=False).stderr
+        assert "`llm codex login`" in error
+        assert "client." not in error
+
+
+def test_error_of_a_prompt_keeps_its_class(sim, model):
+    with pytest.raises(ModelNotAvailableError, match="`llm codex models` lists the available models") as caught:
+        model.prompt("Say hello", options={"model": "gpt-9"}).text()
+    assert "gpt-5.5" in caught.value.available
+    assert "client." not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_errors_of_async_models_name_options(sim, async_model):
+    with pytest.raises(CodexBackendUnsupportedParameterError, match="pass `-o reasoning_effort low`"):
+        await async_model.prompt("Say hello", options={"top_p": 0.5}).text()
 
 
 def test_unknown_command_is_an_error(sim):

@@ -26,6 +26,7 @@ from ._constants import (
     USAGE_HISTORY_ENV,
     WEBSOCKET_BETA_HEADERS,
 )
+from ._errors.advice import Interface, advise_error
 from ._errors.classify import classify
 from ._errors.exception_mapping import from_status, total_timeout_error
 from ._errors.retrying import CallRetries, SharedLimit, SystemClock
@@ -553,9 +554,12 @@ class BaseCodexClient(Generic[HttpClientT, KeyFunctionT]):
         if failure.limit is not None and failure.limit.limits is not None and context is not None:
             self._limits.record_refusal(failure.limit.limits, account_id=context.account_id)
         make_official = super()._make_status_error  # type: ignore[misc]
-        return from_status(
+        error = from_status(
             failure, response, official=lambda: make_official(failure.message, body=body, response=response)
         )
+        if context is not None and context.chat is not None:
+            advise_error(error, Interface.CHAT)
+        return error
 
     def _record_headers(self, response: httpx2.Response, context: RequestContext) -> None:
         """Record what each response reports: cookies, the usage limits, and the version of the model catalog."""

@@ -164,7 +164,10 @@ def test_unsupported_parameters_are_dropped_and_named(server: Any, sent: Any, ro
 @both_routes
 def test_unsupported_parameters_can_be_refused(serve: Any, route: Route) -> None:
     response = post(serve(unsupported="raise"), route, route.body(temperature=0.3))
-    assert (response.status_code, response.json()["error"]["param"]) == (400, "temperature")
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "temperature")
+    member = '"reasoning": {"effort": "low"}' if route is RESPONSES else '"reasoning_effort": "low"'
+    assert f"pass `{member}`. Remove it, or start `codex-backend serve` with `--unsupported drop`." in error["message"]
 
 
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation"])

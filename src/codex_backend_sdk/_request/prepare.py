@@ -8,16 +8,18 @@ for all attempts of the call.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from openai import NotGiven, Omit
+from openai import NotGiven, Omit, OpenAIError
 
 from .._chat.chat_completion import account_digest
 from .._chat.parameters import translate_request
 from .._coerce import as_list, as_mapping
 from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, CHANGES_LOGGER, DEFAULT_INSTRUCTIONS
+from .._errors.advice import Interface, advise_error
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
 from .._items import make_response_subscriptable
 from .._urls import is_websocket_url, require_backend_url
@@ -29,7 +31,7 @@ from .routes import Route, find_route, missing_resource, remedy_for, requested_m
 from .shaping import RejectedParameter, build_compaction_body, is_absent, shape, to_json_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx2
     import openai
@@ -162,14 +164,16 @@ def _prepare_response(
     prepared_input = given_input if isinstance(given_input, PreparedInput) else None
     if route is Route.CHAT:
         route, prepared_input = Route.RESPONSES, None
-        chat, shaped, repaired = _shape_chat(parameters, client_options, models)
+        with _advice_for_chat():
+            chat, shaped, repaired = _shape_chat(parameters, client_options, models)
+            dropped_parameters = _apply_unsupported_policy(client_options, shaped)
     else:
         if prepared_input is not None:
             parameters["input"] = []
         shaped = shape(parameters, model=client_options.model, instructions=client_options.instructions)
         if prepared_input is not None:
             shaped.body["input"] = prepared_input
-    dropped_parameters = _apply_unsupported_policy(client_options, shaped)
+        dropped_parameters = _apply_unsupported_policy(client_options, shaped)
     if dropped_parameters is not None:
         dropped_parameters += repaired
     body, kept_items, headers = shaped.body, (), {"Accept": "text/event-stream"}
@@ -226,6 +230,16 @@ def _prepare_response(
     if not prepared.context.uses_websocket:
         _ = request_body.encoded  # raises for invalid text, before the login is looked up
     return prepared
+
+
+@contextmanager
+def _advice_for_chat() -> Iterator[None]:
+    """Rewrite the advice of errors, which names parameters of Responses, for a chat completion."""
+    try:
+        yield
+    except (OpenAIError, TypeError, ValueError) as error:
+        advise_error(error, Interface.CHAT)
+        raise
 
 
 def _shape_chat(

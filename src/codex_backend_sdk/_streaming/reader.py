@@ -26,6 +26,7 @@ import httpx2
 
 from .._coerce import as_list, as_mapping
 from .._connections import DeadlineExceededError, fork_generation
+from .._errors.advice import Interface, advise_error
 from .._errors.classify import Failure, FailureKind, classify
 from .._errors.exception_mapping import attach_failure, from_stream
 from .._exceptions import IdleTimeoutError, StreamInterruptedError, TotalTimeoutError, UnexpectedResponseError
@@ -252,7 +253,10 @@ class ResponseReader:
             tracker, limit = self._context.limits_tracker, classified.limit
             if tracker is not None and limit is not None and limit.limits is not None:
                 tracker.record_refusal(limit.limits, account_id=self._context.account_id)
-            return from_stream(classified, self._response, partial=build_response(self._accumulator.partial))
+            error = from_stream(classified, self._response, partial=build_response(self._accumulator.partial))
+            if self._context.chat is not None:
+                advise_error(error, Interface.CHAT)
+            return error
         if self._accumulator.is_contradictory:
             return self._unexpected_response(
                 f"The response ended with `{self._accumulator.terminal_event_type}`, but its status is "

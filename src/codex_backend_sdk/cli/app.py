@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import sys
 from importlib import import_module
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from .._redaction import excerpt, redact_data
+from .._errors.advice import Interface, advise
+from .._redaction import excerpt, redact, redact_data
 from .exit_codes import JSON_LINES, ExitCode, ExitError, exit_code_of
 from .help_format import CommandContext
 from .output import print_json, print_text, set_output_encoding
@@ -44,8 +44,6 @@ _COMMAND_MODULES: Final = {
     "simulate": "simulate",
     "completion": "completion",
 }
-# Some error messages suggest a Python call or a command. The pattern matches the Python call, which is removed here.
-_PYTHON_REMEDY: Final = re.compile(r"(Call )?`?client\.authenticate\([^)]{0,40}+\)`? or (?:run )?(?=`codex-backend )")
 _CALLED_COMMAND: Final = f"{__name__}.called_command"  # a key of `click.Context.meta`
 
 
@@ -54,9 +52,16 @@ class CommandGroup(click.Group):
 
     context_class = CommandContext
 
-    def __init__(self, *args: Any, command_names: Sequence[str] = tuple(_COMMAND_MODULES), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        command_names: Sequence[str] = tuple(_COMMAND_MODULES),
+        interface: Interface = Interface.COMMAND,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._command_names = command_names
+        self._interface = interface
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of `--help`."""
@@ -99,7 +104,7 @@ class CommandGroup(click.Group):
         except (Exception, SystemExit) as error:
             if not is_expected_error(error):
                 raise
-            message, code = error_message(error), exit_code_of(error)
+            message, code = error_message(error, self._interface), exit_code_of(error)
             json_form, is_debugged = _json_form(ctx), ctx.params.get("debug", False)
             if json_form is not None:
                 data = _error_data(error, message, code)
@@ -218,8 +223,8 @@ def _is_file_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.filename is not None
 
 
-def error_message(error: BaseException) -> str:
-    """Return the message in one line, with remedies for the command line."""
+def error_message(error: BaseException, interface: Interface = Interface.COMMAND) -> str:
+    """Return the message in one line, with advice for the command line or for `llm`."""
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, SystemExit):
@@ -231,26 +236,7 @@ def error_message(error: BaseException) -> str:
     text = _command_line_message(error) if "openai" in sys.modules else None
     if text is None:
         text = str(error) or type(error).__name__
-    for python, command in _COMMAND_REMEDIES.items():
-        text = text.replace(python, command)
-    text = _PYTHON_REMEDY.sub(lambda match: "Run " if match[1] else "", " ".join(text.split()))
-    return text.replace("Error code: ", "")  # of openai's messages
-
-
-# A part of a message for programs → the same for users of the command.
-_COMMAND_REMEDIES: Final = {
-    "with a longer `timeout`": "with a longer `--timeout`",
-    '`on_change="redo"`': "`--on-change redo`",
-    '`on_change="keep"`': "`--on-change keep`",
-    "choose another journal": "choose another output",
-    "pass another `workspace_id`": "pass another `--workspace`",
-    "List the available models with `client.models.list()`.": "`codex-backend models` lists the available models.",
-    "`base_url` (CODEX_BASE_URL)": "CODEX_BASE_URL",
-    "`base_url`": "CODEX_BASE_URL",
-    "`reasoning.effort` or its value. Remove it or change its value.": "this reasoning effort. Pass another one.",
-    "call client.authenticate_device_code() or run `codex-backend": "run `codex-backend",
-    "Call client.authenticate() to use that account.": "Run the command again to use that account.",
-}
+    return advise(" ".join(text.split()), interface).replace("Error code: ", "")  # of openai's messages
 
 
 def _command_line_message(error: BaseException) -> str | None:
@@ -258,13 +244,16 @@ def _command_line_message(error: BaseException) -> str | None:
     import openai
 
     from .. import _exceptions as exceptions
+    from .._errors import error_text
 
     if isinstance(error, openai.APIStatusError) and not isinstance(error, exceptions.CodexError):
-        reason = str(error).rstrip(".")
+        # The backend's words if it sent any, else ours: `str(error)` is “Error code: 502 - The response is …”.
+        quoted = error_text.quote_backend(redact(error_text.error_message({"error": error.body}) or ""))
+        reason = f" with status {error.status_code}.{quoted}" if quoted else f": {str(error).rstrip('.')}."
         if error.status_code >= 500:
-            return f"The backend failed: {reason}. Run the command again in a moment."
+            return f"The backend failed{reason} Run the command again in a moment."
         if error.status_code == 400:
-            return f"The backend rejected the request: {reason}. Change the prompt, the files or the options."
+            return f"The backend rejected the request{reason} Change the prompt, the files or the options."
     if isinstance(error, exceptions.JournalLockedError):
         return "Another process writes to this conversation. Wait for it, or pass --no-save to continue without saving."
     if isinstance(error, exceptions.CloudflareBlockedError):

@@ -20,6 +20,7 @@ import click
 from llm import hookimpl
 
 from .._constants import DEFAULT_MODEL
+from .._errors.advice import Interface
 from ..cli.app import CommandGroup
 
 if TYPE_CHECKING:
@@ -52,4 +53,4 @@ def register_models(register: Callable[..., None]) -> None:
 @hookimpl  # type: ignore[untyped-decorator]
 def register_commands(cli: Any) -> None:
     """Add `llm codex`."""
-    cli.add_command(CommandGroup("codex", help=_HELP, command_names=_COMMANDS))
+    cli.add_command(CommandGroup("codex", help=_HELP, command_names=_COMMANDS, interface=Interface.LLM))

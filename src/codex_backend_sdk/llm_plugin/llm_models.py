@@ -6,7 +6,7 @@ requested at most once a day, after a response, and kept for the next start of `
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,8 @@ import llm
 
 from .._catalog import EFFORTS
 from .._constants import AUTO_MODEL, DEFAULT_MODEL
+from .._errors.advice import Interface, replace_message
+from ..cli.app import error_message
 from ..cli.known_models import is_outdated, known_models, remember_models
 from .llm_input import attachment_types, input_items
 from .llm_options import extra_parameters, options_class, request_parameters, web_search_tool
@@ -125,23 +127,24 @@ class CodexModel(_SharedModel, llm.Model):
         """
         from .. import InvalidEncryptedContentError
 
-        client = sync_client()
-        account_id = client.account().account_id
-        request = self._request(prompt, account_id=account_id)
-        result: Any  # a stream or a response
-        try:
-            result = client.responses.create(**request, stream=stream)
-        except InvalidEncryptedContentError:
-            result = client.responses.create(**_without_reasoning(request), stream=stream)
-        translator = self._translator(response, request, account_id)
-        if stream:
-            with result as events:
-                for event in events:
-                    yield from translator.events(event)
-        else:
-            yield from translator.response_events(result)
-        if is_outdated():
-            _keep_catalog(client)
+        with _advice_for_llm():
+            client = sync_client()
+            account_id = client.account().account_id
+            request = self._request(prompt, account_id=account_id)
+            result: Any  # a stream or a response
+            try:
+                result = client.responses.create(**request, stream=stream)
+            except InvalidEncryptedContentError:
+                result = client.responses.create(**_without_reasoning(request), stream=stream)
+            translator = self._translator(response, request, account_id)
+            if stream:
+                with result as events:
+                    for event in events:
+                        yield from translator.events(event)
+            else:
+                yield from translator.response_events(result)
+            if is_outdated():
+                _keep_catalog(client)
 
 
 class AsyncCodexModel(_SharedModel, llm.AsyncModel):
@@ -153,25 +156,38 @@ class AsyncCodexModel(_SharedModel, llm.AsyncModel):
         """Send the prompt with its messages, and yield the events of the response. Raises as `CodexModel.execute`."""
         from .. import InvalidEncryptedContentError
 
-        client = async_client()
-        account_id = (await client.account()).account_id
-        request = self._request(prompt, account_id=account_id)
-        result: Any  # a stream or a response
-        try:
-            result = await client.responses.create(**request, stream=stream)
-        except InvalidEncryptedContentError:
-            result = await client.responses.create(**_without_reasoning(request), stream=stream)
-        translator = self._translator(response, request, account_id)
-        if stream:
-            async with result as events:
-                async for event in events:
-                    for each in translator.events(event):
-                        yield each
-        else:
-            for each in translator.response_events(result):
-                yield each
-        if is_outdated():
-            await _keep_catalog_async(client)
+        with _advice_for_llm():
+            client = async_client()
+            account_id = (await client.account()).account_id
+            request = self._request(prompt, account_id=account_id)
+            result: Any  # a stream or a response
+            try:
+                result = await client.responses.create(**request, stream=stream)
+            except InvalidEncryptedContentError:
+                result = await client.responses.create(**_without_reasoning(request), stream=stream)
+            translator = self._translator(response, request, account_id)
+            if stream:
+                async with result as events:
+                    async for event in events:
+                        for each in translator.events(event):
+                            yield each
+            else:
+                for each in translator.response_events(result):
+                    yield each
+            if is_outdated():
+                await _keep_catalog_async(client)
+
+
+@contextmanager
+def _advice_for_llm() -> Iterator[None]:
+    """Rewrite the messages of errors: their advice then names the options and the commands of llm."""
+    import openai
+
+    try:
+        yield
+    except (openai.OpenAIError, TypeError, ValueError) as error:
+        replace_message(error, error_message(error, Interface.LLM))
+        raise
 
 
 def _tool(tool: Any, model: _SharedModel) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import openai
 
 from .. import _exceptions as exceptions
+from .._errors.advice import Interface, advise
 from .._errors.error_text import error_message
 from .._redaction import redact
 
@@ -128,19 +129,6 @@ _ERRORS: Final = (
 
 _INVALID_RESPONSE: Final = next(row for row in _ERRORS if row.exception is exceptions.UnexpectedResponseError)
 
-# A part of a message for Python programs → the same for users of the server.
-_REMEDIES: Final = {
-    " `error.partial` has the output received before the interruption.": "",
-    " `error.partial` has its output, which may be incomplete.": "",
-    " List the available models with `client.models.list()`.": "",
-    ", or shorten them with `client.responses.compact(...)`": "",
-    "compact the history with `client.responses.compact(...)`": "shorten the history",
-    "use `client.codex.conversation()`, or pass the earlier items in `input`": "pass the earlier items in `input`",
-    "Log in again with `client.authenticate(force=True)` or `codex-backend login`": "Run `codex-backend login`",
-    ", or set your program's name with `OpenAI(originator=...)`": "",
-    "construct the client with `unsupported='drop'`": "start `codex-backend serve` with `--unsupported drop`",
-}
-
 # How the official exceptions begin.
 _OPENAI_PREFIX: Final = re.compile(r"^Error code: (\d+)(?: - |$)")
 
@@ -196,8 +184,7 @@ def _message(error: BaseException) -> str:
         if sent is not None:
             return redact(sent)
     text = str(getattr(error, "message", None) or error) or type(error).__name__
-    for python, replacement in _REMEDIES.items():
-        text = text.replace(python, replacement)
+    text = advise(text, Interface.SERVER)
     return redact(_OPENAI_PREFIX.sub(r"The backend responded with status \1. ", text).rstrip())
 
 
