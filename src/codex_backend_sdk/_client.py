@@ -129,17 +129,8 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
         that the Codex backend does not support.
         """
-        if has_automatic_model(options, self._codex):
-            options = with_model(options, self._first_listed_model())
-        options = prepare(
-            options,
-            self._codex,
-            self._compression,
-            self._instructions,
-            login=self.credentials.ready(),
-            is_streamed=stream,
-            models=self._catalog.get_current(self.credentials.ready()),
-        )
+        if not isinstance(options, PreparedOptions):
+            options = self._prepare_call(options, stream=stream)
         if options.context.is_streamed:
             is_chat = options.context.chat is not None
             stream_cls = with_reader(stream_cls, ChatCompletionStream if is_chat else ResponseEventStream)
@@ -148,6 +139,20 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
             options.run_call = partial(self._run_call, call_retries)
             return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
         return self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
+
+    def _prepare_call(self, options: FinalRequestOptions, *, stream: bool) -> PreparedOptions:
+        """Check and shape a request, and return the options to pass to `request`. Raises as `prepare` does."""
+        if has_automatic_model(options, self._codex):
+            options = with_model(options, self._first_listed_model())
+        return prepare(
+            options,
+            self._codex,
+            self._compression,
+            self._instructions,
+            login=self.credentials.ready(),
+            is_streamed=stream,
+            models=self._catalog.get_current(self.credentials.ready()),
+        )
 
     def _run_call(
         self, call_retries: CallRetries, cast_to: Any, options: PreparedOptions, *, stream: bool, stream_cls: Any
@@ -378,17 +383,8 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         Raises UnsupportedEndpointError or CodexBackendUnsupportedParameterError, before anything is sent, for a request
         that the Codex backend does not support.
         """
-        if has_automatic_model(options, self._codex):
-            options = with_model(options, await self._first_listed_model())
-        options = prepare(
-            options,
-            self._codex,
-            self._compression,
-            self._instructions,
-            login=self.credentials.ready(),
-            is_streamed=stream,
-            models=self._catalog.get_current(self.credentials.ready()),
-        )
+        if not isinstance(options, PreparedOptions):
+            options = await self._prepare_call(options, stream=stream)
         if options.context.is_streamed:
             is_chat = options.context.chat is not None
             stream_cls = with_reader(stream_cls, AsyncChatCompletionStream if is_chat else AsyncResponseEventStream)
@@ -397,6 +393,20 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
             options.run_call = partial(self._run_call, call_retries)
             return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
         return await self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
+
+    async def _prepare_call(self, options: FinalRequestOptions, *, stream: bool) -> PreparedOptions:
+        """Check and shape a request, and return the options to pass to `request`. Raises as `prepare` does."""
+        if has_automatic_model(options, self._codex):
+            options = with_model(options, await self._first_listed_model())
+        return prepare(
+            options,
+            self._codex,
+            self._compression,
+            self._instructions,
+            login=self.credentials.ready(),
+            is_streamed=stream,
+            models=self._catalog.get_current(self.credentials.ready()),
+        )
 
     async def _run_call(
         self, call_retries: CallRetries, cast_to: Any, options: PreparedOptions, *, stream: bool, stream_cls: Any

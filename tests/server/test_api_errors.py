@@ -13,7 +13,7 @@ import codex_backend_sdk as sdk
 from codex_backend_sdk import _exceptions as exceptions
 from codex_backend_sdk._errors.classify import classify
 from codex_backend_sdk._errors.exception_mapping import from_status, from_stream
-from codex_backend_sdk.server.api_errors import ApiError, api_error_of
+from codex_backend_sdk.server.api_errors import ApiError, api_error_of, argument_error
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 REQUEST = httpx2.Request("POST", "https://chatgpt.com/backend-api/codex/responses")
@@ -140,8 +140,10 @@ LOCAL_ERRORS: list[tuple[Exception, int, str, str | None]] = [
     (sdk.TotalTimeoutError("Too long.", request=REQUEST), 504, "timeout", None),
     (openai.APITimeoutError(REQUEST), 504, "timeout", None),
     (openai.APIConnectionError(request=REQUEST), 502, "backend_unreachable", None),
-    (ValueError("`input` is not finite."), 400, "invalid_value", None),
-    (TypeError("`input[1]` must be a mapping."), 400, "invalid_type", None),
+    # Bugs: not errors of the caller
+    (ValueError("the prompt"), 500, "local_internal_error", None),
+    (TypeError("the prompt"), 500, "local_internal_error", None),
+    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "the prompt"), 500, "local_internal_error", None),
 ]
 
 
@@ -150,6 +152,15 @@ def test_local_exception_has_its_row(error: Exception, status: int, code: str, p
     answer = api_error_of(error, now=NOW)
     assert (answer.status, answer.code, answer.param) == (status, code, param)
     assert answer.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ValueError("`input` is not finite."), "invalid_value"), (TypeError("`input` is missing."), "invalid_type")],
+)
+def test_argument_error_is_that_of_the_caller(error: Any, code: str) -> None:
+    answer = argument_error(error)
+    assert (answer.status, answer.code, answer.message) == (400, code, str(error))
 
 
 @pytest.mark.parametrize("status", [302, 304, 307])
@@ -180,7 +191,7 @@ def test_unexpected_exception_shows_no_text() -> None:
 
 
 def test_secrets_are_not_in_the_message() -> None:
-    assert "eyJ" not in api_error_of(ValueError("Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"), now=NOW).message
+    assert "eyJ" not in argument_error(ValueError("Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln")).message
 
 
 def test_unsafe_request_id_is_not_a_header() -> None:

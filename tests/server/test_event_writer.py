@@ -67,7 +67,7 @@ def writer_for(client: Client, **options: Any) -> EventWriter:
     dialect = ResponsesDialect(Recorder(), new_id=lambda: "resp_new")
     defaults: dict[str, Any] = {"commit_seconds": NEVER, "keepalive_seconds": NEVER, "on_stalled": lambda: None}
     defaults["stalled_seconds"] = NEVER
-    return EventWriter(HttpSink(client.send), dialect, **{**defaults, **options})
+    return EventWriter(HttpSink(client.send, {}), dialect, **{**defaults, **options})
 
 
 def test_first_events_are_held_and_sent_together() -> None:

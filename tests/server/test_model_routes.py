@@ -302,15 +302,49 @@ def test_chat_failure_after_output_is_an_error(server: Any, sim: Simulator, turn
 
 
 @both_routes
-def test_unexpected_failure_is_printed_and_hidden(server: Any, route: Route) -> None:
+@both_modes
+@pytest.mark.parametrize("kind", [RuntimeError, TypeError, ValueError])
+def test_unexpected_failure_is_printed_and_hidden(
+    server: Any, route: Route, stream: bool, kind: type[Exception]
+) -> None:
     def fail(*args: Any, **options: Any) -> Any:
-        raise RuntimeError("the prompt")
+        raise kind("the prompt")
 
-    server.client.post = fail
-    response = post(server, route, route.body(stream=True))
+    server.client.request = fail
+    server.app.state.models.get = no_models
+    response = post(server, route, route.body(stream=stream))
     assert (response.status_code, response.json()["error"]["code"]) == (500, "local_internal_error")
     assert "the prompt" not in response.text
-    assert "RuntimeError" in server.tracebacks[0]
+    assert kind.__name__ in server.tracebacks[0]
+    wait_until(lambda: server.lines)
+    assert server.lines[0].endswith("local_internal_error")
+
+
+async def no_models() -> list[Any]:
+    return []
+
+
+INVALID_ARGUMENTS = [
+    ({"input": 7, "messages": 7}, "invalid_type", "invalid_value"),
+    ({"tools": [{"name": "f"}]}, "invalid_value", "invalid_value"),
+    ({"metadata": {"a": float("nan")}}, "invalid_value", "invalid_value"),
+]
+
+
+@both_routes
+@both_modes
+@pytest.mark.parametrize(("members", "code", "chat_code"), INVALID_ARGUMENTS)
+def test_invalid_argument_is_a_400(
+    server: Any, bodies: Any, route: Route, stream: bool, members: dict[str, Any], code: str, chat_code: str
+) -> None:
+    other_route = "messages" if route is RESPONSES else "input"
+    body = {**route.body(stream=stream), **{name: members[name] for name in members if name != other_route}}
+    content = json.dumps(body).encode()
+    response = server.post(route.path, content=content, headers={"content-type": "application/json"})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (400, code if route is RESPONSES else chat_code)
+    assert server.tracebacks == []
+    assert bodies() == []
 
 
 # Silent backends, and clients that leave
@@ -394,6 +428,32 @@ def test_queued_stream_is_kept_alive(serve: Any, stalled: None, bodies: Any) -> 
             assert next(parts) == b": keepalive\n"
             wait_until(lambda: server.app.state.slots.waiting == 1)
             assert len(bodies()) == 1
+
+
+@both_routes
+def test_waiting_stream_names_all_changes_in_its_header(serve: Any, stalled: None, bodies: Any, route: Route) -> None:
+    server = serve(concurrency=1, commit_seconds=0.0, keepalive_seconds=0.05)
+    with leaving_client(server, route, stream=True):
+        wait_until(lambda: server.app.state.slots.running == 1)
+        body = route.body(stream=True, temperature=0.3, unheard_of=1, reasoning={"effort": "minimal"})
+        with (
+            httpx2.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client,
+            client.stream("POST", server.base_url + route.path, json=body) as response,
+        ):
+            effort = "reasoning.effort=low" if route is RESPONSES else "reasoning_effort=low"
+            assert set(response.headers[CHANGES].split(", ")) == {"temperature", "unheard_of", effort}
+            assert server.app.state.slots.waiting == 1
+            assert len(bodies()) == 1
+
+
+@both_routes
+@both_modes
+def test_invalid_request_does_not_wait(serve: Any, stalled: None, route: Route, stream: bool) -> None:
+    server = serve(concurrency=1)
+    with leaving_client(server, route, stream=True):
+        wait_until(lambda: server.app.state.slots.running == 1)
+        response = post(server, route, route.body(stream=stream, previous_response_id="resp_1"))
+        assert response.status_code == 400
 
 
 class leaving_client:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["INTERNAL_ERROR", "ApiError", "api_error_of"]
+__all__ = ["INTERNAL_ERROR", "ApiError", "api_error_of", "argument_error"]
 
 # The code of an unexpected exception: a bug.
 INTERNAL_ERROR: Final = "local_internal_error"
@@ -122,9 +122,6 @@ _ERRORS: Final = (
     _Row(exceptions.UnexpectedResponseError, 502, "server_error", "invalid_backend_response"),
     _Row(openai.APIConnectionError, 502, "server_error", "backend_unreachable"),
     _Row(openai.APIStatusError, None, _INVALID_REQUEST),
-    # The client raises these, before it sends anything, for arguments with an invalid type or value.
-    _Row(ValueError, 400, _INVALID_REQUEST, "invalid_value"),
-    _Row(TypeError, 400, _INVALID_REQUEST, "invalid_type"),
 )
 
 _INVALID_RESPONSE: Final = next(row for row in _ERRORS if row.exception is exceptions.UnexpectedResponseError)
@@ -164,6 +161,14 @@ def api_error_of(error: BaseException, *, now: datetime) -> ApiError:
         headers=_headers(error, status, details),
         details=details,
     )
+
+
+def argument_error(error: TypeError | ValueError) -> ApiError:
+    """Return the error response for an exception that the client raised for the arguments of a call.
+
+    Only the caller knows that: in all other places, a TypeError or ValueError is a bug.
+    """
+    return ApiError(400, _message(error), code="invalid_type" if isinstance(error, TypeError) else "invalid_value")
 
 
 def _text(error: Any, name: str) -> str | None:

@@ -65,8 +65,8 @@ class Sink(Protocol):
 class HttpSink:
     """An HTTP response of server-sent events. `headers` may be changed until `start`."""
 
-    def __init__(self, send: Send) -> None:
-        self.headers: dict[str, str] = {}
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self.headers = headers
         self._send = send
 
     async def start(self) -> None:

@@ -16,9 +16,10 @@ import openai
 
 from .._coerce import as_mapping
 from .._json import decode
-from .._request.context import context_of_response
 from .._streaming.streams import AsyncDataStream
+from .._upstream import FinalRequestOptions
 from .adaptation import adapt_body, changes_header, session_of, split_model
+from .api_errors import argument_error
 from .bodies import read_json
 from .dialects import ChatDialect, ResponsesDialect
 from .event_writer import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from .._client import AsyncOpenAI
+    from .._request.context import PreparedOptions
     from .api_errors import ApiError
     from .dialects import Data, Dialect
     from .event_writer import Sink
@@ -96,7 +98,7 @@ class ModelResponse:
             watcher = anyio.CancelScope()
             group.start_soon(until_disconnected, receive, watcher, leave)
             if self._body.get("stream"):
-                await self._call.stream(self._body, HttpSink(send_part))
+                await self._call.stream(self._body, HttpSink(send_part, self._call.headers))
             else:
                 await self._send_whole(send_part)
             watcher.cancel()
@@ -163,24 +165,20 @@ class ModelCall:
                 stalled_seconds=self._settings.stalled_seconds,
                 on_stalled=leave,
             )
-            group.start_soon(writer.keep_alive)
             try:
-                adapted = await self._adapted(body)
-                self._set_headers(sink)
+                prepared = await self._prepared(body, dialect, stream=True)
+                # From here on, the status may be sent while the request waits, and all changes are known.
+                group.start_soon(writer.keep_alive)
                 async with self._slots.take():
-                    await self._send_events(adapted, dialect, writer, sink)
+                    await self._send_events(prepared, writer)
                 await writer.end()
             except Exception as error:
                 await writer.fail(self.error_for(error), partial_output(error))
             group.cancel_scope.cancel()
 
-    async def _send_events(self, body: dict[str, Any], dialect: Dialect, writer: EventWriter, sink: Sink) -> None:
-        stream: AsyncDataStream = await self._client.post(
-            dialect.path, cast_to=object, body=body, stream=True, stream_cls=AsyncDataStream
-        )
+    async def _send_events(self, prepared: PreparedOptions, writer: EventWriter) -> None:
+        stream: AsyncDataStream = await self._client.request(object, prepared, stream=True, stream_cls=AsyncDataStream)
         try:
-            self._add_changes(stream.dropped_parameters)
-            self._set_headers(sink)
             async for batch in stream:
                 await writer.add(batch)
         finally:
@@ -190,11 +188,9 @@ class ModelCall:
     async def complete(self, body: dict[str, Any]) -> Data:
         """Make a call and return the final response. Raises the exceptions of the client."""
         dialect = self._dialect(body)
-        adapted = await self._adapted(body)
+        prepared = await self._prepared(body, dialect, stream=False)
         async with self._slots.take():
-            response = await self._client.post(dialect.path, cast_to=httpx2.Response, body=adapted)
-        context = context_of_response(response)
-        self._add_changes((context and context.dropped_parameters) or ())
+            response = await self._client.request(httpx2.Response, prepared)
         final: Data = decode(response.content)
         final.pop("dropped_parameters", None)
         dialect.final(final)
@@ -205,6 +201,19 @@ class ModelCall:
             shows_usage = bool(as_mapping(body.get("stream_options")).get("include_usage"))
             return ChatDialect(self, shows_usage=shows_usage)
         return ResponsesDialect(self, new_id=new_response_id)
+
+    async def _prepared(self, body: dict[str, Any], dialect: Dialect, *, stream: bool) -> PreparedOptions:
+        """Return the request to send, before it waits for a slot, so that its errors and changes are known at once."""
+        adapted = await self._adapted(body)
+        options = FinalRequestOptions.construct(method="post", url=dialect.path, json_data=adapted)
+        try:
+            prepared = await self._client._prepare_call(options, stream=stream)
+        except openai.OpenAIError:
+            raise
+        except (TypeError, ValueError) as error:  # elsewhere, these are bugs
+            raise argument_error(error) from error
+        self._add_changes(prepared.context.dropped_parameters or ())
+        return prepared
 
     async def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
         models = await self._known_models(body.get("model"))
@@ -247,10 +256,6 @@ class ModelCall:
         if names:
             self.record.changes = [*dict.fromkeys([*self.record.changes, *names])]
             self.headers[CHANGES_HEADER] = changes_header(self.record.changes)
-
-    def _set_headers(self, sink: Sink) -> None:
-        if isinstance(sink, HttpSink):
-            sink.headers |= self.headers
 
     def error_for(self, error: Exception) -> ApiError:
         """Return the error response for an exception, and record it."""
