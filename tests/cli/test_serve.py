@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from support.scripted_backend import wait_until
 
 from codex_backend_sdk.auth import Credentials, FileStore
+from codex_backend_sdk.testing import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,38 @@ def test_serve_shows_a_new_key_once(spawn: Spawn, store_login: StoreLogin, tmp_p
         assert " GET  /v1/models 200 python-httpx2/" in ok
         assert rejected.endswith(" s") or "local_invalid_key" in rejected
         assert " 401 " in rejected
+
+
+@needs_signals
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, None), (signal.SIGINT, signal.SIGINT)])
+def test_signal_ends_a_stream_with_an_error(
+    spawn: Spawn, store_login: StoreLogin, sim: Simulator, first: int, second: int | None
+) -> None:
+    store_login()
+    sim.script(Turn.text("one two three").stalled(8, 100))
+    headers = {"authorization": f"Bearer {KEY}"}
+    body = {"model": "gpt-6.1-terra", "input": "hi", "stream": True}
+    with serving(spawn) as (process, base_url), httpx2.Client(headers=headers, timeout=60) as client:
+        with client.stream("POST", f"{base_url}/responses", json=body) as response:
+            parts = response.iter_text()
+            next(parts)
+            process.send_signal(first)
+            if second is None:
+                assert "local_shutting_down" in "".join(parts)
+            else:  # at once
+                wait_until(lambda: not can_connect(base_url))
+                process.send_signal(second)
+        assert process.wait(timeout=30) == 0
+
+
+def can_connect(base_url: str) -> bool:
+    url = httpx2.URL(base_url)
+    try:
+        socket.create_connection((url.host, url.port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_serve_json_is_one_object(spawn: Spawn, tmp_path: Path) -> None:

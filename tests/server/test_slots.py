@@ -83,3 +83,43 @@ async def test_failed_request_frees_its_slot() -> None:
             raise ZeroDivisionError
     async with slots.take():
         assert slots.running == 1
+
+
+@pytest.mark.parametrize("grace_seconds", [0.0, 60.0])
+async def test_closed_slots_refuse_and_end_requests(grace_seconds: float) -> None:
+    slots, errors, ended, gate = Slots(1, 10), list[ApiError](), list[str](), anyio.Event()
+
+    async def work(name: str) -> None:
+        try:
+            async with slots.take():
+                await gate.wait()
+                ended.append(name)
+        except ApiError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        for name in ("running", "waiting", "waiting, too"):
+            group.start_soon(work, name)
+        await anyio.wait_all_tasks_blocked()
+        slots.close(grace_seconds)
+        await anyio.wait_all_tasks_blocked()
+        assert (slots.running, slots.waiting) == (1 if grace_seconds else 0, 0)
+        assert len(errors) == (2 if grace_seconds else 3)
+        await work("later")
+        gate.set()
+    assert ended == (["running"] if grace_seconds else [])
+    assert {(error.status, error.code) for error in errors} == {(503, "local_shutting_down")}
+    assert errors[0].headers == {"retry-after": "5"}
+    assert (slots.running, slots.waiting) == (0, 0)
+
+
+async def test_failure_within_the_grace_period_is_kept() -> None:
+    slots = Slots(1, 0)
+
+    async def fail() -> None:
+        async with slots.take():
+            slots.close(60)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()

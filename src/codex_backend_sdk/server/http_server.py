@@ -1,7 +1,8 @@
 """Run the application on uvicorn. All settings of uvicorn are here, with the reasons where its defaults are wrong.
 
 The server ends on SIGINT and SIGTERM: it accepts no more connections, lets requests continue for `grace_seconds`, and
-then cancels them, which cancels them at the backend. A second Ctrl-C ends it at once.
+then ends them with an error (`Slots.close`), which cancels them at the backend. Requests that have not ended shortly
+after that, for example because their client does not read, are cancelled. A second Ctrl-C ends the server at once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import signal
 import socket
 import sys
@@ -19,13 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from starlette.types import ASGIApp
+    from starlette.applications import Starlette
 
     from .server_settings import ServerSettings
+    from .slots import Slots
 
 __all__ = ["LocalServer", "base_urls", "listen"]
 
@@ -34,6 +38,7 @@ _KEEP_ALIVE_SECONDS: Final = 75
 _MIN_CONNECTIONS: Final = 1000
 _TLS_HANDSHAKE_RECORD: Final = 0x16  # the first byte that a TLS client sends (RFC 8446, 5.1)
 _BACKLOG: Final = 512
+_LAST_WORDS_SECONDS: Final = 2
 
 
 def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
@@ -93,7 +98,7 @@ class LocalServer(uvicorn.Server):
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Starlette,
         settings: ServerSettings,
         *,
         echo: Callable[[str], object],
@@ -103,7 +108,7 @@ class LocalServer(uvicorn.Server):
         config = uvicorn.Config(
             app,
             http=_protocol_class(echo, settings.receive_seconds),
-            ws="websockets-sansio",
+            ws=_WebSocketProtocol,
             loop="asyncio",  # `auto` depends on what is installed
             lifespan="off",
             log_config=None,
@@ -112,7 +117,7 @@ class LocalServer(uvicorn.Server):
             date_header=True,  # clients compute the wait of `Retry-After` with it
             proxy_headers=False,  # a client must not choose its address or scheme
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,  # longer than clients keep idle connections, or they fail
-            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+            timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + _LAST_WORDS_SECONDS,
             limit_concurrency=max(_MIN_CONNECTIONS, 4 * (settings.concurrency + settings.queue_limit)),
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             ws_max_size=settings.max_body_bytes,
@@ -121,12 +126,19 @@ class LocalServer(uvicorn.Server):
         )
         super().__init__(config)
         self._on_ready = on_ready
+        self._grace_seconds = settings.grace_seconds
+        self._slots: Slots = app.state.slots
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to accept connections, and wait until the running requests have ended."""
+        self._slots.close(self._grace_seconds)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -140,6 +152,15 @@ class LocalServer(uvicorn.Server):
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that its route closes when the server stops, after the response that is in flight."""
+
+    def shutdown(self) -> None:
+        """End the connection, unless its route does. uvicorn calls this method when it stops."""
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
 
 
 def _protocol_class(echo: Callable[[str], object], head_seconds: float) -> type[Any]:

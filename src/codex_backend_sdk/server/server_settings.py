@@ -39,7 +39,7 @@ class ServerSettings:
         receive_seconds: The time for which a client may send nothing of a body, and within which it must send the head
             of a request.
         stalled_seconds: The time after which a client that reads nothing of its response is disconnected.
-        grace_seconds: The time for which requests may continue after a signal to stop.
+        grace_seconds: The time for which requests may continue after a signal to stop. They then end with an error.
         quiet: Whether to print no line for each request.
     """
 

@@ -1,6 +1,8 @@
 """Limit the model requests that run at the same time, and let the others wait in the order in which they came.
 
 The backend rejects an account with more than a few concurrent streams, for all of its programs. So the queue is here.
+When the server stops, waiting requests are refused at once, and running ones are ended after a grace period. Each gets
+an ApiError, which its route sends as the last words to the client.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Slots"]
 
-_RETRY_AFTER_SECONDS: Final = 5
+_RETRY_AFTER: Final = {"retry-after": "5"}
 
 
 class Slots:
@@ -26,13 +28,15 @@ class Slots:
         async with slots.take():
             ...  # a slot is taken
 
-    A task that is cancelled while it waits leaves the queue.
+    A task that is cancelled while it waits leaves the queue. `closed` is set by `close`.
     """
 
     def __init__(self, concurrency: int, queue_limit: int) -> None:
         self._concurrency = concurrency
         self._queue_limit = queue_limit
         self._semaphore = anyio.Semaphore(concurrency)
+        self._is_running: dict[anyio.CancelScope, bool] = {}
+        self.closed = anyio.Event()
 
     @property
     def waiting(self) -> int:
@@ -44,9 +48,21 @@ class Slots:
         """The number of slots that are taken."""
         return self._concurrency - self._semaphore.value
 
+    def close(self, grace_seconds: float) -> None:
+        """Refuse waiting and later requests, and end the running ones after the grace period."""
+        self.closed.set()
+        now = anyio.current_time()
+        for scope, is_running in self._is_running.items():
+            scope.deadline = now + grace_seconds if is_running else now
+
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Wait for a slot, and hold it within the block. Raises ApiError (429) if the queue is full."""
+        """Wait for a slot, and hold it within the block.
+
+        Raises ApiError: 429 if the queue is full, 503 if the slots are closed before the end of the block.
+        """
+        if self.closed.is_set():
+            raise _shutting_down()
         if self._semaphore.value == 0 and self.waiting >= self._queue_limit:
             raise ApiError(
                 429,
@@ -55,7 +71,25 @@ class Slots:
                 "limit of your plan.",
                 type="rate_limit_error",
                 code="local_queue_full",
-                headers={"retry-after": str(_RETRY_AFTER_SECONDS)},
+                headers=_RETRY_AFTER,
             )
-        async with self._semaphore:
-            yield
+        with anyio.CancelScope() as scope:
+            self._is_running[scope] = False
+            try:
+                async with self._semaphore:
+                    self._is_running[scope] = True
+                    yield
+            finally:
+                del self._is_running[scope]
+        if scope.cancelled_caught:
+            raise _shutting_down()
+
+
+def _shutting_down() -> ApiError:
+    return ApiError(
+        503,
+        "codex-backend serve was stopped before the end of this request. Send it again when the server runs again.",
+        type="server_error",
+        code="local_shutting_down",
+        headers=_RETRY_AFTER,
+    )

@@ -5,11 +5,13 @@ response of the same connection: the message then has only the new items. The ba
 keeps the items of its last responses, and of prewarms (`generate: false`), which send nothing to the backend. A message
 that fails removes the response that it wanted to continue, as the OpenAI API does.
 
-One response is in flight at a time. Errors are `error` events with a status; the connection stays open after them.
+One response is in flight at a time. Errors are `error` events with a status; the connection stays open after them. When
+the server stops, it ends the response in flight, and closes the connection.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["responses_socket"]
 
 _MAX_STORED: Final = 4
+_SERVICE_RESTART: Final = 1012  # https://www.iana.org/assignments/websocket
 _CONTINUABLE_EVENTS: Final = ("response.completed", "response.incomplete")
 _TERMINAL_EVENTS: Final = (*_CONTINUABLE_EVENTS, "response.failed", "error")
 # Members of a message that are not members of a request over HTTP.
@@ -101,6 +104,7 @@ class _Connection:
 
     async def run(self) -> None:
         async with self._group:
+            self._group.start_soon(self._close_when_stopping)
             while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
                 await self._process(message)
             self._leave()
@@ -109,6 +113,12 @@ class _Connection:
         if self._current is not None and not self._current.has_ended:
             self._record.note = "client left"
         self._group.cancel_scope.cancel()
+
+    async def _close_when_stopping(self) -> None:
+        await self._state.slots.closed.wait()
+        async with self._lock:  # after the response that is in flight
+            with contextlib.suppress(WebSocketDisconnect):  # the client was faster
+                await self._websocket.close(_SERVICE_RESTART)
 
     async def _process(self, data: Any) -> None:
         sink = _SocketSink(self._websocket, self._leave)
