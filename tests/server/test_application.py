@@ -40,6 +40,17 @@ if TYPE_CHECKING:
         ("GET", "/v1/files", "file_data"),
         ("GET", "/v1/responses/resp_1", "not stored"),
         ("GET", "/v1/chat/completions/chatcmpl-1", "not stored"),
+        ("POST", "/v1/chat/completions/chat/completions", "must end with /v1,"),
+        ("POST", "/v1/responses/responses", "ends with /v1/responses."),
+        ("POST", "/v1/responses/chat/completions", "ends with /v1/responses."),
+        ("POST", "/chat/completions/chat/completions", "ends with /chat/completions."),
+        ("GET", "/v1/chat/completions/models", "ends with /v1/chat/completions."),
+        ("POST", "/v1/models/chat/completions", "ends with /v1/models."),
+        ("GET", "/v1/v1/models", "ends with /v1/v1."),
+        ("POST", "/v1/v1/chat/completions", "ends with /v1/v1."),
+        ("POST", "/v1/v1/embeddings", "ends with /v1/v1."),
+        ("POST", "/api/v1/chat/completions", "ends with /api/v1."),
+        ("GET", "/v1/responses/resp_1/input_items", "not stored"),
         ("GET", "/v2/anything", "/v1/models"),
         ("GET", "/v1/embeddingsx", "no such path. It has"),
         ("DELETE", "/v1/models/", "method"),
@@ -52,6 +63,34 @@ def test_unknown_path_names_what_exists(server: Any, method: str, path: str, wor
     assert words in error["message"]
     assert "codex-backend serve" in error["message"]
     assert error["code"] in ("local_unknown_path", "local_wrong_method")
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/embeddings", 404, "local_unknown_path"),
+        ("POST", "/v1/audio/transcriptions", 404, "local_unknown_path"),
+        ("POST", "/v1/chat/completions/chat/completions", 404, "local_unknown_path"),
+        ("POST", "/v1/models", 405, "local_wrong_method"),
+        ("PUT", "/v1/responses", 405, "local_wrong_method"),
+    ],
+)
+def test_missing_path_needs_no_content_type(
+    server: Any, method: str, path: str, status: int, code: str, content_type: str | None
+) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+    response = server.request(method, server.root + path, content=b"x", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+def test_every_route_with_a_body_requires_json(server: Any) -> None:
+    """A web page can send other types of bodies without the permission of the server."""
+    paths = [route.path for route in server.app.routes if "POST" in (getattr(route, "methods", None) or ())]
+    assert len(paths) == 4
+    for path in paths:
+        response = server.request("POST", server.root + path, content=b"{}", headers={"content-type": "text/plain"})
+        assert (response.status_code, response.json()["error"]["code"]) == (415, "local_content_type")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/health"])

@@ -37,6 +37,8 @@ __all__ = ["AccessMiddleware", "is_loopback", "is_wildcard"]
 
 # The paths that need no key: they show that the server is running, and how to use it.
 _OPEN_PATHS: Final = frozenset({"/", "/health", "/v1", "/v1/"})
+# The paths that read a body. All others ignore it.
+_BODY_PATHS: Final = frozenset({"/responses", "/v1/responses", "/chat/completions", "/v1/chat/completions"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # The names of the host within a container of Docker and Podman.
 _CONTAINER_NAMES: Final = frozenset({"host.docker.internal", "gateway.docker.internal", "host.containers.internal"})
@@ -137,8 +139,8 @@ class AccessMiddleware:
 
 
 def _check_content_type(scope: Scope, headers: Headers) -> None:
-    if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
-        return
+    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _BODY_PATHS:
+        return  # the error for an unknown path or a wrong method names what to use instead
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ApiError(

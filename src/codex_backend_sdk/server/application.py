@@ -23,7 +23,7 @@ from .api_errors import INTERNAL_ERROR, ApiError, api_error_of
 from .bodies import BodyDrain
 from .model_routes import chat_completions, responses
 from .models_route import ModelList, list_models, retrieve_model
-from .other_routes import health, index, missing_path_error, usage
+from .other_routes import health, index, missing_path_error, usage, wrong_base_error
 from .reasoning_memory import ReasoningMemory
 from .request_log import RequestLog, RequestLogMiddleware
 from .slots import Slots
@@ -98,8 +98,12 @@ def _routes(prefix: str) -> list[BaseRoute]:
 async def _http_error(request: Request, error: Exception) -> Response:
     """Turn Starlette's error for an unknown path or a wrong method into one of the API."""
     assert isinstance(error, HTTPException)
+    path = request.url.path
     if error.status_code != 405:
-        raise missing_path_error(request.url.path)
+        raise missing_path_error(path)
+    wrong_base = wrong_base_error(path)  # `/v1/models/{id}` matches `/v1/models/chat/completions`
+    if wrong_base is not None:
+        raise wrong_base
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     raise ApiError(
         405,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["health", "index", "missing_path_error", "usage"]
+__all__ = ["health", "index", "missing_path_error", "usage", "wrong_base_error"]
 
 _ROUTES: Final = "POST /v1/responses (also as a WebSocket), POST /v1/chat/completions, GET /v1/models, GET /v1/usage"
 
@@ -45,6 +45,8 @@ _MISSING: Final = {
     "/responses": "Responses are not stored. Send the whole history to /v1/responses.",
     "/chat/completions": "Completions are not stored. Send the whole history to /v1/chat/completions.",
 }
+# What programs append to their base URL.
+_APPENDED: Final = ("/chat/completions", "/responses", "/models", "/embeddings")
 _LONG_PATH: Final = 200
 
 
@@ -89,8 +91,28 @@ def _json_data(value: Any) -> Any:
     return value
 
 
+def wrong_base_error(path: str) -> ApiError | None:
+    """Return the error for a path that a program with a wrong base URL requests, or None.
+
+    Users often enter a whole URL: `/v1/chat/completions/chat/completions`, `/v1/v1/models`.
+    """
+    bases = ["/v1/v1"] if f"{path}/".startswith("/v1/v1/") else []
+    bases += [path.removesuffix(each) for each in _APPENDED if path.endswith(each)]
+    if not bases or bases[0] in ("", "/v1"):
+        return None
+    return ApiError(
+        404,
+        "codex-backend serve has no such path. The base URL must end with /v1, directly after the address and the "
+        f"port. The base URL of your program ends with {bases[0][:_LONG_PATH]}.",
+        code="local_unknown_path",
+    )
+
+
 def missing_path_error(path: str) -> ApiError:
     """Return the error for a path that does not exist."""
+    wrong_base = wrong_base_error(path)
+    if wrong_base is not None:
+        return wrong_base
     name = path.removeprefix("/v1")[:_LONG_PATH]
     reason = next((text for start, text in _MISSING.items() if f"{name}/".startswith(f"{start}/")), None)
     return ApiError(
