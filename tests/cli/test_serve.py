@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from pages import ROOT
 from support.scripted_backend import wait_until
 
 from codex_backend_sdk.auth import Credentials, FileStore
@@ -107,6 +109,23 @@ def can_connect(base_url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_serve_works_on_the_simulator_as_documented(spawn: Spawn) -> None:
+    """`docs/server.md` shows which variables belong into the terminal of the server."""
+    page = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+    section = page.partition("### Without an account")[2].partition("\n## ")[0]
+    documented = re.findall(r"^  export (\w+)=", section, re.MULTILINE)
+    with spawn("simulate", "--json") as simulator:
+        variables = json.loads(simulator.stdout.readline())["environment"]
+        assert documented == list(variables)
+        with serving(spawn, **variables) as (_, base_url):
+            body = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Say hello there"}]}
+            headers = {"authorization": f"Bearer {KEY}"}
+            response = httpx2.post(f"{base_url}/chat/completions", json=body, headers=headers, timeout=60)
+        simulator.terminate()
+        simulator.communicate(timeout=30)
+    assert response.json()["choices"][0]["message"]["content"] == "hello there"
 
 
 def test_serve_json_is_one_object(spawn: Spawn, tmp_path: Path) -> None:
