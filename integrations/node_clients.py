@@ -47,5 +47,6 @@ def isolated_environment(home: Path, **variables: str) -> dict[str, str]:
         "HTTP_PROXY": "http://127.0.0.1:9",
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "NO_PROXY": "127.0.0.1,localhost",
+        "NODE_USE_ENV_PROXY": "1",  # without it, fetch of Node.js does not use a proxy
         **variables,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -163,6 +164,38 @@ print(*hosts)
     )
     assert done.stdout.split("\n")[-2] == (host or "")
     assert ("this machine only" in done.stdout) == (host is not None)
+
+
+@pytest.mark.timeout(300)
+def test_hidden_connection_fails_the_test_of_a_library(tmp_path: Path) -> None:
+    """The tests of every library load conftest.py. It fails a test whose library hides the error of a connection."""
+    attempts = {
+        "address": "socket.create_connection(('192.0.2.1', 443), 5)",
+        "name": "urllib.request.urlopen('http://example.invalid')",
+        "loopback": "socket.create_connection(('127.0.0.1', 9), 5)",
+    }
+    text = "import contextlib, socket, urllib.request\n"
+    for name, attempt in attempts.items():
+        text += f"def test_{name}():\n    with contextlib.suppress(OSError): {attempt}\n"
+    (tmp_path / "test_library.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(FOLDER / "pytest.ini"), "-p", "conftest"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "test_library.py")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), str(ROOT / "tests")])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    failed = re.findall(r"^ERROR .*::test_(\w+)", done.stdout, re.MULTILINE)
+    assert failed == ["address", "name"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.py")), ids=lambda path: path.stem)
+def test_recipe_names_no_other_host(path: Path) -> None:
+    hosts = re.findall(r"\w+://([^/\"'\s:]+)", path.read_text(encoding="utf-8"))
+    assert set(hosts) <= {"127.0.0.1"}
 
 
 @pytest.mark.parametrize(
