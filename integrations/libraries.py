@@ -43,6 +43,8 @@ LIBRARIES_ON_OUR_CLIENT = (
     Library("smolagents", ("smolagents>=1.26",)),
     Library("outlines", ("outlines>=1.3.3",)),
     Library("semantic_kernel", ("semantic-kernel>=1.45",)),
+    Library("agent_framework", ("agent-framework-openai>=1.17",)),
+    Library("autogen", ("autogen-ext[openai]>=0.7.5", "autogen-agentchat>=0.7.5")),
     Library("haystack", ("haystack-ai>=3.4.1",)),
     Library("llm", ("llm>=0.36",)),
     Library("jupyter", ("ipykernel>=7", "nbclient>=0.10")),
@@ -77,6 +79,8 @@ PROGRAMS_ON_OUR_SERVER = (
     Library("serve_openai_node", npm_packages=("openai", "ws")),
     Library("serve_ai_sdk", npm_packages=("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible")),
     Library("serve_langchain", ("langchain-openai>=1.7.4",)),
+    Library("serve_guidance", ("guidance>=0.3.1", "openai>=3.15")),
+    Library("serve_crewai", ("crewai>=1.15.30",), is_separate=True),
     # Newer versions of the proxy need a package that is not published.
     Library("serve_litellm", ("litellm[proxy]>=1.108",), is_separate=True),
     Library("serve_codex", npm_packages=("@openai/codex",)),
