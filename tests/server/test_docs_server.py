@@ -15,7 +15,6 @@ KNOWN_ELSEWHERE = {
     "insufficient_quota",
     "invalid_encrypted_content",
     "invalid_prompt",
-    "invalid_type",
     "invalid_value",
     "model_not_found",
     "rate_limit_exceeded",
@@ -44,5 +43,11 @@ def test_codes_outside_of_the_page_are_local() -> None:
     """Codes in the modules of the server either are those of the OpenAI API, or begin with `local_`."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/codex_backend_sdk/server").glob("*.py")]
     codes = {code for source in sources for code in re.findall(r'\bcode="(\w+)"', source)}
-    official = {"model_not_found", "previous_response_not_found", "unsupported_parameter", "unsupported_value"}
+    official = {
+        "invalid_type",
+        "model_not_found",
+        "previous_response_not_found",
+        "unsupported_parameter",
+        "unsupported_value",
+    }
     assert {code for code in codes if not code.startswith("local_")} <= official
