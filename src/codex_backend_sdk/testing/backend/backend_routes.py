@@ -25,6 +25,7 @@ from ..http.stream_transforms import paced
 from ..model_catalog import parse_version
 from ..parsed_request import ParsedRequest
 from ..replies.json_values import UnsupportedSchemaError
+from ..replies.simulated_cache import measure_prompt
 from ..websocket.socket_connection import Handshake
 from ..websocket.upgrade import WebSocketUpgrade
 from .simulated_limits import AccountLimits
@@ -227,6 +228,12 @@ class BackendRoutes:
         exhausted = self._account_limits.find_exhausted(context.request.model, context.now)
         if exhausted is not None and not exhausted.is_from_fault:
             return context.limit_response(exhausted)
+        prompt = measure_prompt(context.request)
+        context = replace(context, prompt=prompt)
+        entry = context.request.catalog_entry
+        window = None if entry is None else entry.members.get("context_window")
+        if window is not None and prompt.tokens > window:
+            return context.overflow_response()
         turn = self._next_turn(BACKEND_PATHS["responses"])
         if turn is None and exhausted is not None:
             return context.limit_response(exhausted)

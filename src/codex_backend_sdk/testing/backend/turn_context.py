@@ -14,6 +14,7 @@ from ..http.delivery import SimulatedResponse
 from ..replies.default_reply import default_items
 from ..replies.messages import default_message
 from ..replies.reply_events import build_events
+from ..replies.simulated_cache import measure_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..id_generator import IdGenerator
     from ..parsed_request import ParsedRequest
     from ..replies.reply_events import Event, Item
-    from ..replies.simulated_cache import PromptCache
+    from ..replies.simulated_cache import MeasuredPrompt, PromptCache
     from .simulated_limits import AccountLimits, ExhaustedLimit
 
 __all__ = ["Responder", "RouteResponse", "TurnContext"]
@@ -43,7 +44,8 @@ class TurnContext:
     """The input of a turn: the request, the account's limits, the current time, and the source of identifiers.
 
     `route_response` is the response of the route's own handler. It is set on routes other than the model route, for a
-    turn that modifies this response. `is_websocket` is true if the request is a message on a WebSocket.
+    turn that modifies this response. `is_websocket` is true if the request is a message on a WebSocket. `prompt` is the
+    measured prompt of a model request, if it was measured before.
     """
 
     request: ParsedRequest
@@ -56,6 +58,7 @@ class TurnContext:
     port: int
     route_response: RouteResponse | None = None
     is_websocket: bool = False
+    prompt: MeasuredPrompt | None = None
 
     def default_response(self) -> SimulatedResponse:
         """Return the response that is sent if no turn is scripted.
@@ -73,6 +76,12 @@ class TurnContext:
     def prewarm_response(self) -> SimulatedResponse:
         """Return the response to a prewarm: it has no output, and a later request can continue it."""
         return self.event_stream([*self._codex_events(), *self._events(())])
+
+    def overflow_response(self) -> SimulatedResponse:
+        """Return `response.failed` with `context_length_exceeded`, in a stream of status 200, as the backend does."""
+        error = {"code": "context_length_exceeded", "message": default_message("context_length_exceeded")}
+        failed = {"error": error, "usage": None}
+        return self.event_stream(self.response_events((), final_status="failed", final_members=failed))
 
     def limit_response(self, exhausted: ExhaustedLimit) -> SimulatedResponse:
         """Return 429 `usage_limit_reached` for a request that the backend rejects because of this limit."""
@@ -126,7 +135,7 @@ class TurnContext:
             items,
             response_id=self.ids.new("resp"),
             created_at=int(self.now.timestamp()),
-            input_tokens=self.prompt_cache.add(self.request),
+            input_tokens=self.prompt_cache.add(self.prompt or measure_prompt(self.request)),
             final_status=final_status,
             final_members=final_members,
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..parsed_request import ParsedRequest
 
-__all__ = ["InputTokens", "PromptCache", "count_tokens"]
+__all__ = ["InputTokens", "MeasuredPrompt", "PromptCache", "count_tokens", "measure_prompt"]
 
 _MAX_KEYS: Final = 1000
 _BYTES_PER_TOKEN: Final = 4
@@ -40,6 +40,15 @@ class InputTokens:
     cached: int
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredPrompt:
+    """The parts of a prompt in the order of the cache, each with its size in bytes, its cache key, and its tokens."""
+
+    key: tuple[str, str]
+    parts: list[tuple[int, str]]
+    tokens: int
+
+
 class PromptCache:
     """The prefixes of earlier prompts, by cache key. The class is thread-safe."""
 
@@ -47,20 +56,11 @@ class PromptCache:
         self._lock = threading.Lock()
         self._prefixes: OrderedDict[tuple[str, str], set[bytes]] = OrderedDict()
 
-    def add(self, request: ParsedRequest) -> InputTokens:
-        """Count the tokens of a request, and add its prefixes to the cache."""
-        body = request.body
-        items = body["input"] if isinstance(body.get("input"), list) else []
-        reasoning = body.get("reasoning")
-        effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-        head = [(0, f"{request.model} {effort}"), _member(body, "tools")]
-        instructions = [_member(body, "instructions")]
-        item_parts = [(_item_bytes(item), _json_text(item)) for item in items]
-        is_at_end = request.model.startswith(_INSTRUCTIONS_AT_END)
-        parts = [*head, *item_parts, *instructions] if is_at_end else [*head, *instructions, *item_parts]
-        total = (sum(count for count, _ in parts) + _member(body, "text")[0]) // _BYTES_PER_TOKEN
-        key = (str(body.get("prompt_cache_key")), str(request.headers.get("session-id")))
-        return InputTokens(total, 0 if key == ("None", "None") else self._cached_bytes(key, parts) // _BYTES_PER_TOKEN)
+    def add(self, prompt: MeasuredPrompt) -> InputTokens:
+        """Add the prefixes of a prompt to the cache, and return its tokens."""
+        if prompt.key == ("None", "None"):
+            return InputTokens(prompt.tokens, 0)
+        return InputTokens(prompt.tokens, self._cached_bytes(prompt.key, prompt.parts) // _BYTES_PER_TOKEN)
 
     def clear(self) -> None:
         """Remove all prefixes."""
@@ -81,6 +81,22 @@ class PromptCache:
             while len(self._prefixes) > _MAX_KEYS:
                 self._prefixes.popitem(last=False)
         return cached
+
+
+def measure_prompt(request: ParsedRequest) -> MeasuredPrompt:
+    """Return the parts of a request's prompt, and its estimated tokens."""
+    body = request.body
+    items = body["input"] if isinstance(body.get("input"), list) else []
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    head = [(0, f"{request.model} {effort}"), _member(body, "tools")]
+    instructions = [_member(body, "instructions")]
+    item_parts = [(_item_bytes(item), _json_text(item)) for item in items]
+    is_at_end = request.model.startswith(_INSTRUCTIONS_AT_END)
+    parts = [*head, *item_parts, *instructions] if is_at_end else [*head, *instructions, *item_parts]
+    tokens = (sum(count for count, _ in parts) + _member(body, "text")[0]) // _BYTES_PER_TOKEN
+    key = (str(body.get("prompt_cache_key")), str(request.headers.get("session-id")))
+    return MeasuredPrompt(key, parts, tokens)
 
 
 def count_tokens(value: Any) -> int:
