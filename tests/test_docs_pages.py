@@ -23,6 +23,7 @@ from pages import (
 )
 
 import codex_backend_sdk
+from codex_backend_sdk._constants import AUTO_MODEL, DEFAULT_MODEL
 from codex_backend_sdk.cli import main
 from codex_backend_sdk.cli.app import codex_backend
 from codex_backend_sdk.testing import Turn
@@ -98,6 +99,32 @@ def test_error_names_exist(page: Path) -> None:
     names = set(re.findall(r"`(?:\w+\.)?([A-Z]\w+Error)`", page.read_text(encoding="utf-8")))
     known = {name for module in (codex_backend_sdk, openai, builtins) for name in dir(module)}
     assert names <= known | FOREIGN_ERRORS
+
+
+EXTRAS = {"demo": "testing", "simulate": "testing", "serve": "server"}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=["README.md", *NAMES])
+def test_extra_is_installed_above_its_command(page: Path) -> None:
+    """`pip install .` is not enough for these commands."""
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(r"^\$ codex-backend (\w+)", text, re.MULTILINE):
+        extra = EXTRAS.get(match[1])
+        assert extra is None or f"pip install '.[{extra}]'" in text[: match.start()], f"{match[0]} needs [{extra}]"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("quickstart", DEFAULT_MODEL), ("quickstart", AUTO_MODEL), ("chat-completions", AUTO_MODEL)]
+)
+def test_page_explains_the_choice_of_a_model(name: str, model: str) -> None:
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert re.search(rf'`(model=)?"?{re.escape(model)}"?`', text)
+
+
+def test_readme_names_the_extra_of_the_server() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in readme.splitlines() if "codex-backend serve" in line]
+    assert "pip install '.[server]'" in row
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=["README.md", *NAMES])
