@@ -11,11 +11,12 @@ from samples import Person, assert_tool_call_with_effort
 
 # The arguments are the folder of this file, the API and the code, whose last line sets `result`.
 SCRIPT = """
-import asyncio, json, pathlib, sys
+import asyncio, atexit, json, os, pathlib, sys
 sys.path.append(sys.argv[1])
 from loopback_only import allow_loopback_only
 from samples import EXTRACT, QUESTION, Person, get_weather
 hosts = allow_loopback_only()
+atexit.register(lambda: hosts and (print(hosts, flush=True), os._exit(1)))  # after telemetry, which is sent at the end
 from crewai import LLM, Agent
 from crewai.tools import tool
 def connect(**settings):
@@ -23,7 +24,6 @@ def connect(**settings):
 def agent(**settings):
     return Agent(role="Forecaster", goal="Forecast the weather", backstory="You are brief.", llm=connect(), **settings)
 exec(sys.argv[3])
-assert not hosts, hosts
 pathlib.Path("result.json").write_text(json.dumps(result))
 """
 
@@ -35,7 +35,9 @@ def run(request, local_server):
     def run_code(code):
         python = os.environ["INTEGRATION_SEPARATE_PYTHON"]
         folder = Path(__file__).parent
-        local_server.run(python, "-c", SCRIPT, folder, request.param, code, OTEL_SDK_DISABLED="true")
+        # Without the proxies, the script itself sees which hosts are contacted.
+        variables = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "OTEL_SDK_DISABLED": "true"}
+        local_server.run(python, "-c", SCRIPT, folder, request.param, code, **variables)
         return json.loads((local_server.work / "result.json").read_text())
 
     return run_code
