@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -177,13 +178,40 @@ def test_socket_that_closes_cancels_the_backend(serve: Any, sim: Simulator) -> N
     assert server.tracebacks == []
 
 
-def test_changes_and_tokens_of_messages_are_logged(server: Any, sim: Simulator) -> None:
-    with opened(server) as socket:
-        for _ in range(2):
-            assert socket.create(input="hi", temperature=0.1)["type"] == "response.completed"
-    wait_until(lambda: len(server.lines) > 1)
-    assert " 101 " in server.lines[0]
-    assert "temperature" in server.lines[1]
+def test_each_response_of_a_socket_has_a_line(server: Any, sim: Simulator) -> None:
+    sim.script("Hello", Turn.failed("server_error", "It failed.", text="Hello there"), Turn.usage_limit())
+    with opened(server, **{"User-Agent": "editor/1.2 (linux)"}) as socket:
+        assert socket.create(input="hi", temperature=0.1)["type"] == "response.completed"
+        assert socket.create(input="hi", temperature=0.1)["type"] == "response.failed"
+        assert socket.create(input="hi", model="gpt-5.5-high")["type"] == "error"
+        assert socket.create(input="hi", previous_response_id="resp_x")["type"] == "error"
+        assert socket.create(generate=False, input=[user("one")])["type"] == "response.completed"
+        socket.connection.send("no JSON")
+        assert socket.events()[-1]["type"] == "error"
+    wait_until(lambda: len(server.lines) == 8)
+    patterns = [
+        r"WS   /v1/responses 200 editor/1\.2 gpt-5\.5 \d+\.\d\d s [1-9][\d,]* tokens in \(.*\), [1-9]\d* out",
+        r" +editor/1\.2: temperature \(not shown again\)",
+        r"WS   /v1/responses 200 editor/1\.2 gpt-5\.5 \d+\.\d\d s server_error",
+        r"WS   /v1/responses 429 editor/1\.2 gpt-5\.5 \d+\.\d\d s usage_limit_reached",
+        r"WS   /v1/responses 400 editor/1\.2 \d+\.\d\d s previous_response_not_found",
+        r"WS   /v1/responses 200 editor/1\.2 \d+\.\d\d s",
+        r"WS   /v1/responses 400 editor/1\.2 \d+\.\d\d s local_invalid_message",
+        r"WS   /v1/responses 101 editor/1\.2 \d+\.\d\d s",
+    ]
+    for line, pattern in zip(server.lines, patterns, strict=True):
+        assert re.fullmatch(pattern if pattern.startswith(" ") else rf"\d\d:\d\d:\d\d {pattern}", line)
+
+
+def test_totals_have_each_response_of_a_socket(serve: Any, sim: Simulator) -> None:
+    server = serve()
+    with opened(server, **{"User-Agent": "editor/1.2"}) as socket:
+        for _ in range(3):
+            socket.create(input="hi")
+    wait_until(lambda: len(server.lines) == 4)
+    server.lines.clear()
+    server.app.state.log.print_totals()
+    assert re.match(r"editor/1\.2: 3 requests, [1-9]\d* tokens in", server.lines[0])
 
 
 @pytest.mark.parametrize(

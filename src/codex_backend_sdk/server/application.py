@@ -61,6 +61,7 @@ def create_app(
             print_traceback(redact("".join(traceback.format_exception(error))))
         return api_error
 
+    log = log or RequestLog(lambda line, is_problem: None)
     app = Starlette(
         routes=[Route("/health", health), *_routes("/v1"), *_routes("")],
         middleware=[
@@ -78,6 +79,7 @@ def create_app(
     app.state.models = ModelList(client)
     app.state.reasoning_memory = ReasoningMemory(settings.reasoning_memory)
     app.state.error_of = error_of
+    app.state.log = log
     return app
 
 

@@ -133,10 +133,9 @@ class ModelCall:
 
     def record_usage(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
         """Record the tokens for the log."""
-        record = self.record  # of the whole connection, for a WebSocket
-        record.input_tokens = (record.input_tokens or 0) + input_tokens
-        record.cached_tokens = (record.cached_tokens or 0) + cached_tokens
-        record.output_tokens = (record.output_tokens or 0) + output_tokens
+        self.record.input_tokens = input_tokens
+        self.record.cached_tokens = cached_tokens
+        self.record.output_tokens = output_tokens
 
     def record_output(self, output: list[Any]) -> None:
         """Keep the reasoning for the next request."""

@@ -1,13 +1,15 @@
 """Print one line for each request, and the totals of each program when the server stops.
 
-The routes fill the `RequestRecord` of a request, which is `request.state.record`. A line has no header, no query, no
-prompt and no key. What a client sends is cut and has no control characters.
+The routes fill the `RequestRecord` of a request, which is `request.state.record`. On a WebSocket, each response has a
+record of its own; that of the connection has status 101. A line shows one header, the first word of `User-Agent`, and
+no query, no prompt and no key. What a client sends is cut and has no control characters.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +19,7 @@ from starlette.datastructures import Headers
 from .._redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,12 +71,24 @@ class RequestLog:
         *,
         key: str = "",
         now: Callable[[], datetime] = datetime.now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._echo = echo
         self._secrets = (key,)
         self._now = now
+        self._monotonic = monotonic
         self._totals: dict[str, _Totals] = {}
         self._known_changes = set[tuple[str, str]]()
+
+    @contextmanager
+    def timed(self, record: RequestRecord) -> Iterator[None]:
+        """Print the line of a request at the end of the block, with the time that the block took."""
+        started = self._monotonic()
+        try:
+            yield
+        finally:
+            record.seconds = self._monotonic() - started
+            self.add(record)
 
     def add(self, record: RequestRecord) -> None:
         """Print the line of a finished request."""
@@ -110,12 +124,9 @@ class RequestLog:
 class RequestLogMiddleware:
     """ASGI middleware: give each request its record, and add it to the log when the response has ended."""
 
-    def __init__(
-        self, app: ASGIApp, log: RequestLog | None, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
         self.app = app
         self._log = log
-        self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, and log the request."""
@@ -126,7 +137,6 @@ class RequestLogMiddleware:
             method=scope.get("method", "WS"), path=scope["path"], program=_program(Headers(scope=scope))
         )
         scope.setdefault("state", {})["record"] = record
-        started = self._monotonic()
 
         async def recorded_send(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
@@ -135,12 +145,8 @@ class RequestLogMiddleware:
                 record.status = 101
             await send(message)
 
-        try:
+        with self._log.timed(record):
             await self.app(scope, receive, recorded_send)
-        finally:
-            record.seconds = self._monotonic() - started
-            if self._log is not None:
-                self._log.add(record)
 
 
 def _program(headers: Headers) -> str:

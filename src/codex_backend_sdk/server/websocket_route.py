@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from .dialects import Data, Dialect
-    from .request_log import RequestRecord
+    from .request_log import RequestLog, RequestRecord
 
 __all__ = ["responses_socket"]
 
@@ -51,11 +52,12 @@ async def responses_socket(websocket: WebSocket) -> None:
 class _SocketSink:
     """The messages of one response.
 
-    `has_ended` is set with its last message, `response_id` if a later message can continue it. `on_closed` is called if
-    the WebSocket is closed.
+    `has_ended` is set with its last message, `response_id` if a later message can continue it. `record` is that of the
+    response, and gets the status that it would have over HTTP. `on_closed` is called if the WebSocket is closed.
     """
 
-    def __init__(self, websocket: WebSocket, on_closed: Callable[[], object]) -> None:
+    def __init__(self, websocket: WebSocket, record: RequestRecord, on_closed: Callable[[], object]) -> None:
+        self.record = record
         self.has_ended = False
         self.response_id: str | None = None
         self._websocket = websocket
@@ -63,6 +65,7 @@ class _SocketSink:
 
     async def send(self, event: Data) -> None:
         """Send an event as a message."""
+        self.record.status = self.record.status or 200
         if event["type"] in _TERMINAL_EVENTS:
             self.has_ended = True
             if event["type"] in _CONTINUABLE_EVENTS:
@@ -86,6 +89,7 @@ class _SocketSink:
 
     async def reject(self, error: ApiError) -> None:
         """Send an `error` event with the status and the headers."""
+        self.record.status, self.record.note = error.status, error.code
         await self.send({"type": "error", "status": error.status, "error": error.error, "headers": error.headers})
 
     async def end(self, dialect: Dialect) -> None:
@@ -96,7 +100,7 @@ class _Connection:
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._state = websocket.app.state
-        self._record: RequestRecord = websocket.state.record
+        self._log: RequestLog = self._state.log
         self._stored: dict[str, list[Any]] = {}
         self._group = anyio.create_task_group()
         self._current: _SocketSink | None = None
@@ -110,9 +114,12 @@ class _Connection:
             self._leave()
 
     def _leave(self) -> None:
-        if self._current is not None and not self._current.has_ended:
-            self._record.note = "client left"
+        if (sink := self._in_flight()) is not None:
+            sink.record.note = "client left"
         self._group.cancel_scope.cancel()
+
+    def _in_flight(self) -> _SocketSink | None:
+        return None if self._current is None or self._current.has_ended else self._current
 
     async def _close_when_stopping(self) -> None:
         await self._state.slots.closed.wait()
@@ -121,43 +128,55 @@ class _Connection:
                 await self._websocket.close(_SERVICE_RESTART)
 
     async def _process(self, data: Any) -> None:
-        sink = _SocketSink(self._websocket, self._leave)
+        sink = _SocketSink(self._websocket, replace(self._websocket.state.record, status=None), self._leave)
+        try:
+            message = self._message(data)
+        except ApiError as error:
+            with self._log.timed(sink.record):
+                await sink.reject(error)
+            return
+        if message["type"] == "response.interrupt":
+            # The Codex CLI then closes the connection, which cancels the response.
+            await sink.send({"type": "response.interrupt.failed", "response_id": message.get("response_id")})
+        else:
+            self._current = sink
+            self._group.start_soon(self._respond, message, sink)
+
+    def _message(self, data: Any) -> Data:
+        """Return a message of the client. Raises ApiError if it cannot be processed."""
         text = data.get("text")
         try:
             message = decode(text.encode() if text is not None else data.get("bytes") or b"")
         except ValueError:
             message = None
-        message_type = message.get("type") if isinstance(message, dict) else None
         if not isinstance(message, dict):
-            await sink.reject(_error("The message is not a JSON object.", "local_invalid_message"))
-        elif message_type == "response.interrupt":
-            # The Codex CLI then closes the connection, which cancels the response.
-            await sink.send({"type": "response.interrupt.failed", "response_id": message.get("response_id")})
-        elif message_type != "response.create":
-            await sink.reject(_error(f"`type` is {message_type!r:.60}. Send response.create.", "local_invalid_message"))
-        elif self._current is not None and not self._current.has_ended:
+            raise _error("The message is not a JSON object.", "local_invalid_message")
+        message_type = message.get("type")
+        if message_type not in ("response.create", "response.interrupt"):
+            raise _error(f"`type` is {message_type!r:.60}. Send response.create.", "local_invalid_message")
+        if message_type == "response.create" and self._in_flight() is not None:
             problem = "A response is in flight on this connection. Wait for its end, or open another connection."
-            await sink.reject(_error(problem, "response_already_in_flight"))
-        else:
-            self._current = sink
-            self._group.start_soon(self._respond, message, sink)
+            raise _error(problem, "response_already_in_flight")
+        return message
 
     async def _respond(self, message: Data, sink: _SocketSink) -> None:
-        async with self._lock:  # the client may send the next message before the last response is stored
+        # The client may send the next message before the last response is stored.
+        async with self._lock:
+            with self._log.timed(sink.record):
+                try:
+                    body = self._whole_body(message)
+                except ApiError as error:
+                    await sink.reject(error)
+                    return
+                output: list[Any] = []
+                if message.get("generate") is False:
+                    for event in _prewarm_events(body):
+                        await sink.send(event)
+                else:
+                    call = ModelCall(self._state, sink.record, self._websocket.headers, is_chat=False)
+                    await call.stream(body, sink)
+                    output = call.output
             previous_id = message.get("previous_response_id")
-            try:
-                body = self._whole_body(message)
-            except ApiError as error:
-                await sink.reject(error)
-                return
-            output: list[Any] = []
-            if message.get("generate") is False:
-                for event in _prewarm_events(body):
-                    await sink.send(event)
-            else:
-                call = ModelCall(self._state, self._record, self._websocket.headers, is_chat=False)
-                await call.stream(body, sink)
-                output = call.output
             if sink.response_id is None:
                 self._stored.pop(previous_id or "", None)
             elif isinstance(body.get("input"), list):
