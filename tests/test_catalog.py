@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from codex_backend_sdk._catalog import CatalogCache, find_model, first_listed_id, similar_model, to_official_list
+from codex_backend_sdk._catalog import (
+    CatalogCache,
+    efforts_of,
+    find_model,
+    first_listed_id,
+    similar_model,
+    to_official_list,
+)
 from codex_backend_sdk.types import Login, Secret
 
 CATALOG = {
@@ -38,6 +45,20 @@ def test_model_keeps_the_fields_of_the_backend() -> None:
         "priority": 1,
         "context_window": 272000,
     }
+
+
+@pytest.mark.parametrize(
+    ("levels", "efforts"),
+    [
+        ([{"effort": "low", "description": "x"}, {"effort": "high"}], ["low", "high"]),
+        (["low", {}, {"effort": 3}, None, {"effort": "max"}], ["max"]),
+        ("low", []),
+        (None, []),
+    ],
+)
+def test_efforts_are_those_of_the_levels(levels: Any, efforts: list[str]) -> None:
+    assert efforts_of({"id": "m", "supported_reasoning_levels": levels}) == efforts
+    assert efforts_of({}) == []
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,22 @@ import re
 from operator import eq
 from typing import TYPE_CHECKING, Any, Final
 
+from ._coerce import as_list, as_mapping
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .types import Login
 
-__all__ = ["EFFORTS", "CatalogCache", "find_model", "first_listed_id", "similar_model", "to_official_list"]
+__all__ = [
+    "EFFORTS",
+    "CatalogCache",
+    "efforts_of",
+    "find_model",
+    "first_listed_id",
+    "similar_model",
+    "to_official_list",
+]
 
 # The efforts of the current models, for a model that the catalog does not describe. Some models accept fewer.
 EFFORTS: Final = ("none", "low", "medium", "high", "xhigh", "max")
@@ -62,6 +72,12 @@ def _with_wire_efforts(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {
         _LEVELS: [level for level in levels if not (isinstance(level, dict) and level.get("effort") == _CLI_EFFORT)]
     }
+
+
+def efforts_of(model: Mapping[str, Any]) -> list[str]:
+    """Return the reasoning efforts that the catalog lists for a model."""
+    levels = map(as_mapping, as_list(model.get(_LEVELS)))
+    return [level["effort"] for level in levels if isinstance(level.get("effort"), str)]
 
 
 def find_model(catalog: Any, model_id: str) -> dict[str, Any] | None:

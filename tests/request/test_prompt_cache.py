@@ -94,6 +94,7 @@ def test_seed_depends_on_the_names_of_tools() -> None:
     assert len({seed_of(), seed_of(add), seed_of(search), seed_of(add, search), seed_of(search, add)}) == 5
     assert seed_of() == seed(user("a"))
     assert seed_of(add) == seed_of({**add, "parameters": {"type": "object"}})
+    assert seed_of({**add, "description": "at 12:00"}) == seed_of({**add, "description": "at 12:01", "strict": True})
     assert seed_of("no tool") == seed_of()
 
 

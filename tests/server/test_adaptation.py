@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from codex_backend_sdk import InvalidChatRequestError
 from codex_backend_sdk.server.adaptation import adapt_body, changes_header, session_of, split_model
 from codex_backend_sdk.server.api_errors import ApiError
 
@@ -64,15 +65,16 @@ def test_effort_is_replaced_by_the_nearest(members: dict[str, Any], effort: Any,
     body, named = adapt(members)
     assert (body["reasoning"]["effort"], named) == (effort, changes)
     chat, named_in_chat = adapt(members, is_chat=True)
-    given = chat.get("reasoning_effort") or chat.get("reasoningEffort") or chat["reasoning"]["effort"]
+    given = chat.get("reasoning_effort") or chat["reasoning"]["effort"]
     assert given == effort
     assert named_in_chat == tuple(name.replace("reasoning.effort", "reasoning_effort") for name in changes)
 
 
 def test_effort_is_refused_if_nothing_is_dropped() -> None:
-    with pytest.raises(ApiError, match="low, medium, high") as caught:
+    with pytest.raises(InvalidChatRequestError, match="low, medium, high") as caught:
         adapt({"model": "gpt-5.5-max"}, drops=False)
     assert caught.value.param == "reasoning.effort"
+    assert adapt({"model": "gpt-5.5-low"}, drops=False)[0]["reasoning"] == {"effort": "low"}
 
 
 RESPONSES: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
@@ -106,8 +108,9 @@ def test_parameters_are_kept_if_nothing_is_dropped() -> None:
 
 
 def test_parameters_of_a_chat_are_left_to_the_client() -> None:
-    given = {"store": True, "top_k": 5, "textVerbosity": "low", "tools": []}
+    given = {"store": True, "top_k": 5, "verbosity": "low", "tools": []}
     assert adapt(given, is_chat=True) == (given, ())
+    assert adapt({"textVerbosity": "low"}, is_chat=True) == ({"verbosity": "low"}, ())
 
 
 def test_reasoning_of_a_chat_can_be_hidden() -> None:
@@ -179,7 +182,12 @@ def test_session_is_hashed_if_it_is_no_key(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "key"),
-    [({}, "s"), ({"prompt_cache_key": "own"}, "own"), ({"promptCacheKey": "own"}, None)],
+    [
+        ({}, "s"),
+        ({"prompt_cache_key": "own"}, "own"),
+        ({"promptCacheKey": "own"}, "own"),
+        ({"promptCacheKey": ""}, "s"),
+    ],
 )
 def test_session_is_the_key_of_a_body_without_one(body: dict[str, Any], key: str | None) -> None:
     assert adapt(body, is_chat=True, session_id="s")[0].get("prompt_cache_key") == key

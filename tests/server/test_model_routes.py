@@ -170,6 +170,15 @@ def test_unsupported_parameters_can_be_refused(serve: Any, route: Route) -> None
     assert f"pass `{member}`. Remove it, or start `codex-backend serve` with `--unsupported drop`." in error["message"]
 
 
+@both_routes
+def test_effort_can_be_refused(serve: Any, route: Route) -> None:
+    response = post(serve(unsupported="raise"), route, route.body(model="gpt-5.5-minimal"))
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (400, "invalid_value")
+    assert error["param"] == ("reasoning.effort" if route is RESPONSES else "reasoning_effort")
+    assert "Use one of low, " in error["message"]
+
+
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
 @both_routes
 @both_modes
@@ -237,6 +246,8 @@ def test_cache_key_is_derived_for_each_conversation(server: Any, sent: Any, rout
     tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
     assert key_of("one") == key_of("one") != key_of("two")
     assert key_of("one", tools=tools) != key_of("one")
+    described = [{**tools[0], "description": "It is 12:00"}]
+    assert key_of("one", tools=described) == key_of("one", tools=tools)  # the key routes; it does not compare prompts
 
 
 # Errors

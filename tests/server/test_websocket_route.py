@@ -84,6 +84,15 @@ def test_previous_response_is_continued(server: Any, sim: Simulator, bodies: Any
     assert all("previous_response_id" not in body for body in bodies())
 
 
+def test_text_as_input_is_continued(server: Any, sim: Simulator, bodies: Any) -> None:
+    sim.script("one", "two")
+    with opened(server) as socket:
+        first = socket.create(input="hi")["response"]
+        assert socket.create(previous_response_id=first["id"], input="more")["type"] == "response.completed"
+    messages = [item for item in bodies()[1]["input"] if item["role"] != "developer"]
+    assert [item["content"][0]["text"] for item in messages] == ["hi", "one", "more"]
+
+
 def test_prewarm_sends_nothing_and_is_continued(server: Any, sim: Simulator, bodies: Any) -> None:
     sim.script("Hello")
     with opened(server) as socket:

@@ -29,8 +29,9 @@ __all__ = [
     "Rejection",
     "TranslatedRequest",
     "Treatment",
-    "nearest_effort",
+    "accepted_effort",
     "translate_request",
+    "with_official_names",
 ]
 
 
@@ -153,7 +154,7 @@ def translate_request(
     call, an effort that the model does not accept, and JSON mode without the word.
     Raises InvalidChatRequestError for a request that no model could answer.
     """
-    parameters = _with_official_names(given)
+    parameters = with_official_names(given)
     parameters.setdefault("model", model)
     requested_model = str(parameters["model"])
     if parameters.get("messages") is None and "input" in parameters:  # some programs send the body of Responses
@@ -164,8 +165,10 @@ def translate_request(
     returns_reasoning = not reasoning.pop("exclude", False)
     text = _text_options(parameters)
     repairs = [*messages.repairs]
-    if efforts and reasoning.get("effort") not in (None, *efforts):
-        repairs.append(_replace_effort(reasoning, efforts, model=requested_model, is_lenient=is_lenient))
+    effort = reasoning.get("effort")
+    if efforts and effort not in (None, *efforts):
+        reasoning["effort"] = accepted_effort(effort, efforts, model=requested_model, is_lenient=is_lenient)
+        repairs.append(("reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"))
     if as_mapping(text.get("format")).get("type") == "json_object" and not _has_json_word(messages.items):
         repairs.append(_add_json_request(messages.items, is_lenient=is_lenient))
     body = {
@@ -195,7 +198,8 @@ def translate_request(
     )
 
 
-def _with_official_names(given: Mapping[str, Any]) -> dict[str, Any]:
+def with_official_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the official names instead of their `ALIASES`. An official name has precedence."""
     parameters = {name: value for name, value in given.items() if name not in ALIASES}
     for alias, name in ALIASES.items():
         if alias in given:
@@ -376,22 +380,20 @@ def _reasoning(parameters: Mapping[str, Any]) -> dict[str, Any]:
 EFFORT_ORDER: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
 
 
-def _replace_effort(
-    reasoning: dict[str, Any], efforts: Sequence[str], *, model: str, is_lenient: bool
-) -> tuple[str, str]:
-    """Replace the effort by the nearest accepted one, and return the repair."""
-    effort = reasoning["effort"]
+def accepted_effort(
+    effort: Any, accepted: Sequence[str], *, model: Any, is_lenient: bool, param: str = "reasoning_effort"
+) -> str:
+    """Return this effort if the model accepts it, else, with `is_lenient`, the nearest one: of two, the higher one.
+
+    Raises InvalidChatRequestError, for the parameter `param`, if it is not accepted and not lenient.
+    """
+    if effort in accepted:
+        return str(effort)
     if not is_lenient:
         raise InvalidChatRequestError(
-            f"The model {model} does not accept the reasoning effort {effort!r}. Use one of {', '.join(efforts)}.",
-            param="reasoning_effort",
+            f"The model {model} does not accept the reasoning effort {effort!r:.40}. Use one of {', '.join(accepted)}.",
+            param=param,
         )
-    reasoning["effort"] = nearest_effort(effort, efforts)
-    return "reasoning_effort", f"{effort!r} was replaced by {reasoning['effort']!r}"
-
-
-def nearest_effort(effort: Any, accepted: Sequence[str]) -> str:
-    """Return the accepted effort that is nearest to this one, of two the higher one."""
     wanted = _rank(effort)
     return min(accepted, key=lambda each: (abs(_rank(each) - wanted), -_rank(each)))
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from openai import NotGiven, Omit, OpenAIError
 
+from .._catalog import efforts_of
 from .._chat.chat_completion import account_digest
 from .._chat.parameters import translate_request
-from .._coerce import as_list, as_mapping
 from .._constants import AUTO_MODEL, CATALOG_CLIENT_VERSION, CHANGES_LOGGER, DEFAULT_INSTRUCTIONS
 from .._errors.advice import Interface, advise_error
 from .._exceptions import CodexBackendUnsupportedParameterError, UnsupportedEndpointError
@@ -271,8 +271,7 @@ def _shape_chat(
 def _accepted_efforts(models: Sequence[Mapping[str, Any]] | None, model: Any) -> list[str]:
     """Return the reasoning efforts of a model in the cached catalog, or an empty list if they are unknown."""
     entry = next((entry for entry in models or () if entry.get("id") == model), {})
-    levels = map(as_mapping, as_list(entry.get("supported_reasoning_levels")))
-    return [str(level["effort"]) for level in levels if level.get("effort")]
+    return efforts_of(entry)
 
 
 def complete_for_login(options: PreparedOptions, login: Login) -> None:

@@ -7,7 +7,7 @@ reports their names. This module adds what only a server needs:
 - names of models with an effort, such as `gpt-5.5-high`, for programs without a setting for the effort. An exact name
   and an explicit parameter have precedence.
 - an effort that the model does not accept is replaced by the nearest one.
-- the spellings of the AI SDK, unknown parameters and `store: true` on `/v1/responses`.
+- the spellings of the AI SDK; on `/v1/responses`, parameters of Chat Completions, unknown ones and `store: true`.
 - items without a counterpart in `input`: a call without an output, and an output without a call.
 - the header of a session as the prompt cache key.
 
@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 
 from .. import history
-from .._catalog import EFFORTS
-from .._chat.parameters import ALIASES, EFFORT_ORDER, nearest_effort
-from .._coerce import as_list, as_mapping, hashed_call_id, sanitize_header_value
+from .._catalog import EFFORTS, efforts_of
+from .._chat.parameters import EFFORT_ORDER, accepted_effort, with_official_names
+from .._coerce import as_mapping, hashed_call_id, sanitize_header_value
 from .._constants import MAX_ID_LENGTH
 from .._exceptions import HistoryError
 from .api_errors import ApiError
@@ -75,13 +75,13 @@ def adapt_body(
     """Return the body for the client. `models` is the model catalog, or empty if it is unknown.
 
     `session_id` is the session that a header names. With `drops`, unsupported values are replaced and named, else
-    ApiError is raised for them, as for a body of the wrong shape.
+    InvalidChatRequestError or ApiError is raised for them. ApiError is also raised for a body of the wrong shape.
     """
     _refuse_wrong_shape(given, is_chat=is_chat)
     changes: list[str] = []
-    body = {name: value for name, value in given.items() if value is not None}
+    body = with_official_names({name: value for name, value in given.items() if value is not None})
     if not is_chat:
-        body = _with_responses_names(body)
+        _nest_chat_parameters(body)
     _resolve_model(body, is_chat=is_chat, models=models)
     _replace_effort(body, is_chat=is_chat, models=models, drops=drops, changes=changes)
     if isinstance(body.get("input"), list) and drops:
@@ -125,13 +125,15 @@ def _valid_cache_key(value: str) -> str:
 
 
 def _set_cache_key(body: Body, session_id: str | None, *, drops: bool, changes: list[str]) -> None:
-    """Use the session as the key if the body has none. The client also sends the key as a header, so it is short."""
-    given = next((body[name] for name in ("prompt_cache_key", "promptCacheKey") if body.get(name)), None)
-    if given is None:
+    """Use the session as the key if the body has none. The client also sends the key as a header, so it is short.
+
+    Without a session, the client derives the key (`_request.prompt_cache`).
+    """
+    given = body.get("prompt_cache_key")
+    if not given:
         if session_id is not None:
             body["prompt_cache_key"] = session_id
     elif drops and isinstance(given, str) and given != _valid_cache_key(given):
-        body.pop("promptCacheKey", None)
         body["prompt_cache_key"] = _valid_cache_key(given)
         changes.append("prompt_cache_key")
 
@@ -164,13 +166,11 @@ def _resolve_model(body: Body, *, is_chat: bool, models: Sequence[Mapping[str, A
 
 
 def _effort(body: Mapping[str, Any]) -> Any:
-    nested = as_mapping(body.get("reasoning")).get("effort")
     flat = body.get("reasoning_effort")
-    return next((each for each in (flat, body.get("reasoningEffort"), nested) if each is not None), None)
+    return as_mapping(body.get("reasoning")).get("effort") if flat is None else flat
 
 
 def _set_effort(body: Body, effort: str, *, is_chat: bool) -> None:
-    body.pop("reasoningEffort", None)
     if is_chat:
         body["reasoning_effort"] = effort
     else:
@@ -185,38 +185,23 @@ def _replace_effort(
     if effort is None:
         return
     entry = next((model for model in models if model.get("id") == body.get("model")), {})
-    levels = [as_mapping(level).get("effort") for level in as_list(entry.get("supported_reasoning_levels"))]
-    accepted = [str(level) for level in levels if level] or EFFORTS
-    if effort in accepted:
-        return
     name = "reasoning_effort" if is_chat else "reasoning.effort"
-    if not drops:
-        raise ApiError(
-            400,
-            f"The model {body.get('model')} does not accept the reasoning effort {effort!r:.40}. "
-            f"Use one of {', '.join(accepted)}.",
-            param=name,
-            code="unsupported_value",
-        )
-    nearest = nearest_effort(effort, accepted)
-    _set_effort(body, nearest, is_chat=is_chat)
-    changes.append(f"{name}={nearest}")
+    accepted = accepted_effort(
+        effort, efforts_of(entry) or EFFORTS, model=body.get("model"), is_lenient=drops, param=name
+    )
+    if accepted != effort:
+        _set_effort(body, accepted, is_chat=is_chat)
+        changes.append(f"{name}={accepted}")
 
 
 # Responses
 
 
-def _with_responses_names(given: Body) -> Body:
-    """Return the body with the names of Responses instead of those of the AI SDK and of Chat Completions."""
-    body = {name: value for name, value in given.items() if name not in ALIASES and name not in _NESTED}
-    named = {name: given[name] for name in given if name in _NESTED}
-    for alias, name in ALIASES.items():
-        if alias in given:
-            (named if name in _NESTED else body).setdefault(name, given[alias])
-    for name, value in named.items():
-        member, key = _NESTED[name]
-        body[member] = {key: value, **as_mapping(body.get(member))}
-    return body
+def _nest_chat_parameters(body: Body) -> None:
+    """Replace the parameters of Chat Completions that Responses has as a member of another parameter."""
+    for name, (parent, member) in _NESTED.items():
+        if name in body:
+            body[parent] = {member: body.pop(name), **as_mapping(body.get(parent))}
 
 
 def _drop_responses_parameters(body: Body, *, drops: bool, changes: list[str]) -> None:

@@ -16,7 +16,7 @@ import anyio
 from openai import OpenAIError
 from starlette.responses import JSONResponse
 
-from .._catalog import similar_model
+from .._catalog import efforts_of, similar_model
 from .api_errors import ApiError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .._client import AsyncOpenAI
 
-__all__ = ["ModelList", "efforts_of", "list_models", "retrieve_model"]
+__all__ = ["ModelList", "list_models", "retrieve_model"]
 
 _FRESH_SECONDS: Final = 300.0
 # After a failure, the last list is used for this long before it is requested again.
@@ -80,12 +80,6 @@ class ModelList:
         self._models = [model.to_dict() for model in page.data]
         self._account_id = self._current_account()
         self._fresh_until = self._monotonic() + _FRESH_SECONDS
-
-
-def efforts_of(model: Mapping[str, Any]) -> list[str]:
-    """Return the reasoning efforts that the catalog lists for a model."""
-    levels = model.get("supported_reasoning_levels") or []
-    return [level["effort"] for level in levels if isinstance(level, dict) and isinstance(level.get("effort"), str)]
 
 
 async def list_models(request: Request) -> Response:

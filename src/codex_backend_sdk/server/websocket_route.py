@@ -188,7 +188,7 @@ class _Connection:
         """Return a message as the body of a request, with the items of the response that it continues."""
         body = {name: value for name, value in message.items() if name not in _MESSAGE_MEMBERS}
         if isinstance(body.get("input"), str):
-            body["input"] = [{"role": "user", "content": body["input"]}]
+            body["input"] = [body["input"]]
         previous_id = message.get("previous_response_id")
         if previous_id is None:
             return body
