@@ -102,11 +102,12 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     """Replace `secrets`, their parts, and everything in the form of a token; remove control characters."""
     text = remove_control_characters(text)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in {secret, quote(secret, safe="")}:
-            text = text.replace(form, REDACTED)
+        text = text.replace(secret, REDACTED)
+        if "%" in text:  # only then can the text contain a quoted form that differs from the secret
+            text = text.replace(quote(secret, safe=""), REDACTED)
     text = _CREDENTIALS.sub(_redact_credentials, text)
     text = _TOKENS.sub(_redact_token, text)
-    if secrets:
+    if secrets and _WORDS.search(text):  # few texts have a word that is long enough
         parts = frozenset().union(*map(_parts, secrets))
         text = _WORDS.sub(lambda word: word[0] if parts.isdisjoint(_parts(word[0])) else REDACTED, text)
     return text
