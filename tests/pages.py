@@ -13,13 +13,12 @@ import contextlib
 import importlib.util
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
+from support.forked_programs import run_python_file
 
 from codex_backend_sdk.testing import Simulator
 
@@ -117,17 +116,7 @@ def run_script(block: Block, folder: Path, *, input: str = "") -> str:
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     (folder / "example.py").write_text(block.code, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=folder,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        input=input,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    done = run_python_file(Path("example.py"), cwd=folder, env=dict(os.environ), input=input, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 0, done.stderr
     for sign in ("Traceback", "Exception ignored", "Warning:"):
         assert sign not in done.stderr, done.stderr

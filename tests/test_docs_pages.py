@@ -63,6 +63,21 @@ def test_program_runs_alone(block: Block, tmp_path: Path, monkeypatch: pytest.Mo
         run_script(block, tmp_path, input="Hello\ny\n")
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; sys.exit('failed')", "failed"),
+        ("import warnings; warnings.warn('old')", "UserWarning: old"),
+        ("file = open('photo.png')", "ResourceWarning: unclosed file"),
+        ("from codex_backend_sdk import OpenAI; print(json)", "NameError: name 'json'"),
+    ],
+)
+def test_failure_of_a_program_is_reported(tmp_path: Path, code: str, message: str) -> None:
+    write_sample_files(tmp_path)
+    with pytest.raises(AssertionError, match=message):
+        run_script(Block(tmp_path / "page.md", 1, "python", code), tmp_path)
+
+
 @parametrize_pytest_files(*DOCS_TO_RUN)
 def test_pytest_file_passes_alone(block: Block, pytester: pytest.Pytester) -> None:
     run_tests(block, pytester)

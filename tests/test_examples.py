@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from support.forked_programs import run_python_file
 
 from codex_backend_sdk.testing import Simulator, Turn
 
@@ -35,19 +36,16 @@ class Programs:
         self.sim = sim
         self.directory = directory
         home = sim.write_codex_home(directory / "codex")
-        self.environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home), "PYTHONUTF8": "1"}
+        self.environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home)}
 
     def run(self, name: str, *arguments: str, input: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(EXAMPLES / name), *arguments]
-        return subprocess.run(
-            command,
+        return run_python_file(
+            EXAMPLES / name,
+            *arguments,
             cwd=self.directory,
             env=self.environment,
             input=input,
-            capture_output=True,
-            text=True,
             timeout=TIMEOUT_SECONDS,
-            check=False,
         )
 
 
