@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from support.echo_server import EchoServer
+from support.forked_programs import run_python_file
 
 from codex_backend_sdk._pools import PooledClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 trustme = pytest.importorskip("trustme")
@@ -25,7 +26,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not 
 # --- forks -----------------------------------------------------------------------------------------------------------
 
 PRELUDE = """
-import asyncio, concurrent.futures, json, multiprocessing, os, signal, sys, threading, traceback
+import asyncio, concurrent.futures, json, multiprocessing, os, signal, sys, threading, traceback, warnings
+warnings.simplefilter("ignore")  # of forks with threads
 import httpx2
 from codex_backend_sdk import AsyncOpenAI, OpenAI, StreamInterruptedError
 from codex_backend_sdk.auth._http import open_client
@@ -104,8 +106,18 @@ def finish(process: subprocess.Popen[str]) -> Any:
     return json.loads(output.splitlines()[-1])
 
 
-def run(program: str, server: EchoServer, kind: str, owner: str = "package") -> Any:
-    return finish(start(program, server, kind, owner))
+@pytest.fixture
+def run(tmp_path: Path, server: EchoServer) -> Callable[..., Any]:
+    def call(program: str, kind: str, owner: str = "package") -> Any:
+        (tmp_path / "program.py").write_text(PRELUDE + program, encoding="utf-8")
+        arguments = (server.base_url, kind, owner)
+        done = run_python_file(
+            tmp_path / "program.py", *arguments, cwd=tmp_path, env=dict(os.environ), input="", timeout=50
+        )
+        assert done.stderr == ""
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return call
 
 
 FORKS = """
@@ -125,14 +137,18 @@ print(json.dumps(texts))
 # An HTTP client of the caller works in one event loop only.
 @needs_fork
 @pytest.mark.parametrize(("kind", "owner"), [("sync", "package"), ("sync", "own"), ("async", "package")])
-def test_forked_children_get_their_own_responses(kind: str, owner: str, server: EchoServer) -> None:
-    assert run(FORKS, server, kind, owner) == [[f"word{number}" for number in range(8)]] * 4
+def test_forked_children_get_their_own_responses(
+    kind: str, owner: str, server: EchoServer, run: Callable[..., Any]
+) -> None:
+    assert run(FORKS, kind, owner) == [[f"word{number}" for number in range(8)]] * 4
     assert server.connections[0] == ["warm"], "no child uses the connection of its parent"
 
 
 @needs_fork
 @pytest.mark.parametrize("owner", ["package", "own"])
-def test_connection_of_the_parent_survives_its_children(owner: str, server: EchoServer) -> None:
+def test_connection_of_the_parent_survives_its_children(
+    owner: str, server: EchoServer, run: Callable[..., Any]
+) -> None:
     """A child writes nothing to it: neither a request, nor the end of TLS, nor that of TCP."""
     program = """
 ask("first")
@@ -143,12 +159,12 @@ def child():
 texts = [run_child(child), run_child(lambda: (client.close(), "closed")[1]), ask("second")]
 print(json.dumps(texts))
 """
-    assert run(program, server, "sync", owner) == ["child", "closed", "second"]
+    assert run(program, "sync", owner) == ["child", "closed", "second"]
     assert server.connections == [["first", "second"], ["child"]]
 
 
 @needs_fork
-def test_async_connection_survives_a_fork_in_its_loop(server: EchoServer) -> None:
+def test_async_connection_survives_a_fork_in_its_loop(server: EchoServer, run: Callable[..., Any]) -> None:
     program = """
 async def main():
     first = await ask_async("first")
@@ -163,7 +179,7 @@ async def main():
     return texts
 print(json.dumps(asyncio.run(main())))
 """
-    assert run(program, server, "async") == ["first", "child", "second"]
+    assert run(program, "async") == ["first", "child", "second"]
     assert server.connections == [["first", "second"], ["child"]]
 
 
@@ -257,7 +273,7 @@ print(json.dumps([child, texts]))
 # --- event loops -----------------------------------------------------------------------------------------------------
 
 
-def test_async_client_works_in_one_loop_after_another(server: EchoServer) -> None:
+def test_async_client_works_in_one_loop_after_another(server: EchoServer, run: Callable[..., Any]) -> None:
     """Each loop opens its own connection, and closes it or not."""
     program = """
 texts = [ask("one"), ask("two"), ask("three")]
@@ -272,18 +288,18 @@ async def last():
 print(json.dumps([*texts, asyncio.run(last()), client.is_closed(), len(client._client._pools._by_owner)]))
 """
     texts = ["one", "two", "three", "four", "five", "trio one", "trio two", "six", "last"]
-    assert run(program, server, "async") == [*texts, True, 1], "pools of earlier loops are dropped"
+    assert run(program, "async") == [*texts, True, 1], "pools of earlier loops are dropped"
     assert [len(prompts) for prompts in server.connections] == [1, 1, 1, 2, 1, 1, 1, 1]
 
 
-def test_async_client_works_in_concurrent_loops(server: EchoServer) -> None:
+def test_async_client_works_in_concurrent_loops(server: EchoServer, run: Callable[..., Any]) -> None:
     program = """
 async def many(name):
     return [await ask_async(f"{name} {number}") for number in range(5)]
 with concurrent.futures.ThreadPoolExecutor(6) as threads:
     print(json.dumps(list(threads.map(lambda name: asyncio.run(many(name)), words[:6]))))
 """
-    assert run(program, server, "async") == [[f"word{loop} {number}" for number in range(5)] for loop in range(6)]
+    assert run(program, "async") == [[f"word{loop} {number}" for number in range(5)] for loop in range(6)]
     assert sorted(len(prompts) for prompts in server.connections) == [5] * 6
 
 

@@ -6,18 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.command_runs import CommandResult
+from support import command
+from support.forked_programs import run_on_streams, run_python_file
 
 from codex_backend_sdk.cli import main
 from codex_backend_sdk.testing import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cli.command_runs import Run, Spawn, StoreLogin
 
@@ -38,6 +40,7 @@ INTERFERING_PREFIXES = (
     "CURL_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
+COMMAND = Path(command.__file__)
 HEAVY_PACKAGES = ("httpx2", "openai", "prompt_toolkit", "pydantic", "pydantic_core", "rich", "starlette", "uvicorn")
 
 
@@ -107,11 +110,19 @@ def spawn(environment: dict[str, str]) -> Spawn:
 
 
 @pytest.fixture
-def run_in_process(spawn: Spawn) -> Run:
-    """Run the command in a new process and wait until it exits."""
+def run_in_process(spawn: Spawn, environment: dict[str, str]) -> Run:
+    """Run the command in a new process and wait until it exits.
 
-    def call(*arguments: str, **options: Any) -> CommandResult:
-        with spawn(*arguments, **options) as process:
+    The process begins with a start of the interpreter only if an option needs this (support/forked_programs.py).
+    """
+
+    def call(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> CommandResult:
+        if not options:
+            done = run_python_file(
+                COMMAND, *arguments, cwd=Path.cwd(), env={**environment, **(env or {})}, input="", timeout=40
+            )
+            return CommandResult(done.returncode, done.stdout, done.stderr)
+        with spawn(*arguments, env=env or {}, **options) as process:
             out, err = process.communicate(timeout=40)
         return CommandResult(process.returncode, out, err)
 
@@ -119,10 +130,10 @@ def run_in_process(spawn: Spawn) -> Run:
 
 
 @pytest.fixture
-def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
+def run_in_terminal(spawn: Spawn, environment: dict[str, str]) -> Callable[..., str]:
     """Run the command with a pseudo-terminal as its output, and return what the terminal received.
 
-    `code` is the expected exit code; `program` is code that runs first.
+    `code` is the expected exit code; `program` is code that runs first, after a start of the interpreter.
     """
     pty = pytest.importorskip("pty")  # not on Windows
 
@@ -137,14 +148,24 @@ def run_in_terminal(spawn: Spawn) -> Callable[..., str]:
             except OSError:  # Linux raises this when the other side is closed
                 pass
 
+        reader = Thread(target=read)
         env = {"TERM": "xterm-256color", "COLUMNS": str(columns), **env}
-        with spawn(*arguments, code=program, stdout=terminal, stderr=terminal, env=env) as process:
-            os.close(terminal)
-            reader = Thread(target=read)
+        if program:
+            with spawn(*arguments, code=program, stdout=terminal, stderr=terminal, env=env) as process:
+                reader.start()
+                exit_code = process.wait(timeout=40)
+        else:
             reader.start()
-            assert process.wait(timeout=40) == code
+            device = Path(os.ttyname(terminal))
+            streams = (Path(os.devnull), device, device)
+            environment_of_call = {**environment, **env}
+            exit_code = run_on_streams(
+                COMMAND, *arguments, cwd=Path.cwd(), env=environment_of_call, streams=streams, timeout=40
+            )
+        os.close(terminal)
         reader.join(timeout=10)
         os.close(controller)
+        assert exit_code == code, received.decode()
         return received.decode().replace("\r\n", "\n")
 
     return call

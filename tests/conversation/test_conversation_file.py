@@ -299,7 +299,7 @@ for fifo in sys.stdin:
     os.waitpid(program, 0)
     print("ended", flush=True)
 """
-KILLS = 50
+KILLS = 20
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and fork")

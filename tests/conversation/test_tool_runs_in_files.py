@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.forked_programs import run_python_file
 
 from codex_backend_sdk import RunPausedError
 from codex_backend_sdk.testing import Turn
@@ -81,8 +80,10 @@ def run_program(sim: Simulator, tmp_path: Path, *arguments: object) -> int:
     home = tmp_path / "home"
     sim.write_codex_home(home)
     environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home)}
-    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    return subprocess.run(command, env=environment, timeout=50, check=False).returncode
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    done = run_python_file(program, *map(str, arguments), cwd=tmp_path, env=environment, input="", timeout=50)
+    return done.returncode
 
 
 def counting(log: Path) -> Any:

@@ -19,15 +19,18 @@ import signal
 import subprocess
 import sys
 import types
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-__all__ = ["run_python_file"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["run_on_streams", "run_python_file"]
 
 _OPTIONS = ("-X", "utf8", "-W", "error")
-_STREAMS = ("stdin", "stdout", "stderr")
 
 
 def run_python_file(
@@ -38,24 +41,33 @@ def run_python_file(
     Raises:
         subprocess.TimeoutExpired: it did not end within `timeout` seconds, and was killed.
     """
+    with TemporaryDirectory() as folder:
+        streams = tuple(Path(folder, name) for name in ("in", "out", "err"))
+        for stream in streams:
+            stream.write_text("", encoding="utf-8")
+        streams[0].write_text(input, encoding="utf-8")
+        code = run_on_streams(path, *arguments, cwd=cwd, env=env, streams=streams, timeout=timeout)
+        out, err = (stream.read_text(encoding="utf-8") for stream in streams[1:])
+    return subprocess.CompletedProcess([str(path), *arguments], code, out, err)
+
+
+def run_on_streams(
+    path: Path, *arguments: str, cwd: Path, env: dict[str, str], streams: Sequence[Path], timeout: float
+) -> int:
+    """Run the file with these files or devices as its three standard streams, and return its exit code."""
     command = [str(path), *arguments]
-    if sys.platform != "linux":
-        return subprocess.run(
-            [sys.executable, *_OPTIONS, *command],
-            cwd=cwd,
-            env=env,
-            input=input,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
+    if sys.platform == "linux":
+        return _fork_and_wait(
+            {"command": command, "cwd": str(cwd), "env": env, "streams": [*map(str, streams)]}, timeout
         )
-    with TemporaryDirectory() as streams:
-        for name in _STREAMS:
-            Path(streams, name).write_text(input if name == "stdin" else "", encoding="utf-8")
-        code = _fork_and_wait({"command": command, "cwd": str(cwd), "env": env, "streams": streams}, timeout)
-        out, err = (Path(streams, name).read_text(encoding="utf-8") for name in _STREAMS[1:])
-    return subprocess.CompletedProcess(command, code, out, err)
+    with ExitStack() as stack:
+        stdin, stdout, stderr = (
+            stack.enter_context(stream.open(mode)) for stream, mode in zip(streams, ("rb", "wb", "wb"), strict=True)
+        )
+        command = [sys.executable, *_OPTIONS, *command]
+        return subprocess.run(
+            command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout, check=False
+        ).returncode
 
 
 def _fork_and_wait(program: dict[str, Any], timeout: float) -> int:
@@ -101,12 +113,15 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
         replies.write(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
-def _run(command: list[str], cwd: str, env: dict[str, str], streams: str) -> None:
+def _run(command: list[str], cwd: str, env: dict[str, str], streams: list[str]) -> None:
     """Become the program. The caller then returns, so that the interpreter ends."""
-    for descriptor, name in enumerate(_STREAMS):
-        file = os.open(Path(streams, name), os.O_RDONLY if name == "stdin" else os.O_WRONLY)
+    for descriptor, stream in enumerate(streams):
+        file = os.open(stream, os.O_WRONLY if descriptor else os.O_RDONLY)
         os.dup2(file, descriptor)
         os.close(file)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -120,6 +135,5 @@ def _run(command: list[str], cwd: str, env: dict[str, str], streams: str) -> Non
 
 
 if __name__ == "__main__":
-    # These files have no buffer, so the standard streams of a program begin without one that is filled.
     with open(0, "rb", buffering=0, closefd=False) as requests, open(1, "wb", buffering=0, closefd=False) as replies:
         _serve(requests, replies)
