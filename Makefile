@@ -30,6 +30,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # An active environment must not leak into the one in .venv.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Without cached bytecode, each test worker compiles all tests, and each program that a test starts compiles the package.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A name on PATH may be a stub that does not start (pyenv's shims), so each candidate is tried.
 IS_SUPPORTED := -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
@@ -68,7 +70,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_response_messages))
 
-.PHONY: help demo test lint coverage site pictures release-check lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
+.PHONY: help demo test lint style types-mypy types-pyright coverage site pictures release-check lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 
 help:
 	@sed -n '4,28s/^# \{0,1\}//p' Makefile
@@ -76,8 +78,10 @@ help:
 demo: $(DEMO_READY)
 	@$(BIN)/codex-backend demo
 
-# uv is for the test of the lowest versions, which is skipped without it.
-test: lint coverage .cache/upstream-is-fetched $(UV)
+# uv is for the test of the lowest versions, which is skipped without it. The checks before the tests have a process
+# each, so they run at the same time; the tests use all processors.
+test: $(DEV_READY) .cache/upstream-is-fetched $(UV)
+	$(MAKE) --no-print-directory --jobs=4 lint coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal --deselect "$(CONTROL)"
 
 # 100 % branch coverage of the modules that do no I/O (pyproject.toml lists them), by their own tests alone.
@@ -85,12 +89,18 @@ coverage: $(DEV_READY)
 	$(BIN)/python -m coverage run -m pytest -q --no-header $(PURE_TESTS)
 	$(BIN)/python -m coverage report
 
-lint: $(DEV_READY)
+lint: style types-mypy types-pyright
+
+style: $(DEV_READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
+
+types-mypy: $(DEV_READY)
+	$(BIN)/mypy
+
+types-pyright: $(DEV_READY)
+	$(BIN)/pyright
 
 # `make test` builds it, too, and checks its links and its width on a phone (tests/test_site.py).
 site: $(DEV_READY)

@@ -111,9 +111,7 @@ def run(tmp_path: Path, server: EchoServer) -> Callable[..., Any]:
     def call(program: str, kind: str, owner: str = "package") -> Any:
         (tmp_path / "program.py").write_text(PRELUDE + program, encoding="utf-8")
         arguments = (server.base_url, kind, owner)
-        done = run_python_file(
-            tmp_path / "program.py", *arguments, cwd=tmp_path, env=dict(os.environ), input="", timeout=50
-        )
+        done = run_python_file(tmp_path / "program.py", *arguments, cwd=tmp_path, env=dict(os.environ), timeout=50)
         assert done.stderr == ""
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,6 +1,7 @@
 """Test that processes share one refresh, with real processes on each type of store.
 
-Set `CODEX_TEST_CALLS=200` for the long run: 200 calls by each of 64 threads, and every test on every store.
+Set `CODEX_TEST_CALLS=200` for the long run: 16 processes instead of 8, 200 calls by each of their threads, and every
+test on every store.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CALLS = int(os.environ.get("CODEX_TEST_CALLS", "3"))
-PROCESSES, THREADS = 16, 4
 IS_LONG = CALLS > 50
+PROCESSES, THREADS = 16 if IS_LONG else 8, 4
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked"),
@@ -86,7 +87,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 class ProcessGroup:
-    """Sixteen processes on one simulator, started with an expired login in the store."""
+    """Processes on one simulator, started with an expired login in the store."""
 
     def __init__(self, access: StoreAccess, sim: Simulator, *, calls: int) -> None:
         self.sim = sim

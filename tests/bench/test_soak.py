@@ -25,7 +25,7 @@ class InterruptedStreamError(openai.OpenAIError):
 @pytest.mark.timeout(180)
 def test_short_run_passes() -> None:
     """In another process, because it counts the resources of its process."""
-    command = [sys.executable, "-m", "bench.soak", "--minutes", str(10 / 60), "--callers", "100", "--seed", "7"]
+    command = [sys.executable, "-m", "bench.soak", "--minutes", str(5 / 60), "--callers", "100", "--seed", "7"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"    {CORRECT}: " in done.stdout

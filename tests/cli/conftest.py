@@ -113,14 +113,13 @@ def spawn(environment: dict[str, str]) -> Spawn:
 def run_in_process(spawn: Spawn, environment: dict[str, str]) -> Run:
     """Run the command in a new process and wait until it exits.
 
-    The process begins with a start of the interpreter only if an option needs this (support/forked_programs.py).
+    The process begins with a start of the interpreter only if an option or a variable needs this
+    (support/forked_programs.py).
     """
 
     def call(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> CommandResult:
-        if not options:
-            done = run_python_file(
-                COMMAND, *arguments, cwd=Path.cwd(), env={**environment, **(env or {})}, input="", timeout=40
-            )
+        if not options and not any(name.startswith("PYTHON") for name in env or ()):
+            done = run_python_file(COMMAND, *arguments, cwd=Path.cwd(), env={**environment, **(env or {})}, timeout=40)
             return CommandResult(done.returncode, done.stdout, done.stderr)
         with spawn(*arguments, env=env or {}, **options) as process:
             out, err = process.communicate(timeout=40)
@@ -133,7 +132,8 @@ def run_in_process(spawn: Spawn, environment: dict[str, str]) -> Run:
 def run_in_terminal(spawn: Spawn, environment: dict[str, str]) -> Callable[..., str]:
     """Run the command with a pseudo-terminal as its output, and return what the terminal received.
 
-    `code` is the expected exit code; `program` is code that runs first, after a start of the interpreter.
+    `code` is the expected exit code; `program` is code that runs first. The process begins with a start of the
+    interpreter only for `program` and for variables that the interpreter reads.
     """
     pty = pytest.importorskip("pty")  # not on Windows
 
@@ -150,7 +150,7 @@ def run_in_terminal(spawn: Spawn, environment: dict[str, str]) -> Callable[..., 
 
         reader = Thread(target=read)
         env = {"TERM": "xterm-256color", "COLUMNS": str(columns), **env}
-        if program:
+        if program or any(name.startswith("PYTHON") for name in env):
             with spawn(*arguments, code=program, stdout=terminal, stderr=terminal, env=env) as process:
                 reader.start()
                 exit_code = process.wait(timeout=40)

@@ -424,17 +424,16 @@ def test_exception_in_a_file_names_its_line(run: Run, sim: Simulator, folder: Pa
         ("raise ValueError('one\\ntwo \\x1b[2J')", "boom failed: ValueError: one two"),
     ],
 )
-def test_failed_call_is_one_line(spawn: Spawn, sim: Simulator, folder: Path, body: str, failure: str) -> None:
+def test_failed_call_is_one_line(run_in_process: Run, sim: Simulator, folder: Path, body: str, failure: str) -> None:
     (folder / "tools.py").write_text(f"def boom():\n    'Doc.'\n    {body}\n")
     for options, has_traceback in (((), False), (("--debug",), True)):
         sim.script(Turn.call("boom", {}), Turn.text("Done."))
-        with spawn(*options, "ask", "hi", "--tools", "tools.py", "--yes") as process:
-            out, err = process.communicate(timeout=40)
-        assert (process.returncode, out) == (0, "Done.\n")
-        assert failure in err
-        assert ("Traceback" in err) == has_traceback
+        result = run_in_process(*options, "ask", "hi", "--tools", "tools.py", "--yes")
+        assert (result.code, result.out) == (0, "Done.\n")
+        assert failure in result.err
+        assert ("Traceback" in result.err) == has_traceback
         if not has_traceback:
-            assert [line.split(":")[0] for line in err.splitlines()] == ["boom()", "boom failed"]
+            assert [line.split(":")[0] for line in result.err.splitlines()] == ["boom()", "boom failed"]
 
 
 @pytest.mark.parametrize("status", [0, 3])

@@ -182,15 +182,18 @@ def test_login_after_the_start_needs_no_restart(spawn: Spawn, store_login: Store
         assert get(base_url, "/usage").status_code == 200
 
 
-LOGINS = [
-    (None, "There is no login in "),
-    ({"OPENAI_API_KEY": "sk-proj-0123456789"}, "contains "),
-    ("{", "is not a valid auth.json"),
-]
+JSON_START = ("--json", "--quiet")
 
 
-@pytest.mark.parametrize(("document", "words"), LOGINS, ids=["none", "API key", "damaged"])
-@pytest.mark.parametrize("arguments", [(), ("--json", "--quiet")], ids=["text", "json"])
+@pytest.mark.parametrize(
+    ("document", "words", "arguments"),
+    [
+        pytest.param(None, "There is no login in ", (), id="none-text"),
+        pytest.param(None, "There is no login in ", JSON_START, id="none-json"),
+        pytest.param({"OPENAI_API_KEY": "sk-proj-0123456789"}, "contains ", JSON_START, id="API key-json"),
+        pytest.param("{", "is not a valid auth.json", (), id="damaged-text"),
+    ],
+)
 def test_start_without_a_login_names_the_command(
     spawn: Spawn, home: Path, document: object, words: str, arguments: tuple[str, ...]
 ) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from cli.command_runs import CommandResult, Run, Spawn, StoreLogin
+    from cli.command_runs import Run, Spawn, StoreLogin
 
     from codex_backend_sdk.cli.stdin_text import StdinMode
     from codex_backend_sdk.testing import Simulator
@@ -257,15 +257,6 @@ def test_absent_standard_input_is_no_error(
     assert (result.returncode, result.stdout, result.stderr) == (0, "hi\n", "")
 
 
-def piped(spawn: Spawn, data: bytes, *arguments: str) -> CommandResult:
-    from cli.command_runs import CommandResult
-
-    with spawn(*arguments, stdin=subprocess.PIPE) as process:
-        process.stdin.buffer.write(data)
-        out, err = process.communicate(timeout=40)
-    return CommandResult(process.returncode, out, err)
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -278,15 +269,18 @@ def piped(spawn: Spawn, data: bytes, *arguments: str) -> CommandResult:
     ],
 )
 def test_piped_text_is_context_or_prompt(
-    spawn: Spawn, sim: Simulator, store_login: StoreLogin, arguments: tuple[str, ...], expected: list[str]
+    run: Run, pipe: FileIO, sim: Simulator, store_login: StoreLogin, arguments: tuple[str, ...], expected: list[str]
 ) -> None:
     store_login()
-    assert piped(spawn, b"Say hi.\n", "ask", *arguments).code == 0
+    pipe.write(b"Say hi.\n")
+    pipe.close()
+    assert run("ask", *arguments).code == 0
     content = sim.requests[-1].json()["input"][-1]["content"]
     assert [part["text"] for part in content] == expected
 
 
 @posix_only
+@pytest.mark.timeout(180)  # three processes, one after another
 def test_shell_loop_over_a_file_sees_every_line(
     environment: dict[str, str], sim: Simulator, store_login: StoreLogin, tmp_path: Path
 ) -> None:
@@ -294,7 +288,7 @@ def test_shell_loop_over_a_file_sees_every_line(
     (tmp_path / "list").write_text("one\ntwo\nthree\n")
     script = f'while read -r line; do "{sys.executable}" -m codex_backend_sdk ask -q "Say $line."; done < list'
     result = subprocess.run(
-        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50, check=True
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=170, check=True
     )
     assert (result.stdout, result.stderr) == ("one\ntwo\nthree\n", "")
 

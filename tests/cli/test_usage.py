@@ -158,7 +158,8 @@ def test_usage_fits_the_terminal(
         additional=(SimulatedAdditionalLimit(), SimulatedAdditionalLimit(id="x", name="GPT-X-Spark-Long-Name")),
         reset_credits=2,
     )
-    out = run_in_terminal("usage", columns=columns, NO_COLOR="1", PYTHONIOENCODING="utf-8" if has_unicode else "ascii")
+    encoding = {} if has_unicode else {"PYTHONIOENCODING": "ascii"}
+    out = run_in_terminal("usage", columns=columns, NO_COLOR="1", **encoding)
     lines = out.splitlines()
     long_words = max(len(word) for word in out.split())  # a word is not split
     assert max(map(len, lines)) <= max(columns, long_words + 4)

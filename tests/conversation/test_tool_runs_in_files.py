@@ -82,7 +82,7 @@ def run_program(sim: Simulator, tmp_path: Path, *arguments: object) -> int:
     environment = {**os.environ, **sim.environment, "CODEX_HOME": str(home)}
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
-    done = run_python_file(program, *map(str, arguments), cwd=tmp_path, env=environment, input="", timeout=50)
+    done = run_python_file(program, *map(str, arguments), cwd=tmp_path, env=environment, timeout=50)
     return done.returncode
 
 

@@ -34,18 +34,21 @@ _OPTIONS = ("-X", "utf8", "-W", "error")
 
 
 def run_python_file(
-    path: Path, *arguments: str, cwd: Path, env: dict[str, str], input: str, timeout: float
+    path: Path, *arguments: str, cwd: Path, env: dict[str, str], input: str | None = None, timeout: float
 ) -> subprocess.CompletedProcess[str]:
     """Run the file as `python -W error PATH ARGUMENTS` in a new process, and return its exit code and output.
+
+    Without `input`, its standard input is the null device.
 
     Raises:
         subprocess.TimeoutExpired: it did not end within `timeout` seconds, and was killed.
     """
     with TemporaryDirectory() as folder:
-        streams = tuple(Path(folder, name) for name in ("in", "out", "err"))
-        for stream in streams:
-            stream.write_text("", encoding="utf-8")
-        streams[0].write_text(input, encoding="utf-8")
+        streams = [Path(folder, name) for name in ("in", "out", "err")]
+        for stream, text in zip(streams, (input or "", "", ""), strict=True):
+            stream.write_text(text, encoding="utf-8")
+        if input is None:
+            streams[0] = Path(os.devnull)
         code = run_on_streams(path, *arguments, cwd=cwd, env=env, streams=streams, timeout=timeout)
         out, err = (stream.read_text(encoding="utf-8") for stream in streams[1:])
     return subprocess.CompletedProcess([str(path), *arguments], code, out, err)

@@ -47,6 +47,9 @@ UNITS = {
     "one data line": b"data: ",
     "blank lines": b"\n",
 }
+# Both clients parse with the same code, so two are enough for how the other one reads: one that it can skip, and one
+# that it cannot.
+UNITS_OF_ASYNC_CALLS = {"comments", "one data line"}
 
 
 def chunks(name: str) -> Iterator[bytes]:
@@ -129,6 +132,8 @@ def main() -> None:
         start = peak_megabytes()
         for name, body in bodies.items():
             for call_name, call in calls.items():
+                if call_name.startswith("async") and name not in UNITS_OF_ASYNC_CALLS:
+                    continue
                 sim.script(Turn.raw(200, event_stream, body))
                 results[f"{call_name}, {name}"] = outcome(call)
         sim.script(Turn.raw(200, json_type, text), Turn.raw(500, json_type, text))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _YEARS = timedelta(days=3650)
-TURNS = int(os.environ.get("FAULT_RUN_TURNS", "30"))
+TURNS = int(os.environ.get("FAULT_RUN_TURNS", "20"))
 SEED = int(os.environ.get("FAULT_RUN_SEED", "20261128"))
 
 
