@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -174,21 +175,22 @@ def test_stop_refuses_waiting_requests_and_lets_others_end(
     with GatedBackend() as backend:
         client = sim.async_client(unsupported="drop", max_retries=0, base_url=backend.base_url)
         server = serve(client=client, grace_seconds=60, concurrency=2, commit_seconds=30)
-        running, websocket = post(server, route, stream=stream), open_websocket(server)
-        websocket.send(CREATE)
-        wait_until(lambda: backend.arrived == 2)
-        waiting, waiting_websocket = post(server, route, stream=stream), open_websocket(server)
-        waiting_websocket.send(CREATE)
-        wait_until(lambda: server.app.state.slots.waiting == 2)
-        stop(server)
-        assert_refused(read_to_end(waiting))  # although the grace period is long
-        (error,), code = messages_of(waiting_websocket)
-        assert (error["type"], error["status"], code) == ("error", 503, 1012)
-        assert error["error"]["code"] == "local_shutting_down"
-        backend.open_gate()
-        assert backend.text in read_to_end(running).decode() or stream
-        messages, code = messages_of(websocket)
-        assert (messages[-1]["type"], code) == ("response.completed", 1012)
+        with open_websocket(server) as websocket, open_websocket(server) as waiting_websocket:
+            running = post(server, route, stream=stream)
+            websocket.send(CREATE)
+            wait_until(lambda: backend.arrived == 2)
+            waiting = post(server, route, stream=stream)
+            waiting_websocket.send(CREATE)
+            wait_until(lambda: server.app.state.slots.waiting == 2)
+            stop(server)
+            assert_refused(read_to_end(waiting))  # although the grace period is long
+            (error,), code = messages_of(waiting_websocket)
+            assert (error["type"], error["status"], code) == ("error", 503, 1012)
+            assert error["error"]["code"] == "local_shutting_down"
+            backend.open_gate()
+            assert backend.text in read_to_end(running).decode() or stream
+            messages, code = messages_of(websocket)
+            assert (messages[-1]["type"], code) == ("response.completed", 1012)
         server._thread.join(30)
         assert not server._thread.is_alive()
         assert (backend.arrived, backend.broken) == (2, 0)
@@ -217,10 +219,11 @@ def test_stop_does_not_wait_for_a_client_that_does_not_read(serve: Any, sim: Sim
         backend.open_gate()
         client = sim.async_client(unsupported="drop", max_retries=0, base_url=backend.base_url)
         server = serve(client=client, grace_seconds=0.1)
-        with post(server, RESPONSES, stream=True), open_websocket(server) as websocket:
-            wait_until(lambda: backend.arrived == 1)
-            stop(server)
-            server._thread.join(30)
-            assert not server._thread.is_alive()
-            del websocket
+        slow = post(server, RESPONSES, stream=True)
+        wait_until(lambda: backend.arrived == 1)
+        stop(server)
+        server._thread.join(30)
+        assert not server._thread.is_alive()
+        with contextlib.suppress(ConnectionResetError):
+            read_to_end(slow)  # its connection was closed
         wait_until(lambda: backend.running == 0)

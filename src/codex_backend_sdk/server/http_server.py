@@ -139,6 +139,8 @@ class LocalServer(uvicorn.Server):
         """Stop to accept connections, and wait until the running requests have ended."""
         self._slots.close(self._grace_seconds)
         await super().shutdown(sockets)
+        for connection in self.server_state.connections:  # of clients that do not read, or do not close
+            connection.transport.abort()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
