@@ -1,4 +1,4 @@
-"""Run a Python file in a process of its own, without importing openai anew for each.
+"""Run a Python file in a process of its own, without importing openai again for each.
 
 The import takes nearly a second of processor time, which is far more than what most programs do. One process per test
 worker imports openai and this package, and forks for each program. The child has its own folder, environment,
