@@ -70,7 +70,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_response_messages))
 
-.PHONY: help demo test lint style types-mypy types-pyright coverage site pictures release-check lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
+.PHONY: help demo test lint style types-mypy types-pyright coverage collection site pictures release-check lowest conformance bench faults soak fault-run fuzz integrations lock clean environment
 
 help:
 	@sed -n '4,28s/^# \{0,1\}//p' Makefile
@@ -81,13 +81,17 @@ demo: $(DEMO_READY)
 # uv is for the test of the lowest versions, which is skipped without it. The checks before the tests have a process
 # each, so they run at the same time; the tests use all processors.
 test: $(DEV_READY) .cache/upstream-is-fetched $(UV)
-	$(MAKE) --no-print-directory --jobs=4 lint coverage
+	$(MAKE) --no-print-directory --jobs=4 lint coverage collection
 	$(BIN)/python -m pytest -n auto --dist worksteal --deselect "$(CONTROL)"
 
 # 100 % branch coverage of the modules that do no I/O (pyproject.toml lists them), by their own tests alone.
 coverage: $(DEV_READY)
 	$(BIN)/python -m coverage run -m pytest -q --no-header $(PURE_TESTS)
 	$(BIN)/python -m coverage report
+
+# Caches the bytecode of the tests, which each test worker would compile otherwise, and finds import errors early.
+collection: $(DEV_READY)
+	$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null
 
 lint: style types-mypy types-pyright
 
