@@ -91,7 +91,8 @@ coverage: $(DEV_READY)
 
 # Caches the bytecode of the tests, which each test worker would compile otherwise, and finds import errors early.
 collection: $(DEV_READY)
-	$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null
+	@mkdir -p .cache
+	$(BIN)/python -m pytest --collect-only --quiet --quiet >.cache/collection.log || { cat .cache/collection.log; exit 1; }
 
 lint: style types-mypy types-pyright
 
