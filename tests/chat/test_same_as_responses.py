@@ -11,7 +11,7 @@ import pytest
 from codex_backend_sdk.testing import Simulator, Turn
 
 MODEL = "gpt-5.5"
-TURNS = 100
+TURNS = 200
 # The time of a turn grows with its history, so the turns are those of several chats.
 TURNS_OF_A_CHAT = 25
 FUNCTION = {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}

@@ -76,7 +76,7 @@ def test_second_head_of_a_connection_has_the_same_limit(serve: Any) -> None:
 
 
 def test_head_limit_does_not_end_a_response_or_an_idle_connection(serve: Any) -> None:
-    server = serve(receive_seconds=0.2)
+    server = serve(receive_seconds=2)
     request = "HEAD /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with connect(server, request) as client, connect(server, f"{HANDSHAKE}\r\n") as web_socket:
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
