@@ -217,7 +217,7 @@ SLOW_BODIES = [
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
 @pytest.mark.parametrize(("length", "body"), SLOW_BODIES, ids=["nothing", "part", "chunk", "expect"])
 def test_upload_that_stops_gets_a_408(serve: Any, path: str, length: str, body: str) -> None:
-    server = serve(receive_seconds=0.2)
+    server = serve(receive_seconds=1)
     head = f"POST /v1{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
         client.sendall(f"{head}content-type: application/json\r\n{length}\r\n\r\n{body}".encode())

@@ -61,13 +61,13 @@ def test_valid_handshake_is_accepted(server: Any) -> None:
 
 @pytest.mark.parametrize("sent", ["", "G", "GET /health HTTP/1.1\r\n", "GET /health HTTP/1.1\r\nhost: localhost\r\n"])
 def test_head_that_does_not_end_closes_the_connection(serve: Any, sent: str) -> None:
-    server = serve(receive_seconds=0.2)
+    server = serve(receive_seconds=1)
     assert read_to_end(connect(server, sent)) == b""
     assert server.get("/models").status_code == 200
 
 
 def test_second_head_of_a_connection_has_the_same_limit(serve: Any) -> None:
-    server = serve(receive_seconds=0.5)
+    server = serve(receive_seconds=1)
     request = "HEAD /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     client = connect(server, request)
     assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
