@@ -65,7 +65,9 @@ def test_serve_shows_a_new_key_once(spawn: Spawn, store_login: StoreLogin, tmp_p
             assert str(key_file) in text
             assert "export OPENAI_BASE_URL=http://127.0.0.1:" in text
             assert "your own plan, for your own programs" in text
-            assert "At most 4 model requests" in text
+            assert "At most 4 model requests run at the same time, others wait, because the backend" in text
+            assert (f"\n  cat {key_file}\n" in text) is not is_first
+            assert ("or these values in its settings" in text) is is_first
             base_url = lines[0].split()[-1]
             assert get(base_url, "/models", key).status_code == 200
             assert get(base_url, "/models", "sk-wrong").status_code == 401
@@ -75,8 +77,23 @@ def test_serve_shows_a_new_key_once(spawn: Spawn, store_login: StoreLogin, tmp_p
         assert key not in err
         ok, rejected = err.splitlines()
         assert " GET  /v1/models 200 python-httpx2/" in ok
-        assert rejected.endswith(" s") or "local_invalid_key" in rejected
         assert " 401 " in rejected
+        assert rejected.endswith(" s local_invalid_key")
+
+
+def test_start_with_a_key_of_ones_own_names_the_variable(spawn: Spawn) -> None:
+    with spawn("serve", "--port", "0", "--concurrency", "1", env=OWN_KEY) as process:
+        lines = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=30)
+    text = "".join(lines)
+    assert KEY not in text
+    assert '\n  export OPENAI_API_KEY="$CODEX_SERVER_KEY"\n' in text
+    assert '\n  echo "$CODEX_SERVER_KEY"\n' in text
+    assert "At most 1 model request runs at the same time" in text
 
 
 @needs_signals
@@ -94,12 +111,14 @@ def test_signal_ends_a_stream_with_an_error(
             parts = response.iter_text()
             next(parts)
             process.send_signal(first)
-            if second is None:
-                assert "local_shutting_down" in "".join(parts)
-            else:  # at once
+            if second is not None:  # at once
                 wait_until(lambda: not can_connect(base_url))
                 process.send_signal(second)
-        assert process.wait(timeout=30) == 0
+            assert "local_shutting_down" in "".join(parts)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert err.count("Stopping. 1 request is running and has up to 5 seconds. Press Ctrl-C again to stop at once.") == 1
+    assert re.search(r" 200 \S+ gpt-6\.1-terra .* s local_shutting_down\n", err)
 
 
 def can_connect(base_url: str) -> bool:
@@ -151,7 +170,7 @@ def test_changes_are_logged_once(spawn: Spawn, store_login: StoreLogin, sim: Sim
         for _ in range(2):
             headers = {"authorization": f"Bearer {KEY}"}
             response = httpx2.post(base_url + path, json=body, headers=headers, timeout=30)
-            assert response.headers["x-codex-backend-changes"] == "temperature"
+            assert response.headers["x-codex-backend-changes"] == "dropped temperature"
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert err.count("temperature") == 1
@@ -267,7 +286,7 @@ def test_serve_on_a_port_in_use_names_the_option(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         result = run("serve", "--port", str(other.getsockname()[1]))
     assert (result.code, result.out) == (1, "")
-    assert "Choose another one with `--port`." in result.err
+    assert "Another `codex-backend serve` may be running: use it, or choose another port with `--port`." in result.err
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])

@@ -35,11 +35,12 @@ _STOP_SECONDS = 30.0
 
 @dataclass
 class RunningServer:
-    """A running local server. `lines` are those of its log."""
+    """A running local server. `lines` are those of its log, `notices` its other lines for the user."""
 
     client: AsyncOpenAI
     settings: ServerSettings
     lines: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
     base_url: str = ""
     app: Starlette | None = None
@@ -62,7 +63,7 @@ class RunningServer:
         log = RequestLog(lambda line, is_problem: self.lines.append(line), key=self.settings.key)
         self.app = create_app(self.client, self.settings, log=log, print_traceback=self.tracebacks.append)
         ready = threading.Event()
-        self._server = LocalServer(self.app, self.settings, echo=self.lines.append, on_ready=ready.set)
+        self._server = LocalServer(self.app, self.settings, echo=self.notices.append, on_ready=ready.set)
         server = self._server
 
         async def serve() -> None:

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from codex_backend_sdk.server.access import AccessMiddleware, is_loopback, is_wildcard
+from codex_backend_sdk.server.request_log import RequestLog, RequestLogMiddleware
 from codex_backend_sdk.server.server_settings import ServerSettings
 
 KEY = "sk-codex-the-key-of-the-tests"
@@ -32,7 +33,8 @@ async def _send(settings: dict[str, Any], method: str, path: str, headers: dict[
         Starlette(routes=[Route("/{path:path}", accept, methods=["GET", "POST", "OPTIONS"])]),
         ServerSettings(key=KEY, **settings),
     )
-    transport = httpx2.ASGITransport(app=app)
+    log = RequestLog(lambda line, is_problem: None)
+    transport = httpx2.ASGITransport(app=RequestLogMiddleware(app, log))
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         return await client.request(method, path, headers=headers, content=b"{}" if method == "POST" else None)
 

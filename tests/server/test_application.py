@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import StreamingResponse
 from support.scripted_backend import wait_until
 
 from codex_backend_sdk.server.api_errors import ApiError
-from codex_backend_sdk.server.request_log import RequestLog, RequestRecord
 
 from .conftest import KEY
 
@@ -152,63 +151,6 @@ def test_error_after_the_start_closes_the_connection(server: Any) -> None:
     _add_route(server, fail)
     with pytest.raises(httpx2.RemoteProtocolError):
         server.get("/test")
-
-
-def test_record_of_the_route_is_in_the_line(server: Any) -> None:
-    async def respond(request: Request) -> JSONResponse:
-        record: RequestRecord = request.state.record
-        record.model, record.changes = "gpt-x", ["dropped temperature"]
-        record.input_tokens, record.cached_tokens, record.output_tokens = 2000, 1500, 30
-        return JSONResponse({})
-
-    _add_route(server, respond)
-    for _ in range(2):
-        server.post("/test?key=secret", json={}, headers={"user-agent": "opencode/1.2 (linux)"})
-    wait_until(lambda: len(server.lines) == 3)
-    first, change, second = server.lines
-    assert " POST /v1/test 200 opencode/1.2 gpt-x " in first
-    assert first.endswith("2,000 tokens in (75 % cached), 30 out")
-    assert change.strip() == "opencode/1.2: dropped temperature (not shown again)"
-    assert "POST /v1/test 200" in second
-    assert "secret" not in "".join(server.lines)
-
-
-def _log() -> tuple[RequestLog, list[tuple[str, bool]]]:
-    lines: list[tuple[str, bool]] = []
-    return RequestLog(
-        lambda line, is_problem: lines.append((line, is_problem)), now=lambda: datetime(2026, 1, 1)
-    ), lines
-
-
-def test_line_is_safe_for_a_terminal() -> None:
-    log, lines = _log()
-    log.add(RequestRecord(method="GET", path="/\x1b[31m\n" + "a" * 500, program="sk-" + "a1B2" * 12, status=404))
-    ((line, is_problem),) = lines
-    assert is_problem
-    assert line.isprintable()
-    assert len(line) < 200
-    assert "a1B2a1B2" not in line
-
-
-def test_vanished_client_has_no_status() -> None:
-    log, lines = _log()
-    log.add(RequestRecord(method="POST", path="/v1/responses", program="x", note="client left"))
-    assert lines[0][0] == "00:00:00 POST /v1/responses - x 0.00 s client left"
-
-
-def test_totals_are_by_program_and_bounded() -> None:
-    log, lines = _log()
-    for number in range(200):
-        for _ in range(2):
-            record = RequestRecord(method="POST", path="/", program=f"p{number}", status=200, model="m")
-            record.input_tokens, record.cached_tokens, record.output_tokens = 100, 90, 1
-            log.add(record)
-    log.add(RequestRecord(method="GET", path="/v1/models", program="lister", status=200))
-    lines.clear()
-    log.print_totals()
-    assert lines[0][0] == "p0: 2 requests, 200 tokens in (90 % cached), 2 out"
-    assert len(lines) == 51
-    assert lines[-1][0] == "other programs: 300 requests, 30,000 tokens in (90 % cached), 300 out"
 
 
 @pytest.mark.parametrize(("seconds", "is_complete"), [(0.5, True), (600, False)])

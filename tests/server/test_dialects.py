@@ -17,6 +17,10 @@ class Recorder:
     def __init__(self) -> None:
         self.usage: list[tuple[int, int, int]] = []
         self.outputs: list[list[Any]] = []
+        self.models: list[str] = []
+
+    def record_model(self, name: str) -> None:
+        self.models.append(name)
 
     def record_usage(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
         self.usage.append((input_tokens, cached_tokens, output_tokens))

@@ -20,6 +20,7 @@ from codex_backend_sdk import StreamInterruptedError
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.dialects import ResponsesDialect
 from codex_backend_sdk.server.event_writer import EventWriter, HttpSink, partial_output
+from codex_backend_sdk.server.request_log import RequestRecord
 
 from .conftest import KEY
 from .model_calls import open_connections
@@ -33,6 +34,8 @@ DELTA = {"type": "response.output_text.delta", "delta": "a"}
 
 
 class Recorder:
+    def record_model(self, name: str) -> None: ...
+
     def record_usage(self, *tokens: int) -> None: ...
 
     def record_output(self, output: list[Any]) -> None: ...
@@ -67,7 +70,9 @@ def writer_for(client: Client, **options: Any) -> EventWriter:
     dialect = ResponsesDialect(Recorder(), new_id=lambda: "resp_new")
     defaults: dict[str, Any] = {"commit_seconds": NEVER, "keepalive_seconds": NEVER, "on_stalled": lambda: None}
     defaults["stalled_seconds"] = NEVER
-    return EventWriter(HttpSink(client.send, {}), dialect, **{**defaults, **options})
+    record = RequestRecord(method="POST", path="/", program="x")
+    sink = HttpSink({"type": "http", "state": {"record": record}}, client.send, {})
+    return EventWriter(sink, dialect, **{**defaults, **options})
 
 
 def test_first_events_are_held_and_sent_together() -> None:

@@ -111,7 +111,7 @@ def test_chat_usage_chunk_only_if_asked(server: Any, options: Any, expected: int
 def test_log_line_has_tokens_of_each_mode(server: Any, route: Route, stream: bool) -> None:
     post(server, route, route.body(stream=stream))
     wait_until(lambda: server.lines)
-    assert re.search(r" 200 \S+ gpt-5\.5 .*[1-9]\d* tokens in .*, [1-9]\d* out$", server.lines[0])
+    assert re.search(r" 200 \S+ gpt-5\.5 .*[1-9]\d* in \(.*\) [1-9]\d* out$", server.lines[0])
 
 
 def test_chat_stop_sequence_cuts_and_cancels(server: Any, sim: Simulator) -> None:
@@ -129,7 +129,7 @@ def test_chat_accepts_the_body_of_a_response(server: Any, sim: Simulator, sent: 
     body = {"model": "gpt-5.5", "input": "hi", "tools": tools, "instructions": "Add.", "max_output_tokens": 5}
     response = post(server, CHAT, body)
     assert response.json()["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "add"
-    assert "max_output_tokens" in response.headers[CHANGES]
+    assert "dropped max_output_tokens" in response.headers[CHANGES]
     assert sent()["input"][-1]["content"] == [{"type": "input_text", "text": "hi"}]
 
 
@@ -156,7 +156,7 @@ def test_unsupported_parameters_are_dropped_and_named(server: Any, sent: Any, ro
     response = post(server, route, body)
     assert response.status_code == 200
     expected = {"temperature", "user", "unheard_of"} | ({"store"} if route is RESPONSES else set())
-    assert set(response.headers[CHANGES].split(", ")) == expected
+    assert set(response.headers[CHANGES].split(", ")) == {f"dropped {name}" for name in expected}
     assert not {"temperature", "user", "unheard_of"} & sent().keys()
     assert "dropped_parameters" not in response.text
 
@@ -199,11 +199,11 @@ EFFORTS: list[tuple[dict[str, Any], str, str | None]] = [
     # members of the body, the effort that is sent, the change that is named
     ({"model": "gpt-5.5-high"}, "high", None),
     ({"model": "gpt-5.5-high", "reasoning_effort": "low"}, "low", None),
-    ({"model": "gpt-5.5-minimal"}, "low", "low"),
-    ({"reasoning_effort": "minimal"}, "low", "low"),
+    ({"model": "gpt-5.5-minimal"}, "low", "minimal by low"),
+    ({"reasoning_effort": "minimal"}, "low", "minimal by low"),
     ({"reasoningEffort": "high"}, "high", None),
-    ({"reasoning": {"effort": "minimal", "summary": "auto"}}, "low", "low"),
-    ({"reasoning_effort": "ultra"}, "xhigh", "xhigh"),
+    ({"reasoning": {"effort": "minimal", "summary": "auto"}}, "low", "minimal by low"),
+    ({"reasoning_effort": "ultra"}, "xhigh", "ultra by xhigh"),
 ]
 
 
@@ -215,7 +215,7 @@ def test_effort_is_one_that_the_model_accepts(
     response = post(server, route, route.body(**members))
     assert (sent()["model"], sent()["reasoning"]["effort"]) == ("gpt-5.5", effort)
     name = "reasoning.effort" if route is RESPONSES else "reasoning_effort"
-    assert response.headers.get(CHANGES) == (None if change is None else f"{name}={change}")
+    assert response.headers.get(CHANGES) == (None if change is None else f"replaced {name} {change}")
 
 
 @both_routes
@@ -451,8 +451,9 @@ def test_waiting_stream_names_all_changes_in_its_header(serve: Any, stalled: Non
             httpx2.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client,
             client.stream("POST", server.base_url + route.path, json=body) as response,
         ):
-            effort = "reasoning.effort=low" if route is RESPONSES else "reasoning_effort=low"
-            assert set(response.headers[CHANGES].split(", ")) == {"temperature", "unheard_of", effort}
+            name = "reasoning.effort" if route is RESPONSES else "reasoning_effort"
+            expected = {"dropped temperature", "dropped unheard_of", f"replaced {name} minimal by low"}
+            assert set(response.headers[CHANGES].split(", ")) == expected
             assert server.app.state.slots.waiting == 1
             assert len(bodies()) == 1
 

@@ -199,8 +199,8 @@ def test_each_response_of_a_socket_has_a_line(server: Any, sim: Simulator) -> No
         assert socket.events()[-1]["type"] == "error"
     wait_until(lambda: len(server.lines) == 8)
     patterns = [
-        r"WS   /v1/responses 200 editor/1\.2 gpt-5\.5 \d+\.\d\d s [1-9][\d,]* tokens in \(.*\), [1-9]\d* out",
-        r" +editor/1\.2: temperature \(not shown again\)",
+        r"WS   /v1/responses 200 editor/1\.2 gpt-5\.5 \d+\.\d\d s [1-9][\d,]* in \(.*\) [1-9]\d* out",
+        r" +editor/1\.2: dropped temperature \(not shown again\)",
         r"WS   /v1/responses 200 editor/1\.2 gpt-5\.5 \d+\.\d\d s server_error",
         r"WS   /v1/responses 429 editor/1\.2 gpt-5\.5 \d+\.\d\d s usage_limit_reached",
         r"WS   /v1/responses 400 editor/1\.2 \d+\.\d\d s previous_response_not_found",
@@ -220,7 +220,7 @@ def test_totals_have_each_response_of_a_socket(serve: Any, sim: Simulator) -> No
     wait_until(lambda: len(server.lines) == 4)
     server.lines.clear()
     server.app.state.log.print_totals()
-    assert re.match(r"editor/1\.2: 3 requests, [1-9]\d* tokens in", server.lines[0])
+    assert re.match(r"editor/1\.2: 3 requests, tokens: [1-9]\d* in", server.lines[0])
 
 
 @pytest.mark.parametrize(

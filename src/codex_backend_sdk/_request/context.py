@@ -47,6 +47,7 @@ class RequestContext:
         chat: The settings of a chat completion, whose request and response are translated; None for other requests.
         is_streamed: Whether the caller receives events.
         dropped_parameters: The parameters that were dropped from the request; None with `unsupported="raise"`.
+        repaired_parameters: Those of the dropped parameters that were replaced or repaired instead.
         model_id: The model to return from the catalog (`models.retrieve`).
         kept_items: The input items that a compacted response repeats.
         cache_seed: The hash for a prompt cache key that is derived when the login is known; None if no key is missing.
@@ -68,6 +69,7 @@ class RequestContext:
     chat: ChatSettings | None = None
     is_streamed: bool = False
     dropped_parameters: tuple[str, ...] | None = None
+    repaired_parameters: tuple[str, ...] = ()
     model_id: str | None = None
     kept_items: tuple[Any, ...] = field(default=(), repr=False)
     cache_seed: bytes | None = field(default=None, repr=False)

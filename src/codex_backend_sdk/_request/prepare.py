@@ -211,6 +211,7 @@ def _prepare_response(
             max_event_bytes=client_options.max_event_bytes,
             restarts_on_interrupt=client_options.retries.on_interrupt == "restart",
             dropped_parameters=dropped_parameters,
+            repaired_parameters=repaired,
             kept_items=kept_items,
             cache_seed=seed,
             turn=turn,

@@ -56,6 +56,7 @@ __all__ = [
     "requires_extra",
     "set_output_encoding",
     "style",
+    "terminal_width",
     "usage_bar",
     "wrap",
 ]
@@ -122,8 +123,14 @@ def usage_bar(percent: float) -> Styled:
 
 def line_width(*, err: bool = False) -> int:
     """Return the width at which to wrap: at most 100 columns on a terminal, unlimited otherwise."""
+    width = terminal_width(err=err)
+    return width if width == sys.maxsize else min(width, MAX_WIDTH_COLUMNS)
+
+
+def terminal_width(*, err: bool = False) -> int:
+    """Return the number of columns of the terminal, unlimited if the output is not a terminal."""
     stream = sys.stderr if err else sys.stdout
-    return min(shutil.get_terminal_size().columns, MAX_WIDTH_COLUMNS) if stream.isatty() else sys.maxsize
+    return shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
 
 
 def wrap(text: str, width: int, *, indent: int = 0) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .login import missing_login
-from .output import print_block, print_json, print_text, requires_extra
+from .output import print_block, print_json, print_text, requires_extra, terminal_width
 
 if TYPE_CHECKING:
     import socket
@@ -181,7 +181,11 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
     # The programs write the whole prompt. The server adds no default instructions.
     client = AsyncOpenAI(unsupported=settings.unsupported, instructions="")
     logging.getLogger(CHANGES_LOGGER).setLevel(logging.ERROR)  # the header and the log of the requests name them
-    log = None if settings.quiet else RequestLog(_print_log_line, key=settings.key)
+    log = (
+        None
+        if settings.quiet
+        else RequestLog(_print_log_line, key=settings.key, width=lambda: terminal_width(err=True))
+    )
 
     login_problem = _login_problem()
 
@@ -242,14 +246,19 @@ def _print_start(
         for url in urls:
             print_block(f"OpenAI API   {url}")
         print_block("Key          " + ("CODEX_SERVER_KEY" if key.path is None else str(key.path)))
-        print_text("\nSet these variables for a program, or these values in its settings:")
+        or_values = ", or these values in its settings" if key.is_new else ""
+        print_text(f"\nSet these variables for a program{or_values}:")
         print_block(f"  export OPENAI_BASE_URL={urls[0]}")
         print_block(f"  export OPENAI_API_KEY={_key_for_shell(key)}")
         if key.is_new:
             print_text("This key is new. It is shown only now.")
+        else:
+            print_text("For its settings, this command prints the key:")
+            print_block(f"  {_key_command(key)}")
+        requests = "1 model request runs" if settings.concurrency == 1 else f"{settings.concurrency} model requests run"
         print_text(
-            f"\nAt most {settings.concurrency} model requests run at the same time, others wait: the backend rejects "
-            "more of one account. See --concurrency."
+            f"\nAt most {requests} at the same time, others wait, because the backend rejects more than a few at once "
+            "from one account. See --concurrency."
         )
         print_text(_WARNING)
         print_text("\nPress Ctrl-C to stop.")
@@ -260,4 +269,8 @@ def _print_start(
 def _key_for_shell(key: ServerKey) -> str:
     if key.is_new:
         return key.value
-    return '"$CODEX_SERVER_KEY"' if key.path is None else f'"$(cat {shlex.quote(str(key.path))})"'
+    return '"$CODEX_SERVER_KEY"' if key.path is None else f'"$({_key_command(key)})"'
+
+
+def _key_command(key: ServerKey) -> str:
+    return 'echo "$CODEX_SERVER_KEY"' if key.path is None else f"cat {shlex.quote(str(key.path))}"

@@ -22,10 +22,10 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, Response
-from starlette.websockets import WebSocket
+from starlette.responses import Response
 
 from .api_errors import ApiError
+from .json_responses import send_error
 from .server_settings import CHANGES_HEADER
 
 if TYPE_CHECKING:
@@ -89,11 +89,7 @@ class AccessMiddleware:
             self._check_key(scope, headers)
             _check_content_type(scope, headers)
         except ApiError as error:
-            response = JSONResponse(error.body, error.status, headers=error.headers)
-            if scope["type"] == "websocket":
-                await WebSocket(scope, receive, send).send_denial_response(response)
-            else:
-                await response(scope, receive, send_response)
+            await send_error(scope, send_response, error)
             return
         await self.app(scope, receive, send_response)
 

@@ -23,15 +23,16 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from .. import history
 from .._catalog import EFFORTS, efforts_of
 from .._chat.parameters import EFFORT_ORDER, accepted_effort, with_official_names
-from .._coerce import as_mapping, hashed_call_id, sanitize_header_value
+from .._coerce import as_mapping, hashed_call_id
 from .._constants import MAX_ID_LENGTH
 from .._exceptions import HistoryError
 from .api_errors import ApiError
+from .changes import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["AdaptedBody", "adapt_body", "changes_header", "session_of", "split_model"]
+__all__ = ["AdaptedBody", "adapt_body", "session_of", "split_model"]
 
 Body = dict[str, Any]
 
@@ -52,15 +53,13 @@ _NESTED: Final = {
     "reasoning_summary": ("reasoning", "summary"),
     "verbosity": ("text", "verbosity"),
 }
-_MAX_CHANGES: Final = 40
-_MAX_CHANGE_LENGTH: Final = 60
 
 
 class AdaptedBody(NamedTuple):
-    """The body to send, and the names of what was changed."""
+    """The body to send, and what was changed."""
 
     body: Body
-    changes: tuple[str, ...]
+    changes: tuple[Change, ...]
 
 
 def adapt_body(
@@ -78,7 +77,7 @@ def adapt_body(
     InvalidChatRequestError or ApiError is raised for them. ApiError is also raised for a body of the wrong shape.
     """
     _refuse_wrong_shape(given, is_chat=is_chat)
-    changes: list[str] = []
+    changes: list[Change] = []
     body = with_official_names({name: value for name, value in given.items() if value is not None})
     if not is_chat:
         _nest_chat_parameters(body)
@@ -124,7 +123,7 @@ def _valid_cache_key(value: str) -> str:
     return value if len(value) <= MAX_ID_LENGTH and value.isascii() else hashed_call_id(value)
 
 
-def _set_cache_key(body: Body, session_id: str | None, *, drops: bool, changes: list[str]) -> None:
+def _set_cache_key(body: Body, session_id: str | None, *, drops: bool, changes: list[Change]) -> None:
     """Use the session as the key if the body has none. The client also sends the key as a header, so it is short.
 
     Without a session, the client derives the key (`_request.prompt_cache`).
@@ -135,15 +134,7 @@ def _set_cache_key(body: Body, session_id: str | None, *, drops: bool, changes: 
             body["prompt_cache_key"] = session_id
     elif drops and isinstance(given, str) and given != _valid_cache_key(given):
         body["prompt_cache_key"] = _valid_cache_key(given)
-        changes.append("prompt_cache_key")
-
-
-def changes_header(changes: Iterable[str]) -> str:
-    """Return the value of the header that lists changes. The names come from the client, so they are sanitized."""
-    listed = list(dict.fromkeys(changes))
-    names = [sanitize_header_value(name[:_MAX_CHANGE_LENGTH]).replace(",", "_") for name in listed[:_MAX_CHANGES]]
-    more = [f"and {len(listed) - _MAX_CHANGES} more"] if len(listed) > _MAX_CHANGES else []
-    return ", ".join([*names, *more])
+        changes.append(Change("replaced", "prompt_cache_key by its hash"))
 
 
 # Models and efforts
@@ -178,7 +169,7 @@ def _set_effort(body: Body, effort: str, *, is_chat: bool) -> None:
 
 
 def _replace_effort(
-    body: Body, *, is_chat: bool, models: Sequence[Mapping[str, Any]], drops: bool, changes: list[str]
+    body: Body, *, is_chat: bool, models: Sequence[Mapping[str, Any]], drops: bool, changes: list[Change]
 ) -> None:
     """Replace an effort that the model does not accept: the backend would not respond at all."""
     effort = _effort(body)
@@ -191,7 +182,7 @@ def _replace_effort(
     )
     if accepted != effort:
         _set_effort(body, accepted, is_chat=is_chat)
-        changes.append(f"{name}={accepted}")
+        changes.append(Change("replaced", f"{name} {effort!s:.20} by {accepted}"))
 
 
 # Responses
@@ -204,7 +195,7 @@ def _nest_chat_parameters(body: Body) -> None:
             body[parent] = {member: body.pop(name), **as_mapping(body.get(parent))}
 
 
-def _drop_responses_parameters(body: Body, *, drops: bool, changes: list[str]) -> None:
+def _drop_responses_parameters(body: Body, *, drops: bool, changes: list[Change]) -> None:
     if "response_format" in body:
         raise ApiError(
             400,
@@ -223,7 +214,7 @@ def _drop_responses_parameters(body: Body, *, drops: bool, changes: list[str]) -
         dropped.append("store")
     for name in dropped:
         del body[name]
-    changes += dropped
+    changes += [Change("dropped", name) for name in dropped]
 
 
 # Parameters of Chat Completions that the client itself drops and names.
@@ -232,13 +223,13 @@ _CLIENT_DROPS: Final = frozenset(
 )
 
 
-def _repaired(items: list[Any], changes: list[str]) -> list[Any]:
+def _repaired(items: list[Any], changes: list[Change]) -> list[Any]:
     """Return the items with valid call ids, an output for each call, and without outputs that have no call."""
     items = [_with_valid_call_id(item) for item in items]
     try:
         return history.pair(items)
     except HistoryError as error:
-        changes += [f"input[{index}]" for index in error.indexes]
+        changes += [Change("repaired", f"input[{index}]") for index in error.indexes]
         return history.pair(items, repair=True)
     except TypeError:  # an element is not an item: the client names it
         return items

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
 from .._redaction import redact
 from .access import AccessMiddleware
 from .api_errors import INTERNAL_ERROR, ApiError, api_error_of
 from .bodies import BodyDrain
+from .json_responses import send_error
 from .model_routes import chat_completions, responses
 from .models_route import ModelList, list_models, retrieve_model
 from .other_routes import health, index, missing_path_error, usage, wrong_base_error
 from .reasoning_memory import ReasoningMemory
-from .request_log import RequestLog, RequestLogMiddleware
+from .request_log import CLIENT_LEFT, RequestLog, RequestLogMiddleware
 from .slots import Slots
 from .websocket_route import responses_socket
 
@@ -73,6 +73,7 @@ def create_app(
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False  # a redirect would lose the body of a POST
+    app.router.default = _missing_path
     app.state.client = client
     app.state.settings = settings
     app.state.slots = Slots(settings.concurrency, settings.queue_limit)
@@ -97,13 +98,15 @@ def _routes(prefix: str) -> list[BaseRoute]:
     ]
 
 
+async def _missing_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse an unknown path, also of a WebSocket."""
+    raise missing_path_error(scope["path"])
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Turn Starlette's error for an unknown path or a wrong method into one of the API."""
+    """Turn Starlette's error for a wrong method into one of the API."""
     assert isinstance(error, HTTPException)
-    path = request.url.path
-    if error.status_code != 405:
-        raise missing_path_error(path)
-    wrong_base = wrong_base_error(path)  # `/v1/models/{id}` matches `/v1/models/chat/completions`
+    wrong_base = wrong_base_error(request.url.path)  # `/v1/models/{id}` matches `/v1/models/chat/completions`
     if wrong_base is not None:
         raise wrong_base
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
@@ -134,12 +137,10 @@ class _ErrorMiddleware:
         try:
             await self.app(scope, receive, observed_send)
         except ClientDisconnect:  # while its body was read
-            scope["state"]["record"].note = "client left"
+            scope["state"]["record"].note = CLIENT_LEFT
         except Exception as error:
             api_error = self._error_of(error)
-            record: Any = scope.get("state", {}).get("record")
-            if record is not None:
-                record.note = record.note or api_error.code
-            if scope["type"] != "http" or has_begun:
+            if has_begun:
+                scope["state"]["record"].note_error(api_error)
                 raise
-            await JSONResponse(api_error.body, api_error.status, headers=api_error.headers)(scope, receive, send)
+            await send_error(scope, send, api_error)

@@ -1,7 +1,8 @@
 """The two forms of a response, Responses and Chat Completions: how its events are read, written and ended by an error.
 
 A dialect is made for one response. It reads the JSON data that the client's reader delivers, which it does not change,
-keeps what an error needs, and calls back with the usage and the output for the log and the reasoning memory. No I/O.
+keeps what an error needs, and calls back with the model, the usage and the output for the log and the reasoning memory.
+No I/O.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _ENDS: Final = ("response.completed", "response.incomplete")
 
 
 class Observer(Protocol):
-    """Receives the usage and the output of a response."""
+    """Receives the model, the usage and the output of a response."""
+
+    def record_model(self, name: str) -> None:
+        """Record the model of a response."""
 
     def record_usage(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
         """Record the tokens of a response."""
@@ -96,6 +100,7 @@ class ResponsesDialect:
 
     def _add_snapshot(self, event: Data) -> None:
         self._snapshot = as_mapping(event.get("response")) or self._snapshot
+        _record_model(self._observer, self._snapshot)
 
     def _open_item(self, event: Data) -> None:
         index = event.get("output_index")
@@ -114,6 +119,7 @@ class ResponsesDialect:
 
     def final(self, body: Data) -> None:
         """Record a final response."""
+        _record_model(self._observer, body)
         usage = as_mapping(body.get("usage"))
         if usage:
             cached = as_mapping(usage.get("input_tokens_details")).get("cached_tokens")
@@ -188,6 +194,8 @@ class ChatDialect:
         for chunk in batch:
             if chunk["choices"]:
                 delta = chunk["choices"][0]["delta"]
+                if "role" in delta:  # the first chunk
+                    _record_model(self._observer, chunk)
                 if "tool_calls" in delta:
                     self._add_call(delta["tool_calls"][0])
                 self._details += delta.get("reasoning_details", ())
@@ -215,6 +223,7 @@ class ChatDialect:
 
     def final(self, body: Data) -> None:
         """Record a completion."""
+        _record_model(self._observer, body)
         self._record_usage(body)
         self._record_message(body["choices"][0]["message"])
 
@@ -229,6 +238,12 @@ class ChatDialect:
     def failure(self, error: ApiError, partial: Data | None) -> list[Data]:
         """Return the error as an event."""
         return [error.body]
+
+
+def _record_model(observer: Observer, data: Data | None) -> None:
+    name = (data or {}).get("model")
+    if isinstance(name, str) and name:
+        observer.record_model(name)
 
 
 def _to_json(data: Data) -> bytes:

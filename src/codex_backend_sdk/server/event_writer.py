@@ -18,22 +18,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import openai
 
-from .._json import encode
+from .json_responses import send_error, send_head
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from starlette.types import Receive, Send
+    from starlette.types import Receive, Scope, Send
 
     from .api_errors import ApiError
     from .dialects import Data, Dialect
 
-__all__ = ["EventWriter", "HttpSink", "Sink", "partial_output", "send_error", "send_json", "until_disconnected"]
+__all__ = ["EventWriter", "HttpSink", "Sink", "partial_output", "until_disconnected"]
 
 _COMMENT: Final = b": keepalive\n"
 _STREAM_HEADERS: Final = {
@@ -65,13 +65,14 @@ class Sink(Protocol):
 class HttpSink:
     """An HTTP response of server-sent events. `headers` may be changed until `start`."""
 
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: Mapping[str, str]) -> None:
         self.headers = headers
+        self._scope = scope
         self._send = send
 
     async def start(self) -> None:
         """Send the status and the headers."""
-        await _send_head(self._send, 200, {**_STREAM_HEADERS, **self.headers})
+        await send_head(self._send, 200, {**_STREAM_HEADERS, **self.headers})
 
     async def write(self, batch: list[Data], dialect: Dialect) -> None:
         """Send events as one part of the body."""
@@ -83,7 +84,7 @@ class HttpSink:
 
     async def reject(self, error: ApiError) -> None:
         """Send an error response."""
-        await send_error(self._send, error, headers=self.headers)
+        await send_error(self._scope, self._send, error, headers=self.headers)
 
     async def end(self, dialect: Dialect) -> None:
         """End the body."""
@@ -183,31 +184,18 @@ class EventWriter:
 
 
 async def until_disconnected(receive: Receive, scope: anyio.CancelScope, on_disconnect: Callable[[], object]) -> None:
-    """Wait within a scope until the client is gone, and call a function."""
+    """Wait within a scope until the client is gone, and call a function, unless the scope was cancelled before.
+
+    After the end of a response, `receive` returns the disconnect at once, also in a scope that is cancelled.
+    """
     with scope:
         while (await receive())["type"] != "http.disconnect":
             pass
-        on_disconnect()
+        if not scope.cancel_called:
+            on_disconnect()
 
 
 def partial_output(error: Exception) -> Data | None:
     """Return the response so far as JSON data, if the error has it."""
     partial = getattr(error, "partial", None)
     return partial.to_dict(mode="json", warnings=False) if isinstance(partial, openai.BaseModel) else None
-
-
-async def send_error(send: Send, error: ApiError, *, headers: Mapping[str, str]) -> None:
-    """Send an error response."""
-    await send_json(send, error.body, status=error.status, headers={**headers, **error.headers})
-
-
-async def send_json(send: Send, body: Any, *, status: int = 200, headers: Mapping[str, str]) -> None:
-    """Send a JSON response."""
-    content = encode(body)
-    await _send_head(send, status, {**headers, "content-type": "application/json", "content-length": str(len(content))})
-    await send({"type": "http.response.body", "body": content})
-
-
-def _send_head(send: Send, status: int, headers: Mapping[str, str]) -> Awaitable[None]:
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -2,7 +2,7 @@
 
 The server ends on SIGINT and SIGTERM: it accepts no more connections, lets requests continue for `grace_seconds`, and
 then ends them with an error (`Slots.close`), which cancels them at the backend. Requests that have not ended shortly
-after that, for example because their client does not read, are cancelled. A second Ctrl-C ends the server at once.
+after that, for example because their client does not read, are cancelled. A second Ctrl-C ends the requests at once.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _MIN_CONNECTIONS: Final = 1000
 _TLS_HANDSHAKE_RECORD: Final = 0x16  # the first byte that a TLS client sends (RFC 8446, 5.1)
 _BACKLOG: Final = 512
 _LAST_WORDS_SECONDS: Final = 2
+_LAST_WORDS_SECONDS_IF_FORCED: Final = 0.5
 
 
 def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
@@ -79,7 +80,11 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        remedy = "Choose another one with `--port`." if error.errno == errno.EADDRINUSE else "Check `--host`."
+        remedy = (
+            "Another `codex-backend serve` may be running: use it, or choose another port with `--port`."
+            if error.errno == errno.EADDRINUSE
+            else "Check `--host`."
+        )
         raise OSError(error.errno, f"Cannot listen on {host}:{port}: {error.strerror or error}. {remedy}") from error
     return listener
 
@@ -125,6 +130,7 @@ class LocalServer(uvicorn.Server):
             backlog=_BACKLOG,
         )
         super().__init__(config)
+        self._echo = echo
         self._on_ready = on_ready
         self._grace_seconds = settings.grace_seconds
         self._slots: Slots = app.state.slots
@@ -137,8 +143,13 @@ class LocalServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop to accept connections, and wait until the running requests have ended."""
+        if self._slots.running:
+            self._echo(_stopping(self._slots.running, self._grace_seconds))
         self._slots.close(self._grace_seconds)
         await super().shutdown(sockets)
+        if self.force_exit and self.server_state.tasks:
+            self._slots.close(0)
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_SECONDS_IF_FORCED)
         for connection in self.server_state.connections:  # of clients that do not read, or do not close
             connection.transport.abort()
 
@@ -154,6 +165,12 @@ class LocalServer(uvicorn.Server):
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+def _stopping(running: int, grace_seconds: float) -> str:
+    requests = "1 request is running and has" if running == 1 else f"{running} requests are running and have"
+    seconds = f"{grace_seconds:g} second{'' if grace_seconds == 1 else 's'}"
+    return f"Stopping. {requests} up to {seconds}. Press Ctrl-C again to stop at once."
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -18,18 +18,14 @@ from .._coerce import as_mapping
 from .._json import decode
 from .._streaming.streams import AsyncDataStream
 from .._upstream import FinalRequestOptions
-from .adaptation import adapt_body, changes_header, session_of, split_model
+from .adaptation import adapt_body, session_of, split_model
 from .api_errors import argument_error
 from .bodies import read_json
+from .changes import Change, changes_header
 from .dialects import ChatDialect, ResponsesDialect
-from .event_writer import (
-    EventWriter,
-    HttpSink,
-    partial_output,
-    send_error,
-    send_json,
-    until_disconnected,
-)
+from .event_writer import EventWriter, HttpSink, partial_output, until_disconnected
+from .json_responses import send_error, send_json
+from .request_log import CLIENT_LEFT
 from .server_settings import CHANGES_HEADER
 
 if TYPE_CHECKING:
@@ -87,7 +83,7 @@ class ModelResponse:
         async with anyio.create_task_group() as group:
 
             def leave() -> None:
-                self._call.record.note = "client left"
+                self._call.record.note = self._call.record.note or CLIENT_LEFT
                 group.cancel_scope.cancel()
 
             async def send_part(message: Message) -> None:
@@ -98,16 +94,16 @@ class ModelResponse:
             watcher = anyio.CancelScope()
             group.start_soon(until_disconnected, receive, watcher, leave)
             if self._body.get("stream"):
-                await self._call.stream(self._body, HttpSink(send_part, self._call.headers))
+                await self._call.stream(self._body, HttpSink(scope, send_part, self._call.headers))
             else:
-                await self._send_whole(send_part)
+                await self._send_whole(scope, send_part)
             watcher.cancel()
 
-    async def _send_whole(self, send: Send) -> None:
+    async def _send_whole(self, scope: Scope, send: Send) -> None:
         try:
             final = await self._call.complete(self._body)
         except Exception as error:
-            await send_error(send, self._call.error_for(error), headers=self._call.headers)
+            await send_error(scope, send, self._call.error_for(error), headers=self._call.headers)
         else:
             await send_json(send, final, headers=self._call.headers)
 
@@ -131,6 +127,10 @@ class ModelCall:
 
     # What a dialect reports
 
+    def record_model(self, name: str) -> None:
+        """Record the model of the response for the log."""
+        self.record.response_model = name
+
     def record_usage(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
         """Record the tokens for the log."""
         self.record.input_tokens = input_tokens
@@ -153,7 +153,7 @@ class ModelCall:
         async with anyio.create_task_group() as group:
 
             def leave() -> None:
-                self.record.note = "client does not read"
+                self.record.note = self.record.note or "client does not read"
                 group.cancel_scope.cancel()
 
             writer = EventWriter(
@@ -211,7 +211,15 @@ class ModelCall:
             raise
         except (TypeError, ValueError) as error:  # elsewhere, these are bugs
             raise argument_error(error) from error
-        self._add_changes(prepared.context.dropped_parameters or ())
+        context = prepared.context
+        if context.body is not None:
+            self.record.response_model = context.body.members.get("model")
+        self._add_changes(
+            [
+                Change("repaired" if name in context.repaired_parameters else "dropped", name)
+                for name in context.dropped_parameters or ()
+            ]
+        )
         return prepared
 
     async def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -251,13 +259,13 @@ class ModelCall:
                 models = await self._models.get()
         return models or ()
 
-    def _add_changes(self, names: Sequence[str]) -> None:
-        if names:
-            self.record.changes = [*dict.fromkeys([*self.record.changes, *names])]
+    def _add_changes(self, changes: Sequence[Change]) -> None:
+        if changes:
+            self.record.changes = [*dict.fromkeys([*self.record.changes, *changes])]
             self.headers[CHANGES_HEADER] = changes_header(self.record.changes)
 
     def error_for(self, error: Exception) -> ApiError:
         """Return the error response for an exception, and record it."""
         api_error = self._error_of(error)
-        self.record.note = api_error.code or api_error.type
+        self.record.note_error(api_error)
         return api_error

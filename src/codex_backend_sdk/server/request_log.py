@@ -2,11 +2,13 @@
 
 The routes fill the `RequestRecord` of a request, which is `request.state.record`. On a WebSocket, each response has a
 record of its own; that of the connection has status 101. A line shows one header, the first word of `User-Agent`, and
-no query, no prompt and no key. What a client sends is cut and has no control characters.
+no query, no prompt and no key. What a client sends is cut and has no control characters. A line that is longer than the
+terminal is wide continues between two of its parts, so that no word is cut.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -14,42 +16,56 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 from starlette.datastructures import Headers
 
 from .._redaction import redact
+from .changes import Change, changes_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["RequestLog", "RequestLogMiddleware", "RequestRecord"]
+    from .api_errors import ApiError
+
+__all__ = ["CLIENT_LEFT", "SHUTTING_DOWN", "RequestLog", "RequestLogMiddleware", "RequestRecord"]
+
+CLIENT_LEFT: Final = "client left"
+SHUTTING_DOWN: Final = "local_shutting_down"  # also the code of the error, if there is time to send it
 
 _MAX_LENGTH: Final = 60  # of a text of the client
 _MAX_PROGRAMS: Final = 50
 _OTHER_PROGRAMS: Final = "other programs"
+_INDENT: Final = " " * 9  # the width of the time
 
 
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
     """What the log shows of a request.
 
-    `status` is None if no response began. `seconds` is the time to the end of the response. `input_tokens` includes
-    `cached_tokens`; they are None without usage. `changes` are those of the header `x-codex-backend-changes`. `note` is
-    a short remark, such as `client left`.
+    `model` is the requested one, `response_model` the one of the response. `status` is None if no response began.
+    `seconds` is the time to the end of the response. `input_tokens` includes `cached_tokens`; they are None without
+    usage. `changes` are those of the header `x-codex-backend-changes`. `note` is a short remark, such as `client left`
+    or the code of an error.
     """
 
     method: str
     path: str
     program: str
     model: str | None = None
+    response_model: str | None = None
     status: int | None = None
     seconds: float = 0.0
     input_tokens: int | None = None
     cached_tokens: int | None = None
     output_tokens: int | None = None
-    changes: Sequence[str] = ()
+    changes: Sequence[Change] = ()
     note: str | None = None
+
+    def note_error(self, error: ApiError) -> None:
+        """Note the code of an error. Call this for each error that is sent, in a response or in its events."""
+        self.note = error.code or error.type
 
 
 @dataclass(slots=True)
@@ -62,7 +78,8 @@ class RequestLog:
     """Prints the lines with `echo`, which gets a line and whether it is about a problem.
 
     Changes of requests are printed once for each program and change, not for each request. `key` is the one of the
-    server, which may be in a field for another value, and has any form if the owner chose it.
+    server, which may be in a field for another value, and has any form if the owner chose it. `width` returns the
+    number of columns of the terminal.
     """
 
     def __init__(
@@ -72,13 +89,15 @@ class RequestLog:
         key: str = "",
         now: Callable[[], datetime] = datetime.now,
         monotonic: Callable[[], float] = time.monotonic,
+        width: Callable[[], int] = lambda: sys.maxsize,
     ) -> None:
         self._echo = echo
         self._secrets = (key,)
         self._now = now
         self._monotonic = monotonic
+        self._width = width
         self._totals: dict[str, _Totals] = {}
-        self._known_changes = set[tuple[str, str]]()
+        self._known_changes = set[tuple[str, Change]]()
 
     @contextmanager
     def timed(self, record: RequestRecord) -> Iterator[None]:
@@ -91,16 +110,27 @@ class RequestLog:
             self.add(record)
 
     def add(self, record: RequestRecord) -> None:
-        """Print the line of a finished request."""
-        self._print(f"{self._now():%H:%M:%S} {_line(record)}", record.status is None or record.status >= 400)
+        """Print the line of a finished request, and its changes that are new."""
+        is_problem = record.status is None or record.status >= 400
+        self._print([f"{self._now():%H:%M:%S}", *_parts(record)], is_problem)
         program = self._add_to_totals(record)
-        for change in record.changes:
-            if (program, change) not in self._known_changes and len(self._known_changes) < 20 * _MAX_PROGRAMS:
-                self._known_changes.add((program, change))
-                self._print(_safe(f"         {program}: {change} (not shown again)", 200), False)
+        new = [change for change in record.changes if (program, change) not in self._known_changes]
+        new = new[: max(0, 20 * _MAX_PROGRAMS - len(self._known_changes))]
+        if new:
+            remark = "" if self._known_changes else " (not shown again)"  # explained once
+            self._known_changes.update((program, change) for change in new)
+            text = _safe(f"{program}: {changes_text(new)}", 200)
+            self._print([" " * (len(_INDENT) - 1), *f"{text}{remark}".split(" ")], False)
 
-    def _print(self, line: str, is_problem: bool) -> None:
-        self._echo(redact(line, self._secrets), is_problem)
+    def _print(self, parts: list[str], is_problem: bool) -> None:
+        """Print parts as a line, which continues between two of them if it is longer than the terminal is wide."""
+        width, lines = self._width(), parts[:1]
+        for part in parts[1:]:
+            if len(lines[-1]) + 1 + len(part) <= width:
+                lines[-1] += f" {part}"
+            else:
+                lines.append(f"{_INDENT}{part}")
+        self._echo(redact("\n".join(lines), self._secrets), is_problem)
 
     def _add_to_totals(self, record: RequestRecord) -> str:
         is_new = record.program not in self._totals
@@ -118,7 +148,8 @@ class RequestLog:
         """Print a line for each program that has sent requests to a model."""
         for program, totals in self._totals.items():
             tokens = _tokens(totals.tokens["in"], totals.tokens["cached"], totals.tokens["out"])
-            self._print(f"{_safe(program)}: {totals.requests:,} requests, {tokens}", False)
+            requests = f"{totals.requests:,} request{'' if totals.requests == 1 else 's'}"
+            self._print([f"{_safe(program)}:", f"{requests},", "tokens:", tokens], False)
 
 
 class RequestLogMiddleware:
@@ -146,7 +177,11 @@ class RequestLogMiddleware:
             await send(message)
 
         with self._log.timed(record):
-            await self.app(scope, receive, recorded_send)
+            try:
+                await self.app(scope, receive, recorded_send)
+            except anyio.get_cancelled_exc_class():  # only the end of the server cancels the whole application
+                record.note = record.note or SHUTTING_DOWN
+                raise
 
 
 def _program(headers: Headers) -> str:
@@ -154,25 +189,33 @@ def _program(headers: Headers) -> str:
     return next(iter(headers.get("user-agent", "").split()), "unknown")[:_MAX_LENGTH]
 
 
-def _line(record: RequestRecord) -> str:
+def _parts(record: RequestRecord) -> list[str]:
+    """Return the parts of a line after the time, always in this order."""
     parts: list[Any] = [
         record.method.ljust(4),
         record.path,
         "-" if record.status is None else record.status,
         record.program,
-        record.model,
+        _models(record),
         f"{record.seconds:.2f} s",
         None
         if record.input_tokens is None
         else _tokens(record.input_tokens, record.cached_tokens or 0, record.output_tokens or 0),
         record.note,
     ]
-    return " ".join(_safe(str(part)) for part in parts if part)
+    return [_safe(str(part)) for part in parts if part]
+
+
+def _models(record: RequestRecord) -> str | None:
+    """Return the requested model, and the one of the response if it is another, such as `auto → gpt-5.5`."""
+    if record.model is None or record.response_model in (None, record.model):
+        return record.model
+    return f"{record.model} → {record.response_model}"
 
 
 def _tokens(input_tokens: int, cached_tokens: int, output_tokens: int) -> str:
     share = f" ({100 * cached_tokens // input_tokens} % cached)" if input_tokens else ""
-    return f"{input_tokens:,} tokens in{share}, {output_tokens:,} out"
+    return f"{input_tokens:,} in{share} {output_tokens:,} out"
 
 
 def _safe(text: str, length: int = _MAX_LENGTH) -> str:

@@ -66,9 +66,8 @@ class Slots:
         if self._semaphore.value == 0 and self.waiting >= self._queue_limit:
             raise ApiError(
                 429,
-                f"The queue of codex-backend serve is full: {self.running} requests are running and {self.waiting} are "
-                "waiting. Send fewer requests at a time, or start it with a higher `--concurrency`. This is not a "
-                "limit of your plan.",
+                f"The queue of codex-backend serve is full: {self.running} running, {self.waiting} waiting. Send fewer "
+                "requests at a time, or start it with a higher `--concurrency`. This is not a limit of your plan.",
                 type="rate_limit_error",
                 code="local_queue_full",
                 headers=_RETRY_AFTER,

@@ -24,6 +24,7 @@ from .._coerce import as_list, as_mapping
 from .._json import decode, encode
 from .api_errors import ApiError
 from .model_routes import ModelCall, new_response_id
+from .request_log import CLIENT_LEFT, SHUTTING_DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,7 +90,8 @@ class _SocketSink:
 
     async def reject(self, error: ApiError) -> None:
         """Send an `error` event with the status and the headers."""
-        self.record.status, self.record.note = error.status, error.code
+        self.record.status = error.status
+        self.record.note_error(error)
         await self.send({"type": "error", "status": error.status, "error": error.error, "headers": error.headers})
 
     async def end(self, dialect: Dialect) -> None:
@@ -115,7 +117,7 @@ class _Connection:
 
     def _leave(self) -> None:
         if (sink := self._in_flight()) is not None:
-            sink.record.note = "client left"
+            sink.record.note = sink.record.note or CLIENT_LEFT
         self._group.cancel_scope.cancel()
 
     def _in_flight(self) -> _SocketSink | None:
@@ -174,7 +176,12 @@ class _Connection:
                         await sink.send(event)
                 else:
                     call = ModelCall(self._state, sink.record, self._websocket.headers, is_chat=False)
-                    await call.stream(body, sink)
+                    try:
+                        await call.stream(body, sink)
+                    except anyio.get_cancelled_exc_class():  # the client left, or the server ends
+                        if not sink.has_ended:
+                            sink.record.note = sink.record.note or SHUTTING_DOWN
+                        raise
                     output = call.output
             previous_id = message.get("previous_response_id")
             if sink.response_id is None:
