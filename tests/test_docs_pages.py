@@ -70,6 +70,7 @@ def test_program_runs_alone(block: Block, tmp_path: Path, monkeypatch: pytest.Mo
         ("import warnings; warnings.warn('old')", "UserWarning: old"),
         ("file = open('photo.png')", "ResourceWarning: unclosed file"),
         ("from codex_backend_sdk import OpenAI; print(json)", "NameError: name 'json'"),
+        ("def get_weather(city: City): ...", "NameError: name 'City'"),
     ],
 )
 def test_failure_of_a_program_is_reported(tmp_path: Path, code: str, message: str) -> None:

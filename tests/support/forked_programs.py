@@ -3,8 +3,8 @@
 The import takes nearly a second of processor time, which is far more than what most programs do. One process per test
 worker imports openai and this package, and forks for each program. The child has its own folder, environment,
 arguments, standard streams and `__main__`, and ends as an interpreter does: it waits for threads, runs the exit
-functions and destroys the objects, so a warning at exit is seen. What a test cannot see in this way is the import
-itself, which tests/test_import.py is for.
+functions and destroys the objects, so a warning at exit is seen. What a test cannot see in this way are imports: those
+of this package, which tests/test_import.py is for, and the missing import of a submodule that openai has imported.
 
 Systems other than Linux start an interpreter for each program.
 """
@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import types
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,10 +79,14 @@ def _fork_and_wait(program: dict[str, Any], timeout: float) -> int:
     assert forker.stdout is not None
     forker.stdin.write(json.dumps(program).encode() + b"\n")
     pid = int(forker.stdout.readline())
-    is_over = bool(select.select([forker.stdout], [], [], timeout)[0])
-    if not is_over:
-        os.kill(pid, signal.SIGKILL)
-    code = int(forker.stdout.readline())
+    is_over = False
+    try:
+        is_over = bool(select.select([forker.stdout], [], [], timeout)[0])
+    finally:  # also if the time limit of the test interrupts it
+        if not is_over:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGKILL)
+        code = int(forker.stdout.readline())
     if not is_over:
         raise subprocess.TimeoutExpired(program["command"], timeout)
     return code
@@ -134,7 +138,7 @@ def _run(command: list[str], cwd: str, env: dict[str, str], streams: list[str]) 
     main = types.ModuleType("__main__")
     main.__file__ = str(path)
     sys.modules["__main__"] = main
-    exec(compile(path.read_bytes(), command[0], "exec"), vars(main))
+    exec(compile(path.read_bytes(), command[0], "exec", dont_inherit=True), vars(main))
 
 
 if __name__ == "__main__":
