@@ -55,6 +55,14 @@ def done(number: int) -> dict[str, Any]:
     return {"type": "response.output_item.done", "output_index": number, "item": item(number)}
 
 
+@pytest.mark.parametrize(("sent", "recorded"), [("gpt-5.5", ["gpt-5.5"]), (None, []), ("", []), (7, [])])
+def test_model_is_recorded_if_the_response_names_it(
+    responses: ResponsesDialect, recorder: Recorder, sent: Any, recorded: list[str]
+) -> None:
+    responses.visible([{"type": "response.created", "response": {"id": "resp_1", "model": sent}}])
+    assert recorder.models == recorded
+
+
 def test_responses_events_without_a_type_are_left_out(responses: ResponsesDialect) -> None:
     delta = {"type": "response.output_text.delta", "delta": "a"}
     assert responses.visible([CREATED, {}, {"type": 7}, delta]) == [CREATED, delta]

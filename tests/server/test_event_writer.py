@@ -19,7 +19,7 @@ from support.scripted_backend import wait_until
 from codex_backend_sdk import StreamInterruptedError
 from codex_backend_sdk.server.api_errors import ApiError
 from codex_backend_sdk.server.dialects import ResponsesDialect
-from codex_backend_sdk.server.event_writer import EventWriter, HttpSink, partial_output
+from codex_backend_sdk.server.event_writer import EventWriter, HttpSink, partial_output, until_disconnected
 from codex_backend_sdk.server.request_log import RequestRecord
 
 from .conftest import KEY
@@ -229,6 +229,25 @@ def test_slow_reader_holds_the_backend_back(serve: Any, sim: Simulator) -> None:
     wait_until(lambda: open_connections(server.client) == 0)
     wait_until(lambda: server.lines)
     assert server.lines[0].endswith("client left")
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_disconnect_after_the_end_is_not_reported(has_ended: bool) -> None:
+    """The response may end before the task that watches the connection begins."""
+
+    async def run() -> list[str]:
+        calls: list[str] = []
+
+        async def receive() -> dict[str, str]:
+            return {"type": "http.disconnect"}
+
+        scope = anyio.CancelScope()
+        if has_ended:
+            scope.cancel()
+        await until_disconnected(receive, scope, lambda: calls.append("left"))
+        return calls
+
+    assert asyncio.run(run()) == ([] if has_ended else ["left"])
 
 
 def test_partial_output_of_wrong_types_is_not_warned_about() -> None:

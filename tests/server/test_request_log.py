@@ -124,6 +124,19 @@ def test_auto_is_logged_with_the_model_that_it_selects(server: Any, sim: Simulat
     assert re.search(r" 200 \S+ \(default\) → gpt-\S+ \d", default)
 
 
+@both_routes
+@both_modes
+def test_model_of_the_response_is_in_the_line(serve: Any, sim: Simulator, route: Route, stream: bool) -> None:
+    """The backend may respond with another model than the one that it was sent."""
+    with GatedBackend() as backend:
+        backend.open_gate()
+        client = sim.async_client(unsupported="drop", max_retries=0, base_url=backend.base_url)
+        server = serve(client=client)
+        server.post(route.path, json=route.body(model="gpt-6.1-terra", stream=stream))
+    wait_until(lambda: server.lines)
+    assert re.search(r" 200 \S+ gpt-6\.1-terra → gpt-5\.5 \d", server.lines[0])
+
+
 def test_new_changes_of_a_request_are_one_line() -> None:
     log, lines = log_of()
     for program, changes in [("a", [TEMPERATURE, SEED]), ("a", [SEED, EFFORT]), ("a", [EFFORT]), ("b", [SEED])]:
@@ -188,23 +201,25 @@ def test_totals_of_one_request_are_in_the_singular() -> None:
 @both_routes
 @both_modes
 def test_full_queue_is_logged_with_its_code(serve: Any, sim: Simulator, route: Route, stream: bool) -> None:
-    with GatedBackend() as backend:
-        client = sim.async_client(unsupported="drop", max_retries=0, base_url=backend.base_url)
-        server = serve(client=client, concurrency=1, queue_limit=0)
-        with socket.create_connection(("127.0.0.1", server.port)) as running:
-            running.sendall(request_of(RESPONSES, stream=True))
-            wait_until(lambda: backend.arrived == 1)
-            assert server.post(route.path, json=route.body(stream=stream)).status_code == 429
-            wait_until(lambda: server.lines)
-            assert server.lines[0].endswith(" s local_queue_full")
-            backend.open_gate()
+    server = serve(concurrency=1, queue_limit=0)
+    sim.script("Hello", Turn.text("one two three").stalled(8, 60))
+    server.post(route.path, json=route.body())  # later requests need no catalog, and are refused at once
+    with socket.create_connection(("127.0.0.1", server.port)) as running:
+        running.sendall(request_of(RESPONSES, stream=True))
+        wait_until(lambda: server.app.state.slots.running == 1)
+        assert server.post(route.path, json=route.body(stream=stream)).status_code == 429
+        wait_until(lambda: len(server.lines) == 2)
+        assert server.lines[1].endswith(" s local_queue_full")
 
 
 @both_routes
 @both_modes
-def test_refusal_of_a_stopping_server_is_logged_with_its_code(server: Any, route: Route, stream: bool) -> None:
+def test_refusal_of_a_stopping_server_is_logged_with_its_code(
+    server: Any, sim: Simulator, route: Route, stream: bool
+) -> None:
     """The connection was open before the stop."""
-    server.get("/models")
+    sim.script("Hello")
+    server.post(route.path, json=route.body())
     server.app.state.slots.closed.set()
     assert server.post(route.path, json=route.body(stream=stream)).status_code == 503
     wait_until(lambda: len(server.lines) == 2)
