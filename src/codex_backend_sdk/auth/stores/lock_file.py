@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -111,16 +112,20 @@ def _acquire_lock_file(path: Path, *, location: str, like: Path, timeout: float)
     try:
         # Created here and not by filelock, with the owner and the mode of the document, so that all who can use the
         # document can lock it.
-        os.close(create_private_file(path, like=like, must_keep_owner=False))
+        descriptor = create_private_file(path, like=like, must_keep_owner=False)
+        mode = os.fstat(descriptor).st_mode
+        os.close(descriptor)
     except FileExistsError:
-        file_type = describe_file_type(path.lstat().st_mode)
+        mode = path.lstat().st_mode
+        file_type = describe_file_type(mode)
         if file_type is not None:  # filelock would open it, and old versions would empty what a link points to
             raise _auth_errors.CredentialStoreError(
                 f"Cannot lock {location}: {path} is {file_type}, not a regular file. Delete it."
             ) from None
         with suppress(OSError):
             restore_owner(path, like=like)
-    lock = filelock.FileLock(path, timeout=timeout, mode=0o600)
+    # Old versions of filelock set the mode of an existing file, too.
+    lock = filelock.FileLock(path, timeout=timeout, mode=stat.S_IMODE(mode))
     try:
         lock.acquire(poll_interval=_POLL_SECONDS)
     except filelock.Timeout:
