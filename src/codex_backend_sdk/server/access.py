@@ -135,7 +135,8 @@ class AccessMiddleware:
 
 
 def _check_content_type(scope: Scope, headers: Headers) -> None:
-    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _BODY_PATHS:
+    path = scope["path"].rstrip("\n")  # the patterns of Starlette's routes accept a line feed at the end
+    if scope["type"] != "http" or scope["method"] != "POST" or path not in _BODY_PATHS:
         return  # the error for an unknown path or a wrong method names what to use instead
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
