@@ -20,6 +20,7 @@ TEMPERATURE = (
 )
 NO_LOGIN = "There is no login in the file. Log in with client.authenticate() or `codex-backend login`."
 NO_MODEL = "This account cannot use the model. List the available models with `client.models.list()`. It has: a."
+TOO_LONG = "It is too long. Remove older items from `input`, or shorten them with `client.responses.compact(...)`."
 # Phrases of which a part is a value at run time, and advice of `Interface.CHAT`.
 COMPOSED = {
     "`reasoning.effort`",
@@ -61,6 +62,8 @@ def test_phrases_of_the_table_are_those_of_messages() -> None:
         (Interface.SERVER, NO_MODEL, "cannot use the model. It has: a."),
         (Interface.COMMAND, NO_MODEL, "`codex-backend models` lists the available models. It has: a."),
         (Interface.LLM, NO_MODEL, "`llm codex models` lists the available models. It has: a."),
+        (Interface.COMMAND, TOO_LONG, "too long. Shorten the input."),
+        (Interface.LLM, TOO_LONG, "too long. Shorten the prompt, or"),
         (Interface.LLM, "create() got an unexpected keyword argument 'x'", "The option `x` does not exist:"),
         (Interface.LLM, "run `codex-backend batch`", "run `codex-backend batch`"),
         (Interface.COMMAND, "Set `base_url` (CODEX_BASE_URL): x", "Set CODEX_BASE_URL: x"),

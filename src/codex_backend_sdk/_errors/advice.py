@@ -104,6 +104,8 @@ _ROWS: Final = (
         "Remove older items from `input`, or shorten them with `client.responses.compact(...)`.",
         chat="Remove older messages from `messages`.",
         server="Remove older items from `input`.",
+        command="Shorten the input.",
+        llm="Shorten the prompt, or begin a new conversation.",
     ),
     _Row(
         "cannot decrypt the reasoning in `input`, because it belongs to another account or model. Remove the "
