@@ -76,7 +76,7 @@ def lines_of_a_killed_worker_are_sent_again():
         if progress.completed >= 40 and not killed:
             killed.append(victim)
             os.kill(victim, signal.SIGKILL)
-    batch = client.codex.batch(lines(100), dask=dask_client, journal="journal", concurrency=12, on_progress=kill)
+    batch = client.codex.batch(lines(200), dask=dask_client, journal="journal", concurrency=12, on_progress=kill)
     batch.write("out.jsonl")
     with open("out.jsonl") as file:
         ids = [json.loads(line)["custom_id"] for line in file]
@@ -106,10 +106,10 @@ def lost_scheduler_ends_the_run():
     address = cluster.scheduler_address
     done = []
     try:
-        done.extend(client.codex.batch(lines(100), dask=address, journal="other", concurrency=4, on_progress=close))
+        done.extend(client.codex.batch(lines(200), dask=address, journal="other", concurrency=4, on_progress=close))
     except sdk.BatchStoppedError as error:
         text = f"{error.reason}: {error}"
-    rest = list(client.codex.batch(lines(100), journal="other"))
+    rest = list(client.codex.batch(lines(200), journal="other"))
     known = sum(result.is_from_journal for result in rest)
     try:
         list(client.codex.batch(["x"], dask=address))
@@ -158,7 +158,7 @@ def test_batch_on_a_cluster_survives_its_losses(tmp_path: Path) -> None:
         "worker_without_login_ends_the_run_at_start": [True, True, 0],
         "client_is_made_on_the_worker": ["gpt-5.5"],
         "limit_of_one_worker_pauses_all": [[40, 40, 0], True, True],
-        "lines_of_a_killed_worker_are_sent_again": [100, 100, 1, True],
+        "lines_of_a_killed_worker_are_sent_again": [200, 200, 1, True],
         "line_that_ends_workers_is_marked": [4, [["deadly", "worker_lost"]]],
-        "lost_scheduler_ends_the_run": [STOPPED, [100, 100, 0], True, True],
+        "lost_scheduler_ends_the_run": [STOPPED, [200, 200, 0], True, True],
     }
