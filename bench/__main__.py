@@ -8,7 +8,7 @@ import time
 
 from bench import report
 from bench.bar_verdicts import judge_row, medians
-from bench.environments import ROOT, interpreter_of
+from bench.environments import ROOT, install
 from bench.rows import ROWS
 from bench.session import Session
 
@@ -21,7 +21,7 @@ def main() -> int:
     rows = [row for row in ROWS if not options.rows or row.name in options.rows]
     # Install all environments first, so that pip does not disturb a measurement.
     for peer in dict.fromkeys(job.peer for row in rows for job in row.jobs):
-        interpreter_of(peer)
+        install(peer)
     results = report.Results.begin()
     with Session() as session:
         for row in rows:

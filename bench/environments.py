@@ -1,15 +1,28 @@
-"""One virtual environment for each peer, in .cache/bench, installed on first use from a lock file with hashes."""
+"""One environment for each peer, in .cache/bench, installed on first use from a lock file with hashes.
+
+It is a virtual environment, or a folder of npm packages.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["ENVIRONMENTS", "ROOT", "interpreter_of"]
+__all__ = [
+    "ENVIRONMENTS",
+    "NPM_PEERS",
+    "ROOT",
+    "install",
+    "interpreter_of",
+    "npm_program",
+    "npm_version",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / ".cache" / "bench"
@@ -37,9 +50,40 @@ ENVIRONMENTS = {
             "login-with-chatgpt",
             "gpt-codex-client",
             "floor",
+            "litellm",
         )
     },
 }
+# The peers that are npm packages. They are left out where npm is not installed.
+NPM_PEERS = ("openai-oauth",) if shutil.which("npm") else ()
+
+
+def install(peer: str) -> None:
+    """Install the environment of a peer if it is missing or out of date."""
+    if peer in NPM_PEERS:
+        npm_program(peer)
+    else:
+        interpreter_of(peer)
+
+
+def npm_version(peer: str) -> str:
+    """Return the version of an npm package in its lock file."""
+    lock: Any = json.loads((_LOCK_FILES / peer / "package-lock.json").read_text())
+    version: str = lock["packages"][f"node_modules/{peer}"]["version"]
+    return version
+
+
+def npm_program(peer: str) -> Path:
+    """Return the command of a peer that is an npm package. Install it if it is missing or out of date."""
+    home = _CACHE / peer
+    stamp = home / "installed-from"
+    lock_hash = hashlib.sha256((_LOCK_FILES / peer / "package-lock.json").read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != lock_hash:
+        print(f"Installing {peer} into {home.relative_to(ROOT)}", file=sys.stderr, flush=True)
+        shutil.copytree(_LOCK_FILES / peer, home, dirs_exist_ok=True)
+        _run(shutil.which("npm") or "npm", "ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(home))
+        stamp.write_text(lock_hash)
+    return home / "node_modules" / ".bin" / peer
 
 
 def interpreter_of(peer: str) -> Path:

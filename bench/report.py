@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import plots
 from bench.bar_verdicts import medians
-from bench.environments import ENVIRONMENTS, ROOT, interpreter_of
+from bench.environments import ENVIRONMENTS, NPM_PEERS, ROOT, interpreter_of, npm_version
 
 if TYPE_CHECKING:
     from bench.bar_verdicts import BarVerdict
@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 MARKERS = "<!-- make bench writes this: begin -->", "<!-- end -->"
 # The packages that influence the figures. Their versions are stored with the results.
-_PACKAGES = ("openai", "pydantic", "pydantic-core", "httpx2", "httpx", "requests", "jiter")
+_PACKAGES = ("openai", "pydantic", "pydantic-core", "httpx2", "httpx", "requests", "jiter", "starlette", "uvicorn")
 _PRINT_VERSIONS = (
     "import json, sys; from importlib.metadata import distributions as d;"
     "print(json.dumps({i.metadata['Name'].lower(): i.version for i in d()}))"
@@ -173,7 +173,8 @@ def _cpu() -> str:
 
 def _versions() -> dict[str, dict[str, str]]:
     """Return the versions of the packages that matter, by peer."""
-    return {peer: _versions_of(peer) for peer in ENVIRONMENTS}
+    npm_versions = {peer: {peer: npm_version(peer)} for peer in NPM_PEERS}
+    return {peer: _versions_of(peer) for peer in ENVIRONMENTS} | npm_versions
 
 
 def _versions_of(peer: str) -> dict[str, str]:
@@ -181,5 +182,5 @@ def _versions_of(peer: str) -> dict[str, str]:
         [str(interpreter_of(peer)), "-c", _PRINT_VERSIONS], capture_output=True, text=True, check=True
     ).stdout
     installed: dict[str, str] = json.loads(output)
-    wanted = (*_PACKAGES, "codex-backend-sdk", "login-with-chatgpt")
+    wanted = (*_PACKAGES, "codex-backend-sdk", "login-with-chatgpt", "litellm")
     return {name: installed[name] for name in wanted if name in installed}

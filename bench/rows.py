@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
+from bench.environments import NPM_PEERS
 from bench.server import ResponseSpec
 
 __all__ = ["HISTORY_SIZES", "ROWS", "Bar", "Job", "Row", "Shown"]
@@ -126,6 +127,24 @@ _CODEX_CLI = os.environ.get("CODEX_BINARY") or shutil.which("codex")
 _CODEX_CLI_JOBS = (
     (Job("ours", "command", {"program": _CODEX_CLI, "arguments": ["--help"]}, name="codex"),) if _CODEX_CLI else ()
 )
+
+# The local servers. openai-oauth is an npm package, which is left out where npm is not installed, as the title says.
+_SERVERS = ("ours", *NPM_PEERS, "litellm")
+_WITHOUT = "" if NPM_PEERS else " (without openai-oauth: npm is not installed)"
+_SERVER_DELTAS = {"ours": 20_000, "openai-oauth": 20_000, "litellm": 2_000}
+
+
+def _serve(peer: str, task: str, kind: str = "text", *, rounds: int = 99, point: int | None = None, **more: Any) -> Job:
+    """Return a job for a local server. litellm gets fewer events, so that its jobs take as long as the others."""
+    deltas, chunk, delay_ms = more.pop("deltas", _SERVER_DELTAS[peer]), more.pop("chunk", 4096), more.pop("delay_ms", 0)
+    response = ResponseSpec(kind, deltas, chunk, delay_ms)
+    return Job(peer, task, {"response": response, **more}, rounds, point=point)
+
+
+def _server_bars(metric: str, *bars: Bar, **limit: Any) -> tuple[Bar, ...]:
+    """Return bars of this package, and one beside each of the other servers."""
+    return (*bars, *(Bar(metric, peer, **limit) for peer in _SERVERS[1:]))
+
 
 _CPU = "cpu_us_per_event"
 _ALL_PEERS = (*_TYPED, *_ORIGINALS, "floor")
@@ -414,5 +433,61 @@ ROWS = (
         ),
         (Bar("wall_ms", None, at_most=150), Bar("wall_ms", "llm", at_most=1 / 2)),
         rounds=7,
+    ),
+    Row(
+        "serve",
+        "CPU of a local server per event of a response; openai-oauth passes bytes on unread" + _WITHOUT,
+        "µs",
+        tuple(_serve(peer, "serve_streams") for peer in _SERVERS),
+        _server_bars(_CPU, Bar(_CPU, None, at_most=10), at_most=1),
+    ),
+    Row(
+        "serve-chat",
+        "CPU of a local server per event, as chat completion" + _WITHOUT,
+        "µs",
+        tuple(_serve(peer, "serve_streams", route="chat") for peer in _SERVERS),
+        _server_bars(_CPU, Bar(_CPU, None, at_most=10), at_most=1),
+    ),
+    Row(
+        "serve-latency",
+        "time that a local server adds to an event" + _WITHOUT,
+        "ms",
+        tuple(_serve(peer, "serve_latency", "stamped", deltas=50, chunk=0, delay_ms=5, calls=3) for peer in _SERVERS),
+        _server_bars("added_ms", Bar("added_ms", None, at_most=2), at_most=1),
+        rounds=3,
+        also=(Shown("first_ms", "time that it adds to the first text of a request", "ms"),),
+    ),
+    Row(
+        "serve-concurrent",
+        "events per second through a local server, 200 streams" + _WITHOUT,
+        "events/s",
+        tuple(
+            _serve(
+                peer, "serve_streams", deltas=20 if peer == "litellm" else 500, streams=streams, rounds=2, point=point
+            )
+            for streams, point in ((200, None), (50, 50))
+            for peer in _SERVERS
+        ),
+        (
+            *_server_bars("events_per_s", at_least=1),
+            Bar("resident_mb", None, at_most=150, note="MB of memory"),
+        ),
+        rounds=3,
+        also=(
+            Shown(_CPU, "CPU of the server per event of those streams", "µs"),
+            Shown("resident_mb", "memory of the server after those streams", "MB"),
+        ),
+    ),
+    Row(
+        "serve-start",
+        "time from the start of a local server to its first list of models" + _WITHOUT,
+        "ms",
+        tuple(
+            _serve(peer, "serve_start", deltas=20, chunk=0, rounds=2 if peer == "litellm" else 99, new_process=True)
+            for peer in _SERVERS
+        ),
+        _server_bars("wall_ms", Bar("wall_ms", None, at_most=1500), at_most=1),
+        rounds=5,
+        also=(Shown("resident_mb", "memory of the server after one response", "MB"),),
     ),
 )

@@ -9,6 +9,11 @@ begins. The server counts the requests and the received bytes of a SESSION; with
 responses are different. `GET .../received` returns these counts. Any other GET prepares the response of the path, so
 that generating it is not part of the measurement.
 
+With the kind `stamped`, DELAY_MS is the time before each event, and each delta is the time at which it is sent.
+
+A local server in front of this one has one base URL. Its kind is `selected`: the response is the one for whose path the
+last `GET .../select` with the same SESSION was.
+
 The same path is a WebSocket: each message is a request, and its response are the same events. The server compresses
 nothing, and checks that a message continues the response that the connection sent last.
 """
@@ -21,11 +26,12 @@ import hashlib
 import json
 import socket
 import sys
+import time
 from collections import defaultdict
 from functools import cache
 from typing import Any, NamedTuple
 
-from bench.workloads import CIPHER_MARK, ID_MARK, MODEL, cipher, stream
+from bench.workloads import CIPHER_MARK, ID_MARK, MODEL, STAMP_MARK, cipher, stream
 
 __all__ = ["ResponseSpec", "base_path", "serve"]
 
@@ -72,6 +78,7 @@ class Received:
 
 
 _received: defaultdict[ResponseSpec, Received] = defaultdict(Received)
+_selected: dict[int, ResponseSpec] = {}
 
 
 def base_path(spec: ResponseSpec) -> str:
@@ -134,7 +141,10 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 return
             if head.startswith(b"POST"):
                 _received[spec].bytes += len(head) + size
-                await _respond(spec, writer)
+                await _respond(_selected[spec.session] if spec.kind == "selected" else spec, writer)
+            elif path.endswith("/select"):
+                _selected[spec.session] = spec._replace(session=0)
+                _prepare(spec, writer)
             elif path.endswith("/received"):
                 _send_json(vars(_received[spec]), writer)
             elif path.endswith("/models"):
@@ -184,7 +194,11 @@ async def _respond(spec: ResponseSpec, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(spec.delay_ms / 1000)
     writer.write(_HEAD)
     for chunk in chunks:
-        writer.write(_numbered(chunk, number) if spec.session else chunk)
+        if spec.kind == "stamped":
+            await asyncio.sleep(spec.delay_ms / 1000)
+            writer.write(chunk.replace(STAMP_MARK, b"%020d" % time.monotonic_ns()))
+        else:
+            writer.write(_numbered(chunk, number) if spec.session else chunk)
         await writer.drain()
     writer.write(b"0\r\n\r\n")
     await writer.drain()

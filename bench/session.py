@@ -18,9 +18,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.environments import ROOT, interpreter_of
+from bench.environments import NPM_PEERS, ROOT, interpreter_of, npm_program
 from bench.fake_login import login_document
+from bench.local_servers import LOCAL_SERVERS, local_server
 from bench.server import ResponseSpec, base_path
+from bench.server_tasks import SERVER_TASKS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,8 @@ class Session:
         self._python = python
         self._stack = ExitStack()
         self._peers: dict[str, subprocess.Popen[str]] = {}
+        self._local_servers: dict[str, Target] = {}
+        self._server_count = 0
 
     def __enter__(self) -> Self:
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -100,6 +104,8 @@ class Session:
         )
         if measure is not None:
             return measure(job)
+        if job.task in SERVER_TASKS:
+            return self._measure_local_server(job)
         order = {**job.arguments, "task": job.task}
         if not order.pop("new_process", False):
             return self._run_task(self._peer(job.peer), job.label, order)
@@ -118,6 +124,25 @@ class Session:
             raise RuntimeError(f"The process of {label} ended during {order['task']}. Its error is above.")
         figures: dict[str, float] = json.loads(line)
         return figures
+
+    def _measure_local_server(self, job: Job) -> dict[str, float]:
+        task: Callable[..., dict[str, float]] = SERVER_TASKS[job.task]
+        arguments = dict(job.arguments)
+        if arguments.pop("new_process", False):
+            with ExitStack() as stack:
+                return task(self._start_local_server(job.peer, stack), **arguments)
+        if job.peer not in self._local_servers:
+            self._local_servers[job.peer] = self._start_local_server(job.peer, self._stack)
+        return task(self._local_servers[job.peer], **arguments)
+
+    def _start_local_server(self, peer: str, stack: ExitStack) -> Target:
+        self._server_count += 1
+        session = self._server_count
+        program = npm_program(peer) if peer in NPM_PEERS else self._python(peer).parent / LOCAL_SERVERS[peer]
+        upstream = self.server + base_path(ResponseSpec("selected", 0, session=session))
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(local_server(peer, program, upstream, home=home, environment=self._environment))
+        return Target(server, self.server, session)
 
     # Jobs that need a new process each time
 

@@ -23,6 +23,7 @@ __all__ = [
     "DELTA_TYPES",
     "ID_MARK",
     "MODEL",
+    "STAMP_MARK",
     "Stream",
     "cipher",
     "history",
@@ -45,6 +46,8 @@ FOUR_MEGABYTES = 4_000_000
 # same length, so that each response of an agent is different.
 ID_MARK = b"_0a1"
 CIPHER_MARK = b"gAAAA" + b"x" * 760
+# Each delta of `stamped`. The server replaces it by the time at which it sends the event, in nanoseconds.
+STAMP_MARK = b"0" * 20
 
 _SYLLABLES = (
     "ab", "cd", "ef", "gh", "ij", "kl", "mn", "op", "qr", "st", "uv", "wx", "yz", "ka", "lo", "mi", "ré", "to",
@@ -122,8 +125,15 @@ def _response_events(
 
 
 def _text(deltas: int) -> Iterator[dict[str, Any]]:
+    return _text_of(list(_words(deltas)))
+
+
+def _stamped(deltas: int) -> Iterator[dict[str, Any]]:
+    return _text_of([f" {STAMP_MARK.decode()}"] * deltas)
+
+
+def _text_of(words: list[str]) -> Iterator[dict[str, Any]]:
     place = {"item_id": "msg_0a1", "output_index": 0, "content_index": 0}
-    words = list(_words(deltas))
     text = "".join(words)
     empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
 
@@ -236,6 +246,7 @@ _KINDS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
     "huge": _huge,
     "agent": _agent,
     "chat": _chat,
+    "stamped": _stamped,
 }
 
 # The agent's settings, which every request repeats.
