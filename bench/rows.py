@@ -452,10 +452,13 @@ ROWS = (
         "serve-latency",
         "time that a local server adds to an event" + _WITHOUT,
         "ms",
-        tuple(_serve(peer, "serve_latency", "stamped", deltas=50, chunk=0, delay_ms=5, calls=3) for peer in _SERVERS),
+        tuple(_serve(peer, "serve_latency", "stamped", deltas=200, chunk=0, delay_ms=2, calls=3) for peer in _SERVERS),
         _server_bars("added_ms", Bar("added_ms", None, at_most=2), at_most=1),
         rounds=3,
-        also=(Shown("first_ms", "time that it adds to the first text of a request", "ms"),),
+        also=(
+            Shown("first_ms", "time that it adds to the first text of a request", "ms"),
+            Shown(_CPU, "CPU of the server per event, each in a network packet of its own", "µs"),
+        ),
     ),
     Row(
         "serve-concurrent",

@@ -67,7 +67,8 @@ def serve_latency(target: Target, response: list[Any], *, route: str = "response
     """Measure the time from the sending of an event by the upstream until it is read, on both sides of the server.
 
     `added_ms` is the difference of the medians of all deltas but the first, whose predecessors are held, `first_ms` the
-    time from a request to its first delta, less that of the upstream itself.
+    time from a request to its first delta, less that of the upstream itself. The CPU time is that of the server for an
+    event that arrives alone.
     """
     spec = ResponseSpec(*response)
     upstream_port = urlsplit(target.upstream).port
@@ -76,12 +77,15 @@ def serve_latency(target: Target, response: list[Any], *, route: str = "response
     target.select(spec)
     read_streams(target.server.port, route)
     passed, direct = _Latencies(), _Latencies()
+    cpu = -target.server.cpu_seconds()
     for _ in range(calls):
         direct.add(spec, upstream_port, "responses", base)
         passed.add(spec, target.server.port, route)
+    cpu += target.server.cpu_seconds()
     return {
         "added_ms": passed.event_ms - direct.event_ms,
         "first_ms": passed.first_ms - direct.first_ms,
+        "cpu_us_per_event": cpu / (calls * len(stream(spec.kind, spec.deltas).frames)) * 1e6,
     }
 
 
