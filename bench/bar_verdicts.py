@@ -68,7 +68,7 @@ def _bar_text(bar: Bar) -> str:
         return f"below {bar.compared_with}"
     if bar.compared_with is None:
         return f"{sign} {limit:g}" + (note or _UNITS.get(bar.metric, ""))
-    ratio = f"1/{1 / limit:.0f}" if limit < 1 else f"{limit:g} times"
+    ratio = f"1/{1 / limit:.3g}" if limit < 1 else f"{limit:g} times"
     return f"{sign} {ratio} {bar.compared_with}{note}"
 
 

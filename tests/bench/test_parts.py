@@ -130,6 +130,16 @@ def test_verdict_compares_medians(bar: Bar, result: str, is_met: bool) -> None:
     assert verdict.low <= verdict.value <= verdict.high
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [(1 / 20, "≤ 1/20 openai"), (2 / 3, "≤ 1/1.5 openai"), (1, "≤ 1 times openai"), (1.15, "≤ 1.15 times openai")],
+)
+def test_bar_is_shown_as_it_is_compared(limit: float, text: str) -> None:
+    figures = {"ours": {"cpu_ms": [1.0]}, "openai": {"cpu_ms": [1.0]}}
+    (verdict,) = judge_row(row(Bar("cpu_ms", "openai", at_most=limit)), figures)
+    assert verdict.bar == text
+
+
 @pytest.mark.parametrize(("longest", "is_met"), [(101.0 + 99_999 * 1.19, True), (101.0 + 99_999 * 1.21, False)])
 def test_flatness_compares_the_cost_per_item(longest: float, is_met: bool) -> None:
     """A request with one item costs 101 ms, each further item 1 ms; the longest history costs more."""
