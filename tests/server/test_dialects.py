@@ -103,6 +103,11 @@ def test_responses_failure_closes_open_items(responses: ResponsesDialect) -> Non
     assert response["error"] == {"code": "usage_limit_reached", "message": "Used up.", "resets_at": 1}
 
 
+def test_responses_failure_closes_no_item_whose_text_is_unknown(responses: ResponsesDialect) -> None:
+    responses.visible([CREATED, added(0)])
+    assert [event["type"] for event in responses.failure(ERROR, None)] == ["response.failed"]
+
+
 @pytest.mark.parametrize("index", [None, [], {}, "0"])
 def test_responses_items_without_an_index_stay_closed(responses: ResponsesDialect, index: Any) -> None:
     item = {"type": "message", "id": "msg_1"}
@@ -110,7 +115,8 @@ def test_responses_items_without_an_index_stay_closed(responses: ResponsesDialec
         {"type": f"response.output_item.{name}", "output_index": index, "item": item} for name in ("added", "done")
     ]
     assert responses.visible(events) == events
-    assert [event["type"] for event in responses.failure(ApiError(502, "m"), None)][-1] == "response.failed"
+    types = [event["type"] for event in responses.failure(ApiError(502, "m"), {})]
+    assert types == ["response.created", "response.failed"]
 
 
 def test_responses_failure_without_an_event_begins_a_response(responses: ResponsesDialect) -> None:

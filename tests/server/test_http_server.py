@@ -139,7 +139,7 @@ def test_stop_ends_a_stream_with_an_error(serve: Any, sim: Simulator, route: Rou
     if route is RESPONSES:
         assert [event["sequence_number"] for event in data] == list(range(len(data)))
         assert (data[-1]["type"], data[-1]["response"]["error"]["code"]) == ("response.failed", "local_shutting_down")
-        assert data[-2]["type"] == "response.output_item.done"
+        assert data[-2]["type"] == "response.output_text.delta"
     else:
         assert data[-1]["error"]["code"] == "local_shutting_down"
         assert "data: [DONE]" in text

@@ -139,14 +139,18 @@ class ResponsesDialect:
         return b"".join([b"event: %b\ndata: %b\n\n" % (event["type"].encode(), _to_json(event)) for event in batch])
 
     def failure(self, error: ApiError, partial: Data | None) -> list[Data]:
-        """Return `output_item.done` for each open item, and `response.failed`."""
+        """Return `output_item.done` for each open item, and `response.failed`.
+
+        Without `partial`, only the beginnings of the items are known. An item without its text would look complete, so
+        none is closed.
+        """
         events: list[Data] = []
         if self._snapshot is None:  # programs expect `response.created` first
             self._snapshot = {"id": self._new_id(), "object": "response", "created_at": 0, "output": []}
             events.append({"type": "response.created", "response": {**self._snapshot, "status": "in_progress"}})
         output = [_closed(item) for item in map(as_mapping, as_list((partial or {}).get("output")))]
         by_id = {item["id"]: item for item in output if isinstance(item.get("id"), str)}
-        for index, item in self._open.items():
+        for index, item in self._open.items() if partial is not None else ():
             closed = by_id.get(item.get("id"), _closed(item))
             events.append({"type": "response.output_item.done", "output_index": index, "item": closed})
         failed = {
