@@ -89,7 +89,7 @@ coverage: $(DEV_READY)
 	$(BIN)/python -m coverage run -m pytest -q --no-header $(PURE_TESTS)
 	$(BIN)/python -m coverage report
 
-# Caches the bytecode of the tests, which each test worker would compile otherwise, and finds import errors early.
+# Cache the bytecode of the tests, so that the test workers do not each compile it, and find import errors early.
 collection: $(DEV_READY)
 	@mkdir -p .cache
 	$(BIN)/python -m pytest --collect-only --quiet --quiet >.cache/collection.log || { cat .cache/collection.log; exit 1; }

@@ -69,8 +69,8 @@ def test_agent_calls_the_tool(run, sim, call):
 @pytest.mark.covers("structured", "async")
 def test_agent_returns_an_object(run):
     code = """
-answers = [agent().kickoff(EXTRACT, response_format=Person)]
-answers.append(asyncio.run(agent().kickoff_async(EXTRACT, response_format=Person)))
-result = [answer.pydantic.model_dump() for answer in answers]
+objects = [agent().kickoff(EXTRACT, response_format=Person)]
+objects.append(asyncio.run(agent().kickoff_async(EXTRACT, response_format=Person)))
+result = [each.pydantic.model_dump() for each in objects]
 """
     assert len([Person.model_validate(values) for values in run(code)]) == 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("is_interrupted", [False, True])
 def test_program_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_interrupted: bool) -> None:
-    """It neither outlives its test nor disturbs the next program, also if the time limit of the test interrupts it."""
+    """The program ends with its test, even if the time limit of the test interrupts it, and the next program runs."""
     program = tmp_path / "program.py"
     program.write_text("import time; time.sleep(600)")
     with monkeypatch.context() as context:

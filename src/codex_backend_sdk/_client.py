@@ -141,7 +141,7 @@ class OpenAI(  # type: ignore[misc]  # `copy` has more parameters than the offic
         return self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
 
     def _prepare_call(self, options: FinalRequestOptions, *, stream: bool) -> PreparedOptions:
-        """Check and shape a request, and return the options to pass to `request`. Raises as `prepare` does."""
+        """Check and shape a request, and return the options for `request`. Raises the errors of `prepare`."""
         if has_automatic_model(options, self._codex):
             options = with_model(options, self._first_listed_model())
         return prepare(
@@ -395,7 +395,7 @@ class AsyncOpenAI(  # type: ignore[misc]  # `copy` has more parameters than the 
         return await self._run_call(call_retries, cast_to, options, stream=stream, stream_cls=stream_cls)
 
     async def _prepare_call(self, options: FinalRequestOptions, *, stream: bool) -> PreparedOptions:
-        """Check and shape a request, and return the options to pass to `request`. Raises as `prepare` does."""
+        """Check and shape a request, and return the options for `request`. Raises the errors of `prepare`."""
         if has_automatic_model(options, self._codex):
             options = with_model(options, await self._first_listed_model())
         return prepare(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codex_backend_sdk.testing import Simulator
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-# Words of Responses that no advice for a chat may contain.
+# Terms of Responses that no advice for a chat completion may contain.
 RESPONSES_WORDS = re.compile(r"`reasoning=|`text=|`instructions`|`input`|client\.responses|reasoning\.effort")
 
 
@@ -59,7 +59,7 @@ def test_advice_before_a_request_names_chat_parameters(
 
 @pytest.mark.parametrize("name", [name for name, row in PARAMETERS.items() if row.treatment is Treatment.SHARED])
 def test_advice_for_each_parameter_is_an_argument(new_client: Any, name: str) -> None:
-    """All that `pass NAME=...` names are arguments of `create`."""
+    """Each NAME in the advice `pass NAME=...` is an argument of `create`."""
     arguments = inspect.signature(Completions.create).parameters
     with new_client(unsupported="raise") as client:
         try:

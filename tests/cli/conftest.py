@@ -113,8 +113,7 @@ def spawn(environment: dict[str, str]) -> Spawn:
 def run_in_process(spawn: Spawn, environment: dict[str, str]) -> Run:
     """Run the command in a new process and wait until it exits.
 
-    The process begins with a start of the interpreter only if an option or a variable needs this
-    (support/forked_programs.py).
+    The process is a fork (support/forked_programs.py), or a new interpreter if an option or a variable requires it.
     """
 
     def call(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> CommandResult:
@@ -132,8 +131,8 @@ def run_in_process(spawn: Spawn, environment: dict[str, str]) -> Run:
 def run_in_terminal(spawn: Spawn, environment: dict[str, str]) -> Callable[..., str]:
     """Run the command with a pseudo-terminal as its output, and return what the terminal received.
 
-    `code` is the expected exit code; `program` is code that runs first. The process begins with a start of the
-    interpreter only for `program` and for variables that the interpreter reads.
+    `code` is the expected exit code; `program` is code that runs first. The process is a fork, or a new
+    interpreter for `program` and for variables that the interpreter reads.
     """
     pty = pytest.importorskip("pty")  # not on Windows
 

@@ -65,7 +65,7 @@ def test_serve_shows_a_new_key_once(spawn: Spawn, store_login: StoreLogin, tmp_p
             assert str(key_file) in text
             assert "export OPENAI_BASE_URL=http://127.0.0.1:" in text
             assert "your own plan, for your own programs" in text
-            assert "At most 4 model requests run at the same time, others wait, because the backend" in text
+            assert "At most 4 model requests run at the same time, and others wait, because the backend" in text
             assert (f"\n  cat {key_file}\n" in text) is not is_first
             assert ("or these values in its settings" in text) is is_first
             base_url = lines[0].split()[-1]
@@ -81,7 +81,7 @@ def test_serve_shows_a_new_key_once(spawn: Spawn, store_login: StoreLogin, tmp_p
         assert rejected.endswith(" s local_invalid_key")
 
 
-def test_start_with_a_key_of_ones_own_names_the_variable(spawn: Spawn) -> None:
+def test_start_with_a_custom_key_names_the_variable(spawn: Spawn) -> None:
     with spawn("serve", "--port", "0", "--concurrency", "1", env=OWN_KEY) as process:
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
@@ -131,7 +131,7 @@ def can_connect(base_url: str) -> bool:
 
 
 def test_serve_works_on_the_simulator_as_documented(spawn: Spawn) -> None:
-    """`docs/server.md` shows which variables belong into the terminal of the server."""
+    """`docs/server.md` shows which variables the terminal of the server needs."""
     page = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
     section = page.partition("### Without an account")[2].partition("\n## ")[0]
     documented = re.findall(r"^  export (\w+)=", section, re.MULTILINE)
@@ -290,7 +290,7 @@ def test_serve_on_a_port_in_use_names_the_option(run: Run) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])
-def test_other_host_needs_a_key_of_ones_own(run: Run, host: str, tmp_path: Path) -> None:
+def test_other_host_needs_a_custom_key(run: Run, host: str, tmp_path: Path) -> None:
     result = run("serve", "--host", host)
     assert result.code == 2
     assert "Set CODEX_SERVER_KEY" in result.err

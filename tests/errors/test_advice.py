@@ -43,7 +43,7 @@ def texts_of_the_package() -> str:
 
 
 def test_phrases_of_the_table_are_those_of_messages() -> None:
-    """A message whose wording changes loses its advice for the other interfaces."""
+    """If the wording of a message changes, the table no longer rewrites its advice."""
     texts = texts_of_the_package()
     missing = [row.phrase for row in advice._ROWS if row.phrase.strip() not in texts]
     assert set(missing) <= COMPOSED

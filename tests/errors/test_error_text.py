@@ -53,7 +53,7 @@ def test_error_message_is_extracted(body: Any, expected: str | None) -> None:
         (None, ""),
     ],
 )
-def test_words_of_the_backend_are_quoted(message: str | None, expected: str) -> None:
+def test_message_of_the_backend_is_quoted(message: str | None, expected: str) -> None:
     assert quote_backend(message) == expected
 
 

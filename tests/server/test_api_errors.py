@@ -72,10 +72,10 @@ def test_backend_error_keeps_its_real_status(
     retry_after: str | None,
     is_streamed: bool,
 ) -> None:
-    answer = api_error_of(backend_error(None if is_streamed else status, error), now=NOW)
-    assert (answer.status, answer.type, answer.code) == (status, kind, code)
-    assert answer.headers.get("x-should-retry") == should_retry
-    assert answer.headers.get("retry-after") == retry_after
+    api_error = api_error_of(backend_error(None if is_streamed else status, error), now=NOW)
+    assert (api_error.status, api_error.type, api_error.code) == (status, kind, code)
+    assert api_error.headers.get("x-should-retry") == should_retry
+    assert api_error.headers.get("retry-after") == retry_after
 
 
 def test_context_overflow_keeps_the_words_of_the_backend() -> None:
@@ -83,9 +83,9 @@ def test_context_overflow_keeps_the_words_of_the_backend() -> None:
 
 
 def test_context_overflow_without_words_has_an_explanation() -> None:
-    answer = api_error_of(backend_error(400, {"code": "context_length_exceeded"}), now=NOW)
-    assert "context window" in answer.message
-    assert "client." not in answer.message
+    api_error = api_error_of(backend_error(400, {"code": "context_length_exceeded"}), now=NOW)
+    assert "context window" in api_error.message
+    assert "client." not in api_error.message
 
 
 def test_used_up_plan_has_its_reset_in_the_body() -> None:
@@ -95,10 +95,10 @@ def test_used_up_plan_has_its_reset_in_the_body() -> None:
 
 
 def test_used_up_plan_without_a_reset_has_no_retry_after() -> None:
-    answer = api_error_of(backend_error(429, {"type": "usage_limit_reached"}), now=NOW)
-    assert "retry-after" not in answer.headers
-    assert answer.headers["x-should-retry"] == "false"
-    assert answer.details == {}
+    api_error = api_error_of(backend_error(429, {"type": "usage_limit_reached"}), now=NOW)
+    assert "retry-after" not in api_error.headers
+    assert api_error.headers["x-should-retry"] == "false"
+    assert api_error.details == {}
 
 
 def test_past_reset_is_not_negative() -> None:
@@ -107,9 +107,9 @@ def test_past_reset_is_not_negative() -> None:
 
 
 def test_unknown_failure_in_a_stream_is_a_server_error() -> None:
-    answer = api_error_of(backend_error(None, {"code": "odd", "message": "It broke."}), now=NOW)
-    assert (answer.status, answer.type, answer.code) == (500, "server_error", "odd")
-    assert "x-should-retry" not in answer.headers  # it may succeed when it is sent again
+    api_error = api_error_of(backend_error(None, {"code": "odd", "message": "It broke."}), now=NOW)
+    assert (api_error.status, api_error.type, api_error.code) == (500, "server_error", "odd")
+    assert "x-should-retry" not in api_error.headers  # it may succeed when it is sent again
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_unknown_failure_in_a_stream_is_a_server_error() -> None:
     [(400, "invalid_request_error", None), (404, "invalid_request_error", None), (502, "server_error", None)],
 )
 def test_other_status_of_the_backend_is_passed_on(status: int, kind: str, should_retry: str | None) -> None:
-    answer = api_error_of(backend_error(status, {"message": "Something."}, {"x-request-id": "req_1"}), now=NOW)
-    assert (answer.status, answer.type) == (status, kind)
-    assert answer.headers.get("x-should-retry") == should_retry
-    assert answer.headers["x-request-id"] == "req_1"
-    assert answer.message == f"The backend responded with status {status}. Something."
+    api_error = api_error_of(backend_error(status, {"message": "Something."}, {"x-request-id": "req_1"}), now=NOW)
+    assert (api_error.status, api_error.type) == (status, kind)
+    assert api_error.headers.get("x-should-retry") == should_retry
+    assert api_error.headers["x-request-id"] == "req_1"
+    assert api_error.message == f"The backend responded with status {status}. Something."
 
 
 LOCAL_ERRORS: list[tuple[Exception, int, str, str | None]] = [
@@ -149,9 +149,9 @@ LOCAL_ERRORS: list[tuple[Exception, int, str, str | None]] = [
 
 @pytest.mark.parametrize(("error", "status", "code", "param"), LOCAL_ERRORS, ids=lambda value: type(value).__name__)
 def test_local_exception_has_its_row(error: Exception, status: int, code: str, param: str | None) -> None:
-    answer = api_error_of(error, now=NOW)
-    assert (answer.status, answer.code, answer.param) == (status, code, param)
-    assert answer.message
+    api_error = api_error_of(error, now=NOW)
+    assert (api_error.status, api_error.code, api_error.param) == (status, code, param)
+    assert api_error.message
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_local_exception_has_its_row(error: Exception, status: int, code: str, p
     [(ValueError("`input` is not finite."), "invalid_value"), (TypeError("`input` is missing."), "invalid_type")],
 )
 def test_argument_error_is_that_of_the_caller(error: Any, code: str) -> None:
-    answer = argument_error(error)
-    assert (answer.status, answer.code, answer.message) == (400, code, str(error))
+    api_error = argument_error(error)
+    assert (api_error.status, api_error.code, api_error.message) == (400, code, str(error))
 
 
 @pytest.mark.parametrize("status", [302, 304, 307])
@@ -172,9 +172,9 @@ def test_redirect_of_the_backend_is_not_passed_on(status: int) -> None:
 
 
 def test_missing_login_names_the_command() -> None:
-    answer = api_error_of(sdk.LoginRequiredError("Call client.authenticate()."), now=NOW)
-    assert "`codex-backend login`" in answer.message
-    assert "client." not in answer.message
+    api_error = api_error_of(sdk.LoginRequiredError("Call client.authenticate()."), now=NOW)
+    assert "`codex-backend login`" in api_error.message
+    assert "client." not in api_error.message
 
 
 def test_deadline_of_the_owner_is_not_retried() -> None:
@@ -183,11 +183,11 @@ def test_deadline_of_the_owner_is_not_retried() -> None:
 
 
 def test_unexpected_exception_shows_no_text() -> None:
-    answer = api_error_of(RuntimeError("the prompt"), now=NOW)
-    assert (answer.status, answer.code) == (500, "local_internal_error")
-    assert "the prompt" not in answer.message
-    assert "codex-backend serve" in answer.message
-    assert answer.headers == {"x-should-retry": "false"}
+    api_error = api_error_of(RuntimeError("the prompt"), now=NOW)
+    assert (api_error.status, api_error.code) == (500, "local_internal_error")
+    assert "the prompt" not in api_error.message
+    assert "codex-backend serve" in api_error.message
+    assert api_error.headers == {"x-should-retry": "false"}
 
 
 def test_secrets_are_not_in_the_message() -> None:
@@ -216,6 +216,6 @@ def test_own_error_is_returned_unchanged() -> None:
 def test_rejected_parameter_hints_at_the_option(new_client: Any) -> None:
     with pytest.raises(sdk.CodexBackendUnsupportedParameterError) as caught:
         new_client().responses.create(input="hi", temperature=0.3)
-    answer = api_error_of(caught.value, now=NOW)
-    assert "`--unsupported drop`" in answer.message
-    assert answer.param == "temperature"
+    api_error = api_error_of(caught.value, now=NOW)
+    assert "`--unsupported drop`" in api_error.message
+    assert api_error.param == "temperature"

@@ -1,4 +1,4 @@
-"""The form of the changes of a request, in the header and in the log."""
+"""The format of the changes of a request, in the header and in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DROPPED = [Change("dropped", "temperature"), Change("dropped", "seed")]
 REPLACED = Change("replaced", "reasoning_effort minimal by low")
 
 
-def test_header_names_what_was_done_in_each_entry() -> None:
+def test_header_names_the_action_in_each_entry() -> None:
     header = changes_header([*DROPPED, REPLACED, DROPPED[0]])
     assert header == "dropped temperature, dropped seed, replaced reasoning_effort minimal by low"
     assert changes_header([]) == ""

@@ -39,8 +39,8 @@ def test_known_codes_are_those_of_the_table() -> None:
     assert {row.code for row in api_errors._ERRORS} >= KNOWN_ELSEWHERE
 
 
-def test_codes_outside_of_the_page_are_local() -> None:
-    """Codes in the modules of the server either are those of the OpenAI API, or begin with `local_`."""
+def test_codes_outside_the_page_are_local() -> None:
+    """Each code in the modules of the server is one of the OpenAI API, or begins with `local_`."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/codex_backend_sdk/server").glob("*.py")]
     codes = {code for source in sources for code in re.findall(r'\bcode="(\w+)"', source)}
     official = {

@@ -1,4 +1,4 @@
-"""The connections of the server: heads that do not end, handshakes that are not valid, and the end of the server."""
+"""The connections of the server: incomplete heads, invalid handshakes, and the stop of the server."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def test_second_head_of_a_connection_has_the_same_limit(serve: Any) -> None:
     assert read_to_end(client) == b""
 
 
-def test_head_limit_does_not_end_a_response_or_an_idle_connection(serve: Any) -> None:
+def test_head_limit_ends_no_response_and_no_idle_connection(serve: Any) -> None:
     server = serve(receive_seconds=2)
     request = "HEAD /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with connect(server, request) as client, connect(server, f"{HANDSHAKE}\r\n") as web_socket:
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert web_socket.recv(65536).startswith(b"HTTP/1.1 101 ")
-        assert read_to_end(connect(server, "")) == b""  # it began later, and its time is over
+        assert read_to_end(connect(server, "")) == b""  # it began later, and its time limit has passed
         client.sendall(request.encode())
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         web_socket.settimeout(0.1)
@@ -89,7 +89,7 @@ def test_head_limit_does_not_end_a_response_or_an_idle_connection(serve: Any) ->
             web_socket.recv(65536)
 
 
-# The end of the server
+# The stop of the server
 
 
 def stop(server: Any) -> None:

@@ -161,7 +161,7 @@ def test_slow_readers_are_bounded_and_delay_none(serve_gated: Any, route: Route)
         wait_until(lambda: backend.arrived == 2)
         fast = server.post(route.path, json=route.body(stream=True))
         assert route.streamed_text(fast) == backend.text
-        wait_until(lambda: backend.running == 2, "the others are not over")
+        wait_until(lambda: backend.running == 2, "the others have not ended")
         # What is written and not read is in the buffers of four sockets, and not in the memory of the server.
         assert max(backend.sent_bytes[:2]) < len(backend.text) * 3 / 4
         for connection in slow:
@@ -173,7 +173,7 @@ def test_slow_readers_are_bounded_and_delay_none(serve_gated: Any, route: Route)
 
 @both_routes
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
-def test_vanished_clients_leave_nothing(serve_gated: Any, route: Route, is_reset: bool) -> None:
+def test_disconnected_clients_leave_nothing(serve_gated: Any, route: Route, is_reset: bool) -> None:
     count = 40
     with GatedBackend() as backend:
         server = serve_gated(backend, concurrency=count, queue_limit=count)

@@ -1,4 +1,4 @@
-"""The lines of the log: their form, the notes of requests that fail or are cut, and the totals."""
+"""The lines of the log: their format, the notes of requests that fail or are interrupted, and the totals."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_line_is_safe_for_a_terminal() -> None:
     assert "a1B2a1B2" not in line
 
 
-def test_vanished_client_has_no_status() -> None:
+def test_disconnect_before_the_response_has_no_status() -> None:
     log, lines = log_of()
     log.add(record(program="x", note="client left"))
     assert lines[0][0] == "00:00:00 POST /v1/responses - x 0.00 s client left"
@@ -291,7 +291,7 @@ def test_refused_handshake_has_its_code(
 
 @both_routes
 @both_modes
-def test_second_signal_is_no_leaving_client(serve: Any, sim: Simulator, route: Route, stream: bool) -> None:
+def test_second_signal_is_not_logged_as_a_disconnect(serve: Any, sim: Simulator, route: Route, stream: bool) -> None:
     server = serve(grace_seconds=60, commit_seconds=0.0)
     sim.script(Turn.text("one two three").stalled(8, 60))
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
@@ -320,8 +320,8 @@ def test_second_signal_is_in_the_line_of_a_websocket(serve: Any, sim: Simulator)
     assert line.endswith(" s local_shutting_down")
 
 
-def test_cancelled_response_is_no_success() -> None:
-    """A response that is not one of a model, or whose client does not read, is cancelled when the server ends."""
+def test_cancelled_response_is_not_logged_as_success() -> None:
+    """A stop cancels the responses of other routes, and those whose clients do not read."""
 
     async def run() -> list[tuple[str, bool]]:
         log, lines = log_of()
@@ -347,7 +347,7 @@ def test_cancelled_response_is_no_success() -> None:
     assert line.endswith(" s local_shutting_down")
 
 
-def test_client_that_leaves_keeps_its_note(server: Any, sim: Simulator) -> None:
+def test_disconnect_is_noted_in_the_line(server: Any, sim: Simulator) -> None:
     sim.script(Turn.text("one two three").stalled(8, 60))
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(request_of(CHAT, stream=True))

@@ -1,10 +1,10 @@
 """Run a Python file in a process of its own, without importing openai again for each.
 
-The import takes nearly a second of processor time, which is far more than what most programs do. One process per test
+The import takes nearly a second of processor time, far more than the rest of most programs. One process per test
 worker imports openai and this package, and forks for each program. The child has its own folder, environment,
 arguments, standard streams and `__main__`, and ends as an interpreter does: it waits for threads, runs the exit
-functions and destroys the objects, so a warning at exit is seen. What a test cannot see in this way are imports: those
-of this package, which tests/test_import.py is for, and the missing import of a submodule that openai has imported.
+functions and destroys the objects, so a test sees a warning at exit. A test cannot check imports in this way: neither
+those of this package, which tests/test_import.py checks, nor a missing import of a submodule that openai has imported.
 
 Systems other than Linux start an interpreter for each program.
 """
@@ -79,22 +79,22 @@ def _fork_and_wait(program: dict[str, Any], timeout: float) -> int:
     assert forker.stdout is not None
     forker.stdin.write(json.dumps(program).encode() + b"\n")
     pid = int(forker.stdout.readline())
-    is_over = False
+    has_ended = False
     try:
-        is_over = bool(select.select([forker.stdout], [], [], timeout)[0])
-    finally:  # also if the time limit of the test interrupts it
-        if not is_over:
+        has_ended = bool(select.select([forker.stdout], [], [], timeout)[0])
+    finally:  # even if the time limit of the test interrupts `select`
+        if not has_ended:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(pid, signal.SIGKILL)
         code = int(forker.stdout.readline())
-    if not is_over:
+    if not has_ended:
         raise subprocess.TimeoutExpired(program["command"], timeout)
     return code
 
 
 @cache
 def _forker() -> subprocess.Popen[bytes]:
-    """Start the process that forks. It ends with its standard input."""
+    """Start the process that forks. It ends when its standard input is closed."""
     command = [sys.executable, *_OPTIONS, __file__]
     forker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     atexit.register(forker.communicate)

@@ -47,8 +47,8 @@ UNITS = {
     "one data line": b"data: ",
     "blank lines": b"\n",
 }
-# Both clients parse with the same code, so two are enough for how the other one reads: one that it can skip, and one
-# that it cannot.
+# Both clients share the parser, so two units are enough for the reading of the async client: one that the parser skips,
+# and one that it keeps.
 UNITS_OF_ASYNC_CALLS = {"comments", "one data line"}
 
 

@@ -36,7 +36,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def mypy_errors(tmp_path_factory: pytest.TempPathFactory) -> Errors:
     config = tmp_path_factory.mktemp("mypy") / "mypy.ini"  # the project's own configuration must not apply
     config.write_text("[mypy]\nstrict = true\n")
-    # `make lint` has the same options, so what it has read of openai and of the package is not read again.
+    # The options are those of `make lint`, so the checker reuses its cache for openai and the package.
     cache = Path(__file__).parents[2] / ".mypy_cache"
     done = run("mypy", "--config-file", str(config), "--cache-dir", str(cache), USER_PROGRAM.name, WRONG_PROGRAM.name)
     assert done.returncode == 1, done.stdout + done.stderr

@@ -383,9 +383,10 @@ EFFORT_ORDER: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max
 def accepted_effort(
     effort: Any, accepted: Sequence[str], *, model: Any, is_lenient: bool, param: str = "reasoning_effort"
 ) -> str:
-    """Return this effort if the model accepts it, else, with `is_lenient`, the nearest one: of two, the higher one.
+    """Return this effort if the model accepts it. With `is_lenient`, otherwise return the nearest accepted one.
 
-    Raises InvalidChatRequestError, for the parameter `param`, if it is not accepted and not lenient.
+    Of two efforts at the same distance, it returns the higher one. Without `is_lenient`, it raises
+    InvalidChatRequestError, for the parameter `param`.
     """
     if effort in accepted:
         return str(effort)

@@ -17,12 +17,12 @@ __all__ = ["Interface", "advise", "advise_error", "replace_message"]
 
 
 class Interface(Enum):
-    """What the user works with. The value is the column of the table."""
+    """The interface that the user works with. The value is the column of the table."""
 
     CHAT = "chat"  # client.chat.completions
     SERVER = "server"  # a program on `codex-backend serve`, which sends JSON
     COMMAND = "command"  # codex-backend
-    LLM = "llm"  # the plugin; a row without an entry for it has the one of the command
+    LLM = "llm"  # the plugin of llm; a row without an entry for it uses that of the command
 
 
 class _Row(NamedTuple):

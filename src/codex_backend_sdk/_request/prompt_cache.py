@@ -57,9 +57,9 @@ def cache_seed(body: Mapping[str, Any]) -> bytes:
 
 
 def _tool_names(tools: Any) -> list[Any]:
-    """Return the names of tools, which tell two agents with the same first message apart."""
-    # The key selects the machine, which compares the prompt itself. A description that changes within a conversation
-    # misses the cached prefix anyway; with another key, the machine of the earlier prefixes would be lost, too.
+    """Return the names of tools, which distinguish two agents with the same first message."""
+    # The key only routes a request to a machine, which compares the prompts. If the description of a tool changes in a
+    # conversation, the prefix no longer matches. Another key would also lead to a machine without earlier prefixes.
     members = (tool for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, dict))
     return [tool.get("name") or tool.get("type") for tool in members]
 

@@ -247,7 +247,7 @@ def _command_line_message(error: BaseException) -> str | None:
     from .._errors import error_text
 
     if isinstance(error, openai.APIStatusError) and not isinstance(error, exceptions.CodexError):
-        # The backend's words if it sent any, else ours: `str(error)` is “Error code: 502 - The response is …”.
+        # The message of the backend, or else that of the exception: “Error code: 502 - The response is …”.
         quoted = error_text.quote_backend(redact(error_text.error_message({"error": error.body}) or ""))
         reason = f" with status {error.status_code}.{quoted}" if quoted else f": {str(error).rstrip('.')}."
         if error.status_code >= 500:

@@ -67,7 +67,7 @@ def resolve_login() -> ResolvedLogin:
 
 
 def missing_login() -> str | None:
-    """Return why there is no login, or None if there is one, which may be invalid. Send no request.
+    """Return the reason why there is no login, or None if there is one, valid or not. Sends no request.
 
     Raises CredentialStoreError if the store is damaged.
     """

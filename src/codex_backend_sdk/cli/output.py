@@ -128,7 +128,7 @@ def line_width(*, err: bool = False) -> int:
 
 
 def terminal_width(*, err: bool = False) -> int:
-    """Return the number of columns of the terminal, unlimited if the output is not a terminal."""
+    """Return the number of columns of the terminal, or `sys.maxsize` if the output is not a terminal."""
     stream = sys.stderr if err else sys.stdout
     return shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
 

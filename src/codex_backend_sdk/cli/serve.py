@@ -212,7 +212,7 @@ def _run(settings: ServerSettings, key: ServerKey, *, as_json: bool, is_local: b
 
 
 def _login_problem() -> str | None:
-    """Return a line that says that there is no login, or None. A login may follow, so the server starts anyway."""
+    """Return a line that reports a missing login, or None. The server starts anyway, because a login may follow."""
     from .._exceptions import CredentialStoreError
 
     try:
@@ -253,12 +253,12 @@ def _print_start(
         if key.is_new:
             print_text("This key is new. It is shown only now.")
         else:
-            print_text("For its settings, this command prints the key:")
+            print_text("If you enter the key in its settings instead, print the key with:")
             print_block(f"  {_key_command(key)}")
         requests = "1 model request runs" if settings.concurrency == 1 else f"{settings.concurrency} model requests run"
         print_text(
-            f"\nAt most {requests} at the same time, others wait, because the backend rejects more than a few at once "
-            "from one account. See --concurrency."
+            f"\nAt most {requests} at the same time, and others wait, because the backend rejects more than a few at "
+            "once from one account. To change this number, pass --concurrency."
         )
         print_text(_WARNING)
         print_text("\nPress Ctrl-C to stop.")

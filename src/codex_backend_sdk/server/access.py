@@ -37,7 +37,7 @@ __all__ = ["AccessMiddleware", "is_loopback", "is_wildcard"]
 
 # The paths that need no key: they show that the server is running, and how to use it.
 _OPEN_PATHS: Final = frozenset({"/", "/health", "/v1", "/v1/"})
-# The paths that read a body. All others ignore it.
+# The paths whose routes read a body. The other routes ignore it.
 _BODY_PATHS: Final = frozenset({"/responses", "/v1/responses", "/chat/completions", "/v1/chat/completions"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # The names of the host within a container of Docker and Podman.

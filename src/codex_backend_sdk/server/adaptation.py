@@ -56,7 +56,7 @@ _NESTED: Final = {
 
 
 class AdaptedBody(NamedTuple):
-    """The body to send, and what was changed."""
+    """The body to send, and the changes of the given one."""
 
     body: Body
     changes: tuple[Change, ...]
@@ -189,7 +189,7 @@ def _replace_effort(
 
 
 def _nest_chat_parameters(body: Body) -> None:
-    """Replace the parameters of Chat Completions that Responses has as a member of another parameter."""
+    """Move each parameter of Chat Completions that is a member of another parameter in Responses."""
     for name, (parent, member) in _NESTED.items():
         if name in body:
             body[parent] = {member: body.pop(name), **as_mapping(body.get(parent))}

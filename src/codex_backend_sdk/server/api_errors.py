@@ -166,7 +166,7 @@ def api_error_of(error: BaseException, *, now: datetime) -> ApiError:
 def argument_error(error: TypeError | ValueError) -> ApiError:
     """Return the error response for an exception that the client raised for the arguments of a call.
 
-    Only the caller knows that: in all other places, a TypeError or ValueError is a bug.
+    Call this only for exceptions of `_prepare_call`: elsewhere, a TypeError or ValueError is a bug.
     """
     return ApiError(400, _message(error), code="invalid_type" if isinstance(error, TypeError) else "invalid_value")
 

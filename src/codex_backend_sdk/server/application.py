@@ -99,7 +99,7 @@ def _routes(prefix: str) -> list[BaseRoute]:
 
 
 async def _missing_path(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse an unknown path, also of a WebSocket."""
+    """Raise the error for an unknown path, of a request or of a WebSocket."""
     raise missing_path_error(scope["path"])
 
 

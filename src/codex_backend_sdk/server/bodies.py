@@ -109,7 +109,7 @@ def _zstd() -> Any:
 def _too_slow(idle_seconds: float) -> ApiError:
     return ApiError(
         408,
-        f"codex-backend serve received no byte of the request's body for {idle_seconds:g} seconds. Send the request "
+        f"codex-backend serve received no bytes of the request body for {idle_seconds:g} seconds. Send the request "
         "again.",
         code="local_upload_timeout",
         headers={"connection": "close"},
@@ -151,7 +151,7 @@ class BodyDrain:
             return message
 
         async def drained_send(message: Message) -> None:
-            # A client that sends nothing, status 408, gets its response without another wait.
+            # After a 408, which means that the client sends nothing, do not wait for the rest of the body.
             if message["type"] == "http.response.start" and not is_read and message["status"] != 408:
                 await _discard(counted_receive, lambda: is_read)
             await send(message)

@@ -1,7 +1,7 @@
-"""The changes of a request: one form for the header `x-codex-backend-changes` and for the log. Pure.
+"""Format the changes of a request, for the header `x-codex-backend-changes` and for the log. No I/O.
 
-A change begins with what was done, then names the part of the request: `dropped temperature`, `repaired input[3]`,
-`replaced reasoning_effort minimal by low`.
+A change is an action and the changed part of the request: `dropped temperature`, `repaired input[3]`, `replaced
+reasoning_effort minimal by low`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "changes_header", "changes_text"]
 
 _MAX_CHANGES: Final = 40
-_MAX_LENGTH: Final = 80  # of a change in the header
+_MAX_LENGTH: Final = 80  # in characters, of a change in the header
 
 
 class Change(NamedTuple):
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
 
 def changes_header(changes: Iterable[Change]) -> str:
-    """Return the value of the header that lists changes, without characters that are invalid in a header."""
+    """Return the value of the header that lists changes, cut and without characters that are invalid in a header."""
     listed = list(dict.fromkeys(changes))
     texts = [
         sanitize_header_value(f"{action} {subject[:_MAX_LENGTH]}"[:_MAX_LENGTH]).replace(",", "_")
@@ -39,7 +39,7 @@ def changes_header(changes: Iterable[Change]) -> str:
 
 
 def changes_text(changes: Iterable[Change]) -> str:
-    """Return the changes for a person, such as `dropped temperature, seed; repaired input[3]`."""
+    """Return the changes for the log, grouped by action: `dropped temperature, seed; repaired input[3]`."""
     grouped = groupby(sorted(dict.fromkeys(changes), key=_action), key=_action)
     return "; ".join(f"{action} {', '.join(subject for _, subject in group)}" for action, group in grouped)
 

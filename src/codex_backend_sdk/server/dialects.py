@@ -142,7 +142,7 @@ class ResponsesDialect:
         """Return `output_item.done` for each open item, and `response.failed`.
 
         Without `partial`, only the beginnings of the items are known. An item without its text would look complete, so
-        none is closed.
+        the method closes none.
         """
         events: list[Data] = []
         if self._snapshot is None:  # programs expect `response.created` first

@@ -63,7 +63,7 @@ class Sink(Protocol):
 
 
 class HttpSink:
-    """An HTTP response of server-sent events. `headers` may be changed until `start`."""
+    """An HTTP response of server-sent events. The caller may add to `headers` until `start`."""
 
     def __init__(self, scope: Scope, send: Send, headers: Mapping[str, str]) -> None:
         self.headers = headers
@@ -184,9 +184,9 @@ class EventWriter:
 
 
 async def until_disconnected(receive: Receive, scope: anyio.CancelScope, on_disconnect: Callable[[], object]) -> None:
-    """Wait within a scope until the client is gone, and call a function, unless the scope was cancelled before.
+    """Wait within `scope` until the client disconnects, then call `on_disconnect`, unless `scope` is cancelled.
 
-    After the end of a response, `receive` returns the disconnect at once, also in a scope that is cancelled.
+    After the end of a response, `receive` returns the disconnect at once, even in a cancelled scope.
     """
     with scope:
         while (await receive())["type"] != "http.disconnect":

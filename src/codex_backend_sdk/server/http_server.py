@@ -38,8 +38,9 @@ _KEEP_ALIVE_SECONDS: Final = 75
 _MIN_CONNECTIONS: Final = 1000
 _TLS_HANDSHAKE_RECORD: Final = 0x16  # the first byte that a TLS client sends (RFC 8446, 5.1)
 _BACKLOG: Final = 512
-_LAST_WORDS_SECONDS: Final = 2
-_LAST_WORDS_SECONDS_IF_FORCED: Final = 0.5
+# The time to send the errors of `Slots.close`.
+_FINAL_ERROR_SECONDS: Final = 2
+_FINAL_ERROR_SECONDS_IF_FORCED: Final = 0.5
 
 
 def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
@@ -122,7 +123,7 @@ class LocalServer(uvicorn.Server):
             date_header=True,  # clients compute the wait of `Retry-After` with it
             proxy_headers=False,  # a client must not choose its address or scheme
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,  # longer than clients keep idle connections, or they fail
-            timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + _LAST_WORDS_SECONDS,
+            timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + _FINAL_ERROR_SECONDS,
             limit_concurrency=max(_MIN_CONNECTIONS, 4 * (settings.concurrency + settings.queue_limit)),
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             ws_max_size=settings.max_body_bytes,
@@ -142,15 +143,15 @@ class LocalServer(uvicorn.Server):
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop to accept connections, and wait until the running requests have ended."""
+        """Stop accepting connections, and wait until the running requests have ended. uvicorn calls this method."""
         if self._slots.running:
             self._echo(_stopping(self._slots.running, self._grace_seconds))
         self._slots.close(self._grace_seconds)
         await super().shutdown(sockets)
         if self.force_exit and self.server_state.tasks:
             self._slots.close(0)
-            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_SECONDS_IF_FORCED)
-        for connection in self.server_state.connections:  # of clients that do not read, or do not close
+            await asyncio.wait(self.server_state.tasks, timeout=_FINAL_ERROR_SECONDS_IF_FORCED)
+        for connection in self.server_state.connections:  # of clients that do not read a response or close a connection
             connection.transport.abort()
 
     @contextmanager
@@ -174,7 +175,7 @@ def _stopping(running: int, grace_seconds: float) -> str:
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket that its route closes when the server stops, after the response that is in flight."""
+    """A WebSocket connection. When the server stops, the route closes it, after the response in flight."""
 
     def shutdown(self) -> None:
         """End the connection, unless its route does. uvicorn calls this method when it stops."""
@@ -184,13 +185,13 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 
 def _protocol_class(echo: Callable[[str], object], head_seconds: float) -> type[Any]:
     class Protocol(H11Protocol):
-        """A connection with responses to what uvicorn leaves without one.
+        """An HTTP connection that handles three cases that uvicorn does not handle.
 
-        - A client with `https://` fails without a reason, so a line reports it.
-        - uvicorn has no time limit for the head of a request: a connection whose head is incomplete after
-          `head_seconds` is closed.
-        - websockets reads the handshake of a WebSocket again. If it does not accept it, for example because of a
-          `Content-Length`, the client waits forever, so it gets a 400.
+        - A client that uses `https://` gets no readable error: the connection reports it in a line for the user.
+        - uvicorn has no time limit for the head of a request: the connection closes if the head is incomplete after
+          `head_seconds`.
+        - The websockets library parses the handshake of a WebSocket again. If the library rejects it, for example
+          because of a `Content-Length`, uvicorn sends no response: the connection sends a 400.
         """
 
         _has_read = False
@@ -222,7 +223,7 @@ def _protocol_class(echo: Callable[[str], object], head_seconds: float) -> type[
             protocol: Any = self.transport.get_protocol()
             if not protocol.handshake_initiated:
                 self.send_400_response(
-                    "This is no valid handshake of a WebSocket. Send a GET without a body and without long headers."
+                    "The WebSocket handshake is invalid. Send a GET request without a body and without long headers."
                 )
 
         def _limit_head(self) -> None:

@@ -1,4 +1,4 @@
-"""Send whole JSON responses. Every error response of the server is sent by `send_error`, which notes its code."""
+"""Send whole JSON responses. `send_error` sends every error response of the server, and notes its code for the log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def send_error(scope: Scope, send: Send, error: ApiError, *, headers: Mapp
 
 
 async def send_json(send: Send, body: Any, *, status: int = 200, headers: Mapping[str, str], prefix: str = "") -> None:
-    """Send a JSON response. `prefix` is that of the types of the messages."""
+    """Send a JSON response. `prefix` begins the types of its ASGI messages."""
     content = encode(body)
     headers = {**headers, "content-type": "application/json", "content-length": str(len(content))}
     await send_head(send, status, headers, prefix=prefix)

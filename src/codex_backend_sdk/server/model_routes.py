@@ -166,7 +166,7 @@ class ModelCall:
             )
             try:
                 prepared = await self._prepared(body, dialect, stream=True)
-                # From here on, the status may be sent while the request waits, and all changes are known.
+                # All changes are known now, so the writer may send the header while the request waits.
                 group.start_soon(writer.keep_alive)
                 async with self._slots.take():
                     await self._send_events(prepared, writer)
@@ -202,7 +202,7 @@ class ModelCall:
         return ResponsesDialect(self, new_id=new_response_id)
 
     async def _prepared(self, body: dict[str, Any], dialect: Dialect, *, stream: bool) -> PreparedOptions:
-        """Return the request to send, before it waits for a slot, so that its errors and changes are known at once."""
+        """Check and shape a request before it waits for a slot, so that its errors and changes are known at once."""
         adapted = await self._adapted(body)
         options = FinalRequestOptions.construct(method="post", url=dialect.path, json_data=adapted)
         try:

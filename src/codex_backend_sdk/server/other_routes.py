@@ -45,7 +45,7 @@ _MISSING: Final = {
     "/responses": "Responses are not stored. Send the whole history to /v1/responses.",
     "/chat/completions": "Completions are not stored. Send the whole history to /v1/chat/completions.",
 }
-# What programs append to their base URL.
+# The paths that programs append to their base URL.
 _APPENDED: Final = ("/chat/completions", "/responses", "/models", "/embeddings")
 _LONG_PATH: Final = 200
 
@@ -92,9 +92,10 @@ def _json_data(value: Any) -> Any:
 
 
 def wrong_base_error(path: str) -> ApiError | None:
-    """Return the error for a path that a program with a wrong base URL requests, or None.
+    """Return the error for a path that shows a wrong base URL, or None for any other path.
 
-    Users often enter a whole URL: `/v1/chat/completions/chat/completions`, `/v1/v1/models`.
+    Users often enter the URL of a route as the base URL. The program then requests, for example,
+    `/v1/chat/completions/chat/completions` or `/v1/v1/models`.
     """
     bases = ["/v1/v1"] if f"{path}/".startswith("/v1/v1/") else []
     bases += [path.removesuffix(each) for each in _APPENDED if path.endswith(each)]
@@ -102,8 +103,8 @@ def wrong_base_error(path: str) -> ApiError | None:
         return None
     return ApiError(
         404,
-        "codex-backend serve has no such path. The base URL must end with /v1, directly after the address and the "
-        f"port. The base URL of your program ends with {bases[0][:_LONG_PATH]}.",
+        "codex-backend serve has no such path. The base URL of your program ends with "
+        f"{bases[0][:_LONG_PATH]}. It must end with /v1, directly after the address and the port.",
         code="local_unknown_path",
     )
 

@@ -2,8 +2,8 @@
 
 The routes fill the `RequestRecord` of a request, which is `request.state.record`. On a WebSocket, each response has a
 record of its own; that of the connection has status 101. A line shows one header, the first word of `User-Agent`, and
-no query, no prompt and no key. What a client sends is cut and has no control characters. A line that is longer than the
-terminal is wide continues between two of its parts, so that no word is cut.
+no query, no prompt and no key. Text of the client is cut and has no control characters. A line that exceeds the width
+of the terminal is wrapped between two of its parts, so that no word is cut.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CLIENT_LEFT", "SHUTTING_DOWN", "RequestLog", "RequestLogMiddleware", "RequestRecord"]
 
 CLIENT_LEFT: Final = "client left"
-SHUTTING_DOWN: Final = "local_shutting_down"  # also the code of the error, if there is time to send it
+SHUTTING_DOWN: Final = "local_shutting_down"  # also the code of the error, if the server can still send it
 
 _MAX_LENGTH: Final = 60  # of a text of the client
 _MAX_PROGRAMS: Final = 50
@@ -42,7 +42,7 @@ _INDENT: Final = " " * 9  # the width of the time
 
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
-    """What the log shows of a request.
+    """The data of a request that the log shows.
 
     `model` is the requested one, `response_model` the one of the response. `status` is None if no response began.
     `seconds` is the time to the end of the response. `input_tokens` includes `cached_tokens`; they are None without
@@ -77,9 +77,9 @@ class _Totals:
 class RequestLog:
     """Prints the lines with `echo`, which gets a line and whether it is about a problem.
 
-    Changes of requests are printed once for each program and change, not for each request. `key` is the one of the
-    server, which may be in a field for another value, and has any form if the owner chose it. `width` returns the
-    number of columns of the terminal.
+    Changes of requests are printed once for each program and change, not for each request. `key` is the key of
+    the server. The log redacts it, because a client may send it in any field, and `redact` does not recognize a key
+    that the user chose. `width` returns the number of columns of the terminal.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RequestLog:
             self._print([" " * (len(_INDENT) - 1), *f"{text}{remark}".split(" ")], False)
 
     def _print(self, parts: list[str], is_problem: bool) -> None:
-        """Print parts as a line, which continues between two of them if it is longer than the terminal is wide."""
+        """Print parts as a line, wrapped between two of them if it exceeds the width of the terminal."""
         width, lines = self._width(), parts[:1]
         for part in parts[1:]:
             if len(lines[-1]) + 1 + len(part) <= width:
@@ -179,7 +179,7 @@ class RequestLogMiddleware:
         with self._log.timed(record):
             try:
                 await self.app(scope, receive, recorded_send)
-            except anyio.get_cancelled_exc_class():  # only the end of the server cancels the whole application
+            except anyio.get_cancelled_exc_class():  # only the stop of the server cancels the whole application
                 record.note = record.note or SHUTTING_DOWN
                 raise
 

@@ -36,8 +36,8 @@ class ServerSettings:
         lists_efforts: Whether `/v1/models` lists `<model>-<effort>` for each effort.
         commit_seconds: The time after which the status of a stream is sent, even if no event has decided it.
         keepalive_seconds: The time after which a silent stream sends a comment.
-        receive_seconds: The time for which a client may send nothing of a body, and within which it must send the head
-            of a request.
+        receive_seconds: The time after which a client that sends no more bytes of a body gets a 408, and within which
+            it must send the head of a request.
         stalled_seconds: The time after which a client that reads nothing of its response is disconnected.
         grace_seconds: The time for which requests may continue after a signal to stop. They then end with an error.
         quiet: Whether to print no line for each request.

@@ -1,8 +1,8 @@
 """Limit the model requests that run at the same time, and let the others wait in the order in which they came.
 
 The backend rejects an account with more than a few concurrent streams, for all of its programs. So the queue is here.
-When the server stops, waiting requests are refused at once, and running ones are ended after a grace period. Each gets
-an ApiError, which its route sends as the last words to the client.
+When the server stops, `Slots.close` ends waiting requests at once, and running ones after a grace period.
+`Slots.take` then raises an ApiError, which the route sends to the client.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Slots:
         async with slots.take():
             ...  # a slot is taken
 
-    A task that is cancelled while it waits leaves the queue. `closed` is set by `close`.
+    A task that is cancelled while it waits leaves the queue. `close` sets `closed`.
     """
 
     def __init__(self, concurrency: int, queue_limit: int) -> None:
@@ -87,7 +87,7 @@ class Slots:
 def _shutting_down() -> ApiError:
     return ApiError(
         503,
-        "codex-backend serve was stopped before the end of this request. Send it again when the server runs again.",
+        "codex-backend serve stopped before the end of this request. Start the server, then send the request again.",
         type="server_error",
         code="local_shutting_down",
         headers=_RETRY_AFTER,

@@ -126,7 +126,7 @@ class _Connection:
     async def _close_when_stopping(self) -> None:
         await self._state.slots.closed.wait()
         async with self._lock:  # after the response that is in flight
-            with contextlib.suppress(WebSocketDisconnect):  # the client was faster
+            with contextlib.suppress(WebSocketDisconnect):  # the client closed it first
                 await self._websocket.close(_SERVICE_RESTART)
 
     async def _process(self, data: Any) -> None:
@@ -178,7 +178,7 @@ class _Connection:
                     call = ModelCall(self._state, sink.record, self._websocket.headers, is_chat=False)
                     try:
                         await call.stream(body, sink)
-                    except anyio.get_cancelled_exc_class():  # the client left, or the server ends
+                    except anyio.get_cancelled_exc_class():  # the client left, or the server stops
                         if not sink.has_ended:
                             sink.record.note = sink.record.note or SHUTTING_DOWN
                         raise

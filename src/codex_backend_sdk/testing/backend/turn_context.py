@@ -45,7 +45,7 @@ class TurnContext:
 
     `route_response` is the response of the route's own handler. It is set on routes other than the model route, for a
     turn that modifies this response. `is_websocket` is true if the request is a message on a WebSocket. `prompt` is the
-    measured prompt of a model request, if it was measured before.
+    measured prompt of a model request, or None if it is not measured yet.
     """
 
     request: ParsedRequest

@@ -42,7 +42,11 @@ class InputTokens:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPrompt:
-    """The parts of a prompt in the order of the cache, each with its size in bytes, its cache key, and its tokens."""
+    """A prompt as the cache sees it.
+
+    `key` has the prompt cache key and the session ID. `parts` are in the order of the cache, each with its size in
+    bytes and its text. `tokens` is an estimate.
+    """
 
     key: tuple[str, str]
     parts: list[tuple[int, str]]
@@ -84,7 +88,7 @@ class PromptCache:
 
 
 def measure_prompt(request: ParsedRequest) -> MeasuredPrompt:
-    """Return the parts of a request's prompt, and its estimated tokens."""
+    """Return the parts of the prompt of a request, and its estimated tokens."""
     body = request.body
     items = body["input"] if isinstance(body.get("input"), list) else []
     reasoning = body.get("reasoning")
