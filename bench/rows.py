@@ -436,7 +436,8 @@ ROWS = (
     ),
     Row(
         "serve",
-        "CPU of a local server per event of a response; openai-oauth forwards the bytes without reading them" + _WITHOUT,
+        "CPU of a local server per event of a response; openai-oauth forwards the bytes without reading them"
+        + _WITHOUT,
         "µs",
         tuple(_serve(peer, "serve_streams") for peer in _SERVERS),
         _server_bars(_CPU, Bar(_CPU, None, at_most=10), at_most=1),
