@@ -59,7 +59,7 @@ DEFAULT_MODEL: Final = "gpt-6.1-terra"
 AUTO_MODEL: Final = "auto"
 # The backend rejected absent and empty `instructions` until mid 2026; it accepts any text.
 DEFAULT_INSTRUCTIONS: Final = "You are a helpful assistant."
-# The logger of what was changed in a call. It is below the logger of everything else.
+# The logger of dropped and repaired parameters: a child of `codex_backend_sdk`, so that a program can silence it alone.
 CHANGES_LOGGER: Final = "codex_backend_sdk.changes"
 
 # The largest event of a stream. The largest real events contain a generated image, of a few megabytes.

@@ -20,10 +20,10 @@ from .output import print_block, print_json, print_text
 from .parameter_types import SECONDS
 
 if TYPE_CHECKING:
-    from ..auth import CredentialStore
+    from ..auth import CredentialStore, StaticToken
     from ..types import DeviceCode, Login
 
-__all__ = ["ResolvedLogin", "login", "logout", "resolve_login"]
+__all__ = ["ResolvedLogin", "login", "logout", "missing_login", "resolve_login"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +52,11 @@ def resolve_login() -> ResolvedLogin:
     Send a request only for a personal access token, because the issuer must return its account. Raises
     CredentialStoreError if the store is damaged, and LoginRequiredError if the issuer rejects the token.
     """
-    from ..auth import Credentials, StaticToken, _auth_json
-    from ..auth._cached_login import load_document
-
-    token = StaticToken.from_environment()
-    if token is not None:
-        return ResolvedLogin(login=token.current(), location=f"the variable {token.name}")
-    store = Credentials().store
-    personal_token = _auth_json.parse_personal_access_token(load_document(store) or {})
-    if personal_token is not None:
-        login = StaticToken(personal_token, name=store.location).current()
-        return ResolvedLogin(login=login, location=store.location)
-    return _read_login(store)
+    found = _find_login()
+    if isinstance(found, ResolvedLogin):
+        return found
+    token, location = found
+    return ResolvedLogin(login=token.current(), location=location)
 
 
 def missing_login() -> str | None:
@@ -71,15 +64,26 @@ def missing_login() -> str | None:
 
     Raises CredentialStoreError if the store is damaged.
     """
+    found = _find_login()
+    return found.problem if isinstance(found, ResolvedLogin) else None
+
+
+def _find_login() -> tuple[StaticToken, str] | ResolvedLogin:
+    """Return an access token that is not refreshed and its location, or else the ChatGPT login of the store.
+
+    Sends no request.
+    """
     from ..auth import Credentials, StaticToken, _auth_json
     from ..auth._cached_login import load_document
 
-    if StaticToken.from_environment() is not None:
-        return None
+    token = StaticToken.from_environment()
+    if token is not None:
+        return token, f"the variable {token.name}"
     store = Credentials().store
-    if _auth_json.parse_personal_access_token(load_document(store) or {}) is not None:
-        return None
-    return _read_login(store).problem
+    personal_token = _auth_json.parse_personal_access_token(load_document(store) or {})
+    if personal_token is not None:
+        return StaticToken(personal_token, name=store.location), store.location
+    return _read_login(store)
 
 
 def _read_login(store: CredentialStore) -> ResolvedLogin:

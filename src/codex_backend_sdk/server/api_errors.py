@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["INTERNAL_ERROR", "ApiError", "api_error_of", "argument_error"]
+__all__ = ["INTERNAL_ERROR", "SHUTTING_DOWN", "ApiError", "api_error_of", "argument_error"]
 
 # The code of an unexpected exception: a bug.
 INTERNAL_ERROR: Final = "local_internal_error"
+# The code of a request that the end of the server ends.
+SHUTTING_DOWN: Final = "local_shutting_down"
 
 _INVALID_REQUEST: Final = "invalid_request_error"
 _NO_RETRY: Final = {"x-should-retry": "false"}

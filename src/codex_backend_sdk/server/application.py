@@ -137,7 +137,7 @@ class _ErrorMiddleware:
         try:
             await self.app(scope, receive, observed_send)
         except ClientDisconnect:  # while its body was read
-            scope["state"]["record"].note = CLIENT_LEFT
+            scope["state"]["record"].note_end(CLIENT_LEFT)
         except Exception as error:
             api_error = self._error_of(error)
             if has_begun:

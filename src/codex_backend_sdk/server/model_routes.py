@@ -83,7 +83,7 @@ class ModelResponse:
         async with anyio.create_task_group() as group:
 
             def leave() -> None:
-                self._call.record.note = self._call.record.note or CLIENT_LEFT
+                self._call.record.note_end(CLIENT_LEFT)
                 group.cancel_scope.cancel()
 
             async def send_part(message: Message) -> None:
@@ -153,7 +153,7 @@ class ModelCall:
         async with anyio.create_task_group() as group:
 
             def leave() -> None:
-                self.record.note = self.record.note or "client does not read"
+                self.record.note_end("client does not read")
                 group.cancel_scope.cancel()
 
             writer = EventWriter(

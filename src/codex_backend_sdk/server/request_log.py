@@ -20,6 +20,7 @@ import anyio
 from starlette.datastructures import Headers
 
 from .._redaction import redact
+from .api_errors import SHUTTING_DOWN
 from .changes import Change, changes_text
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
 
     from .api_errors import ApiError
 
-__all__ = ["CLIENT_LEFT", "SHUTTING_DOWN", "RequestLog", "RequestLogMiddleware", "RequestRecord"]
+__all__ = ["CLIENT_LEFT", "RequestLog", "RequestLogMiddleware", "RequestRecord"]
 
 CLIENT_LEFT: Final = "client left"
-SHUTTING_DOWN: Final = "local_shutting_down"  # also the code of the error, if the server can still send it
 
 _MAX_LENGTH: Final = 60  # of a text of the client
 _MAX_PROGRAMS: Final = 50
@@ -66,6 +66,10 @@ class RequestRecord:
     def note_error(self, error: ApiError) -> None:
         """Note the code of an error. Call this for each error that is sent, in a response or in its events."""
         self.note = error.code or error.type
+
+    def note_end(self, reason: str) -> None:
+        """Note why the request ended early, unless an error is noted already."""
+        self.note = self.note or reason
 
 
 @dataclass(slots=True)
@@ -180,7 +184,7 @@ class RequestLogMiddleware:
             try:
                 await self.app(scope, receive, recorded_send)
             except anyio.get_cancelled_exc_class():  # only the stop of the server cancels the whole application
-                record.note = record.note or SHUTTING_DOWN
+                record.note_end(SHUTTING_DOWN)
                 raise
 
 

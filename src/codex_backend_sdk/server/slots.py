@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from .api_errors import ApiError
+from .api_errors import SHUTTING_DOWN, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,6 +89,6 @@ def _shutting_down() -> ApiError:
         503,
         "codex-backend serve stopped before the end of this request. Start the server, then send the request again.",
         type="server_error",
-        code="local_shutting_down",
+        code=SHUTTING_DOWN,
         headers=_RETRY_AFTER,
     )

@@ -22,12 +22,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from .._coerce import as_list, as_mapping
 from .._json import decode, encode
-from .api_errors import ApiError
+from .api_errors import SHUTTING_DOWN, ApiError
 from .model_routes import ModelCall, new_response_id
-from .request_log import CLIENT_LEFT, SHUTTING_DOWN
+from .request_log import CLIENT_LEFT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from starlette.websockets import WebSocket
 
@@ -117,7 +117,7 @@ class _Connection:
 
     def _leave(self) -> None:
         if (sink := self._in_flight()) is not None:
-            sink.record.note = sink.record.note or CLIENT_LEFT
+            sink.record.note_end(CLIENT_LEFT)
         self._group.cancel_scope.cancel()
 
     def _in_flight(self) -> _SocketSink | None:
@@ -170,19 +170,10 @@ class _Connection:
                 except ApiError as error:
                     await sink.reject(error)
                     return
-                output: list[Any] = []
                 if message.get("generate") is False:
-                    for event in _prewarm_events(body):
-                        await sink.send(event)
+                    output = await _prewarm(body, sink)
                 else:
-                    call = ModelCall(self._state, sink.record, self._websocket.headers, is_chat=False)
-                    try:
-                        await call.stream(body, sink)
-                    except anyio.get_cancelled_exc_class():  # the client left, or the server stops
-                        if not sink.has_ended:
-                            sink.record.note = sink.record.note or SHUTTING_DOWN
-                        raise
-                    output = call.output
+                    output = await self._call_model(body, sink)
             previous_id = message.get("previous_response_id")
             if sink.response_id is None:
                 self._stored.pop(previous_id or "", None)
@@ -190,6 +181,17 @@ class _Connection:
                 self._stored[sink.response_id] = [*body["input"], *output]
                 while len(self._stored) > _MAX_STORED:
                     del self._stored[next(iter(self._stored))]
+
+    async def _call_model(self, body: Data, sink: _SocketSink) -> list[Any]:
+        """Send the events of a response, and return its output."""
+        call = ModelCall(self._state, sink.record, self._websocket.headers, is_chat=False)
+        try:
+            await call.stream(body, sink)
+        except anyio.get_cancelled_exc_class():  # the client left, or the server stops
+            if not sink.has_ended:
+                sink.record.note_end(SHUTTING_DOWN)
+            raise
+        return call.output
 
     def _whole_body(self, message: Data) -> Data:
         """Return a message as the body of a request, with the items of the response that it continues."""
@@ -215,8 +217,8 @@ def _error(message: str, code: str) -> ApiError:
     return ApiError(400, f"codex-backend serve: {message}", code=code)
 
 
-def _prewarm_events(body: Data) -> Iterator[Data]:
-    """Yield the events of a response that generates nothing, so that a later message can continue it."""
+async def _prewarm(body: Data, sink: _SocketSink) -> list[Any]:
+    """Send the events of a response that generates nothing, so that a later message can continue it."""
     response: Data = {
         "id": new_response_id(),
         "object": "response",
@@ -224,5 +226,7 @@ def _prewarm_events(body: Data) -> Iterator[Data]:
         "model": body.get("model"),
         "output": [],
     }
-    yield {"type": "response.created", "sequence_number": 0, "response": {**response, "status": "in_progress"}}
-    yield {"type": "response.completed", "sequence_number": 1, "response": {**response, "status": "completed"}}
+    created, completed = ({**response, "status": status} for status in ("in_progress", "completed"))
+    await sink.send({"type": "response.created", "sequence_number": 0, "response": created})
+    await sink.send({"type": "response.completed", "sequence_number": 1, "response": completed})
+    return []
