@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["copy_script", "find_node", "isolated_environment", "path_of_command"]
+__all__ = ["NO_SYNC_CALLS", "copy_script", "find_node", "isolated_environment", "path_of_command"]
+
+# `NOT_APPLICABLE` of a library for Node.js.
+NO_SYNC_CALLS = {
+    (feature, "sync"): "calls in Node.js are asynchronous" for feature in ("plain", "stream", "tool", "structured")
+}
 
 
 def path_of_command(name: str) -> Path:

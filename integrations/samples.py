@@ -6,7 +6,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["EXTRACT", "MODEL", "QUESTION", "WEATHER", "Person", "assert_tool_call_with_effort", "get_weather"]
+__all__ = [
+    "EXTRACT",
+    "MODEL",
+    "QUESTION",
+    "WEATHER",
+    "Person",
+    "assert_poem_was_read",
+    "assert_tool_call_with_effort",
+    "get_weather",
+]
 
 MODEL = "gpt-6.1-terra"
 QUESTION = "What's the weather in Paris?"
@@ -43,3 +52,9 @@ def assert_tool_call_with_effort(bodies: list[dict[str, Any]], effort: str = "lo
     assert all("get_weather" in str(body["tools"]) for body in bodies)
     types = [item.get("type") for item in bodies[-1]["input"]]
     assert types.count("function_call") == types.count("function_call_output") == 1
+
+
+def assert_poem_was_read(body: dict[str, Any]) -> None:
+    """Assert that a request has the output of one call: the file `poem.txt` of the local server's programs."""
+    (item,) = (item for item in body["input"] if item.get("type") == "function_call_output")
+    assert "roses are red" in str(item["output"])

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from node_clients import copy_script, find_node
+from node_clients import NO_SYNC_CALLS, copy_script, find_node
 
-NOT_APPLICABLE = {
-    (feature, "sync"): "calls in Node.js are asynchronous" for feature in ("plain", "stream", "tool", "structured")
-}
+NOT_APPLICABLE = NO_SYNC_CALLS
 
 
 @pytest.mark.covers("plain", "async")

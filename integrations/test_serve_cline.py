@@ -6,6 +6,7 @@ import json
 
 import pytest
 from node_clients import path_of_command
+from samples import assert_poem_was_read
 
 from codex_backend_sdk.testing import Turn
 
@@ -45,5 +46,4 @@ def test_prompt_is_answered(run, local_server):
 def test_tool_call_reads_a_file(run, sim, local_server):
     sim.script(Turn.call("read_files", {"files": [{"path": str(local_server.poem)}]}), "Done.")
     assert run("Read the poem.")["text"] == "Done."
-    (answer,) = (item for item in sim.model_requests[-1].body["input"] if item.get("type") == "function_call_output")
-    assert "roses are red" in str(answer["output"])
+    assert_poem_was_read(sim.model_requests[-1].body)

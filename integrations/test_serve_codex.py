@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from node_clients import path_of_command
+from samples import assert_poem_was_read
 
 from codex_backend_sdk.testing import Turn
 
@@ -53,5 +54,4 @@ def test_prompt_is_answered(run, sim, model):
 def test_command_is_run(run, sim):
     sim.script(Turn.call("exec_command", {"cmd": "cat poem.txt"}), "Done.")
     assert run("gpt-5.5", "Read the poem.") == "Done."
-    (answer,) = (item for item in sim.model_requests[-1].body["input"] if item.get("type") == "function_call_output")
-    assert "roses are red" in str(answer["output"])
+    assert_poem_was_read(sim.model_requests[-1].body)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from node_clients import copy_script, find_node
+from node_clients import NO_SYNC_CALLS, copy_script, find_node
 
-NOT_APPLICABLE = {
-    (feature, "sync"): "calls in Node.js are asynchronous" for feature in ("plain", "stream", "tool", "structured")
-}
+NOT_APPLICABLE = NO_SYNC_CALLS
 
 
 @pytest.mark.covers("plain", "async")
@@ -24,4 +22,4 @@ def test_client_uses_both_apis_and_the_websocket(local_server):
     assert ["get_weather returned: sunny in " in text for text in results["tool"]] == [True, True]
     assert [sorted(each) for each in results["structured"]] == [["age", "name"]] * 2
     assert "gpt-6.1-terra" in results["models"]
-    assert " WS   /v1/responses 101 OpenAI/JS gpt-6.1-terra" in local_server.log
+    assert " WS   /v1/responses 200 OpenAI/JS gpt-6.1-terra" in local_server.log

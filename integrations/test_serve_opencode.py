@@ -6,6 +6,7 @@ import json
 
 import pytest
 from node_clients import path_of_command
+from samples import assert_poem_was_read
 
 from codex_backend_sdk.testing import Turn
 
@@ -63,6 +64,5 @@ def test_tool_call_reads_a_file(run, sim, local_server, model):
     sim.script(Turn.call("read", {"filePath": str(local_server.poem)}), "Done.")
     assert run(model, "Read the poem.", "--title", "test").endswith("Done.")
     first, second = (request.body for request in sim.model_requests)
-    (answer,) = (item for item in second["input"] if item.get("type") == "function_call_output")
-    assert "roses are red" in str(answer["output"])
+    assert_poem_was_read(second)
     assert first["prompt_cache_key"] == second["prompt_cache_key"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from node_clients import find_node, path_of_command
+from samples import assert_poem_was_read
 
 from codex_backend_sdk.testing import Turn
 
@@ -37,5 +38,4 @@ def test_prompt_is_answered(run, sim, local_server):
 def test_tool_call_reads_a_file(run, sim, local_server):
     sim.script(Turn.call("read_file", {"file_path": str(local_server.poem)}), "Done.")
     assert run("Read the poem.").endswith("Done.")
-    (answer,) = (item for item in sim.model_requests[-1].body["input"] if item.get("type") == "function_call_output")
-    assert "roses are red" in str(answer["output"])
+    assert_poem_was_read(sim.model_requests[-1].body)
