@@ -63,9 +63,10 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py, \
 	cli/terminal/test_markdown_blocks cli/terminal/test_markdown_spans cli/terminal/test_markdown_stream \
 	conversation/test_compaction conversation/test_export conversation/test_state \
 	errors/test_advice errors/test_classify errors/test_error_text errors/test_retry_policy \
-	server/test_adaptation server/test_dialects server/test_reasoning_memory limits/test_limit_parsing limits/test_usage_html limits/test_usage_plot request/test_input_items request/test_instructions request/test_prompt_cache \
+	limits/test_limit_parsing limits/test_usage_html limits/test_usage_plot \
+	request/test_input_items request/test_instructions request/test_prompt_cache \
 	request/test_routes request/test_shaping request/test_strict_schemas routing/test_workspace_parsing \
-	server/test_api_errors server/test_changes \
+	server/test_adaptation server/test_api_errors server/test_changes server/test_dialects server/test_reasoning_memory \
 	streaming/test_accumulator streaming/test_sse \
 	tools/test_calls tools/test_docstrings tools/test_function_tool tools/test_outputs tools/test_run_loop tools/test_schema \
 	websocket/test_frames websocket/test_incremental websocket/test_response_messages))

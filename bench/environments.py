@@ -11,8 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "ENVIRONMENTS",
@@ -76,13 +80,10 @@ def npm_version(peer: str) -> str:
 def npm_program(peer: str) -> Path:
     """Return the command of a peer that is an npm package. Install it if it is missing or out of date."""
     home = _CACHE / peer
-    stamp = home / "installed-from"
-    lock_hash = hashlib.sha256((_LOCK_FILES / peer / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != lock_hash:
-        print(f"Installing {peer} into {home.relative_to(ROOT)}", file=sys.stderr, flush=True)
-        shutil.copytree(_LOCK_FILES / peer, home, dirs_exist_ok=True)
-        _run(shutil.which("npm") or "npm", "ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(home))
-        stamp.write_text(lock_hash)
+    with _installation(peer, (_LOCK_FILES / peer / "package-lock.json").read_bytes()) as is_due:
+        if is_due:
+            shutil.copytree(_LOCK_FILES / peer, home, dirs_exist_ok=True)
+            _run(shutil.which("npm") or "npm", "ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(home))
     return home / "node_modules" / ".bin" / peer
 
 
@@ -91,17 +92,26 @@ def interpreter_of(peer: str) -> Path:
     environment = ENVIRONMENTS[peer]
     home = _CACHE / peer
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = home / "installed-from"
-    lock_hash = hashlib.sha256(environment.lock_file.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == lock_hash:
-        return python
-    print(f"Installing {peer} into {home.relative_to(ROOT)}", file=sys.stderr, flush=True)
-    _run(sys.executable, "-m", "venv", "--clear", str(home))
-    _run(str(python), *_PIP_INSTALL, "--require-hashes", "-r", str(environment.lock_file))
-    if environment.with_this_package:
-        _run(str(python), *_PIP_INSTALL, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
-    stamp.write_text(lock_hash)
+    with _installation(peer, environment.lock_file.read_bytes() + sys.version.encode()) as is_due:
+        if is_due:
+            _run(sys.executable, "-m", "venv", "--clear", str(home))
+            _run(str(python), *_PIP_INSTALL, "--require-hashes", "-r", str(environment.lock_file))
+            if environment.with_this_package:
+                _run(str(python), *_PIP_INSTALL, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     return python
+
+
+@contextmanager
+def _installation(peer: str, source: bytes) -> Iterator[bool]:
+    """Yield whether the environment of a peer must be installed from `source`. Record it at the end of the block."""
+    stamp = _CACHE / peer / "installed-from"
+    source_hash = hashlib.sha256(source).hexdigest()
+    is_due = not stamp.exists() or stamp.read_text() != source_hash
+    if is_due:
+        print(f"Installing {peer} into {stamp.parent.relative_to(ROOT)}", file=sys.stderr, flush=True)
+    yield is_due
+    if is_due:
+        stamp.write_text(source_hash)
 
 
 def _run(*command: str) -> None:
